@@ -1,0 +1,44 @@
+# The commands of the project. `make demo` and `make test` set up all they need on a Linux machine that has Python 3.11,
+# make, a JDK 17, Maven, root and the package registries.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench brokers lock
+
+demo: .venv/ready
+	$(BIN)/workbench demo
+
+# Most tests wait for a broker most of their time, so there are more workers than processors.
+test: .venv/ready
+	$(BIN)/python -m tests.brokers --install
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready
+	$(BIN)/python -m tests.brokers --install
+	$(BIN)/python -m tests.benchmarks.store
+	$(BIN)/python -m tests.benchmarks.rabbitmq --million
+	$(BIN)/python -m tests.benchmarks.kafka
+
+brokers: .venv/ready
+	$(BIN)/python -m tests.brokers
+
+# Newest versions that fit pyproject.toml, with the hashes of their files and no address of where they came from.
+lock: .venv/ready
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-header --extra dev --output-file requirements.lock pyproject.toml
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is older than Python 3.11; name another one, make PYTHON=python3.11." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || \
+	  { echo "make: $(PYTHON) cannot make environments; install its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
