@@ -1,0 +1,1 @@
+"""What an event is: plain frozen data, and the bytes it travels in."""

@@ -1,0 +1,105 @@
+"""Endpoints: the queues, exchanges, streams and topics of a broker, and what each can do."""
+
+from enum import Flag, auto
+from typing import Literal
+
+import msgspec
+
+from workbench.model.address import Address
+
+EndpointKind = Literal["classic queue", "quorum queue", "stream", "exchange", "topic"]
+
+
+class Ability(Flag):
+    """What can be done with one endpoint: a classic queue, a stream and an exchange of one broker differ."""
+
+    BROWSE = auto()
+    """Show what is there, without taking it."""
+    TAIL = auto()
+    """Show what arrives, without taking it."""
+    CLAIM = auto()
+    """Hold events while something is done with them, then settle or release each."""
+    REMOVE = auto()
+    """Settling an event removes it: a move is a move and not a copy."""
+    ATOMIC = auto()
+    """Publish and settle in one transaction."""
+    PUBLISH = auto()
+    """Take events."""
+    SEEK = auto()
+    """Read from a time or a position: a log."""
+    SCAN = auto()
+    """Search at the speed of the wire, decoding only what may match."""
+    GROUPS = auto()
+    """Consumer groups keep their positions here."""
+    PARTITIONS = auto()
+    """Holds its events in numbered partitions; one can be chosen when publishing."""
+    KEYS = auto()
+    """Keeps an event's key as it was published. (A queue published to directly does not: its name takes the place.)"""
+    TOMBSTONES = auto()
+    """Keeps a null body apart from an empty one."""
+    PROPERTIES = auto()
+    """Keeps an event's properties."""
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What a look at an endpoint costs.
+
+    Attributes:
+        sentence: For the user, before the look; empty where looking is free.
+        used: Looks already counted towards `limit` by the message that has most, a lower bound; None: not known.
+        limit: Deliveries after which the broker dead-letters or deletes a message; None: no limit.
+    """
+
+    sentence: str = ""
+    used: int | None = None
+    limit: int | None = None
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    """One who reads a queue now.
+
+    Attributes:
+        tag: The name it gave itself, or got from the broker; one of a kind on its channel only.
+        channel: The channel it reads on, as the broker names it: from where to where, and which; empty: not known.
+        prefetch: How many messages it may hold unacknowledged; 0: any number.
+        active: Whether it gets messages: not while another is the single active one.
+        acknowledges: Whether it acknowledges what it has received; else the queue forgets each message on sending it.
+    """
+
+    tag: str
+    channel: str
+    prefetch: int
+    active: bool
+    acknowledges: bool
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One queue, exchange, stream or topic, as it was when it was listed.
+
+    Attributes:
+        address: Where it is.
+        kind: What it is, in the broker's words.
+        abilities: What can be done with it.
+        depth: Events that can be read now; None where the broker does not say.
+        partitions: How many partitions; None where there are none.
+        consumers: How many consumers read it now; None where the broker does not say.
+        lag: Events that the consumer group furthest behind has not read; None where there are no groups.
+        dead_letters_to: Where its dead letters go.
+        dead_letters_of: Whose dead letters come here.
+        price: What looking at it costs.
+        detail: Further facts to show, name and text: an exchange's type, a policy, a limit.
+        readers: Who the consumers are, where the broker says; always empty in a listing of all endpoints.
+    """
+
+    address: Address
+    kind: EndpointKind
+    abilities: Ability
+    depth: int | None = None
+    partitions: int | None = None
+    consumers: int | None = None
+    lag: int | None = None
+    dead_letters_to: tuple[Address, ...] = ()
+    dead_letters_of: tuple[Address, ...] = ()
+    price: Price = Price()
+    detail: tuple[tuple[str, str], ...] = ()
+    readers: tuple[Consumer, ...] = ()

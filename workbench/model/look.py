@@ -1,0 +1,118 @@
+"""Looks: one reading of one endpoint, and what it covered."""
+
+from typing import Literal
+
+import msgspec
+
+from workbench.model.address import Address
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A stretch of one partition that was read.
+
+    Attributes:
+        partition: Which.
+        start: The first offset asked for.
+        end: The offset behind the last one read.
+    """
+
+    partition: str
+    start: str
+    end: str
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Something that was not seen.
+
+    Attributes:
+        what: Which part: a partition, a stretch of time, a number of messages.
+        reason: Why.
+    """
+
+    what: str
+    reason: str
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a search has got.
+
+    Attributes:
+        done: Offsets searched.
+        total: Offsets to search.
+        seconds: How long it took so far.
+    """
+
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.done / self.total if self.total else 1.0
+
+    @property
+    def rate(self) -> float:
+        """Offsets a second."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the rest will take at this rate; None before there is one."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """What a look read, and what it could not.
+
+    Attributes:
+        read: Deliveries handed over.
+        spans: The stretches read, a partition each; empty for a queue.
+        gaps: What was not seen.
+        notes: What to know about what was seen, such as the price paid.
+    """
+
+    read: int = 0
+    spans: tuple[Span, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was missed."""
+        return not self.gaps
+
+    def __str__(self) -> str:
+        parts = [f"{self.read:,} read" + (f" from {len(self.spans)} partitions" if len(self.spans) > 1 else "")]
+        parts += [f"not seen: {gap.what} ({gap.reason})" for gap in self.gaps]
+        return "; ".join([*parts, *self.notes])
+
+
+class Interruption(msgspec.Struct, frozen=True):
+    """A connection that is lost for the moment.
+
+    Attributes:
+        reason: Why, in a sentence.
+        since: When the broker was last heard, in milliseconds since 1970 UTC.
+        retry_at: When it is tried again, in milliseconds since 1970 UTC.
+    """
+
+    reason: str
+    since: int
+    retry_at: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One reading of one endpoint. Every batch belongs to one, so that looking twice doubles nothing.
+
+    Attributes:
+        address: What was read.
+        kind: How.
+        at: When it began, in milliseconds since 1970 UTC.
+        coverage: What it saw, so far or in the end.
+    """
+
+    address: Address
+    kind: Literal["browse", "tail", "scan"]
+    at: int
+    coverage: Coverage = Coverage()

@@ -1,0 +1,90 @@
+"""Where a reading of a log begins."""
+
+import re
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+
+from workbench.model.errors import FormatError
+from workbench.model.event import Position
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """The oldest event still there."""
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """Only what arrives from now on."""
+
+
+class Since(msgspec.Struct, frozen=True):
+    """The first event at or after a time, in milliseconds since 1970 UTC."""
+
+    time: int
+
+
+class At(msgspec.Struct, frozen=True):
+    """A position; the other partitions are not read."""
+
+    position: Position
+
+
+class FromEnd(msgspec.Struct, frozen=True):
+    """So many events before the end, in each partition."""
+
+    count: int
+
+
+class OfGroup(msgspec.Struct, frozen=True):
+    """Where a consumer group has got to: its committed offset in each partition."""
+
+    group: str
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A stretch of time, both ends included, in milliseconds since 1970 UTC; None: open on that side."""
+
+    since: int | None = None
+    until: int | None = None
+
+    def holds(self, time: int | None) -> bool:
+        """Whether a time is within. One that is not known may be."""
+        return time is None or (self.since or time) <= time <= (time if self.until is None else self.until)
+
+
+Start: TypeAlias = Beginning | Latest | Since | At | FromEnd | OfGroup
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def parse_start(text: str, now: int) -> Start:
+    """Read a start as a user writes it.
+
+    Args:
+        text: `beginning`, `latest`, `-10m`, `2026-11-23T10:00` (local time unless it names a zone), `3:1200`
+            (partition and offset), `end-500` or `group:NAME`.
+        now: The present, in milliseconds since 1970 UTC; ages count back from it.
+
+    Raises:
+        FormatError: The text is none of these.
+    """
+    if text == "beginning":
+        return Beginning()
+    if text == "latest":
+        return Latest()
+    if match := re.fullmatch(r"-(\d{1,15}(?:\.\d{1,9})?)(ms|s|m|h|d)", text):
+        return Since(now - int(float(match[1]) * _UNITS[match[2]]))
+    if match := re.fullmatch(r"([0-9]+):([0-9]+)", text):
+        return At(Position(match[1], match[2]))
+    if match := re.fullmatch(r"end-(\d{1,15})", text):
+        return FromEnd(int(match[1]))
+    if text.startswith("group:") and text != "group:":
+        return OfGroup(text.removeprefix("group:"))
+    try:
+        return Since(round(datetime.fromisoformat(text).timestamp() * 1000))
+    except (ValueError, OverflowError):
+        raise FormatError(
+            f"{text!r} is not a place to start: write beginning, latest, -10m, 2026-11-23T10:00, 3:1200"
+            " (partition:offset), end-500 or group:NAME."
+        ) from None
