@@ -1,0 +1,33 @@
+"""The `workbench` command: checks the installation, then runs the command line."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def main() -> None:
+    """Run the command line, or exit with one sentence where another package stands in the way."""
+    if intruder := _intruder():
+        sys.exit(
+            f"workbench: {intruder} hides a package of Event Workbench; install it in an environment of its own,"
+            " with pipx or `uv tool`."
+        )
+    # Behind the check: what the command line imports would be looked up in the wrong package.
+    from workbench.cli.main import workbench
+
+    workbench.main(prog_name="workbench")
+
+
+def _intruder() -> str | None:
+    """The path of a package that is imported instead of ours: `connectors` and `views` are names others use too."""
+    ours = Path(__file__).resolve().parent.parent
+    for name in ("connectors", "views"):
+        spec = find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != ours / name:
+            return f"{found or f'a missing or foreign {name}/'}"
+    return None
+
+
+if __name__ == "__main__":
+    main()

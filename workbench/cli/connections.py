@@ -1,0 +1,132 @@
+"""`workbench connections`: what is configured, whether it works, and adding to it."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+
+from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.running import Exit, connection_options, current_config, fail, with_session
+from workbench.connecting import config_file
+from workbench.connecting.check import Step, step
+from workbench.connecting.config import Connection, Level
+from workbench.model.errors import ConfigError
+from workbench.reading.display import shown
+from workbench.session import Session
+
+_VARIABLE = re.compile(r"\$\{\w+\}")
+
+
+@click.group(short_help="Configured connections: list, check, add, trust.", invoke_without_command=True)
+@connection_options
+@format_option("table", "json")
+@click.pass_context
+def connections(context: click.Context, form: Format | None) -> None:
+    """List the configured connections; or check, add and trust them."""
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        config = current_config()
+    except ConfigError as error:
+        context.exit(fail(str(error), Exit.USAGE))
+    rows = [
+        (name, _without_password(said.url), said.guard, "production" if said.production else "")
+        for name, said in config.connections.items()
+    ]
+    if chosen(form) == "json":
+        keys = ("name", "url", "guard", "environment")
+        write(b"".join(json_line(dict(zip(keys, row, strict=True))) for row in rows))
+    elif rows:
+        write(table(("name", "url", "guard", "environment"), [[shown(cell) for cell in row] for row in rows]).encode())
+    else:
+        click.echo("No connection is configured: `workbench connections add NAME URL` adds one.", err=True)
+
+
+@connections.command(short_help="Try a connection step by step.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@format_option("table", "json")
+@with_session
+async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:
+    """Try connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
+    management. Without a name, all that are given or configured."""
+    failed = False
+    for name in names or session.names:
+        async for tried in _steps(session, name):
+            failed = failed or tried.error is not None
+            if chosen(form) == "json":
+                write(json_line({"connection": name, "step": tried.name, "found": tried.found, "error": tried.error}))
+            else:
+                mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
+                write(f"{mark} {shown(name)}  {shown(tried.name)}  {shown(what or '')}\n".encode())
+    if not names and not session.names:
+        raise ConfigError("No connection is given or configured: -c NAME=URL gives one.")
+    return Exit.FAILED if failed else Exit.DONE
+
+
+@connections.command(short_help="Write a connection into the configuration.")
+@click.argument("name")
+@click.argument("url")
+@click.option(
+    "--level",
+    type=click.Choice([level.name.lower() for level in Level]),
+    default="observe",
+    show_default=True,
+    help="What may be done through it.",
+)
+@click.option("--production", is_flag=True, help="Whoever does more than observe has to type its name.")
+@click.option("--here", is_flag=True, help=f"Into ./{config_file.NAME}, for this folder, not into your own.")
+@click.pass_context
+def add(context: click.Context, name: str, url: str, level: str, production: bool, here: bool) -> None:
+    """Write a connection into your configuration. Keep passwords out of the URL: write ${VARIABLE}, or set
+    password_command or keyring in the file."""
+    path = Path(config_file.NAME).absolute() if here else config_file.own_path()
+    try:
+        connection = Connection.parse(f"{name}={url}")
+        if connection.password and not _VARIABLE.fullmatch(connection.password.reveal()):
+            raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
+        if any("@" in value for value in connection.options.values()):
+            raise ConfigError("A login in an option would stand in the file for all to read: leave it out.")
+        config_file.add(path, name, url, level, production)
+    except ConfigError as error:
+        context.exit(fail(str(error), Exit.USAGE))
+    click.echo(f"{name} is in {path}. `workbench connections check {name}` tries it.", err=True)
+
+
+@connections.command(short_help="Let a configuration file run its commands.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.pass_context
+def trust(context: click.Context, file: Path) -> None:
+    """Let FILE run its password commands and see environment variables, until it is changed. Read it before."""
+    try:
+        config_file.trust(file)
+    except ConfigError as error:
+        context.exit(fail(str(error), Exit.USAGE))
+    click.echo(f"{file} is trusted as it is now.", err=True)
+
+
+async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
+    connector = session.unopened(name)
+    failed = False
+    async for tried in connector.check():
+        yield tried
+        failed = failed or tried.error is not None
+    if failed:
+        return
+
+    async def listed() -> str:
+        async with connector:
+            return f"{len(await connector.endpoints()):,} endpoints"
+
+    yield await step("list", listed)
+
+
+def _without_password(url: str) -> str:
+    """The URL for a listing: options may hold secrets too, so only their names are shown."""
+    url, _, options = url.partition("?")
+    head, at, tail = url.rpartition("@")
+    scheme, slashes, login = head.partition("//")
+    user, colon, password = login.partition(":")
+    hidden = password if _VARIABLE.fullmatch(password) else "…"
+    names = "&".join(option.partition("=")[0] for option in options.split("&"))
+    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{tail}{'?' if names else ''}{names}"

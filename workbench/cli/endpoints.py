@@ -1,0 +1,72 @@
+"""`workbench ls`: what there is."""
+
+import click
+import msgspec
+
+from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.running import with_session
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConfigError
+from workbench.reading.display import shown
+from workbench.session import Session
+
+
+@click.command(short_help="List endpoints: queues, exchanges, streams, topics.")
+@click.argument("place", metavar="[CONNECTION|ADDRESS]", required=False)
+@format_option("table", "json")
+@with_session
+async def ls(session: Session, place: str | None, form: Format | None) -> None:
+    """List endpoints with depth, consumers, lag and dead-letter links: of all connections, of one, or one alone."""
+    if not session.names:
+        raise ConfigError("No connection is given: -c NAME=URL gives one.")
+    listed: list[Endpoint] = []
+    if place is None or place in session.names:
+        for name in [place] if place else session.names:
+            listed += await (await session.connector(name)).endpoints()
+    else:
+        address = session.address(place)
+        listed.append(await (await session.connector(address.connection)).endpoint(address))
+    if chosen(form) == "json":
+        write(b"".join(json_line(_record(endpoint)) for endpoint in listed))
+    elif listed:
+        write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers", "lag"})).encode())
+    else:
+        click.echo("There is nothing here yet.", err=True)
+
+
+_TITLES = ("address", "kind", "depth", "parts", "consumers", "lag", "dead letters")
+
+
+def _row(endpoint: Endpoint) -> tuple[str, ...]:
+    links = [f"→ {_links(endpoint.dead_letters_to)}"] if endpoint.dead_letters_to else []
+    links += [f"← {_links(endpoint.dead_letters_of)}"] if endpoint.dead_letters_of else []
+    numbers = (endpoint.depth, endpoint.partitions, endpoint.consumers, endpoint.lag)
+    return (
+        shown(str(endpoint.address)),
+        endpoint.kind,
+        *("" if number is None else f"{number:,}" for number in numbers),
+        "  ".join(links),
+    )
+
+
+def _links(addresses: tuple[Address, ...]) -> str:
+    names = [shown(str(address).partition("/")[2], 30) for address in addresses]
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def _record(endpoint: Endpoint) -> dict[str, object]:
+    return {
+        "address": str(endpoint.address),
+        "kind": endpoint.kind,
+        "abilities": [ability.name.lower() for ability in Ability if ability in endpoint.abilities and ability.name],
+        "depth": endpoint.depth,
+        "partitions": endpoint.partitions,
+        "consumers": endpoint.consumers,
+        "lag": endpoint.lag,
+        "dead_letters_to": [str(address) for address in endpoint.dead_letters_to],
+        "dead_letters_of": [str(address) for address in endpoint.dead_letters_of],
+        "price": endpoint.price.sentence or None,
+        "detail": dict(endpoint.detail),
+        "readers": [msgspec.structs.asdict(reader) for reader in endpoint.readers],
+    }

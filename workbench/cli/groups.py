@@ -1,0 +1,120 @@
+"""`workbench groups`: who reads the logs, and how far they have got."""
+
+import time
+
+import click
+
+from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.running import Exit, with_session
+from workbench.model.address import Address
+from workbench.model.errors import ConfigError, Unsupported
+from workbench.model.groups import Group, GroupPartition
+from workbench.reading.display import shown
+from workbench.session import Session
+
+
+@click.command(short_help="List consumer groups with their lag.")
+@click.argument("place", metavar="[CONNECTION|ADDRESS]", required=False)
+@click.option("-g", "--group", "name", help="One group, partition by partition.")
+@format_option("table", "json")
+@with_session
+async def groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:
+    """List consumer groups: state, members, lag and the age of the oldest event they have not read.
+
+    With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group.
+    """
+    address = None if place is None or place in session.names else session.address(place)
+    connections = [address.connection] if address else [place] if place else session.names
+    if not connections:
+        raise ConfigError("No connection is given: -c NAME=URL gives one.")
+    found: list[tuple[str, Group]] = []
+    refused: list[Unsupported] = []
+    for connection in connections:
+        connector = await session.connector(connection)
+        if address is not None:
+            await connector.endpoint(address)
+        try:
+            listed = [await connector.group(name)] if name else await connector.groups()
+        except Unsupported as error:
+            refused.append(error)
+            continue
+        found += [(connection, group) for group in listed if address is None or _reads(group, address)]
+    if refused and not found:
+        raise refused[0]
+    now = round(time.time() * 1000)
+    if chosen(form) == "json":
+        write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
+    elif not found:
+        click.echo("No consumer group reads here.", err=True)
+    elif name or address:
+        partitions = [(group, each) for _, group in found for each in _of(group, address)]
+        rows = [_partition_row(group, each, now) for group, each in partitions]
+        columns = ("group", "address", "partition", "committed", "end", "lag", "oldest unread", "member")
+        write(table(columns, rows, right=frozenset({"partition", "committed", "end", "lag", "oldest unread"})).encode())
+    else:
+        summaries = [_row(connection, group, now) for connection, group in found]
+        titles = ("group", "connection", "state", "members", "lag", "oldest unread")
+        write(table(titles, summaries, right=frozenset({"members", "lag", "oldest unread"})).encode())
+    return Exit.DONE
+
+
+def _reads(group: Group, address: Address) -> bool:
+    return any(partition.address == address for partition in group.partitions)
+
+
+def _of(group: Group, address: Address | None) -> list[GroupPartition]:
+    return [partition for partition in group.partitions if address is None or partition.address == address]
+
+
+def _row(connection: str, group: Group, now: int) -> tuple[str, ...]:
+    age = _age(group.oldest_unread, now)
+    return (shown(group.name), connection, group.state, f"{len(group.members):,}", f"{group.lag:,}", age)
+
+
+def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[str, ...]:
+    return (
+        shown(group.name),
+        shown(str(partition.address)),
+        partition.partition,
+        partition.committed or "none",
+        partition.end,
+        f"{partition.lag:,}",
+        _age(partition.oldest_unread, now),
+        shown(partition.member or "", 40),
+    )
+
+
+def _age(moment: int | None, now: int) -> str:
+    if moment is None:
+        return ""
+    seconds = max(now - moment, 0) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size:,} {unit} {seconds % size * (24 if unit == 'd' else 60) // size} {_NEXT[unit]}"
+    return f"{seconds} s"
+
+
+_NEXT = {"d": "h", "h": "m", "m": "s"}
+
+
+def _record(connection: str, group: Group, address: Address | None) -> dict[str, object]:
+    return {
+        "connection": connection,
+        "group": group.name,
+        "state": group.state,
+        "lag": group.lag,
+        "oldest_unread": group.oldest_unread,
+        "members": [{"name": each.name, "client": each.client, "host": each.host} for each in group.members],
+        "partitions": [
+            {
+                "address": str(each.address),
+                "partition": each.partition,
+                "committed": each.committed,
+                "end": each.end,
+                "lag": each.lag,
+                "oldest_unread": each.oldest_unread,
+                "member": each.member,
+            }
+            for each in _of(group, address)
+        ],
+    }

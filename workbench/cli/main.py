@@ -1,0 +1,30 @@
+"""The command `workbench`: its options, and how every command runs and fails."""
+
+import click
+
+from workbench import __version__
+from workbench.cli import connections, demo, endpoints, expect, groups, publish, reading
+from workbench.cli.running import connection_options
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True)
+@click.version_option(__version__, prog_name="workbench")
+@connection_options
+def workbench() -> None:
+    """Publish, look at, follow and move the events of RabbitMQ and Kafka.
+
+    An ADDRESS is connection/name, or connection/exchange:name for an exchange. -c gives a connection:
+    -c rabbit=amqp://user@host/vhost or -c kafka://host:9092, which is then named by its host. With a single
+    connection its name may be left out of addresses.
+    """
+
+
+workbench.add_command(endpoints.ls)
+workbench.add_command(groups.groups)
+workbench.add_command(publish.publish)
+workbench.add_command(publish.replay)
+workbench.add_command(reading.browse)
+workbench.add_command(reading.tail)
+workbench.add_command(expect.expect)
+workbench.add_command(connections.connections)
+workbench.add_command(demo.demo)

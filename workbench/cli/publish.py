@@ -1,0 +1,380 @@
+"""`workbench publish` and `workbench replay`: one event from the command line, or many."""
+
+import asyncio
+import os
+import re
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+import platformdirs
+
+from workbench.cli.output import Format, chosen, format_option, json_line, write
+from workbench.cli.running import Exit, fail, with_session
+from workbench.model import ndjson
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability
+from workbench.model.errors import FormatError, WorkbenchError
+from workbench.model.event import Event
+from workbench.model.receipt import Receipt
+from workbench.model.start import Beginning, Since, parse_start
+from workbench.model.wire import Content, with_property
+from workbench.operations import publish as publishing
+from workbench.operations.template import Renderer, Template
+from workbench.session import Session
+
+_CHUNK = 1 << 18
+"""Bytes of a file that are read, and handed to the broker, at once."""
+
+_BATCH = 500
+"""Events that are rendered, and handed to the broker, at once."""
+
+_NUMBERS = frozenset({"delivery_mode", "priority", "timestamp"})
+
+
+class _Source(click.ParamType[IO[bytes] | str]):
+    """A file where there is one of this name, else an address."""
+
+    name = "FILE|ADDRESS"
+
+    def convert(
+        self, value: IO[bytes] | str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> IO[bytes] | str:
+        if isinstance(value, str) and (value == "-" or Path(value).is_file()):
+            return click.File("rb").convert(value, param, ctx)
+        return value
+
+
+@click.command(short_help="Publish events; each is confirmed by the broker.")
+@click.argument("address")
+@click.argument("body", required=False)
+@click.option("-k", "--key", help="The record key, or the routing key of an exchange.")
+@click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header; may be repeated.")
+@click.option(
+    "--property", "properties", metavar="NAME=VALUE", multiple=True, help="An AMQP property; may be repeated."
+)
+@click.option("--partition", type=click.IntRange(0), help="Where in a topic.")
+@click.option("--timestamp", metavar="TIME", help="The event's own time: 2026-11-23T10:00, or -10m.")
+@click.option("--null", is_flag=True, help="No body at all: a tombstone.")
+@click.option(
+    "--template", metavar="NAME|FILE", help="An event to fill in: a TOML file, or one in your templates folder."
+)
+@click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A value of the template; may be repeated.")
+@click.option("--count", type=click.IntRange(1), help="Publish so many; body, key and headers are templates then.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many events a second.")
+@click.option("--twice", is_flag=True, help="Publish each event twice under one message id, to see what consumers do.")
+@click.option("--file", "lines", type=click.File("rb"), help="Events as NDJSON lines, as browse and tail print them.")
+@click.option(
+    "--speed", type=click.FloatRange(0, min_open=True), help="With --file: as far apart as their times, divided."
+)
+@format_option("table", "json")
+@with_session
+async def publish(
+    session: Session,
+    address: str,
+    body: str | None,
+    key: str | None,
+    headers: tuple[str, ...],
+    properties: tuple[str, ...],
+    partition: int | None,
+    timestamp: str | None,
+    null: bool,
+    template: str | None,
+    values: tuple[str, ...],
+    count: int | None,
+    rate: float | None,
+    twice: bool,
+    lines: IO[bytes] | None,
+    speed: float | None,
+    form: Format | None,
+) -> int:
+    """Publish to ADDRESS and wait until the broker has confirmed it.
+
+    BODY is text, @FILE for a file's bytes, or - for stdin. With --count or --set, BODY, key, headers and properties may
+    hold {{ seq }}, {{ uuid() }}, {{ now() }}, {{ integer(1, 6) }}, {{ choice('a', 'b') }} and {{ env.NAME }}.
+    """
+    single = body is not None or null
+    if single + (lines is not None) + (template is not None) != 1 or (body is not None and null):
+        raise click.UsageError("Give one of BODY, --null, --template and --file.")
+    if (lines is not None or template is not None) and (key or headers or properties or timestamp):
+        raise click.UsageError("--file and --template have the key, headers, properties and time in them.")
+    if lines is not None and (values or count):
+        raise click.UsageError("--set and --count are for templates, not for --file.")
+    if speed is not None and (lines is None or rate is not None):
+        raise click.UsageError("--speed keeps the pace of --file; it does not go with --rate.")
+    target = session.address(address)
+    batches: AsyncIterable[Sequence[Event]]
+    if lines is not None:
+        batches = _from_lines(lines)
+    elif template is not None:
+        renderer = Renderer(Template.read(_template(template)), _pairs(values, "--set"))
+        batches = _rendered(renderer, count or 1)
+    else:
+        content = Content(
+            tuple(_pair(text, "-H") for text in headers),
+            dict(_property(*_pair(text, "--property")) for text in properties),
+        )
+        event = Event(
+            key=None if key is None else key.encode("utf-8", "surrogateescape"),
+            body=await _stdin() if body == "-" else None if body is None else _bytes(body),
+            written=content,
+            timestamp=None if timestamp is None else _time(timestamp),
+        )
+        if count or values:
+            batches = _rendered(Renderer(_as_template(event), _pairs(values, "--set")), count or 1)
+        else:
+            batches = _one(event)
+    if twice:
+        connector = await session.connector(target.connection)
+        keeps_properties = Ability.PROPERTIES in (await connector.endpoint(target)).abilities
+        batches = _twice(batches, keeps_properties)
+    if rate is not None:
+        batches = publishing.at_rate(batches, rate)
+    if speed is not None:
+        batches = publishing.in_time(batches, speed)
+    many = lines is not None or (count or 1) > 1 or twice
+    return await _publish(session, target, batches, partition, chosen(form), many)
+
+
+@click.command(short_help="Publish what was recorded, or what another endpoint holds.")
+@click.argument("source", metavar="FILE|ADDRESS", type=_Source())
+@click.argument("target")
+@click.option(
+    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
+)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="Instead of the original timing: events a second."
+)
+@format_option("table", "json")
+@with_session
+async def replay(
+    session: Session, source: IO[bytes] | str, target: str, speed: float, rate: float | None, form: Format | None
+) -> int:
+    """Publish events again, as far apart as they were.
+
+    The source is a file of NDJSON lines, or an address whose events are read from their beginning. They stay there.
+    """
+    events = _from_endpoint(session, session.address(source)) if isinstance(source, str) else _from_lines(source)
+    paced = publishing.at_rate(events, rate) if rate else publishing.in_time(events, speed)
+    return await _publish(session, session.address(target), paced, None, chosen(form), True)
+
+
+async def _publish(
+    session: Session,
+    target: Address,
+    batches: AsyncIterable[Sequence[Event]],
+    partition: int | None,
+    form: Format,
+    many: bool,
+) -> int:
+    connector = await session.connector(target.connection)
+    endpoint = await connector.endpoint(target)
+    left_behind: set[str] = set()
+    if Ability.PROPERTIES not in endpoint.abilities:
+        batches = _noting_properties(batches, left_behind)
+    receipts = _Receipts(target, form)
+    try:
+        published = await publishing.publish(connector, target, batches, receipts.write, partition)
+    except WorkbenchError as error:
+        return fail(f"{error} Confirmed until then: {receipts.confirmed}.", Exit.FAILED)
+    if left_behind:
+        click.echo(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind.", err=True)
+    if many or published.refused:
+        click.echo(f"{published.confirmed:,} published, {published.refused:,} refused.", err=True)
+    if not published.refused:
+        return Exit.DONE
+    return Exit.PARTLY if published.confirmed else Exit.FAILED
+
+
+class _Receipts:
+    """Prints what became of each event: refusals always, confirmations as NDJSON or, one alone, as a sentence."""
+
+    def __init__(self, address: Address, form: Format) -> None:
+        self._address = str(address)
+        self._form = form
+        self.confirmed = 0
+
+    def write(self, receipts: Sequence[Receipt]) -> None:
+        lines = []
+        for receipt in receipts:
+            self.confirmed += receipt.error is None
+            position = receipt.position
+            if self._form == "json":
+                record: dict[str, object] = {"address": self._address, "sequence": receipt.sequence}
+                if position is not None:
+                    record["position"] = ndjson.position(position)
+                if receipt.error is not None:
+                    record["error"] = str(receipt.error)
+                lines.append(json_line(record))
+            elif receipt.error is None and receipt.sequence == 0:
+                where = f" {position.partition}:{position.offset}" if position else ""
+                lines.append(f"published to {self._address}{where}\n".encode())
+            if receipt.error is not None:
+                fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
+        write(b"".join(lines))
+
+
+async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
+    yield [event]
+
+
+async def _rendered(renderer: Renderer, count: int) -> AsyncIterator[Sequence[Event]]:
+    for start in range(0, count, _BATCH):
+        yield [renderer.event(number) for number in range(start, min(start + _BATCH, count))]
+        await asyncio.sleep(0)
+
+
+async def _twice(batches: AsyncIterable[Sequence[Event]], keeps_properties: bool) -> AsyncIterator[Sequence[Event]]:
+    async for batch in batches:
+        identified = [_identified(event, keeps_properties) for event in batch]
+        yield [twin for event in identified for twin in (event, event)]
+
+
+def _identified(event: Event, keeps_properties: bool) -> Event:
+    """The event with a message id, so that a consumer can tell that it came twice."""
+    headers, properties = event.headers, event.properties
+    if "message_id" in properties or any(name in ("message_id", "ce_id") for name, _ in headers):
+        return event
+    message_id = str(uuid.uuid4())
+    if not keeps_properties:
+        written = Content((*headers, ("message_id", message_id)), properties)
+        return msgspec.structs.replace(event, wire=None, written=written)
+    if event.wire is not None:
+        return msgspec.structs.replace(event, wire=with_property(event.wire, "message_id", message_id))
+    return msgspec.structs.replace(event, written=Content(headers, {**properties, "message_id": message_id}))
+
+
+async def _noting_properties(
+    batches: AsyncIterable[Sequence[Event]], names: set[str]
+) -> AsyncIterator[Sequence[Event]]:
+    async for batch in batches:
+        for event in batch:
+            # Properties that cannot be read are the publisher's to refuse.
+            with suppress(FormatError):
+                names.update(event.properties)
+        yield batch
+
+
+async def _from_endpoint(session: Session, address: Address) -> AsyncIterator[Sequence[Event]]:
+    connector = await session.connector(address.connection)
+    seeks = Ability.SEEK in (await connector.endpoint(address)).abilities
+    async with connector.browse(address, Beginning() if seeks else None) as stream:
+        async for batch in stream:
+            yield [delivery.event for delivery in batch]
+
+
+async def _from_lines(file: IO[bytes]) -> AsyncIterator[Sequence[Event]]:
+    number = 0
+    async for lines in _lines(file):
+        batch: list[Event] = []
+        for line in lines:
+            number += 1
+            if line.strip():
+                try:
+                    batch.append(ndjson.decode(line).event)
+                except FormatError as error:
+                    if batch:
+                        yield batch
+                    raise FormatError(f"Line {number}: {error}") from None
+        if batch:
+            yield batch
+
+
+async def _lines(file: IO[bytes]) -> AsyncIterator[list[bytes]]:
+    """The lines of a file or a pipe, as many at once as can be read without waiting."""
+    rest: list[bytes] = []
+    async for chunk in _chunks(file):
+        first, *more = chunk.split(b"\n")
+        rest.append(first)
+        if more:
+            yield [b"".join(rest), *more[:-1]]
+            rest = [more[-1]]
+    yield [b"".join(rest)]
+
+
+async def _stdin() -> bytes:
+    return b"".join([chunk async for chunk in _chunks(sys.stdin.buffer)])
+
+
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    while True:
+        ready = asyncio.Event()
+        try:
+            loop.add_reader(file, ready.set)
+        except PermissionError:
+            # A file on disk is always ready, which is why it cannot be waited for.
+            chunk = file.read(_CHUNK)
+        else:
+            try:
+                await ready.wait()
+            finally:
+                loop.remove_reader(file)
+            chunk = os.read(file.fileno(), _CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _template(name: str) -> Path:
+    """A template's file: the one named, else the one of this name in the user's templates folder."""
+    path = Path(name)
+    own = platformdirs.user_config_path("event-workbench") / "templates" / f"{name}.toml"
+    return own if not path.exists() and own.exists() else path
+
+
+def _as_template(event: Event) -> Template:
+    try:
+        return Template(
+            key=None if event.key is None else event.key.decode(),
+            body=None if event.body is None else event.body.decode(),
+            headers=tuple((name, str(value)) for name, value in event.headers),
+            properties={
+                name: value if isinstance(value, int) else str(value) for name, value in event.properties.items()
+            },
+            timestamp=event.timestamp,
+        )
+    except UnicodeDecodeError:
+        raise click.UsageError("Only text can be a template: this body or key is not UTF-8.") from None
+
+
+def _bytes(body: str) -> bytes:
+    if body.startswith("@"):
+        try:
+            return Path(body[1:]).read_bytes()
+        except OSError as error:
+            raise click.UsageError(f"{body[1:]!r} cannot be read: {error.strerror}.") from None
+    return body.encode("utf-8", "surrogateescape")
+
+
+def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
+    return dict(_pair(text, option) for text in texts)
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"{option} {text!r} is not NAME=VALUE.")
+    return name, value
+
+
+def _property(name: str, value: str) -> tuple[str, str | int]:
+    name = name.replace("-", "_")
+    if name in _NUMBERS:
+        if not re.fullmatch(r"\d{1,19}", value):
+            raise click.UsageError(f"--property {name} takes a number, not {value!r}.")
+        return name, int(value)
+    return name, value
+
+
+def _time(text: str) -> int:
+    start = parse_start(text, round(time.time() * 1000))
+    if not isinstance(start, Since):
+        raise click.UsageError(f"--timestamp {text!r} is not a time.")
+    return start.time

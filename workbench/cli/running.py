@@ -1,0 +1,196 @@
+"""How a command runs: its connections, one event loop, errors as one sentence, exit codes."""
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config_file import ConfigFile
+from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
+from workbench.reading.display import shown
+from workbench.session import Session
+
+P = ParamSpec("P")
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+class Exit(IntEnum):
+    """Exit codes, as the README lists them."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    PARTLY = 3
+    NOT_FOUND = 4
+    STOPPED = 130
+
+
+class _Options(msgspec.Struct):
+    """What the connection options have collected so far, before and behind the command's name."""
+
+    connection: list[str] = []
+    config: Path | None = None
+    guard: str | None = None
+    confirm: list[str] = []
+
+
+_KEPT: Final = "workbench.options"
+
+
+def connection_options(command: Command) -> Command:
+    """Add `-c`, `--config`, `--guard` and `--confirm`, before or behind the command's name; kept in the context."""
+    for decorate in (
+        click.option(
+            "--confirm",
+            metavar="NAME",
+            multiple=True,
+            expose_value=False,
+            callback=_collect,
+            help="Type a production connection's name beforehand, as a script does; may be repeated.",
+        ),
+        click.option(
+            "--guard",
+            type=click.Choice([level.name.lower() for level in Level]),
+            expose_value=False,
+            callback=_collect,
+            help="What may be done through connections given by URL: move on this machine, observe elsewhere.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            expose_value=False,
+            callback=_collect,
+            help="The configuration: ./workbench.toml, or else the one in your config folder.",
+        ),
+        click.option(
+            "-c",
+            "--connection",
+            metavar="[NAME=]URL|NAME",
+            multiple=True,
+            expose_value=False,
+            callback=_collect,
+            help="A connection: a URL, or the name of a configured one; may be repeated.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def with_session(
+    command: Callable[Concatenate[Session, P], Awaitable[int | None]],
+) -> Callable[P, None]:
+    """Make a click command of a coroutine: it is given a session, and what it returns is the exit code."""
+
+    @connection_options
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        options: _Options = click.get_current_context().meta[_KEPT]
+
+        async def main() -> int | None:
+            # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
+            if (task := asyncio.current_task()) is not None:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            async with _session(options) as session:
+                return await command(session, *args, **kwargs)
+
+        sys.exit(guarded(main))
+
+    return run
+
+
+def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
+    """Run to the end on an event loop; returns the exit code, with what went wrong said on stderr."""
+
+    async def awaited() -> int | None:
+        return await main()
+
+    try:
+        return asyncio.run(awaited()) or Exit.DONE
+    except (ConfigError, AddressError, QueryError) as error:
+        return fail(str(error), Exit.USAGE)
+    except WorkbenchError as error:
+        return fail(str(error), Exit.FAILED)
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        return Exit.STOPPED
+    except OSError as error:
+        # What stdout did not take is given up: Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return fail("The reader of the output went away.", Exit.FAILED)
+        where = f"{error.filename}: " if error.filename else "Reading or writing failed: "
+        return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
+
+
+def current_config() -> ConfigFile:
+    """The configuration that the command's options name.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here.
+    """
+    options: _Options = click.get_current_context().meta[_KEPT]
+    return ConfigFile.find(options.config)
+
+
+def fail(sentence: str, code: Exit) -> Exit:
+    """Tell the user on stderr what is wrong; returns `code`."""
+    click.echo(f"workbench: {sentence}", err=True)
+    return code
+
+
+def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    options = context.meta.setdefault(_KEPT, _Options())
+    if isinstance(value, tuple):
+        getattr(options, str(parameter.name)).extend(value)
+    elif value is not None:
+        setattr(options, str(parameter.name), value)
+
+
+def _session(options: _Options) -> Session:
+    given: list[Connection | str] = []
+    for text in options.connection:
+        if ":" in text:
+            connection = Connection.parse(text)
+            level = Level[options.guard.upper()] if options.guard else None
+            given.append(msgspec.structs.replace(connection, level=level))
+        else:
+            given.append(text)
+
+    async def confirm(connection: Connection, wanted: Level) -> bool:
+        if connection.name in options.confirm:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
+        return _asked(question, default="", show_default=False) == connection.name
+
+    return Session(given, ConfigFile.find(options.config), confirm, _with_password)
+
+
+def _with_password(connection: Connection) -> Connection:
+    if connection.user is None or connection.password is not None:
+        return connection
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
+            " to ask for it."
+        )
+    password = _asked(f"Password of {connection.user} on {connection.name}", hide_input=True)
+    return msgspec.structs.replace(connection, password=Secret(password))
+
+
+def _asked(question: str, **how: Any) -> str:
+    """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return str(click.prompt(shown(question), err=True, **how))
+    finally:
+        signal.signal(signal.SIGINT, before)

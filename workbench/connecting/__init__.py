@@ -1,0 +1,1 @@
+"""What reaches a broker: the one protocol, the connections, the plugins."""

@@ -1,0 +1,139 @@
+"""Connections: where a broker is and how to get in, from what a user wrote."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from workbench.model.errors import ConfigError
+
+
+class Secret:
+    """A password: shown nowhere, compared by nobody, handed to the driver by `reveal`."""
+
+    def __init__(self, text: str) -> None:
+        self._text: Final = text
+
+    def reveal(self) -> str:
+        """The password itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+class Level(IntEnum):
+    """What may be done through a connection; each level allows those before it."""
+
+    OBSERVE = 0
+    """What costs the broker and its other clients nothing: list, read a log."""
+    LOOK = 1
+    """What costs something: browse a queue, tap an exchange."""
+    PUBLISH = 2
+    """Add events."""
+    MOVE = 3
+    """Take events out of their endpoint, once they are confirmed elsewhere."""
+    DESTROY = 4
+    """Delete events for good."""
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """One broker, under the name that addresses use.
+
+    Attributes:
+        name: Names it in addresses; holds no `/`.
+        scheme: Chooses the connector.
+        hosts: Host and port each, the port None where the URL has none: the connector knows its broker's default.
+        user: None where the URL has none.
+        password: None where the URL has none.
+        path: Behind the hosts, decoded, without the leading `/`: RabbitMQ's virtual host. None where the URL has none.
+        options: Behind the `?`. A connector refuses those it does not know.
+        level: What may be done through it; None where nobody has said.
+        production: Whether more than observing is asked for again, by the connection's name.
+    """
+
+    name: str
+    scheme: str
+    hosts: tuple[tuple[str, int | None], ...]
+    user: str | None = None
+    password: Secret | None = None
+    path: str | None = None
+    options: Mapping[str, str] = {}
+    level: Level | None = None
+    production: bool = False
+
+    @property
+    def loopback(self) -> bool:
+        """Whether all hosts are this machine, by name or address."""
+        return all(_is_loopback(host) for host, _ in self.hosts)
+
+    @classmethod
+    def parse(cls, text: str) -> "Connection":
+        """Read `NAME=URL`, or a URL, which is then named by its first host.
+
+        Several hosts are separated by commas: `kafka://user@h1:9093,h2:9093?tls&ca=FILE`. User, password, path and
+        options are percent-encoded (RFC 3986).
+
+        Raises:
+            ConfigError: The text is neither; the sentence holds no password.
+        """
+        named = re.match(r"([^/:=?@]+)=(?=[a-z][a-z0-9+.-]*:)", text)
+        name, url = (named[1], text[named.end() :]) if named else ("", text)
+        # Whatever is before an @ may be a password, however wrongly it was written; so may an option be.
+        shown = re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0]
+        if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):
+            raise ConfigError(f"{shown!r} is not a connection: write NAME=URL or a URL, such as amqp://localhost.")
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ConfigError(f"{shown!r} is not a URL.") from None
+        if "#" in url or "@" in parts.path + parts.query:
+            raise ConfigError(
+                f"{shown!r} is not a URL: write / ? # and @ in a user, a password, a path or an option"
+                " as %2F %3F %23 and %40."
+            )
+        login, at, places = parts.netloc.rpartition("@")
+        user, colon, password = login.partition(":")
+        hosts = tuple(_host(place, shown) for place in places.split(",")) if places else (("localhost", None),)
+        return cls(
+            name=name or hosts[0][0].replace("/", "-"),
+            scheme=scheme[1],
+            hosts=hosts,
+            user=unquote(user) if at else None,
+            password=Secret(unquote(password)) if colon else None,
+            path=unquote(parts.path[1:]) if parts.path else None,
+            options=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        )
+
+    def only(self, *known: str) -> Mapping[str, str]:
+        """The options, if all of them are `known`.
+
+        Raises:
+            ConfigError: One is not.
+        """
+        for given in self.options:
+            if given not in known:
+                raise ConfigError(
+                    f"{self.name}: {given!r} is no option of {self.scheme}:// connections;"
+                    f" they have {', '.join(known) or 'none'}."
+                )
+        return self.options
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host(place: str, shown: str) -> tuple[str, int | None]:
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", place)
+    if not match or int(match[2] or 1) not in range(1, 65536):
+        # Where the host was forgotten, a password stands in the port's place.
+        raise ConfigError(f"'{shown.partition('://')[0]}://{place.partition(':')[0]}:…' is not host:port.")
+    return match[1].strip("[]"), int(match[2]) if match[2] else None

@@ -1,0 +1,296 @@
+"""The configuration file: connections by name, and what else a user has settled.
+
+    default = ["shop"]                        # opened where a command names no connection
+
+    [connections.shop]
+    url = "amqps://ops:${SHOP_PASSWORD}@rabbit.example/shop"
+    guard = "publish"                         # observe, look, publish, move or destroy; observe where it is left out
+    production = true                         # more than observing asks for the name to be typed
+
+    [connections.log]
+    url = "kafka://ops@kafka.example:9093?tls&sasl=scram-sha-512"
+    password_command = "pass show kafka/ops"  # or: keyring = true
+
+A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it runs no
+command and is given no environment variable.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import platformdirs
+import tomli
+
+from workbench.connecting.config import Connection, Level, Secret
+from workbench.model.errors import ConfigError
+
+NAME: Final = "workbench.toml"
+_KEYRING: Final = "event-workbench"
+_COMMAND_SECONDS: Final = 60
+
+T = TypeVar("T")
+
+
+class Configured(msgspec.Struct, frozen=True):
+    """What a file says of one connection, secrets not yet looked up.
+
+    Attributes:
+        url: The URL as written.
+        guard: The level.
+        production: Whether more than observing asks for the name to be typed.
+        password_command: Prints the password; run by the shell.
+        keyring: Whether the password is in the system's keyring, under `event-workbench` and the connection's name.
+    """
+
+    url: str
+    guard: str = "observe"
+    production: bool = False
+    password_command: str | None = None
+    keyring: bool = False
+
+
+class ConfigFile(msgspec.Struct, frozen=True):
+    """A configuration file, read.
+
+    Attributes:
+        path: Where it is; None where there is none.
+        trusted: Whether it may run commands and be given environment variables.
+        default: The connections to open where none is named.
+        connections: By name.
+        masks: Rules for what is masked, as `workbench.reading.masking` takes them.
+        conventions: The user's own conventions, as `workbench.reading.conventions` takes them.
+    """
+
+    path: Path | None = None
+    trusted: bool = True
+    default: tuple[str, ...] = ()
+    connections: Mapping[str, Configured] = {}
+    masks: tuple[str, ...] = ()
+    conventions: tuple[Mapping[str, Any], ...] = ()
+
+    @classmethod
+    def find(cls, named: Path | None = None) -> "ConfigFile":
+        """Read the file that `--config` names, else `./workbench.toml`, else the one in the user's config folder.
+
+        Raises:
+            ConfigError: It cannot be read, or says something that is not known here.
+        """
+        if named is not None:
+            return cls.read(named, trusted=True)
+        here = Path(NAME).absolute()
+        if here.exists():
+            return cls.read(here, trusted=is_trusted(here))
+        own = own_path()
+        return cls.read(own, trusted=True) if own.exists() else cls()
+
+    @classmethod
+    def read(cls, path: Path, trusted: bool) -> "ConfigFile":
+        """Read one file.
+
+        Raises:
+            ConfigError: It cannot be read, is not TOML, or has a key or a value that is not known here; the sentence
+                names the file, the line and the key.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            tree = tomli.loads(text)
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+        except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}.") from None
+        _only(path, text, (), tree, ("default", "connections", "masks", "conventions"))
+        connections = {}
+        for name, said in _table(path, text, ("connections",), tree.pop("connections", {})).items():
+            place = ("connections", name)
+            _only(path, text, place, _table(path, text, place, said), Configured.__struct_fields__)
+            connections[name] = configured = _converted(path, text, place, said, Configured)
+            if "/" in name:
+                raise ConfigError(f"{path}, line {_line(text, place)}: a connection's name holds no '/': {name!r}.")
+            if configured.guard not in (known := [level.name.lower() for level in Level]):
+                line = _line(text, (*place, "guard"))
+                raise ConfigError(
+                    f"{path}, line {line}: 'guard' is one of {', '.join(known)}, not {configured.guard!r}."
+                )
+        found = _converted(path, text, (), tree, cls)
+        return msgspec.structs.replace(found, path=path, trusted=trusted, connections=connections)
+
+    def connection(self, name: str) -> Connection:
+        """A connection as the file has it, with its password.
+
+        Raises:
+            ConfigError: There is none of this name; or its password cannot be had; or the file is not trusted and
+                wants to run a command or to read an environment variable.
+        """
+        if name not in self.connections:
+            known = ", ".join(self.connections) or "none"
+            raise ConfigError(f"There is no connection {name!r}; {self.path or 'the configuration'} has {known}.")
+        said = self.connections[name]
+        if not self.trusted and (said.password_command or "${" in said.url):
+            raise ConfigError(
+                f"{self.path} may come from someone else, and connection {name!r} wants a command to be run or an"
+                f" environment variable: look at the file, then say `workbench connections trust {self.path}`."
+            )
+        connection = Connection.parse(f"{name}={_expanded(said.url, name)}")
+        password = connection.password or self._password(name, said)
+        level = Level[said.guard.upper()]
+        return msgspec.structs.replace(connection, password=password, level=level, production=said.production)
+
+    def _password(self, name: str, said: Configured) -> Secret | None:
+        if said.password_command:
+            return Secret(_output(said.password_command, name))
+        if said.keyring:
+            return Secret(_from_keyring(name))
+        return None
+
+
+def own_path() -> Path:
+    """The user's own file, which may not be there."""
+    return platformdirs.user_config_path("event-workbench") / NAME
+
+
+def is_trusted(path: Path) -> bool:
+    """Whether the user has trusted this file with just this content."""
+    try:
+        return _fingerprint(path) in _trusted_path().read_text().splitlines()
+    except OSError:
+        return False
+
+
+def trust(path: Path) -> None:
+    """Let this file, for as long as its content stays, run its commands and have environment variables.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here; or the list of trusted files cannot
+            be written.
+    """
+    ConfigFile.read(path, trusted=False)
+    kept = _trusted_path()
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with kept.open("a") as lines:
+            lines.write(_fingerprint(path) + "\n")
+    except OSError as error:
+        raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
+
+
+def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
+    """Write a connection into a file, which keeps its comments and its order. A password is kept out of it.
+
+    Raises:
+        ConfigError: The file has a connection of this name, or cannot be written.
+    """
+    import tomlkit
+
+    found = ConfigFile.read(path, trusted=False) if path.exists() else ConfigFile()
+    if name in found.connections:
+        raise ConfigError(f"{path} has a connection {name!r} already: choose another name, or edit the file.")
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    table = tomlkit.table()
+    table.update({"url": url, "guard": guard} | ({"production": True} if production else {}))
+    document.setdefault("connections", tomlkit.table(is_super_table=True)).append(name, table)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+    if path == Path(NAME).absolute():
+        trust(path)
+
+
+def _trusted_path() -> Path:
+    return platformdirs.user_state_path("event-workbench") / "trusted"
+
+
+def _fingerprint(path: Path) -> str:
+    path = path.absolute()
+    return hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()
+
+
+def _converted(path: Path, text: str, place: tuple[str, ...], found: Any, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        sentence, _, at = str(error).partition(" - at ")
+        key = re.search(r"\$\.(\w+)", at)
+        line = _line(text, (*place, key[1]) if key else place or ("",))
+        what = f"{key[1]!r}: " if key else ""
+        raise ConfigError(f"{path}, line {line}: {what}{sentence[:1].lower()}{sentence[1:]}.") from None
+
+
+def _table(path: Path, text: str, place: tuple[str, ...], found: Any) -> Mapping[str, Any]:
+    if isinstance(found, dict):
+        return found
+    raise ConfigError(f"{path}, line {_line(text, place)}: {'.'.join(place)!r} is a table, [{'.'.join(place)}].")
+
+
+def _only(path: Path, text: str, place: tuple[str, ...], found: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in found:
+        if key not in known:
+            where = f" in [{'.'.join(place)}]" if place else ""
+            line = _line(text, (*place, key))
+            raise ConfigError(f"{path}, line {line}: {key!r}{where} is not known here; {', '.join(known)} are.")
+
+
+def _line(text: str, place: tuple[str, ...]) -> int:
+    """The line on which a key stands, counted from 1: TOML's parsers do not tell."""
+    *_, key = place
+    table: tuple[str, ...] = ()
+    last = 1
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]", line):
+            table = tuple(part.strip(" \"'") for part in header[1].split("."))
+            if table == place:
+                return number
+            last = number if table == place[:-1] else last
+        elif re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line) and table in (place[:-1], ()):
+            return number
+    return last
+
+
+def _expanded(url: str, name: str) -> str:
+    login = re.match(r"[^/?]*//[^/?]*@", url)
+
+    def value(match: re.Match[str]) -> str:
+        if (found := os.environ.get(match[1])) is None:
+            raise ConfigError(f"{name}: the environment variable {match[1]!r}, which its URL names, is not set.")
+        # A password is any text; a host, or a whole URL, is meant as it is.
+        return quote(found, safe="") if login and match.start() < login.end() else found
+
+    return re.sub(r"\$\{(\w+)\}", value, url)
+
+
+def _output(command: str, name: str) -> str:
+    try:
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"{name}: its password_command did not end within {_COMMAND_SECONDS} s.") from None
+    password = done.stdout.rstrip("\n")
+    if done.returncode or not password:
+        raise ConfigError(f"{name}: its password_command gave no password (exit code {done.returncode}).")
+    return password
+
+
+def _from_keyring(name: str) -> str:
+    import keyring
+    from keyring.errors import KeyringError
+
+    try:
+        password = keyring.get_password(_KEYRING, name)
+    except KeyringError as error:
+        raise ConfigError(f"{name}: the system's keyring cannot be asked: {error}.") from None
+    if password is None:
+        raise ConfigError(
+            f"{name}: the keyring has no password for it: `keyring set {_KEYRING} {name}` puts one there."
+        )
+    return password

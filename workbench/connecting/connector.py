@@ -1,0 +1,237 @@
+"""The one protocol between the core and a broker.
+
+A connector is a class called with a `Connection`, registered in the entry-point group `event_workbench.connectors`
+under its URL scheme. It translates its driver's exceptions to `ConnectorError`s, hands events over in batches, never
+one by one, and gives back at once whatever it took to look at. `tests/contract/` holds what every connector must do;
+docs/promises.md says the same to users.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, Self, runtime_checkable
+
+from workbench.connecting.check import Step
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
+from workbench.model.event import Delivery, Event
+from workbench.model.groups import Group
+from workbench.model.look import Coverage, Progress
+from workbench.model.receipt import Outcome, Receipt
+from workbench.model.start import Start, Window
+
+
+class Stream(Protocol):
+    """Batches of deliveries, and what they covered. Iterating raises `ConnectorError` when the broker fails."""
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was read so far and what could not be; may be asked at any time, also after the end."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        """The batches, none of them empty, in the order of each partition or queue."""
+        ...
+
+
+class Scan(Stream, Protocol):
+    """What a search finds, as it is found: of one partition in its order, of several in none."""
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is; may be asked at any time."""
+        ...
+
+
+class Publisher(Protocol):
+    """A pipeline into one endpoint: `send` runs ahead of the receipts by a bounded window."""
+
+    async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
+        """Hand events over, in order; returns when the window has room for more.
+
+        Args:
+            events: What to publish. Its wire bytes are sent as they are, where this broker speaks their encoding.
+            partition: Where to; None leaves it to the broker's own rule. Only where `Ability.PARTITIONS`.
+
+        Raises:
+            ConnectorError: Nothing can be published any more. One event that the broker refuses is no error here:
+                its receipt says why, and the rest goes on.
+        """
+        ...
+
+    async def finish(self) -> None:
+        """No more will be sent: returns when the broker has answered for every event."""
+        ...
+
+    def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
+        """What became of each event, one receipt each, in the order of the answers; ends after `finish`."""
+        ...
+
+
+class Claims(Protocol):
+    """Deliveries held while something is done with them. What is not settled is given back, in order, on leaving."""
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was claimed so far and what could not be; after leaving, what it cost."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        """The deliveries in order, counted from 0; ends with the pass. Iterating raises `ConnectorError` when the
+        broker fails: everything not settled is then back in its source."""
+        ...
+
+    async def settle(self, sequences: Sequence[int]) -> Sequence[Outcome]:
+        """Let the source give these up, and wait until the broker has dealt with it.
+
+        Args:
+            sequences: Which, each at most once in the life of the claim.
+
+        Returns:
+            An outcome for each, in the same order. A broken connection is an outcome here: it is not known whether
+            the broker still holds the event.
+        """
+        ...
+
+
+class Connector(Protocol):
+    """One connection to one broker, open while its context is."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Keep `connection`; the broker is reached on entering the context or at first use."""
+        ...
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exception: object) -> None: ...
+
+    def check(self) -> AsyncIterator[Step]:
+        """Try each step on the way into the broker, before the context is entered; nothing is left open."""
+        ...
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        """All that there is and this user may see, by name; internal topics and exchanges left out.
+
+        Raises:
+            ConnectorError: The broker could not be asked.
+        """
+        ...
+
+    async def endpoint(self, address: Address) -> Endpoint:
+        """One endpoint as it is now; never creates it.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        ...
+
+    def browse(
+        self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
+    ) -> AbstractAsyncContextManager[Stream]:
+        """Show what is there, without taking it: the stream ends where the endpoint ended on entering.
+
+        Args:
+            address: An endpoint with `Ability.BROWSE`.
+            start: Where to begin; None is the oldest there. Anything else needs `Ability.SEEK`.
+            limit: At most so many events; None: all.
+            force: Look even where that could make the broker give a message up.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name.
+            Unsupported: On entering: it cannot be browsed, or not from there.
+            LookRefused: On entering or from the stream: looking on could lose a message, and `force` was not given.
+        """
+        ...
+
+    def tail(
+        self, address: Address, start: Start | None = None, pattern: str | None = None
+    ) -> AbstractAsyncContextManager[Stream]:
+        """Show what arrives, without taking it. Once entered, nothing published is missed; ends when left.
+
+        Args:
+            address: An endpoint with `Ability.TAIL`.
+            start: Where to begin; None is now. Anything else needs `Ability.SEEK`.
+            pattern: The part of an exchange to see, as a binding key; None: all of it.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name.
+            Unsupported: On entering: it cannot be tailed, or not from there.
+        """
+        ...
+
+    def claim(
+        self, address: Address, limit: int | None = None, ledger: str | None = None
+    ) -> AbstractAsyncContextManager[Claims]:
+        """Hold what is there now, for one bounded pass.
+
+        Args:
+            address: An endpoint with `Ability.CLAIM`.
+            limit: At most so many; None: as many as one pass can hold.
+            ledger: Where a log keeps how far its events are settled; a queue removes them and needs none.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name.
+            Unsupported: On entering: it cannot be claimed.
+        """
+        ...
+
+    def publisher(self, address: Address) -> AbstractAsyncContextManager[Publisher]:
+        """A pipeline into an endpoint with `Ability.PUBLISH`. Leaving the context before `finish` abandons what was
+        not yet answered for.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name. It is not created.
+            AccessRefused: On entering or in a receipt: this user may not publish there.
+        """
+        ...
+
+
+@runtime_checkable
+class LogConnector(Connector, Protocol):
+    """A connector whose endpoints are logs: they can be searched, consumer groups read them, ledgers keep the place of
+    whoever claims from them."""
+
+    def publisher(self, address: Address, ledger: str | None = None) -> AbstractAsyncContextManager[Publisher]:
+        """As a `Connector` does.
+
+        Args:
+            address: Where to publish.
+            ledger: Only where `Ability.ATOMIC`: what is published counts when claims of this ledger are settled, all of
+                it and the ledger in one; receipts come before. Enter the publishers first, then the claims.
+        """
+        ...
+
+    def scan(
+        self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
+    ) -> AbstractAsyncContextManager[Scan]:
+        """Find events by what their bytes hold, in what is there on entering.
+
+        An event is found if it has of each group at least one member in its key, its body, or a header's name or value,
+        as it is or spelled with JSON's escapes. What an application compressed itself is searched as it is.
+
+        Args:
+            addresses: Endpoints with `Ability.SCAN`.
+            needles: The groups, none of them and none of their members empty.
+            window: Events whose time is outside are not found.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of one of the names.
+            Unsupported: On entering: one cannot be searched, or there is nothing to look for.
+        """
+        ...
+
+    async def groups(self) -> Sequence[Group]:
+        """All consumer groups that this user may see, by name.
+
+        Raises:
+            ConnectorError: The broker could not be asked.
+        """
+        ...
+
+    async def group(self, name: str) -> Group:
+        """One consumer group as it is now.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        ...

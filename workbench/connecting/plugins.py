@@ -1,0 +1,48 @@
+"""Connectors and the screen, found through entry points: known by name without being imported."""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from workbench.connecting.config import Connection
+from workbench.connecting.connector import Connector
+from workbench.model.errors import ConfigError
+
+CONNECTORS = "event_workbench.connectors"
+"""The entry-point group: the name is a URL scheme, the object makes a `Connector` from a `Connection`."""
+
+
+def names(group: str = CONNECTORS) -> list[str]:
+    """The names registered in a group, sorted; nothing is imported."""
+    return sorted({entry.name for entry in entry_points(group=group)})
+
+
+def load(name: str, group: str = CONNECTORS) -> Any:
+    """Import what is registered under a name.
+
+    Raises:
+        ConfigError: Nothing is, or two packages claim the name, or it cannot be imported.
+    """
+    entries = list(entry_points(group=group, name=name))
+    if not entries:
+        raise ConfigError(f"{name}:// is not a kind of connection; there are {', '.join(names(group))}.")
+    if len({entry.value for entry in entries}) > 1:
+        owners = " and ".join(sorted(_owner(entry) for entry in entries))
+        raise ConfigError(f"Two packages claim {name}://: {owners}. Uninstall one of them.")
+    try:
+        return entries[0].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{name}:// is provided by {_owner(entries[0])}, which cannot be loaded: {error}.") from error
+
+
+def connect(connection: Connection) -> Connector:
+    """The connector for a connection, not yet entered.
+
+    Raises:
+        ConfigError: No connector speaks its scheme, or it has options that the connector does not know.
+    """
+    connector: Connector = load(connection.scheme)(connection)
+    return connector
+
+
+def _owner(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else entry.value

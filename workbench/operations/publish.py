@@ -1,0 +1,110 @@
+"""Publishing: events in, a receipt for each."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from workbench.connecting.connector import Connector, Publisher
+from workbench.model.address import Address
+from workbench.model.errors import FormatError, lone_error
+from workbench.model.event import Event
+from workbench.model.receipt import Receipt
+
+_PACE_SECONDS: Final = 0.02
+"""Events due within so long go out together: nobody sees the difference, and batches are what is fast."""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """How a publishing ended.
+
+    Attributes:
+        confirmed: Events that the broker has taken.
+        refused: Events that it has not.
+    """
+
+    confirmed: int
+    refused: int
+
+
+async def publish(
+    connector: Connector,
+    address: Address,
+    batches: AsyncIterable[Sequence[Event]],
+    on_receipts: Callable[[Sequence[Receipt]], None],
+    partition: int | None = None,
+) -> Published:
+    """Publish batches as they come, as fast as the broker confirms them.
+
+    Args:
+        connector: The open connection of `address`.
+        address: Where to.
+        batches: What; read no faster than the publisher's window has room.
+        on_receipts: Told of each event's receipt, in the order in which the broker answered.
+        partition: Where in a topic; None leaves it to the broker's rule.
+
+    Raises:
+        ConnectorError: Nothing (more) could be published; the receipts told so far hold.
+        FormatError: `batches` could not be read on; all that came before is published, and its receipts told.
+    """
+    confirmed = refused = 0
+    with lone_error():
+        async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
+            sender = group.create_task(_send(publisher, batches, partition))
+            async for receipts in publisher.receipts():
+                confirmed += sum(receipt.error is None for receipt in receipts)
+                refused += sum(receipt.error is not None for receipt in receipts)
+                on_receipts(receipts)
+    if (broken := sender.result()) is not None:
+        raise broken
+    return Published(confirmed, refused)
+
+
+async def at_rate(batches: AsyncIterable[Sequence[Event]], rate: float) -> AsyncIterator[Sequence[Event]]:
+    """The same events, at most `rate` a second, in small batches that keep the pace even."""
+    start, sent = time.monotonic(), 0
+    step = max(1, round(rate * _PACE_SECONDS))
+    async for batch in batches:
+        for at in range(0, len(batch), step):
+            await asyncio.sleep(max(start + sent / rate - time.monotonic(), 0))
+            yield batch[at : at + step]
+            sent += len(batch[at : at + step])
+
+
+async def in_time(batches: AsyncIterable[Sequence[Event]], speed: float) -> AsyncIterator[Sequence[Event]]:
+    """The same events, as far apart as their timestamps are, divided by `speed`.
+
+    An event without a timestamp, or one older than an event before it, follows at once.
+    """
+    start, first, newest = time.monotonic(), None, None
+    async for batch in batches:
+        due: list[Event] = []
+        for event in batch:
+            if event.timestamp is not None and (newest is None or event.timestamp > newest):
+                first = event.timestamp if first is None else first
+                newest = event.timestamp
+                wait = start + (newest - first) / 1000 / speed - time.monotonic()
+                if wait > _PACE_SECONDS and due:
+                    yield due
+                    due = []
+                if wait > _PACE_SECONDS:
+                    await asyncio.sleep(wait)
+            due.append(event)
+        if due:
+            yield due
+
+
+async def _send(
+    publisher: Publisher, batches: AsyncIterable[Sequence[Event]], partition: int | None
+) -> FormatError | None:
+    broken = None
+    try:
+        async for batch in batches:
+            await publisher.send(batch, partition)
+    except FormatError as error:
+        # What was sent before is answered for all the same: the receipts must not end short of what the broker has.
+        broken = error
+    await publisher.finish()
+    return broken

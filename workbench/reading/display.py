@@ -1,0 +1,113 @@
+"""A stranger's bytes as visible characters, for every terminal we write to.
+
+Terminal escapes, line breaks, bidirectional overrides and characters that cannot be seen are shown as what they are
+and never sent (CVE-2021-42574 shows what the last two can do to a reader). What is left has a width on which terminals
+agree: flags, skin tones, variation selectors and joiners, which some draw as one glyph and some as several, are
+spelled out too; a letter keeps at most two marks, for a tower of them would draw over the lines above. Letters of
+scripts that run from right to left are shown as they are. Markup of any kind is plain text here: whoever draws a line
+must not parse it.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+_BREAKS: Final = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\x1b": "␛", "\x7f": "␡", "\0": "␀"}
+_PLAIN: Final = re.compile(r"[ -~]*")
+_MARKS: Final = 2
+"""How many marks a letter keeps: Vietnamese, Thai and Hindi need two."""
+_SPELLED_OUT: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
+_UNSEEN: Final = re.compile(
+    # Unicode's Default_Ignorable_Code_Point that are letters or marks (DerivedCoreProperties.txt); flags; skin tones.
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff"
+    "\U000e0100-\U000e01ef]"
+)
+_MEDIAL: Final = re.compile("[\u1161-\u11ff\ud7b0-\ud7fb]")
+"""Hangul vowels and finals, which are drawn into the syllable before them."""
+_WIDE_SINCE_UNICODE_16: Final = re.compile("[\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d376]")
+
+
+def shown(text: str, width: int | None = None) -> str:
+    """One line of visible characters.
+
+    Args:
+        text: Any text.
+        width: At most so many terminal cells; what is cut off is marked by `…`. None: everything.
+    """
+    if width is None:
+        return text if _PLAIN.fullmatch(text) else "".join(_visible(text))
+    if width <= 0:
+        return ""
+    # A letter with all its marks takes at least one cell: what is beyond could not be shown.
+    head = text[: (1 + _MARKS) * (width + 1)]
+    if _PLAIN.fullmatch(head):
+        return head if len(head) <= width else head[: width - 1] + "…"
+    used, kept = 0, []
+    for piece in _visible(head):
+        used += cells(piece)
+        kept.append(piece)
+        if used > width:
+            break
+    else:
+        if len(head) == len(text):
+            return "".join(kept)
+    return _cut("".join(kept), width - 1) + "…"
+
+
+def shown_bytes(data: bytes | None, width: int | None = None) -> str:
+    """One line for a body or a key: its text where it is UTF-8, else its hex digits; `∅` for null."""
+    if data is None:
+        return "∅"
+    head = data if width is None else data[: 12 * max(width, 0) + 12]
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3 or len(head) == len(data):
+            return shown(f"0x{head.hex()}", width)
+        text = head[: error.start].decode()
+    return shown(text, width)
+
+
+def cells(text: str) -> int:
+    """How many terminal cells a line takes that `shown` made: none for a mark, two for a wide character, else one."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Mc", "Me") or _MEDIAL.match(character):
+        return 0
+    if unicodedata.east_asian_width(character) in "WF" or _WIDE_SINCE_UNICODE_16.match(character):
+        return 2
+    return 1
+
+
+def _cut(line: str, width: int) -> str:
+    used = 0
+    for place, character in enumerate(line):
+        used += _cells(character)
+        if used > width:
+            return line[:place]
+    return line
+
+
+def _visible(text: str) -> list[str]:
+    """What is shown for each character."""
+    pieces = []
+    free = 0
+    for character in text:
+        if character in _BREAKS:
+            piece, free = _BREAKS[character], 0
+        else:
+            category = unicodedata.category(character)
+            if category in _SPELLED_OUT or _UNSEEN.match(character):
+                piece, free = _spelled_out(character), 0
+            elif category in ("Mn", "Mc") or _MEDIAL.match(character):
+                piece, free = (character, free - 1) if free else (_spelled_out(character), 0)
+            else:
+                piece, free = character, _MARKS if category[0] == "L" else 0
+        pieces.append(piece)
+    return pieces
+
+
+def _spelled_out(character: str) -> str:
+    return f"\\u{{{ord(character):x}}}"

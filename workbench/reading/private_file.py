@@ -1,0 +1,92 @@
+"""The file of one session: private, locked while the session lives, and gone when it ends, however it ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import platformdirs
+
+from workbench.model.errors import StoreError
+
+
+def state_folder() -> Path:
+    """Where sessions keep their files: the platform's state folder, never one that others share."""
+    return platformdirs.user_state_path("event-workbench") / "sessions"
+
+
+@contextmanager
+def private_file(folder: Path | None = None) -> Iterator[Path]:
+    """An empty file that only this user may read, deleted on leaving; first, sweep what killed sessions left.
+
+    Args:
+        folder: Where; made if it is not there. None: `state_folder`.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    folder = folder or state_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep(folder)
+        path, lock = _locked(folder)
+    except OSError as error:
+        raise StoreError(f"No events can be stored in {folder}: {error.strerror}.") from error
+    try:
+        yield path
+    finally:
+        _delete(path)
+        os.close(lock)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the files of sessions that were killed. A lock dies with its process; its file does not."""
+    for path in folder.glob("session-*.lock"):
+        with suppress(FileNotFoundError):
+            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                _delete(path.with_suffix(".db"))
+            finally:
+                os.close(lock)
+
+
+def new_file(path: Path) -> None:
+    """Make an empty file that only this user may read.
+
+    Raises:
+        FileExistsError: There is one.
+        OSError: It cannot be made.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _locked(folder: Path) -> tuple[Path, int]:
+    while True:
+        path = folder / f"session-{uuid4().hex}.db"
+        name = path.with_suffix(".lock")
+        # `flock` and not `lockf`: a second session in this very process must find it locked too.
+        lock = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another session's sweep may have been faster between these two lines.
+            if name.exists():
+                new_file(path)
+                return path, lock
+        except BlockingIOError:
+            pass
+        except OSError:
+            os.close(lock)
+            raise
+        os.close(lock)
+
+
+def _delete(path: Path) -> None:
+    # The lock goes last: without it nobody would know that the others are to be swept.
+    for suffix in (".db", ".db-wal", ".db-shm", ".lock"):
+        path.with_suffix(suffix).unlink(missing_ok=True)

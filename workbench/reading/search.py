@@ -1,0 +1,183 @@
+"""What is asked of stored rows: plain functions of a file's path, so that a worker process can do them.
+
+They hold no connection between calls and change nothing. `workers` makes the processes; any `concurrent.futures`
+executor will do.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from array import array
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.reading.batch import Chunk, candidates, cut_out, decode, stored_time
+from workbench.reading.database import failures, read
+from workbench.reading.needles import let_through, opaque
+from workbench.reading.query import Query, Reading
+
+
+class Found(NamedTuple):
+    """Deliveries that match, in the order of their times, and of their sequence numbers where times are equal.
+
+    Attributes:
+        examined: How many deliveries of the looks were asked.
+        times: Each one's time in milliseconds since 1970 UTC, 8 bytes each.
+        sequences: Each one's sequence number, 8 bytes each.
+    """
+
+    examined: int
+    times: bytes
+    sequences: bytes
+
+
+def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
+    """Search stored rows; rows that are gone by now are passed over.
+
+    Args:
+        path: The store's file.
+        firsts: Which rows, in order, by the sequence numbers with which they begin.
+        looks: Whose deliveries; None: everybody's.
+        query: What must match; None: nothing.
+        start: The first sequence number to ask about.
+
+    Raises:
+        StoreError: The file is gone, damaged or no store.
+    """
+    examined = 0
+    times, sequences = array("q"), array("q")
+    with closing(read(path)) as database, failures(path):
+        for first in firsts:
+            row = database.execute(
+                "SELECT looks, times, opaque, ends, deliveries FROM batches WHERE first = ?"
+                if query is not None
+                else "SELECT looks, times FROM batches WHERE first = ?",
+                (first,),
+            ).fetchone()
+            if row is None:
+                continue
+            of, at = array("I", row[0]), array("q", row[1])
+            mine = {index for index, look in enumerate(of) if look in looks} if looks is not None else range(len(of))
+            begin = max(0, start - first)
+            examined += sum(index >= begin for index in mine) if looks is not None else len(of) - begin
+            if query is None:
+                hits = [index for index in range(begin, len(of)) if index in mine]
+            else:
+                hidden, ends, deliveries = array("I", row[2]), array("I", row[3]), row[4]
+                hits = [
+                    index
+                    for index in candidates(deliveries, ends, hidden, query.needles)
+                    if index >= begin and index in mine and query.matches(decode(cut_out(deliveries, ends, index)))
+                ]
+            times.extend(at[index] for index in hits)
+            sequences.extend(first + index for index in hits)
+    return _found(examined, times, sequences)
+
+
+def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
+    """The same for deliveries in memory."""
+    examined = 0
+    times, sequences = array("q"), array("q")
+    for index in range(max(0, start - chunk.first), len(chunk.deliveries)):
+        if looks is None or chunk.looks[index] in looks:
+            examined += 1
+            delivery = chunk.deliveries[index]
+            if query is None or (
+                (opaque(delivery.event) or let_through(query.needles, chunk.encoded[index])) and query.matches(delivery)
+            ):
+                times.append(stored_time(delivery))
+                sequences.append(chunk.first + index)
+    return _found(examined, times, sequences)
+
+
+def by_time(times: bytes, sequences: bytes) -> tuple[bytes, bytes]:
+    """The same in the order of the times; equal times keep their order."""
+    unordered, numbers = array("q", times), array("q", sequences)
+    order = sorted(range(len(unordered)), key=unordered.__getitem__)
+    ordered = array("q", [unordered[index] for index in order])
+    return ordered.tobytes(), array("q", [numbers[index] for index in order]).tobytes()
+
+
+def kept(times: bytes, sequences: bytes, first: int) -> tuple[bytes, bytes]:
+    """The same without the sequence numbers below `first`."""
+    pairs = [pair for pair in zip(array("q", times), array("q", sequences), strict=True) if pair[1] >= first]
+    return array("q", [time for time, _ in pairs]).tobytes(), array("q", [number for _, number in pairs]).tobytes()
+
+
+def ids(path: Path, firsts: Sequence[int], reading: Reading) -> list[tuple[int, bytes, bytes]]:
+    """The ids in stored rows, to be looked up by `id_hash`.
+
+    Returns:
+        For each row its first sequence number, the hashes of all ids in it, 8 bytes each, and which delivery of the
+        row each belongs to, counted from 0, 2 bytes each.
+
+    Raises:
+        StoreError: The file is gone, damaged or no store.
+    """
+    found = []
+    with closing(read(path)) as database, failures(path):
+        for first in firsts:
+            row = database.execute("SELECT ends, deliveries FROM batches WHERE first = ?", (first,)).fetchone()
+            if row is None:
+                continue
+            ends, deliveries = array("I", row[0]), row[1]
+            hashes, owners = [], array("H")
+            for index in range(len(ends)):
+                delivery = decode(cut_out(deliveries, ends, index))
+                for id in reading.facts(reading.seen(delivery)).ids:
+                    hashes.append(id_hash(id))
+                    owners.append(index)
+            found.append((first, b"".join(hashes), owners.tobytes()))
+    return found
+
+
+def id_hash(id: str) -> bytes:
+    """8 bytes that stand for an id. Different ids may share them, so whoever finds them asks the delivery."""
+    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def owners_of(hash: bytes, hashes: bytes, owners: bytes) -> list[int]:
+    """Which deliveries of a row have this hash, counted from 0."""
+    found, at = set(), hashes.find(hash)
+    while at >= 0:
+        if at % 8 == 0:
+            found.add(int.from_bytes(owners[at // 4 : at // 4 + 2], "little"))
+        at = hashes.find(hash, at + 1)
+    return sorted(found)
+
+
+def workers(count: int | None = None) -> ProcessPoolExecutor:
+    """Processes to search in, started when first needed. They end with this process, even when it is killed.
+
+    Args:
+        count: How many; None: as many as there are processors, at most four.
+    """
+    # Forking a program with threads can deadlock the child, and would share the session's lock with it.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(count or min(os.cpu_count() or 1, 4), context, initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    # Ctrl+C reaches every process of the terminal; this program alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _found(examined: int, times: "array[int]", sequences: "array[int]") -> Found:
+    ascending = all(time <= following for time, following in pairwise(times))
+    if ascending:
+        return Found(examined, times.tobytes(), sequences.tobytes())
+    return Found(examined, *by_time(times.tobytes(), sequences.tobytes()))

@@ -1,0 +1,131 @@
+"""A session: the connections that a command or a screen holds, by the name that addresses use."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import cached_property
+from typing import Self
+
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.guard import Confirm, Guarded, nobody
+from workbench.connecting.plugins import connect
+from workbench.model.address import Address
+from workbench.model.errors import AddressError, ConfigError
+from workbench.reading.codec import queried
+from workbench.reading.conventions import Conventions
+from workbench.reading.masking import Masking
+from workbench.reading.query import Query, Reading, compile
+
+
+class Session:
+    """Connections, each opened behind its guard when it is first needed, and closed with the session."""
+
+    def __init__(
+        self,
+        given: Sequence[Connection | str] = (),
+        config: ConfigFile | None = None,
+        confirm: Confirm = nobody,
+        complete: Callable[[Connection], Connection] = lambda connection: connection,
+    ) -> None:
+        """Keep what to connect to; nothing is opened yet.
+
+        Args:
+            given: Connections, or names of configured ones; none: the configuration's default ones, else all of its.
+            config: Where names are looked up.
+            confirm: Asks for a production connection's name.
+            complete: Asks for what a connection lacks, such as its password, before it is opened.
+
+        Raises:
+            ConfigError: Two connections have one name, or a name is not configured.
+        """
+        self._config = config or ConfigFile()
+        self._confirm = confirm
+        self._complete = complete
+        self._given: dict[str, Connection] = {}
+        self.names: list[str] = []
+        """The connections of the session, in their order; the configuration may have more."""
+        for each in given or self._config.default or tuple(self._config.connections):
+            name = each if isinstance(each, str) else each.name
+            if name in self.names:
+                raise ConfigError(f"Two connections are called {name!r}: name one of them, -c NAME=URL.")
+            if isinstance(each, Connection):
+                self._given[name] = each
+            elif each not in self._config.connections:
+                self._config.connection(each)
+            self.names.append(name)
+        self._open: dict[str, Guarded] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._stack.aclose()
+
+    async def connector(self, name: str) -> Guarded:
+        """The open connector of a connection.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used.
+            ConnectorError: It cannot be opened.
+        """
+        if name not in self._open:
+            self._open[name] = await self._stack.enter_async_context(self.unopened(name))
+        return self._open[name]
+
+    def unopened(self, name: str) -> Guarded:
+        """A connector of its own for a connection, behind its guard and not yet entered.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used.
+        """
+        connection = self._complete(self._connection(name))
+        return Guarded(connect(connection), connection, self._confirm)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How this session understands events: the conventions, codecs and masks of its configuration.
+
+        Raises:
+            ConfigError: The configuration has a convention or a mask that cannot be used.
+        """
+        config = self._config
+        conventions = Conventions.load(config.conventions) if config.conventions else Conventions.builtin()
+        masked = Masking(config.masks).apply if config.masks else None
+        return Reading(facts=conventions.facts, body=queried, masked=masked)
+
+    def query(self, text: str | None) -> Query:
+        """A query, read as this session understands events; None or an empty one matches everything.
+
+        Raises:
+            QueryError: It is no query.
+        """
+        return compile(text or "", reading=self.reading)
+
+    def address(self, text: str) -> Address:
+        """Read an address; where the session has only one connection, its name may be left out.
+
+        Raises:
+            AddressError: It is no address, or its connection is not known.
+        """
+        if len(self.names) == 1 and text.partition("/")[0] not in (*self.names, *self._config.connections):
+            text = f"{self.names[0]}/{text}"
+        address = Address.parse(text)
+        if address.connection not in self.names and address.connection not in self._config.connections:
+            raise AddressError(self._unknown(address.connection))
+        return address
+
+    def _connection(self, name: str) -> Connection:
+        if name in self._given:
+            return self._given[name]
+        if name in self._config.connections:
+            return self._config.connection(name)
+        raise AddressError(self._unknown(name))
+
+    def _unknown(self, name: str) -> str:
+        names = dict.fromkeys((*self.names, *self._config.connections))
+        known = f"the connections are {', '.join(names)}" if names else "none is given"
+        return f"There is no connection {name!r}: {known}; -c NAME=URL gives one."
