@@ -1,0 +1,37 @@
+"""The steps on the way into a Kafka cluster, each tried by itself."""
+
+from collections.abc import AsyncIterator
+
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.settings import Settings
+from workbench.connecting.check import Step, network, step
+
+
+async def check(settings: Settings) -> AsyncIterator[Step]:
+    """Name, port and TLS of the first brokers; then logging in; then the addresses that the brokers advertise."""
+    reachable = False
+    for host, port in settings.hosts:
+        failed = False
+        async for tried in network(host, port, settings.context()):
+            yield tried
+            failed = failed or tried.error is not None
+        reachable = reachable or not failed
+    if not reachable:
+        return
+    cluster = Cluster(settings)
+    try:
+        entered = await step(f"Kafka {settings.user or 'without a user'}", lambda: _entered(cluster))
+        yield entered
+        if entered.error:
+            return
+        for node, place in cluster.places.items():
+            if place not in settings.hosts:
+                async for tried in network(*place, settings.context()):
+                    yield Step(f"advertised by broker {node}: {tried.name}", tried.found, tried.error)
+    finally:
+        await cluster.close()
+
+
+async def _entered(cluster: Cluster) -> str:
+    topics = await cluster.topics()
+    return f"{len(cluster.places)} brokers, {len(topics):,} topics"

@@ -1,0 +1,345 @@
+"""The brokers of one cluster: a connection to each, who leads which partition, where each partition begins and ends.
+
+aiokafka makes and authenticates the connections and knows the requests. Its own client is not used: it asks for
+metadata in a way that creates the topic asked for, and reports every failure to connect as one and the same.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+
+from connectors.kafka.failures import Code, Passing, check, translated
+from connectors.kafka.settings import Settings
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound
+
+T = TypeVar("T")
+
+Partition: TypeAlias = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
+BEGINNING = -2
+"""In place of a time: the first offset there is (ListOffsets, https://kafka.apache.org/protocol#The_Messages_ListOffsets)."""
+END = -1
+"""In place of a time: the offset behind the last one; for readers of committed events, behind the last decided one."""
+
+GROUP, TRANSACTION = 0, 1
+"""Kinds of coordinators (FindCoordinator)."""
+
+CLIENT = "event-workbench"
+_CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 30
+_CLOSE_SECONDS = 1
+_PATIENCE_SECONDS = 5
+_PAUSE_SECONDS = 0.1
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """A topic as the cluster describes it.
+
+    Attributes:
+        name: Its name.
+        internal: Whether Kafka made it for itself.
+        leaders: The broker that leads each partition; -1 where there is none at the moment.
+        replicas: How many copies of each partition there are.
+    """
+
+    name: str
+    internal: bool
+    leaders: Mapping[int, int]
+    replicas: int
+
+
+class Cluster:
+    """Connections to the brokers of one cluster, made when they are needed, and what the brokers know of each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._tls: ssl.SSLContext | None = None
+        self._places: dict[int, tuple[str, int]] = {}
+        self._shared: dict[int | None, AIOKafkaConnection] = {}
+        self._locks: dict[int | None, asyncio.Lock] = {}
+
+    async def close(self) -> None:
+        """Close what is open; the cluster can be used again."""
+        connections, self._shared = list(self._shared.values()), {}
+        for connection in connections:
+            await _gone(connection)
+
+    @property
+    def brokers(self) -> list[int]:
+        """The ids of the brokers, as of the last metadata."""
+        return sorted(self._places)
+
+    @property
+    def places(self) -> Mapping[int, tuple[str, int]]:
+        """Host and port of each broker as it advertises itself, as of the last metadata."""
+        return self._places
+
+    async def connect(self, node: int | None = None) -> AIOKafkaConnection:
+        """A connection of the caller's own, to a broker or, for None, to the first of the URL's that answers.
+
+        Raises:
+            ConnectorError: No broker can be reached that way, or none lets the user in.
+        """
+        if node is not None:
+            if node not in self._places:
+                await self.topics(())
+            if node not in self._places:
+                raise ConnectionLost(f"Broker {node} of {self.settings.name} is not there at the moment.")
+            return await self._open(*self._places[node], advertised=self._places[node] not in self.settings.hosts)
+        failures: list[ConnectorError] = []
+        for host, port in dict.fromkeys([*self.settings.hosts, *self._places.values()]):
+            try:
+                return await self._open(host, port, advertised=False)
+            except ConnectorError as error:
+                failures.append(error)
+        # Being turned away says more than not being answered.
+        raise next((error for error in failures if isinstance(error, AccessRefused)), failures[0])
+
+    async def ask(self, request: Any, node: int | None = None) -> Any:
+        """Send a request over a connection that all share and return the answer.
+
+        A connection that broke is made anew, once: so only what may be asked twice is asked this way.
+
+        Args:
+            request: An aiokafka request.
+            node: Which broker to ask; None: any.
+
+        Raises:
+            ConnectorError: The broker cannot be reached, or does not answer.
+        """
+        fresh = False
+        while True:
+            async with self._locks.setdefault(node, asyncio.Lock()):
+                connection = self._shared.get(node)
+                if connection is None or not connection.connected():
+                    connection, fresh = await self.connect(node), True
+                    self._shared[node] = connection
+            try:
+                return await self.exchange(connection, request, first=fresh)
+            except ConnectionLost:
+                drop(connection)
+                if fresh:
+                    raise
+
+    async def exchange(self, connection: AIOKafkaConnection, request: Any, first: bool = False) -> Any:
+        """Send a request over a connection and return the answer; a connection that gives none is closed.
+
+        Raises:
+            ConnectorError: The broker breaks the connection off or does not answer in time.
+        """
+        settings = self.settings
+        with translated(f"{connection.host}:{connection.port}", tls=settings.tls, user=settings.user, first=first):
+            try:
+                return await connection.send(request)
+            except TimeoutError:
+                drop(connection)
+                raise
+
+    async def topics(self, names: Collection[str] | None = None) -> dict[str, Topic]:
+        """Describe topics; those that there are not, or that this user may not see, are left out. Creates none.
+
+        Args:
+            names: Which; None: all.
+
+        Raises:
+            ConnectorError: The cluster could not be asked.
+        """
+        return {
+            name: Topic(
+                name,
+                internal,
+                {number: leader for _, number, leader, *_ in sorted(partitions, key=lambda each: each[1])},
+                max((len(replicas) for _, _, _, replicas, *_ in partitions), default=0),
+            )
+            for code, name, internal, partitions in await self._metadata(names)
+            if code in (Code.NONE, Code.LEADER_NOT_AVAILABLE)
+        }
+
+    async def topic(self, name: str) -> Topic:
+        """Describe one topic.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+            AccessRefused: There may be one, but not for this user.
+            ConnectorError: The cluster could not be asked.
+        """
+        if topic := (await self.topics((name,))).get(name):
+            return topic
+        for code, *_ in await self._metadata((name,)):
+            if code == Code.TOPIC_AUTHORIZATION_FAILED:
+                check(code, f"see topic {name}")
+        raise EndpointNotFound(f"{self.settings.name} has no topic {name!r}.")
+
+    async def _metadata(self, names: Collection[str] | None) -> list[tuple[int, str, bool, list[tuple[Any, ...]]]]:
+        wanted = None if names is None else list(names)
+        answer = await self.ask(MetadataRequest(wanted, allow_auto_topic_creation=False))
+        self._places = {node: (host, port) for node, host, port, _ in answer.brokers}
+        topics: list[tuple[int, str, bool, list[tuple[Any, ...]]]] = answer.topics
+        return topics
+
+    async def coordinator(self, kind: int, key: str) -> int:
+        """The broker that coordinates a group or a transactional id.
+
+        Raises:
+            ConnectorError: There is none, or the user may not know.
+        """
+        what = "use group" if kind == GROUP else "use transactional id"
+
+        async def find() -> int:
+            answer = await self.ask(FindCoordinatorRequest(key, kind))
+            check(answer.error_code, f"{what} {key}")
+            if answer.coordinator_id not in self._places:
+                await self.topics(())
+            return int(answer.coordinator_id)
+
+        return await persistently(find)
+
+    async def offsets(
+        self, wanted: Mapping[Partition, int], leaders: Mapping[Partition, int], committed: bool = True
+    ) -> dict[Partition, int]:
+        """Ask where partitions stand.
+
+        Args:
+            wanted: A time in milliseconds for each, for the first offset at or after it, or `BEGINNING` or `END`.
+            leaders: Who leads them, as far as is known.
+            committed: Whether `END` is the end for readers of committed events.
+
+        Returns:
+            An offset for each; -1 where no event is as young as the time.
+
+        Raises:
+            ConnectorError: A leader could not be asked, or refuses.
+        """
+        leaders = dict(leaders)
+
+        async def ask(node: int, partitions: Collection[Partition]) -> dict[Partition, int]:
+            topics = grouped(partitions, lambda number, topic: (number, wanted[topic, number]))
+            answer = await self.ask(OffsetRequest(-1, int(committed), topics), node)
+            found = {}
+            for topic, rows in answer.topics:
+                for number, code, _, offset in rows:
+                    check(code, f"read topic {topic}")
+                    found[topic, number] = offset
+            return found
+
+        async def attempt() -> dict[Partition, int]:
+            nodes: dict[int, list[Partition]] = {}
+            for partition in wanted:
+                nodes.setdefault(leaders.get(partition, -1), []).append(partition)
+            try:
+                if without := nodes.get(-1):
+                    check(Code.LEADER_NOT_AVAILABLE, f"read partition {without[0][1]} of topic {without[0][0]}")
+                answers = await together(ask(node, partitions) for node, partitions in nodes.items())
+            except (Passing, ConnectionLost):
+                leaders.update(await self.leaders({topic for topic, _ in wanted}))
+                raise
+            return {partition: offset for answer in answers for partition, offset in answer.items()}
+
+        return await persistently(attempt)
+
+    async def leaders(self, topics: Collection[str]) -> dict[Partition, int]:
+        """Who leads each partition of some topics, asked anew.
+
+        Raises:
+            ConnectorError: The cluster could not be asked.
+        """
+        found = await self.topics(topics)
+        return {(name, number): node for name, topic in found.items() for number, node in topic.leaders.items()}
+
+    async def _open(self, host: str, port: int, advertised: bool) -> AIOKafkaConnection:
+        settings = self.settings
+        if settings.tls and self._tls is None:
+            self._tls = settings.context()
+        with translated(f"{host}:{port}", tls=settings.tls, user=settings.user, advertised=advertised, first=True):
+            connection = AIOKafkaConnection(
+                host,
+                port,
+                client_id=CLIENT,
+                request_timeout_ms=_ANSWER_SECONDS * 1000,
+                ssl_context=self._tls,
+                security_protocol=settings.protocol,
+                sasl_mechanism=settings.mechanism if settings.user is not None else None,
+                sasl_plain_username=settings.user,
+                sasl_plain_password=settings.password.reveal() if settings.password else None,
+            )
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await connection.connect()
+            except BaseException:
+                if connection._protocol is not None:
+                    await _gone(connection)
+                raise
+            return connection
+
+
+def drop(connection: AIOKafkaConnection) -> None:
+    """Close a connection at once: nothing that is on its way is of interest, and the broker may not be there."""
+    if connection._writer is not None:
+        connection._writer.transport.abort()
+    connection.close()
+
+
+async def _gone(connection: AIOKafkaConnection) -> None:
+    """Drop a connection, and return when its socket is closed."""
+    drop(connection)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await connection._closed_fut
+
+
+def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> list[tuple[str, list[T]]]:
+    """Partitions as requests want them: under their topics, a row each."""
+    topics: dict[str, list[T]] = {}
+    for topic, number in partitions:
+        topics.setdefault(topic, []).append(row(number, topic))
+    return list(topics.items())
+
+
+async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do things side by side; the first failure stops the others and is raised as it is, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do something while the block runs, and stop it then; what the block raises leaves it as it is, not in a group."""
+    raised: BaseException | None = None
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        try:
+            yield
+        except BaseException as error:
+            raised = error
+        task.cancel()
+    if raised is not None:
+        raise raised
+
+
+async def persistently(attempt: Callable[[], Awaitable[T]], seconds: float = _PATIENCE_SECONDS) -> T:
+    """Do something again until its failure is not one that passes, or does not pass in time.
+
+    Raises:
+        ConnectorError: The last failure.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await attempt()
+        except Passing as passing:
+            if asyncio.get_running_loop().time() > deadline:
+                raise passing.final from None
+        await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,295 @@
+"""Kafka behind the connector protocol."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Self
+
+from aiokafka.protocol.admin import DescribeConfigsRequest
+
+from connectors.kafka.check import check
+from connectors.kafka.claims import LedgerClaims
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic
+from connectors.kafka.failures import Code
+from connectors.kafka.fetching import gone
+from connectors.kafka.groups import Readers, all_readers, committed, described, one_of_the_readers
+from connectors.kafka.ledger import Transaction, advance
+from connectors.kafka.needles import Needles
+from connectors.kafka.publisher import TopicPublisher
+from connectors.kafka.reader import Queue, TopicStream
+from connectors.kafka.scan import Scanned, ScanStream
+from connectors.kafka.settings import Settings
+from connectors.kafka.starts import partitions_of, starts_of
+from workbench.connecting.check import Step
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import EndpointNotFound, Unsupported
+from workbench.model.groups import Group
+from workbench.model.look import Gap
+from workbench.model.start import At, Beginning, Latest, Start, Window
+
+_ABILITIES = (
+    Ability.BROWSE
+    | Ability.TAIL
+    | Ability.CLAIM
+    | Ability.ATOMIC
+    | Ability.PUBLISH
+    | Ability.SEEK
+    | Ability.SCAN
+    | Ability.GROUPS
+    | Ability.PARTITIONS
+    | Ability.KEYS
+    | Ability.TOMBSTONES
+)
+_ALWAYS = Window()
+_LATE_MS = 600_000
+"""By how much a producer's time may lag behind the time of writing: no index finds what is later still."""
+_TOPIC = 2
+"""The kind of resource that a topic is (DescribeConfigs)."""
+_CONFIGURATION = (
+    "cleanup.policy",
+    "compression.type",
+    "retention.ms",
+    "retention.bytes",
+    "max.message.bytes",
+    "message.timestamp.type",
+    "min.insync.replicas",
+)
+
+
+class KafkaConnector:
+    """One Kafka cluster: its topics are the endpoints. Looking at them writes nothing and costs nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Read the connection; the cluster is reached at first use.
+
+        Raises:
+            ConfigError: It has an option, or a value of one, that this connector does not know.
+        """
+        self._name = connection.name
+        self._cluster = Cluster(Settings.of(connection))
+        self._transactions: dict[str, Transaction] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._cluster.close()
+
+    def check(self) -> AsyncIterator[Step]:
+        """Try each step: names, ports, TLS, logging in, and the addresses that the brokers advertise."""
+        return check(self._cluster.settings)
+
+    async def endpoints(self) -> list[Endpoint]:
+        """The topics, without those that Kafka made for itself."""
+        topics = {name: topic for name, topic in (await self._cluster.topics()).items() if not topic.internal}
+        return await self._described(topics)
+
+    async def endpoint(self, address: Address) -> Endpoint:
+        """One topic as it is now."""
+        topic = await self._topic(address)
+        [endpoint] = await self._described({topic.name: topic})
+        return endpoint
+
+    @asynccontextmanager
+    async def browse(
+        self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
+    ) -> AsyncIterator[TopicStream]:
+        """Show what is there: up to the end of each partition on entering, merged by time. Nothing to force."""
+        topic = await self._topic(address)
+        leaders = _leaders(topic)
+        partitions = partitions_of(address, topic, start or Beginning())
+        beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
+        written = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders, committed=False)
+        starts, gaps = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
+        gaps += [
+            Gap(f"partition {number}, offsets {ends[topic, number]} to {behind - 1}", "their transaction is still open")
+            for (topic, number), behind in written.items()
+            if behind > ends[topic, number]
+        ]
+        queues = [Queue(each, first, ends[each], leaders[each]) for each, first in starts.items()]
+        stream = TopicStream(self._cluster, address, queues, limit=limit, gaps=gaps)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    @asynccontextmanager
+    async def tail(
+        self, address: Address, start: Start | None = None, pattern: str | None = None
+    ) -> AsyncIterator[TopicStream]:
+        """Show what arrives: from the end of each partition on entering, or from before."""
+        if pattern is not None:
+            raise Unsupported(f"{address} is a topic: a pattern chooses part of an exchange, and Kafka has none.")
+        topic = await self._topic(address)
+        leaders = _leaders(topic)
+        partitions = partitions_of(address, topic, start or Latest())
+        beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
+        starts, gaps = await starts_of(self._cluster, address, start or Latest(), beginnings, ends, leaders)
+        grows = not isinstance(start, At)
+        queues = [Queue(each, first, None, leaders[each]) for each, first in starts.items()]
+        stream = TopicStream(self._cluster, address, queues, grows=grows, gaps=gaps)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    @asynccontextmanager
+    async def scan(
+        self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window = _ALWAYS
+    ) -> AsyncIterator[ScanStream]:
+        """Find the events that hold the needles: up to the end of each partition on entering."""
+        if not needles or not all(group and all(group) for group in needles):
+            raise Unsupported("A search needs something to look for.")
+        topics = [await self._topic(address) for address in addresses]
+        leaders = {each: leader for topic in topics for each, leader in _leaders(topic).items()}
+        beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
+        starts, notes = dict(beginnings), list[str]()
+        if window.since is not None:
+            found = await self._cluster.offsets(dict.fromkeys(leaders, window.since), leaders)
+            starts = {each: ends[each] if offset < 0 else offset for each, offset in found.items()}
+        if window.until is not None:
+            late = window.until + _LATE_MS
+            found = await self._cluster.offsets(dict.fromkeys(leaders, late), leaders)
+            ends = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
+            notes.append(f"events written more than {_LATE_MS // 60_000} minutes after their time were not searched")
+        shares = [Scanned(each, min(start, ends[each]), ends[each], leaders[each]) for each, start in starts.items()]
+        stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, notes=notes)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    @asynccontextmanager
+    async def claim(
+        self, address: Address, limit: int | None = None, ledger: str | None = None
+    ) -> AsyncIterator[LedgerClaims]:
+        """Go over what a ledger has not dealt with yet, up to the end of each partition on entering.
+
+        While publishers for the same ledger are open, settling decides in one transaction on all that they published
+        since the last time and on how far the ledger is. They are opened first: that undoes what was left undecided.
+        """
+        topic = await self._topic(address)
+        if not ledger:
+            raise Unsupported(f"{address} is a log and gives no event up: name a ledger to say how far one has got.")
+        leaders = _leaders(topic)
+        beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
+        of_ledger = await committed(self._cluster, ledger)
+        starts, gaps = dict(beginnings), []
+        for each in starts.keys() & of_ledger.keys():
+            if of_ledger[each] < beginnings[each]:
+                gaps.append(gone(each, of_ledger[each], beginnings[each]))
+            starts[each] = min(max(of_ledger[each], beginnings[each]), ends[each])
+        queues = [Queue(each, first, ends[each], leaders[each]) for each, first in starts.items()]
+        stream = TopicStream(self._cluster, address, queues, limit=limit, gaps=gaps)
+
+        async def settled(offsets: Mapping[Partition, int]) -> None:
+            if transaction := self._transactions.get(ledger):
+                await transaction.commit(offsets)
+            else:
+                await advance(self._cluster, ledger, offsets)
+
+        try:
+            yield LedgerClaims(stream, settled)
+        finally:
+            stream.close()
+
+    @asynccontextmanager
+    async def publisher(self, address: Address, ledger: str | None = None) -> AsyncIterator[TopicPublisher]:
+        """A pipeline into a topic: idempotent, in order per partition, each event written to all in-sync replicas.
+
+        With a ledger, what is published counts when claims of the same ledger are settled: receipts come before, and
+        what is not settled on leaving is undone. Several publishers of one ledger share its transaction.
+        """
+        topic = await self._topic(address)
+        async with AsyncExitStack() as stack:
+            transaction = self._transactions.get(ledger) if ledger else None
+            if ledger and not transaction:
+                transaction = await stack.enter_async_context(Transaction.opened(self._cluster, ledger))
+                self._transactions[ledger] = transaction
+                stack.callback(self._transactions.pop, ledger)
+            yield await stack.enter_async_context(TopicPublisher.open(self._cluster, topic, transaction))
+
+    async def groups(self) -> list[Group]:
+        """All consumer groups that this user may see, by name, with their lag."""
+        return await described(self._cluster, await all_readers(self._cluster))
+
+    async def group(self, name: str) -> Group:
+        """One consumer group, down to its partitions.
+
+        Raises:
+            EndpointNotFound: There is none of this name that this user may see.
+        """
+        [group] = await described(self._cluster, [await one_of_the_readers(self._cluster, name)])
+        return group
+
+    async def _topic(self, address: Address) -> Topic:
+        if address.namespace != "queue":
+            raise EndpointNotFound(f"{self._name} is a Kafka cluster and has no exchanges: write {self._name}/TOPIC.")
+        return await self._cluster.topic(address.name)
+
+    async def _described(self, topics: Mapping[str, Topic]) -> list[Endpoint]:
+        partitions = [(name, number) for name, topic in topics.items() for number in topic.leaders]
+        leaders = {each: leader for topic in topics.values() for each, leader in _leaders(topic).items()}
+        led = [each for each in partitions if leaders[each] >= 0]
+        beginnings = await self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False)
+        groups = await all_readers(self._cluster)
+        configuration = await self._configuration(topics)
+        return [
+            _endpoint(Address(self._name, name), topic, beginnings, ends, groups, configuration.get(name, ()))
+            for name, topic in sorted(topics.items())
+        ]
+
+    async def _configuration(self, topics: Mapping[str, Topic]) -> dict[str, tuple[tuple[str, str], ...]]:
+        if not topics:
+            return {}
+        wanted = [(_TOPIC, name, list(_CONFIGURATION)) for name in topics]
+        answer = await self._cluster.ask(DescribeConfigsRequest(wanted))
+        # A user who may read a topic may still not see how it is configured.
+        return {
+            name: tuple((key, value) for key, value, *_ in sorted(entries) if value is not None)
+            for code, _, _, name, entries in answer.resources
+            if code == Code.NONE
+        }
+
+
+def _leaders(topic: Topic) -> dict[Partition, int]:
+    return {(topic.name, number): leader for number, leader in topic.leaders.items()}
+
+
+def _endpoint(
+    address: Address,
+    topic: Topic,
+    beginnings: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    groups: list[Readers],
+    configuration: tuple[tuple[str, str], ...],
+) -> Endpoint:
+    mine = [(topic.name, number) for number in topic.leaders]
+    known = [each for each in mine if each in ends and each in beginnings]
+    lags = [
+        sum(
+            max(ends[each] - max(group.committed[each], beginnings[each]), 0)
+            for each in known
+            if each in group.committed
+        )
+        for group in groups
+        if any(each in group.committed for each in mine)
+    ]
+    without = [str(number) for number, leader in topic.leaders.items() if leader < 0]
+    state = (("without a leader", f"partition {', '.join(without)}"),) if without else ()
+    return Endpoint(
+        address=address,
+        kind="topic",
+        abilities=_ABILITIES,
+        depth=None if without else sum(ends[each] - beginnings[each] for each in known),
+        partitions=len(topic.leaders),
+        consumers=sum(any(each[0] == topic.name for each in some) for group in groups for _, some in group.members),
+        lag=max(lags, default=None),
+        detail=(*state, ("replicas", str(topic.replicas)), *configuration),
+    )

@@ -1,0 +1,247 @@
+"""Fetching partitions to their ends, or for ever: it follows leaders and comes back from lost connections.
+
+Of each partition only the next offset is remembered: whatever breaks, fetching goes on from there, so that nothing is
+missed and nothing comes twice. Nothing is written to the cluster, and no consumer group takes part.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
+from connectors.kafka.failures import Code, Passing, check
+from connectors.kafka.fetch import Bytes, Channel, Fetched, parse
+from connectors.kafka.patience import Patience
+from connectors.kafka.records import survey
+from workbench.model.errors import ConnectionLost, ConnectorError
+from workbench.model.look import Gap
+
+_LEAST = 64 << 10
+_WAIT_MS = 500
+_REFRESH_SECONDS = 30.0
+
+
+class Share:
+    """What is to be fetched of one partition.
+
+    Attributes:
+        partition: Which.
+        start: The first offset asked for.
+        next: The next offset to ask for.
+        end: Where to stop; None: never.
+        leader: The broker to ask; -1 where none is known.
+        served: When it last brought something, counted in answers; who waited longest comes first.
+    """
+
+    __slots__ = ("end", "leader", "next", "partition", "served", "start")
+
+    def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
+        self.partition = partition
+        self.start = self.next = start
+        self.end = end
+        self.leader = leader
+        self.served = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all was fetched."""
+        return self.end is not None and self.next >= self.end
+
+
+class Chunk(NamedTuple):
+    """Record batches of one partition, from an answer.
+
+    Attributes:
+        share: The partition.
+        start: The offset that was asked for: earlier events of the first batch were not.
+        flags: The flags of all batches together.
+        fetched: The batches. Valid until the next chunks are asked for.
+    """
+
+    share: Share
+    start: int
+    flags: int
+    fetched: Fetched
+
+
+class Fetching:
+    """Asks all leaders at once, and for the next batches before those in hand are looked at."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        shares: Iterable[Share],
+        *,
+        size: int,
+        wanted: Callable[[Share], bool] = lambda share: True,
+        grow: Callable[[Partition, int], Share] | None = None,
+    ) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            cluster: Where the partitions are.
+            shares: What to fetch.
+            size: Bytes to ask a broker for at once.
+            wanted: Whether more of a partition is wanted at the moment.
+            grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
+        """
+        self.shares = {share.partition: share for share in shares}
+        self.gaps: list[Gap] = []
+        self.patience = Patience()
+        self._cluster = cluster
+        self._size = size
+        self._wanted = wanted
+        self._grow = grow
+        self._channels: dict[int, Channel] = {}
+        self._pending: dict[int, asyncio.Future[Bytes]] = {}
+        self._asked: dict[Partition, tuple[int, int]] = {}
+        self._trouble: ConnectorError | None = None
+        self._ill: set[int] = set()
+        self._answers = 0
+        self._refresh = time.monotonic() + _REFRESH_SECONDS
+
+    def close(self) -> None:
+        """Let all connections go."""
+        for future in self._pending.values():
+            future.cancel()
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+        self._pending.clear()
+
+    async def chunks(self) -> list[Chunk]:
+        """What the next answer brings; empty when it brings nothing, or when nothing is left or wanted.
+
+        Raises:
+            ConnectorError: A broker refuses, or what may pass did not. Asked again, it goes on where it stopped.
+        """
+        if trouble := self._trouble:
+            self._trouble = None
+            await self._recover(trouble)
+        if self._grow and time.monotonic() > self._refresh:
+            await self._follow()
+        for node in {share.leader for share in self._hungry()} - self._pending.keys():
+            try:
+                await self._connect(node)
+            except (ConnectionLost, Passing) as error:
+                self._is_ill(node, error)
+            else:
+                self._ask(node)
+        if not self._pending:
+            return []
+        # Those that are well are not kept waiting for one that is not, nor the other way round.
+        timeout = _WAIT_MS / 1000 if self._trouble else None
+        done, _ = await asyncio.wait(self._pending.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for node in [node for node, future in self._pending.items() if future in done][:1]:
+            try:
+                return self._accept(node, parse(self._pending.pop(node).result()))
+            except (ConnectionLost, Passing) as error:
+                self._is_ill(node, error)
+        return []
+
+    def _is_ill(self, node: int, error: ConnectorError) -> None:
+        self._trouble = error
+        self._ill.add(node)
+
+    def _is_well(self, node: int) -> None:
+        self._ill.discard(node)
+        if not self._ill & {share.leader for share in self.shares.values() if not share.finished}:
+            self.patience.calm()
+
+    def _hungry(self) -> list[Share]:
+        return [share for share in self.shares.values() if not share.finished and self._wanted(share)]
+
+    async def _connect(self, node: int) -> None:
+        if node < 0:
+            topic = next(share.partition[0] for share in self.shares.values() if share.leader == node)
+            check(Code.LEADER_NOT_AVAILABLE, f"read topic {topic}")
+        channel = self._channels.get(node)
+        if channel is None or not channel.connected:
+            self._channels[node] = await Channel.open(self._cluster, node)
+
+    def _ask(self, node: int) -> None:
+        hungry = sorted((share for share in self._hungry() if share.leader == node), key=lambda share: share.served)
+        if hungry:
+            offsets = [(share.partition, share.next) for share in hungry]
+            self._asked.update({partition: (node, offset) for partition, offset in offsets})
+            each = max(self._size // len(hungry), _LEAST)
+            self._pending[node] = self._channels[node].fetch(offsets, self._size, each, _WAIT_MS)
+
+    def _accept(self, node: int, answer: list[Fetched]) -> list[Chunk]:
+        """Take in an answer. What it refuses is dealt with afterwards."""
+        self._answers += 1
+        chunks = []
+        nothing = all(fetched.records.begin == fetched.records.end for fetched in answer)
+        for fetched in answer:
+            share = self.shares[fetched.partition]
+            if self._asked[fetched.partition] != (node, share.next):
+                continue  # another broker leads it by now, and was asked for the same
+            if fetched.code == Code.OFFSET_OUT_OF_RANGE:
+                self._is_ill(node, _OutOfRange(share))
+            elif fetched.code != Code.NONE:
+                try:
+                    check(fetched.code, f"read topic {share.partition[0]}")
+                except ConnectorError as error:
+                    self._is_ill(node, error)
+            elif seen := survey(fetched.records):
+                chunks.append(Chunk(share, share.next, seen[1], fetched))
+                share.next, share.served = seen[0], self._answers
+            elif nothing and share.end is not None and fetched.stable >= share.end:
+                # The last events before the end are gone (compaction).
+                share.next = share.end
+        if not self._trouble:
+            self._is_well(node)
+            if self._channels[node].connected:
+                self._ask(node)
+        return chunks
+
+    async def _recover(self, error: ConnectorError) -> None:
+        """After something that may pass: pause, ask who leads what now, and go on."""
+        if not isinstance(error, ConnectionLost | Passing):
+            raise error
+        await self.patience.wait(error)
+        if isinstance(error, _OutOfRange):
+            with suppress(ConnectionLost, Passing):  # it comes again, and counts
+                await self._into_range(error.share)
+        else:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Ask who leads what now."""
+        self._refresh = time.monotonic() + _REFRESH_SECONDS
+        try:
+            leaders = await self._cluster.leaders({topic for topic, _ in self.shares})
+        except (ConnectionLost, Passing):
+            return  # whoever leads will not be reached either, and that counts
+        for partition, leader in leaders.items():
+            if share := self.shares.get(partition):
+                share.leader = leader
+            elif self._grow:
+                self.shares[partition] = self._grow(partition, leader)
+
+    async def _into_range(self, share: Share) -> None:
+        """Retention has overtaken the next offset, or the partition was cut back: go on where there is something."""
+        leaders = {share.partition: share.leader}
+        first = (await self._cluster.offsets({share.partition: BEGINNING}, leaders))[share.partition]
+        last = (await self._cluster.offsets({share.partition: END}, leaders, committed=False))[share.partition]
+        if share.next < first:
+            until = first if share.end is None else min(first, share.end)
+            self.gaps.append(gone(share.partition, share.next, until))
+            share.next = first
+        elif share.next > last:
+            what = f"partition {share.partition[1]}, what came before offset {last}"
+            self.gaps.append(Gap(what, "the partition was cut back"))
+            share.next = last if share.end is None else share.end
+
+
+class _OutOfRange(Passing):
+    def __init__(self, share: Share) -> None:
+        super().__init__(ConnectorError(f"Partition {share.partition[1]} has no offset {share.next} any more."))
+        self.share = share
+
+
+def gone(partition: Partition, start: int, end: int) -> Gap:
+    """The gap where retention was faster."""
+    return Gap(f"partition {partition[1]}, offsets {start} to {end - 1}", "deleted before it was read")

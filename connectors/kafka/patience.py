@@ -1,0 +1,66 @@
+"""How long to put up with what may pass: a lost connection, a leader that moves."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from connectors.kafka.failures import Passing
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
+
+T = TypeVar("T")
+
+_SECONDS = 30.0
+_ABSENT_SECONDS = 5.0
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+
+
+class Patience:
+    """Counts how long something has been failing, and gives up when it has been too long.
+
+    Attributes:
+        failing: Since when (seconds since 1970 UTC), and why at last; None while all is well.
+        interruptions: How often it failed and came back.
+    """
+
+    def __init__(self) -> None:
+        self.failing: tuple[float, ConnectorError] | None = None
+        self.interruptions = 0
+        self._attempts = 0
+
+    def calm(self) -> None:
+        """It works."""
+        if self.failing:
+            self.interruptions += 1
+        self.failing, self._attempts = None, 0
+
+    async def wait(self, error: ConnectorError) -> None:
+        """It failed: return when it may be tried again, a little later each time.
+
+        Raises:
+            ConnectorError: It is not worth another attempt. One made nevertheless is the first again.
+        """
+        now = time.time()
+        final = error.final if isinstance(error, Passing) else error
+        since = self.failing[0] if self.failing else now
+        self.failing = (since, final)
+        if now - since > (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
+            self.failing, self._attempts = (now, final), 0
+            raise final
+        pause = _PAUSES[min(self._attempts, len(_PAUSES) - 1)]
+        self._attempts += 1
+        await asyncio.sleep(pause)
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Do something that may be done twice until it works, or has been failing too long.
+
+    Raises:
+        ConnectorError: It is not worth another attempt.
+    """
+    patience = Patience()
+    while True:
+        try:
+            return await attempt()
+        except (ConnectionLost, Passing) as error:
+            await patience.wait(error)

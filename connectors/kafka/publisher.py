@@ -1,0 +1,488 @@
+"""Publishing to a topic: record batches per partition, an idempotent producer, a receipt for each event.
+
+One batch of each partition is on its way at a time, and a batch whose answer was lost is sent again byte for byte, so
+that the broker recognises it by its sequence number (KIP-98): no event is doubled and none overtakes another. (A broker
+that crashes forgets producers whose last event has a time of more than a day ago, producer.id.expiration.ms: of events
+with such times, those on their way may then come twice.) While batches are on their way the next ones fill, which makes
+them large when it is busy and quick when it is not.
+"""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.protocol.admin import DescribeConfigsRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from connectors.kafka.cluster import Cluster, Topic, beside, drop, persistently
+from connectors.kafka.failures import PASSING, Code, Passing, check, refusal
+from connectors.kafka.ledger import Transaction
+from connectors.kafka.partitioner import partitions_of
+from connectors.kafka.patience import Patience
+from workbench.model.errors import (
+    ConnectionLost,
+    ConnectorError,
+    FormatError,
+    PublishRejected,
+)
+from workbench.model.event import Event, Position
+from workbench.model.receipt import Receipt
+from workbench.model.wire import Value
+
+_BATCH_SIZE = 512 << 10
+_REQUEST_SIZE = 8 << 20
+_WINDOW = 32 << 20
+"""Bytes that may be on their way: far more than brokers answer for at once."""
+_BREATH = 512
+"""Events taken before the event loop runs again."""
+_ROOM = 1 << 10
+"""Bytes by which estimates of a batch's size may be too small."""
+_LARGEST = 50 << 20
+"""Where the broker does not say how large an event may be. Half of what makes it hang up (socket.request.max.bytes)."""
+_TIMEOUT_MS = 15_000
+_TOPIC = 2
+
+_UNWELCOME = frozenset(
+    {
+        Code.CORRUPT_MESSAGE,
+        Code.MESSAGE_TOO_LARGE,
+        Code.RECORD_LIST_TOO_LARGE,
+        Code.INVALID_TIMESTAMP,
+        Code.UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        Code.POLICY_VIOLATION,
+        Code.INVALID_RECORD,
+    }
+)
+"""Refusals of a batch for what one of its events is: the others are tried without it."""
+
+
+_NO_HEADERS: list[tuple[str, bytes | None]] = []
+_FORGOTTEN = frozenset({Code.UNKNOWN_PRODUCER_ID, Code.OUT_OF_ORDER_SEQUENCE_NUMBER})
+
+
+class Producer:
+    """A producer's identity, and the number of its next event in one partition."""
+
+    __slots__ = ("epoch", "id", "sequence")
+
+    def __init__(self, identity: tuple[int, int]) -> None:
+        self.id, self.epoch = identity
+        self.sequence = 0
+
+
+class Unwritable(Exception):
+    """An event that has no bytes as a record.
+
+    Attributes:
+        index: Which of those that were handed over.
+    """
+
+    def __init__(self, index: int, why: str) -> None:
+        super().__init__(why)
+        self.index = index
+
+
+class Pack:
+    """Events of one partition that fill, travel and are answered for as one record batch.
+
+    Attributes:
+        events: What is in it.
+        numbers: Which of the publisher's events they are.
+        sent: How often it was sent.
+    """
+
+    __slots__ = ("_append", "_builder", "_data", "events", "numbers", "sent")
+
+    def __init__(self, limit: int, transactional: bool) -> None:
+        self._builder = DefaultRecordBatchBuilder(2, 0, int(transactional), -1, -1, -1, limit)
+        self._append = self._builder.append
+        self._data: bytearray | None = None
+        self.events: list[Event] = []
+        self.numbers: list[int] = []
+        self.sent = 0
+
+    def fill(self, numbers: Sequence[int], events: Sequence[Event], begin: int = 0) -> int:
+        """Take events in, from the one at `begin`, until there is no room. The first of all always fits.
+
+        Returns:
+            Where the next batch begins.
+
+        Raises:
+            Unwritable: The event at its `index` cannot be written; those before it are taken in.
+        """
+        if self._data is not None:
+            return begin
+        append, position, index = self._append, len(self.events), begin
+        try:
+            for index in range(begin, len(events)):  # where it stopped counts
+                event = events[index]
+                content = event.written if event.wire is None else event.content
+                headers = [_header(*header) for header in content.headers] if content.headers else _NO_HEADERS
+                time = event.timestamp if event.timestamp_type == "create" else None
+                if append(position, time, event.key, event.body, headers) is None:
+                    break
+                position += 1
+            else:
+                index = len(events)
+        except (FormatError, ValueError, TypeError) as error:
+            self._take(numbers, events, begin, index)
+            raise Unwritable(index, str(error)) from error
+        self._take(numbers, events, begin, index)
+        return index
+
+    def _take(self, numbers: Sequence[int], events: Sequence[Event], begin: int, end: int) -> None:
+        self.events += events[begin:end]
+        self.numbers += numbers[begin:end]
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self._data) if self._data is not None else int(self._builder.size())
+
+    def seal(self, producer: Producer) -> bytearray:
+        """The bytes to send, the same each time; nothing is added any more."""
+        if self._data is None:
+            self._builder.set_producer_state(producer.id, producer.epoch, producer.sequence)
+            self._data = self._builder.build()
+        return self._data
+
+
+class Lane:
+    """What is on its way to one partition."""
+
+    __slots__ = ("busy", "leader", "number", "packs", "producer")
+
+    def __init__(self, number: int, leader: int, producer: Producer) -> None:
+        self.number = number
+        self.leader = leader
+        self.producer = producer
+        self.packs: deque[Pack] = deque()
+        self.busy = False
+
+
+class TopicPublisher:
+    """A pipeline into one topic."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        topic: Topic,
+        identity: tuple[int, int],
+        largest: int | None,
+        transaction: Transaction | None = None,
+    ) -> None:
+        """See `open`."""
+        self._transaction = transaction
+        self._cluster = cluster
+        self._topic = topic.name
+        self._largest = largest
+        self._batch_size = min(_BATCH_SIZE, largest or _BATCH_SIZE)
+        self._lanes = {number: Lane(number, leader, Producer(identity)) for number, leader in topic.leaders.items()}
+        self._keyless = 0
+        self._connections: dict[int, AIOKafkaConnection] = {}
+        self._count = 0
+        self._moved = asyncio.Condition()
+        self._work = asyncio.Event()
+        self._receipts: asyncio.Queue[list[Receipt] | None] = asyncio.Queue()
+        self._failure: ConnectorError | None = None
+        self._patience = Patience()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, cluster: Cluster, topic: Topic, transaction: Transaction | None = None
+    ) -> AsyncIterator["TopicPublisher"]:
+        """A publisher that works while the context is open.
+
+        Args:
+            cluster: Where the topic is.
+            topic: Where to publish.
+            transaction: What decides on all that is published; None: each event counts when it is written.
+
+        Raises:
+            ConnectorError: On entering: the cluster gives out no producer id.
+        """
+        identity = transaction.identity if transaction else await _identity(cluster, topic.name)
+        publisher = cls(cluster, topic, identity, await _largest(cluster, topic.name), transaction)
+        if transaction:
+            transaction.publishers.append(publisher)
+        try:
+            async with beside(publisher._pump()):
+                yield publisher
+        finally:
+            if transaction:
+                transaction.publishers.remove(publisher)
+            for connection in publisher._connections.values():
+                drop(connection)
+
+    async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
+        """Put events into batches, in order; returns when the window has room for more."""
+        for begin in range(0, len(events), _BREATH):
+            await self._room()
+            some = events[begin : begin + _BREATH]
+            first, self._count = self._count, self._count + len(some)
+            if partition is not None and partition not in self._lanes:
+                why = f"Topic {self._topic} has partitions 0 to {max(self._lanes)}: there is no {partition}."
+                self._refused(range(first, self._count), why)
+                continue
+            for lane, (numbers, chosen) in self._by_lane(some, first, partition).items():
+                done = 0
+                while done < len(chosen):
+                    done = self._put(lane, numbers, chosen, done)
+        await self._room()
+
+    async def finish(self) -> None:
+        """No more will be sent: returns when all events are answered for."""
+        try:
+            await self.flush()
+        finally:
+            self._receipts.put_nowait(None)
+
+    async def flush(self) -> None:
+        """Return when all events that were sent are answered for.
+
+        Raises:
+            ConnectorError: Nothing can be published any more.
+        """
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._failure or not any(lane.packs for lane in self._lanes.values()))
+        if self._failure:
+            raise self._failure
+
+    async def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
+        """What became of each event; ends after `finish`."""
+        while (receipts := await self._receipts.get()) is not None:
+            yield receipts
+        # Whoever asks again is told the same.
+        self._receipts.put_nowait(None)
+        if self._failure:
+            raise self._failure
+
+    async def _room(self) -> None:
+        self._work.set()
+        await asyncio.sleep(0)
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._failure or self._on_their_way < _WINDOW)
+        if self._failure:
+            raise self._failure
+
+    def _by_lane(
+        self, events: Sequence[Event], first: int, partition: int | None
+    ) -> dict[Lane, tuple[Sequence[int], Sequence[Event]]]:
+        """Which events go where, with their numbers: with a key to the key's partition, without one in turn."""
+        numbers = range(first, first + len(events))
+        if partition is not None:
+            return {self._lanes[partition]: (numbers, events)}
+        keys = [event.key for event in events if event.key is not None]
+        self._keyless = (self._keyless + 1) % len(self._lanes)
+        if not keys or len(self._lanes) == 1:
+            return {self._lanes[self._keyless]: (numbers, events)}
+        places = iter(partitions_of(keys, len(self._lanes)))
+        by_lane: dict[Lane, tuple[list[int], list[Event]]] = {lane: ([], []) for lane in self._lanes.values()}
+        lists = list(by_lane.values())
+        for number, event in zip(numbers, events, strict=True):
+            some, chosen = lists[self._keyless if event.key is None else next(places)]
+            some.append(number)
+            chosen.append(event)
+        return dict(by_lane.items())
+
+    def _put(self, lane: Lane, numbers: Sequence[int], events: Sequence[Event], begin: int) -> int:
+        """Put some of the events in a batch, and say where the rest begins."""
+        try:
+            if lane.packs and (done := lane.packs[-1].fill(numbers, events, begin)) > begin:
+                return done
+            pack = Pack(self._batch_size, self._transaction is not None)
+            pack.fill(numbers, events[: begin + 1], begin)
+        except Unwritable as error:
+            self._refused([numbers[error.index]], f"The event cannot be written: {error}.")
+            return error.index + 1
+        if pack.size > (self._largest or _LARGEST):
+            allowed = f", and topic {self._topic} takes no more than {self._largest:,} (max.message.bytes)"
+            why = allowed if self._largest else ", more than Kafka lets through"
+            self._refused([numbers[begin]], f"The event takes {pack.size:,} bytes{why}.")
+        else:
+            lane.packs.append(pack)
+        return begin + 1
+
+    def _refused(self, numbers: Iterable[int], why: str) -> None:
+        self._receipts.put_nowait([Receipt(number, error=PublishRejected(why)) for number in numbers])
+
+    @property
+    def _on_their_way(self) -> int:
+        return sum(pack.size for lane in self._lanes.values() for pack in lane.packs)
+
+    async def _pump(self) -> None:
+        """Keep a request on its way to each broker that leads a partition with something to send."""
+        async with asyncio.TaskGroup() as group:
+            while not self._failure:
+                await self._work.wait()
+                self._work.clear()
+                idle: dict[int, list[Lane]] = {}
+                busy = {lane.leader for lane in self._lanes.values() if lane.busy}
+                for lane in self._lanes.values():
+                    if lane.packs and lane.leader not in busy:
+                        idle.setdefault(lane.leader, []).append(lane)
+                for node, lanes in idle.items():
+                    chosen: list[Lane] = []
+                    size = 0
+                    for lane in sorted(lanes, key=lambda lane: lane.packs[0].numbers[0]):
+                        size += lane.packs[0].size
+                        if not chosen or size <= _REQUEST_SIZE:
+                            chosen.append(lane)
+                            lane.busy = True
+                    group.create_task(self._deliver(node, chosen))
+
+    async def _deliver(self, node: int, lanes: Sequence[Lane]) -> None:
+        try:
+            await self._produce(node, lanes)
+            self._patience.calm()
+        except ConnectorError as error:
+            await self._pause(error)
+        finally:
+            for lane in lanes:
+                lane.busy = False
+            self._work.set()
+            async with self._moved:
+                self._moved.notify_all()
+
+    async def _produce(self, node: int, lanes: Sequence[Lane]) -> None:
+        if node < 0:
+            check(Code.LEADER_NOT_AVAILABLE, f"write to topic {self._topic}")
+        connection = self._connections.get(node)
+        if connection is None or not connection.connected():
+            connection = self._connections[node] = await self._cluster.connect(node)
+        if self._transaction:
+            await self._transaction.include((self._topic, lane.number) for lane in lanes)
+        rows = []
+        for lane in lanes:
+            rows.append((lane.number, lane.packs[0].seal(lane.producer)))
+            lane.packs[0].sent += 1
+        request = ProduceRequest(
+            self._transaction.id if self._transaction else None, -1, _TIMEOUT_MS, [(self._topic, rows)]
+        )
+        answer = await self._cluster.exchange(connection, request)
+        again: ConnectorError | None = None
+        for _, partitions in answer.topics:
+            for number, code, offset, *_ in partitions:
+                try:
+                    await self._settle(self._lanes[number], code, offset)
+                except ConnectorError as error:
+                    again = error
+        if again:
+            raise again
+
+    async def _settle(self, lane: Lane, code: int, offset: int) -> None:
+        """Take note of the answer for a lane's first pack.
+
+        Raises:
+            ConnectorError: It has to be sent again.
+        """
+        pack = lane.packs[0]
+        if code in (Code.NONE, Code.DUPLICATE_SEQUENCE_NUMBER):
+            lane.producer.sequence = (lane.producer.sequence + len(pack.events)) & 0x7FFFFFFF
+            lane.packs.popleft()
+            partition, known = str(lane.number), code == Code.NONE and offset >= 0
+            self._receipts.put_nowait(
+                [
+                    Receipt(number, Position(partition, str(place)) if known else None)
+                    for place, number in enumerate(pack.numbers, offset)
+                ]
+            )
+        elif code in PASSING:
+            check(code, f"write to topic {self._topic}")
+        elif code in (Code.INVALID_PRODUCER_EPOCH, Code.PRODUCER_FENCED, Code.INVALID_TXN_STATE) and self._transaction:
+            self._transaction.refuse(code)
+        elif code in _FORGOTTEN and pack.sent == 1 and not self._transaction:
+            # Retention has made the broker forget this producer. Nothing of the pack was taken.
+            lane.producer = Producer(await _identity(self._cluster, self._topic))
+            lane.packs[0] = self._repacked(pack, 0, len(pack.events))
+        elif code in _UNWELCOME and len(pack.events) > 1:
+            half = len(pack.events) // 2
+            lane.packs.popleft()
+            lane.packs.appendleft(self._repacked(pack, half, len(pack.events)))
+            lane.packs.appendleft(self._repacked(pack, 0, half))
+            if code in (Code.MESSAGE_TOO_LARGE, Code.RECORD_LIST_TOO_LARGE):
+                self._batch_size = max(self._batch_size // 2, 1 << 10)
+        else:
+            lane.packs.popleft()
+            self._refused(pack.numbers, str(refusal(code, f"write to topic {self._topic}")))
+
+    def _repacked(self, pack: Pack, begin: int, end: int) -> Pack:
+        """Some events of a pack in a pack of their own, to be numbered anew."""
+        part = Pack(pack.size + _ROOM, self._transaction is not None)
+        part.fill(pack.numbers[begin:end], pack.events[begin:end])
+        return part
+
+    async def _pause(self, error: ConnectorError) -> None:
+        """After something that may pass: wait a little, ask who leads what now; give up if it lasts too long."""
+        try:
+            if not isinstance(error, ConnectionLost | Passing):
+                raise error
+            await self._patience.wait(error)
+        except ConnectorError as final:
+            self._failure = final
+            self._receipts.put_nowait(None)
+            return
+        try:
+            leaders = await self._cluster.leaders([self._topic])
+        except ConnectorError:
+            return  # the next attempt fails for the same reason, and counts
+        for lane in self._lanes.values():
+            if not lane.busy or lane.leader not in leaders.values():
+                lane.leader = leaders.get((self._topic, lane.number), lane.leader)
+
+
+async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:
+    """A producer id and epoch of our own."""
+
+    async def attempt() -> tuple[int, int]:
+        answer = await cluster.ask(InitProducerIdRequest(None, _TIMEOUT_MS))
+        # Refused where the user may write to no topic at all.
+        check(answer.error_code, f"write to topic {topic}")
+        return answer.producer_id, answer.producer_epoch
+
+    return await persistently(attempt)
+
+
+async def _largest(cluster: Cluster, topic: str) -> int | None:
+    """How many bytes a batch of this topic may have; None where this user may not know."""
+    answer = await cluster.ask(DescribeConfigsRequest([(_TOPIC, topic, ["max.message.bytes"])]))
+    for code, _, _, _, entries in answer.resources:
+        for _, value, *_ in entries:
+            if code == Code.NONE and value is not None:
+                return int(value)
+    return None
+
+
+def _header(name: str, value: Value) -> tuple[str, bytes | None]:
+    """A header as Kafka's are: a name and bytes. What another kind of broker gave a type becomes its text.
+
+    Raises:
+        ValueError: The name or the value has no bytes.
+    """
+    name.encode()  # the builder writes half a record before it finds out
+    if value is None or isinstance(value, bytes):
+        return name, value
+    if isinstance(value, str):
+        return name, value.encode()
+    if isinstance(value, datetime | Decimal):
+        return name, _text(value).encode()
+    return name, json.dumps(value, default=_text, ensure_ascii=False).encode()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return b64encode(value).decode()
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,105 @@
+"""What a `kafka://` URL says: where to begin, and how to get in."""
+
+import ssl
+from pathlib import Path
+
+import msgspec
+
+from workbench.connecting.config import Connection, Secret
+from workbench.model.errors import ConfigError
+
+_MECHANISMS = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
+_FILES = ("ca", "cert", "key")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How to reach a cluster: `kafka://user:password@h1:9092,h2?tls&sasl=scram-sha-512&ca=FILE&cert=FILE&key=FILE`.
+
+    Attributes:
+        name: The connection's, for sentences.
+        hosts: Brokers to begin with; any one of them names the others.
+        user: For SASL; None where no one logs in.
+        password: For SASL.
+        mechanism: SASL's, in its own spelling; `PLAIN` where the URL has a user and does not say.
+        tls: Whether to speak TLS. Naming a file is saying so.
+        ca: File of the authorities to trust instead of the system's.
+        cert: File of the client's certificate, and of its key unless `key` is given.
+        key: File of the client's key.
+    """
+
+    name: str
+    hosts: tuple[tuple[str, int], ...]
+    user: str | None = None
+    password: Secret | None = None
+    mechanism: str = "PLAIN"
+    tls: bool = False
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+    @classmethod
+    def of(cls, connection: Connection) -> "Settings":
+        """Read a connection.
+
+        Raises:
+            ConfigError: It has an option, or a value of one, that this connector does not know.
+        """
+        name, options = connection.name, connection.only("tls", "sasl", *_FILES)
+        if connection.path:
+            raise ConfigError(f"{name}: kafka:// connections have no path, and this one has {connection.path!r}.")
+        if (tls := options.get("tls", "" if any(file in options for file in _FILES) else "no")) not in ("", "no"):
+            raise ConfigError(f"{name}: tls takes no value: write ?tls, or leave it out.")
+        if (mechanism := options.get("sasl", "plain").lower()) not in _MECHANISMS:
+            raise ConfigError(f"{name}: sasl={mechanism} is not known: there are {', '.join(_MECHANISMS)}.")
+        if "key" in options and "cert" not in options:
+            raise ConfigError(f"{name}: key= needs the certificate it belongs to: add cert=FILE.")
+        if "sasl" in options and connection.user is None:
+            raise ConfigError(f"{name}: sasl= needs a user: write kafka://USER:PASSWORD@HOST.")
+        if connection.user is not None and connection.password is None:
+            raise ConfigError(f"{name}: user {connection.user!r} has no password: write kafka://USER:PASSWORD@HOST.")
+        return cls(
+            name=name,
+            hosts=tuple((host, port or 9092) for host, port in connection.hosts),
+            user=connection.user,
+            password=connection.password,
+            mechanism=_MECHANISMS[mechanism],
+            tls=tls != "no",
+            **{file: options[file] for file in _FILES if file in options},
+        )
+
+    @property
+    def protocol(self) -> str:
+        """Kafka's word for the combination: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
+        return ("SASL_" if self.user is not None else "") + ("SSL" if self.tls else "PLAINTEXT")
+
+    def context(self) -> ssl.SSLContext | None:
+        """What to speak TLS with; None where it is not spoken.
+
+        Raises:
+            ConfigError: A file is missing or is not what it should be.
+        """
+        if not self.tls:
+            return None
+        for option in _FILES:
+            if (file := getattr(self, option)) and not Path(file).is_file():
+                raise ConfigError(f"{self.name}: {option}={file} is not a file.")
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except ssl.SSLError as error:
+            raise ConfigError(
+                f"{self.name}: ca={self.ca} holds no certificate in PEM form: {_reason(error)}."
+            ) from None
+        if self.cert:
+            try:
+                # A key under a passphrase must not stop the program to ask for it.
+                context.load_cert_chain(self.cert, self.key, password=lambda: "")
+            except ssl.SSLError as error:
+                raise ConfigError(
+                    f"{self.name}: cert={self.cert} and its key cannot be used: {_reason(error)};"
+                    " they must be in PEM form, belong together, and have no passphrase."
+                ) from None
+        return context
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or str(error)).replace("_", " ").lower()

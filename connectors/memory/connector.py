@@ -1,0 +1,352 @@
+"""The embedded broker behind the connector protocol."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Self
+
+import msgspec
+
+from connectors.memory.broker import Broker, embedded_broker
+from connectors.memory.exchanges import Binding, Exchange
+from connectors.memory.logs import Topic
+from connectors.memory.passes import QueueClaims, QueueLook, QueuePass
+from connectors.memory.publisher import MemoryPublisher
+from connectors.memory.queues import Queue, QueueSettings
+from connectors.memory.streams import Changes, LogReading, Tap, answering
+from workbench.connecting.check import Step, step
+from workbench.connecting.config import Connection
+from workbench.model.address import Address, Namespace
+from workbench.model.endpoint import Ability, Endpoint, Price
+from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
+from workbench.model.event import Position
+from workbench.model.look import Gap
+from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
+
+TAP_LENGTH = 100_000
+"""Messages that a tap keeps when they arrive faster than they are read; then the oldest are dropped, and counted."""
+
+MARGIN = 5
+"""Deliveries that a look leaves to a message before its limit: others deliver it as well."""
+
+_QUEUE = Ability.BROWSE | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
+_DEFAULT_EXCHANGE = Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES
+_EXCHANGE = Ability.TAIL | _DEFAULT_EXCHANGE
+_TOPIC = (
+    Ability.BROWSE
+    | Ability.TAIL
+    | Ability.PUBLISH
+    | Ability.SEEK
+    | Ability.GROUPS
+    | Ability.PARTITIONS
+    | Ability.KEYS
+    | Ability.TOMBSTONES
+    | Ability.PROPERTIES
+)
+_tap_numbers = count(1)
+
+
+class MemoryConnector:
+    """A connection to the embedded broker that `memory://NAME` names; several share one broker.
+
+    Attributes:
+        embedded: There is no network between us and this broker, so nobody else's work can be disturbed.
+    """
+
+    embedded = True
+
+    def __init__(self, connection: Connection) -> None:
+        connection.only()
+        ((name, port), *others) = connection.hosts
+        if port or others or connection.path:
+            raise ConfigError(f"{connection.name}: an embedded broker has nothing but a name: write memory://NAME.")
+        self._connection = connection
+        self._broker_name = name
+
+    async def __aenter__(self) -> Self:
+        broker = self._broker
+        user, password = self._connection.user, self._connection.password
+        if broker.users and (user is None or password is None or broker.users.get(user) != password.reveal()):
+            raise AccessRefused(
+                f"{self._connection.name}: the embedded broker {broker.name!r} does not know this user and password."
+            )
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Nothing is left open."""
+
+    async def check(self) -> AsyncIterator[Step]:
+        """There is one step: being let in."""
+
+        async def entered() -> str:
+            async with self:
+                return f"the embedded broker {self._broker_name!r}"
+
+        yield await step("memory", entered)
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        """All queues, exchanges and topics by name; without taps and the default exchange."""
+        broker = self._broker
+        broker.observe()
+        queues = [self._of_queue(queue) for queue in broker.queues.values() if not queue.settings.exclusive]
+        exchanges = [self._of_exchange(exchange) for exchange in broker.exchanges.values()]
+        topics = [self._of_topic(topic) for topic in broker.topics.values()]
+        return sorted((*queues, *exchanges, *topics), key=lambda endpoint: endpoint.address)
+
+    async def endpoint(self, address: Address) -> Endpoint:
+        """One endpoint as it is now.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        self._broker.observe()
+        match self._find(address):
+            case Queue() as queue:
+                return self._of_queue(queue)
+            case Topic() as topic:
+                return self._of_topic(topic)
+            case exchange:
+                return self._of_exchange(exchange)
+
+    @asynccontextmanager
+    async def browse(
+        self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
+    ) -> AsyncIterator[QueueLook | LogReading]:
+        """Look at a queue or read a topic, up to where it ends on entering.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+            Unsupported: It is an exchange, or a queue and `start` is given.
+            LookRefused: A message has no more than `MARGIN` deliveries left, and `force` was not given.
+        """
+        broker = self._broker
+        broker.observe()
+        match self._find(address):
+            case Topic() as topic:
+                ends = {number: partition.end for number, partition in enumerate(topic.partitions)}
+                starts = self._starts(address, topic, start or Beginning())
+                yield LogReading(broker, topic, address, starts, ends, limit)
+            case Queue() as queue:
+                _no_start(address, start)
+                if not force:
+                    _must_survive(address, queue, limit)
+                through = QueuePass(broker, queue.name, address, limit)
+                try:
+                    yield QueueLook(through)
+                finally:
+                    through.close()
+            case _:
+                raise Unsupported(
+                    f"{address} is an exchange, which keeps nothing: tail it, or browse a queue behind it."
+                )
+
+    @asynccontextmanager
+    async def claim(
+        self, address: Address, limit: int | None = None, ledger: str | None = None
+    ) -> AsyncIterator[QueueClaims]:
+        """Hold what waits in a queue, which needs no ledger.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+            Unsupported: It is no queue.
+        """
+        broker = self._broker
+        broker.observe()
+        queue = self._find(address)
+        if not isinstance(queue, Queue):
+            raise Unsupported(f"{address} is no queue and gives nothing up: browse it and publish what you choose.")
+        through = QueuePass(broker, queue.name, address, limit)
+        try:
+            yield QueueClaims(through)
+        finally:
+            through.close()
+
+    @asynccontextmanager
+    async def tail(
+        self, address: Address, start: Start | None = None, pattern: str | None = None
+    ) -> AsyncIterator[Tap | LogReading]:
+        """Read a topic on and on, or tap an exchange or the exchanges that a queue is bound to.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+            Unsupported: It is the default exchange; or not a topic, and `start` is given; or `pattern` is, and there
+                are no keys to choose by.
+        """
+        broker = self._broker
+        found = self._find(address)
+        if pattern is not None and (not isinstance(found, Exchange) or found.type not in ("direct", "topic")):
+            raise Unsupported(f"{address} has no routing keys to choose by: tail it without a pattern.")
+        with Changes.of(broker) as changes:
+            if isinstance(found, Topic):
+                yield LogReading(
+                    broker, found, address, self._starts(address, found, start or Latest()), changes=changes
+                )
+                return
+            _no_start(address, start)
+            bindings, gaps = self._tapped(address, found, pattern)
+            tap = broker.declare_queue(
+                f"workbench.tap-{next(_tap_numbers)}", QueueSettings(max_length=TAP_LENGTH, exclusive=True)
+            )
+            consumer = broker.consume(tap.name)
+            try:
+                for exchange, binding in bindings:
+                    exchange.bindings.append(msgspec.structs.replace(binding, queue=tap.name))
+                yield Tap(broker, consumer, address, changes, gaps)
+            finally:
+                consumer.close()
+
+    @asynccontextmanager
+    async def publisher(self, address: Address) -> AsyncIterator[MemoryPublisher]:
+        """A pipeline into an endpoint; the broker answers at once.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        found = self._find(address)
+        publisher = MemoryPublisher(self._broker, address, is_topic=isinstance(found, Topic))
+        try:
+            yield publisher
+        finally:
+            await publisher.finish()
+
+    @property
+    def _broker(self) -> Broker:
+        return answering(embedded_broker(self._broker_name))
+
+    def _find(self, address: Address) -> Queue | Topic | Exchange:
+        broker = self._broker
+        if address.namespace == "exchange":
+            found: Queue | Topic | Exchange | None = broker.exchanges.get(address.name)
+            if not address.name:
+                found = Exchange("", "direct")
+        else:
+            found = broker.queues.get(address.name) or broker.topics.get(address.name)
+        if found is None:
+            raise EndpointNotFound(f"There is no {address}: `workbench ls {address.connection}` shows what there is.")
+        return found
+
+    def _of_queue(self, queue: Queue) -> Endpoint:
+        broker = self._broker
+        bound = any(binding.queue == queue.name for at in broker.exchanges.values() for binding in at.bindings)
+        exchange = queue.settings.dead_letter_exchange
+        to = [self._address(exchange, "exchange")] if exchange else []
+        to += [self._address(target.name) for target in broker.dead_letter_queues(queue)]
+        of = [other.name for other in broker.queues.values() if queue in broker.dead_letter_queues(other)]
+        used = max((message.returns for message in queue.waiting()), default=0)
+        sentence = "Sets `redelivered`; while the look is open, consumers do not get what it shows."
+        if queue.limit is not None:
+            sentence += f" Counts as a delivery: {used} of {queue.limit} are used."
+        return Endpoint(
+            self._address(queue.name),
+            queue.settings.kind,
+            _QUEUE | Ability.TAIL if bound else _QUEUE,
+            depth=queue.depth,
+            consumers=len(broker.consumers(queue)),
+            dead_letters_to=tuple(to),
+            dead_letters_of=tuple(map(self._address, of)),
+            price=Price(sentence, None if queue.limit is None else used, queue.limit),
+            detail=tuple(_details(queue.settings)),
+        )
+
+    def _of_exchange(self, exchange: Exchange) -> Endpoint:
+        price = Price("Copies every message that is seen once more.")
+        of = [
+            queue.name
+            for queue in self._broker.queues.values()
+            if exchange.name and queue.settings.dead_letter_exchange == exchange.name
+        ]
+        return Endpoint(
+            self._address(exchange.name, "exchange"),
+            "exchange",
+            _EXCHANGE if exchange.name else _DEFAULT_EXCHANGE,
+            dead_letters_of=tuple(map(self._address, of)),
+            price=price if exchange.name else Price(),
+            detail=(("type", exchange.type),),
+        )
+
+    def _of_topic(self, topic: Topic) -> Endpoint:
+        groups = [group for group in self._broker.committed if self._broker.committed_offsets(group, topic.name)]
+        lags = [self._lag(group, topic) for group in groups]
+        return Endpoint(
+            self._address(topic.name),
+            "topic",
+            _TOPIC,
+            depth=topic.depth,
+            partitions=len(topic.partitions),
+            lag=max(lags, default=None),
+        )
+
+    def _address(self, name: str, namespace: Namespace = "queue") -> Address:
+        return Address(self._connection.name, name, namespace)
+
+    def _lag(self, group: str, topic: Topic) -> int:
+        committed = self._broker.committed_offsets(group, topic.name)
+        return sum(part.end - max(part.start, committed.get(number, 0)) for number, part in enumerate(topic.partitions))
+
+    def _starts(self, address: Address, topic: Topic, start: Start) -> dict[int, int]:
+        partitions = dict(enumerate(topic.partitions))
+        match start:
+            case Beginning():
+                return {number: partition.start for number, partition in partitions.items()}
+            case Latest():
+                return {number: partition.end for number, partition in partitions.items()}
+            case Since(time):
+                return {number: partition.offset_at(time) for number, partition in partitions.items()}
+            case FromEnd(size):
+                return {number: max(part.start, part.end - size) for number, part in partitions.items()}
+            case At(Position(name, offset)):
+                chosen = [number for number in partitions if str(number) == name]
+                if not chosen or not offset.isdecimal():
+                    raise Unsupported(f"{address} has no place {name}:{offset}; its partitions are {_range(topic)}.")
+                return {chosen[0]: min(int(offset), partitions[chosen[0]].end)}
+            case OfGroup(group):
+                committed = self._broker.committed_offsets(group, topic.name)
+                if not committed:
+                    raise Unsupported(f"Consumer group {group!r} has committed no offset of {address}.")
+                return {number: committed.get(number, part.start) for number, part in partitions.items()}
+
+    def _tapped(
+        self, address: Address, found: Queue | Exchange, pattern: str | None
+    ) -> tuple[list[tuple[Exchange, Binding]], tuple[Gap, ...]]:
+        """The bindings of a tap, and what it will not see."""
+        if isinstance(found, Queue):
+            exchanges = self._broker.exchanges.values()
+            bindings = [(at, bound) for at in exchanges for bound in at.bindings if bound.queue == found.name]
+            if not bindings:
+                raise Unsupported(f"{address} is bound to no exchange, so nothing can be tapped: browse it.")
+            straight = Gap("messages published straight to the queue", "a tap sees what comes through an exchange")
+            return bindings, (straight,)
+        if not found.name:
+            raise Unsupported("Nothing can be bound to the default exchange: tail a queue or another exchange.")
+        if pattern is not None:
+            return [(found, Binding("", pattern.encode()))], ()
+        if found.type == "direct":
+            others = Gap(
+                "messages whose routing key is not bound to any queue", "a tap of a direct exchange names keys"
+            )
+            return [(found, Binding("", key)) for key in {bound.key for bound in found.bindings}], (others,)
+        return [(found, Binding("", b"#"))], ()
+
+
+def _no_start(address: Address, start: Start | None) -> None:
+    if start is not None:
+        raise Unsupported(f"{address} is no log: it can only be read as it is now, without a place to start.")
+
+
+def _must_survive(address: Address, queue: Queue, limit: int | None) -> None:
+    used = max((message.returns for message in queue.waiting()[:limit]), default=0)
+    if queue.limit is not None and used + MARGIN >= queue.limit:
+        raise LookRefused(
+            f"{address} holds a message that was delivered {used} times and is given up after {queue.limit}: looking"
+            " on could lose it. Raise the delivery limit (-1 is none), or force the look."
+        )
+
+
+def _details(settings: QueueSettings) -> Iterator[tuple[str, str]]:
+    for name in ("message_ttl", "max_length", "dead_letter_exchange", "dead_letter_routing_key"):
+        if (value := getattr(settings, name)) is not None:
+            yield name.replace("_", "-"), str(value)
+
+
+def _range(topic: Topic) -> str:
+    return f"0 to {len(topic.partitions) - 1}"

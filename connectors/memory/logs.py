@@ -1,0 +1,79 @@
+"""Partitioned logs: events that stay where they were appended, read by offset."""
+
+from collections.abc import Sequence
+from zlib import crc32
+
+import msgspec
+
+from workbench.model.event import Event
+
+
+class Partition:
+    """One log: the event with offset n is the n-th ever appended, counted from 0."""
+
+    def __init__(self, retention: int | None) -> None:
+        self.start = 0
+        """The offset of the oldest event still there."""
+        self._events: list[Event] = []
+        self._retention = retention
+
+    @property
+    def end(self) -> int:
+        """The offset that the next event gets."""
+        return self.start + len(self._events)
+
+    def append(self, event: Event) -> int:
+        """Put an event at the end and return its offset; beyond the retention the oldest goes."""
+        offset = self.end
+        self._events.append(event)
+        if self._retention is not None and len(self._events) > self._retention:
+            del self._events[0]
+            self.start += 1
+        return offset
+
+    def read(self, start: int, end: int) -> Sequence[Event]:
+        """The events from offset `start`, which is still there, up to before `end`."""
+        return self._events[start - self.start : max(end - self.start, 0)]
+
+    def offset_at(self, time: int) -> int:
+        """The offset of the first event at or after a time in milliseconds since 1970 UTC; the end if there is none.
+
+        Timestamps need not ascend; the first in the order of the offsets counts, as in Kafka (KIP-79).
+        """
+        later = (offset for offset, event in enumerate(self._events, self.start) if (event.timestamp or 0) >= time)
+        return next(later, self.end)
+
+
+class Topic:
+    """A log in numbered partitions."""
+
+    def __init__(self, name: str, partitions: int, retention: int | None) -> None:
+        self.name = name
+        self.partitions = tuple(Partition(retention) for _ in range(partitions))
+        self._appended = 0
+
+    @property
+    def depth(self) -> int:
+        """How many events are still there."""
+        return sum(partition.end - partition.start for partition in self.partitions)
+
+    def append(self, event: Event, partition: int | None, now: int) -> tuple[int, int]:
+        """Append an event and return its partition and offset.
+
+        Args:
+            event: Gets the time of appending if it has none.
+            partition: None: equal keys go to the same partition, events without a key to each in turn.
+            now: In milliseconds since 1970 UTC.
+
+        Raises:
+            IndexError: There is no such partition.
+        """
+        if partition is None:
+            chosen = self._appended if event.key is None else crc32(event.key)
+            partition = chosen % len(self.partitions)
+        elif partition not in range(len(self.partitions)):
+            raise IndexError(partition)
+        self._appended += 1
+        if event.timestamp is None:
+            event = msgspec.structs.replace(event, timestamp=now, timestamp_type="append")
+        return partition, self.partitions[partition].append(event)

@@ -1,0 +1,187 @@
+"""What arrives at the embedded broker: taps; and what its topics hold."""
+
+import asyncio
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Self
+
+from connectors.memory.broker import Broker, Consumer
+from connectors.memory.logs import Topic
+from connectors.memory.queues import Message, Queue
+from workbench.model.address import Address
+from workbench.model.errors import ConnectionLost, EndpointNotFound
+from workbench.model.event import Delivery, Position
+from workbench.model.look import Coverage, Gap, Span
+
+BATCH = 500
+"""Deliveries handed over at once, at most."""
+
+
+def answering(broker: Broker) -> Broker:
+    """The broker, if it runs.
+
+    Raises:
+        ConnectionLost: It was stopped.
+    """
+    if not broker.running:
+        raise ConnectionLost(f"The embedded broker {broker.name!r} was stopped: start it and connect again.")
+    return broker
+
+
+def of_queue(broker: Broker, queue: Queue, message: Message, address: Address) -> Delivery:
+    """A message as it is delivered from a queue."""
+    return Delivery(
+        queue.delivered(message),
+        address,
+        broker.clock(),
+        exchange=message.exchange,
+        redelivered=message.redelivered,
+        attempt=message.returns if queue.settings.kind == "quorum queue" else None,
+    )
+
+
+class Changes:
+    """Wakes whoever waits for a broker to change."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._event = asyncio.Event()
+
+    @classmethod
+    @contextmanager
+    def of(cls, broker: Broker) -> Iterator[Self]:
+        """Watch a broker while the context is open."""
+        changes = cls(broker)
+        broker.watchers.add(changes._event.set)
+        try:
+            yield changes
+        finally:
+            broker.watchers.remove(changes._event.set)
+
+    async def wait(self) -> None:
+        """Return after the next change, or when a message is due to expire: it may be dead-lettered to here."""
+        self._event.clear()
+        due = self._broker.due()
+        try:
+            async with asyncio.timeout(None if due is None else max(due[0] - self._broker.clock(), 0) / 1000):
+                await self._event.wait()
+        except TimeoutError:
+            self._broker.observe()
+
+
+class Tap:
+    """What arrives at an exclusive queue that is bound as another queue, or to an exchange."""
+
+    def __init__(
+        self, broker: Broker, consumer: Consumer, address: Address, changes: Changes, gaps: tuple[Gap, ...]
+    ) -> None:
+        self._broker = broker
+        self._consumer = consumer
+        self._address = address
+        self._changes = changes
+        self._gaps = gaps
+        self._read = 0
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was read, what cannot be seen by a tap, and what was dropped because nobody read on."""
+        gaps = self._gaps
+        if dropped := self._consumer.queue.dropped:
+            gaps = (*gaps, Gap(f"{dropped:,} messages", "arrived faster than they were read"))
+        return Coverage(self._read, gaps=gaps)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Delivery]:
+        while True:
+            await asyncio.sleep(0)
+            answering(self._broker)
+            taken = self._consumer.take(BATCH)
+            if taken:
+                self._consumer.acknowledge(taken)
+                self._read += len(taken)
+                return [of_queue(self._broker, self._consumer.queue, message, self._address) for message in taken]
+            await self._changes.wait()
+
+
+class LogReading:
+    """The events of a topic from some offsets on, those of all partitions merged by time.
+
+    Args:
+        broker: Where the topic is.
+        topic: What to read.
+        address: Under which address.
+        starts: The first offset to read, by partition; partitions that are missing are not read.
+        ends: Where to stop, by partition; None: go on for ever, waiting for `changes`.
+        limit: At most so many events; None: all.
+        changes: Wakes a reading that goes on for ever.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        topic: Topic,
+        address: Address,
+        starts: Mapping[int, int],
+        ends: Mapping[int, int] | None = None,
+        limit: int | None = None,
+        changes: Changes | None = None,
+    ) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._address = address
+        self._starts = starts
+        self._next = dict(starts)
+        self._ends = ends
+        self._limit = limit
+        self._changes = changes
+        self._read = 0
+        self._gaps: tuple[Gap, ...] = ()
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was read, by partition, and what retention had removed."""
+        spans = tuple(Span(str(number), str(self._starts[number]), str(at)) for number, at in self._next.items())
+        return Coverage(self._read, spans, self._gaps)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Delivery]:
+        while True:
+            await asyncio.sleep(0)
+            answering(self._broker).observe()
+            if self._broker.topics.get(self._topic.name) is not self._topic:
+                raise EndpointNotFound(f"{self._address} was deleted.")
+            batch = self._take()
+            if batch:
+                return batch
+            if self._changes is None:
+                raise StopAsyncIteration
+            await self._changes.wait()
+
+    def _take(self) -> Sequence[Delivery]:
+        room = BATCH if self._limit is None else min(BATCH, self._limit - self._read)
+        merged = heapq.merge(*(self._waiting(number, room) for number in self._next), key=lambda seen: seen.time[0])
+        batch = [delivery for delivery, _ in zip(merged, range(room), strict=False)]
+        for delivery in batch:
+            assert delivery.position is not None
+            self._next[int(delivery.position.partition)] = int(delivery.position.offset) + 1
+        self._read += len(batch)
+        return batch
+
+    def _waiting(self, number: int, room: int) -> list[Delivery]:
+        partition = self._topic.partitions[number]
+        start = self._next[number]
+        if start < partition.start:
+            gone = f"offsets {start:,} to {partition.start - 1:,} of partition {number}"
+            self._gaps = (*self._gaps, Gap(gone, "no longer kept"))
+            start = self._next[number] = partition.start
+        end = partition.end if self._ends is None else self._ends[number]
+        now = self._broker.clock()
+        return [
+            Delivery(event, self._address, now, Position(str(number), str(offset)))
+            for offset, event in enumerate(partition.read(start, min(end, start + room)), start)
+        ]

@@ -1,0 +1,100 @@
+"""How to reach a RabbitMQ: what a connection's URL says, read once."""
+
+import ssl
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from workbench.connecting.config import Connection, Secret
+from workbench.model.errors import ConfigError
+
+GUEST: Final = "guest"
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Where the broker is and how to get in.
+
+    Attributes:
+        name: The connection's name, for addresses and sentences.
+        hosts: Host and port of each node; the first that answers is used.
+        vhost: The virtual host.
+        user: The user, `guest` where the URL names none (https://www.rabbitmq.com/docs/uri-spec).
+        password: Its password.
+        tls: The TLS settings; None for plain AMQP.
+        management: The management API's address, without credentials.
+        management_user: Who asks there.
+        management_password: Its password.
+        management_tls: The TLS settings there; None for http.
+    """
+
+    name: str
+    hosts: tuple[tuple[str, int], ...]
+    vhost: str
+    user: str
+    password: Secret
+    tls: ssl.SSLContext | None
+    management: str
+    management_user: str
+    management_password: Secret
+    management_tls: ssl.SSLContext | None
+
+    @classmethod
+    def read(cls, connection: Connection) -> "Access":
+        """Read `amqp[s]://user:password@host:port/vhost?management=URL&ca=FILE&cert=FILE&key=FILE`.
+
+        Raises:
+            ConfigError: An option is unknown, or names a file or URL that cannot be used.
+        """
+        options = connection.only("management", "ca", "cert", "key")
+        secure = connection.scheme == "amqps"
+        tls = _tls(connection.name, options.get("ca"), options.get("cert"), options.get("key"))
+        hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)
+        user = connection.user or GUEST
+        password = connection.password or Secret(GUEST if user == GUEST else "")
+        management = options.get("management") or (
+            f"https://{_bracketed(hosts[0][0])}:15671" if secure else f"http://{_bracketed(hosts[0][0])}:15672"
+        )
+        try:
+            parts = urlsplit(management)
+            place = parts.hostname and parts.port in range(1, 65536) if parts.port else parts.hostname
+        except ValueError:
+            place = None
+        if not place or parts.scheme not in ("http", "https"):
+            raise ConfigError(
+                f"{connection.name}: management= is not a URL of the management API, such as http://localhost:15672."
+            )
+        return cls(
+            name=connection.name,
+            hosts=hosts,
+            vhost=connection.path if connection.path else "/",
+            user=user,
+            password=password,
+            tls=tls if secure else None,
+            management=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}",
+            management_user=unquote(parts.username) if parts.username else user,
+            management_password=Secret(unquote(parts.password)) if parts.password else password,
+            management_tls=tls if parts.scheme == "https" else None,
+        )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _tls(name: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
+    for option, file in (("ca", ca), ("cert", cert), ("key", key)):
+        if file is not None and not Path(file).is_file():
+            raise ConfigError(f"{name}: {option}={file} is not a file.")
+    if key and not cert:
+        raise ConfigError(f"{name}: key= needs the certificate that it belongs to, as cert=FILE.")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if cert:
+            # Without a password callback OpenSSL would ask on the terminal.
+            context.load_cert_chain(cert, key, password=lambda: "")
+    except (ssl.SSLError, OSError) as error:
+        reason = getattr(error, "reason", None) or "not readable"
+        raise ConfigError(f"{name}: the files of ca=, cert= or key= cannot be used ({reason}).") from None
+    return context

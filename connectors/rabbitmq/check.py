@@ -1,0 +1,44 @@
+"""The steps on the way into a RabbitMQ, each tried by itself."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from connectors.rabbitmq.access import Access
+from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.topology import Topology
+from workbench.connecting.check import Step, network, step
+
+
+async def check(access: Access) -> AsyncIterator[Step]:
+    """Name, port and TLS of each node; then logging in; then the management API. Ends where going on is pointless."""
+    reachable = False
+    for host, port in access.hosts:
+        failed = False
+        async for tried in network(host, port, access.tls):
+            yield tried
+            failed = failed or tried.error is not None
+        reachable = reachable or not failed
+    if not reachable:
+        return
+    entered = await step(f"AMQP {access.user} at vhost {access.vhost}", lambda: _entered(access))
+    yield entered
+    if entered.error:
+        return
+    parts = urlsplit(access.management)
+    place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    async for tried in network(*place, access.management_tls):
+        if tried.error or not tried.name.startswith("DNS"):
+            yield tried
+        if tried.error:
+            return
+    yield await step(f"management {access.management_user}", lambda: _asked(access))
+
+
+async def _entered(access: Access) -> str:
+    async with await Client.open(access) as client:
+        return f"RabbitMQ {'.'.join(map(str, client.version))}"
+
+
+async def _asked(access: Access) -> str:
+    async with Topology(access) as topology:
+        return f"{len(await topology.queues()):,} queues"

@@ -1,0 +1,372 @@
+"""pika's callbacks as awaitables, and messages in batches with their properties as bytes; nothing else.
+
+pika connects, authenticates, keeps the heartbeat and speaks the control methods. It does not see messages: its decoder
+changes floats and integer widths, and costs half the time. They are cut out of the received bytes by `frames.Slicer`
+and written by `frames.content`. Internal methods of pika 1.4 are overridden here and nowhere else.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Self
+
+from pika import ConnectionParameters, PlainCredentials, SSLOptions, frame
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.channel import Channel as DriverChannel
+
+from connectors.rabbitmq import frames
+from connectors.rabbitmq.access import Access
+from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
+from connectors.rabbitmq.refusals import DRIVER, refusal, translated
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
+
+# pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
+logging.getLogger("pika").addHandler(logging.NullHandler())
+
+_PIECE: Final = 262_144
+"""Bytes taken from or given to the socket at once; pika's own 4,096 cost a call per ten messages."""
+
+_CLOSING: Final = 5.0
+"""Seconds that a broker is given to agree to the end of a connection."""
+
+_BLOCKED: Final = 60.0
+"""Seconds after which a broker that blocks its publishers counts as lost."""
+
+
+_HEARTBEAT: Final = 20
+"""Seconds between signs of life; a broker that is silent for longer counts as lost."""
+
+
+class _Connection(AsyncioConnection):  # type: ignore[misc]
+    """pika's connection, with messages taken out of what it receives."""
+
+    def __init__(self, parameters: ConnectionParameters, **callbacks: Any) -> None:
+        self.slicer = frames.Slicer(self._control)
+        self.channels: Final[dict[int, Channel]] = {}
+        self.heard = time.time()
+        super().__init__(parameters, **callbacks)
+
+    def _proto_connection_made(self, transport: Any) -> None:
+        transport._MAX_RECV_BYTES = transport._MAX_CONSUME_BYTES = _PIECE
+        super()._proto_connection_made(transport)
+
+    def _on_data_available(self, data_in: bytes) -> None:
+        self.bytes_received += len(data_in)
+        self.heard = time.time()
+        if self.frames_received == 0 and data_in.startswith(b"AMQP"):
+            # The answer of a broker that speaks another version of the protocol.
+            super()._on_data_available(data_in)
+            return
+        for number in self.slicer.feed(data_in):
+            if number in self.channels:
+                self.channels[number].wake()
+
+    def _control(self, data: bytes) -> None:
+        self._process_frame(frame.decode_frame(data)[1])
+
+    def write(self, data: bytes) -> None:
+        """Send frames that are ready to go."""
+        self.bytes_sent += len(data)
+        # pika copies what the network did not take of a piece, so pieces are small.
+        for at in range(0, len(data), _PIECE):
+            self._adapter_emit_data(data[at : at + _PIECE])
+
+
+class Client:
+    """One AMQP connection. Its methods raise `ConnectorError`s.
+
+    Attributes:
+        place: Host and port, for sentences.
+        version: The broker's version, as numbers: (4, 0, 5).
+    """
+
+    def __init__(self, connection: _Connection, place: str, closed: "asyncio.Future[BaseException]") -> None:
+        self._connection = connection
+        self._closed = closed
+        self.place = place
+        properties: Mapping[str, Any] = connection.server_properties or {}
+        version = str(properties.get("version", ""))
+        self.version = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdigit())
+
+    @classmethod
+    async def open(cls, access: Access) -> Self:
+        """Connect to the first of the hosts that answers, and log in.
+
+        Raises:
+            ConnectionLost: None does.
+            AccessRefused: This user may not enter, or not this virtual host.
+        """
+        lost: ConnectionLost | None = None
+        for host, port in access.hosts:
+            try:
+                return await cls._open(access, host, port)
+            except ConnectionLost as error:
+                lost = error
+        assert lost is not None
+        raise lost
+
+    @classmethod
+    async def _open(cls, access: Access, host: str, port: int) -> Self:
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[None] = loop.create_future()
+        closed: asyncio.Future[BaseException] = loop.create_future()
+        place = f"{host}:{port}"
+        parameters = ConnectionParameters(
+            host=host,
+            port=port,
+            virtual_host=access.vhost,
+            credentials=PlainCredentials(access.user, access.password.reveal()),
+            ssl_options=SSLOptions(access.tls, host) if access.tls else None,
+            client_properties={"connection_name": "event-workbench"},
+            blocked_connection_timeout=_BLOCKED,
+            heartbeat=_HEARTBEAT,
+        )
+
+        def end(_: Any, error: BaseException) -> None:
+            _settle(closed, error)
+            if not opened.done():
+                opened.set_exception(error if isinstance(error, DRIVER) else ConnectionLost(str(error)))
+
+        connection = _Connection(
+            parameters,
+            on_open_callback=lambda _: _settle(opened, None),
+            on_open_error_callback=end,
+            on_close_callback=end,
+            custom_ioloop=loop,
+        )
+        try:
+            with translated(place):
+                await opened
+        except asyncio.CancelledError:
+            if not connection.is_closed and not connection.is_closing:
+                connection.close()
+            await asyncio.wait([closed], timeout=_CLOSING)
+            raise
+        connection.slicer.frame_max = connection.params.frame_max
+        return cls(connection, place, closed)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection: the broker takes back what was delivered and not acknowledged."""
+        if self._connection.is_open:
+            self._connection.close()
+        done, _ = await asyncio.wait([self._closed], timeout=_CLOSING)
+        if not done and self._connection._transport is not None:
+            self._connection._transport.abort()
+            await asyncio.wait([self._closed], timeout=_CLOSING)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._closed.done()
+
+    @property
+    def heard(self) -> int:
+        """When the broker last sent anything, in milliseconds since 1970 UTC."""
+        return int(self._connection.heard * 1000)
+
+    @property
+    def frame_max(self) -> int:
+        """The size in bytes of the largest frame that the broker takes."""
+        return int(self._connection.params.frame_max)
+
+    async def channel(self) -> "Channel":
+        """Open a channel."""
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[DriverChannel] = loop.create_future()
+        if self.lost:
+            raise refusal(self._closed.result(), self.place)
+        with translated(self.place):
+            driver = self._connection.channel(on_open_callback=lambda channel: _settle(opened, channel))
+            channel = Channel(self, self._connection, driver)
+            await channel.outcome(opened)
+        return channel
+
+
+class Channel:
+    """One AMQP channel. Methods that wait raise as a `ConnectorError` what the broker closes the channel for."""
+
+    def __init__(self, client: Client, connection: _Connection, driver: DriverChannel) -> None:
+        self.number: Final[int] = driver.channel_number
+        self._place = client.place
+        self._connection = connection
+        self._driver = driver
+        self._mailbox = connection.slicer.mailboxes[self.number] = Mailbox()
+        self._closed: asyncio.Future[ConnectorError] = asyncio.get_running_loop().create_future()
+        self._news = asyncio.Event()
+        self._cancelled: ConnectorError | None = None
+        connection.channels[self.number] = self
+        driver.add_on_close_callback(self._end)
+        driver.add_on_cancel_callback(self._on_cancel)
+
+    def wake(self) -> None:
+        """Something is in the mailbox."""
+        self._news.set()
+
+    def _end(self, _: Any, error: BaseException) -> None:
+        self._connection.slicer.mailboxes.pop(self.number, None)
+        self._connection.channels.pop(self.number, None)
+        self._closed.set_result(refusal(error, self._place))
+        self._news.set()
+
+    @property
+    def ended(self) -> ConnectorError | None:
+        """Why the channel was closed, once it is."""
+        return self._closed.result() if self._closed.done() else None
+
+    async def outcome(self, reply: "asyncio.Future[Any]") -> Any:
+        """Wait for a reply, or raise what closed the channel instead."""
+        await asyncio.wait([reply, self._closed], return_when=asyncio.FIRST_COMPLETED)
+        if reply.done():
+            return reply.result()
+        raise self._closed.result()
+
+    async def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a method of pika's channel that takes a `callback`; returns the broker's reply method."""
+        if self._closed.done():
+            raise self._closed.result()
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        with translated(self._place):
+            method(*arguments, callback=lambda answer: _settle(reply, answer.method), **named)
+        return await self.outcome(reply)
+
+    async def close(self) -> None:
+        """End the channel: the broker takes back what was delivered and not acknowledged, in its order."""
+        if self._closed.done():
+            return
+        with translated(self._place):
+            if not self._driver.is_closing:
+                self._driver.close()
+        await asyncio.wait([self._closed])
+
+    async def count(self, queue: str) -> tuple[int, int]:
+        """How many messages of a queue are ready and how many consumers it has, asked by a passive declare.
+
+        Raises:
+            EndpointNotFound: There is no such queue; the channel is closed.
+        """
+        if "\n" in queue or "\r" in queue:
+            # The broker answers for the name without them, for which pika would wait in vain.
+            raise EndpointNotFound(f"There is no queue {queue!r}: RabbitMQ allows no line break in a name.")
+        reply = await self._call(self._driver.queue_declare, queue, passive=True)
+        return reply.message_count, reply.consumer_count
+
+    async def exists(self, exchange: str) -> None:
+        """Return if there is such an exchange.
+
+        Raises:
+            EndpointNotFound: There is not; the channel is closed.
+        """
+        await self._call(self._driver.exchange_declare, exchange, passive=True)
+
+    async def declare_temporary(self, queue: str, arguments: Mapping[str, Any]) -> None:
+        """Make a queue that ends with this connection."""
+        await self._call(self._driver.queue_declare, queue, exclusive=True, auto_delete=True, arguments=dict(arguments))
+
+    async def bind(self, queue: str, exchange: str, key: str, arguments: Mapping[str, Any]) -> None:
+        """Bind a queue to an exchange."""
+        await self._call(self._driver.queue_bind, queue, exchange, key, arguments=dict(arguments))
+
+    async def qos(self, prefetch: int) -> None:
+        """How many unacknowledged messages each consumer started from now on may hold."""
+        await self._call(self._driver.basic_qos, prefetch_count=prefetch)
+
+    async def consume(self, queue: str, tag: str, arguments: Mapping[str, Any]) -> None:
+        """Start a consumer that acknowledges by hand; what it receives comes from `arrivals`."""
+        await self._call(self._driver.basic_consume, queue, _unused, consumer_tag=tag, arguments=dict(arguments))
+
+    async def cancel(self, tag: str) -> None:
+        """End a consumer; what it holds stays held."""
+        if self._cancelled:
+            # pika would not answer for a consumer that the broker has ended.
+            raise self._cancelled
+        await self._call(self._driver.basic_cancel, tag)
+
+    def _on_cancel(self, _: Any) -> None:
+        self._cancelled = ConnectorError(
+            f"{self._place}: the broker ended the consumer: the queue was deleted, or its node went away."
+        )
+        self._news.set()
+
+    def acknowledge(self, tags: Iterable[int]) -> None:
+        """Acknowledge these messages.
+
+        Raises:
+            ConnectorError: The channel has ended.
+        """
+        if data := frames.acknowledgements(self.number, tags):
+            self.write([data])
+
+    def acknowledge_until(self, tag: int) -> None:
+        """Acknowledge all messages up to this one."""
+        if self._closed.done():
+            raise self._closed.result()
+        with translated(self._place):
+            self._driver.basic_ack(tag, multiple=True)
+
+    async def arrivals(self) -> list[Arrival]:
+        """All that has arrived and was not yet fetched; waits until there is something.
+
+        Raises:
+            ConnectorError: The channel or the consumer has ended, and everything was fetched.
+        """
+        while not self._mailbox.arrivals:
+            if self._closed.done():
+                raise self._closed.result()
+            if self._cancelled:
+                raise self._cancelled
+            await self.news()
+        return self.fetch()
+
+    async def arrivals_within(self, seconds: float) -> list[Arrival]:
+        """The same, or nothing after so many seconds of silence."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.arrivals()
+        except TimeoutError:
+            return []
+
+    def fetch(self) -> list[Arrival]:
+        """All that has arrived and was not yet fetched, maybe nothing."""
+        batch, self._mailbox.arrivals = self._mailbox.arrivals, []
+        return batch
+
+    def answers(self) -> list[Answer | Returned]:
+        """All confirmations and returns that have come and were not yet fetched; `news` tells of more."""
+        batch, self._mailbox.answers = self._mailbox.answers, []
+        return batch
+
+    async def news(self) -> None:
+        """Wait until something more arrives, or the channel ends."""
+        self._news.clear()
+        if not self._closed.done():
+            await self._news.wait()
+
+    async def confirm(self) -> None:
+        """Ask for confirmations from now on: see `answers`."""
+        await self._call(self._driver.confirm_delivery, _unused)
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Send frames made for this channel.
+
+        Raises:
+            ConnectorError: The channel has ended.
+        """
+        if self._closed.done():
+            raise self._closed.result()
+        self._connection.write(b"".join(pieces))
+
+
+def _settle(future: "asyncio.Future[Any]", value: object) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _unused(*_: Any) -> None:
+    """pika wants a callback for messages, which it never sees here."""

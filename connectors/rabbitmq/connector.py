@@ -1,0 +1,228 @@
+"""RabbitMQ behind the connector protocol."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Self
+
+from connectors.rabbitmq import endpoints, streams, taps
+from connectors.rabbitmq.access import Access
+from connectors.rabbitmq.check import check
+from connectors.rabbitmq.claims import QueueClaims
+from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.following import Following
+from connectors.rabbitmq.looks import QueueLook
+from connectors.rabbitmq.publisher import ExchangePublisher
+from connectors.rabbitmq.rescue import Rescue
+from connectors.rabbitmq.topology import Binding, Topology
+from workbench.connecting.check import Step
+from workbench.connecting.config import Connection
+from workbench.connecting.connector import Claims, Publisher, Stream
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.start import Latest, Start
+
+
+class RabbitMQConnector:
+    """One virtual host of a RabbitMQ broker. Every look and every publisher has an AMQP connection of its own, so that
+    none slows or ends another."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._access = Access.read(connection)
+        self._topology = Topology(self._access)
+        self._asking: Client
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            await opening.enter_async_context(self._topology)
+            self._asking = await Client.open(self._access)
+            opening.push_async_callback(self._end)
+            self._open = opening.pop_all()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._open.aclose()
+
+    async def _end(self) -> None:
+        await self._asking.close()
+
+    async def _ask(self) -> Client:
+        """The connection for questions; a broken one is replaced."""
+        if self._asking.lost:
+            self._asking = await Client.open(self._access)
+        return self._asking
+
+    def check(self) -> AsyncIterator[Step]:
+        """Try each step: names, ports, TLS, logging in, and the management API."""
+        return check(self._access)
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
+        try:
+            queues = await self._topology.queues()
+            exchanges = await self._topology.exchanges()
+            bindings = await self._topology.bindings()
+            tracing = await self._topology.tracing()
+        except ConnectorError as error:
+            raise type(error)(
+                f"{error} Without it nothing can be listed, but queues and exchanges that you name work."
+            ) from None
+        types = {exchange.name: exchange.type for exchange in exchanges}
+        tappable = {
+            binding.destination
+            for binding in bindings
+            if binding.destination_type == "queue" and binding.source and types.get(binding.source) in taps.TAPPABLE
+        }
+        used = {binding.source for binding in bindings}
+        version = (await self._ask()).version
+        found = [
+            endpoints.of_queue(queue, self._access.name, tracing or queue.name in tappable, version)
+            for queue in queues
+            if not queue.name.startswith(taps.PREFIX)
+        ]
+        found += [
+            endpoints.of_exchange(exchange, self._access.name)
+            for exchange in exchanges
+            if exchange.name
+            and not exchange.internal
+            and (not exchange.name.startswith("amq.") or exchange.name in used)
+        ]
+        return endpoints.linked(found, bindings)
+
+    async def endpoint(self, address: Address) -> Endpoint:
+        """One queue, stream or exchange: see `workbench.connecting.connector.Connector`."""
+        endpoint = await self._endpoint(address)
+        try:
+            queues = await self._topology.settings()
+            bindings = await self._topology.bindings()
+        except ConnectorError:
+            return endpoint
+        others = [endpoints.of_queue(queue, self._access.name, False, ()) for queue in queues]
+        others = [other for other in others if other.address != address]
+        return next(found for found in endpoints.linked([endpoint, *others], bindings) if found.address == address)
+
+    async def _endpoint(self, address: Address) -> Endpoint:
+        """The same without what dead-letters to it, which takes a look at all queues."""
+        client = await self._ask()
+        ready, consumers = await self._exists(client, address)
+        try:
+            if address.namespace == "exchange":
+                return endpoints.of_exchange(await self._topology.exchange(address.name), self._access.name)
+            queue = await self._topology.queue(address.name)
+            bindings = await self._topology.bindings_to(address.name)
+            types = await self._types(bindings)
+            tappable = await self._topology.tracing() or any(
+                types.get(binding.source) in taps.TAPPABLE for binding in bindings if binding.source
+            )
+        except ConnectorError as error:
+            return endpoints.unlisted(address, str(error), client.version, ready, consumers)
+        if queue.type == "stream":
+            ready = await streams.depth(client, address.name)
+        return endpoints.of_queue(queue, self._access.name, tappable, client.version, ready, consumers)
+
+    async def _exists(self, client: Client, address: Address) -> tuple[int, int]:
+        """Ready messages and consumers, of a queue.
+
+        Raises:
+            EndpointNotFound: There is no such queue or exchange.
+        """
+        channel = await client.channel()
+        try:
+            if address.namespace == "queue":
+                return await channel.count(address.name)
+            if address.name:
+                await channel.exists(address.name)
+            return 0, 0
+        except EndpointNotFound:
+            raise EndpointNotFound(
+                f"There is no {_named(address)} in the virtual host {self._access.vhost!r}."
+            ) from None
+        finally:
+            await channel.close()
+
+    async def _types(self, bindings: Sequence[Binding]) -> dict[str, str]:
+        sources = {binding.source for binding in bindings if binding.source}
+        return {name: (await self._topology.exchange(name)).type for name in sorted(sources)}
+
+    @asynccontextmanager
+    async def browse(
+        self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
+    ) -> AsyncIterator[Stream]:
+        """Show what is there: see `workbench.connecting.connector.Connector`."""
+        endpoint = await self._endpoint(address)
+        if Ability.BROWSE not in endpoint.abilities:
+            raise Unsupported(endpoints.why_not(endpoint, Ability.BROWSE))
+        if start is not None and Ability.SEEK not in endpoint.abilities:
+            raise Unsupported(f"{address} is a {endpoint.kind}, which is read from its front only.")
+        async with await Client.open(self._access) as client:
+            if endpoint.kind == "stream":
+                yield await streams.browse(client, address, start, limit)
+            else:
+                look = QueueLook(client, endpoint, limit, force, Rescue(client, address, self._access.user))
+                await look.open()
+                try:
+                    yield look
+                finally:
+                    await look.close()
+
+    @asynccontextmanager
+    async def claim(
+        self, address: Address, limit: int | None = None, ledger: str | None = None
+    ) -> AsyncIterator[Claims]:
+        """Hold messages of a queue, which needs no ledger: see `workbench.connecting.connector.Connector`."""
+        endpoint = await self._endpoint(address)
+        if Ability.CLAIM not in endpoint.abilities:
+            raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
+        async with await Client.open(self._access) as client:
+            claims = QueueClaims(client, endpoint, limit, Rescue(client, address, self._access.user))
+            await claims.open()
+            try:
+                yield claims
+            finally:
+                await claims.close()
+
+    @asynccontextmanager
+    async def tail(
+        self, address: Address, start: Start | None = None, pattern: str | None = None
+    ) -> AsyncIterator[Stream]:
+        """Show what arrives: see `workbench.connecting.connector.Connector`."""
+        endpoint = await self._endpoint(address)
+        if pattern is not None and endpoint.kind != "exchange":
+            raise Unsupported(f"{address} is a {endpoint.kind}: a pattern is for exchanges.")
+        if Ability.TAIL not in endpoint.abilities:
+            raise Unsupported(endpoints.why_not(endpoint, Ability.TAIL))
+        if endpoint.kind == "stream":
+            following = Following(self._access, lambda client: streams.tail(client, address, start))
+        elif start in (None, Latest()):
+            tap = taps.Tap(address, await self._plan(address, pattern))
+            following = Following(self._access, tap.open)
+        else:
+            raise Unsupported(f"{address} is no log: it can be followed from now on only.")
+        await following.open()
+        try:
+            yield following
+        finally:
+            await following.close()
+
+    async def _plan(self, address: Address, pattern: str | None) -> taps.Plan:
+        if address.namespace == "queue":
+            bindings = await self._topology.bindings_to(address.name)
+            types = await self._types(bindings)
+            return taps.of_queue(bindings, types, await self._topology.tracing(), address)
+        exchange = await self._topology.exchange(address.name)
+        bindings = await self._topology.bindings_from(address.name)
+        return taps.of_exchange(exchange, bindings, await self._topology.alternate(exchange), pattern, address)
+
+    @asynccontextmanager
+    async def publisher(self, address: Address) -> AsyncIterator[Publisher]:
+        """A pipeline into a queue, a stream or an exchange: see `workbench.connecting.connector.Connector`."""
+        async with await Client.open(self._access) as client:
+            await self._exists(client, address)
+            publisher = ExchangePublisher(client, address, self._access.user)
+            await publisher.open()
+            yield publisher
+
+
+def _named(address: Address) -> str:
+    return f"{'exchange' if address.namespace == 'exchange' else 'queue or stream'} {address.name!r}"

@@ -1,0 +1,187 @@
+"""Queues, streams and exchanges as endpoints: what each can do, what looking costs, where dead letters go."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from connectors.rabbitmq import taps
+from connectors.rabbitmq.topology import Binding, Exchange, Queue
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, Price
+
+_KINDS: Final[Mapping[str, EndpointKind]] = {"classic": "classic queue", "quorum": "quorum queue", "stream": "stream"}
+
+_SINGLE: Final = "single-active-consumer"
+_DEFAULT_LIMIT: Final = 20
+_MARKED: Final = "Messages are marked as redelivered, and consumers do not get them while the look lasts."
+
+
+def of_queue(
+    queue: Queue,
+    connection: str,
+    tappable: bool,
+    version: tuple[int, ...],
+    ready: int | None = None,
+    consumers: int | None = None,
+) -> Endpoint:
+    """A queue or stream.
+
+    Args:
+        queue: As the management API tells it.
+        connection: The connection's name.
+        tappable: Whether an exchange that can be tapped leads to it.
+        version: The broker's.
+        ready: Messages that can be read now, where that is known better.
+        consumers: Consumers it has now, where that is known better.
+    """
+    kind = _KINDS.get(queue.type, "classic queue")
+    ready = (queue.messages if kind == "stream" else queue.messages_ready) if ready is None else ready
+    consumers = queue.consumers if consumers is None else consumers
+    abilities, price = Ability.PUBLISH | Ability.PROPERTIES, Price()
+    if kind == "stream":
+        abilities |= Ability.BROWSE | Ability.TAIL | Ability.SEEK
+    else:
+        price = _price(delivery_limit(queue, version)) if kind == "quorum queue" else Price(_MARKED)
+        if not queue.exclusive and not (queue.setting(_SINGLE) and consumers):
+            abilities |= Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
+    if tappable:
+        abilities |= Ability.TAIL
+    return Endpoint(
+        Address(connection, queue.name),
+        kind,
+        abilities,
+        depth=ready,
+        consumers=consumers,
+        dead_letters_to=_dead_letters_to(queue, connection),
+        price=price,
+        detail=tuple(_queue_detail(queue)),
+        readers=tuple(
+            Consumer(each.consumer_tag, each.channel, each.prefetch_count, each.active, each.ack_required)
+            for each in queue.consumer_details
+        ),
+    )
+
+
+def unlisted(address: Address, reason: str, version: tuple[int, ...], ready: int, consumers: int) -> Endpoint:
+    """An endpoint of which only AMQP tells, which says of a queue neither its kind nor its settings.
+
+    Args:
+        address: Where it is.
+        reason: Why the management API tells nothing.
+        version: The broker's.
+        ready: Messages that can be read now.
+        consumers: Consumers it has now.
+    """
+    detail = (("not known", reason),)
+    if address.namespace == "exchange":
+        return Endpoint(address, "exchange", Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES, detail=detail)
+    # A quorum queue is the kind that takes the most care.
+    abilities = Ability.PUBLISH | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE | Ability.PROPERTIES
+    price = _price(_DEFAULT_LIMIT if version >= (4,) else None)
+    return Endpoint(address, "quorum queue", abilities, ready, consumers=consumers, price=price, detail=detail)
+
+
+def why_not(endpoint: Endpoint, ability: Ability) -> str:
+    """Why an endpoint cannot do this, in a sentence that says what to do instead."""
+    address, detail = endpoint.address, dict(endpoint.detail)
+    if ability is Ability.TAIL and "not known" in detail:
+        return f"{address} cannot be tapped without knowing its bindings: {detail['not known']}"
+    if ability is Ability.TAIL and endpoint.kind == "exchange":
+        return f"{address} is of type {detail.get('type')}: a tap would take its messages, not copy them."
+    if ability is Ability.TAIL:
+        return (
+            f"{address} cannot be tapped: nothing but the default exchange leads to it, which lets nobody listen;"
+            " browse it instead."
+        )
+    if endpoint.kind == "exchange":
+        return f"{address} is an exchange, which holds no messages: tail it instead."
+    if endpoint.kind == "stream":
+        return f"{address} is a stream, which gives nothing up: browse it and publish what you choose."
+    if "exclusive" in detail:
+        return f"{address} is exclusive to another connection: nobody else can read it."
+    return f"{address} has a single active consumer, which alone gets messages: stop it, or tail the queue instead."
+
+
+def _price(limit: int | None) -> Price:
+    counted = f", of which a message has {limit}" if limit is not None else "; no limit is set"
+    return Price(f"{_MARKED} Each look counts as a delivery{counted}.", limit=limit)
+
+
+def _dead_letters_to(queue: Queue, connection: str) -> tuple[Address, ...]:
+    exchange, key = queue.setting("dead-letter-exchange"), queue.setting("dead-letter-routing-key")
+    if not isinstance(exchange, str):
+        return ()
+    if exchange:
+        return (Address(connection, exchange, "exchange"),)
+    return (Address(connection, key if isinstance(key, str) else queue.name),)
+
+
+def of_exchange(exchange: Exchange, connection: str) -> Endpoint:
+    """An exchange."""
+    abilities = Ability.KEYS | Ability.PROPERTIES
+    if not exchange.internal:
+        abilities |= Ability.PUBLISH
+    if exchange.type in taps.TAPPABLE and exchange.name:
+        abilities |= Ability.TAIL
+    return Endpoint(
+        Address(connection, exchange.name, "exchange"),
+        "exchange",
+        abilities,
+        price=Price("Every message is copied once more: the broker is slower while the tap is open."),
+        detail=(("type", exchange.type), *((("policy", exchange.policy),) if exchange.policy else ())),
+    )
+
+
+def linked(endpoints: Sequence[Endpoint], bindings: Sequence[Binding]) -> list[Endpoint]:
+    """The same endpoints, by name, with the dead letters followed through the exchanges that they go to."""
+    sources: dict[Address, list[Address]] = {}
+    routes: dict[str, list[str]] = {}
+    for binding in bindings:
+        if binding.destination_type == "queue":
+            routes.setdefault(binding.source, []).append(binding.destination)
+    complete = []
+    for endpoint in endpoints:
+        reached = list(endpoint.dead_letters_to)
+        for target in endpoint.dead_letters_to:
+            if target.namespace == "exchange":
+                reached += [Address(target.connection, name) for name in dict.fromkeys(routes.get(target.name, ()))]
+        for address in reached:
+            sources.setdefault(address, []).append(endpoint.address)
+        complete.append(msgspec.structs.replace(endpoint, dead_letters_to=tuple(reached)))
+    return sorted(
+        (
+            msgspec.structs.replace(endpoint, dead_letters_of=tuple(sources.get(endpoint.address, ())))
+            for endpoint in complete
+        ),
+        key=lambda endpoint: (endpoint.address.name, endpoint.address.namespace),
+    )
+
+
+def delivery_limit(queue: Queue, version: tuple[int, ...]) -> int | None:
+    """After how many returns a quorum queue gives a message up; None: never.
+
+    20 by default since 4.0 (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling); negative is none.
+    """
+    limits = [limit for limit in queue.settings("delivery-limit") if isinstance(limit, int)]
+    limit: int | None = min(limits) if limits else None
+    if limit is None:
+        return _DEFAULT_LIMIT if version >= (4,) else None
+    return limit if limit >= 0 else None
+
+
+def _queue_detail(queue: Queue) -> list[tuple[str, str]]:
+    facts: list[tuple[str, Any]] = [
+        ("type", queue.type),
+        ("policy", queue.policy),
+        ("unacknowledged", queue.messages_unacknowledged or None),
+        ("acknowledged a second", queue.acknowledged),
+        ("exclusive", "yes" if queue.exclusive else None),
+        ("durable", None if queue.durable else "no"),
+        ("state", queue.state if queue.state not in (None, "running") else None),
+    ]
+    facts += [
+        (name, queue.setting(name))
+        for name in ("max-length", "max-length-bytes", "message-ttl", "overflow", "expires", _SINGLE)
+    ]
+    return [(name, str(value)) for name, value in facts if value is not None]

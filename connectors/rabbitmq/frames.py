@@ -1,0 +1,228 @@
+"""AMQP 0-9-1 frames as bytes: messages are cut out of what arrives, and written as they are to be sent, undecoded.
+
+Property lists are never decoded here. Frame layouts: AMQP 0-9-1 specification, 2.3.5 and 4.2; the methods that carry
+messages and their confirmations: 1.8 and https://www.rabbitmq.com/docs/confirms.
+"""
+
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import Final, NamedTuple, TypeAlias
+
+from workbench.model.errors import FormatError
+
+Arrival: TypeAlias = tuple[int, bool, bytes, bytes, bytes, bytes]
+"""One delivered message: delivery tag, redelivered, exchange, routing key, properties as they came, body."""
+
+
+class Answer(NamedTuple):
+    """The broker's word on published messages: `basic.ack` or `basic.nack`.
+
+    Attributes:
+        tag: The delivery tag answered for.
+        multiple: Whether all earlier unanswered ones are meant, too.
+        taken: Whether the broker takes responsibility for them.
+    """
+
+    tag: int
+    multiple: bool
+    taken: bool
+
+
+class Returned(NamedTuple):
+    """A mandatory message that no queue took. RabbitMQ sends its ack behind the return.
+
+    Attributes:
+        code: The AMQP reply code; 312 is NO_ROUTE.
+        text: The broker's reason.
+        key: The routing key.
+        properties: Its properties; RabbitMQ 4 may write them differently from how they were sent.
+        body: Its body.
+    """
+
+    code: int
+    text: str
+    key: bytes
+    properties: bytes = b""
+    body: bytes = b""
+
+
+class Mailbox:
+    """What has arrived on one channel and was not yet fetched."""
+
+    __slots__ = ("_body", "_fragments", "_header", "_missing", "_properties", "answers", "arrivals")
+
+    def __init__(self) -> None:
+        self.arrivals: list[Arrival] = []
+        self.answers: list[Answer | Returned] = []
+        self._header: tuple[int, bool, bytes, bytes] | Returned | None = None
+        self._properties = b""
+        self._fragments: list[bytes] = []
+        self._missing = 0
+
+    def begin(self, header: tuple[int, bool, bytes, bytes] | Returned) -> None:
+        """A message was announced."""
+        self._header = header
+
+    def describe(self, properties: bytes, size: int) -> None:
+        """Its properties and size came."""
+        self._properties = properties
+        self._missing = size
+        if not size:
+            self._end(b"")
+
+    def fill(self, fragment: bytes) -> None:
+        """A piece of its body came."""
+        self._missing -= len(fragment)
+        if self._missing > 0:
+            self._fragments.append(fragment)
+        elif self._fragments:
+            self._fragments.append(fragment)
+            body = b"".join(self._fragments)
+            self._fragments = []
+            self._end(body)
+        else:
+            self._end(fragment)
+
+    def _end(self, body: bytes) -> None:
+        header = self._header
+        if header is None:
+            raise FormatError("The broker sent content that belongs to no message.")
+        self._header = None
+        if isinstance(header, Returned):
+            self.answers.append(header._replace(properties=self._properties, body=body))
+        else:
+            self.arrivals.append((*header, self._properties, body))
+
+
+_METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
+_END = 0xCE
+_DELIVER = 60 << 16 | 60
+_RETURN = 60 << 16 | 50
+_ACK = 60 << 16 | 80
+_NACK = 60 << 16 | 120
+
+_frame = Struct(">BHI").unpack_from
+_method = Struct(">BHII").unpack_from
+_delivery = Struct(">QBB").unpack_from
+_answer = Struct(">QB").unpack_from
+_size = Struct(">Q").unpack_from
+
+
+class Slicer:
+    """Cuts frames out of received bytes: messages and confirmations go to their channel's mailbox, the rest to `other`.
+
+    Attributes:
+        mailboxes: The open channels by number; content for others is dropped, for a channel that is being closed
+            may still receive some.
+    """
+
+    def __init__(self, other: Callable[[bytes], None]) -> None:
+        self.mailboxes: Final[dict[int, Mailbox]] = {}
+        self.frame_max = 131_072
+        self._other = other
+        self._rest = b""
+
+    def feed(self, data: bytes) -> set[int]:
+        """Take bytes as they came; returns the channels whose mailboxes grew.
+
+        Raises:
+            FormatError: These are no AMQP frames.
+        """
+        if self._rest:
+            data = self._rest + data
+        at, end, touched = 0, len(data), set()
+        mailboxes = self.mailboxes
+        while end - at >= 8:
+            kind, number, size = _frame(data, at)
+            stop = at + 8 + size
+            if stop > end:
+                if size > self.frame_max or kind not in (_METHOD, _HEADER, _BODY, _HEARTBEAT):
+                    raise FormatError("What answers there does not speak AMQP 0-9-1.")
+                break
+            if data[stop - 1] != _END:
+                raise FormatError("What answers there does not speak AMQP 0-9-1: a frame has no end.")
+            if kind == _BODY:
+                if number in mailboxes:
+                    mailboxes[number].fill(data[at + 7 : stop - 1])
+                    touched.add(number)
+            elif kind == _HEADER:
+                if number in mailboxes:
+                    mailboxes[number].describe(data[at + 19 : stop - 1], _size(data, at + 11)[0])
+                    touched.add(number)
+            elif kind == _METHOD:
+                method = _method(data, at)[3]
+                if method == _DELIVER:
+                    if number in mailboxes:
+                        place = at + 12 + data[at + 11]
+                        tag, redelivered, length = _delivery(data, place)
+                        place += 10 + length
+                        mailboxes[number].begin(
+                            (
+                                tag,
+                                bool(redelivered),
+                                data[place - length : place],
+                                data[place + 1 : place + 1 + data[place]],
+                            )
+                        )
+                elif method in (_ACK, _NACK):
+                    if number in mailboxes:
+                        tag, bits = _answer(data, at + 11)
+                        mailboxes[number].answers.append(Answer(tag, bool(bits & 1), method == _ACK))
+                        touched.add(number)
+                elif method == _RETURN:
+                    if number in mailboxes:
+                        mailboxes[number].begin(_returned(data, at + 11))
+                else:
+                    self._other(data[at:stop])
+            else:
+                self._other(data[at:stop])
+            at = stop
+        self._rest = data[at:]
+        return touched
+
+
+def _returned(data: bytes, at: int) -> Returned:
+    code = int.from_bytes(data[at : at + 2])
+    texts = []
+    at += 2
+    for _ in range(3):
+        texts.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return Returned(code, texts[0].decode("utf-8", "replace"), texts[2])
+
+
+_head = Struct(">BHI").pack
+_content = Struct(">BHIHHQ").pack
+
+
+def publish_method(channel: int, exchange: bytes, key: bytes) -> bytes:
+    """The frame that announces a mandatory message. Exchange and key are at most 255 bytes long."""
+    return b"".join(
+        (
+            _head(_METHOD, channel, 9 + len(exchange) + len(key)),
+            b"\x00\x3c\x00\x28\x00\x00",
+            bytes((len(exchange),)),
+            exchange,
+            bytes((len(key),)),
+            key,
+            b"\x01\xce",
+        )
+    )
+
+
+_acknowledgement = Struct(">BHIIQBB").pack
+
+
+def acknowledgements(channel: int, tags: Iterable[int]) -> bytes:
+    """A frame for each delivery tag."""
+    return b"".join([_acknowledgement(_METHOD, channel, 13, _ACK, tag, 0, _END) for tag in tags])
+
+
+def content(channel: int, properties: bytes, body: bytes, frame_max: int) -> list[bytes]:
+    """The frames behind the announcement: properties, then the body in pieces of at most `frame_max`."""
+    pieces = [_content(_HEADER, channel, 12 + len(properties), 60, 0, len(body)), properties, b"\xce"]
+    room = frame_max - 8
+    for at in range(0, len(body), room):
+        piece = body if len(body) <= room else body[at : at + room]
+        pieces += (_head(_BODY, channel, len(piece)), piece, b"\xce")
+    return pieces

@@ -1,0 +1,140 @@
+"""Looking into a queue: its messages are held for a moment, shown, and given back in their order."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.deliveries import attempt, deliveries
+from connectors.rabbitmq.frames import Arrival
+from connectors.rabbitmq.holding import MOST, Holding
+from connectors.rabbitmq.rescue import Rescue
+from workbench.model.endpoint import Endpoint
+from workbench.model.errors import LookRefused
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage, Gap
+
+MARGIN: Final = 5
+"""Deliveries that a look leaves to a message before its limit: others deliver it as well."""
+
+
+class QueueLook:
+    """What is in a queue, as a stream that ends.
+
+    Attributes:
+        coverage: What was read so far, and in the end the price paid.
+        used: The deliveries counted for the message that has most, with this one; None where none are counted.
+    """
+
+    def __init__(self, client: Client, endpoint: Endpoint, limit: int | None, force: bool, rescue: Rescue) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._ready = endpoint.depth or 0
+        self._asked = self._ready if limit is None else min(self._ready, limit)
+        self._force = force
+        self._counted = endpoint.kind == "quorum queue"
+        self._delivery_limit = endpoint.price.limit
+        self._holding: Holding
+        self._rescue = rescue
+        self._open = False
+        self._refused = False
+        self._further = 0
+        self.coverage = Coverage()
+        self.used: int | None = None
+
+    async def open(self) -> None:
+        """Prepare; nothing is taken yet.
+
+        Raises:
+            LookRefused: Looking could cost a message its life.
+        """
+        limit = self._delivery_limit
+        if self._counted and limit is not None:
+            if limit <= MARGIN and not self._force:
+                raise LookRefused(
+                    f"{self._endpoint.address} gives a message up after {limit} deliveries, and each look is one:"
+                    " raise its delivery limit (-1 is none), or force the look."
+                )
+            if not self._force:
+                await self._rescue.check()
+        self._channel = await self._client.channel()
+        self._holding = Holding(self._client, self._channel, self._endpoint)
+        self._open = True
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        refused: LookRefused | None = None
+        address = self._endpoint.address
+        async for arrivals in self._holding.receive(min(self._asked, MOST)):
+            if self._counted:
+                refused = await self._count(arrivals)
+            self.coverage = Coverage(self.coverage.read + len(arrivals))
+            yield deliveries(arrivals, address, int(time.time() * 1000), self._endpoint.kind)
+            if refused is not None:
+                self._refused = True
+                break
+        await self.close()
+        if refused is not None:
+            raise refused
+
+    async def close(self) -> None:
+        """Give everything back, and say what it cost."""
+        if not self._open:
+            return
+        self._open = False
+        if self._channel.ended is None and not self._refused:
+            async for arrivals in self._holding.rest():
+                self._further += len(arrivals)
+                if self._counted:
+                    await self._count(arrivals)
+        await self._holding.give_back()
+        self._conclude()
+
+    async def _count(self, arrivals: Sequence[Arrival]) -> LookRefused | None:
+        """Note how often these were delivered; save those that would not survive being given back."""
+        counts = [attempt(arrival) for arrival in arrivals]
+        self.used = max(self.used or 0, *(count + 1 for count in counts))
+        limit = self._delivery_limit
+        if limit is None:
+            return None
+        doomed = [arrival for arrival, count in zip(arrivals, counts, strict=True) if count >= limit]
+        if doomed:
+            await self._rescue.save(doomed, self._channel)
+            self._holding.held -= len(doomed)
+        if self._force or max(counts) + MARGIN < limit:
+            return None
+        return LookRefused(
+            f"{self._endpoint.address} holds a message that was delivered {max(counts) + 1} times and is given up"
+            f" after {limit}: looking on could lose it. Raise the delivery limit (-1 is none), or force the look."
+            " That message now stands behind those that were delivered before."
+        )
+
+    def _conclude(self) -> None:
+        read, gaps, notes = self.coverage.read, [], []
+        if read < min(self._asked, MOST) and not self._holding.exhausted:
+            gaps.append(
+                Gap(
+                    f"{self._asked - read:,} of {self._asked:,} messages",
+                    "consumers took them meanwhile, or hold them, or the look was left",
+                )
+            )
+        elif read < self._asked:
+            gaps.append(Gap(f"{self._asked - read:,} messages further back", "a look holds no more at once"))
+        detail = dict(self._endpoint.detail)
+        if self._endpoint.consumers and (unacknowledged := detail.get("unacknowledged")):
+            notes.append(f"consumers held about {unacknowledged} further messages, which nobody else can see")
+        if "not known" in detail:
+            notes.append(
+                f"of what kind this queue is was not known, and a stream would look empty: {detail['not known']}"
+            )
+        if read:
+            notes.append("the messages are marked as redelivered now")
+        if self._further:
+            notes.append(f"{self._further:,} further messages were held for a moment, to keep the order")
+        if self.used is not None:
+            of = "" if self._delivery_limit is None else f" of {self._delivery_limit}"
+            notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
+        if self._rescue.saved:
+            notes.append(
+                f"{self._rescue.saved:,} messages had used up their deliveries and were put at the end of the queue"
+            )
+        self.coverage = Coverage(read, (), tuple(gaps), tuple(notes))

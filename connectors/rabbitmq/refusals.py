@@ -1,0 +1,136 @@
+"""What the drivers raise, as one sentence a user can act on. The only place that knows their exceptions."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+from pika import exceptions
+from pika.adapters.utils import connection_workflow as workflow
+
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    EndpointNotFound,
+    FormatError,
+    Unsupported,
+)
+
+DRIVER: Final = (exceptions.AMQPError, workflow.AMQPConnectorException, httpx.HTTPError, httpx.InvalidURL, OSError)
+"""The roots of all that the drivers raise."""
+
+
+class Invalid(ConnectorError):
+    """What the broker finds wrong with a request, such as a property of a message (AMQP code 406)."""
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn what a driver raises inside into a `ConnectorError`.
+
+    Args:
+        place: What was spoken to, such as `localhost:5672`, for the sentence.
+    """
+    try:
+        yield
+    except (*DRIVER, FormatError) as error:
+        raise refusal(error, place) from error
+
+
+def refusal(error: BaseException, place: str) -> ConnectorError:
+    """The sentence for what a driver raised."""
+    error = _cause(error)
+    match error:
+        case ConnectorError():
+            return error
+        case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker():
+            return _refused(error.reply_code, error.reply_text, place)
+        case exceptions.ProbableAuthenticationError() | exceptions.ProbableAccessDeniedError():
+            return _handshake(str(error), place)
+        case exceptions.AuthenticationError():
+            return AccessRefused(f"{place} accepts no user with a password.")
+        case exceptions.AMQPHeartbeatTimeout():
+            return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
+        case exceptions.ConnectionBlockedTimeout():
+            return ConnectionLost(f"{place} blocks publishers: free its memory or disk (an alarm is on).")
+        case exceptions.IncompatibleProtocolError() | FormatError():
+            return ConnectionLost(f"What answers at {place} does not speak AMQP 0-9-1: is it the right port?")
+        case ssl.SSLCertVerificationError():
+            return ConnectionLost(f"The certificate of {place} is not accepted: {error.verify_message}.")
+        case ssl.SSLError():
+            return ConnectionLost(f"No TLS with {place}: {error.reason or 'it answered something else'}.")
+        case ConnectionRefusedError() | httpx.ConnectError():
+            return _unreachable(error, place)
+        case workflow.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
+            return ConnectionLost(f"{place} did not answer in time.")
+        case httpx.InvalidURL():
+            return ConnectorError(f"{place} is not a URL that can be asked.")
+        case OSError() if error.strerror:
+            return ConnectionLost(f"{place} cannot be reached: {error.strerror}.")
+    return ConnectionLost(f"The connection to {place} broke.")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """pika wraps what went wrong while connecting in up to three layers."""
+    while True:
+        match error:
+            case workflow.AMQPConnectionWorkflowFailed():
+                inner: object = error.exceptions[-1]
+            case workflow.AMQPConnectorPhaseErrorBase():
+                inner = error.exception
+            case exceptions.AMQPConnectionError() if error.args:
+                inner = error.args[0]
+            case _:
+                inner = None
+        if not isinstance(inner, BaseException):
+            return error
+        error = inner
+
+
+def _unreachable(error: BaseException, place: str) -> ConnectorError:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        reason = re.sub(r" \(_ssl.*", "", str(error).partition("certificate verify failed: ")[2])
+        return ConnectionLost(f"The certificate of {place} is not accepted: {reason or 'verification failed'}.")
+    if "SSL" in str(error):
+        return ConnectionLost(f"No TLS with {place}: it answered something else.")
+    return ConnectionLost(f"Nobody listens at {place}: is the broker running, and is that its port?")
+
+
+def _handshake(text: str, place: str) -> ConnectorError:
+    if found := re.search(r"vhost '?(.+?)'? not found", text):
+        return EndpointNotFound(f"{place} has no virtual host {found[1]!r}: the URL's path names it.")
+    if found := re.search(r"access to vhost '(.+?)' refused for user '(.*?)'", text):
+        return AccessRefused(f"{place} does not let user {found[2]!r} into the virtual host {found[1]!r}.")
+    if found := re.search(r"user '(.*?)' can only connect via localhost", text):
+        return AccessRefused(f"{place} lets user {found[1]!r} in from its own machine only: name another user.")
+    if "NOT_ALLOWED" in text:
+        return AccessRefused(f"{place} refuses this connection: {_reason(text)}.")
+    return AccessRefused(f"{place} refuses this user or password.")
+
+
+def _reason(text: str) -> str:
+    """The broker's own words, without its code word in front."""
+    return re.sub(r"^.*?[A-Z_]+ - ", "", text).strip().rstrip(".")
+
+
+def _refused(code: int, text: str, place: str) -> ConnectorError:
+    """What an AMQP reply code means (AMQP 0-9-1 specification, 1.2)."""
+    reason = _reason(text)
+    match code:
+        case 404 if "is down or inaccessible" in reason:
+            # It is there; the node that keeps it is not, or is still starting.
+            return ConnectionLost(f"{place}: {reason}.")
+        case 404:
+            return EndpointNotFound(f"{place}: {reason}.")
+        case 403:
+            return AccessRefused(f"{place}: {reason}.")
+        case 405 | 540:
+            return Unsupported(f"{place}: {reason}.")
+        case 406:
+            return Invalid(f"{place}: {reason}.")
+        case 320:
+            return ConnectionLost(f"{place} closed the connection: {reason}.")
+    return ConnectorError(f"{place}: {reason} (AMQP code {code}).")

@@ -1,0 +1,217 @@
+"""Taps: a queue of our own, bound so that it gets copies, from which nothing is taken away.
+
+A tap sees what exchanges route. It is exclusive, so that it ends with the connection, and bounded: when its reader is
+too slow, the oldest copies are dropped, which is said.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from connectors.rabbitmq import firehose
+from connectors.rabbitmq.client import Channel, Client
+from connectors.rabbitmq.deliveries import deliveries
+from connectors.rabbitmq.frames import Arrival
+from connectors.rabbitmq.topology import Binding, Exchange
+from workbench.model.address import Address
+from workbench.model.errors import Unsupported
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage, Gap
+
+PREFIX: Final = "workbench.tap."
+"""How the names of taps begin."""
+
+TAPPABLE: Final = ("direct", "fanout", "topic", "headers")
+"""Exchange types that copy to every matching queue. Others, such as consistent hash, share out among the queues."""
+
+LENGTH: Final = 100_000
+"""Copies that wait for a slow reader at most."""
+
+LENGTH_BYTES: Final = 268_435_456
+
+_PREFETCH: Final = 1_000
+
+
+_ASK: Final = 5.0
+"""Seconds between two questions whether copies were dropped."""
+
+
+class Join(msgspec.Struct, frozen=True):
+    """A binding that a tap makes."""
+
+    exchange: str
+    key: str
+    arguments: Mapping[str, Any] = {}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a tap will see.
+
+    Attributes:
+        joins: The bindings it makes.
+        notes: What it cannot see, in sentences.
+    """
+
+    joins: tuple[Join, ...]
+    notes: tuple[str, ...] = ()
+
+
+def of_exchange(
+    exchange: Exchange, bindings: Sequence[Binding], alternate: bool, pattern: str | None, address: Address
+) -> Plan:
+    """How to tap an exchange without changing where its messages go.
+
+    Args:
+        exchange: Which.
+        bindings: What it routes now.
+        alternate: Whether it has an alternate exchange, whose messages a new key would divert.
+        pattern: The binding key that the user asks for.
+        address: For sentences.
+
+    Raises:
+        Unsupported: It cannot be tapped, or not with this pattern.
+    """
+    if exchange.name == "":
+        raise Unsupported(f"{address}: the default exchange cannot be bound; tail or browse the queues instead.")
+    if exchange.type not in TAPPABLE:
+        raise Unsupported(
+            f"{address} is of type {exchange.type}: a further queue there would take messages from the others."
+        )
+    existing = _distinct([Join(exchange.name, binding.routing_key, binding.table) for binding in bindings])
+    if pattern is not None:
+        if exchange.type not in ("direct", "topic"):
+            raise Unsupported(f"{address} is of type {exchange.type} and does not route by key: leave the pattern out.")
+        if alternate and all(join.key != pattern for join in existing):
+            raise Unsupported(
+                f"{address} has an alternate exchange, from which the new key {pattern!r} would divert messages:"
+                " choose a key that is bound already."
+            )
+        return Plan((Join(exchange.name, pattern),))
+    if exchange.type == "fanout":
+        return Plan((Join(exchange.name, ""),))
+    if exchange.type != "direct" and not alternate:
+        # No key and no condition: all of it. Without an alternate exchange, nobody misses what only the tap gets.
+        everything = (
+            Join(exchange.name, "#") if exchange.type == "topic" else Join(exchange.name, "", {"x-match": "all"})
+        )
+        return Plan((everything,), ("a mandatory message that only the tap gets is not returned to its publisher",))
+    if not existing:
+        raise Unsupported(f"Nothing is bound to {address}, so that nothing passes through it: name a key to wait for.")
+    return Plan(existing, ("messages with keys that nothing is bound with are not seen",))
+
+
+def of_queue(bindings: Sequence[Binding], types: Mapping[str, str], tracing: bool, address: Address) -> Plan:
+    """How to see what arrives in a queue, by the bindings that the queue has.
+
+    Args:
+        bindings: What is routed to it.
+        types: The types of the exchanges, by name.
+        tracing: Whether the firehose is on.
+        address: For sentences.
+
+    Raises:
+        Unsupported: No exchange that can be tapped leads to it.
+    """
+    routed = [binding for binding in bindings if binding.source]
+    joins = [
+        Join(binding.source, binding.routing_key, binding.table)
+        for binding in routed
+        if types.get(binding.source) in TAPPABLE
+    ]
+    unseen = "messages published straight to the queue are not seen (the firehose, if it were on, would show them)"
+    if tracing:
+        joins.append(Join(firehose.EXCHANGE, firehose.DEFAULT))
+        unseen = firehose.NOTE
+    if not joins:
+        raise Unsupported(
+            f"{address} cannot be tapped: nothing but the default exchange leads to it, which lets nobody listen;"
+            " turn on the firehose, or browse the queue instead."
+        )
+    missed = sorted({binding.source for binding in routed if types.get(binding.source) not in TAPPABLE})
+    notes = [f"messages through exchange {name!r} are not seen: a tap would take them" for name in missed]
+    return Plan(_distinct(joins), (unseen, *notes))
+
+
+def _distinct(joins: Sequence[Join]) -> tuple[Join, ...]:
+    return tuple({msgspec.json.encode((join.exchange, join.key, join.arguments)): join for join in joins}.values())
+
+
+class Tap:
+    """Copies of what arrives, for as long as they are read.
+
+    Attributes:
+        coverage: What was read so far.
+    """
+
+    gapless: ClassVar = False
+
+    def __init__(self, address: Address, plan: Plan) -> None:
+        self._channel: Channel
+        self._address = address
+        self._plan = plan
+        self._name = f"{PREFIX}{uuid.uuid4().hex}"
+        self._traced = any(join.exchange == firehose.EXCHANGE for join in plan.joins)
+        self._unacknowledged = self._last = 0
+        self._asked = time.monotonic()
+        self.coverage = Coverage(notes=plan.notes)
+
+    async def open(self, client: Client) -> "Tap":
+        """Declare, bind and read: from now on nothing is missed."""
+        self._channel = await client.channel()
+        dropped = f"{self._name}.dropped"
+        await self._channel.declare_temporary(dropped, {"x-max-length": 1})
+        await self._channel.declare_temporary(
+            self._name,
+            {
+                "x-max-length": LENGTH,
+                "x-max-length-bytes": LENGTH_BYTES,
+                # Any other way of keeping the length would refuse messages to their producers.
+                "x-overflow": "drop-head",
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": dropped,
+            },
+        )
+        await self._channel.qos(_PREFETCH)
+        await self._channel.consume(self._name, "tap", {})
+        for join in self._plan.joins:
+            await self._channel.bind(self._name, join.exchange, join.key, join.arguments)
+        return self
+
+    async def renew(self, client: Client) -> "Tap":
+        """A new tap, bound as this one was."""
+        return await Tap(self._address, self._plan).open(client)
+
+    def _untraced(self, arrival: Arrival) -> Arrival | None:
+        return firehose.published(arrival, self._address.name) if arrival[2] == _FIREHOSE else arrival
+
+    async def conclude(self) -> None:
+        """Find out whether copies were dropped."""
+        self._asked = time.monotonic()
+        if self._channel.ended is None and (await self._channel.count(f"{self._name}.dropped"))[0]:
+            self.coverage = msgspec.structs.replace(self.coverage, gaps=(_DROPPED,))
+
+    async def next(self) -> Sequence[Delivery]:
+        """The next copies."""
+        if time.monotonic() - self._asked > _ASK:
+            await self.conclude()
+        arrivals: list[Arrival] = []
+        while not arrivals:
+            if self._unacknowledged >= _PREFETCH // 4:
+                self._channel.acknowledge_until(self._last)
+                self._unacknowledged = 0
+            arrivals = await self._channel.arrivals()
+            self._unacknowledged += len(arrivals)
+            self._last = arrivals[-1][0]
+            if self._traced:
+                arrivals = [arrival for arrived in arrivals if (arrival := self._untraced(arrived))]
+        self.coverage = msgspec.structs.replace(self.coverage, read=self.coverage.read + len(arrivals))
+        return deliveries(arrivals, self._address, int(time.time() * 1000), "exchange")
+
+
+_FIREHOSE: Final = firehose.EXCHANGE.encode()
+_DROPPED: Final = Gap(
+    "the oldest of the copies that were waiting", f"the reader was slow, and a tap holds {LENGTH:,} messages"
+)

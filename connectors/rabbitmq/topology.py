@@ -1,0 +1,249 @@
+"""What there is on a broker, as its management API tells it, page by page.
+
+https://www.rabbitmq.com/docs/management and the API's own page, `/api/index.html` of any broker. Its counts lag by up
+to six seconds, so depths that matter are asked for by AMQP.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from connectors.rabbitmq.access import Access
+from connectors.rabbitmq.refusals import translated
+from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound
+
+_PAGE: Final = 500
+"""Entries a page; the API takes no more."""
+
+Arguments = Mapping[str, Any]
+
+T = TypeVar("T")
+
+
+def _mapping(value: object) -> Arguments:
+    # Erlang's empty property list arrives as [].
+    return value if isinstance(value, dict) else {}
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """A consumer of a queue."""
+
+    consumer_tag: str
+    channel_details: Any = None
+    prefetch_count: int = 0
+    active: bool = True
+    ack_required: bool = True
+
+    @property
+    def channel(self) -> str:
+        """The channel's name; empty while the API does not know the channel."""
+        return str(_mapping(self.channel_details).get("name", ""))
+
+
+class Queue(msgspec.Struct, frozen=True):
+    """A queue or stream; its consumers are told only of a queue that is asked for alone."""
+
+    name: str
+    type: str = "classic"
+    arguments: Any = None
+    policy: str | None = None
+    effective_policy_definition: Any = None
+    messages: int | None = None
+    messages_ready: int | None = None
+    messages_unacknowledged: int | None = None
+    consumers: int | None = None
+    durable: bool = True
+    auto_delete: bool = False
+    exclusive: bool = False
+    state: str | None = None
+    message_stats: Any = None
+    consumer_details: tuple[Subscription, ...] = ()
+
+    @property
+    def acknowledged(self) -> float | None:
+        """Messages acknowledged a second, as the API last measured it; None where nothing ever was delivered."""
+        rate = _mapping(_mapping(self.message_stats).get("ack_details")).get("rate")
+        return float(rate) if isinstance(rate, int | float) else None
+
+    def setting(self, name: str) -> Any:
+        """What an `x-` argument or the policy says for a key such as `dead-letter-exchange`; the argument wins."""
+        arguments, policy = _mapping(self.arguments), _mapping(self.effective_policy_definition)
+        return arguments.get(f"x-{name}", policy.get(name))
+
+    def settings(self, name: str) -> tuple[Any, ...]:
+        """Both of them, where there are two: of limits the smaller one counts."""
+        arguments, policy = _mapping(self.arguments), _mapping(self.effective_policy_definition)
+        return tuple(value for value in (arguments.get(f"x-{name}"), policy.get(name)) if value is not None)
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """An exchange."""
+
+    name: str
+    type: str
+    arguments: Any = None
+    policy: str | None = None
+    internal: bool = False
+    durable: bool = True
+    auto_delete: bool = False
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """What an exchange routes where. The default exchange has one for every queue."""
+
+    source: str
+    destination: str
+    destination_type: str
+    routing_key: str = ""
+    arguments: Any = None
+
+    @property
+    def table(self) -> Arguments:
+        """The binding's arguments."""
+        return _mapping(self.arguments)
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A policy, which gives settings to the queues and exchanges whose names match."""
+
+    name: str
+    definition: Any = None
+
+
+class _Vhost(msgspec.Struct, frozen=True):
+    tracing: bool = False
+
+
+class _Page(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw]
+    page: int = 1
+    page_count: int = 1
+
+
+_COLUMNS: Final = {"message_stats": "message_stats.ack_details.rate", "consumer_details": None}
+"""Fields of a queue that a list of queues has less of, or nothing: they take the broker the most work."""
+
+_QUEUE_COLUMNS: Final = ",".join(filter(None, (_COLUMNS.get(field, field) for field in Queue.__struct_fields__)))
+_EXCHANGE_COLUMNS: Final = ",".join(Exchange.__struct_fields__)
+
+
+class Topology:
+    """The management API of one virtual host. Its methods raise `ConnectorError`s."""
+
+    def __init__(self, access: Access) -> None:
+        self._user = access.management_user
+        self._vhost = quote(access.vhost, safe="")
+        self._place = access.management
+        self._http = httpx.AsyncClient(
+            auth=(access.management_user, access.management_password.reveal()),
+            verify=access.management_tls or False,
+            timeout=30,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._http.aclose()
+
+    async def queues(self) -> list[Queue]:
+        """All queues and streams."""
+        return await self._pages(f"queues/{self._vhost}", _QUEUE_COLUMNS, Queue)
+
+    async def settings(self) -> list[Queue]:
+        """All queues, with no more than their settings: a tenth of the work of `queues`."""
+        return await self._get(
+            f"queues/{self._vhost}?columns=name,type,arguments,effective_policy_definition", list[Queue]
+        )
+
+    async def queue(self, name: str) -> Queue:
+        """One queue or stream."""
+        return await self._get(f"queues/{self._vhost}/{quote(name, safe='')}", Queue, f"queue {name!r}")
+
+    async def exchanges(self) -> list[Exchange]:
+        """All exchanges."""
+        return await self._pages(f"exchanges/{self._vhost}", _EXCHANGE_COLUMNS, Exchange)
+
+    async def exchange(self, name: str) -> Exchange:
+        """One exchange."""
+        return await self._get(f"exchanges/{self._vhost}/{_exchange(name)}", Exchange, f"exchange {name!r}")
+
+    async def bindings(self) -> list[Binding]:
+        """All bindings."""
+        return await self._get(f"bindings/{self._vhost}", list[Binding])
+
+    async def bindings_to(self, queue: str) -> list[Binding]:
+        """What is routed to a queue."""
+        path = f"queues/{self._vhost}/{quote(queue, safe='')}/bindings"
+        return await self._get(path, list[Binding], f"queue {queue!r}")
+
+    async def bindings_from(self, exchange: str) -> list[Binding]:
+        """What an exchange routes."""
+        path = f"exchanges/{self._vhost}/{_exchange(exchange)}/bindings/source"
+        return await self._get(path, list[Binding], f"exchange {exchange!r}")
+
+    async def alternate(self, exchange: Exchange) -> bool:
+        """Whether an exchange has an alternate exchange, as far as this user may know; in doubt it has."""
+        if "alternate-exchange" in _mapping(exchange.arguments):
+            return True
+        if exchange.policy is None:
+            return False
+        try:
+            policies = await self.policies()
+        except ConnectorError:
+            return True
+        return any(
+            "alternate-exchange" in _mapping(policy.definition) for policy in policies if policy.name == exchange.policy
+        )
+
+    async def tracing(self) -> bool:
+        """Whether the firehose is on, as far as this user may know."""
+        try:
+            return (await self._get(f"vhosts/{self._vhost}", _Vhost)).tracing
+        except ConnectorError:
+            return False
+
+    async def policies(self) -> list[Policy]:
+        """All policies; not every user may see them."""
+        return await self._get(f"policies/{self._vhost}", list[Policy])
+
+    async def _pages(self, path: str, columns: str, kind: type[T]) -> list[T]:
+        query = f"?page_size={_PAGE}&columns={columns}&page="
+        first = await self._get(f"{path}{query}1", _Page)
+        rest = [await self._get(f"{path}{query}{number}", _Page) for number in range(2, first.page_count + 1)]
+        return [self._read(item, kind) for page in (first, *rest) for item in page.items]
+
+    async def _get(self, path: str, kind: type[T], subject: str = "") -> T:
+        with translated(f"the management API at {self._place}"):
+            reply = await self._http.get(f"{self._place}/api/{path}")
+        match reply.status_code:
+            case 200:
+                return self._read(reply.content, kind)
+            case 401:
+                raise AccessRefused(
+                    f"The management API at {self._place} does not accept user {self._user!r}:"
+                    " wrong password, or the user has no management tag."
+                )
+            case 403:
+                raise AccessRefused(f"The management API at {self._place} does not let user {self._user!r} see this.")
+            case 404 if subject:
+                raise EndpointNotFound(f"The management API at {self._place} knows no {subject}.")
+            case 404:
+                raise ConnectorError(f"There is no management API at {self._place}: name it with ?management=URL.")
+        raise ConnectorError(f"The management API at {self._place} answered with HTTP status {reply.status_code}.")
+
+    def _read(self, data: bytes | msgspec.Raw, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.DecodeError:
+            raise ConnectorError(
+                f"What answers at {self._place} is no RabbitMQ management API: name it with ?management=URL."
+            ) from None
+
+
+def _exchange(name: str) -> str:
+    return quote(name, safe="") or "amq.default"
