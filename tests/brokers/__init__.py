@@ -1,0 +1,1 @@
+"""Real brokers for the tests: installed once, started on private loopback ports, ended with the tests."""

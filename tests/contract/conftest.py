@@ -1,0 +1,44 @@
+"""Chooses from the suite what applies to each kind of endpoint; the rest is deselected, never skipped."""
+
+import pytest
+
+from workbench.model.endpoint import Ability
+
+pytest.register_assert_rewrite("tests.contract.suite")
+
+from tests.contract.suite import ConnectorContract, Kind  # noqa: E402
+
+_NONE = Ability(0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with a `kind` for each kind of endpoint that the broker has."""
+    if _of_contract(metafunc.cls) and "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", list(metafunc.cls.kinds), ids=str)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests that a kind of endpoint does not claim to pass."""
+    unfit = [item for item in items if isinstance(item, pytest.Function) and not _fits(item)]
+    if unfit:
+        config.hook.pytest_deselected(items=unfit)
+        items[:] = [item for item in items if item not in unfit]
+
+
+def _of_contract(suite: type | None) -> bool:
+    return suite is not None and issubclass(suite, ConnectorContract)
+
+
+def _fits(item: pytest.Function) -> bool:
+    if not _of_contract(item.cls) or not (marks := list(item.iter_markers("needs"))):
+        return True
+    kind: Kind = item.cls.kinds[item.callspec.params["kind"]]
+    return all(_has(kind, *mark.args, **mark.kwargs) for mark in marks)
+
+
+def _has(kind: Kind, abilities: Ability = _NONE, *, lacks: Ability = _NONE, **traits: bool) -> bool:
+    return (
+        abilities in kind.abilities
+        and not lacks & kind.abilities
+        and all(getattr(kind, name) == wanted for name, wanted in traits.items())
+    )

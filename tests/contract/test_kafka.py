@@ -1,0 +1,109 @@
+"""Apache Kafka passes the contract."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import ClassVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.brokers.kafka import KafkaAddress
+from tests.contract.suite import ConnectorContract, Kind, Place, eventually
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, EndpointKind
+
+
+class KafkaUnderTest:
+    """The shared Kafka, of which a test has the topics that it makes."""
+
+    def __init__(self, kafka: KafkaAddress, admin: AIOKafkaAdminClient) -> None:
+        self._kafka = kafka
+        self._admin = admin
+        self._prefix = f"contract-{uuid4().hex}"
+        self._topics: list[str] = []
+        sasl = urlsplit(kafka.sasl_url)
+        wrong = f"kafka://{sasl.username}:wrong-password@{sasl.hostname}:{sasl.port}?tls&sasl=plain&ca={kafka.ca_file}"
+        self.connection = Connection.parse(f"kafka={kafka.url}")
+        self.intruder = Connection.parse(f"kafka={wrong}")
+        self.nowhere = Connection.parse("kafka=kafka://127.0.0.1:1")
+
+    async def create(
+        self,
+        kind: EndpointKind,
+        *,
+        partitions: int = 1,
+        pattern: str = "#",
+        dead_letters_to: Address | None = None,
+        delivery_limit: int | None = None,
+    ) -> Place:
+        """A topic with a new name."""
+        name = f"{self._prefix}-{len(self._topics)}"
+        await self._admin.create_topics([NewTopic(name, partitions, 1)])
+        self._topics.append(name)
+
+        async def led() -> bool:
+            (topic,) = await self._admin.describe_topics([name])
+            leaders = [partition["leader"] for partition in topic["partitions"]]
+            return len(leaders) == partitions and all(leader >= 0 for leader in leaders)
+
+        await eventually(led)
+        address = Address("kafka", name)
+        return Place(address, address, address)
+
+    async def commit(self, group: str, address: Address, offsets: Mapping[int, int]) -> None:
+        """Commit offsets as a consumer does that was given its partitions by hand."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka.bootstrap, group_id=group, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            places = {TopicPartition(address.name, partition): offset for partition, offset in offsets.items()}
+            consumer.assign(list(places))
+            await consumer.commit(places)
+        finally:
+            await consumer.stop()
+
+    async def inventory(self) -> set[str]:
+        """The topics and groups of the contract's tests: others may be working on this broker too."""
+        groups = {name for name, *_ in await self._admin.list_consumer_groups()}
+        return {name for name in {*await self._admin.list_topics(), *groups} if name.startswith("contract-")}
+
+    async def remove(self) -> None:
+        """Delete the topics."""
+        if self._topics:
+            await self._admin.delete_topics(self._topics)
+
+
+class TestKafka(ConnectorContract):
+    """The suite against `kafka://`."""
+
+    kinds: ClassVar[Mapping[EndpointKind, Kind]] = {
+        "topic": Kind(
+            Ability.BROWSE
+            | Ability.TAIL
+            | Ability.CLAIM
+            | Ability.ATOMIC
+            | Ability.PUBLISH
+            | Ability.SEEK
+            | Ability.SCAN
+            | Ability.GROUPS
+            | Ability.PARTITIONS
+            | Ability.KEYS
+            | Ability.TOMBSTONES,
+            keeps="records",
+            keys="any",
+        )
+    }
+
+    @pytest.fixture
+    async def broker(self, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
+        """The shared broker; what a test makes there goes with it."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+        await admin.start()
+        try:
+            under_test = KafkaUnderTest(kafka, admin)
+            yield under_test
+            await under_test.remove()
+        finally:
+            await admin.close()

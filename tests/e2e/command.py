@@ -1,0 +1,40 @@
+"""The installed command, run as a user or a script runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.brokers.rabbitmq import RabbitMQAddress
+
+INSTALLED = Path(sys.executable).parent / "workbench"
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[Any]:
+        """stdout, read as NDJSON."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def run(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, cwd: Path | None = None) -> Ran:
+    """Run a program to its end; the first argument is `workbench` for ours."""
+    program = str(INSTALLED) if arguments[0] == "workbench" else arguments[0]
+    done = subprocess.run(
+        [program, *arguments[1:]], input=stdin, capture_output=True, timeout=60, check=False, env=env, cwd=cwd
+    )
+    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def managed(broker: RabbitMQAddress) -> str:
+    """The URL of a RabbitMQ whose management API is not on the port where it is looked for."""
+    return f"{broker.url}?management={broker.management_url}"

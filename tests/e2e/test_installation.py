@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from tests.e2e.command import run
+from workbench import __version__
+
+
+def test_version_imports_neither_a_driver_nor_the_screen() -> None:
+    done = run(sys.executable, "-X", "importtime", "-m", "workbench", "--version", env={**os.environ, "PYTHONPATH": ""})
+    assert done.out == f"workbench, version {__version__}\n"
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
+    assert "click" in imported
+    assert not imported & {"textual", "rich", "pika", "aiokafka", "httpx", "connectors", "views"}
+
+
+def test_listing_a_memory_broker_imports_no_driver() -> None:
+    done = run(sys.executable, "-X", "importtime", "-m", "workbench", "ls", "-c", "memory://empty")
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
+    assert done.code == 0
+    assert "connectors" in imported
+    assert not imported & {"textual", "pika", "aiokafka"}
+
+
+def test_a_package_that_hides_one_of_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "views").mkdir()
+    (tmp_path / "views" / "__init__.py").touch()
+    done = run(sys.executable, "-m", "workbench", "--version", cwd=tmp_path)
+    assert done.code == 1
+    assert str(tmp_path / "views") in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_third_party_connector_is_found_and_lists_its_endpoints(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "pigeon.py").write_text(
+        textwrap.dedent("""
+            from workbench.model.address import Address
+            from workbench.model.endpoint import Ability, Endpoint
+
+            class PigeonConnector:
+                def __init__(self, connection):
+                    self.name = connection.name
+
+                async def __aenter__(self):
+                    return self
+
+                async def __aexit__(self, *exception):
+                    pass
+
+                async def endpoints(self):
+                    return [Endpoint(Address(self.name, "loft"), "classic queue", Ability.PUBLISH, depth=3)]
+        """)
+    )
+    (source / "pyproject.toml").write_text(
+        textwrap.dedent("""
+            [build-system]
+            requires = ["hatchling"]
+            build-backend = "hatchling.build"
+            [project]
+            name = "workbench-pigeon"
+            version = "1"
+            [project.entry-points."event_workbench.connectors"]
+            pigeon = "pigeon:PigeonConnector"
+            [tool.hatch.build.targets.wheel]
+            include = ["pigeon.py"]
+        """)
+    )
+    installed = tmp_path / "installed"
+    install = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    subprocess.run([*install, "--target", str(installed), str(source)], check=True, timeout=120)
+    done = run("workbench", "ls", "-c", "coop=pigeon://roof", env={**os.environ, "PYTHONPATH": str(installed)})
+    assert done.err == ""
+    assert [(record["address"], record["depth"]) for record in done.records] == [("coop/loft", 3)]
+
+
+def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
+    done = run("workbench", "ls", "-c", "smoke://hill")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "workbench: smoke:// is not a kind of connection; there are amqp, amqps, demo, kafka, memory.\n"
+    )

@@ -1,0 +1,87 @@
+"""Compacted topics: tombstones, offsets without an event, and what is gone at the end."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+
+from connectors.kafka import KafkaConnector
+from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.kafka.conftest import MakeTopic, connect, make_topic
+from tests.kafka.reading import browse, by_partition, decided, publish
+from tests.kafka.test_scan import scan
+from workbench.model.address import Address
+from workbench.model.event import Event, Position
+from workbench.model.start import At, FromEnd
+
+COMPACTED = {
+    "cleanup_policy": "compact",
+    "min_cleanable_dirty_ratio": "0.0001",
+    "segment_ms": "100",
+    "delete_retention_ms": "0",
+    "min_compaction_lag_ms": "0",
+    "max_compaction_lag_ms": "100",
+}
+
+
+async def compacted(connector: KafkaConnector, address: Address, below: int) -> list[int]:
+    """The offsets that are left, once there are fewer than so many and they stay."""
+    found: list[int] = []
+    async with asyncio.timeout(90):
+        while True:
+            before, found = found, by_partition(await browse(connector, address))["0"]
+            if found == before and len(found) < below:
+                return found
+            if len(found) >= below:
+                # A segment is compacted when it is closed, and an event closes it when it is old enough.
+                await publish(connector, address, [Event(b"tick", b"tick")])
+            await asyncio.sleep(0.3)
+
+
+async def test_offsets_without_an_event_are_neither_missed_nor_counted(own_kafka: Kafka) -> None:
+    address = await make_topic(own_kafka.bootstrap, 1, **COMPACTED)
+    async with connect(own_kafka.url) as connector:
+        await compact_and_look(connector, address)
+
+
+async def compact_and_look(connector: KafkaConnector, address: Address) -> None:
+    for round_ in range(4):
+        await publish(connector, address, [Event(b"key-%d" % key, b"%d" % round_) for key in range(100)])
+    await publish(connector, address, [Event(b"key-%d" % key, None) for key in range(0, 100, 10)])
+    left = await compacted(connector, address, below=200)
+    async with connector.browse(address) as stream:
+        found = [delivery async for batch in stream for delivery in batch]
+    assert stream.coverage.complete
+    newest = {delivery.event.key: delivery.event.body for delivery in found}
+    assert {key: newest.get(key) for key in newest if key != b"tick"} == {
+        b"key-%d" % key: b"3" for key in range(100) if key % 10
+    } | {key: None for key in newest if newest[key] is None}
+    last = by_partition(await browse(connector, address, FromEnd(20)))["0"]
+    assert last == by_partition(found)["0"][-20:]
+    middle = next(offset for offset in range(left[0], left[-1]) if offset not in left)
+    after = by_partition(await browse(connector, address, At(Position("0", str(middle)))))["0"]
+    assert after == [offset for offset in by_partition(await browse(connector, address))["0"] if offset > middle]
+    hits, coverage = await scan(connector, [address], b"key-7")
+    held = [delivery.position for delivery in found if b"key-7" in (delivery.event.key or b"")]
+    assert [delivery.position for delivery in hits] == held
+    assert coverage.complete
+
+
+async def test_marks_of_transactions_are_not_counted(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    address = await topic()
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=address.name)
+    await producer.start()
+    try:
+        for number in range(30):
+            await producer.begin_transaction()
+            await (await producer.send(address.name, b"%d" % number, b"k"))
+            await (producer.abort_transaction() if number % 3 == 2 else producer.commit_transaction())
+    finally:
+        await producer.stop()
+    await decided(connector, address)
+    kept = [b"%d" % number for number in range(30) if number % 3 != 2]
+    for count in (1, 5, 19, 20, 21, 1000):
+        found = [delivery.event.body for delivery in await browse(connector, address, FromEnd(count))]
+        assert found == kept[-count:]
+    assert await browse(connector, address, FromEnd(0)) == []

@@ -1,0 +1,84 @@
+"""Byte needles and the disguises that JSON has for them."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from connectors.kafka.needles import Needles, unescaped
+from workbench.model.event import Event
+
+TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
+
+
+def escaped(text: str, draw: st.DrawFn) -> str:
+    """The text inside a JSON string, each character in a spelling of its own."""
+    out = []
+    for character in text:
+        utf16 = character.encode("utf-16-be")
+        units = [utf16[index : index + 2].hex() for index in range(0, len(utf16), 2)]
+        spellings = ["".join(rf"\u{unit}" for unit in units), "".join(rf"\u{unit.upper()}" for unit in units)]
+        if short := {"/": r"\/", '"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t"}.get(character):
+            spellings.append(short)
+        if character not in '"\\' and ord(character) >= 0x20:
+            spellings.append(character)
+        out.append(draw(st.sampled_from(spellings)))
+    return "".join(out)
+
+
+@st.composite
+def disguised(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A text, and a JSON document that holds it in some spelling."""
+    needle = draw(TEXTS.filter(bool))
+    return needle, f'{{"a":"{escaped(draw(TEXTS), draw)}{escaped(needle, draw)}{escaped(draw(TEXTS), draw)}"}}'.encode()
+
+
+@given(disguised())
+@example(("/", rb'"\/"'))
+@example(("a/b", rb'"a\u002Fb"'))
+@example(("\U0001f600", rb'"\ud83d\ude00"'))
+def test_no_spelling_hides_a_needle(case: tuple[str, bytes]) -> None:
+    needle, document = case
+    assert needle in json.loads(document)["a" if document.startswith(b"{") else slice(None)]
+    needles = Needles([[needle.encode()]])
+    assert needles.in_event(Event(None, document))
+    framed = b"\\\xff before " + document + b" after \\"
+    assert needles.in_bytes(bytearray(framed), 3, len(framed) - 1)
+
+
+@given(st.binary(max_size=60), st.binary(min_size=1, max_size=4))
+def test_what_bytes_exclude_no_event_holds(body: bytes, needle: bytes) -> None:
+    needles = Needles([[needle]])
+    if needles.in_event(Event(None, body)):
+        assert needles.in_bytes(bytearray(body), 0, len(body))
+    if needle in body:
+        assert needles.in_event(Event(None, body))
+
+
+@given(TEXTS)
+def test_escapes_are_resolved_as_json_does(text: str) -> None:
+    assert unescaped(json.dumps(text).encode()) == f'"{text}"'.encode()
+
+
+def test_half_of_a_surrogate_pair_does_no_harm() -> None:
+    assert unescaped(rb"\ud83d!") == b"\xed\xa0\xbd!"
+
+
+def test_of_each_group_one_member_is_enough_and_needed() -> None:
+    needles = Needles([[b"one", b"uno"], [b"two"]])
+    assert needles.in_event(Event(b"uno", b"two"))
+    assert not needles.in_event(Event(b"one", b"uno"))
+    assert needles.in_bytes(bytearray(b"two one"), 0, 7)
+    assert not needles.in_bytes(bytearray(b"two one"), 0, 6)
+
+
+@pytest.mark.parametrize("needles", [[], [[]], [[b""]], [[b"a"], [b""]]])
+def test_a_search_for_nothing_is_refused(needles: list[list[bytes]]) -> None:
+    with pytest.raises(ValueError, match="needles"):
+        Needles(needles)
+
+
+def test_an_escape_that_stands_for_nothing_in_a_needle_costs_no_decoding() -> None:
+    body = rb'{"html":"\u003cb\u003e", "path":"\\", "line":"\n"}'
+    assert not Needles([[b"c0ffee"]]).in_bytes(bytearray(body), 0, len(body))

@@ -1,0 +1,115 @@
+"""Everything over TLS with a login, what a user without permission is told, and brokers that nobody can reach."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka.protocol.admin import CreateAclsRequest
+
+from connectors.kafka import KafkaConnector
+from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.kafka.conftest import admin, connect, make_topic
+from tests.kafka.reading import BASE, browse, lag_becomes, numbered, publish, take
+from workbench.model.errors import AccessRefused, ConnectionLost
+
+WRITE, DESCRIBE = 4, 8
+
+
+def logged_in(kafka: KafkaAddress, mechanism: str = "scram-sha-512") -> KafkaConnector:
+    return connect(kafka.sasl_url, ca=kafka.ca_file, sasl=mechanism)
+
+
+@pytest.mark.parametrize("mechanism", ["plain", "scram-sha-256", "scram-sha-512"])
+async def test_everything_works_over_tls_with_a_login(kafka: KafkaAddress, mechanism: str) -> None:
+    source, target = await make_topic(kafka.bootstrap, 3), await make_topic(kafka.bootstrap, 3)
+    ledger = f"kafka-tests-move-{uuid.uuid4().hex}"
+    async with logged_in(kafka, mechanism) as connector:
+        async with connector.tail(source) as tail:
+            receipts = await publish(connector, source, numbered(5_000, size=1_000))
+            assert not any(receipt.error for receipt in receipts)
+            assert len(await take(tail, 5_000)) == 5_000
+        found = await browse(connector, source)
+        assert [delivery.event.timestamp for delivery in found] == list(range(BASE, BASE + 5_000))
+        async with connector.scan([source], [[b"event-4711."]]) as scan:
+            assert [delivery.event.key async for batch in scan for delivery in batch] == [b"key-4711"]
+            assert scan.coverage.complete
+        async with connector.publisher(target, ledger) as publisher, connector.claim(source, 100, ledger) as claims:
+            claimed = [delivery async for batch in claims for delivery in batch]
+            await publisher.send([delivery.event for delivery in claimed])
+            assert not any(outcome.error for outcome in await claims.settle(range(100)))
+        await lag_becomes(connector, ledger, 4_900)
+        assert (await connector.endpoint(source)).depth == 5_000
+
+
+class StrictKafka(Kafka):
+    """A Kafka that permits user alice nothing; and whoever comes over TLS is sent on to where nobody listens."""
+
+    def _write_configuration(self) -> Path:
+        file = super()._write_configuration()
+        text = file.read_text()
+        text = text.replace(f"SSL://127.0.0.1:{self._tls},SASL", "SSL://nowhere.invalid:9093,SASL")
+        listeners = next(line for line in file.read_text().splitlines() if line.startswith("listeners="))
+        others = [line for line in text.splitlines() if not line.startswith("listeners=")]
+        authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+        settings = [f"authorizer.class.name={authorizer}", "super.users=User:ANONYMOUS"]
+        file.write_text("\n".join([*others, listeners, *settings, ""]))
+        return file
+
+
+@pytest.fixture(scope="module")
+def strict() -> Iterator[StrictKafka]:
+    with StrictKafka("strict") as broker:
+        yield broker
+
+
+async def test_a_broker_that_advertises_what_cannot_be_reached_is_told(strict: StrictKafka) -> None:
+    address = await make_topic(strict.bootstrap)
+    async with connect(strict.tls_url, ca=strict.ca_file) as connector:
+        with pytest.raises(ConnectionLost) as caught:
+            await connector.endpoint(address)
+    assert str(caught.value) == (
+        "The cluster names a broker at nowhere.invalid:9093 that cannot be reached from here (there is no host of that"
+        " name): its advertised.listeners must name what this machine can reach."
+    )
+
+
+async def test_a_topic_without_permission_is_told(strict: StrictKafka) -> None:
+    address = await make_topic(strict.bootstrap)
+    async with logged_in(strict) as connector:
+        assert await connector.endpoints() == []
+        for look in (connector.browse(address), connector.tail(address), connector.publisher(address)):
+            with pytest.raises(AccessRefused, match=f"no permission to see topic {address.name}"):
+                async with look:
+                    pass
+        with pytest.raises(AccessRefused, match="no permission to use group kafka-tests-nobody"):
+            await connector.group("kafka-tests-nobody")
+
+
+async def test_a_topic_that_may_be_seen_and_not_read_is_told(strict: StrictKafka) -> None:
+    address = await make_topic(strict.bootstrap)
+    await permit(strict, address.name, DESCRIBE)
+    async with logged_in(strict) as connector:
+        assert [endpoint.address for endpoint in await connector.endpoints()] == [address]
+        async with connect(strict.url) as other:
+            await publish(other, address, numbered(1))
+        with pytest.raises(AccessRefused, match=f"no permission to read topic {address.name}"):
+            await browse(connector, address)
+        with pytest.raises(AccessRefused, match=f"no permission to write to topic {address.name}"):
+            await publish(connector, address, numbered(2))
+        await permit(strict, (await make_topic(strict.bootstrap)).name, WRITE)
+        receipts = await publish(connector, address, numbered(2))
+        assert all(f"no permission to write to topic {address.name}" in str(each.error) for each in receipts)
+
+
+async def permit(broker: Kafka, topic: str, operation: int) -> None:
+    """Permit alice something (https://kafka.apache.org/protocol: types and operations of ACLs by number)."""
+    topics, exactly, everywhere, allow = 2, 3, "*", 3
+    async with admin(broker.bootstrap) as client:
+        request = CreateAclsRequest(topics, topic, exactly, "User:alice", everywhere, operation, allow)
+        answer = await client._client.send(1, request)
+        assert [code for code, _ in answer.creation_responses] == [0]
+    async with asyncio.timeout(20), logged_in(broker) as connector:
+        while not await connector.endpoints():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

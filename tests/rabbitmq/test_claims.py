@@ -1,0 +1,106 @@
+"""What is claimed is held, settled one by one, and otherwise given back in order."""
+
+import asyncio
+
+import pytest
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.rabbitmq.conftest import DEADLINE, Rabbit
+from tests.rabbitmq.doing import bodies, browse, numbered, publish_all
+from workbench.connecting.connector import Claims
+from workbench.model.errors import Unsupported
+from workbench.model.event import Delivery
+
+KINDS = pytest.mark.parametrize("kind", ["classic", "quorum"])
+
+
+async def claimed(claims: Claims) -> list[Delivery]:
+    """All deliveries of a pass."""
+    async with asyncio.timeout(DEADLINE):
+        return [delivery async for batch in claims for delivery in batch]
+
+
+@KINDS
+async def test_settled_events_are_gone_and_the_others_back_in_order(rabbit: Rabbit, kind: str) -> None:
+    queue = rabbit.queue(kind)
+    events = numbered(3_000)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, events)
+        async with connector.claim(queue) as claims:
+            assert bodies(await claimed(claims)) == bodies(events)
+            outcomes = await claims.settle(range(0, 3_000, 3))
+        assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(n, None) for n in range(0, 3_000, 3)]
+        left = [event for number, event in enumerate(events) if number % 3]
+        assert bodies(await browse(connector, queue)) == bodies(left)
+    assert claims.coverage.read == 3_000
+    assert rabbit.ready(queue) == len(left)
+    assert rabbit.drain(queue, len(left)) == bodies(left)
+
+
+@KINDS
+async def test_limited_claims_keep_the_order(rabbit: Rabbit, kind: str) -> None:
+    queue = rabbit.queue(kind)
+    events = numbered(50)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, events)
+        for limit in (50, 7, 20):
+            async with connector.claim(queue, limit=limit) as claims:
+                assert len(await claimed(claims)) == limit
+        assert bodies(await browse(connector, queue)) == bodies(events)
+
+
+@KINDS
+async def test_settling_while_claiming(rabbit: Rabbit, kind: str) -> None:
+    queue = rabbit.queue(kind)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(5_000))
+        async with connector.claim(queue) as claims:
+            seen = 0
+            async for batch in claims:
+                outcomes = await claims.settle(range(seen, seen + len(batch)))
+                assert not any(outcome.error for outcome in outcomes)
+                seen += len(batch)
+    assert seen == 5_000
+    assert rabbit.ready(queue) == 0
+
+
+async def test_event_at_its_delivery_limit_survives_being_given_back(rabbit: Rabbit) -> None:
+    queue = rabbit.queue("quorum", x_delivery_limit=2)
+    events = numbered(4)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, events)
+        for _ in range(6):
+            async with connector.claim(queue) as claims:
+                assert sorted(bodies(await claimed(claims))) == bodies(events)
+    assert sorted(rabbit.drain(queue, 4)) == bodies(events)
+
+
+async def test_settling_in_a_deleted_queue_is_an_outcome(rabbit: Rabbit) -> None:
+    queue = rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(3))
+        async with connector.claim(queue) as claims:
+            await claimed(claims)
+            rabbit.channel.queue_delete(queue.name)
+            outcomes = await claims.settle([0, 2])
+    assert [outcome.sequence for outcome in outcomes] == [0, 2]
+    assert all("no queue" in str(outcome.error) for outcome in outcomes)
+
+
+async def test_settling_twice_is_a_mistake_that_is_told(rabbit: Rabbit) -> None:
+    queue = rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(3))
+        async with connector.claim(queue) as claims:
+            await claimed(claims)
+            await claims.settle([1])
+            with pytest.raises(ValueError, match="settled before"):
+                await claims.settle([1])
+
+
+async def test_stream_cannot_be_claimed(rabbit: Rabbit) -> None:
+    stream = rabbit.queue("stream")
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        with pytest.raises(Unsupported, match="gives nothing up"):
+            async with connector.claim(stream):
+                pass

@@ -1,0 +1,185 @@
+"""What goes wrong on the way in is one sentence that says what to do, without a credential, and changes nothing."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.rabbitmq.conftest import Rabbit
+from tests.rabbitmq.doing import bodies, browse, numbered, publish_all
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.errors import (
+    AccessRefused,
+    ConfigError,
+    ConnectionLost,
+    ConnectorError,
+    EndpointNotFound,
+    Unsupported,
+    WorkbenchError,
+)
+
+SECRET = "s3cret-word"
+
+
+async def refusal(connection: Connection, kind: type[WorkbenchError], listing: bool = False) -> str:
+    """The sentence with which a connection is refused."""
+    with pytest.raises(kind) as refused:
+        async with asyncio.timeout(30), RabbitMQConnector(connection) as connector:
+            if listing:
+                await connector.endpoints()
+    sentence = str(refused.value)
+    assert SECRET not in sentence
+    assert "\n" not in sentence
+    assert sentence[-1] in ".?"
+    return sentence
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A port that answers the first bytes it gets, whatever they are."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(answer(await reader.read(65_536)))
+            await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_nobody_listens() -> None:
+    sentence = await refusal(Connection.parse(f"amqp://guest:{SECRET}@127.0.0.1:1"), ConnectionLost)
+    assert sentence.startswith("Nobody listens at 127.0.0.1:1")
+
+
+async def test_host_that_does_not_exist() -> None:
+    await refusal(Connection.parse(f"amqp://guest:{SECRET}@nowhere.invalid"), ConnectionLost)
+
+
+async def test_wrong_password(rabbit: Rabbit) -> None:
+    sentence = await refusal(rabbit.connection(rabbit.url.replace("guest:guest", f"guest:{SECRET}")), AccessRefused)
+    assert "refuses this user or password" in sentence
+
+
+async def test_virtual_host_that_does_not_exist(rabbit: Rabbit) -> None:
+    sentence = await refusal(rabbit.connection(f"{rabbit.broker.url}/nowhere"), EndpointNotFound)
+    assert "no virtual host 'nowhere'" in sentence
+
+
+async def test_virtual_host_that_this_user_may_not_enter(rabbit: Rabbit) -> None:
+    sentence = await refusal(rabbit.connection(rabbit.url.replace("guest:guest", "reader:reader")), AccessRefused)
+    assert "'reader'" in sentence
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"AMQP\x00\x01\x00\x00", b"\x01", b""])
+async def test_what_answers_is_no_broker(answer: bytes) -> None:
+    async with answering(lambda _: answer) as port:
+        await refusal(Connection.parse(f"amqp://guest:{SECRET}@127.0.0.1:{port}"), ConnectorError)
+
+
+async def test_certificate_of_an_unknown_authority(rabbit: Rabbit) -> None:
+    sentence = await refusal(rabbit.connection(f"{rabbit.broker.tls_url}/"), ConnectionLost)
+    assert "certificate" in sentence
+
+
+async def test_expired_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    first, last = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)
+    expired = authority.issue_cert("127.0.0.1", not_before=first, not_after=last)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    expired.configure_cert(context)
+    async with answering(lambda _: b"", context) as port:
+        url = f"amqps://guest:{SECRET}@127.0.0.1:{port}?ca={tmp_path / 'ca.pem'}"
+        assert "expired" in await refusal(Connection.parse(url), ConnectionLost)
+
+
+async def test_plain_amqp_at_a_tls_port(rabbit: Rabbit) -> None:
+    await refusal(rabbit.connection(rabbit.broker.tls_url.replace("amqps", "amqp")), ConnectionLost)
+
+
+async def test_tls_at_a_plain_port(rabbit: Rabbit) -> None:
+    assert "TLS" in await refusal(rabbit.connection(rabbit.broker.url.replace("amqp", "amqps", 1)), ConnectionLost)
+
+
+async def test_tls_with_a_client_certificate_works(rabbit: Rabbit) -> None:
+    files = {"ca": rabbit.broker.ca_file, "cert": rabbit.broker.client_cert, "key": rabbit.broker.client_key}
+    url = rabbit.url.replace(rabbit.broker.url, rabbit.broker.tls_url)
+    queue = rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection(url, **files)) as connector:
+        await publish_all(connector, queue, numbered(2_000))
+        assert bodies(await browse(connector, queue)) == bodies(numbered(2_000))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "ca=/does/not/exist",
+        "cert=/does/not/exist",
+        "key=/dev/null",
+        "management=nonsense",
+        "management=ftp://x",
+        "nope=1",
+    ],
+)
+def test_option_that_cannot_be_used(options: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        RabbitMQConnector(Connection.parse(f"amqps://guest:{SECRET}@localhost?{options}"))
+    assert SECRET not in str(refused.value)
+
+
+async def test_management_api_that_nobody_answers_at(rabbit: Rabbit) -> None:
+    connection = rabbit.connection(management="http://127.0.0.1:1")
+    sentence = await refusal(connection, ConnectorError, listing=True)
+    assert "Nobody listens at the management API at http://127.0.0.1:1" in sentence
+    assert "that you name work" in sentence
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found", "403 Forbidden", "500 Oops", "200 OK"])
+async def test_management_api_that_answers_something_else(rabbit: Rabbit, status: str) -> None:
+    answer = f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: 9\r\nConnection: close\r\n\r\n<garbage>"
+    async with answering(lambda _: answer.encode()) as port:
+        management = f"http://guest:{SECRET}@127.0.0.1:{port}"
+        await refusal(rabbit.connection(management=management), ConnectorError, listing=True)
+
+
+async def test_named_queues_work_without_the_management_api(rabbit: Rabbit) -> None:
+    queue, exchange = rabbit.queue("quorum"), rabbit.exchange("fanout")
+    rabbit.bind(queue, exchange)
+    async with RabbitMQConnector(rabbit.connection(management="http://127.0.0.1:1")) as connector:
+        await publish_all(connector, exchange, numbered(100))
+        async with connector.browse(queue) as stream:
+            seen = [delivery async for batch in stream for delivery in batch]
+        assert bodies(seen) == bodies(numbered(100))
+        assert "was not known" in str(stream.coverage)
+        with pytest.raises(Unsupported, match="without knowing its bindings"):
+            async with connector.tail(queue):
+                pass
+        with pytest.raises(EndpointNotFound):
+            await connector.endpoint(Address("rabbit", "missing"))
+
+
+async def test_user_without_permission_for_this_queue(rabbit: Rabbit) -> None:
+    queue = rabbit.queue()
+    rabbit.publish(queue, b"one")
+    vhost = rabbit.vhost.replace("/", "%2F")
+    rights = {"configure": "", "write": "", "read": "^other$"}
+    rabbit.api.put(f"/api/permissions/{vhost}/reader", json=rights).raise_for_status()
+    async with RabbitMQConnector(rabbit.connection(rabbit.url.replace("guest:guest", "reader:reader"))) as connector:
+        with pytest.raises(AccessRefused, match=queue.name):
+            await browse(connector, queue)
+    message: Any = rabbit.channel.basic_get(queue.name)
+    assert message[0].redelivered is False

@@ -1,0 +1,113 @@
+"""A message that its queue would give up is on disk before anything else is done with it."""
+
+import asyncio
+import os
+import stat
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.brokers.fixtures import OwnBrokers
+from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
+from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
+from tests.rabbitmq.test_killed import killed
+from workbench.connecting.keeping import kept_folder
+from workbench.model import ndjson
+from workbench.model.address import Address
+from workbench.model.errors import AccessRefused, LookRefused
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+async def used_up(connector: RabbitMQConnector, queue: Address, looks: int) -> None:
+    """Look so often."""
+    for _ in range(looks):
+        async with connector.browse(queue, force=True) as stream:
+            await read(stream)
+
+
+async def test_nothing_stays_on_disk_when_the_copies_are_confirmed(rabbit: Rabbit) -> None:
+    queue = rabbit.queue("quorum", x_delivery_limit=2)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(5))
+        await used_up(connector, queue, 3)
+    assert list(kept_folder().iterdir()) == []
+    assert sorted(rabbit.drain(queue, 5)) == bodies(numbered(5))
+
+
+async def test_what_cannot_be_published_stays_on_disk(rabbit: Rabbit) -> None:
+    queue = rabbit.queue("quorum", x_delivery_limit=2)
+    rights = {"configure": "", "write": "", "read": ".*"}
+    rabbit.api.put(f"/api/permissions/{quote(rabbit.vhost, safe='')}/reader", json=rights).raise_for_status()
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(1))
+        await used_up(connector, queue, 2)
+    async with RabbitMQConnector(rabbit.connection(rabbit.url.replace("guest:guest@", "reader:reader@"))) as connector:
+        with pytest.raises(AccessRefused, match="What was in hand is kept in"):
+            await used_up(connector, queue, 1)
+    (path,) = kept_folder().iterdir()
+    assert ndjson.decode(path.read_bytes()).event.body == b"event 0"
+
+
+async def test_look_is_refused_where_nothing_can_be_kept(rabbit: Rabbit, state: Path) -> None:
+    (state / "event-workbench").write_text("not a folder")
+    queue = rabbit.queue("quorum", x_delivery_limit=20)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(5))
+        with pytest.raises(LookRefused, match="could not be kept on disk"):
+            await browse(connector, queue)
+    assert rabbit.channel.basic_get(queue.name)[0].redelivered is False
+
+
+async def test_killed_before_the_copy_is_confirmed_it_is_on_disk_and_can_be_published_again(
+    own_broker: OwnBrokers, state: Path
+) -> None:
+    broker = own_broker("rabbitmq-4.0")
+    rabbit = new_vhost(broker)
+    queue = rabbit.queue("quorum", x_delivery_limit=2)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(1))
+        await used_up(connector, queue, 2)
+    # Out of memory, the broker delivers as before, and confirms nothing.
+    await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0")
+    async with killed(rabbit, "rescue", queue.name):
+
+        async def publishing() -> bool:
+            listed = await asyncio.to_thread(broker.rabbitmqctl, "list_connections", "pid", "state")
+            blocked[:] = [line.split()[0] for line in listed.splitlines() if line.endswith("blocked")]
+            return bool(blocked)
+
+        blocked: list[str] = []
+        await eventually(publishing)
+    # Else the broker would go on reading what it has received of the killed program once it has memory again.
+    for connection in blocked:
+        await asyncio.to_thread(broker.rabbitmqctl, "close_connection", connection, "killed")
+    await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
+    (path,) = kept_folder().iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (line,) = path.read_bytes().splitlines(keepends=True)
+    found = ndjson.decode(line)
+    assert found.event.body == b"event 0"
+    assert found.delivery is not None
+    assert (found.delivery.address, found.delivery.attempt) == (queue, 2)
+
+    async def given_up() -> bool:
+        return rabbit.ready(queue) == 0
+
+    await eventually(given_up)
+    url = f"rabbit={rabbit.url}?management={broker.management_url}"
+    again = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "workbench", "publish", "-c", url, str(queue), "--file", str(path), env=os.environ
+    )
+    assert await again.wait() == 0
+    assert rabbit.drain(queue, 1) == [b"event 0"]
+    rabbit.api.close()
+    rabbit.amqp.close()

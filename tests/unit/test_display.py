@@ -1,0 +1,135 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.hostile import deliveries
+from workbench.reading.codec import read
+from workbench.reading.display import cells, shown, shown_bytes
+
+ANY = st.text(st.characters(exclude_categories=()))
+ODD = st.text(
+    st.sampled_from(
+        "ab é日\u0301\u0302\u0903\u093f\u1100\u1161\u11a8\u200d\ufe0f\U0001f44d\U0001f3fd\U0001f1e9\x1b\n\u202e"
+    )
+)
+OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
+
+
+def obeyed(line: str) -> list[str]:
+    return [character for character in line if unicodedata.category(character) in OBEYED]
+
+
+@given(ANY | ODD, st.none() | st.integers(0, 40))
+def test_nothing_that_a_terminal_obeys_is_ever_shown(text: str, width: int | None) -> None:
+    assert not obeyed(shown(text, width))
+
+
+@given(ANY | ODD, st.integers(0, 40))
+def test_a_line_never_takes_more_cells_than_it_may(text: str, width: int) -> None:
+    assert cells(shown(text, width)) <= width
+
+
+@given(ANY | ODD, st.none() | st.integers(0, 40))
+def test_a_line_takes_the_cells_that_the_screen_counts(text: str, width: int | None) -> None:
+    line = shown(text, width)
+    assert cells(line) == cell_len(line)
+
+
+def test_every_character_that_is_shown_takes_the_cells_that_the_screen_counts() -> None:
+    for code in range(0x110000):
+        line = shown("a" + chr(code))
+        assert cells(line) == cell_len(line), hex(code)
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
+def test_plain_text_is_shown_as_it_is(text: str) -> None:
+    assert shown(text) == text
+
+
+@given(ANY, st.integers(1, 40))
+def test_a_line_that_fits_is_shown_whole(text: str, width: int) -> None:
+    whole = shown(text)
+    assert shown(text, max(width, cells(whole))) == whole
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\x1b[31mred", "␛[31mred"),
+        ("two\nlines", "two⏎lines"),
+        ("abc\u202edcba", "abc\\u{202e}dcba"),
+        ("zero\u200bwidth", "zero\\u{200b}width"),
+        ("\x9b31m", "\\u{9b}31m"),
+        ("a\u2028b", "a\\u{2028}b"),
+        ("ok\U000e0069", "ok\\u{e0069}"),
+        ("half \ud83d", "half \\u{d83d}"),
+        ("❤\ufe0f", "❤\\u{fe0f}"),
+        ("\u3164", "\\u{3164}"),
+        ("👨\u200d👩", "👨\\u{200d}👩"),
+        ("👍\U0001f3fd", "👍\\u{1f3fd}"),
+        ("\U0001f1e9\U0001f1ea", "\\u{1f1e9}\\u{1f1ea}"),
+        ("\u0301a", "\\u{301}a"),
+        ("1\u20e3", "1\\u{20e3}"),
+    ],
+)
+def test_what_cannot_be_seen_is_made_visible(text: str, line: str) -> None:
+    assert shown(text) == line
+
+
+@pytest.mark.parametrize(
+    "text", ["tiê\u0301ng Viê\u0323t", "สวัสดีชาวโลก", "नमस्ते", "한국어", "ひらがな", "Ünïcödé", "שלום"]
+)
+def test_what_people_write_is_shown_as_they_write_it(text: str) -> None:
+    assert shown(text) == text
+
+
+def test_a_letter_keeps_two_marks_of_a_tower() -> None:
+    assert shown("a" + "\u0301" * 4) == "a\u0301\u0301\\u{301}\\u{301}"
+
+
+def test_a_decomposed_syllable_stays_one() -> None:
+    assert cells(shown("\u1112\u1161\u11ab")) == 2
+
+
+def test_a_cut_line_says_so() -> None:
+    assert shown("abcdef", 4) == "abc…"
+    assert shown("日本語", 4) == "日…"
+    assert shown("a\x1b[31m", 4) == "a␛[…"
+
+
+def test_nothing_fits_into_no_cells() -> None:
+    assert shown("abc", 0) == ""
+    assert shown_bytes(b"abc", 0) == ""
+
+
+def test_a_long_body_is_cut_in_bounded_time() -> None:
+    assert shown_bytes(b"x" * 100_000_000, 10) == "xxxxxxxxx…"
+
+
+def test_bytes_that_are_no_text_are_shown_in_hex() -> None:
+    assert shown_bytes(b"\xff\x00") == "0xff00"
+
+
+def test_a_character_cut_in_half_is_not_taken_for_binary() -> None:
+    assert shown_bytes("é".encode() * 100, 9) == "é" * 8 + "…"
+    assert shown_bytes("👍".encode() * 100, 8) == "👍" * 3 + "…"
+
+
+def test_null_is_shown_apart_from_empty() -> None:
+    assert (shown_bytes(None), shown_bytes(b"")) == ("∅", "")
+
+
+def test_no_hostile_event_reaches_a_terminal() -> None:
+    for name, delivery in deliveries():
+        event = delivery.event
+        body = read(event, 2000).text.split("\n")
+        for line in (*body, str(delivery.address), delivery.exchange or ""):
+            for width in (7, 80):
+                drawn = shown(line, width)
+                assert not obeyed(drawn) and cells(drawn) <= width, name
+        for data in (event.body, event.key):
+            drawn = shown_bytes(data, 30)
+            assert not obeyed(drawn) and cells(drawn) <= 30, name

@@ -1,0 +1,81 @@
+"""Publishing in batches, at a pace."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+
+import pytest
+
+from connectors.memory import MemoryConnector, embedded_broker
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.errors import EndpointNotFound, FormatError
+from workbench.model.event import Event
+from workbench.model.receipt import Receipt
+from workbench.operations.publish import Published, at_rate, in_time, publish
+
+TOPIC = Address("m", "topic")
+
+
+async def batches_of(*batches: Sequence[Event]) -> AsyncIterator[Sequence[Event]]:
+    for batch in batches:
+        yield batch
+
+
+async def all_of(batches: AsyncIterable[Sequence[Event]]) -> list[Event]:
+    return [event async for batch in batches for event in batch]
+
+
+@pytest.fixture
+async def connector(request: pytest.FixtureRequest) -> AsyncIterator[MemoryConnector]:
+    name = f"publish-{request.node.name}"
+    embedded_broker(name).declare_topic("topic", 1)
+    async with MemoryConnector(Connection.parse(f"m=memory://{name}")) as opened:
+        yield opened
+
+
+async def test_each_event_has_one_receipt(connector: MemoryConnector) -> None:
+    events = [Event(body=str(number).encode()) for number in range(1200)]
+    receipts: list[Receipt] = []
+    done = await publish(connector, TOPIC, batches_of(events[:7], events[7:]), receipts.extend)
+    assert done == Published(1200, 0)
+    assert [receipt.sequence for receipt in receipts] == list(range(1200))
+    assert [receipt.position.offset for receipt in receipts if receipt.position] == [
+        str(number) for number in range(1200)
+    ]
+
+
+async def test_what_came_before_a_line_that_cannot_be_read_is_published(connector: MemoryConnector) -> None:
+    async def broken() -> AsyncIterator[Sequence[Event]]:
+        yield [Event(body=b"one"), Event(body=b"two")]
+        raise FormatError("Line 3: no event.")
+
+    receipts: list[Receipt] = []
+    with pytest.raises(FormatError, match="Line 3"):
+        await publish(connector, TOPIC, broken(), receipts.extend)
+    assert len(receipts) == 2
+    assert (await connector.endpoint(TOPIC)).depth == 2
+
+
+async def test_a_missing_endpoint_is_the_error_itself_and_not_a_group(connector: MemoryConnector) -> None:
+    with pytest.raises(EndpointNotFound):
+        await publish(connector, Address("m", "nowhere"), batches_of([Event(body=b"x")]), lambda _: None)
+
+
+async def test_a_rate_keeps_all_events_in_their_order() -> None:
+    events = [Event(body=str(number).encode()) for number in range(100)]
+    assert await all_of(at_rate(batches_of(events[:30], events[30:]), 10_000)) == events
+
+
+async def test_a_rate_hands_over_small_batches() -> None:
+    events = [Event(body=b"x")] * 100
+    assert max([len(batch) async for batch in at_rate(batches_of(events), 1_000)]) == 20
+
+
+async def test_the_original_timing_keeps_all_events_in_their_order() -> None:
+    times = (1_000, 900, None, 1_050, 1_050, 2_000)
+    events = [Event(body=str(number).encode(), timestamp=time) for number, time in enumerate(times)]
+    assert await all_of(in_time(batches_of(events[:4], events[4:]), 100)) == events
+
+
+async def test_events_far_apart_are_handed_over_apart() -> None:
+    events = [Event(body=b"a", timestamp=0), Event(body=b"b", timestamp=1), Event(body=b"c", timestamp=50_000)]
+    assert [len(batch) async for batch in in_time(batches_of(events), 1_000)] == [2, 1]

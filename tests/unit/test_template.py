@@ -1,0 +1,109 @@
+"""Templates: what they may use, and what they may not."""
+
+import json
+import uuid
+from pathlib import Path
+
+import pytest
+
+from workbench.model.errors import ConfigError, FormatError
+from workbench.operations.template import Renderer, Template
+
+
+def rendered(body: str, sequence: int = 0, **values: str) -> str:
+    event = Renderer(Template(body=body), values).event(sequence)
+    assert event.body is not None
+    return event.body.decode()
+
+
+def test_each_event_has_its_number() -> None:
+    renderer = Renderer(Template(key="k{{ seq }}", body="{{ seq + 1 }}"), {})
+    assert [(event.key, event.body) for event in map(renderer.event, range(2))] == [(b"k0", b"1"), (b"k1", b"2")]
+
+
+def test_each_event_has_an_id_of_its_own() -> None:
+    renderer = Renderer(Template(body="{{ uuid() }}"), {})
+    ids = {uuid.UUID((renderer.event(number).body or b"").decode()) for number in range(10)}
+    assert len(ids) == 10
+
+
+def test_a_seed_repeats_what_was_picked() -> None:
+    template = Template(
+        body="{{ uuid() }} {{ integer(1, 999) }} {{ choice('a', 'b') }} {{ text(8) }} {{ number(0, 1) }}"
+    )
+    assert Renderer(template, {}, seed=7).event(0) == Renderer(template, {}, seed=7).event(0)
+    assert Renderer(template, {}, seed=7).event(0) != Renderer(template, {}, seed=8).event(0)
+
+
+def test_values_are_filled_in_before_they_are_used() -> None:
+    template = Template(body="{{ id }}-{{ tenant }}", set={"id": "o{{ seq }}", "tenant": "north"})
+    assert Renderer(template, {"tenant": "south"}).event(3).body == b"o3-south"
+
+
+def test_the_environment_can_be_read_and_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WB_TENANT", "north")
+    assert rendered("{{ env.WB_TENANT }}") == "north"
+    with pytest.raises(FormatError, match="unsafe"):
+        rendered("{{ env.update({'WB_TENANT': 'x'}) }}")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{{ nothing }}", "'nothing' is undefined"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{{ env.WB_NOT_SET }}", "WB_NOT_SET"),
+        ("{{ integer(2, 1) }}", "cannot be filled in"),
+        ("{% for i in range(10000000000) %}x{% endfor %}", "Range too big"),
+    ],
+)
+def test_what_a_template_may_not_do_is_said(body: str, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        rendered(body)
+
+
+def test_a_template_that_grows_without_end_is_stopped() -> None:
+    with pytest.raises(FormatError, match="grows beyond"):
+        rendered("{% for i in range(99999) %}" + "x" * 1000 + "{% endfor %}")
+
+
+def test_a_text_that_is_no_template_names_the_place() -> None:
+    with pytest.raises(FormatError, match="header tenant cannot be read"):
+        Renderer(Template(headers={"tenant": "{{"}), {})
+
+
+def test_a_file_keeps_the_order_of_its_headers(tmp_path: Path) -> None:
+    file = tmp_path / "order.toml"
+    file.write_text(
+        """
+        key = "{{ id }}"
+        body = '{"id": {{ id }}}'
+        [headers]
+        b = "1"
+        a = "2"
+        [properties]
+        content_type = "application/json"
+        priority = 3
+        [set]
+        id = 1001
+        """
+    )
+    event = Renderer(Template.read(file), {}).event(0)
+    assert (event.key, json.loads(event.body or b"")) == (b"1001", {"id": 1001})
+    assert event.headers == (("b", "1"), ("a", "2"))
+    assert event.properties == {"content_type": "application/json", "priority": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("colour = 1", "colour"), ("body = 3", "body"), ("nonsense", "not a template")]
+)
+def test_a_file_that_is_no_template_is_said(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        Template.read(file)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        Template.read(tmp_path / "x.toml")
