@@ -86,7 +86,7 @@ class ScanStream:
         self._notes = tuple(notes)
         self._needles = needles
         self._window = window
-        self._searching: list[tuple[list[Chunk], asyncio.Future[_Hits]]] = []
+        self._searching: list[asyncio.Future[_Hits]] = []
         self._ready: deque[list[Delivery]] = deque()
         self._read = 0
         self._begun = time.monotonic()
@@ -141,21 +141,21 @@ class ScanStream:
         parts = min(len(work), os.cpu_count() or 1)
         for part in range(parts):
             some = work[part * len(work) // parts : (part + 1) * len(work) // parts]
-            self._searching.append((chunks, loop.run_in_executor(None, self._search, some, now)))
+            self._searching.append(loop.run_in_executor(None, self._search, some, now))
 
     async def _finish(self) -> None:
         # Waiting may be cancelled: the search goes on and is waited for the next time.
-        if pending := [future for _, future in self._searching]:
-            await asyncio.wait(pending)
-        for chunks, future in self._searching:
+        if self._searching:
+            await asyncio.wait(self._searching)
+        for future in self._searching:
             found, gaps = future.result()
             self._fetching.gaps += gaps
             if found:
                 self._ready.append(found)
-            for chunk in chunks:
-                share = self._shares[chunk.share.partition]
-                share.searched = min(chunk.share.next, share.end or 0)
         self._searching.clear()
+        # Also where nothing came: what is gone (compaction, retention) is passed over, and counts as searched.
+        for share in self._shares.values():
+            share.searched = min(share.next, share.end or 0)
 
     def _search(self, work: Iterable[tuple[Chunk, list[Batch] | None]], now: int) -> _Hits:
         found: list[Delivery] = []
