@@ -81,6 +81,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         kind: What it is, in the broker's words.
         abilities: What can be done with it.
         depth: Events that can be read now; None where the broker does not say.
+        published: Events that ever came in; counted on by the broker, so that two listings give a rate; it may begin
+            anew when the broker does. None where the broker does not say.
         partitions: How many partitions; None where there are none.
         consumers: How many consumers read it now; None where the broker does not say.
         lag: Events that the consumer group furthest behind has not read; None where there are no groups.
@@ -95,6 +97,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     kind: EndpointKind
     abilities: Ability
     depth: int | None = None
+    published: int | None = None
     partitions: int | None = None
     consumers: int | None = None
     lag: int | None = None
