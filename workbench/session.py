@@ -1,7 +1,7 @@
 """A session: the connections that a command or a screen holds, by the name that addresses use."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import Self
 
@@ -10,7 +10,7 @@ from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.guard import Confirm, Guarded, nobody
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
-from workbench.model.errors import AddressError, ConfigError
+from workbench.model.errors import AddressError, ConfigError, lone_error
 from workbench.reading.codec import queried
 from workbench.reading.conventions import Conventions
 from workbench.reading.masking import Masking
@@ -38,30 +38,38 @@ class Session:
         Raises:
             ConfigError: Two connections have one name, or a name is not configured.
         """
-        self._config = config or ConfigFile()
-        self._confirm = confirm
+        self.config = config or ConfigFile()
+        """What the user has settled."""
+        self.confirm = confirm
+        """Asks for a production connection's name."""
         self._complete = complete
         self._given: dict[str, Connection] = {}
+        self._completed: dict[str, Connection] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
-        for each in given or self._config.default or tuple(self._config.connections):
+        for each in given or self.config.default or tuple(self.config.connections):
             name = each if isinstance(each, str) else each.name
             if name in self.names:
                 raise ConfigError(f"Two connections are called {name!r}: name one of them, -c NAME=URL.")
             if isinstance(each, Connection):
                 self._given[name] = each
-            elif each not in self._config.connections:
-                self._config.connection(each)
+            elif each not in self.config.connections:
+                self.config.connection(each)
             self.names.append(name)
-        self._open: dict[str, Guarded] = {}
-        self._stack = AsyncExitStack()
+        self._open: dict[str, asyncio.Future[Guarded]] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await self._stack.__aenter__()
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._stack.aclose()
+        self._closing.set()
+        for opening in self._open.values():
+            opening.cancel()
+        with lone_error():
+            await self._tasks.__aexit__(None, None, None)
 
     async def connector(self, name: str) -> Guarded:
         """The open connector of a connection.
@@ -72,8 +80,11 @@ class Session:
             ConnectorError: It cannot be opened.
         """
         if name not in self._open:
-            self._open[name] = await self._stack.enter_async_context(self.unopened(name))
-        return self._open[name]
+            connector = self.unopened(name)
+            opened = self._open[name] = asyncio.get_running_loop().create_future()
+            keeper = self._tasks.create_task(self._keep(name, connector, opened))
+            opened.add_done_callback(lambda opened: keeper.cancel() if opened.cancelled() else None)
+        return await asyncio.shield(self._open[name])
 
     def unopened(self, name: str) -> Guarded:
         """A connector of its own for a connection, behind its guard and not yet entered.
@@ -82,8 +93,30 @@ class Session:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used.
         """
-        connection = self._complete(self._connection(name))
-        return Guarded(connect(connection), connection, self._confirm)
+        connection = self.connection(name)
+        return Guarded(connect(connection), connection, lambda which, level: self.confirm(which, level))
+
+    def connection(self, name: str) -> Connection:
+        """A connection with all that it needs; what it lacks is asked for once.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used.
+        """
+        if name not in self._completed:
+            self._completed[name] = self._complete(self._connection(name))
+        return self._completed[name]
+
+    def add(self, connection: Connection) -> None:
+        """Take one more connection into the session.
+
+        Raises:
+            ConfigError: The session has one of this name.
+        """
+        if connection.name in self.names:
+            raise ConfigError(f"There is a connection {connection.name!r} already: choose another name.")
+        self._given[connection.name] = connection
+        self.names.append(connection.name)
 
     @cached_property
     def reading(self) -> Reading:
@@ -92,7 +125,7 @@ class Session:
         Raises:
             ConfigError: The configuration has a convention or a mask that cannot be used.
         """
-        config = self._config
+        config = self.config
         conventions = Conventions.load(config.conventions) if config.conventions else Conventions.builtin()
         masked = Masking(config.masks).apply if config.masks else None
         return Reading(facts=conventions.facts, body=queried, masked=masked)
@@ -111,21 +144,36 @@ class Session:
         Raises:
             AddressError: It is no address, or its connection is not known.
         """
-        if len(self.names) == 1 and text.partition("/")[0] not in (*self.names, *self._config.connections):
+        if len(self.names) == 1 and text.partition("/")[0] not in (*self.names, *self.config.connections):
             text = f"{self.names[0]}/{text}"
         address = Address.parse(text)
-        if address.connection not in self.names and address.connection not in self._config.connections:
+        if address.connection not in self.names and address.connection not in self.config.connections:
             raise AddressError(self._unknown(address.connection))
         return address
+
+    async def _keep(self, name: str, connector: Guarded, opened: "asyncio.Future[Guarded]") -> None:
+        """Enter and leave a connector in one task, whoever asked for it first."""
+        try:
+            async with connector:
+                opened.set_result(connector)
+                await self._closing.wait()
+        except Exception as error:
+            if opened.done() and not opened.cancelled():
+                raise
+            del self._open[name]
+            if not opened.cancelled():
+                opened.set_exception(error)
+                # Whoever waited may have gone; then it is no loss.
+                opened.exception()
 
     def _connection(self, name: str) -> Connection:
         if name in self._given:
             return self._given[name]
-        if name in self._config.connections:
-            return self._config.connection(name)
+        if name in self.config.connections:
+            return self.config.connection(name)
         raise AddressError(self._unknown(name))
 
     def _unknown(self, name: str) -> str:
-        names = dict.fromkeys((*self.names, *self._config.connections))
+        names = dict.fromkeys((*self.names, *self.config.connections))
         known = f"the connections are {', '.join(names)}" if names else "none is given"
         return f"There is no connection {name!r}: {known}; -c NAME=URL gives one."

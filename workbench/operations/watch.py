@@ -1,0 +1,110 @@
+"""Watching a connection: what there is, listed again and again, with rates; or why it cannot be listed."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Literal
+
+from workbench.connecting.guard import Guarded
+from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
+from workbench.model.errors import ConnectorError, Unsupported, WorkbenchError
+from workbench.model.groups import Group
+from workbench.model.look import Interruption
+
+EVERY: Final = 2.0
+"""Seconds from one listing to the next."""
+PATIENCE: Final = 20.0
+"""Seconds that a listing may take; a broker that is slower is said to be silent."""
+SHARE: Final = 4.0
+"""A listing that took long is followed by a pause of so many times as long: watching must not wear a broker out."""
+RETRIES: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds before a lost connection is tried again, the last one for good."""
+REMEMBERED: Final = 30
+"""Rates kept for each endpoint, a listing each."""
+
+State = Literal["connecting", "connected"] | Interruption | WorkbenchError
+"""`Interruption`: tried again when it says; an error: nothing will change before the user does something."""
+
+
+class Watch:
+    """One connection of a session as it was listed last."""
+
+    def __init__(
+        self, name: str, connector: Callable[[], Awaitable[Guarded]], changed: Callable[["Watch"], None]
+    ) -> None:
+        """Prepare; nothing is reached before `run`.
+
+        Args:
+            name: The connection.
+            connector: Opens its connector, or hands over the open one.
+            changed: Called after each listing and whenever `state` has changed.
+        """
+        self.name: Final = name
+        self.state: State = "connecting"
+        """How it stands."""
+        self.endpoints: Mapping[Address, Endpoint] = {}
+        """What there is, by address, in the connector's order."""
+        self.groups: Sequence[Group] = ()
+        """Who reads its logs; empty where it has none."""
+        self._connector = connector
+        self._changed = changed
+        self._listed_at = 0.0
+        self._published: dict[Address, int] = {}
+        self._rates: dict[Address, deque[float]] = {}
+        self._wanted = asyncio.Event()
+
+    def rates(self, address: Address) -> Sequence[float]:
+        """Events a second that came in, a listing each, the newest last; empty where it is not known."""
+        return self._rates.get(address, ())
+
+    def refresh(self) -> None:
+        """List now instead of in a while."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """List until cancelled; what goes wrong becomes the state."""
+        failures = 0
+        while True:
+            self._wanted.clear()
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._list(await self._connector())
+                failures, self.state = 0, "connected"
+                pause: float | None = max(EVERY, SHARE * (time.monotonic() - begun))
+            except (ConnectorError, TimeoutError) as error:
+                pause = RETRIES[min(failures, len(RETRIES) - 1)]
+                failures += 1
+                reason = str(error) or f"no answer within {PATIENCE:g} s."
+                now = time.time()
+                since = self.state.since if isinstance(self.state, Interruption) else round(now * 1000)
+                self.state = Interruption(reason, since, round((now + pause) * 1000))
+            except WorkbenchError as error:
+                self.state, pause = error, None
+            self._changed(self)
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def _list(self, connector: Guarded) -> None:
+        endpoints = await connector.endpoints()
+        try:
+            self.groups = await connector.groups()
+        except Unsupported:
+            self.groups = ()
+        now = time.monotonic()
+        passed, self._listed_at = now - self._listed_at, now
+        published, self._published = self._published, {}
+        for endpoint in endpoints:
+            if endpoint.published is None:
+                continue
+            self._published[endpoint.address] = endpoint.published
+            if (before := published.get(endpoint.address)) is not None:
+                # A counter that went back began anew with its broker.
+                rate = max(endpoint.published - before, 0) / passed
+                self._rates.setdefault(endpoint.address, deque(maxlen=REMEMBERED)).append(rate)
+        self.endpoints = {endpoint.address: endpoint for endpoint in endpoints}
