@@ -118,6 +118,12 @@ class Session:
         self._given[connection.name] = connection
         self.names.append(connection.name)
 
+    def remove(self, name: str) -> None:
+        """Take a connection that was not opened out of the session."""
+        del self._given[name]
+        self._completed.pop(name, None)
+        self.names.remove(name)
+
     @cached_property
     def reading(self) -> Reading:
         """How this session understands events: the conventions, codecs and masks of its configuration.

@@ -66,6 +66,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         connections: By name.
         masks: Rules for what is masked, as `workbench.reading.masking` takes them.
         conventions: The user's own conventions, as `workbench.reading.conventions` takes them.
+        theme: The screen's theme; None: its own dark one.
+        keys: The user's own keys on the screen: an action's name, and keys with commas between them.
     """
 
     path: Path | None = None
@@ -74,6 +76,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
     connections: Mapping[str, Configured] = {}
     masks: tuple[str, ...] = ()
     conventions: tuple[Mapping[str, Any], ...] = ()
+    theme: str | None = None
+    keys: Mapping[str, str] = {}
 
     @classmethod
     def find(cls, named: Path | None = None) -> "ConfigFile":
@@ -105,7 +109,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
         except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}.") from None
-        _only(path, text, (), tree, ("default", "connections", "masks", "conventions"))
+        _only(path, text, (), tree, ("default", "connections", "masks", "conventions", "theme", "keys"))
         connections = {}
         for name, said in _table(path, text, ("connections",), tree.pop("connections", {})).items():
             place = ("connections", name)

@@ -123,6 +123,11 @@ class Store(Archive):
         return self._rows[0].first if self._rows else [*self._waiting, self._pending][0].first
 
     @property
+    def recorded(self) -> bool:
+        """Whether the file stays."""
+        return self._recording is not None
+
+    @property
     def indexed(self) -> bool:
         """Whether the ids of all rows can be looked up."""
         return all(row.indexed for row in self._rows)

@@ -1,0 +1,146 @@
+"""Everything that a key can do, in one table: bindings, footer, help, palette and the README are made of it.
+
+An action `inspect` is done by the method `do_inspect` of the screen that shows; where that screen has a method
+`cannot_inspect`, it says in a sentence why the action cannot be done now, or None.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from textual.binding import Binding
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One thing a user can do.
+
+    Attributes:
+        id: Its name, in the configuration's `[keys]` too.
+        keys: Textual's names of its keys, with commas between them; the first is shown.
+        label: In the footer; empty: not there.
+        help: What it does, in a sentence.
+        screens: Where it can be done; empty: on every screen.
+    """
+
+    id: str
+    keys: str
+    label: str
+    help: str
+    screens: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its first key as a user writes it."""
+        return shown_key(self.keys.partition(",")[0])
+
+
+_LISTS: Final = ("events", "connections")
+
+ACTIONS: Final = (
+    Action(
+        "inspect", "enter", "open", "Open what the cursor is on: a topic, a group, an event. Never costs.", ("events",)
+    ),
+    Action("browse", "b", "browse", "Look at what is in a queue or topic now, once its price was shown.", ("events",)),
+    Action("live", "l", "live", "Show what arrives at the endpoint from now on, without taking it.", ("events",)),
+    Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",)),
+    Action("publish", "p", "publish", "Write and publish events, to the endpoint at hand.", ()),
+    Action("clone", "c", "clone", "Publish an event like this one, with an identity of its own.", ("events",)),
+    Action("move", "m", "move", "Move the event, or those marked, to another endpoint.", ("events",)),
+    Action(
+        "mark",
+        "space",
+        "mark",
+        "Mark the event or the endpoint; enter opens all marked endpoints in one table.",
+        ("events",),
+    ),
+    Action(
+        "filter",
+        "slash",
+        "filter",
+        "Filter what has the focus: events by a query, endpoints by name, a body by text.",
+        ("events",),
+    ),
+    Action("follow", "f", "follow", "Keep to the newest event as events arrive, or stop doing so.", ("events",)),
+    Action("next_match", "n", "", "Go to the next place found in the inspector.", ("events",)),
+    Action("previous_match", "N", "", "Go to the previous place found in the inspector.", ("events",)),
+    Action(
+        "copy",
+        "y",
+        "",
+        "Copy the event's body to the terminal's clipboard; in the inspector, the value at the cursor.",
+        ("events",),
+    ),
+    Action("copy_line", "Y", "", "Copy the event as a line that `workbench publish --file` reads.", ("events",)),
+    Action("edit", "e", "", "Open the event's body in $EDITOR, as a copy.", ("events",)),
+    Action("page", "v", "", "Open the event's body in $PAGER.", ("events",)),
+    Action("export", "x", "", "Write the marked events, or all that match, to a file of NDJSON lines.", ("events",)),
+    Action("columns", "C", "", "Choose the columns of the event table.", ("events",)),
+    Action("widen", "greater_than_sign", "", "Make the last chosen column wider.", ("events",)),
+    Action("narrow", "less_than_sign", "", "Make the last chosen column narrower.", ("events",)),
+    Action("colour", "o", "", "Colour events by their correlation, or stop doing so.", ("events",)),
+    Action("times", "z", "", "Show times as they are, or as how long ago they were.", ("events",)),
+    Action("refresh", "r", "", "List the endpoints now.", _LISTS),
+    Action("add", "a", "add", "Add a connection: each step on the way to the broker is tried, then it is saved.", ()),
+    Action("check", "enter", "check", "Try each step on the way to the connection's broker.", ("connections",)),
+    Action("flow", "enter", "show events", "Show what is held of this flow on the Events screen.", ("trace",)),
+    Action(
+        "trace_id", "T", "", "Follow any correlation id: type or paste it. A paste outside a field does the same.", ()
+    ),
+    Action("events", "1", "", "Go to Events.", ()),
+    Action("traces", "2", "", "Go to Trace.", ()),
+    Action("dead_letters", "3,d", "", "Go to Dead letters.", ()),
+    Action("journal", "4", "", "Go to the Journal.", ()),
+    Action("connections", "5", "", "Go to Connections.", ()),
+    Action("compose", "6", "", "Go to Publish.", ()),
+    Action("down", "j", "", "Go down.", ()),
+    Action("up", "k", "", "Go up.", ()),
+    Action("top", "g", "", "Go to the first.", ()),
+    Action("bottom", "G", "", "Go to the last; in the event table, follow what arrives.", ()),
+    Action("half_down", "ctrl+d", "", "Go down half a page.", ()),
+    Action("half_up", "ctrl+u", "", "Go up half a page.", ()),
+    Action("pane", "tab", "", "Go to the next pane.", ()),
+    Action("back", "escape", "", "Leave the field, close what lies on top, stop this screen's work, or go back.", ()),
+    Action("theme", "D", "", "Change between dark and light.", ()),
+    Action("record", "R", "", "Record this session in a file, from its beginning.", ()),
+    Action(
+        "deploy", "", "", "Fix the demo's payment service, so that payments it rejected succeed when moved back.", ()
+    ),
+    Action("palette", "colon,ctrl+p", "", "Do anything by its name, or go to an endpoint.", ()),
+    Action("quit", "q,ctrl+c", "", "Leave; asks first while something runs.", ()),
+    Action("help", "question_mark", "help", "Show the keys of this screen.", ()),
+)
+"""In the order of footer and help."""
+
+
+def of_screen(screen: str) -> list[Action]:
+    """What can be done on a screen."""
+    return [action for action in ACTIONS if not action.screens or screen in action.screens]
+
+
+def bindings(screen: str) -> list[Binding]:
+    """A screen's keys, as Textual takes them. An action's id is its binding's, for the user's own keys."""
+    return [
+        Binding(action.keys, f"act('{action.id}')", action.label, id=action.id, show=bool(action.label))
+        for action in of_screen(screen)
+        if action.keys
+    ]
+
+
+def unknown(ids: Iterable[str]) -> list[str]:
+    """Which of these are no actions."""
+    known = {action.id for action in ACTIONS}
+    return [id for id in ids if id not in known]
+
+
+_WRITTEN: Final[Mapping[str, str]] = {
+    "slash": "/",
+    "question_mark": "?",
+    "colon": ":",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+}
+
+
+def shown_key(key: str) -> str:
+    """A key as a user writes it: `/` and not `slash`."""
+    return _WRITTEN.get(key, key)

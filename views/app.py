@@ -1,0 +1,422 @@
+"""The program: its screens, its themes, its keys, and what they all share."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Final, Literal
+
+import msgspec
+from textual.app import App, SuspendNotSupported
+from textual.command import Provider
+from textual.screen import Screen
+
+from views.actions import ACTIONS, Action, of_screen, unknown
+from views.connections import Connections
+from views.desk import Desk
+from views.dialogs import Agree, Ask, Keys, nothing_wrong
+from views.events import Events
+from views.frame import Frame
+from views.later import DeadLetters, Journal, Trace
+from views.outside import body_text, export, line_text, open_body
+from views.palette import Everything
+from views.publish import PublishScreen
+from views.widgets.event_table import EventTable
+from workbench.connecting.config import Connection, Level
+from workbench.model.address import Address
+from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.event import Delivery, Event
+from workbench.model.wire import Content
+from workbench.operations.publish import publish
+from workbench.operations.watch import Watch
+from workbench.reading.archive import open_recording
+from workbench.reading.display import shown
+from workbench.reading.store import Store, open_store
+from workbench.reading.tail import Tail, tails
+from workbench.session import Session
+
+DEPLOYMENT: Final = Address("rabbit", "deployments"), {"service": "payments", "version": "1.1"}
+"""Where the demo's shop takes deployments, and the one that fixes its payment service."""
+
+TITLES: Final = {
+    "events": "Events",
+    "trace": "Trace",
+    "dead_letters": "Dead letters",
+    "journal": "Journal",
+    "connections": "Connections",
+}
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """How the program is opened.
+
+    Attributes:
+        addresses: Endpoints to show at once.
+        recording: A recording to open, read-only; None: a session.
+        record: Where to record the session; None: nowhere.
+        demo: Whether the session is the demo's shop.
+    """
+
+    addresses: tuple[Address, ...] = ()
+    recording: Path | None = None
+    record: Path | None = None
+    demo: bool = False
+
+
+async def run(session: Session, opening: Opening) -> None:
+    """Show the program until its user leaves.
+
+    Raises:
+        StoreError: What is seen cannot be stored, or the recording cannot be opened.
+        ConfigError: The configuration names an action or a theme that there is not.
+    """
+    async with opened(session, opening) as app:
+        await app.run_async()
+
+
+@asynccontextmanager
+async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench"]:
+    """The program, ready to run, with all that it stands on.
+
+    Raises:
+        StoreError: What is seen cannot be stored, or the recording cannot be opened.
+        ConfigError: The configuration names an action or a theme that there is not.
+    """
+    async with AsyncExitStack() as stack:
+        app = Workbench(opening, session.config.keys, session.config.theme)
+        store = await stack.enter_async_context(open_store(reading=session.reading))
+        if opening.record is not None:
+            await store.record(opening.record)
+        archive = (
+            await stack.enter_async_context(open_recording(opening.recording, session.reading))
+            if opening.recording is not None
+            else store
+        )
+        looking = await stack.enter_async_context(tails(store, app.looked))
+        names = session.names if opening.recording is None else ()
+        watches = {name: Watch(name, partial(session.connector, name), app.listed) for name in names}
+        app.desk = Desk(session, archive, looking, watches, opening.demo)
+        stack.callback(app.desk.close)
+        session.confirm = app.confirm
+        yield app
+
+
+class Workbench(App[None]):
+    """The full-screen workbench."""
+
+    CSS_PATH = "workbench.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "events": Events,
+        "trace": Trace,
+        "dead_letters": DeadLetters,
+        "journal": Journal,
+        "connections": Connections,
+    }
+    DEFAULT_MODE = "events"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
+    desk: Desk
+    """What the screens share; there before the first of them."""
+
+    def __init__(self, opening: Opening, keys: Mapping[str, str], theme: str | None) -> None:
+        """Prepare.
+
+        Args:
+            opening: What to open.
+            keys: The user's own keys, by action.
+            theme: One of Textual's themes; None: a dark one.
+
+        Raises:
+            ConfigError: There is no such action or theme.
+        """
+        if wrong := unknown(keys):
+            known = ", ".join(action.id for action in ACTIONS)
+            raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
+        super().__init__()
+        self._opening = opening
+        self._keys = keys
+        if theme is not None and theme not in self.available_themes:
+            raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
+        self.theme = theme or "textual-dark"
+
+    def on_mount(self) -> None:
+        self.set_keymap(dict(self._keys))
+        for watch in self.desk.watches.values():
+            self.start(watch)
+        if self._opening.addresses:
+            self.call_after_refresh(self.show_when_listed, self._opening.addresses)
+
+    def start(self, watch: Watch) -> None:
+        """Watch one more connection."""
+        self.run_worker(watch.run(), group="watch")
+
+    def add_watch(self, name: str) -> None:
+        """Watch a connection that the session was given just now."""
+        watch = Watch(name, partial(self.desk.session.connector, name), self.listed)
+        self.desk.watches[name] = watch
+        self.start(watch)
+
+    def show_when_listed(self, addresses: Sequence[Address]) -> None:
+        """Show endpoints as soon as their connections have listed them."""
+        self._wanted = list(addresses)
+        self._show_wanted()
+
+    _wanted: Sequence[Address] = ()
+
+    def _show_wanted(self) -> None:
+        if self._wanted and all(self.desk.endpoint(address) for address in self._wanted):
+            wanted, self._wanted = self._wanted, ()
+            self.events.show_endpoints(wanted)
+            self.events.go_to(wanted[0])
+
+    # What the core tells.
+
+    def listed(self, watch: Watch) -> None:
+        """A connection was listed, or its state has changed."""
+        if not self.is_running:
+            return
+        frame = self.frame
+        if isinstance(frame, Events | DeadLetters | Connections):
+            frame.listed(watch)
+        self._show_wanted()
+
+    def looked(self, tail: Tail) -> None:
+        """Something was stored, or a look's state has changed."""
+        if self.is_running:
+            self.events.post_message(Events.Grew())
+
+    async def confirm(self, connection: Connection, level: Level) -> bool:
+        """Ask for a production connection's name."""
+        answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+        def answer(text: str | None) -> None:
+            if not answered.done():
+                answered.set_result(text)
+
+        self.ask(
+            f"{connection.name} is production",
+            f"Type its name to go on with what needs {level.name.lower()!r}.",
+            answer,
+            wrong=lambda text: None if text == connection.name else "That is not its name; escape leaves it alone.",
+        )
+        return await answered == connection.name
+
+    # Screens.
+
+    @property
+    def frame(self) -> Frame | None:
+        """The screen of the current mode, beneath what lies on top of it."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, Frame)), None)
+
+    @property
+    def events(self) -> Events:
+        """The main screen."""
+        for screen in self._screen_stacks.get("events", ()):
+            if isinstance(screen, Events):
+                return screen
+        raise LookupError("the events screen is not there yet")
+
+    @property
+    def headline(self) -> str:
+        """What is open, for the title."""
+        frame = self.frame
+        place = TITLES.get(frame.ACTIONS_OF, "Publish") if frame is not None else ""
+        if self._opening.recording is not None:
+            what = f"{self._opening.recording.name} (read-only)"
+        elif self._opening.demo:
+            what = "DEMO · a adds your broker"
+        else:
+            what = ""
+        recording = "● recording" if self._recorded else ""
+        return " · ".join(filter(None, ("workbench", what, place, recording)))
+
+    @property
+    def _recorded(self) -> bool:
+        return self.desk.store is not None and self.desk.store.recorded
+
+    def is_production(self, name: str) -> bool:
+        """Whether a connection is production."""
+        try:
+            return self.desk.session.connection(name).production
+        except WorkbenchError:
+            return False
+
+    def go(self, mode: str) -> None:
+        """Go to a screen."""
+        self.switch_mode(mode)
+
+    def follow_id(self, id: str) -> None:
+        """Follow an id on the Trace screen."""
+        self.switch_mode("trace")
+        self.call_after_refresh(lambda: self._trace(id))
+
+    def _trace(self, id: str) -> None:
+        if isinstance(frame := self.frame, Trace):
+            frame.follow(id)
+
+    def ask_id(self) -> None:
+        """Ask for an id to follow."""
+        self.ask("Trace", "A correlation id, a message id or the id of a cause.", lambda id: id and self.follow_id(id))
+
+    def show_flow(self, id: str) -> None:
+        """Show all that is held of an id on the Events screen."""
+        quoted = json.dumps(id, ensure_ascii=False)
+        self.switch_mode("events")
+        self.events.show_query(f"correlation = {quoted} or message = {quoted} or causation = {quoted}")
+
+    def show_endpoint(self, address: Address) -> None:
+        """Go to an endpoint on the Events screen."""
+        self.switch_mode("events")
+        self.events.go_to(address)
+
+    # What any screen may ask for.
+
+    def say(self, sentence: str, kind: Literal["information", "warning", "error"] = "information") -> None:
+        """Tell something in passing; what a stranger wrote in it is made visible."""
+        self.notify(shown(sentence), severity=kind, markup=False)
+
+    def ask(
+        self,
+        title: str,
+        question: str,
+        then: Callable[[str | None], object],
+        value: str = "",
+        wrong: Callable[[str], str | None] = nothing_wrong,
+    ) -> None:
+        """Ask for a line of text on top of the screen; `then` gets it, or None."""
+        self.push_screen(Ask(title, question, value, wrong), lambda answer: [then(answer), None][1])
+
+    def show_help(self, screen: str) -> None:
+        """Show a screen's keys."""
+        self.push_screen(Keys(TITLES.get(screen, "Publish"), of_screen(screen), self.keys_of))
+
+    def keys_of(self, action: Action) -> str:
+        """An action's keys, as the user has settled them."""
+        return self._keys.get(action.id, action.keys)
+
+    def change_theme(self) -> None:
+        """Change between dark and light."""
+        kind = "ansi" if self.theme.startswith("ansi") else "textual"
+        self.theme = f"{kind}-light" if self.current_theme.dark else f"{kind}-dark"
+
+    def record(self) -> None:
+        """Ask where to record this session."""
+        self.ask("Record this session", "The file to record in; what was seen so far is in it too.", self._record, "session.db")
+
+    def _record(self, name: str | None) -> None:
+        if name and (store := self.desk.store) is not None:
+            self.run_worker(self._recording(store, Path(name).expanduser()), group="act")
+
+    async def _recording(self, store: Store, path: Path) -> None:
+        try:
+            await store.record(path)
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+        else:
+            self.say(f"What was seen and will be is kept in {path}.")
+
+    def leave(self) -> None:
+        """Leave; asks while something runs."""
+        busy = [screen for stack in self._screen_stacks.values() for screen in stack if getattr(screen, "busy", False)]
+        if busy:
+            sentence = "Events are being published: what is in flight would not be answered for."
+            self.push_screen(Agree("Leave?", sentence, "leaves"), lambda yes: self.exit() if yes else None)
+        else:
+            self.exit()
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.say(f"{what} is copied, {len(text):,} characters.")
+
+    def copy_body(self, delivery: Delivery) -> None:
+        """Copy an event's body."""
+        self.copy(*body_text(delivery))
+
+    def copy_line(self, delivery: Delivery) -> None:
+        """Copy an event as a line for `workbench publish --file`."""
+        try:
+            self.copy(line_text(delivery), "The event's line")
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+
+    def open_outside(self, delivery: Delivery, variable: str, otherwise: str) -> None:
+        """Open a copy of an event's body in the user's editor or pager; the program waits."""
+        try:
+            with self.suspend():
+                open_body(delivery, variable, otherwise)
+        except SuspendNotSupported:
+            self.say("This terminal cannot be handed to another program.", "error")
+        except (OSError, ValueError) as error:
+            self.say(f"${variable} cannot be started: {error}.", "error")
+
+    def export(self, sequences: Sequence[int], which: str) -> None:
+        """Ask for a file and write events into it."""
+        self.ask(
+            f"Export {len(sequences):,} {which} events",
+            "The file to make; a line each, as `workbench publish --file` reads them.",
+            lambda name: name and self.run_worker(self._export(sequences, Path(name).expanduser()), group="act"),
+            "events.ndjson",
+        )
+
+    async def _export(self, sequences: Sequence[int], path: Path) -> None:
+        written = left_out = 0
+        try:
+            async for written, left_out in export(self.desk.archive, sequences, path):
+                pass
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+        else:
+            but = f"; {left_out:,} have headers that no JSON can say and are not in it" if left_out else ""
+            self.say(f"{written:,} events are written to {path}{but}.", "warning" if left_out else "information")
+
+    def choose_columns(self, table: EventTable) -> None:
+        """Ask which columns a table has."""
+        known = [column.id for column in table.all_columns]
+
+        def wrong(text: str) -> str | None:
+            unknown = [name for name in text.split() if name not in known]
+            return f"{unknown[0]!r} is no column; there are {' '.join(known)}." if unknown else None
+
+        def chosen(text: str | None) -> None:
+            if text:
+                table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
+
+        shown_now = " ".join(column.id for column in table.columns)
+        self.ask("Columns", f"In the order you like, of: {' '.join(known)}", chosen, shown_now, wrong)
+
+    def compose_event(self, address: Address | None) -> None:
+        """Write an event on the Publish screen."""
+        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, address))
+
+    def clone_event(self, delivery: Delivery) -> None:
+        """Write an event like another on the Publish screen."""
+        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, delivery))
+
+    def deploy(self) -> None:
+        """Fix the demo's payment service: to its shop a deployment is an event like any other."""
+        self.run_worker(self._deploy(), group="act")
+
+    async def _deploy(self) -> None:
+        event = Event(body=json.dumps(DEPLOYMENT[1]).encode(), written=Content((), {"content_type": "application/json"}))
+        try:
+            connector = await self.desk.session.connector(DEPLOYMENT[0].connection)
+            await publish(connector, DEPLOYMENT[0], _once(event), lambda receipts: None)
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+        else:
+            self.say("payments 1.1 is deployed: what it rejected before succeeds from now on.")
+
+    def add_connection(self) -> None:
+        """Add a connection on the Connections screen."""
+        self.switch_mode("connections")
+        self.call_after_refresh(self._add_connection)
+
+    def _add_connection(self) -> None:
+        if isinstance(frame := self.frame, Connections):
+            frame.ask_connection()
+
+
+async def _once(event: Event) -> AsyncIterator[Sequence[Event]]:
+    yield [event]

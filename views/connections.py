@@ -1,0 +1,179 @@
+"""The connections of the session: how each stands, what is wrong step by step, and how to add one."""
+
+import time
+from pathlib import Path
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from views.frame import Frame
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import add, own_path
+from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.look import Interruption
+from workbench.operations.watch import Watch
+from workbench.reading.display import shown
+
+
+class Connections(Frame):
+    """A line for each connection; enter tries each step on the way to its broker."""
+
+    ACTIONS_OF = "connections"
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="connections"):
+            yield OptionList(id="list")
+            with VerticalScroll(id="steps"):
+                yield Static("", id="steps-text")
+
+    def on_mount(self) -> None:
+        self.set_interval(1, lambda: self.listed(None))
+
+    def on_screen_resume(self) -> None:
+        """List anew."""
+        self.listed(None)
+        self.query_one(OptionList).focus()
+
+    def listed(self, watch: Watch | None) -> None:
+        """Draw how the connections stand."""
+        options = self.query_one(OptionList)
+        at = options.highlighted
+        lines = [_line(each) for each in self.desk.watches.values()]
+        if len(lines) == options.option_count and lines:
+            for number, line in enumerate(lines):
+                options.replace_option_prompt_at_index(number, line)
+            return
+        options.clear_options()
+        options.add_options([Option(line) for line in lines])
+        if not lines:
+            options.add_option(Option("No connection is open: a adds one.", disabled=True))
+        options.highlighted = min(at or 0, options.option_count - 1)
+
+    def cannot_check(self) -> str | None:
+        return None if self._name else "There is no connection: a adds one."
+
+    @property
+    def _name(self) -> str | None:
+        at = self.query_one(OptionList).highlighted
+        names = list(self.desk.watches)
+        return names[at] if at is not None and at < len(names) else None
+
+    def do_check(self) -> None:
+        if (name := self._name) is not None:
+            self._check(name)
+
+    def on_option_list_option_selected(self) -> None:
+        """Enter tries the steps."""
+        self.action_act("check")
+
+    def do_refresh(self) -> None:
+        for watch in self.desk.watches.values():
+            watch.refresh()
+
+    def ask_connection(self) -> None:
+        """Ask for a connection's name and URL."""
+        self.workbench.ask(
+            "Add a connection",
+            "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092. It may be looked at,"
+            " and more once its guard is raised in the configuration.",
+            self._added,
+            wrong=_wrong,
+        )
+
+    def _added(self, text: str | None) -> None:
+        if text:
+            self._try(Connection.parse(text), text)
+
+    @work(exclusive=True, group="steps")
+    async def _try(self, connection: Connection, text: str) -> None:
+        """Try the steps; a connection that stands is saved and opened."""
+        session = self.desk.session
+        try:
+            session.add(connection)
+        except WorkbenchError as error:
+            self.workbench.say(str(error), "error")
+            return
+        if await self._steps(connection.name):
+            self.workbench.add_watch(connection.name)
+            self.workbench.ask(
+                f"{connection.name} stands",
+                "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
+                " gives it the next time. escape keeps it for this session only.",
+                lambda path: path and self._save(connection, text, Path(path)),
+                str(own_path()),
+            )
+        else:
+            session.remove(connection.name)
+
+    def _save(self, connection: Connection, text: str, path: Path) -> None:
+        url = text.partition("=")[2] if "=" in text.partition("://")[0] else text
+        level = "observe" if not connection.loopback else "move"
+        try:
+            add(path.expanduser(), connection.name, without_password(url), level, False)
+        except ConfigError as error:
+            self.workbench.say(str(error), "error")
+        else:
+            self.workbench.say(f"{connection.name} is saved in {path}.")
+
+    @work(exclusive=True, group="steps")
+    async def _check(self, name: str) -> None:
+        await self._steps(name)
+
+    async def _steps(self, name: str) -> bool:
+        """Try each step and tell as it goes; whether all stood."""
+        text = Text()
+        text.append(f"{shown(name)}\n\n", "bold")
+        told = self.query_one("#steps-text", Static)
+        told.update(text)
+        well = True
+        try:
+            async for step in self.desk.session.unopened(name).check():
+                text.append("✖ " if step.error else "● ", "bold red" if step.error else "green")
+                text.append(f"{shown(step.name)}  ")
+                text.append(f"{shown(step.error or step.found)}\n", "" if step.error else "dim")
+                well = well and step.error is None
+                told.update(text)
+        except WorkbenchError as error:
+            text.append(f"✖ {shown(str(error))}", "bold")
+            well = False
+        told.update(text)
+        return well
+
+
+def _line(watch: Watch) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    match watch.state:
+        case "connected":
+            line.append("● ", "green")
+            rest = f"{len(watch.endpoints):,} endpoints"
+        case "connecting":
+            line.append("◌ ")
+            rest = "connecting …"
+        case Interruption(reason=reason, retry_at=retry_at):
+            line.append("○ ", "red")
+            rest = f"{reason} Tried again in {max(round(retry_at / 1000 - time.time()), 0)} s."
+        case error:
+            line.append("✖ ", "red")
+            rest = str(error)
+    line.append(f"{shown(watch.name, 24)}  ", "bold")
+    line.append(shown(rest))
+    return line
+
+
+def _wrong(text: str) -> str | None:
+    try:
+        Connection.parse(text)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def without_password(url: str) -> str:
+    """A URL whose password is left out."""
+    scheme, _, rest = url.partition("://")
+    login, at, place = rest.partition("@")
+    return f"{scheme}://{login.partition(':')[0]}@{place}" if at else url

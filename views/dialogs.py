@@ -1,0 +1,111 @@
+"""What asks or tells on top of a screen: a question with a text, a sentence to agree to, the keys."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from views.actions import Action, shown_key
+from workbench.reading.display import shown
+
+
+def nothing_wrong(text: str) -> str | None:
+    """Any text will do."""
+    return None
+
+
+class Ask(ModalScreen[str | None]):
+    """Asks for a line of text; None when it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", show=False)]
+
+    def __init__(
+        self, title: str, question: str, value: str = "", wrong: Callable[[str], str | None] = nothing_wrong
+    ) -> None:
+        """Ask.
+
+        Args:
+            title: What for.
+            question: In a sentence or two.
+            value: What stands there at first.
+            wrong: Why a text will not do, in a sentence; None: it will.
+        """
+        super().__init__()
+        self._title, self._question, self._value, self._wrong = title, question, value, wrong
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(shown(self._title)), classes="dialog-title")
+            yield Static(Text(self._question))
+            yield Input(self._value, select_on_focus=False)
+            yield Static("", classes="dialog-error")
+            yield Static(Text("enter go on   escape leave"), classes="dialog-keys")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take it, or say what is wrong with it."""
+        if (sentence := self._wrong(event.value)) is not None:
+            self.query_one(".dialog-error", Static).update(Text(sentence))
+        else:
+            self.dismiss(event.value)
+
+
+class Agree(ModalScreen[bool]):
+    """Tells something that wants a yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "dismiss(False)", show=False),
+        Binding("enter,y", "dismiss(True)", show=False),
+    ]
+
+    def __init__(self, title: str, sentence: str, yes: str) -> None:
+        """Ask.
+
+        Args:
+            title: What for.
+            sentence: What will happen.
+            yes: What enter does, in a word or two.
+        """
+        super().__init__()
+        self._title, self._sentence, self._yes = title, sentence, yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(shown(self._title)), classes="dialog-title")
+            yield Static(Text(self._sentence))
+            yield Static(Text(f"enter {self._yes}   escape leave"), classes="dialog-keys")
+
+
+class Keys(ModalScreen[None]):
+    """The keys of a screen, with what each does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss(None)", show=False)]
+
+    def __init__(self, title: str, actions: Sequence[Action], own: Callable[[Action], str]) -> None:
+        """Show.
+
+        Args:
+            title: The screen's.
+            actions: What can be done there.
+            own: An action's keys, as the user has settled them.
+        """
+        super().__init__()
+        self._title, self._actions, self._own = title, actions, own
+
+    def compose(self) -> ComposeResult:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
+        table.add_column(no_wrap=True, style="bold")
+        table.add_column(ratio=1)
+        for action in self._actions:
+            keys = " ".join(shown_key(key) for key in self._own(action).split(",") if key)
+            table.add_row(Text(keys or ":"), Text(action.help))
+        with Vertical(classes="dialog wide"):
+            yield Static(Text(f"Keys of {self._title}"), classes="dialog-title")
+            with VerticalScroll():
+                yield Static(table)
+            yield Static(Text("escape leaves   ↑ ↓ scroll   : does anything by name"), classes="dialog-keys")

@@ -1,0 +1,744 @@
+"""The main screen: endpoints on the left; on the right their events, the query on them, and one of them in full."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final, Literal
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Input, Static
+
+from views.frame import Frame
+from views.widgets.endpoint_card import EndpointCard
+from views.widgets.endpoint_tree import LOGS, EndpointTree, Line
+from views.widgets.event_table import EventTable
+from views.widgets.group_table import GroupTable
+from views.widgets.inspector import Inspector
+from views.widgets.key_bar import KeyBar
+from views.widgets.query_bar import QueryBar
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import LookRefused, WorkbenchError
+from workbench.model.event import Delivery, Position
+from workbench.model.look import Interruption
+from workbench.model.start import At, FromEnd, Start
+from workbench.operations.watch import Watch
+from workbench.reading.display import shown
+from workbench.reading.query import Query
+from workbench.reading.tail import Ended, Tail
+from workbench.reading.view import View
+
+LAST: Final = 500
+"""Events of each partition with which a log opens."""
+MOST: Final = 1_000
+"""Events of a queue that one look shows."""
+NARROW: Final = 100
+"""Columns below which one pane shows."""
+FRAME: Final = 1 / 15
+"""Seconds between two looks for what has come in: between them, more of it is one repaint."""
+BACKLOG: Final = 50_000
+"""Events to be asked about from which on worker processes are started."""
+
+
+class Events(Frame):
+    """Where everyone begins."""
+
+    ACTIONS_OF = "events"
+
+    class Grew(Message):
+        """Something was stored, or a look's state has changed. Replaces its predecessor: a burst is one repaint."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Events.Grew)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looks: dict[Address, list[int]] = {}
+        self._running: dict[Address, list[Tail]] = {}
+        self._everything = False
+        self._view: View | None = None
+        self._query: Query | None = None
+        self._grown = asyncio.Event()
+        self._priced: Address | None = None
+        self._told: set[int] = set()
+        self._card_of: Address | None = None
+        self._arrived: list[tuple[float, int]] = []
+        self._pane: Literal["tree", "table", "inspector"] = "tree"
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield Input(id="tree-filter", placeholder="endpoints whose name holds …", select_on_focus=False)
+                yield EndpointTree(id="tree")
+            with Vertical(id="right"):
+                yield Static("", id="status")
+                yield QueryBar(self.desk.session.query, id="query")
+                yield Static("", id="banner")
+                with ContentSwitcher(initial="table", id="main"):
+                    yield EventTable(id="table")
+                    yield GroupTable(id="group")
+                with ContentSwitcher(initial="card", id="detail"):
+                    yield EndpointCard(id="card")
+                    yield Inspector(id="inspector")
+
+    def on_mount(self) -> None:
+        self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
+        self.query_one("#tree-filter").display = False
+        self.query_one("#banner").display = False
+        self._tree.focus()
+        self.listed(None)
+        if self.desk.store is None:
+            self.show_all()
+        self.set_interval(1, self._show_status)
+        self._keep_up()
+
+    # What the program tells this screen.
+
+    def listed(self, watch: Watch | None) -> None:
+        """Draw the endpoints anew."""
+        others: dict[str, list[Address]] = {}
+        for look in self.desk.archive.looks.values():
+            addresses = others.setdefault(look.address.connection, [])
+            if look.address not in addresses:
+                addresses.append(look.address)
+        self._tree.show(self.desk.watches, others)
+        self._tell_card()
+        group = self._group_table.name_shown
+        if group is not None and watch is not None and self._switcher.current == "group":
+            for each in watch.groups:
+                if each.name == group:
+                    self._group_table.show(each)
+
+    def on_events_grew(self) -> None:
+        self._grown.set()
+
+    def show_endpoints(self, addresses: Sequence[Address]) -> None:
+        """Show the events of endpoints: what is held of them, and for logs their last events and what comes."""
+        self._everything = False
+        for address in [each for each in self._running if each not in addresses]:
+            for tail in self._running.pop(address):
+                tail.stop()
+        self._looks = {address: self._looks.get(address) or self._held(address) for address in addresses}
+        for address in addresses:
+            endpoint = self.desk.endpoint(address)
+            free = endpoint is not None and not endpoint.price.sentence
+            if endpoint is None or self.desk.store is None or any(map(_runs, self._running.get(address, ()))):
+                continue
+            if free and endpoint.kind in LOGS and Ability.TAIL in endpoint.abilities:
+                self._begin(address, self.desk.tail(address, FromEnd(LAST)), anew=True)
+            elif free and Ability.BROWSE in endpoint.abilities:
+                self._begin(address, self.desk.browse(address, None, MOST), anew=True)
+        self._priced = None
+        self._show_table()
+
+    def show_all(self) -> None:
+        """Show all that is held."""
+        self._everything = True
+        self._show_table()
+
+    def show_query(self, text: str) -> None:
+        """Filter all that is held."""
+        self._everything = True
+        self._query_bar.value = text
+        self._query = self.desk.session.query(text)
+        self._show_table()
+        self._go("table")
+
+    # Panes.
+
+    @property
+    def _tree(self) -> EndpointTree:
+        return self.query_one(EndpointTree)
+
+    @property
+    def _table(self) -> EventTable:
+        return self.query_one(EventTable)
+
+    @property
+    def _inspector(self) -> Inspector:
+        return self.query_one(Inspector)
+
+    @property
+    def _query_bar(self) -> QueryBar:
+        return self.query_one(QueryBar)
+
+    @property
+    def _group_table(self) -> GroupTable:
+        return self.query_one(GroupTable)
+
+    @property
+    def _switcher(self) -> ContentSwitcher:
+        return self.query_one("#main", ContentSwitcher)
+
+    def _go(self, pane: Literal["tree", "table", "inspector"]) -> None:
+        """Put the focus into a pane, which on a narrow screen is the one that shows."""
+        self._pane = pane
+        self._arrange()
+        if pane == "table" and self._switcher.current == "group":
+            self._group_table.query_one("DataTable").focus()
+        else:
+            {"tree": self._tree, "table": self._table, "inspector": self._inspector}[pane].focus()
+
+    def _arrange(self) -> None:
+        narrow = self.size.width < NARROW
+        self.set_class(narrow, "narrow")
+        self.query_one("#left").display = not narrow or self._pane == "tree"
+        self.query_one("#right").display = not narrow or self._pane != "tree"
+        self.query_one("#detail", ContentSwitcher).display = not narrow or self._pane == "inspector"
+        self._switcher.display = not narrow or self._pane != "inspector"
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
+
+    def on_descendant_focus(self) -> None:
+        focused = self.focused
+        detail = self.query_one("#detail", ContentSwitcher)
+        if focused is self._tree:
+            self._pane, detail.current = "tree", "card"
+        elif focused is self._table or (focused is not None and focused in self._group_table.query("*")):
+            self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
+        elif focused is self._inspector:
+            self._pane, detail.current = "inspector", "inspector"
+        self.query_one(KeyBar).refresh()
+
+    # Looking.
+
+    def _held(self, address: Address) -> list[int]:
+        """The looks at an endpoint that show most: its last."""
+        looks = [number for number, look in self.desk.archive.looks.items() if look.address == address]
+        return looks if self.desk.store is None else looks[-1:]
+
+    def _begin(self, address: Address, tail: Tail, anew: bool) -> None:
+        """Show one more look of an endpoint; `anew`: in the place of those before."""
+        if anew:
+            for running in self._running.pop(address, ()):
+                running.stop()
+            self._looks[address] = []
+        self._looks.setdefault(address, []).append(tail.look)
+        self._running.setdefault(address, []).append(tail)
+
+    def _show_table(self) -> None:
+        looks = None if self._everything else [look for looks in self._looks.values() for look in looks]
+        self._view = View(self.desk.archive, self._query, looks)
+        self._switcher.current = "table"
+        self._table.show(self.desk.archive, self._view)
+        self._table.empty = self._why_empty()
+        self._tree.opened = frozenset(self._looks)
+        self._tree.refresh()
+        self._grown.set()
+        self._show_status()
+
+    def _why_empty(self) -> str:
+        if self._query is not None:
+            return "No event matches the query."
+        endpoints = [endpoint for address in self._looks if (endpoint := self.desk.endpoint(address))]
+        if len(endpoints) == 1 and endpoints[0].price.sentence:
+            return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
+        if len(endpoints) == 1 and endpoints[0].kind == "exchange":
+            return "An exchange holds nothing. l shows what passes through it."
+        return "Nothing is there."
+
+    @work(exclusive=True, group="keep-up")
+    async def _keep_up(self) -> None:
+        """Let the view follow what is stored."""
+        while True:
+            await self._grown.wait()
+            self._grown.clear()
+            view = self._view
+            if view is None:
+                continue
+            waiting = self.desk.archive.upto - view.examined
+            try:
+                workers = self.desk.workers if waiting > BACKLOG else None
+                await view.catch_up(workers, partial(self._drawn, view))
+            except WorkbenchError as error:
+                self.workbench.say(str(error), "error")
+            self._drawn(view)
+            self._tell_ends()
+            await asyncio.sleep(FRAME)
+
+    def _drawn(self, view: View) -> None:
+        if view is not self._view:
+            return
+        self._table.grew()
+        self._query_bar.count(len(view), view.examined, self.desk.archive.upto > view.examined and not view.examined)
+
+    def _tell_ends(self) -> None:
+        """Say why looks ended, and what they did not see; each once."""
+        for tail in [tail for tails in self._running.values() for tail in tails]:
+            if not isinstance(tail.state, Ended) or tail.look in self._told:
+                continue
+            self._told.add(tail.look)
+            error = tail.state.error
+            if isinstance(error, LookRefused):
+                self._priced = tail.address
+                self._tell(f"{error} F looks nevertheless, once you have typed the name.", "warning")
+            elif error is not None:
+                self._tell(str(error), "error")
+            elif tail.coverage.gaps or tail.coverage.notes:
+                self._tell(f"{tail.address}: {tail.coverage}.", "note")
+
+    def _tell(self, sentence: str, kind: Literal["price", "warning", "error", "note"]) -> None:
+        banner = self.query_one("#banner", Static)
+        banner.set_classes(kind)
+        banner.update(Text(shown(sentence)))
+        banner.display = True
+
+    def _hush(self) -> None:
+        self._priced = None
+        self.query_one("#banner").display = False
+
+    def _show_status(self) -> None:
+        line = Text(" ", no_wrap=True, overflow="ellipsis")
+        names = "everything held" if self._everything else ", ".join(shown(str(address), 40) for address in self._looks)
+        line.append(names or "no endpoint is open", "bold")
+        states = [_state(tail) for tails in self._running.values() for tail in tails]
+        for state in dict.fromkeys(filter(None, states)):
+            line.append(f" ▸ {state}")
+        if any(tail.state == "running" and tail.kind == "tail" for tails in self._running.values() for tail in tails):
+            now, upto = asyncio.get_running_loop().time(), self.desk.archive.upto
+            self._arrived = [*self._arrived[-3:], (now, upto)]
+            (then, before) = self._arrived[0]
+            if now > then:
+                line.append(f" {(upto - before) / (now - then):,.0f}/s")
+        marked = len(self._table.marks)
+        if marked:
+            line.append(f" · {marked:,} marked")
+        self.query_one("#status", Static).update(line)
+
+    # Endpoints at the cursor.
+
+    @property
+    def _endpoint(self) -> Endpoint | None:
+        line = self._tree.line
+        return self.desk.endpoint(line.address) if line is not None and line.address is not None else None
+
+    @on(EndpointTree.Moved)
+    def _moved_to(self) -> None:
+        self._hush()
+        self._tell_card()
+        self.query_one(KeyBar).refresh()
+        endpoint = self._endpoint
+        if endpoint is not None and endpoint.address != self._card_of:
+            self._card_of = endpoint.address
+            self._ask_readers(endpoint.address)
+
+    def _tell_card(self, endpoint: Endpoint | None = None) -> None:
+        listed = self._endpoint
+        if listed is None:
+            self.query_one(EndpointCard).show(None, None, ())
+            return
+        watch = self.desk.watches[listed.address.connection]
+        rates = watch.rates(listed.address)
+        groups = [group for group in watch.groups if any(each.address == listed.address for each in group.partitions)]
+        if endpoint is not None:
+            self._detailed = endpoint
+        detailed = getattr(self, "_detailed", None)
+        told = detailed if detailed is not None and detailed.address == listed.address else listed
+        self.query_one(EndpointCard).show(told, rates[-1] if rates else None, groups)
+
+    @work(exclusive=True, group="card")
+    async def _ask_readers(self, address: Address) -> None:
+        """Ask who reads an endpoint once the cursor rests on it."""
+        await asyncio.sleep(0.3)
+        try:
+            connector = await self.desk.session.connector(address.connection)
+            endpoint = await connector.endpoint(address)
+        except WorkbenchError:
+            # Its connection's state says so already.
+            return
+        self._tell_card(endpoint)
+
+    # Actions.
+
+    def cannot_inspect(self) -> str | None:
+        if self._in(self._tree) and self._tree.line is None:
+            return "There is no endpoint: a adds a connection."
+        if self._in(self._table) and self._table.cursor is None:
+            return "There is no event to open."
+        return None
+
+    def do_inspect(self) -> None:
+        if self._in(self._table):
+            self._go("inspector")
+        elif self._in(self._inspector):
+            self._inspector.action_toggle()
+        elif self._in(self._tree) and self._tree.line is not None:
+            self._open(self._tree.line)
+
+    def _open(self, line: Line) -> None:
+        if self._tree.marks:
+            self.show_endpoints(sorted(self._tree.marks, key=str))
+            self._tree.marks.clear()
+            self._go("table")
+        elif line.group is not None:
+            self._open_group(line)
+        elif line.address is None:
+            self._tree.toggle(line)
+        else:
+            self.show_endpoints([line.address])
+            endpoint = self.desk.endpoint(line.address)
+            if endpoint is not None and endpoint.price.sentence and not self._looks[line.address]:
+                self._show_price(endpoint)
+            else:
+                self._go("table")
+
+    def _open_group(self, line: Line) -> None:
+        for group in self.desk.watches[line.connection].groups:
+            if group.name == line.group:
+                self._switcher.current = "group"
+                self._group_table.show(group)
+                self._go("table")
+
+    @on(EndpointTree.Opened)
+    def _clicked(self, event: EndpointTree.Opened) -> None:
+        self._open(event.line)
+
+    @on(GroupTable.Chosen)
+    def _stuck_at(self, event: GroupTable.Chosen) -> None:
+        """Open the event that a group is to read next."""
+        partition = event.partition
+        if partition.committed is None:
+            self.workbench.say(f"{shown(event.group.name)} has committed nothing in this partition.", "warning")
+        elif not partition.lag:
+            self.workbench.say(f"{shown(event.group.name)} has read all there is in this partition.", "information")
+        elif self.desk.store is not None:
+            start = At(Position(partition.partition, partition.committed))
+            address = partition.address
+            for tails in self._running.values():
+                for tail in tails:
+                    tail.stop()
+            self._running.clear()
+            self._looks.clear()
+            self._everything = False
+            self._begin(address, self.desk.browse(address, start, MOST), anew=True)
+            self._table.follow = False
+            self._show_table()
+            self._go("table")
+
+    @property
+    def _target(self) -> Endpoint | None:
+        """The endpoint that keys are about: at the tree's cursor, else the one whose events are shown."""
+        if self._in(self._tree):
+            return self._endpoint
+        return self.desk.endpoint(next(iter(self._looks))) if len(self._looks) == 1 else None
+
+    def _cannot_look(self, ability: Ability, what: str) -> str | None:
+        if self.desk.store is None:
+            return "This is a recording: nothing is asked of a broker."
+        endpoint = self._target
+        if endpoint is None:
+            return "Go to an endpoint first: tab leads to the tree."
+        if ability not in endpoint.abilities:
+            return f"{shown(str(endpoint.address))} is {_a(endpoint.kind)}: {what}."
+        return None
+
+    def cannot_browse(self) -> str | None:
+        return self._cannot_look(Ability.BROWSE, "it holds nothing to look at; l shows what passes through it")
+
+    def do_browse(self) -> None:
+        endpoint = self._target
+        assert endpoint is not None
+        if endpoint.price.sentence and self._priced != endpoint.address:
+            self._show_price(endpoint)
+            return
+        self._hush()
+        start: Start | None = FromEnd(LAST) if endpoint.kind in LOGS else None
+        self._keep_only(endpoint.address)
+        self._begin(endpoint.address, self.desk.browse(endpoint.address, start, MOST), anew=True)
+        self._show_table()
+        self._go("table")
+
+    def _show_price(self, endpoint: Endpoint) -> None:
+        self._priced = endpoint.address
+        most = f"Looks at {min(endpoint.depth, MOST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
+        self._tell(f"{endpoint.address}: {endpoint.price.sentence} {most}b looks, escape leaves it alone.", "price")
+
+    def cannot_force(self) -> str | None:
+        return None if self._refused is not None else "No look was refused."
+
+    @property
+    def _refused(self) -> Tail | None:
+        for tails in self._running.values():
+            for tail in tails:
+                if isinstance(tail.state, Ended) and isinstance(tail.state.error, LookRefused):
+                    return tail
+        return None
+
+    def do_force(self) -> None:
+        refused = self._refused
+        assert refused is not None
+        address = refused.address
+
+        def typed(name: str | None) -> None:
+            if name is not None:
+                self._hush()
+                self._begin(address, self.desk.browse(address, None, MOST, force=True), anew=True)
+                self._show_table()
+
+        self.workbench.ask(
+            "A look that may cost messages",
+            f"{(refused.state.error if isinstance(refused.state, Ended) else '')!s} Type {address.name!r} to look.",
+            typed,
+            wrong=lambda text: None if text == address.name else "That is not its name.",
+        )
+
+    def cannot_live(self) -> str | None:
+        return self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without taking it")
+
+    def do_live(self) -> None:
+        endpoint = self._target
+        assert endpoint is not None
+        self._hush()
+        address = endpoint.address
+        self._keep_only(address)
+        log = endpoint.kind in LOGS
+        for tail in self._running.get(address, ()):
+            if tail.kind == "tail":
+                tail.stop()
+        self._begin(address, self.desk.tail(address, FromEnd(LAST) if log else None), anew=log)
+        self._table.follow = True
+        self._show_table()
+        self._go("table")
+
+    def _keep_only(self, address: Address) -> None:
+        """Leave other endpoints, unless several are shown and this is one of them."""
+        if address not in self._looks:
+            self.show_endpoints([])
+        self._looks.setdefault(address, self._held(address))
+        self._everything = False
+
+    def do_refresh(self) -> None:
+        for watch in self.desk.watches.values():
+            watch.refresh()
+
+    def do_mark(self) -> None:
+        if self._in(self._tree):
+            self._tree.toggle_mark()
+        else:
+            self._table.toggle_mark()
+            self._show_status()
+
+    def do_filter(self) -> None:
+        if self._in(self._tree):
+            field = self.query_one("#tree-filter")
+            field.display = True
+            field.focus()
+        elif self._in(self._inspector):
+            self.workbench.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
+        else:
+            if self.size.width < NARROW and self._pane == "tree":
+                self._go("table")
+            self._query_bar.focus_field()
+
+    def _find(self, text: str | None) -> None:
+        if text:
+            self._inspector.search(text)
+
+    @on(Input.Changed, "#tree-filter")
+    def _filter_tree(self, event: Input.Changed) -> None:
+        self._tree.filter(event.value)
+
+    @on(Input.Submitted, "#tree-filter")
+    def _filtered_tree(self) -> None:
+        self._tree.focus()
+
+    @on(QueryBar.Changed)
+    def _queried(self, event: QueryBar.Changed) -> None:
+        self._query = event.query
+        self._show_table()
+
+    @on(QueryBar.Left)
+    def _left_query(self) -> None:
+        self._go("table")
+
+    def do_follow(self) -> None:
+        self._table.follow = not self._table.follow
+
+    @on(EventTable.Moved)
+    def _at_event(self) -> None:
+        self._inspect()
+        self.query_one(KeyBar).refresh()
+
+    @on(EventTable.Opened)
+    def _opened_event(self) -> None:
+        self._go("inspector")
+
+    @work(exclusive=True, group="inspect")
+    async def _inspect(self) -> None:
+        self._inspector.show(await self._delivery(), self.desk.archive.reading)
+
+    async def _delivery(self) -> Delivery | None:
+        """The event at the cursor, masked as the configuration says."""
+        sequence = self._table.cursor
+        found = await self.desk.archive.get(sequence) if sequence is not None else None
+        return self.desk.archive.reading.seen(found) if found is not None else None
+
+    def cannot_next_match(self) -> str | None:
+        return None if self._in(self._inspector) else "Open an event and find something in it with / first."
+
+    def do_next_match(self) -> None:
+        self._inspector.next_match()
+
+    cannot_previous_match = cannot_next_match
+
+    def do_previous_match(self) -> None:
+        self._inspector.previous_match()
+
+    def _no_event(self) -> str | None:
+        return None if self._table.cursor is not None else "There is no event at the cursor."
+
+    def cannot_trace(self) -> str | None:
+        return self._no_event()
+
+    @work(exclusive=True, group="act")
+    async def do_trace(self) -> None:
+        delivery = await self._delivery()
+        correlation = self.desk.archive.reading.facts(delivery).correlation if delivery is not None else None
+        if correlation is None:
+            self.workbench.say("No convention finds a correlation id in this event: T takes any id.", "warning")
+        else:
+            self.workbench.follow_id(correlation)
+
+    def cannot_publish(self) -> str | None:
+        return "This is a recording: nothing is asked of a broker." if self.desk.store is None else None
+
+    def do_publish(self) -> None:
+        endpoint = self._target
+        self.workbench.compose_event(endpoint.address if endpoint is not None else None)
+
+    def cannot_clone(self) -> str | None:
+        return self.cannot_publish() or self._no_event()
+
+    @work(exclusive=True, group="act")
+    async def do_clone(self) -> None:
+        delivery = await self._delivery()
+        if delivery is not None:
+            self.workbench.clone_event(delivery)
+
+    def cannot_move(self) -> str | None:
+        return "Moving events is not there yet; c publishes one like it, and its original stays where it is."
+
+    def do_move(self) -> None:
+        raise AssertionError("cannot be moved")
+
+    def cannot_copy(self) -> str | None:
+        return self._no_event()
+
+    @work(exclusive=True, group="act")
+    async def do_copy(self) -> None:
+        delivery = await self._delivery()
+        if self._in(self._inspector):
+            self.workbench.copy(self._inspector.copied(), "The value at the cursor")
+        elif delivery is not None:
+            self.workbench.copy_body(delivery)
+
+    cannot_copy_line = cannot_copy
+
+    @work(exclusive=True, group="act")
+    async def do_copy_line(self) -> None:
+        delivery = await self._delivery()
+        if delivery is not None:
+            self.workbench.copy_line(delivery)
+
+    cannot_edit = cannot_copy
+    cannot_page = cannot_copy
+
+    @work(exclusive=True, group="act")
+    async def do_edit(self) -> None:
+        delivery = await self._delivery()
+        if delivery is not None:
+            self.workbench.open_outside(delivery, "EDITOR", "vi")
+
+    @work(exclusive=True, group="act")
+    async def do_page(self) -> None:
+        delivery = await self._delivery()
+        if delivery is not None:
+            self.workbench.open_outside(delivery, "PAGER", "less")
+
+    def cannot_export(self) -> str | None:
+        return None if self._view is not None and len(self._view) else "There is no event to export."
+
+    def do_export(self) -> None:
+        marked = sorted(self._table.marks)
+        self.workbench.export(marked or self._matching(), "marked" if marked else "shown")
+
+    def _matching(self) -> Iterable[int]:
+        return self._view.sequences[:] if self._view is not None else ()
+
+    def do_columns(self) -> None:
+        self.workbench.choose_columns(self._table)
+
+    def do_widen(self) -> None:
+        self._table.widen(self._table.chosen, 2)
+
+    def do_narrow(self) -> None:
+        self._table.widen(self._table.chosen, -2)
+
+    def do_colour(self) -> None:
+        self._table.coloured = not self._table.coloured
+
+    def do_times(self) -> None:
+        self._table.relative_times = not self._table.relative_times
+
+    def do_pane(self) -> None:
+        order: Sequence[Literal["tree", "table", "inspector"]] = ("tree", "table", "inspector")
+        self._go(order[(order.index(self._pane) + 1) % len(order)])
+
+    def do_back(self) -> None:
+        """Leave the field, close the banner, stop what runs, or go back."""
+        field = self.query_one("#tree-filter", Input)
+        working = [tail for tails in self._running.values() for tail in tails if _runs(tail)]
+        browsing = [tail for tail in working if tail.kind == "browse"]
+        if self.focused is field:
+            field.value, field.display = "", False
+            self._tree.focus()
+        elif self.query_one("#banner").display:
+            self._hush()
+        elif browsing:
+            for tail in browsing:
+                tail.stop()
+        elif self._in(self._inspector):
+            self._go("table")
+        elif self._switcher.current == "group":
+            self._switcher.current = "table"
+            self._go("tree")
+        elif self._in(self._table) and working:
+            for tail in working:
+                tail.stop()
+            self._show_status()
+        elif field.display:
+            field.value, field.display = "", False
+        else:
+            self._go("tree")
+
+    def _in(self, widget: Widget) -> bool:
+        return self.focused is widget or (self.focused is not None and widget in self.focused.ancestors)
+
+
+def _runs(tail: Tail) -> bool:
+    return not isinstance(tail.state, Ended)
+
+
+def _state(tail: Tail) -> str:
+    match tail.state:
+        case "opening":
+            return "opening …"
+        case "running":
+            return "live" if tail.kind == "tail" else f"reading {tail.coverage.read:,}"
+        case Interruption() as interruption:
+            return f"lost: {shown(interruption.reason, 60)}"
+        case Ended(error=None):
+            return "stopped" if tail.kind == "tail" else f"{tail.coverage.read:,} read"
+        case _:
+            return "failed"
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -1,0 +1,75 @@
+"""The palette: every action by its name, and every endpoint."""
+
+from typing import TYPE_CHECKING, Final, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from views.actions import of_screen, shown_key
+from workbench.reading.display import shown
+
+if TYPE_CHECKING:
+    from views.app import Workbench
+
+FOUND: Final = 50
+"""Endpoints that are offered at most."""
+
+
+class Everything(Provider):
+    """What can be done on this screen, and where one can go."""
+
+    async def discover(self) -> Hits:
+        frame = cast("Workbench", self.app).frame
+        if frame is None:
+            return
+        for action in of_screen(frame.ACTIONS_OF):
+            reason = frame.why_not(action.id)
+            yield DiscoveryHit(
+                _name(action.id),
+                lambda id=action.id: frame.action_act(id),
+                text=action.id,
+                help=_help(action.keys, reason or action.help),
+            )
+
+    async def search(self, query: str) -> Hits:
+        workbench = cast("Workbench", self.app)
+        frame = workbench.frame
+        if frame is None:
+            return
+        matcher = self.matcher(query)
+        for action in of_screen(frame.ACTIONS_OF):
+            name = f"{_name(action.id)} · {action.help}"
+            if (score := matcher.match(name)) > 0:
+                reason = frame.why_not(action.id)
+                yield Hit(
+                    score,
+                    matcher.highlight(name),
+                    lambda id=action.id: frame.action_act(id),
+                    text=action.id,
+                    help=_help(action.keys, reason),
+                )
+        found = 0
+        folded = query.casefold()
+        for endpoint in workbench.desk.endpoints():
+            address = str(endpoint.address)
+            # A plain test first: to score ten thousand names at each key would be felt.
+            if folded in address.casefold() and (score := matcher.match(address)) > 0:
+                found += 1
+                yield Hit(
+                    score,
+                    Content(shown(address)),
+                    lambda to=endpoint.address: workbench.show_endpoint(to),
+                    text=shown(address),
+                    help=endpoint.kind,
+                )
+                if found == FOUND:
+                    return
+
+
+def _name(id: str) -> str:
+    return id.replace("_", " ").capitalize()
+
+
+def _help(keys: str, sentence: str | None) -> str:
+    written = " ".join(shown_key(key) for key in keys.split(",") if key)
+    return "  ".join(filter(None, (written, sentence)))

@@ -1,0 +1,383 @@
+"""The tree of endpoints: a connection each, its queues and topics, its exchanges and its consumer groups.
+
+Only visible lines are drawn, and the lines are made anew when a listing comes: ten thousand endpoints stay quick.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Final, Literal
+
+import msgspec
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from views.widgets.sparkline import short, sparkline
+from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
+from workbench.model.groups import Group
+from workbench.model.look import Interruption
+from workbench.operations.watch import Watch
+from workbench.reading.display import cells, shown
+
+LOGS: Final = ("topic", "stream")
+_SPARK: Final = 5
+_FOLDED_AT_FIRST: Final = ("exchanges", "groups")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the tree.
+
+    Attributes:
+        kind: What it stands for; `exchanges` and `groups` can be folded, as a `connection` can.
+        connection: Whose.
+        address: Of an endpoint.
+        group: A consumer group's name.
+    """
+
+    kind: Literal["connection", "endpoint", "exchanges", "groups", "group"]
+    connection: str
+    address: Address | None = None
+    group: str | None = None
+
+
+class EndpointTree(ScrollView, can_focus=True):
+    """What there is, live. The cursor stays on its line when others come and go."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "endpoint-tree--cursor",
+        "endpoint-tree--connection",
+        "endpoint-tree--dim",
+        "endpoint-tree--dead",
+        "endpoint-tree--mark",
+        "endpoint-tree--open",
+        "endpoint-tree--rate",
+    }
+    DEFAULT_CSS = """
+    EndpointTree {
+        & > .endpoint-tree--cursor { background: $surface-lighten-2; }
+        &:focus > .endpoint-tree--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+        &:ansi > .endpoint-tree--cursor { background: ansi_default; text-style: underline; }
+        &:ansi:focus > .endpoint-tree--cursor { background: ansi_default; text-style: reverse; }
+        & > .endpoint-tree--connection { text-style: bold; }
+        & > .endpoint-tree--dim { color: $text-muted; }
+        & > .endpoint-tree--dead { color: $error; text-style: bold; }
+        & > .endpoint-tree--mark { color: $warning; text-style: bold; }
+        & > .endpoint-tree--open { color: $accent; text-style: bold; }
+        & > .endpoint-tree--rate { color: $primary; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "cursor_down", show=False),
+        Binding("up", "cursor_up", show=False),
+        Binding("home", "cursor_top", show=False),
+        Binding("end", "cursor_bottom", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("right", "unfold", show=False),
+        Binding("left", "fold", show=False),
+    ]
+
+    cursor_line: reactive[int] = reactive(0)
+    """The line that the cursor is on, from 0."""
+
+    class Moved(Message):
+        """The cursor is on another line."""
+
+        def __init__(self, line: Line | None) -> None:
+            super().__init__()
+            self.line = line
+
+    class Opened(Message):
+        """A line was clicked twice."""
+
+        def __init__(self, line: Line) -> None:
+            super().__init__()
+            self.line = line
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._watches: Mapping[str, Watch] = {}
+        self._others: Mapping[str, Sequence[Address]] = {}
+        self._lines: list[Line] = []
+        self._flipped: set[tuple[str, str]] = set()
+        self._filter = ""
+        self.marks: set[Address] = set()
+        """Endpoints that were marked."""
+        self.opened: frozenset[Address] = frozenset()
+        """Endpoints whose events are shown."""
+
+    @property
+    def line(self) -> Line | None:
+        """The line that the cursor is on; None: there is none."""
+        return self._lines[self.cursor_line] if self.cursor_line < len(self._lines) else None
+
+    def show(self, watches: Mapping[str, Watch], others: Mapping[str, Sequence[Address]]) -> None:
+        """Draw what was listed.
+
+        Args:
+            watches: The connections.
+            others: Endpoints that are known without being listed, such as those of a recording, by connection.
+        """
+        before = self.line
+        self._watches, self._others = watches, others
+        self._lines = list(self._all())
+        self.virtual_size = Size(self.size.width, len(self._lines))
+        if before is not None and before in self._lines:
+            self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))
+        elif self.cursor_line >= len(self._lines):
+            self.cursor_line = max(len(self._lines) - 1, 0)
+        if self.line != before:
+            self.post_message(self.Moved(self.line))
+        self.refresh()
+
+    def filter(self, text: str) -> None:
+        """Show only endpoints and groups whose names hold this text, upper and lower case alike; empty: all."""
+        self._filter = text.casefold()
+        self.show(self._watches, self._others)
+
+    def go_to(self, address: Address) -> None:
+        """Put the cursor on an endpoint, unfolding what it is in."""
+        for _ in range(2):
+            for number, line in enumerate(self._lines):
+                if line.address == address:
+                    self.cursor_line = number
+                    return
+            self._flipped |= {(kind, address.connection) for kind in ("exchanges",)}
+            self._flipped -= {("connection", address.connection)}
+            self.show(self._watches, self._others)
+
+    def toggle_mark(self) -> None:
+        """Mark the endpoint at the cursor, or no longer; the cursor goes on."""
+        if self.line is not None and self.line.address is not None:
+            self.marks ^= {self.line.address}
+            self.refresh()
+            self.action_cursor_down()
+
+    def can_fold(self, line: Line) -> bool:
+        """Whether a line holds others."""
+        return line.kind in ("connection", "exchanges", "groups")
+
+    def toggle(self, line: Line) -> None:
+        """Fold or unfold."""
+        self._flipped ^= {(line.kind, line.connection)}
+        self.show(self._watches, self._others)
+
+    # Which lines there are.
+
+    def _all(self) -> Iterator[Line]:
+        for name in dict.fromkeys((*self._watches, *self._others)):
+            yield Line("connection", name)
+            if self._folded("connection", name):
+                continue
+            watch = self._watches.get(name)
+            endpoints = list(watch.endpoints.values()) if watch else []
+            listed = {endpoint.address for endpoint in endpoints}
+            others = [address for address in self._others.get(name, ()) if address not in listed]
+            for address in (
+                *(endpoint.address for endpoint in endpoints if endpoint.kind != "exchange"),
+                *others,
+            ):
+                if self._wanted(address.name):
+                    yield Line("endpoint", name, address)
+            exchanges = [endpoint.address for endpoint in endpoints if endpoint.kind == "exchange"]
+            if exchanges := [address for address in exchanges if self._wanted(address.name)]:
+                yield Line("exchanges", name)
+                if not self._folded("exchanges", name):
+                    yield from (Line("endpoint", name, address) for address in exchanges)
+            groups = [group.name for group in watch.groups if self._wanted(group.name)] if watch else []
+            if groups:
+                yield Line("groups", name)
+                if not self._folded("groups", name):
+                    yield from (Line("group", name, group=group) for group in groups)
+
+    def _folded(self, kind: str, connection: str) -> bool:
+        if self._filter:
+            return False
+        return (kind in _FOLDED_AT_FIRST) != ((kind, connection) in self._flipped)
+
+    def _wanted(self, name: str) -> bool:
+        return self._filter in name.casefold()
+
+    # Drawing.
+
+    def render_line(self, y: int) -> Strip:
+        number = self.scroll_offset.y + y
+        width = self.size.width
+        if number >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        line = self._lines[number]
+        strip = Strip(self._segments(line, width)).adjust_cell_length(width, self.rich_style)
+        if number == self.cursor_line:
+            strip = strip.apply_style(
+                self.get_component_rich_style("endpoint-tree--cursor", partial=not self.has_focus)
+            )
+        return strip.apply_style(self.rich_style) if number != self.cursor_line else strip
+
+    def _segments(self, line: Line, width: int) -> list[Segment]:
+        left, right = self._parts(line)
+        used = sum(cells(text) for text, _ in right)
+        room = max(width - used - 1, 1)
+        drawn: list[Segment] = []
+        for text, style in left:
+            piece = shown(text, room)
+            room -= cells(piece)
+            drawn.append(Segment(piece, style))
+        drawn.append(Segment(" " * (room + 1), Style()))
+        return drawn + [Segment(text, style) for text, style in right]
+
+    def _parts(self, line: Line) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
+        """What stands on the left and may be cut, and what stands on the right."""
+        dim, plain = self._style("dim"), Style()
+        fold = "" if not self.can_fold(line) else "▸ " if self._folded(line.kind, line.connection) else "▾ "
+        watch = self._watches.get(line.connection)
+        match line.kind:
+            case "connection":
+                left = [(fold, dim), (line.connection, self._style("connection"))]
+                if watch is None:
+                    return left, []
+                state = watch.state
+                if state == "connecting":
+                    left.append(("  connecting …", dim))
+                elif isinstance(state, Interruption):
+                    left.append((f"  {state.reason}", self._style("dead")))
+                elif state != "connected":
+                    left.append((f"  {state}", self._style("dead")))
+                elif not watch.endpoints:
+                    left.append(("  no queues or topics", dim))
+                return left, []
+            case "exchanges":
+                count = sum(
+                    endpoint.kind == "exchange" and self._wanted(endpoint.address.name)
+                    for endpoint in (watch.endpoints.values() if watch else ())
+                )
+                return [("  " + fold, dim), (f"exchanges ({count:,})", plain)], []
+            case "groups":
+                groups = watch.groups if watch else ()
+                lag = sum(group.lag for group in groups)
+                return [("  " + fold, dim), (f"groups ({len(groups):,})", plain)], [(f"lag {short(lag)} ", dim)]
+            case "group":
+                group = self._group(line)
+                return [("      ", plain), (line.group or "", plain)], [
+                    (f"lag {short(group.lag)} ", dim)
+                ] if group else []
+            case "endpoint":
+                return self._endpoint_parts(line)
+
+    def _endpoint_parts(self, line: Line) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
+        address, watch, dim = line.address, self._watches.get(line.connection), self._style("dim")
+        assert address is not None
+        endpoint = watch.endpoints.get(address) if watch else None
+        sign = "▌" if address in self.opened else " "
+        mark = "◆ " if address in self.marks else "  "
+        indent = "  " if endpoint is not None and endpoint.kind == "exchange" else ""
+        left = [
+            (sign, self._style("open")),
+            (mark + indent, self._style("mark")),
+            (address.name or "(default)", self._style("open") if address in self.opened else Style()),
+        ]
+        if endpoint is None:
+            return left, []
+        rates = watch.rates(address) if watch else ()
+        dead = bool(endpoint.dead_letters_of) and bool(endpoint.depth)
+        if dead:
+            left.append((f" ← {', '.join(each.name for each in endpoint.dead_letters_of)}", dim))
+        number = _number(endpoint, rates)
+        right = [(f" {number:>6} ", self._style("dead") if dead else Style())]
+        if dead:
+            right.append(("✖".ljust(_SPARK) + " ", self._style("dead")))
+        else:
+            right.append((sparkline(rates, _SPARK) + " ", self._style("rate")))
+        return left, right
+
+    def _group(self, line: Line) -> Group | None:
+        watch = self._watches.get(line.connection)
+        return next((group for group in watch.groups if group.name == line.group), None) if watch else None
+
+    def _style(self, part: str) -> Style:
+        return self.get_component_rich_style(f"endpoint-tree--{part}", partial=True)
+
+    # The cursor.
+
+    def validate_cursor_line(self, line: int) -> int:
+        return max(0, min(line, len(self._lines) - 1))
+
+    def watch_cursor_line(self, before: int, line: int) -> None:
+        self.scroll_to_region(Region(0, line, 1, 1), animate=False, force=True)
+        self.refresh()
+        if before != line:
+            self.post_message(self.Moved(self.line))
+
+    def action_cursor_down(self) -> None:
+        """Go down."""
+        self.cursor_line += 1
+
+    def action_cursor_up(self) -> None:
+        """Go up."""
+        self.cursor_line -= 1
+
+    def action_cursor_top(self) -> None:
+        """Go to the first line."""
+        self.cursor_line = 0
+
+    def action_cursor_bottom(self) -> None:
+        """Go to the last line."""
+        self.cursor_line = len(self._lines) - 1
+
+    def action_page_down(self) -> None:
+        """Go down a page."""
+        self.cursor_line += self.size.height
+
+    def action_page_up(self) -> None:
+        """Go up a page."""
+        self.cursor_line -= self.size.height
+
+    def action_half_page_down(self) -> None:
+        """Go down half a page."""
+        self.cursor_line += self.size.height // 2
+
+    def action_half_page_up(self) -> None:
+        """Go up half a page."""
+        self.cursor_line -= self.size.height // 2
+
+    def action_unfold(self) -> None:
+        """Unfold the line at the cursor."""
+        line = self.line
+        if line is not None and self.can_fold(line) and self._folded(line.kind, line.connection):
+            self.toggle(line)
+
+    def action_fold(self) -> None:
+        """Fold the line at the cursor."""
+        line = self.line
+        if line is not None and self.can_fold(line) and not self._folded(line.kind, line.connection):
+            self.toggle(line)
+
+    def on_click(self, event: Click) -> None:
+        """Go to a line; twice: open it."""
+        number = self.scroll_offset.y + event.y
+        if number < len(self._lines):
+            self.cursor_line = number
+            line = self._lines[number]
+            if self.can_fold(line) and event.x < 6:
+                self.toggle(line)
+            elif event.chain == 2:
+                self.post_message(self.Opened(line))
+
+    def on_resize(self) -> None:
+        """Lines are as wide as the tree."""
+        self.virtual_size = Size(self.size.width, len(self._lines))
+
+
+def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:
+    """A queue's depth; a log's rate where events come in, else how many it holds; an exchange's rate."""
+    rate = rates[-1] if rates else 0.0
+    if endpoint.kind == "exchange":
+        return f"{short(rate)}/s" if rate else ""
+    if endpoint.kind in LOGS and rate:
+        return f"{short(rate)}/s"
+    return "" if endpoint.depth is None else short(endpoint.depth)

@@ -1,0 +1,90 @@
+"""A consumer group, a line for each partition that it reads."""
+
+import time
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import DataTable, Static
+
+from workbench.model.groups import Group, GroupPartition
+from workbench.reading.display import shown
+
+_COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
+
+
+class GroupTable(Vertical):
+    """How far a group has got; enter on a partition opens the very event that it is to read next."""
+
+    class Chosen(Message):
+        """A partition was chosen."""
+
+        def __init__(self, group: Group, partition: GroupPartition) -> None:
+            super().__init__()
+            self.group = group
+            self.partition = partition
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._group: Group | None = None
+
+    @property
+    def name_shown(self) -> str | None:
+        """The group's name."""
+        return self._group.name if self._group else None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="group-title")
+        table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
+        for column in _COLUMNS:
+            table.add_column(column, key=column)
+        yield table
+
+    def show(self, group: Group) -> None:
+        """Draw a group as it was listed; the cursor stays where it is if it is the same."""
+        table = self.query_one(DataTable)
+        same = self._group is not None and self._group.name == group.name
+        self._group = group
+        title = Text(shown(group.name, 60), "bold")
+        title.append(f"  {group.state} · {len(group.members):,} members · lag {group.lag:,}", "not bold")
+        title.append("   enter on a partition: the event it is to read next", "dim not bold")
+        self.query_one("#group-title", Static).update(title)
+        rows = [_row(partition) for partition in group.partitions]
+        if same and table.row_count == len(rows):
+            for number, row in enumerate(rows):
+                for column, cell in zip(_COLUMNS, row, strict=True):
+                    table.update_cell(str(number), column, cell, update_width=True)
+            return
+        table.clear()
+        for number, row in enumerate(rows):
+            table.add_row(*row, key=str(number))
+
+    def on_data_table_row_selected(self, event: "DataTable.RowSelected") -> None:
+        """Tell which partition."""
+        event.stop()
+        if self._group is not None and event.cursor_row < len(self._group.partitions):
+            self.post_message(self.Chosen(self._group, self._group.partitions[event.cursor_row]))
+
+
+def _row(partition: GroupPartition) -> Sequence[Text]:
+    age = "" if partition.oldest_unread is None else ago(time.time() - partition.oldest_unread / 1000)
+    return (
+        Text(shown(str(partition.address), 40)),
+        Text(partition.partition, justify="right"),
+        Text(partition.committed or "none", justify="right"),
+        Text(partition.end, justify="right"),
+        Text(f"{partition.lag:,}", "bold" if partition.lag else "dim", justify="right"),
+        Text(age, justify="right"),
+        Text(shown(partition.member or "", 40), "dim"),
+    )
+
+
+def ago(seconds: float) -> str:
+    """A time in its two largest units: 3 d 4 h, 12 s."""
+    whole = max(int(seconds), 0)
+    for size, unit, below, of in ((86_400, "d", "h", 3_600), (3_600, "h", "m", 60), (60, "m", "s", 1)):
+        if whole >= size:
+            return f"{whole // size:,} {unit} {whole % size // of} {below}"
+    return f"{whole} s"

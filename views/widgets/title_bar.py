@@ -1,0 +1,89 @@
+"""The first line: what this is, and how each connection stands."""
+
+import time
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.style import Style
+from rich.text import Text
+from textual.widget import Widget
+
+from workbench.model.look import Interruption
+from workbench.operations.watch import Watch
+from workbench.reading.display import cells, shown
+
+if TYPE_CHECKING:
+    from views.frame import Frame
+
+
+class TitleBar(Widget):
+    """The program, what is open, and each connection: a sign, its name, and what is there or what is wrong."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "title-bar--name",
+        "title-bar--well",
+        "title-bar--ill",
+        "title-bar--production",
+    }
+    DEFAULT_CSS = """
+    TitleBar {
+        dock: top; height: 1; background: $panel; color: $foreground;
+        & > .title-bar--name { text-style: bold; }
+        & > .title-bar--well { color: $success; }
+        & > .title-bar--ill { color: $error; }
+        & > .title-bar--production { color: $error; text-style: bold reverse; }
+        &:ansi { background: ansi_default; color: ansi_default; }
+    }
+    """
+
+    def on_mount(self) -> None:
+        """Count down."""
+        self.set_interval(1, self.refresh)
+
+    def render(self) -> Text:
+        """One line; where there is no room, healthy connections come last."""
+        frame = cast("Frame", self.screen)
+        left = Text(" ", no_wrap=True, end="")
+        left.append(shown(frame.workbench.headline, max(self.size.width // 2, 12)), self._style("name"))
+        states = [self._state(watch) for watch in frame.desk.watches.values()]
+        room = self.size.width - cells(left.plain) - 2
+        rights = Text(no_wrap=True, end="")
+        for number, (_, state) in enumerate(sorted(states, key=lambda each: each[0])):
+            rest = len(states) - number
+            if cells(rights.plain) + cells(state.plain) + 2 > room - (6 if rest > 1 else 0):
+                rights.append(f"  +{rest}" if cells(rights.plain) else f"{rest} connections")
+                break
+            rights.append("  ")
+            rights.append_text(state)
+        gap = self.size.width - cells(left.plain) - cells(rights.plain) - 1
+        left.append(" " * max(gap, 1))
+        left.append_text(rights)
+        return left
+
+    def _state(self, watch: Watch) -> tuple[bool, Text]:
+        """Whether it is well, and how it stands."""
+        name = shown(watch.name, 24)
+        production = cast("Frame", self.screen).workbench.is_production(watch.name)
+        line = Text(no_wrap=True)
+        match watch.state:
+            case "connected":
+                line.append("● ", self._style("well"))
+                kinds = [endpoint.kind for endpoint in watch.endpoints.values()]
+                queues = sum(kind.endswith("queue") for kind in kinds)
+                logs = sum(kind in ("topic", "stream") for kind in kinds)
+                counts = [f"{count:,} {what}" for count, what in ((queues, "queues"), (logs, "topics")) if count]
+                rest = " ".join(counts) or "empty"
+            case "connecting":
+                line.append("◌ ")
+                rest = "connecting …"
+            case Interruption(reason=reason, retry_at=retry_at):
+                line.append("○ ", self._style("ill"))
+                rest = f"{shown(reason.rstrip('.'), 60)}, retry {max(round(retry_at / 1000 - time.time()), 0)} s"
+            case error:
+                line.append("✖ ", self._style("ill"))
+                rest = shown(str(error).rstrip("."), 60)
+        line.append(name, self._style("production") if production else "")
+        line.append(f" {rest}")
+        return watch.state == "connected", line
+
+    def _style(self, part: str) -> Style:
+        return self.get_component_rich_style(f"title-bar--{part}")
