@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from connectors.kafka.failures import Passing
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
+from workbench.model.look import Interruption
 
 T = TypeVar("T")
 
@@ -19,20 +20,20 @@ class Patience:
     """Counts how long something has been failing, and gives up when it has been too long.
 
     Attributes:
-        failing: Since when (seconds since 1970 UTC), and why at last; None while all is well.
+        interruption: Since when it fails, why at last, and when it is tried again; None while all is well.
         interruptions: How often it failed and came back.
     """
 
     def __init__(self) -> None:
-        self.failing: tuple[float, ConnectorError] | None = None
+        self.interruption: Interruption | None = None
         self.interruptions = 0
         self._attempts = 0
 
     def calm(self) -> None:
         """It works."""
-        if self.failing:
+        if self.interruption:
             self.interruptions += 1
-        self.failing, self._attempts = None, 0
+        self.interruption, self._attempts = None, 0
 
     async def wait(self, error: ConnectorError) -> None:
         """It failed: return when it may be tried again, a little later each time.
@@ -40,14 +41,14 @@ class Patience:
         Raises:
             ConnectorError: It is not worth another attempt. One made nevertheless is the first again.
         """
-        now = time.time()
+        now = time.time_ns() // 1_000_000
         final = error.final if isinstance(error, Passing) else error
-        since = self.failing[0] if self.failing else now
-        self.failing = (since, final)
-        if now - since > (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
-            self.failing, self._attempts = (now, final), 0
+        since = self.interruption.since if self.interruption else now
+        if now - since > 1000 * (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
+            self.interruption, self._attempts = Interruption(str(final), now, now), 0
             raise final
         pause = _PAUSES[min(self._attempts, len(_PAUSES) - 1)]
+        self.interruption = Interruption(str(final), since, now + round(pause * 1000))
         self._attempts += 1
         await asyncio.sleep(pause)
 

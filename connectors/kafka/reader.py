@@ -13,7 +13,7 @@ from connectors.kafka.records import Batch, committed, deliveries
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage, Gap, Span
+from workbench.model.look import Coverage, Gap, Interruption, Span
 
 _SIZE = 1 << 20
 """Bytes asked for at once: decoded in some milliseconds, which is how long the event loop stands still."""
@@ -130,6 +130,11 @@ class TopicStream:
         ]
         return Coverage(self._read, tuple(spans), gaps, notes)
 
+    @property
+    def interruption(self) -> Interruption | None:
+        """Why a broker cannot be reached at the moment, and when it is tried again."""
+        return self._fetching.patience.interruption
+
     def reached(self, partition: Partition) -> int:
         """The offset behind all of a partition that was handed over, with what is never shown behind it."""
         share = self._shares[partition]
@@ -181,10 +186,9 @@ def damaged(partition: Partition, batch: Batch, error: FormatError) -> Gap:
 def interruptions(fetching: Fetching) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
     """What is missing, and what else to know, as the gaps and notes of a coverage."""
     gaps, notes, patience = tuple(fetching.gaps), (), fetching.patience
-    if patience.failing:
-        since, error = patience.failing
-        at = time.strftime("%H:%M:%S", time.localtime(since))
-        return (*gaps, Gap(f"what came since {at}", f"{str(error).rstrip('.')}; trying again")), notes
+    if now := patience.interruption:
+        at = time.strftime("%H:%M:%S", time.localtime(now.since / 1000))
+        return (*gaps, Gap(f"what came since {at}", f"{now.reason.rstrip('.')}; trying again")), notes
     if patience.interruptions:
         times = "once" if patience.interruptions == 1 else f"{patience.interruptions} times"
         return gaps, (f"the connection was lost {times} and taken up again where it was",)

@@ -24,7 +24,7 @@ from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage, Gap, Progress, Span
+from workbench.model.look import Coverage, Gap, Interruption, Progress, Span
 from workbench.model.start import Window
 
 _SIZE = 16 << 20
@@ -122,6 +122,11 @@ class ScanStream:
             for (topic, number), share in sorted(self._shares.items())
         ]
         return Coverage(self._read, tuple(spans), gaps, (*self._notes, *notes))
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """Why a broker cannot be reached at the moment, and when it is tried again."""
+        return self._fetching.patience.interruption
 
     def close(self) -> None:
         """Let all connections go; what is being searched is forgotten."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Self
+from typing import Final, Self
 
 from connectors.memory.broker import Broker, Consumer
 from connectors.memory.queues import Message
@@ -86,6 +86,9 @@ class QueuePass:
 
 class QueueLook:
     """A pass that only looks: everything is given back when the last message was seen."""
+
+    interruption: Final = None
+    """A stopped broker is an error at once."""
 
     def __init__(self, through: QueuePass) -> None:
         self._pass = through

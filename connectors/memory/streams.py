@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Final, Self
 
 from connectors.memory.broker import Broker, Consumer
 from connectors.memory.logs import Topic
@@ -73,6 +73,9 @@ class Changes:
 class Tap:
     """What arrives at an exclusive queue that is bound as another queue, or to an exchange."""
 
+    interruption: Final = None
+    """A stopped broker is an error at once."""
+
     def __init__(
         self, broker: Broker, consumer: Consumer, address: Address, changes: Changes, gaps: tuple[Gap, ...]
     ) -> None:
@@ -118,6 +121,9 @@ class LogReading:
         limit: At most so many events; None: all.
         changes: Wakes a reading that goes on for ever.
     """
+
+    interruption: Final = None
+    """A stopped broker is an error at once."""
 
     def __init__(
         self,

@@ -26,6 +26,9 @@ class QueueLook:
         used: The deliveries counted for the message that has most, with this one; None where none are counted.
     """
 
+    interruption: Final = None
+    """A lost connection gives everything back: it is an error at once."""
+
     def __init__(self, client: Client, endpoint: Endpoint, limit: int | None, force: bool, rescue: Rescue) -> None:
         self._client = client
         self._endpoint = endpoint

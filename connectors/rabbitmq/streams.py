@@ -36,6 +36,8 @@ class StreamLook:
     """
 
     gapless: ClassVar = True
+    interruption: Final = None
+    """A lost connection is an error at once here; `following.Following` goes on."""
 
     def __init__(
         self,

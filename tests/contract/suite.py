@@ -497,6 +497,7 @@ class ConnectorContract:
             async with asyncio.timeout(DEADLINE), connector.browse(place.address) as stream:
                 seen = await read(stream)
                 coverage = stream.coverage
+        assert stream.interruption is None
         assert_same(self.kinds[kind], events, receipts, seen)
         assert (coverage.read, coverage.gaps) == (MANY, ())
         assert {delivery.address for delivery in seen} == {place.address}
@@ -685,6 +686,7 @@ class ConnectorContract:
                 publishing = group.create_task(publish_all(connector, place.fed_by, events))
                 seen = await read(stream, MANY)
             coverage = stream.coverage
+            assert stream.interruption is None
         assert_same(self.kinds[kind], events, publishing.result(), seen)
         assert coverage.read == MANY
         assert {delivery.address for delivery in seen} == {place.address}

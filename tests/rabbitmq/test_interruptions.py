@@ -92,7 +92,7 @@ async def test_following_goes_on_behind_a_gap_and_without_one_in_a_stream(mortal
             await asyncio.to_thread(broker.start)
 
             async def again() -> bool:
-                return tap.interruption is None and not log.interruption  # type: ignore[attr-defined]
+                return tap.interruption is None and log.interruption is None
 
             await eventually(again)
             await publish_all(connector, exchange, numbered(10, begin=10))

@@ -16,7 +16,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
-from workbench.model.look import Coverage, Progress
+from workbench.model.look import Coverage, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.start import Start, Window
 
@@ -27,6 +27,12 @@ class Stream(Protocol):
     @property
     def coverage(self) -> Coverage:
         """What was read so far and what could not be; may be asked at any time, also after the end."""
+        ...
+
+    @property
+    def interruption(self) -> Interruption | None:
+        """Why there is no connection at the moment, and when it is tried again; None while all is well, and always
+        where a lost connection is an error at once."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
