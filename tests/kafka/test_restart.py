@@ -73,9 +73,10 @@ async def test_tail_says_that_it_is_cut_off_and_goes_on(own_kafka: Kafka, connec
             [gap] = stream.coverage.gaps
             assert "trying again" in gap.reason
             assert str(own_kafka.bootstrap) in gap.reason
-            assert stream.interruption is not None
-            assert stream.interruption.reason.rstrip(".") in gap.reason
-            assert stream.interruption.retry_at >= stream.interruption.since
+            lost = stream.interruption
+            assert lost is not None
+            assert lost.reason.rstrip(".") in gap.reason
+            assert lost.retry_at >= lost.since
             await asyncio.to_thread(own_kafka.start)
             async with connect(own_kafka.url) as other:
                 await publish(other, address, numbered(100, first=100))
