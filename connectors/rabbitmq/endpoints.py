@@ -52,6 +52,7 @@ def of_queue(
         kind,
         abilities,
         depth=ready,
+        published=queue.published,
         consumers=consumers,
         dead_letters_to=_dead_letters_to(queue, connection),
         price=price,
@@ -128,6 +129,7 @@ def of_exchange(exchange: Exchange, connection: str) -> Endpoint:
         Address(connection, exchange.name, "exchange"),
         "exchange",
         abilities,
+        published=exchange.published,
         price=Price("Every message is copied once more: the broker is slower while the tap is open."),
         detail=(("type", exchange.type), *((("policy", exchange.policy),) if exchange.policy else ())),
     )
@@ -149,13 +151,13 @@ def linked(endpoints: Sequence[Endpoint], bindings: Sequence[Binding]) -> list[E
         for address in reached:
             sources.setdefault(address, []).append(endpoint.address)
         complete.append(msgspec.structs.replace(endpoint, dead_letters_to=tuple(reached)))
-    return sorted(
-        (
-            msgspec.structs.replace(endpoint, dead_letters_of=tuple(sources.get(endpoint.address, ())))
-            for endpoint in complete
-        ),
-        key=lambda endpoint: (endpoint.address.name, endpoint.address.namespace),
-    )
+    found = []
+    for endpoint in complete:
+        if of := sources.get(endpoint.address):
+            # The broker counts what is published, and not the dead letters that it moves itself.
+            endpoint = msgspec.structs.replace(endpoint, dead_letters_of=tuple(of), published=None)
+        found.append(endpoint)
+    return sorted(found, key=lambda endpoint: (endpoint.address.name, endpoint.address.namespace))
 
 
 def delivery_limit(queue: Queue, version: tuple[int, ...]) -> int | None:

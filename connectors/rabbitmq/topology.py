@@ -28,6 +28,11 @@ def _mapping(value: object) -> Arguments:
     return value if isinstance(value, dict) else {}
 
 
+def _count(stats: object, name: str) -> int | None:
+    number = _mapping(stats).get(name)
+    return number if isinstance(number, int) else None
+
+
 class Subscription(msgspec.Struct, frozen=True):
     """A consumer of a queue."""
 
@@ -68,6 +73,11 @@ class Queue(msgspec.Struct, frozen=True):
         rate = _mapping(_mapping(self.message_stats).get("ack_details")).get("rate")
         return float(rate) if isinstance(rate, int | float) else None
 
+    @property
+    def published(self) -> int | None:
+        """Messages that were ever routed to it; None where the API has counted none."""
+        return _count(self.message_stats, "publish")
+
     def setting(self, name: str) -> Any:
         """What an `x-` argument or the policy says for a key such as `dead-letter-exchange`; the argument wins."""
         arguments, policy = _mapping(self.arguments), _mapping(self.effective_policy_definition)
@@ -89,6 +99,12 @@ class Exchange(msgspec.Struct, frozen=True):
     internal: bool = False
     durable: bool = True
     auto_delete: bool = False
+    message_stats: Any = None
+
+    @property
+    def published(self) -> int | None:
+        """Messages that were ever published to it; None where the API has counted none."""
+        return _count(self.message_stats, "publish_in")
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -123,11 +139,14 @@ class _Page(msgspec.Struct, frozen=True):
     page_count: int = 1
 
 
-_COLUMNS: Final = {"message_stats": "message_stats.ack_details.rate", "consumer_details": None}
-"""Fields of a queue that a list of queues has less of, or nothing: they take the broker the most work."""
+def _columns(kind: type[msgspec.Struct], stats: str, *left_out: str) -> str:
+    """What to ask for in a list: of the statistics, which take the broker the most work, no more than is read."""
+    fields = (stats if field == "message_stats" else field for field in kind.__struct_fields__)
+    return ",".join(field for field in fields if field not in left_out)
 
-_QUEUE_COLUMNS: Final = ",".join(filter(None, (_COLUMNS.get(field, field) for field in Queue.__struct_fields__)))
-_EXCHANGE_COLUMNS: Final = ",".join(Exchange.__struct_fields__)
+
+_QUEUE_COLUMNS: Final = _columns(Queue, "message_stats.ack_details.rate,message_stats.publish", "consumer_details")
+_EXCHANGE_COLUMNS: Final = _columns(Exchange, "message_stats.publish_in")
 
 
 class Topology:

@@ -3,6 +3,8 @@
 import asyncio
 from urllib.parse import quote
 
+import pytest
+
 from connectors.rabbitmq import RabbitMQConnector
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
@@ -61,6 +63,41 @@ async def test_rate_of_acknowledgements_is_told(rabbit: Rabbit) -> None:
             return float(dict(listed.detail).get("acknowledged a second", "0")) > 0
 
         await eventually(working)
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum", "stream"])
+async def test_published_counts_what_ever_came_in(rabbit: Rabbit, kind: str) -> None:
+    queue, exchange = rabbit.queue(kind), rabbit.exchange("topic")
+    rabbit.bind(queue, exchange, "#")
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(20))
+        await publish_all(connector, exchange, numbered(30))
+        if kind != "stream":
+            rabbit.drain(queue, 10)
+
+        async def counted() -> bool:
+            listed = {endpoint.address: endpoint.published for endpoint in await connector.endpoints()}
+            return (listed[queue], listed[exchange]) == (50, 30)
+
+        await eventually(counted)
+        assert (await connector.endpoint(queue)).published == 50
+        assert (await connector.endpoint(exchange)).published == 30
+
+
+async def test_published_is_not_told_where_dead_letters_come_in_uncounted(rabbit: Rabbit) -> None:
+    dead = rabbit.queue()
+    failing = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=dead.name)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, failing, numbered(5))
+        await publish_all(connector, dead, numbered(2))
+
+        async def counted() -> bool:
+            published = {endpoint.address: endpoint.published for endpoint in await connector.endpoints()}
+            return published == {failing: 5, dead: None} and "publish" in (
+                rabbit.facts(dead).get("message_stats") or {}
+            )
+
+        await eventually(counted)
 
 
 async def test_thousands_of_queues_are_listed_in_order(rabbitmq_4: RabbitMQAddress) -> None:
