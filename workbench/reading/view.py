@@ -6,11 +6,11 @@ and asks about the rest when told to.
 
 import asyncio
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import Final, Literal, TypeVar, TypeVarTuple
+from typing import Final, Literal, NamedTuple, TypeVar, TypeVarTuple
 
 from workbench.reading.archive import Archive
 from workbench.reading.batch import Row
@@ -32,6 +32,18 @@ INLINE: Final = 10_000
 
 def nothing() -> None:
     """Nobody wants to know."""
+
+
+class Place(NamedTuple):
+    """What finds a delivery again when its row has moved.
+
+    Attributes:
+        time: The delivery's, in milliseconds since 1970 UTC; 0 in a view that is not ordered by time.
+        sequence: Its sequence number.
+    """
+
+    time: int
+    sequence: int
 
 
 class View:
@@ -67,6 +79,17 @@ class View:
     def __len__(self) -> int:
         """How many match so far; while `catch_up` runs some of them may not be in `sequences` yet."""
         return len(self.sequences) + len(self._late.sequences) // 8
+
+    def place(self, row: int) -> Place:
+        """What is in a row of `sequences`, to be found again by `row_of`."""
+        return Place(self._times[row] if self._order == "time" else 0, self.sequences[row])
+
+    def row_of(self, place: Place) -> int:
+        """The row in which a delivery is by now; where it is in none, the one behind all that come before it."""
+        if self._order == "stored":
+            return bisect_left(self.sequences, place.sequence)
+        low = bisect_left(self._times, place.time)
+        return bisect_left(self.sequences, place.sequence, low, bisect_right(self._times, place.time, low))
 
     async def catch_up(self, executor: Executor | None = None, changed: Callable[[], None] = nothing) -> None:
         """Ask about all that was stored since the last time; what was dropped from the store leaves the view.
