@@ -22,7 +22,8 @@ from workbench.model.start import Start, Window
 
 
 class Stream(Protocol):
-    """Batches of deliveries, and what they covered. Iterating raises `ConnectorError` when the broker fails."""
+    """Batches of deliveries, and what they covered. Iterating raises `ConnectorError` when the broker fails; a tail may
+    be iterated again after `ConnectionLost` and goes on where it stopped."""
 
     @property
     def coverage(self) -> Coverage:
