@@ -41,6 +41,7 @@ ACTIONS: Final = (
         "inspect", "enter", "open", "Open what the cursor is on: a topic, a group, an event. Never costs.", ("events",)
     ),
     Action("browse", "b", "browse", "Look at what is in a queue or topic now, once its price was shown.", ("events",)),
+    Action("force", "F", "", "Make the look that was refused, once the endpoint's name was typed.", ("events",)),
     Action("live", "l", "live", "Show what arrives at the endpoint from now on, without taking it.", ("events",)),
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",)),
     Action("publish", "p", "publish", "Write and publish events, to the endpoint at hand.", ()),

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from textual.screen import Screen
 from views.actions import ACTIONS, Action, of_screen, unknown
 from views.connections import Connections
 from views.desk import Desk
-from views.dialogs import Agree, Ask, Keys, nothing_wrong
+from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
 from views.events import Events
 from views.frame import Frame
 from views.later import DeadLetters, Journal, Trace
@@ -65,14 +65,21 @@ class Opening(msgspec.Struct, frozen=True):
     demo: bool = False
 
 
-async def run(session: Session, opening: Opening) -> None:
-    """Show the program until its user leaves.
+async def run(
+    session: Session,
+    *,
+    addresses: Sequence[Address] = (),
+    recording: Path | None = None,
+    record: Path | None = None,
+    demo: bool = False,
+) -> None:
+    """Show the program until its user leaves; the arguments are those of `Opening`.
 
     Raises:
         StoreError: What is seen cannot be stored, or the recording cannot be opened.
         ConfigError: The configuration names an action or a theme that there is not.
     """
-    async with opened(session, opening) as app:
+    async with opened(session, Opening(tuple(addresses), recording, record, demo)) as app:
         await app.run_async()
 
 
@@ -135,6 +142,8 @@ class Workbench(App[None]):
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
         super().__init__()
         self._opening = opening
+        self._exported = ""
+        self._wanted: Sequence[Address] = ()
         self._keys = keys
         if theme is not None and theme not in self.available_themes:
             raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
@@ -162,8 +171,6 @@ class Workbench(App[None]):
         self._wanted = list(addresses)
         self._show_wanted()
 
-    _wanted: Sequence[Address] = ()
-
     def _show_wanted(self) -> None:
         if self._wanted and all(self.desk.endpoint(address) for address in self._wanted):
             wanted, self._wanted = self._wanted, ()
@@ -177,7 +184,7 @@ class Workbench(App[None]):
         if not self.is_running:
             return
         frame = self.frame
-        if isinstance(frame, Events | DeadLetters | Connections):
+        if frame is not None:
             frame.listed(watch)
         self._show_wanted()
 
@@ -188,19 +195,21 @@ class Workbench(App[None]):
 
     async def confirm(self, connection: Connection, level: Level) -> bool:
         """Ask for a production connection's name."""
-        answered: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-        def answer(text: str | None) -> None:
+        def answer(agreed: bool) -> None:
+            # Whoever asked may have gone.
             if not answered.done():
-                answered.set_result(text)
+                answered.set_result(agreed)
 
         self.ask(
             f"{connection.name} is production",
             f"Type its name to go on with what needs {level.name.lower()!r}.",
-            answer,
+            lambda text: answer(True),
             wrong=lambda text: None if text == connection.name else "That is not its name; escape leaves it alone.",
+            left=lambda: answer(False),
         )
-        return await answered == connection.name
+        return await answered
 
     # Screens.
 
@@ -229,7 +238,7 @@ class Workbench(App[None]):
         else:
             what = ""
         recording = "● recording" if self._recorded else ""
-        return " · ".join(filter(None, ("workbench", what, place, recording)))
+        return " · ".join(filter(None, ("workbench", what, place, recording, self._exported)))
 
     @property
     def _recorded(self) -> bool:
@@ -257,7 +266,7 @@ class Workbench(App[None]):
 
     def ask_id(self) -> None:
         """Ask for an id to follow."""
-        self.ask("Trace", "A correlation id, a message id or the id of a cause.", lambda id: id and self.follow_id(id))
+        self.ask("Trace", "A correlation id, a message id or the id of a cause.", self.follow_id)
 
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
@@ -280,12 +289,22 @@ class Workbench(App[None]):
         self,
         title: str,
         question: str,
-        then: Callable[[str | None], object],
+        then: Callable[[str], None],
         value: str = "",
         wrong: Callable[[str], str | None] = nothing_wrong,
+        left: Callable[[], None] = nothing,
     ) -> None:
-        """Ask for a line of text on top of the screen; `then` gets it, or None."""
-        self.push_screen(Ask(title, question, value, wrong), lambda answer: [then(answer), None][1])
+        """Ask for a line of text on top of the screen.
+
+        Args:
+            title: What for.
+            question: In a sentence or two.
+            then: Gets the text; an empty one is as if the question had been left.
+            value: What stands there at first.
+            wrong: Why a text will not do, in a sentence; None: it will.
+            left: Called where there is no answer.
+        """
+        self.push_screen(Ask(title, question, value, wrong), lambda text: then(text) if text else left())
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
@@ -302,10 +321,15 @@ class Workbench(App[None]):
 
     def record(self) -> None:
         """Ask where to record this session."""
-        self.ask("Record this session", "The file to record in; what was seen so far is in it too.", self._record, "session.db")
+        self.ask(
+            "Record this session",
+            "The file to record in; what was seen so far is in it too.",
+            self._record,
+            "session.db",
+        )
 
-    def _record(self, name: str | None) -> None:
-        if name and (store := self.desk.store) is not None:
+    def _record(self, name: str) -> None:
+        if (store := self.desk.store) is not None:
             self.run_worker(self._recording(store, Path(name).expanduser()), group="act")
 
     async def _recording(self, store: Store, path: Path) -> None:
@@ -353,23 +377,30 @@ class Workbench(App[None]):
 
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
+
+        def export_to(name: str) -> None:
+            self.run_worker(self._export(sequences, Path(name).expanduser()), group="act")
+
         self.ask(
             f"Export {len(sequences):,} {which} events",
             "The file to make; a line each, as `workbench publish --file` reads them.",
-            lambda name: name and self.run_worker(self._export(sequences, Path(name).expanduser()), group="act"),
+            export_to,
             "events.ndjson",
         )
 
     async def _export(self, sequences: Sequence[int], path: Path) -> None:
         written = left_out = 0
         try:
-            async for written, left_out in export(self.desk.archive, sequences, path):
-                pass
+            async for done in export(self.desk.archive, sequences, path):
+                written, left_out = done
+                self._exported = f"{written + left_out:,} of {len(sequences):,} exported"
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
             but = f"; {left_out:,} have headers that no JSON can say and are not in it" if left_out else ""
             self.say(f"{written:,} events are written to {path}{but}.", "warning" if left_out else "information")
+        finally:
+            self._exported = ""
 
     def choose_columns(self, table: EventTable) -> None:
         """Ask which columns a table has."""
@@ -379,9 +410,8 @@ class Workbench(App[None]):
             unknown = [name for name in text.split() if name not in known]
             return f"{unknown[0]!r} is no column; there are {' '.join(known)}." if unknown else None
 
-        def chosen(text: str | None) -> None:
-            if text:
-                table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
+        def chosen(text: str) -> None:
+            table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
 
         shown_now = " ".join(column.id for column in table.columns)
         self.ask("Columns", f"In the order you like, of: {' '.join(known)}", chosen, shown_now, wrong)
@@ -399,7 +429,9 @@ class Workbench(App[None]):
         self.run_worker(self._deploy(), group="act")
 
     async def _deploy(self) -> None:
-        event = Event(body=json.dumps(DEPLOYMENT[1]).encode(), written=Content((), {"content_type": "application/json"}))
+        event = Event(
+            body=json.dumps(DEPLOYMENT[1]).encode(), written=Content((), {"content_type": "application/json"})
+        )
         try:
             connector = await self.desk.session.connector(DEPLOYMENT[0].connection)
             await publish(connector, DEPLOYMENT[0], _once(event), lambda receipts: None)

@@ -54,16 +54,16 @@ class Connections(Frame):
         options.highlighted = min(at or 0, options.option_count - 1)
 
     def cannot_check(self) -> str | None:
-        return None if self._name else "There is no connection: a adds one."
+        return None if self._chosen else "There is no connection: a adds one."
 
     @property
-    def _name(self) -> str | None:
+    def _chosen(self) -> str | None:
         at = self.query_one(OptionList).highlighted
         names = list(self.desk.watches)
         return names[at] if at is not None and at < len(names) else None
 
     def do_check(self) -> None:
-        if (name := self._name) is not None:
+        if (name := self._chosen) is not None:
             self._check(name)
 
     def on_option_list_option_selected(self) -> None:
@@ -84,9 +84,8 @@ class Connections(Frame):
             wrong=_wrong,
         )
 
-    def _added(self, text: str | None) -> None:
-        if text:
-            self._try(Connection.parse(text), text)
+    def _added(self, text: str) -> None:
+        self._try(Connection.parse(text), text)
 
     @work(exclusive=True, group="steps")
     async def _try(self, connection: Connection, text: str) -> None:
@@ -103,7 +102,7 @@ class Connections(Frame):
                 f"{connection.name} stands",
                 "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
                 " gives it the next time. escape keeps it for this session only.",
-                lambda path: path and self._save(connection, text, Path(path)),
+                lambda path: self._save(connection, text, Path(path)),
                 str(own_path()),
             )
         else:

@@ -1,6 +1,6 @@
 """What all screens work with: the session, what was seen so far, and what is being looked at."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -84,7 +84,3 @@ class Desk:
         """End the processes, should they have been needed."""
         if "workers" in self.__dict__:
             self.workers.shutdown(wait=False, cancel_futures=True)
-
-
-Looks = Mapping[Address, tuple[int, ...]]
-"""Which looks show an endpoint."""

@@ -20,6 +20,10 @@ def nothing_wrong(text: str) -> str | None:
     return None
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class Ask(ModalScreen[str | None]):
     """Asks for a line of text; None when it was left."""
 

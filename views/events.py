@@ -1,7 +1,7 @@
 """The main screen: endpoints on the left; on the right their events, the query on them, and one of them in full."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, Literal
 
@@ -15,8 +15,9 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
 from views.frame import Frame
+from views.looking import MOST, Looking, states
 from views.widgets.endpoint_card import EndpointCard
-from views.widgets.endpoint_tree import LOGS, EndpointTree, Line
+from views.widgets.endpoint_tree import EndpointTree, Line
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector import Inspector
@@ -26,18 +27,13 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import LookRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
-from workbench.model.look import Interruption
-from workbench.model.start import At, FromEnd, Start
+from workbench.model.start import At
 from workbench.operations.watch import Watch
 from workbench.reading.display import shown
 from workbench.reading.query import Query
-from workbench.reading.tail import Ended, Tail
+from workbench.reading.tail import Ended
 from workbench.reading.view import View
 
-LAST: Final = 500
-"""Events of each partition with which a log opens."""
-MOST: Final = 1_000
-"""Events of a queue that one look shows."""
 NARROW: Final = 100
 """Columns below which one pane shows."""
 FRAME: Final = 1 / 15
@@ -59,15 +55,12 @@ class Events(Frame):
 
     def __init__(self) -> None:
         super().__init__()
-        self._looks: dict[Address, list[int]] = {}
-        self._running: dict[Address, list[Tail]] = {}
-        self._everything = False
+        self._looking: Looking
         self._view: View | None = None
         self._query: Query | None = None
         self._grown = asyncio.Event()
         self._priced: Address | None = None
-        self._told: set[int] = set()
-        self._card_of: Address | None = None
+        self._detailed: Endpoint | None = None
         self._arrived: list[tuple[float, int]] = []
         self._pane: Literal["tree", "table", "inspector"] = "tree"
 
@@ -88,6 +81,7 @@ class Events(Frame):
                     yield Inspector(id="inspector")
 
     def on_mount(self) -> None:
+        self._looking = Looking(self.desk)
         self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
         self.query_one("#tree-filter").display = False
         self.query_one("#banner").display = False
@@ -119,32 +113,24 @@ class Events(Frame):
         self._grown.set()
 
     def show_endpoints(self, addresses: Sequence[Address]) -> None:
-        """Show the events of endpoints: what is held of them, and for logs their last events and what comes."""
-        self._everything = False
-        for address in [each for each in self._running if each not in addresses]:
-            for tail in self._running.pop(address):
-                tail.stop()
-        self._looks = {address: self._looks.get(address) or self._held(address) for address in addresses}
-        for address in addresses:
-            endpoint = self.desk.endpoint(address)
-            free = endpoint is not None and not endpoint.price.sentence
-            if endpoint is None or self.desk.store is None or any(map(_runs, self._running.get(address, ()))):
-                continue
-            if free and endpoint.kind in LOGS and Ability.TAIL in endpoint.abilities:
-                self._begin(address, self.desk.tail(address, FromEnd(LAST)), anew=True)
-            elif free and Ability.BROWSE in endpoint.abilities:
-                self._begin(address, self.desk.browse(address, None, MOST), anew=True)
+        """Show the events of endpoints: what is held; where looking is free, what is there and what comes, too."""
+        self._looking.show(addresses)
         self._priced = None
         self._show_table()
 
     def show_all(self) -> None:
         """Show all that is held."""
-        self._everything = True
+        self._looking.show_all()
         self._show_table()
+
+    def go_to(self, address: Address) -> None:
+        """Put the cursor on an endpoint."""
+        self._tree.go_to(address)
+        self._go("tree")
 
     def show_query(self, text: str) -> None:
         """Filter all that is held."""
-        self._everything = True
+        self._looking.show_all()
         self._query_bar.value = text
         self._query = self.desk.session.query(text)
         self._show_table()
@@ -209,27 +195,12 @@ class Events(Frame):
 
     # Looking.
 
-    def _held(self, address: Address) -> list[int]:
-        """The looks at an endpoint that show most: its last."""
-        looks = [number for number, look in self.desk.archive.looks.items() if look.address == address]
-        return looks if self.desk.store is None else looks[-1:]
-
-    def _begin(self, address: Address, tail: Tail, anew: bool) -> None:
-        """Show one more look of an endpoint; `anew`: in the place of those before."""
-        if anew:
-            for running in self._running.pop(address, ()):
-                running.stop()
-            self._looks[address] = []
-        self._looks.setdefault(address, []).append(tail.look)
-        self._running.setdefault(address, []).append(tail)
-
     def _show_table(self) -> None:
-        looks = None if self._everything else [look for looks in self._looks.values() for look in looks]
-        self._view = View(self.desk.archive, self._query, looks)
+        self._view = View(self.desk.archive, self._query, self._looking.looks)
         self._switcher.current = "table"
         self._table.show(self.desk.archive, self._view)
         self._table.empty = self._why_empty()
-        self._tree.opened = frozenset(self._looks)
+        self._tree.opened = frozenset(self._looking.addresses)
         self._tree.refresh()
         self._grown.set()
         self._show_status()
@@ -237,7 +208,7 @@ class Events(Frame):
     def _why_empty(self) -> str:
         if self._query is not None:
             return "No event matches the query."
-        endpoints = [endpoint for address in self._looks if (endpoint := self.desk.endpoint(address))]
+        endpoints = [endpoint for address in self._looking.addresses if (endpoint := self.desk.endpoint(address))]
         if len(endpoints) == 1 and endpoints[0].price.sentence:
             return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
         if len(endpoints) == 1 and endpoints[0].kind == "exchange":
@@ -271,11 +242,8 @@ class Events(Frame):
 
     def _tell_ends(self) -> None:
         """Say why looks ended, and what they did not see; each once."""
-        for tail in [tail for tails in self._running.values() for tail in tails]:
-            if not isinstance(tail.state, Ended) or tail.look in self._told:
-                continue
-            self._told.add(tail.look)
-            error = tail.state.error
+        for tail in self._looking.ended():
+            error = tail.state.error if isinstance(tail.state, Ended) else None
             if isinstance(error, LookRefused):
                 self._priced = tail.address
                 self._tell(f"{error} F looks nevertheless, once you have typed the name.", "warning")
@@ -296,12 +264,12 @@ class Events(Frame):
 
     def _show_status(self) -> None:
         line = Text(" ", no_wrap=True, overflow="ellipsis")
-        names = "everything held" if self._everything else ", ".join(shown(str(address), 40) for address in self._looks)
-        line.append(names or "no endpoint is open", "bold")
-        states = [_state(tail) for tails in self._running.values() for tail in tails]
-        for state in dict.fromkeys(filter(None, states)):
+        looking = self._looking
+        names = ", ".join(shown(str(address), 40) for address in looking.addresses)
+        line.append("everything held" if looking.looks is None else names or "no endpoint is open", "bold")
+        for state in states(looking.tails):
             line.append(f" ▸ {state}")
-        if any(tail.state == "running" and tail.kind == "tail" for tails in self._running.values() for tail in tails):
+        if any(tail.state == "running" and tail.kind == "tail" for tail in looking.tails):
             now, upto = asyncio.get_running_loop().time(), self.desk.archive.upto
             self._arrived = [*self._arrived[-3:], (now, upto)]
             (then, before) = self._arrived[0]
@@ -325,8 +293,7 @@ class Events(Frame):
         self._tell_card()
         self.query_one(KeyBar).refresh()
         endpoint = self._endpoint
-        if endpoint is not None and endpoint.address != self._card_of:
-            self._card_of = endpoint.address
+        if endpoint is not None:
             self._ask_readers(endpoint.address)
 
     def _tell_card(self, endpoint: Endpoint | None = None) -> None:
@@ -339,7 +306,7 @@ class Events(Frame):
         groups = [group for group in watch.groups if any(each.address == listed.address for each in group.partitions)]
         if endpoint is not None:
             self._detailed = endpoint
-        detailed = getattr(self, "_detailed", None)
+        detailed = self._detailed
         told = detailed if detailed is not None and detailed.address == listed.address else listed
         self.query_one(EndpointCard).show(told, rates[-1] if rates else None, groups)
 
@@ -384,7 +351,7 @@ class Events(Frame):
         else:
             self.show_endpoints([line.address])
             endpoint = self.desk.endpoint(line.address)
-            if endpoint is not None and endpoint.price.sentence and not self._looks[line.address]:
+            if endpoint is not None and endpoint.price.sentence and not self._looking.has_looked_at(line.address):
                 self._show_price(endpoint)
             else:
                 self._go("table")
@@ -410,14 +377,7 @@ class Events(Frame):
             self.workbench.say(f"{shown(event.group.name)} has read all there is in this partition.", "information")
         elif self.desk.store is not None:
             start = At(Position(partition.partition, partition.committed))
-            address = partition.address
-            for tails in self._running.values():
-                for tail in tails:
-                    tail.stop()
-            self._running.clear()
-            self._looks.clear()
-            self._everything = False
-            self._begin(address, self.desk.browse(address, start, MOST), anew=True)
+            self._looking.browse(partition.address, start, alone=True)
             self._table.follow = False
             self._show_table()
             self._go("table")
@@ -427,7 +387,8 @@ class Events(Frame):
         """The endpoint that keys are about: at the tree's cursor, else the one whose events are shown."""
         if self._in(self._tree):
             return self._endpoint
-        return self.desk.endpoint(next(iter(self._looks))) if len(self._looks) == 1 else None
+        addresses = self._looking.addresses
+        return self.desk.endpoint(addresses[0]) if len(addresses) == 1 else None
 
     def _cannot_look(self, ability: Ability, what: str) -> str | None:
         if self.desk.store is None:
@@ -449,9 +410,7 @@ class Events(Frame):
             self._show_price(endpoint)
             return
         self._hush()
-        start: Start | None = FromEnd(LAST) if endpoint.kind in LOGS else None
-        self._keep_only(endpoint.address)
-        self._begin(endpoint.address, self.desk.browse(endpoint.address, start, MOST), anew=True)
+        self._looking.browse(endpoint.address)
         self._show_table()
         self._go("table")
 
@@ -461,30 +420,22 @@ class Events(Frame):
         self._tell(f"{endpoint.address}: {endpoint.price.sentence} {most}b looks, escape leaves it alone.", "price")
 
     def cannot_force(self) -> str | None:
-        return None if self._refused is not None else "No look was refused."
-
-    @property
-    def _refused(self) -> Tail | None:
-        for tails in self._running.values():
-            for tail in tails:
-                if isinstance(tail.state, Ended) and isinstance(tail.state.error, LookRefused):
-                    return tail
-        return None
+        return None if self._looking.refused is not None else "No look was refused."
 
     def do_force(self) -> None:
-        refused = self._refused
+        refused = self._looking.refused
         assert refused is not None
         address = refused.address
+        error = refused.state.error if isinstance(refused.state, Ended) else None
 
-        def typed(name: str | None) -> None:
-            if name is not None:
-                self._hush()
-                self._begin(address, self.desk.browse(address, None, MOST, force=True), anew=True)
-                self._show_table()
+        def typed(name: str) -> None:
+            self._hush()
+            self._looking.browse(address, force=True)
+            self._show_table()
 
         self.workbench.ask(
             "A look that may cost messages",
-            f"{(refused.state.error if isinstance(refused.state, Ended) else '')!s} Type {address.name!r} to look.",
+            f"{error} Type {address.name!r} to look.",
             typed,
             wrong=lambda text: None if text == address.name else "That is not its name.",
         )
@@ -496,23 +447,10 @@ class Events(Frame):
         endpoint = self._target
         assert endpoint is not None
         self._hush()
-        address = endpoint.address
-        self._keep_only(address)
-        log = endpoint.kind in LOGS
-        for tail in self._running.get(address, ()):
-            if tail.kind == "tail":
-                tail.stop()
-        self._begin(address, self.desk.tail(address, FromEnd(LAST) if log else None), anew=log)
+        self._looking.tail(endpoint.address)
         self._table.follow = True
         self._show_table()
         self._go("table")
-
-    def _keep_only(self, address: Address) -> None:
-        """Leave other endpoints, unless several are shown and this is one of them."""
-        if address not in self._looks:
-            self.show_endpoints([])
-        self._looks.setdefault(address, self._held(address))
-        self._everything = False
 
     def do_refresh(self) -> None:
         for watch in self.desk.watches.values():
@@ -537,9 +475,8 @@ class Events(Frame):
                 self._go("table")
             self._query_bar.focus_field()
 
-    def _find(self, text: str | None) -> None:
-        if text:
-            self._inspector.search(text)
+    def _find(self, text: str) -> None:
+        self._inspector.search(text)
 
     @on(Input.Changed, "#tree-filter")
     def _filter_tree(self, event: Input.Changed) -> None:
@@ -669,7 +606,7 @@ class Events(Frame):
         marked = sorted(self._table.marks)
         self.workbench.export(marked or self._matching(), "marked" if marked else "shown")
 
-    def _matching(self) -> Iterable[int]:
+    def _matching(self) -> Sequence[int]:
         return self._view.sequences[:] if self._view is not None else ()
 
     def do_columns(self) -> None:
@@ -694,7 +631,7 @@ class Events(Frame):
     def do_back(self) -> None:
         """Leave the field, close the banner, stop what runs, or go back."""
         field = self.query_one("#tree-filter", Input)
-        working = [tail for tails in self._running.values() for tail in tails if _runs(tail)]
+        working = self._looking.working
         browsing = [tail for tail in working if tail.kind == "browse"]
         if self.focused is field:
             field.value, field.display = "", False
@@ -710,8 +647,7 @@ class Events(Frame):
             self._switcher.current = "table"
             self._go("tree")
         elif self._in(self._table) and working:
-            for tail in working:
-                tail.stop()
+            self._looking.stop()
             self._show_status()
         elif field.display:
             field.value, field.display = "", False
@@ -720,24 +656,6 @@ class Events(Frame):
 
     def _in(self, widget: Widget) -> bool:
         return self.focused is widget or (self.focused is not None and widget in self.focused.ancestors)
-
-
-def _runs(tail: Tail) -> bool:
-    return not isinstance(tail.state, Ended)
-
-
-def _state(tail: Tail) -> str:
-    match tail.state:
-        case "opening":
-            return "opening …"
-        case "running":
-            return "live" if tail.kind == "tail" else f"reading {tail.coverage.read:,}"
-        case Interruption() as interruption:
-            return f"lost: {shown(interruption.reason, 60)}"
-        case Ended(error=None):
-            return "stopped" if tail.kind == "tail" else f"{tail.coverage.read:,} read"
-        case _:
-            return "failed"
 
 
 def _a(kind: str) -> str:

@@ -13,6 +13,7 @@ from views.actions import bindings
 from views.desk import Desk
 from views.widgets.key_bar import KeyBar
 from views.widgets.title_bar import TitleBar
+from workbench.operations.watch import Watch
 
 if TYPE_CHECKING:
     from views.app import Workbench
@@ -48,6 +49,9 @@ class Frame(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
         raise NotImplementedError
+
+    def listed(self, watch: Watch | None) -> None:
+        """A connection was listed, or its state has changed; None: any of them."""
 
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now, in a sentence; None: it can."""

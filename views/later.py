@@ -10,6 +10,7 @@ from textual.widgets.option_list import Option
 
 from views.frame import Frame
 from workbench.model.endpoint import Endpoint
+from workbench.operations.watch import Watch
 from workbench.reading.display import shown
 
 
@@ -70,8 +71,8 @@ class DeadLetters(Frame):
             yield Static(
                 Text(
                     "Failures grouped by reason, origin and type, to be edited and moved back so that nothing is"
-                    " lost.\n\nThe groups are not there yet, and nothing can be moved yet. What works: enter goes to one"
-                    " of these endpoints on the Events screen, where / filters by reason, such as:"
+                    " lost.\n\nThe groups are not there yet, and nothing can be moved yet. What works: enter goes to"
+                    " one of these endpoints on the Events screen, where / filters by reason, such as:"
                     " reason contains declined"
                 )
             )
@@ -79,10 +80,10 @@ class DeadLetters(Frame):
 
     def on_screen_resume(self) -> None:
         """List anew."""
-        self.listed()
+        self.listed(None)
         self.query_one(OptionList).focus()
 
-    def listed(self) -> None:
+    def listed(self, watch: Watch | None) -> None:
         """List the endpoints that hold dead letters."""
         options = self.query_one(OptionList)
         at = options.highlighted

@@ -34,10 +34,7 @@ class KeyBar(Widget):
         )
         actions = [action for action in of_screen(frame.ACTIONS_OF) if action.label]
         own = frame.workbench.keys_of
-        parts = [
-            (shown_key(own.get(action.id, action.keys).partition(",")[0]), action.label, action.id)
-            for action in actions
-        ]
+        parts = [(shown_key(own(action).partition(",")[0]), action.label, action.id) for action in actions]
         widths = [len(key) + len(label) + 3 for key, label, _ in parts]
         last = parts.pop()
         room, kept = self.size.width - widths[-1] - 1, []

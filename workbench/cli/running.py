@@ -93,13 +93,13 @@ def with_session(
     @connection_options
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        options: _Options = click.get_current_context().meta[_KEPT]
+        context = click.get_current_context()
 
         async def main() -> int | None:
             # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
             if (task := asyncio.current_task()) is not None:
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-            async with _session(options) as session:
+            async with session_of(context) as session:
                 return await command(session, *args, **kwargs)
 
         sys.exit(guarded(main))
@@ -154,7 +154,13 @@ def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> 
         setattr(options, str(parameter.name), value)
 
 
-def _session(options: _Options) -> Session:
+def session_of(context: click.Context) -> Session:
+    """The session that a command's options ask for, not yet entered.
+
+    Raises:
+        ConfigError: A connection or the configuration cannot be used.
+    """
+    options: _Options = context.meta[_KEPT]
     given: list[Connection | str] = []
     for text in options.connection:
         if ":" in text:

@@ -1,0 +1,120 @@
+"""`workbench` without a command, and `workbench demo`: the full-screen program."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from workbench.cli.running import Exit, connection_options, fail, guarded, session_of
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.plugins import load
+from workbench.model.errors import ConfigError
+from workbench.session import Session
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+SCREEN: Final = "event_workbench.screen"
+"""The entry-point group of the screen, so that no command imports it."""
+SHOP: Final = (Connection.parse("rabbit=demo://shop/rabbit"), Connection.parse("kafka=demo://shop/kafka"))
+"""The demo's brokers."""
+_KEPT: Final = "workbench.record"
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value is not None:
+        context.meta[_KEPT] = value
+
+
+def record_option(command: Command) -> Command:
+    """Add `--record`, kept in the context: it may stand before or behind what is opened."""
+    return click.option(
+        "--record",
+        type=click.Path(path_type=Path, dir_okay=False),
+        expose_value=False,
+        callback=_keep,
+        help="Record what the screen sees in a file, which `workbench FILE` opens again.",
+    )(command)
+
+
+class Screen(click.Group):
+    """A group whose first word may be an address or a recording, which the screen then opens."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and _is_target(args[0]):
+            return open_screen.name, open_screen, args
+        return super().resolve_command(ctx, args)
+
+
+@click.command("open", hidden=True)
+@click.argument("targets", metavar="[ADDRESS|RECORDING]...", nargs=-1)
+@record_option
+@connection_options
+def open_screen(targets: tuple[str, ...]) -> None:
+    """Open the screen on addresses or on a recording."""
+    sys.exit(opened(targets))
+
+
+@click.command(short_help="The screen on a small shop, which runs on the embedded broker.")
+@click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
+@record_option
+def demo(addresses: tuple[str, ...]) -> None:
+    """The screen on a small shop, alive on the embedded broker; nothing else is needed, and nothing is left behind."""
+    sys.exit(opened(addresses, demo=True))
+
+
+def opened(targets: Sequence[str], demo: bool = False) -> int:
+    """Open the screen, and wait until its user leaves; returns the exit code.
+
+    Args:
+        targets: Addresses, or one recording.
+        demo: Whether to show the demo's shop, whatever is configured.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return fail("The screen needs a terminal; `workbench --help` lists the commands for scripts.", Exit.FAILED)
+    recordings = [target for target in targets if _is_recording(target)]
+    if recordings and len(targets) > 1:
+        return fail("A recording is opened alone.", Exit.USAGE)
+    record: Path | None = click.get_current_context().meta.get(_KEPT)
+    if recordings and record is not None:
+        return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)
+
+    async def main() -> None:
+        run: Callable[..., Awaitable[None]] = load("run", SCREEN)
+        session = Session(SHOP, ConfigFile.find()) if demo else session_of(click.get_current_context())
+        shop = demo or not (session.names or recordings)
+        if shop and not demo:
+            session = Session(SHOP, session.config)
+        async with session:
+            for name in session.names:
+                # What is missing is asked for while there is no screen; what is wrong stands beside its name there.
+                with suppress(ConfigError):
+                    session.connection(name)
+            addresses = [] if recordings else [session.address(target) for target in targets]
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+            await run(
+                session,
+                addresses=addresses,
+                recording=Path(recordings[0]) if recordings else None,
+                record=record,
+                demo=shop,
+            )
+
+    return guarded(main)
+
+
+def _is_target(word: str) -> bool:
+    return "/" in word or _is_recording(word)
+
+
+def _is_recording(word: str) -> bool:
+    return word.endswith(".db") or Path(word).is_file()
