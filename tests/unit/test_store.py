@@ -10,9 +10,10 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -220,6 +221,40 @@ async def test_two_ids_with_one_hash_are_told_apart(
             await until(lambda: store.indexed)
             indexing.cancel()
         assert list(await store.by_id("flow-4")) == list(range(40, 50))
+
+
+UNINDEXED = """
+    class Counting(ThreadPoolExecutor):
+        submitted = 0
+
+        def submit(self, *call):
+            self.submitted += 1
+            return super().submit(*call)
+
+    look = store.look(LOOK)
+    await store.append(look, events(3000))
+    await store.flush()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
+    with Counting(1) as executor:
+        async with asyncio.TaskGroup() as group:
+            indexing = group.create_task(store.index(executor))
+            await until(lambda: executor.submitted == 1)
+            try:
+                await store.append(look, events(10, 3000))
+                await store.flush()
+            except StoreError:
+                print("full", indexing.done(), store.indexed, list(await store.by_id("flow-4")) == list(range(40, 50)))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            await store.flush()
+            await until(lambda: store.indexed)
+            print("indexed", list(await store.by_id("flow-4")) == list(range(40, 50)))
+            indexing.cancel()
+"""
+
+
+def test_without_space_for_the_index_the_session_goes_on_and_finds_the_same(tmp_path: Path) -> None:
+    assert said(session(tmp_path, UNINDEXED)) == ["full False False True", "indexed True"]
 
 
 # Views.
@@ -543,6 +578,53 @@ async def test_a_view_goes_on_when_recording_begins(
         await store.append(look, events(200, 200))
         await view.catch_up(pool)
         assert list(view.sequences) == list(range(0, 400, 2))
+
+
+async def test_nothing_stays_in_the_private_file_of_what_is_recorded(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "state") as store:
+        await store.append(store.look(LOOK), events(3000))
+        await store.record(tmp_path / "recording")
+        assert [name.rpartition(".")[2] for name in files(tmp_path / "state")] == ["lock"]
+        assert await all_of(store) == events(3000)
+        with pytest.raises(StoreError, match="is recorded already"):
+            await store.record(tmp_path / "another")
+        assert files(tmp_path) == ["recording", "recording-shm", "recording-wal", "state"]
+    assert files(tmp_path) == ["recording", "state"]
+    assert files(tmp_path / "state") == []
+
+
+class Held(Executor):
+    """Begins nothing before it is let go."""
+
+    def __init__(self, begun: int) -> None:
+        self.begun = begun
+        self.thread = ThreadPoolExecutor(1)
+        self.let_go = threading.Event()
+        self.thread.submit(self.let_go.wait)
+
+    def submit(self, *call: Any, **named: Any) -> Future[Any]:
+        self.begun -= 1
+        return self.thread.submit(*call, **named)
+
+
+async def test_a_search_that_runs_when_recording_begins_finds_the_private_file(
+    tmp_path: Path, small_rows: None
+) -> None:
+    held = Held(2)
+    async with open_store(tmp_path / "state") as store:
+        await store.append(store.look(LOOK), events(300))
+        await store.flush()
+        view = View(store, compile("even", NOW))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(view.catch_up(held))
+            await until(lambda: held.begun <= 0)
+            recording = group.create_task(store.record(tmp_path / "recording"))
+            await until(lambda: store.recorded)
+            assert not recording.done()
+            held.let_go.set()
+        assert list(view.sequences) == list(range(0, 300, 2))
+        assert [name.rpartition(".")[2] for name in files(tmp_path / "state")] == ["lock"]
+    held.thread.shutdown()
 
 
 def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:

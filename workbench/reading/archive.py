@@ -6,10 +6,10 @@ from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Archive:
         self._reader: Final = ThreadPoolExecutor(1, "store-reader")
         self._database: sqlite3.Connection | None = None
         self._recent: OrderedDict[int, tuple[array[int], bytes]] = OrderedDict()
+        self._work: Final[set[asyncio.Future[Any]]] = set()
 
     @property
     def looks(self) -> Mapping[int, Look]:
@@ -108,6 +109,15 @@ class Archive:
     def on_reader(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> "asyncio.Future[Result]":
         """Run something on the thread that reads this file."""
         return asyncio.get_running_loop().run_in_executor(self._reader, function, *arguments)
+
+    def on_workers(
+        self, executor: Executor, function: Callable[[Path, *Arguments], Result], *arguments: *Arguments
+    ) -> "asyncio.Future[Result]":
+        """Run a function of this file on others' threads or processes."""
+        work = asyncio.get_running_loop().run_in_executor(executor, function, self.path, *arguments)
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        return work
 
     async def close(self) -> None:
         """Close the file; what is being read is finished first."""

@@ -66,6 +66,12 @@ def new_file(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
+def delete_stored(path: Path) -> None:
+    """Delete what a session has stored in its private file; the session itself goes on."""
+    for suffix in (".db", ".db-wal", ".db-shm"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
 def _locked(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / f"session-{uuid4().hex}.db"
@@ -88,5 +94,5 @@ def _locked(folder: Path) -> tuple[Path, int]:
 
 def _delete(path: Path) -> None:
     # The lock goes last: without it nobody would know that the others are to be swept.
-    for suffix in (".db", ".db-wal", ".db-shm", ".lock"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
+    delete_stored(path)
+    path.with_suffix(".lock").unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from workbench.model.look import Coverage, Look
 from workbench.reading import search
 from workbench.reading.archive import Archive
 from workbench.reading.batch import COUNT, SIZE, Chunk, Row, encode, pack
-from workbench.reading.private_file import new_file, private_file
+from workbench.reading.private_file import delete_stored, new_file, private_file
 from workbench.reading.query import PLAIN, Reading
 from workbench.reading.writer import Writer
 
@@ -96,6 +96,7 @@ class Store(Archive):
         self._writing: asyncio.Future[None] | None = None
         self._failure: StoreError | None = None
         self._wrote = asyncio.Event()
+        self._moving = asyncio.Lock()
         self._recording: asyncio.TimerHandle | None = None
         self._events = self._size = 0
 
@@ -193,28 +194,35 @@ class Store(Archive):
         """Keep what is stored, and all that will be, in a file that stays. A crash costs its last second at most.
 
         Raises:
-            StoreError: There is such a file, or it cannot be made, or there is no space.
+            StoreError: There is such a file, or it cannot be made, or there is no space; or this is recorded already.
         """
-        await self.flush()
-        try:
-            new_file(path)
-        except FileExistsError:
-            raise StoreError(f"{path} is there already: choose another name for the recording.") from None
-        except OSError as error:
-            raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
-        await self._on_thread(self._writer.move_to, path)
-        await self.on_reader(self._forget_database)
-        self.path = path
-        self._save_pending()
+        async with self._moving:
+            if self.recorded:
+                raise StoreError(f"This is recorded already, in {self.path}.")
+            await self.flush()
+            try:
+                new_file(path)
+            except FileExistsError:
+                raise StoreError(f"{path} is there already: choose another name for the recording.") from None
+            except OSError as error:
+                raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
+            await self._on_thread(self._writer.move_to, path)
+            private, self.path = self.path, path
+            self._save_pending()
+            await self.on_reader(self._forget_database)
+            # Whoever began to search the private file has to find it until the end.
+            if self._work:
+                await asyncio.wait(self._work)
+            await self._on_thread(delete_stored, private)
 
     async def index(self, executor: Executor) -> None:
         """Index the ids of rows as they are written, until cancelled.
 
+        Look-ups find the same without it, so what fails, for want of space, is no error: it is tried again when there
+        was space for one more row.
+
         Args:
             executor: Where to read them: `search.workers`, so that the event loop keeps its processor.
-
-        Raises:
-            StoreError: There is no space for the index. Look-ups find the same without it.
         """
         while True:
             self._wrote.clear()
@@ -223,8 +231,12 @@ class Store(Archive):
                 await self._wrote.wait()
                 continue
             firsts = [row.first for row in rows]
-            work = asyncio.get_running_loop().run_in_executor(executor, search.ids, self.path, firsts, self.reading)
-            await self._on_thread(self._writer.save_ids, await work)
+            try:
+                found = await self.on_workers(executor, search.ids, firsts, self.reading)
+                await self._on_thread(self._writer.save_ids, found)
+            except StoreError:
+                await self._wrote.wait()
+                continue
             for row in rows:
                 row.indexed = True
 

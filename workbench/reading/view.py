@@ -120,18 +120,17 @@ class View:
                 changed()
 
     async def _search(self, rows: Sequence[Row], executor: Executor | None, changed: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
         parts = [rows[:FIRST], *(rows[at : at + AT_ONCE] for at in range(FIRST, len(rows), AT_ONCE))]
         running: deque[tuple[Row, asyncio.Future[Found]]] = deque()
         try:
             for number, part in enumerate([*parts, *[()] * AHEAD]):
                 if part:
                     firsts = [row.first for row in part if self._looks is None or not row.looks.isdisjoint(self._looks)]
-                    arguments = (self._store.path, firsts, self._looks, self._query, self._upto)
+                    arguments = (firsts, self._looks, self._query, self._upto)
                     if number == 0 or executor is None:
-                        work = self._store.on_reader(search, *arguments)
+                        work = self._store.on_reader(search, self._store.path, *arguments)
                     else:
-                        work = loop.run_in_executor(executor, search, *arguments)
+                        work = self._store.on_workers(executor, search, *arguments)
                     running.append((part[-1], work))
                 if running and (number == 0 or len(running) >= AHEAD or not part):
                     last, work = running[0]
