@@ -6,14 +6,14 @@ import cbor2
 import cramjam
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import Content, encode
-from workbench.reading.codec import OPENED, Reading, read
+from workbench.reading.codec import OPENED, Reading, read, text_of
 from workbench.reading.json_text import laid_out, tokens
 
 JSON = st.recursive(
@@ -35,6 +35,8 @@ def test_json_laid_out_is_the_same_json(value: object) -> None:
 
 
 @given(JSON, st.integers(0, 200))
+@example({'0"': None}, 5)
+@example({"0\\": None}, 4)
 def test_json_cut_anywhere_is_still_json_so_far(value: object, place: int) -> None:
     text = json.dumps(value)
     laid_out(text[:place], 1000, cut=place < len(text))
@@ -199,6 +201,15 @@ def test_a_long_string_is_shown_as_far_as_there_is_room() -> None:
     found = reading(b'{"a":"' + b"x" * 1_000_000 + b'"}', limit=50)
     assert found.text.startswith('{\n  "a": "xxxx') and len(found.text) == 50
     assert found.truncated
+
+
+def test_a_text_is_given_as_it_was_written_out_of_compression_and_frame() -> None:
+    text = '{"a":1.10,\n "b" : "é"}'
+    packed = gzip.compress(b"\0\0\0\0\x2a" + text.encode())
+    for body in (text.encode(), b"\xef\xbb\xbf" + text.encode(), text.encode("utf-16"), packed):
+        assert text_of(Event(body=body), 1000) == (text, False)
+    assert text_of(Event(body=b'["\xc3\xa9"]'), 3) == ('["', True)
+    assert text_of(Event(body=None), 1000) == ("", False)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 1000, 65536])

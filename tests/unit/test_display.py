@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from tests.hostile import deliveries
 from workbench.reading.codec import read
-from workbench.reading.display import cells, shown, shown_bytes
+from workbench.reading.display import cells, fitting, shown, shown_bytes
 
 ANY = st.text(st.characters(exclude_categories=()))
 ODD = st.text(
@@ -98,6 +98,13 @@ def test_a_cut_line_says_so() -> None:
     assert shown("abcdef", 4) == "abc…"
     assert shown("日本語", 4) == "日…"
     assert shown("a\x1b[31m", 4) == "a␛[…"
+
+
+@given(ANY | ODD, st.integers(1, 40))
+def test_as_many_characters_are_said_to_fit_as_do(text: str, width: int) -> None:
+    count = fitting(text, width)
+    assert count == min(1, len(text)) or cells(shown(text[:count])) <= width
+    assert count == len(text) or cells(shown(text[: count + 1])) > width
 
 
 def test_nothing_fits_into_no_cells() -> None:

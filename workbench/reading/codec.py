@@ -128,6 +128,20 @@ def read(event: Event, limit: int = SHOWN) -> Reading:
     return Reading("text", text[:limit], size, cut or len(text) > limit, notes)
 
 
+def text_of(event: Event, limit: int) -> tuple[str, bool]:
+    """The text of a body that `read` calls JSON or text, as it was written; and whether that is only the beginning.
+
+    Args:
+        event: Its body is read.
+        limit: At most so many bytes of it are.
+    """
+    said = claims(event)
+    opened = open_body(event.body or b"", said.encoding)
+    cut = len(opened.data) > limit or not opened.whole
+    text, _ = _decoded(opened.data[:limit], said.charset, cut)
+    return (text or "").removeprefix("\ufeff"), cut
+
+
 def queried(event: Event) -> object:
     """The body as a query reads it: bytes, or the tree of a MessagePack or CBOR body; out of compression and frame.
 

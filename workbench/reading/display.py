@@ -68,6 +68,20 @@ def shown_bytes(data: bytes | None, width: int | None = None) -> str:
     return shown(text, width)
 
 
+def fitting(text: str, width: int) -> int:
+    """How many characters of a text fit into so many cells once they are shown; at least one, if there is any."""
+    if _PLAIN.fullmatch(text, 0, width):
+        return min(len(text), max(width, 1))
+    used = 0
+    # As in `shown`: what is beyond could not be shown.
+    head = text[: (1 + _MARKS) * (width + 1)]
+    for place, piece in enumerate(_visible(head)):
+        used += cells(piece)
+        if used > width:
+            return max(place, 1)
+    return len(head)
+
+
 def cells(text: str) -> int:
     """How many terminal cells a line takes that `shown` made: none for a mark, two for a wide character, else one."""
     return len(text) if text.isascii() else sum(map(_cells, text))

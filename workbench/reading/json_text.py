@@ -29,7 +29,7 @@ _TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 _CUT_TOKEN: Final = re.compile(
-    r'[ \t\n\r]*+(?:"[^"\x00-\x1f]*+(?:\\.[^"\x00-\x1f]*+)*+|[-+.0-9eE]{0,400}|[a-zA-Z]{0,8})', re.DOTALL
+    r'[ \t\n\r]*+(?:"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+\\?|[-+.0-9eE]{0,400}|[a-zA-Z]{0,8})', re.DOTALL
 )
 _VALUES: Final = frozenset(("string", "number", "word"))
 
