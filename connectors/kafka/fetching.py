@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
+from connectors.kafka.channel import Bytes, Channel
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
 from connectors.kafka.failures import Code, Passing, check
-from connectors.kafka.fetch import Bytes, Channel, Fetched, parse
+from connectors.kafka.fetch import Fetched, fetch, parse
 from connectors.kafka.patience import Patience
 from connectors.kafka.records import survey
 from workbench.model.errors import ConnectionLost, ConnectorError
@@ -167,7 +168,7 @@ class Fetching:
             offsets = [(share.partition, share.next) for share in hungry]
             self._asked.update({partition: (node, offset) for partition, offset in offsets})
             each = max(self._size // len(hungry), _LEAST)
-            self._pending[node] = self._channels[node].fetch(offsets, self._size, each, _WAIT_MS)
+            self._pending[node] = fetch(self._channels[node], offsets, self._size, each, _WAIT_MS)
 
     def _accept(self, node: int, answer: list[Fetched]) -> list[Chunk]:
         """Take in an answer. What it refuses is dealt with afterwards."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _ALL = 0xFFFFFFFF
+_POSITIVE = 0x7FFFFFFF
 _FEW = 8
 
 
@@ -18,17 +19,17 @@ def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:
     (https://kafka.apache.org/documentation/#producerconfigs_partitioner.class)."""
     if partitions == 1:
         return [0] * len(keys)
+    if len(keys) >= _FEW and len({*map(len, keys)}) == 1:
+        return [(hashed & _POSITIVE) % partitions for hashed in murmur2_of_equally_long(keys)]
     lengths: dict[int, list[int]] = {}
     for index, key in enumerate(keys):
         lengths.setdefault(len(key), []).append(index)
     found = [0] * len(keys)
     for indexes in lengths.values():
-        if len(indexes) < _FEW:
-            hashes: Sequence[int] = [murmur2(keys[index]) for index in indexes]
-        else:
-            hashes = murmur2_of_equally_long([keys[index] for index in indexes])
+        some = [keys[index] for index in indexes]
+        hashes = map(murmur2, some) if len(some) < _FEW else murmur2_of_equally_long(some)
         for index, hashed in zip(indexes, hashes, strict=True):
-            found[index] = (hashed & 0x7FFFFFFF) % partitions
+            found[index] = (hashed & _POSITIVE) % partitions
     return found
 
 
@@ -52,18 +53,19 @@ def murmur2_of_equally_long(keys: Sequence[bytes]) -> Sequence[int]:
     all_ = ones * _ALL
     length = len(keys[0])
     words, rest = divmod(length, 4)
-    fill = bytes(-length % 4)
-    padded = fill.join([*keys, b""]) if fill else b"".join(keys)
-    columns = struct.unpack(f"<{len(padded) // 4}I", padded)
     stride = words + bool(rest)
+    padded = memoryview(bytes(-length % 4).join([*keys, b""])).cast("I")
+    lanes = bytearray(8 * len(keys))
+    low_halves = memoryview(lanes).cast("I")[::2]
 
     def column(index: int) -> int:
-        return int.from_bytes(struct.pack(f"<{len(keys)}Q", *columns[index::stride]), "little")
+        low_halves[:] = padded[index::stride]
+        return int.from_bytes(lanes, "little")
 
     mixed = ones * (_SEED ^ length)
     for index in range(words):
         word = column(index) * _M & all_
-        mixed = (mixed * _M & all_) ^ ((word ^ word >> 24 & all_) * _M & all_)
+        mixed = (mixed * _M ^ (word ^ word >> 24 & all_) * _M) & all_
     if rest:
         mixed = (mixed ^ column(words)) * _M & all_
     mixed = (mixed ^ mixed >> 13 & all_) * _M & all_

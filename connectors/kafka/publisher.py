@@ -1,33 +1,34 @@
 """Publishing to a topic: record batches per partition, an idempotent producer, a receipt for each event.
 
-One batch of each partition is on its way at a time, and a batch whose answer was lost is sent again byte for byte, so
-that the broker recognises it by its sequence number (KIP-98): no event is doubled and none overtakes another. (A broker
-that crashes forgets producers whose last event has a time of more than a day ago, producer.id.expiration.ms: of events
-with such times, those on their way may then come twice.) While batches are on their way the next ones fill, which makes
-them large when it is busy and quick when it is not.
+One batch of each partition is on its way at a time, in up to two requests to each broker. A batch whose answer was lost
+is sent again byte for byte, so that the broker recognises it by its sequence number (KIP-98): no event is doubled and
+none overtakes another. (A broker that crashes forgets producers whose last event has a time of more than a day ago,
+producer.id.expiration.ms: of events with such times, those on their way may then come twice.) While batches are on
+their way the next ones fill, which makes them large when it is busy and quick when it is not.
 """
 
 import asyncio
 import json
 from base64 import b64encode
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
+from time import time_ns
 from typing import Any
 
-from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.admin import DescribeConfigsRequest
-from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from connectors.kafka.cluster import Cluster, Topic, beside, drop, persistently
+from connectors.kafka.channel import Channel
+from connectors.kafka.cluster import Cluster, Topic, beside, persistently
 from connectors.kafka.failures import PASSING, Code, Passing, check, refusal
 from connectors.kafka.ledger import Transaction
 from connectors.kafka.partitioner import partitions_of
 from connectors.kafka.patience import Patience
+from connectors.kafka.produce import produce
 from workbench.model.errors import (
     ConnectionLost,
     ConnectorError,
@@ -40,6 +41,8 @@ from workbench.model.wire import Value
 
 _BATCH_SIZE = 512 << 10
 _REQUEST_SIZE = 8 << 20
+_REQUESTS = 2
+"""Requests on their way to a broker at a time: it writes the events of one while the next is sent."""
 _WINDOW = 32 << 20
 """Bytes that may be on their way: far more than brokers answer for at once."""
 _BREATH = 512
@@ -122,12 +125,15 @@ class Pack:
         if self._data is not None:
             return begin
         append, position, index = self._append, len(self.events), begin
+        now = time_ns() // 1_000_000
         try:
             for index in range(begin, len(events)):  # where it stopped counts
                 event = events[index]
                 content = event.written if event.wire is None else event.content
                 headers = [_header(*header) for header in content.headers] if content.headers else _NO_HEADERS
-                time = event.timestamp if event.timestamp_type == "create" else None
+                time = event.timestamp
+                if time is None or event.timestamp_type != "create":
+                    time = now
                 if append(position, time, event.key, event.body, headers) is None:
                     break
                 position += 1
@@ -188,7 +194,9 @@ class TopicPublisher:
         self._batch_size = min(_BATCH_SIZE, largest or _BATCH_SIZE)
         self._lanes = {number: Lane(number, leader, Producer(identity)) for number, leader in topic.leaders.items()}
         self._keyless = 0
-        self._connections: dict[int, AIOKafkaConnection] = {}
+        self._channels: dict[int, Channel] = {}
+        self._opening = defaultdict[int, asyncio.Lock](asyncio.Lock)
+        self._requests = Counter[int]()
         self._count = 0
         self._moved = asyncio.Condition()
         self._work = asyncio.Event()
@@ -221,8 +229,8 @@ class TopicPublisher:
         finally:
             if transaction:
                 transaction.publishers.remove(publisher)
-            for connection in publisher._connections.values():
-                drop(connection)
+            for channel in publisher._channels.values():
+                channel.close()
 
     async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
         """Put events into batches, in order; returns when the window has room for more."""
@@ -286,14 +294,17 @@ class TopicPublisher:
         self._keyless = (self._keyless + 1) % len(self._lanes)
         if not keys or len(self._lanes) == 1:
             return {self._lanes[self._keyless]: (numbers, events)}
-        places = iter(partitions_of(keys, len(self._lanes)))
-        by_lane: dict[Lane, tuple[list[int], list[Event]]] = {lane: ([], []) for lane in self._lanes.values()}
-        lists = list(by_lane.values())
-        for number, event in zip(numbers, events, strict=True):
-            some, chosen = lists[self._keyless if event.key is None else next(places)]
-            some.append(number)
-            chosen.append(event)
-        return dict(by_lane.items())
+        places = partitions_of(keys, len(self._lanes))
+        if len(keys) < len(events):
+            of_keys = iter(places)
+            places = [self._keyless if event.key is None else next(of_keys) for event in events]
+        chosen: list[list[int]] = [[] for _ in self._lanes]
+        for index, place in enumerate(places):
+            chosen[place].append(index)
+        return {
+            lane: ([first + index for index in indexes], [events[index] for index in indexes])
+            for lane, indexes in zip(self._lanes.values(), chosen, strict=True)
+        }
 
     def _put(self, lane: Lane, numbers: Sequence[int], events: Sequence[Event], begin: int) -> int:
         """Put some of the events in a batch, and say where the rest begins."""
@@ -321,25 +332,30 @@ class TopicPublisher:
         return sum(pack.size for lane in self._lanes.values() for pack in lane.packs)
 
     async def _pump(self) -> None:
-        """Keep a request on its way to each broker that leads a partition with something to send."""
+        """Keep each broker that leads a partition with something to send at work."""
         async with asyncio.TaskGroup() as group:
             while not self._failure:
                 await self._work.wait()
                 self._work.clear()
                 idle: dict[int, list[Lane]] = {}
-                busy = {lane.leader for lane in self._lanes.values() if lane.busy}
+                led = Counter(lane.leader for lane in self._lanes.values())
                 for lane in self._lanes.values():
-                    if lane.packs and lane.leader not in busy:
+                    if lane.packs and not lane.busy:
                         idle.setdefault(lane.leader, []).append(lane)
                 for node, lanes in idle.items():
-                    chosen: list[Lane] = []
-                    size = 0
-                    for lane in sorted(lanes, key=lambda lane: lane.packs[0].numbers[0]):
-                        size += lane.packs[0].size
-                        if not chosen or size <= _REQUEST_SIZE:
-                            chosen.append(lane)
-                            lane.busy = True
-                    group.create_task(self._deliver(node, chosen))
+                    lanes.sort(key=lambda lane: lane.packs[0].numbers[0])
+                    while lanes and self._requests[node] < _REQUESTS:
+                        chosen: list[Lane] = []
+                        size = 0
+                        # A share of the lanes a request, so that there is something for the next one.
+                        for lane in lanes[: -(-led[node] // _REQUESTS)]:
+                            size += lane.packs[0].size
+                            if not chosen or size <= _REQUEST_SIZE:
+                                chosen.append(lane)
+                                lane.busy = True
+                        lanes = [lane for lane in lanes if not lane.busy]
+                        self._requests[node] += 1
+                        group.create_task(self._deliver(node, chosen))
 
     async def _deliver(self, node: int, lanes: Sequence[Lane]) -> None:
         try:
@@ -348,6 +364,7 @@ class TopicPublisher:
         except ConnectorError as error:
             await self._pause(error)
         finally:
+            self._requests[node] -= 1
             for lane in lanes:
                 lane.busy = False
             self._work.set()
@@ -357,26 +374,23 @@ class TopicPublisher:
     async def _produce(self, node: int, lanes: Sequence[Lane]) -> None:
         if node < 0:
             check(Code.LEADER_NOT_AVAILABLE, f"write to topic {self._topic}")
-        connection = self._connections.get(node)
-        if connection is None or not connection.connected():
-            connection = self._connections[node] = await self._cluster.connect(node)
+        async with self._opening[node]:
+            channel = self._channels.get(node)
+            if channel is None or not channel.connected:
+                channel = self._channels[node] = await Channel.open(self._cluster, node)
         if self._transaction:
             await self._transaction.include((self._topic, lane.number) for lane in lanes)
-        rows = []
+        batches = []
         for lane in lanes:
-            rows.append((lane.number, lane.packs[0].seal(lane.producer)))
+            batches.append((lane.number, lane.packs[0].seal(lane.producer)))
             lane.packs[0].sent += 1
-        request = ProduceRequest(
-            self._transaction.id if self._transaction else None, -1, _TIMEOUT_MS, [(self._topic, rows)]
-        )
-        answer = await self._cluster.exchange(connection, request)
+        transaction = self._transaction.id if self._transaction else None
         again: ConnectorError | None = None
-        for _, partitions in answer.topics:
-            for number, code, offset, *_ in partitions:
-                try:
-                    await self._settle(self._lanes[number], code, offset)
-                except ConnectorError as error:
-                    again = error
+        for number, code, offset in await produce(channel, self._topic, batches, transaction):
+            try:
+                await self._settle(self._lanes[number], code, offset)
+            except ConnectorError as error:
+                again = error
         if again:
             raise again
 

@@ -13,7 +13,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 
-from connectors.kafka.fetch import Bytes, Fetched
+from connectors.kafka.channel import Bytes
+from connectors.kafka.fetch import Fetched
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position, TimestampType

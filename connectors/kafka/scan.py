@@ -15,8 +15,8 @@ from typing import Self
 import cramjam
 from aiokafka.codec import snappy_decode
 
+from connectors.kafka.channel import Bytes
 from connectors.kafka.cluster import Cluster, Partition
-from connectors.kafka.fetch import Bytes
 from connectors.kafka.fetching import Chunk, Fetching, Share
 from connectors.kafka.needles import Needles
 from connectors.kafka.reader import damaged, interruptions

@@ -8,7 +8,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.kafka.fetch import Bytes, Fetched
+from connectors.kafka.channel import Bytes
+from connectors.kafka.fetch import Fetched
 from connectors.kafka.records import COMPRESSED, batches, committed, deliveries, offsets_in, survey
 from tests.kafka.reading import BASE
 from workbench.model.address import Address

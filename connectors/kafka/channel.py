@@ -1,0 +1,127 @@
+"""A connection for bytes that are not copied: what is read off the socket is what is searched and decoded, and record
+batches go to the socket as they were built.
+
+aiokafka makes and authenticates a connection; then its transport is given a protocol of our own, which receives each
+answer into one of two buffers, so that one can be worked on while the next is being received.
+"""
+
+import asyncio
+import struct
+from collections import deque
+from typing import NamedTuple
+
+from aiokafka.conn import AIOKafkaConnection
+
+from connectors.kafka.cluster import CLIENT, Cluster, drop
+from workbench.model.errors import ConnectionLost
+
+_SIZE = struct.Struct(">i")
+_HEADER = struct.Struct(">ihhih")
+_CLIENT = CLIENT.encode()
+_ROOM = 64 << 10
+
+
+class Bytes(NamedTuple):
+    """A stretch of a buffer, not copied. An answer is valid until the one after the next is being received."""
+
+    buffer: bytearray
+    begin: int
+    end: int
+
+
+class Channel(asyncio.BufferedProtocol):
+    """One authenticated connection to one broker, which answers in the order in which it was asked."""
+
+    def __init__(self, connection: AIOKafkaConnection) -> None:
+        self.place = f"{connection.host}:{connection.port}"
+        self._connection = connection
+        self._head = bytearray(_SIZE.size)
+        self._buffers = [bytearray(), bytearray()]
+        self._turn = 0
+        self._size = -1  # of the answer that is being received; -1 while its size is
+        self._got = 0
+        self._correlation = 0
+        self._awaited: deque[asyncio.Future[Bytes]] = deque()
+        self._transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def open(cls, cluster: Cluster, node: int) -> "Channel":
+        """Connect to a broker.
+
+        Raises:
+            ConnectorError: It cannot be reached, or does not let the user in.
+        """
+        connection = await cluster.connect(node)
+        channel = cls(connection)
+        transport = connection._writer.transport
+        # All that was asked has been answered, so the reader that stops here holds no bytes.
+        connection._read_task.cancel()
+        transport.set_protocol(channel)
+        channel._transport = transport
+        return channel
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is still there."""
+        return self._transport is not None
+
+    def close(self) -> None:
+        """Let the connection go, with whatever is on its way."""
+        drop(self._connection)
+        self._transport = None
+
+    def ask(self, api: int, version: int, *parts: bytes | bytearray) -> "asyncio.Future[Bytes]":
+        """Send a request.
+
+        Args:
+            api: Which (https://kafka.apache.org/protocol#protocol_api_keys).
+            version: Which of its versions, one before the flexible ones (KIP-482).
+            parts: Its bytes behind the header, not changed any more.
+
+        Returns:
+            The answer, with its correlation id; it fails with ConnectionLost.
+        """
+        answer: asyncio.Future[Bytes] = asyncio.get_running_loop().create_future()
+        if self._transport is None:
+            answer.set_exception(ConnectionLost(f"{self.place} broke off the connection."))
+            return answer
+        self._correlation = (self._correlation + 1) & 0x7FFFFFFF
+        size = _HEADER.size - _SIZE.size + len(_CLIENT) + sum(map(len, parts))
+        header = _HEADER.pack(size, api, version, self._correlation, len(_CLIENT)) + _CLIENT
+        self._awaited.append(answer)
+        self._transport.writelines([header, *parts])
+        return answer
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the transport shall write what comes next."""
+        if self._size < 0:
+            return memoryview(self._head)[self._got :]
+        return memoryview(self._buffers[self._turn])[self._got : self._size]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The transport wrote so much."""
+        self._got += nbytes
+        if self._size < 0:
+            if self._got < _SIZE.size:
+                return
+            (self._size,) = _SIZE.unpack(self._head)
+            self._got = 0
+            if len(self._buffers[self._turn]) < self._size:
+                self._buffers[self._turn] = bytearray(self._size + _ROOM)
+        elif self._got == self._size:
+            whole = Bytes(self._buffers[self._turn], 0, self._size)
+            self._turn, self._size, self._got = 1 - self._turn, -1, 0
+            # Nobody may wait for it any more.
+            if not (answer := self._awaited.popleft()).done():
+                answer.set_result(whole)
+
+    def eof_received(self) -> bool:
+        """The broker will send no more: close."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.close()
+        while self._awaited:
+            if not (answer := self._awaited.popleft()).done():
+                answer.set_exception(ConnectionLost(f"{self.place} broke off the connection."))
