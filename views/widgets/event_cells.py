@@ -132,7 +132,8 @@ def preview(event: Event) -> str:
 def fitted(text: str, width: int, column: Column) -> str:
     """A text in exactly so many terminal cells, fit to be drawn."""
     line = shown(text, width) if column.cut == "end" else cut_in_the_middle(text, width)
-    space = " " * (width - cells(line))
+    # Most lines hold nothing unusual but the sign that they were cut, and `cells` would ask for every character.
+    space = " " * (width - (len(line) if line.replace("…", "").isascii() else cells(line)))
     return space + line if column.side == "right" else line + space
 
 

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -51,6 +51,7 @@ AT_ONCE: Final = 0.008
 _SIGNS: Final = 2
 """Cells on the left for cursor and mark."""
 _GAP: Final = 2
+_BETWEEN: Final = Segment(" " * _GAP)
 _LEAST: Final = 4
 _LEAST_BODY: Final = 8
 _COLOURS: Final = (
@@ -141,6 +142,8 @@ class EventTable(ScrollView, can_focus=True):
         self._columns: tuple[Column, ...] | None = None
         self._widths: dict[str, int] = {}
         self._chosen: str | None = None
+        self._base = Style()
+        self._room: Sequence[tuple[Column, int]] = ()
 
     def on_mount(self) -> None:
         """Times that are relative go on."""
@@ -358,6 +361,12 @@ class EventTable(ScrollView, can_focus=True):
 
     # Drawing.
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # These walk up the tree of widgets, which for every line would take as long as all else.
+        self._base = self.rich_style
+        self._room = self._layout(self.size.width)
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         row = self.scroll_offset.y + y - 1
@@ -372,7 +381,7 @@ class EventTable(ScrollView, can_focus=True):
         strip = strip.adjust_cell_length(width)
         if self._unseen and y == self.size.height - 1:
             strip = self._with_chip(strip, width)
-        return strip.apply_style(self.rich_style)
+        return strip.apply_style(self._base)
 
     def _empty_line(self, y: int, width: int) -> Strip:
         if not self._known and self._view is not None:
@@ -385,31 +394,41 @@ class EventTable(ScrollView, can_focus=True):
         return Strip([Segment(" " * ((width - cells(line)) // 2)), Segment(line, self._style("dim"))])
 
     def _header(self, width: int) -> Strip:
-        drawn = [Segment(" " * _SIGNS)]
-        for column, room in self._layout(width):
+        parts = []
+        for column, room in self._room:
             title = fitted(column.title, room, msgspec.structs.replace(column, cut="end"))
-            drawn.append(Segment(title, self._style("chosen" if column.id == self._chosen else "header")))
-            drawn.append(Segment(" " * _GAP))
-        return Strip(drawn)
+            parts.append((title, self._style("chosen" if column.id == self._chosen else "header")))
+        return self._line(Segment(" " * _SIGNS), parts, width)
 
     def _event(self, sequence: int, width: int) -> Strip:
         found = self._cells.get(sequence)
         here = sequence == self.cursor
         signs = ("▌" if here else " ") + ("●" if sequence in self._marks else " ")
-        drawn = [Segment(signs, None if here else self._style("sign"))]
+        sign = Segment(signs, None if here else self._style("sign"))
         if found is None:
-            drawn.append(Segment("…", self._style("dim")))
+            strip = Strip([sign, Segment("…", None if here else self._style("dim"))]).adjust_cell_length(width)
         else:
             self._cells.move_to_end(sequence)
-            for column, room in self._layout(width):
-                text = self._text(found, column, room)
-                drawn.append(Segment(fitted(text, room, column), None if here else self._style_of(found, column)))
-                drawn.append(Segment(" " * _GAP))
-        strip = Strip(drawn)
+            parts = []
+            for column, room in self._room:
+                text = fitted(self._text(found, column, room), room, column)
+                parts.append((text, None if here else self._style_of(found, column)))
+            strip = self._line(sign, parts, width)
         if not here:
             return strip
-        style = self.get_component_rich_style("event-table--cursor", partial=not self.has_focus)
-        return strip.adjust_cell_length(width).apply_style(style)
+        return strip.apply_style(self.get_component_rich_style("event-table--cursor", partial=not self.has_focus))
+
+    def _line(self, sign: Segment, parts: Sequence[tuple[str, Style | None]], width: int) -> Strip:
+        """A line of cells that are as wide as `_room` says."""
+        drawn = [sign]
+        for text, style in parts:
+            drawn += (Segment(text, style), _BETWEEN)
+        used = _SIGNS + sum(room for _, room in self._room) + _GAP * (len(self._room) - 1)
+        if used > width or not self._room:
+            return Strip(drawn).adjust_cell_length(width)
+        # To say how long it is spares counting the cells of every character again.
+        drawn[-1] = Segment(" " * (width - used))
+        return Strip(drawn, width)
 
     def _text(self, found: Cells, column: Column, room: int) -> str:
         match column.id:
