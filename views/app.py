@@ -17,7 +17,7 @@ from views.actions import ACTIONS, Action, of_screen, unknown
 from views.connections import Connections
 from views.desk import Desk
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
-from views.events import Events
+from views.events import NARROW, Events
 from views.frame import Frame
 from views.later import DeadLetters, Journal, Trace
 from views.outside import body_text, export, line_text, open_body
@@ -234,7 +234,7 @@ class Workbench(App[None]):
         if self._opening.recording is not None:
             what = f"{self._opening.recording.name} (read-only)"
         elif self._opening.demo:
-            what = "DEMO · a adds your broker"
+            what = "DEMO · a adds your broker" if self.size.width >= NARROW else "DEMO"
         else:
             what = ""
         recording = "● recording" if self._recorded else ""

@@ -38,12 +38,13 @@ class Everything(Provider):
             return
         matcher = self.matcher(query)
         for action in of_screen(frame.ACTIONS_OF):
-            name = f"{_name(action.id)} · {action.help}"
-            if (score := matcher.match(name)) > 0:
+            name, line = _name(action.id), f"{_name(action.id)} · {action.help}"
+            # What an action is called counts for more than what is said about it.
+            if (score := matcher.match(name) or matcher.match(line) / 4) > 0:
                 reason = frame.why_not(action.id)
                 yield Hit(
                     score,
-                    matcher.highlight(name),
+                    matcher.highlight(line),
                     lambda id=action.id: frame.action_act(id),
                     text=action.id,
                     help=_help(action.keys, reason),

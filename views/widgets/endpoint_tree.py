@@ -3,7 +3,7 @@
 Only visible lines are drawn, and the lines are made anew when a listing comes: ten thousand endpoints stay quick.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
 import msgspec
@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from views.widgets.sparkline import short, sparkline
+from views.widgets.styles import text_style
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.groups import Group
@@ -60,16 +61,16 @@ class EndpointTree(ScrollView, can_focus=True):
     }
     DEFAULT_CSS = """
     EndpointTree {
-        & > .endpoint-tree--cursor { background: $surface-lighten-2; }
+        & > .endpoint-tree--cursor { background: $block-cursor-blurred-background; }
         &:focus > .endpoint-tree--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
         &:ansi > .endpoint-tree--cursor { background: ansi_default; text-style: underline; }
         &:ansi:focus > .endpoint-tree--cursor { background: ansi_default; text-style: reverse; }
         & > .endpoint-tree--connection { text-style: bold; }
         & > .endpoint-tree--dim { color: $text-muted; }
-        & > .endpoint-tree--dead { color: $error; text-style: bold; }
-        & > .endpoint-tree--mark { color: $warning; text-style: bold; }
-        & > .endpoint-tree--open { color: $accent; text-style: bold; }
-        & > .endpoint-tree--rate { color: $primary; }
+        & > .endpoint-tree--dead { color: $text-error; text-style: bold; }
+        & > .endpoint-tree--mark { color: $text-warning; text-style: bold; }
+        & > .endpoint-tree--open { color: $text-accent; text-style: bold; }
+        & > .endpoint-tree--rate { color: $text-primary; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -211,13 +212,13 @@ class EndpointTree(ScrollView, can_focus=True):
         width = self.size.width
         if number >= len(self._lines):
             return Strip.blank(width, self.rich_style)
-        line = self._lines[number]
-        strip = Strip(self._segments(line, width)).adjust_cell_length(width, self.rich_style)
+        segments: Iterable[Segment] = self._segments(self._lines[number], width)
         if number == self.cursor_line:
-            strip = strip.apply_style(
-                self.get_component_rich_style("endpoint-tree--cursor", partial=not self.has_focus)
-            )
-        return strip.apply_style(self.rich_style) if number != self.cursor_line else strip
+            cursor = self.get_component_rich_style("endpoint-tree--cursor")
+            # Where the focus is, the cursor's colours win over a part's own: those may not be seen on it.
+            own = {"post_style": cursor} if self.has_focus else {"style": cursor}
+            segments = Segment.apply_style(segments, **own)
+        return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
     def _segments(self, line: Line, width: int) -> list[Segment]:
         left, right = self._parts(line)
@@ -300,7 +301,7 @@ class EndpointTree(ScrollView, can_focus=True):
         return next((group for group in watch.groups if group.name == line.group), None) if watch else None
 
     def _style(self, part: str) -> Style:
-        return self.get_component_rich_style(f"endpoint-tree--{part}", partial=True)
+        return text_style(self, f"endpoint-tree--{part}")
 
     # The cursor.
 

@@ -7,6 +7,7 @@ from textual.events import Click
 from textual.widget import Widget
 
 from views.actions import of_screen, shown_key
+from views.widgets.styles import text_style
 
 if TYPE_CHECKING:
     from views.frame import Frame
@@ -19,7 +20,7 @@ class KeyBar(Widget):
     DEFAULT_CSS = """
     KeyBar {
         dock: bottom; height: 1; background: $panel; color: $foreground;
-        & > .key-bar--key { color: $accent; text-style: bold; }
+        & > .key-bar--key { color: $text-accent; text-style: bold; }
         & > .key-bar--refused { color: $text-disabled; }
         &:ansi { background: ansi_default; color: ansi_default; }
     }
@@ -28,10 +29,7 @@ class KeyBar(Widget):
     def render(self) -> Text:
         """One line."""
         frame = cast("Frame", self.screen)
-        key_style, refused = (
-            self.get_component_rich_style("key-bar--key"),
-            self.get_component_rich_style("key-bar--refused"),
-        )
+        key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
         actions = [action for action in of_screen(frame.ACTIONS_OF) if action.label]
         own = frame.workbench.keys_of
         parts = [(shown_key(own(action).partition(",")[0]), action.label, action.id) for action in actions]

@@ -7,6 +7,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.widget import Widget
 
+from views.widgets.styles import text_style
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
 from workbench.reading.display import cells, shown
@@ -28,9 +29,9 @@ class TitleBar(Widget):
     TitleBar {
         dock: top; height: 1; background: $panel; color: $foreground;
         & > .title-bar--name { text-style: bold; }
-        & > .title-bar--well { color: $success; }
-        & > .title-bar--ill { color: $error; }
-        & > .title-bar--production { color: $error; text-style: bold reverse; }
+        & > .title-bar--well { color: $text-success; }
+        & > .title-bar--ill { color: $text-error; }
+        & > .title-bar--production { color: $text-error; text-style: bold reverse; }
         &:ansi { background: ansi_default; color: ansi_default; }
     }
     """
@@ -86,4 +87,4 @@ class TitleBar(Widget):
         return watch.state == "connected", line
 
     def _style(self, part: str) -> Style:
-        return self.get_component_rich_style(f"title-bar--{part}")
+        return text_style(self, f"title-bar--{part}")
