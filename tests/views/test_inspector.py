@@ -1,0 +1,636 @@
+"""The inspector, moved by keys and mouse, and read as it is drawn."""
+
+import gzip
+import json
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import cbor2
+import msgspec
+import pytest
+from rich.cells import cell_len
+from rich.style import Style
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from tests.hostile import deliveries as hostile
+from views.widgets.inspector import TABS, Inspector
+from views.widgets.pages import FOUND, LAID_OUT, Tab
+from workbench.model.address import Address
+from workbench.model.event import Delivery, Event, Position
+from workbench.model.wire import Content, Wire, encode
+from workbench.reading.codec import queried
+from workbench.reading.conventions import Conventions
+from workbench.reading.display import cells
+from workbench.reading.masking import Masking
+from workbench.reading.query import Reading
+
+READING = Reading(Conventions.builtin().facts, queried)
+SEEN = round(datetime(2026, 11, 23, 10, 3, 22, tzinfo=UTC).timestamp() * 1000)
+OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
+ORDER = b'{"orderId":1001,"total":1.10,"items":[{"sku":"a-1","n":2},{"sku":"b-2","n":1}],"note":null,"id":"x","id":"y"}'
+
+
+class Screen(App[None]):
+    """The inspector alone."""
+
+    def compose(self) -> ComposeResult:
+        yield Inspector(id="inspector")
+
+    def on_mount(self) -> None:
+        self.query_one(Inspector).focus()
+
+
+class Bench:
+    """An inspector in a terminal of its own."""
+
+    def __init__(self, inspector: Inspector, pilot: Pilot[None]) -> None:
+        self.inspector, self.pilot = inspector, pilot
+
+    async def show(self, event: Event | Delivery | bytes | None, reading: Reading = READING) -> None:
+        """Show an event, or one with this body."""
+        delivery = Event(b"key", event) if isinstance(event, bytes) else event
+        if isinstance(delivery, Event):
+            delivery = Delivery(delivery, Address("kafka", "orders"), SEEN, Position("3", "42"))
+        self.inspector.show(reading.seen(delivery) if delivery is not None else None, reading)
+        await self.settled()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """All is read and drawn."""
+        await self.pilot.pause()
+        while self.inspector.page is not None and not self.inspector.page.complete:
+            await self.pilot.pause()
+        await self.pilot.pause()
+
+    async def go(self, begin: str) -> None:
+        """Put the cursor on the first row that begins so."""
+        await self.press("home")
+        for _ in range(200):
+            if self.cursor_line().strip(" ▾▸").startswith(begin):
+                return
+            await self.press("down")
+        raise AssertionError(f"no row begins with {begin}: {self.lines()}")
+
+    def lines(self) -> list[str]:
+        """What is drawn, the tabs first, without the spaces at the ends."""
+        return [self.inspector.render_line(y).text.rstrip() for y in range(self.inspector.size.height)]
+
+    def rows(self) -> list[str]:
+        """What is drawn of the page, without the heading and what is blank."""
+        return [line for line in self.lines()[2:] if line]
+
+    def styled(self, text: str) -> list[Style]:
+        """The styles of the segments that are just this text."""
+        return [
+            segment.style or Style()
+            for y in range(self.inspector.size.height)
+            for segment in self.inspector.render_line(y)
+            if segment.text == text
+        ]
+
+    def cursor_line(self) -> str:
+        page = self.inspector.page
+        assert page is not None
+        return self.lines()[1 + page.cursor - self.inspector.scroll_offset.y]
+
+
+@asynccontextmanager
+async def opened(width: int = 80, height: int = 24) -> AsyncIterator[Bench]:
+    app = Screen()
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        yield Bench(app.query_one(Inspector), pilot)
+
+
+# Tabs.
+
+
+async def test_without_an_event_it_says_so() -> None:
+    async with opened() as bench:
+        await bench.show(None)
+        assert bench.lines()[:2] == [" Body ── Headers ── Facts ── Raw", " No event is chosen."]
+        await bench.press("enter", "down", "right", "G", "y")
+        assert bench.inspector.copied() == ""
+
+
+async def test_the_active_tab_is_told_without_colour_and_changed_by_keys_and_mouse() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+
+        def active() -> list[str]:
+            return [tab for tab in TABS if bench.styled(tab)[0].bold and bench.styled(tab)[0].reverse]
+
+        assert active() == ["Body"]
+        for key, tab in (("right", "Headers"), ("]", "Facts"), ("]", "Raw"), ("right", "Body"), ("left", "Raw")):
+            await bench.press(key)
+            assert active() == [tab]
+        await bench.press("[")
+        assert active() == ["Facts"]
+        await bench.pilot.click(Inspector, offset=(bench.lines()[0].index("Headers") + 1, 0))
+        assert active() == ["Headers"]
+
+
+async def test_another_event_keeps_the_tab_and_begins_at_its_top() -> None:
+    async with opened(height=8) as bench:
+        await bench.show(json.dumps(list(range(50))).encode())
+        await bench.press("end")
+        assert bench.rows()[-1] == "  ]"
+        await bench.show(json.dumps(list(range(100, 150))).encode())
+        assert bench.rows()[:2] == ["▾ [", "    100,"]
+        await bench.press("right")
+        await bench.show(Event(b"k", b"{}", None, Content((("h", b"v"),))))
+        assert bench.inspector.tab == "Headers"
+        assert bench.lines()[1].startswith("1 header")
+
+
+async def test_a_tab_is_found_as_it_was_left() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.go('"total"')
+        await bench.press("right", "down", "left")
+        assert bench.inspector.copied() == "1.10"
+
+
+# Body.
+
+
+async def test_json_is_drawn_as_it_was_written_with_every_key_and_digit() -> None:
+    async with opened() as bench:
+        await bench.show(b'{"a":1.10,"n":18446744073709551617,"e":1e5,"u":"\\u00e9","x":{},"id":"x","id":"y"}')
+        assert bench.lines()[1] == "JSON · 81 bytes · keys more than once: id"
+        assert bench.rows() == [
+            "▾ {",
+            '    "a": 1.10,',
+            '    "n": 18446744073709551617,',
+            '    "e": 1e5,',
+            '    "u": "\\u00e9",',
+            '    "x": {},',
+            '    "id": "x",',
+            '    "id": "y"',
+            "  }",
+        ]
+
+
+async def test_tokens_are_told_apart() -> None:
+    async with opened() as bench:
+        await bench.show(b'{"k": "s", "n": 5, "w": null}')
+        styles = [bench.styled(token)[0] for token in ('"k"', '"s"', "5", "null")]
+        assert len({style.color for style in styles}) == 4
+        assert styles[0].bold and not styles[1].bold and styles[3].italic
+
+
+@pytest.mark.parametrize("key", ["enter", "space"])
+async def test_a_container_is_folded_and_unfolded(key: str) -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.go('"items"')
+        unfolded = bench.rows()
+        await bench.press(key)
+        assert bench.rows()[3:5] == ['  ▸ "items": [ … 2 items ],', '    "note": null,']
+        await bench.press("home", "down", key)
+        assert bench.rows() == ["▸ { … 6 fields }"]
+        await bench.press(key, "down", "down", "down", key)
+        assert bench.rows() == unfolded
+
+
+async def test_a_click_on_the_sign_or_on_the_cursor_folds() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.pilot.click(Inspector, offset=(6, 5))
+        assert bench.inspector.copied().startswith("[{") and "▸" not in "".join(bench.rows())
+        await bench.pilot.click(Inspector, offset=(6, 5))
+        assert bench.rows()[3] == '  ▸ "items": [ … 2 items ],'
+        await bench.pilot.click(Inspector, offset=(0, 2))
+        assert bench.rows() == ["▸ { … 6 fields }"]
+
+
+async def test_what_has_nothing_in_it_is_not_folded() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.go('"total"')
+        before = bench.rows()
+        await bench.press("enter")
+        assert bench.rows() == before
+
+
+async def test_a_long_value_is_cut_and_whole_at_the_cursor() -> None:
+    async with opened(width=40) as bench:
+        long = " ".join(str(number) for number in range(40))
+        await bench.show(json.dumps({"a": long, "b": 1}).encode())
+        row = next(row for row in bench.rows() if '"a"' in row)
+        assert row.endswith("…") and len(row) <= 40
+        await bench.go('"a"')
+        rows = bench.rows()
+        first = next(number for number, row in enumerate(rows) if '"a"' in row)
+        last = next(number for number, row in enumerate(rows) if '"b"' in row)
+        # Some rows end in a space, which is not seen.
+        assert "".join("".join(rows[first:last]).split()) == "".join(f'"a":"{long}",'.split())
+
+
+async def test_a_value_higher_than_the_screen_is_gone_through() -> None:
+    async with opened(width=40, height=8) as bench:
+        await bench.show(json.dumps({"a": "\n".join(f"line {number:03}" for number in range(80)), "b": 1}).encode())
+        await bench.go('"a"')
+        seen: set[str] = set()
+        for _ in range(200):
+            seen |= {f"{number:03}" for number in range(80) if any(f"line {number:03}" in row for row in bench.lines())}
+            if bench.inspector.copied() == "1":
+                break
+            await bench.press("down")
+        # Of the last line what stands behind it was cut in two.
+        assert len(seen) > 60 and bench.inspector.copied() == "1"
+        await bench.press("up", "pagedown", "up")
+        assert bench.inspector.copied().startswith("line 000")
+
+
+async def test_it_is_said_what_a_body_was_taken_for() -> None:
+    async with opened() as bench:
+        for event, heading, row in (
+            (Event(), "null", "There is no body: a tombstone, which is not the same as an empty body."),
+            (Event(None, b""), "empty", "The body is empty: it has no bytes."),
+            (Event(None, b"one\ntwo"), "text · 7 bytes", "one"),
+            (Event(None, b"5"), "text · 1 byte", "5"),
+            (Event(None, gzip.compress(b'{"a":1}', mtime=0)), "JSON · 27 bytes · gzip", "▾ {"),
+            (Event(None, b'\0\0\0\0\x2a{"a":1}'), "JSON · 12 bytes · schema 42", "▾ {"),
+            (Event(None, msgspec.msgpack.encode({"a": b"\xff"})), "MessagePack · 6 bytes", "▾ {"),
+            (Event(None, cbor2.dumps({"a": [1]})), "CBOR · 5 bytes", "▾ {"),
+            (Event(None, b"\xfd\xfe\x00\x01"), "no text, in hex · 4 bytes", None),
+        ):
+            await bench.show(event)
+            assert bench.lines()[1] == heading
+            assert row is None or bench.rows()[0] == row
+        assert bench.rows()[0].split() == ["00000000", "fd", "fe", "00", "01", "...."]
+
+
+async def test_the_values_of_messagepack_are_a_tree() -> None:
+    async with opened() as bench:
+        await bench.show(msgspec.msgpack.encode({"a": [1, b"\xff", None], 5: 18446744073709551615}))
+        assert bench.rows() == [
+            "▾ {",
+            '  ▾ "a": [',
+            "      1,",
+            "      0xff,",
+            "      null",
+            "    ],",
+            "    5: 18446744073709551615",
+            "  }",
+        ]
+        await bench.go('"a"')
+        await bench.press("enter")
+        assert bench.rows()[1] == '  ▸ "a": [ … 3 items ],'
+
+
+async def test_text_is_wrapped_and_none_of_it_missing() -> None:
+    async with opened(width=30) as bench:
+        words = " ".join(f"word{number}" for number in range(40))
+        await bench.show(f"first\n\n{words}\nlast\n".encode())
+        rows = bench.lines()[2:]
+        assert rows[:2] == ["first", ""]
+        end = rows.index("last")
+        assert "".join("".join(rows[2:end]).split()) == "".join(words.split())
+        await bench.pilot.resize_terminal(60, 24)
+        await bench.settled()
+        assert bench.lines()[2:].index("last") < end
+        await bench.press("home", "down", "down", "down")
+        assert bench.inspector.copied() == words
+
+
+async def test_a_large_body_is_seen_before_all_of_it_was_read() -> None:
+    async with opened() as bench:
+        body = json.dumps([{"number": number, "text": "x" * 50} for number in range(40_000)]).encode()
+        assert len(body) > 3_000_000
+        bench.inspector.show(Delivery(Event(None, body), Address("k", "t"), SEEN), READING)
+        page = bench.inspector.page
+        assert page is not None and not page.complete and page.rows < 2_000
+        assert bench.lines()[1] == "JSON · 3,177,780 bytes · reading on …" or "reading on" in bench.lines()[1]
+        assert bench.rows()[2] == '      "number": 0,'
+        await bench.settled()
+        assert page.rows == 1 + 2 + 4 * 40_000
+        await bench.press("end", "up", "up", "up")
+        assert bench.inspector.copied() == "39999"
+
+
+async def test_reading_a_large_body_stops_when_another_event_is_shown() -> None:
+    async with opened() as bench:
+        body = b"[" + b"0," * 500_000 + b"0]"
+        bench.inspector.show(Delivery(Event(None, body), Address("k", "t"), SEEN), READING)
+        left = bench.inspector.page
+        await bench.show(b"{}")
+        assert left is not None and not left.complete
+        assert bench.rows() == ["  {}"]
+
+
+async def test_a_body_that_turns_out_to_be_no_json_is_shown_as_text() -> None:
+    async with opened(width=100) as bench:
+        await bench.show(b"[" + b'"0123456789",' * 20_000 + b"oops]")
+        assert bench.lines()[1] == "text · 260,006 bytes · not JSON at line 1, column 260002"
+        assert bench.rows()[0].startswith('["0123456789","0123456789"')
+        await bench.press("end")
+        assert bench.rows()[-1].endswith("oops]")
+
+
+async def test_of_a_huge_body_the_beginning_is_shown_and_that_is_said() -> None:
+    async with opened(width=100) as bench:
+        await bench.show(b'{"a":"' + b"x" * (LAID_OUT + 10) + b'"}')
+        assert bench.lines()[1].endswith(f"its first {LAID_OUT:,} characters")
+        assert bench.rows()[1].startswith('    "a": "xxx')
+
+
+# Headers.
+
+
+async def test_headers_of_amqp_have_their_types() -> None:
+    death = {"queue": "orders", "count": 3, "time": datetime(2026, 11, 23, tzinfo=UTC)}
+    headers = (("x-death", [death]), ("small", 5), ("large", 1 << 40), ("ratio", 1.5), ("raw", b"\xff\xfe"))
+    wire = encode(Content(headers, {"content_type": "application/json", "delivery_mode": 2, "message_id": "m-1"}))
+    async with opened() as bench:
+        await bench.show(Event(b"orders", b"{}", wire))
+        await bench.press("right")
+        assert bench.lines()[1] == "5 headers, 3 properties"
+        assert [row.split() for row in bench.rows()] == [
+            ["Properties"],
+            ["content_type", "string", "application/json"],
+            ["delivery_mode", "uint8", "2"],
+            ["message_id", "string", "m-1"],
+            ["Headers"],
+            ["x-death", "array", "1", "item"],
+            ["[0]", "table", "3", "fields"],
+            ["queue", "string", "orders"],
+            ["count", "int", "3"],
+            ["time", "timestamp", "2026-11-23T00:00:00+00:00"],
+            ["small", "int32", "5"],
+            ["large", "int64", "1099511627776"],
+            ["ratio", "float64", "1.5"],
+            ["raw", "bytes", "0xfffe"],
+        ]
+        await bench.go("x-death")
+        copied = json.loads(bench.inspector.copied())
+        assert copied == [{"queue": "orders", "count": 3, "time": "2026-11-23T00:00:00+00:00"}]
+        await bench.go("raw")
+        assert bench.inspector.copied() == "0xfffe"
+
+
+async def test_headers_of_kafka_are_bytes_and_may_repeat() -> None:
+    headers = (("id", b"one"), ("id", b"two"), ("partition", b"\0\0\0\7"), ("bad", b"\xc3\x28"), ("none", None))
+    async with opened() as bench:
+        await bench.show(Event(None, b"{}", None, Content(headers)))
+        await bench.press("right")
+        assert [row.split(maxsplit=2) for row in bench.rows()[1:]] == [
+            ["id", "bytes", "one"],
+            ["id", "bytes", "two"],
+            ["partition", "bytes", "0x00000007 (as a number: 7)"],
+            ["bad", "bytes", "0xc328"],
+            ["none", "null", "null"],
+        ]
+        await bench.go("id")
+        await bench.press("down")
+        assert bench.inspector.copied() == "two"
+
+
+async def test_properties_that_cannot_be_read_are_said_and_their_bytes_shown() -> None:
+    async with opened() as bench:
+        await bench.show(Event(b"key", b"{}", Wire("amqp-0-9-1", b"\x20\x00\x00\x00\x10\x00\x05x-dea")))
+        await bench.press("right")
+        assert bench.lines()[1] == "not readable" and "cannot be read" in bench.rows()[0]
+        await bench.press("left", "left")
+        assert "x-dea" in bench.rows()[-1] or any("x-d" in row for row in bench.rows())
+
+
+# Facts.
+
+
+async def test_each_fact_stands_with_its_convention_and_all_that_is_known_of_the_delivery() -> None:
+    wire = encode(Content((), {"correlation_id": "7f3a90c2", "message_id": "m-1"}))
+    event = Event(b"orders.placed", b'{"a":1}', wire, timestamp=SEEN - 1000)
+    delivery = Delivery(event, Address("rabbit", "orders"), SEEN, None, "shop", True, 3)
+    async with opened(width=110) as bench:
+        await bench.show(delivery)
+        await bench.press("right", "right")
+        facts = READING.facts(delivery)
+        rows = [row.split() for row in bench.rows()]
+        for fact in facts.found:
+            assert [fact.kind, fact.value, *fact.convention.split(), "·", *fact.source.split()] in rows
+        assert {"7f3a90c2", "m-1"} <= {fact.value for fact in facts.found}
+        said = {row[0]: row[1:] for row in rows}
+        assert said["address"] == ["rabbit/orders"]
+        assert said["exchange"] == ["shop"]
+        assert said["redelivered"][0] == "yes" and said["attempt"][0] == "3"
+        assert said["key"][0] == "orders.placed" and said["body"][:2] == ["7", "bytes"]
+        local = datetime.fromtimestamp(SEEN / 1000 - 1).astimezone()
+        assert said["time"][:2] == local.isoformat(" ", "milliseconds").split() and "producer" in said["time"]
+        await bench.go("correlation")
+        assert bench.inspector.copied() == "7f3a90c2"
+        assert bench.lines()[1] == f"{len(facts.found)} facts by {len({fact.convention for fact in facts.found})}" + (
+            " convention" if len({fact.convention for fact in facts.found}) == 1 else " conventions"
+        )
+
+
+async def test_a_place_in_a_log_is_a_fact() -> None:
+    async with opened() as bench:
+        await bench.show(Event(None, None))
+        await bench.press("right", "right")
+        rows = [row.split() for row in bench.rows()]
+        assert ["partition", "3"] in rows and ["offset", "42"] in rows
+        assert ["key", "none"] in rows and ["body", "null", "a", "tombstone"] in rows
+        assert bench.rows()[0] == "No convention says anything of this event"
+
+
+async def test_what_is_masked_is_nowhere() -> None:
+    reading = Reading(READING.facts, READING.body, Masking(["body.card", "header.Authorization"]).apply)
+    event = Event(b"k", b'{"card":"4111111111111111"}', None, Content((("Authorization", b"Bearer abc"),)))
+    async with opened() as bench:
+        await bench.show(event, reading)
+        for _ in TABS:
+            drawn = "\n".join(bench.lines())
+            assert "4111" not in drawn and "34 31 31 31" not in drawn and "abc" not in drawn
+            await bench.press("right")
+        assert '"card": "****************"' in "\n".join(bench.lines())
+
+
+# Raw.
+
+
+async def test_raw_has_the_bytes_of_body_key_and_properties() -> None:
+    wire = encode(Content((), {"message_id": "m-1"}))
+    async with opened() as bench:
+        await bench.show(Event(b"the key", bytes(range(250, 256)) + b"0123456789abcdef", wire))
+        await bench.press("left")
+        rows = [bench.lines()[1], *bench.rows()]
+        assert rows[0] == "Body · 22 bytes"
+        assert rows[1] == "00000000  fa fb fc fd fe ff 30 31  32 33 34 35 36 37 38 39  ......0123456789"
+        assert rows[2] == "00000010  61 62 63 64 65 66" + " " * 33 + "abcdef"
+        assert rows[3] == "Key · 7 bytes" and rows[4].endswith("the key")
+        assert rows[5] == f"Properties and headers · amqp-0-9-1 · {len(wire.data)} bytes" and "m-1" in rows[6]
+        await bench.go("00000010")
+        assert bench.inspector.copied() == "61 62 63 64 65 66"
+        await bench.go("Key")
+        assert bench.inspector.copied() == b"the key".hex()
+
+
+async def test_a_narrow_dump_has_fewer_bytes_in_a_row() -> None:
+    for width, each in ((80, 16), (60, 8), (30, 4)):
+        async with opened(width=width) as bench:
+            await bench.show(bytes(range(32, 64)))
+            await bench.press("left")
+            assert len(bench.rows()[0].split()) >= each and bench.rows()[1].startswith(f"{each:08x}")
+            assert all(len(row) <= width for row in bench.rows())
+
+
+# Finding.
+
+
+async def test_a_text_is_found_in_folded_parts_and_marked() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.go('"items"')
+        await bench.press("enter")
+        await bench.press("home")
+        bench.inspector.search("SKU")
+        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.copied() == "a-1"
+        here, other = bench.styled("sku")
+        assert here.reverse and other.underline and not other.reverse
+        bench.inspector.next_match()
+        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.copied() == "b-2"
+        bench.inspector.next_match()
+        assert bench.lines()[0].endswith("1 of 2")
+        bench.inspector.previous_match()
+        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.copied() == "b-2"
+
+
+async def test_finding_begins_at_the_cursor() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        await bench.go('"note"')
+        bench.inspector.search('"id"')
+        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.copied() == "x"
+        bench.inspector.search("sku")
+        assert bench.lines()[0].endswith("1 of 2")
+
+
+async def test_what_is_not_found_is_said() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        bench.inspector.search("nowhere")
+        assert bench.lines()[0].endswith("nothing found: nowhere")
+        bench.inspector.next_match()
+        bench.inspector.search("")
+        assert bench.lines()[0].endswith("Raw")
+
+
+async def test_finding_goes_on_in_another_event_and_tab() -> None:
+    async with opened() as bench:
+        await bench.show(ORDER)
+        bench.inspector.search("sku")
+        await bench.show(b'{"a": 1, "sku": "c-3"}')
+        assert bench.lines()[0].endswith("Raw")
+        bench.inspector.next_match()
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.copied() == "c-3"
+        await bench.press("left")
+        bench.inspector.next_match()
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.tab == "Raw"
+
+
+@pytest.mark.parametrize(
+    ("tab", "text", "copied"),
+    [
+        ("Headers", "TWO", "value two"),
+        ("Facts", "m-77", "m-77"),
+        ("Raw", "0x7a7a", "7a 7a 31 22 7d"),
+        ("Raw", "7a 7a", "7a 7a 31 22 7d"),
+        ("Raw", "ZZ1", "7a 7a 31 22 7d"),
+    ],
+)
+async def test_each_tab_is_searched(tab: Tab, text: str, copied: str) -> None:
+    headers = (("one", b"value one"), ("two", b"value two"), ("message_id", b"m-77"))
+    async with opened() as bench:
+        await bench.show(Event(None, b'{"a":"0123456789zz1"}', None, Content(headers)))
+        bench.inspector.tab = tab
+        await bench.settled()
+        bench.inspector.search(text)
+        assert bench.lines()[0].rstrip("0123456789").endswith(" of ")
+        assert bench.inspector.copied() == copied
+
+
+async def test_a_place_that_was_not_read_yet_is_gone_to_when_it_is() -> None:
+    async with opened() as bench:
+        body = b"[" + b"0," * 100_000 + b'"here"]'
+        bench.inspector.show(Delivery(Event(None, body), Address("k", "t"), SEEN), READING)
+        bench.inspector.search("here")
+        assert bench.lines()[0].endswith("1 of 1 …")
+        await bench.settled()
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.copied() == "here"
+
+
+async def test_of_very_many_places_the_first_are_counted() -> None:
+    async with opened() as bench:
+        await bench.show(b"[" + b"0," * 20_000 + b"0]")
+        bench.inspector.search("0")
+        assert bench.lines()[0].endswith(f"1 of {FOUND:,}+")
+        bench.inspector.previous_match()
+        assert bench.lines()[0].endswith(f"{FOUND:,} of {FOUND:,}+")
+
+
+# Moving.
+
+
+async def test_keys_move_the_cursor_and_the_screen_follows() -> None:
+    async with opened(height=12) as bench:
+        await bench.show(json.dumps(list(range(100))).encode())
+        page = bench.inspector.page
+        assert page is not None
+        inspector = bench.inspector
+        for move, row in (
+            (inspector.action_cursor_down, 1),
+            (inspector.action_cursor_down, 2),
+            (inspector.action_cursor_up, 1),
+            (inspector.action_page_down, 12),
+            (inspector.action_half_page_down, 17),
+            (inspector.action_half_page_up, 12),
+            (inspector.action_page_up, 1),
+            (inspector.action_cursor_bottom, 102),
+            (inspector.action_cursor_down, 102),
+            (inspector.action_cursor_top, 0),
+            (inspector.action_cursor_up, 0),
+        ):
+            move()
+            assert page.cursor == row
+            await bench.settled()
+            assert 0 <= row - inspector.scroll_offset.y < 11
+        for key, row in (("end", 102), ("home", 0), ("down", 1), ("pagedown", 12), ("pageup", 1), ("up", 0)):
+            await bench.press(key)
+            assert page.cursor == row
+
+
+# A stranger's events.
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (23, 6)])
+async def test_no_hostile_event_breaks_a_line_or_is_obeyed(width: int, height: int) -> None:
+    async with opened(width, height) as bench:
+        inspector = bench.inspector
+        for name, delivery in hostile(huge=width == 80):
+            inspector.show(delivery, READING)
+            for tab in TABS:
+                inspector.tab = tab
+                for move in (
+                    inspector.action_cursor_down,
+                    inspector.action_cursor_down,
+                    inspector.action_cursor_bottom,
+                ):
+                    for y in range(height):
+                        strip = inspector.render_line(y)
+                        assert strip.cell_length == cell_len(strip.text) == cells(strip.text) == width, name
+                        assert not [each for each in strip.text if unicodedata.category(each) in OBEYED], name
+                    move()
+                inspector.action_toggle()
+                if len(delivery.event.body or b"") < 1_000_000:
+                    inspector.copied().encode()
+                    inspector.search("a")
+                    inspector.next_match()
+        await bench.settled()

@@ -1,0 +1,470 @@
+"""One event in full: its body as a tree, its headers with their types, what conventions make of it, and its bytes."""
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Final, get_args
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Size
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from views.widgets.pages import FOUND, Page, Piece, Row, Tab, page
+from workbench.model.errors import FormatError
+from workbench.model.event import Delivery
+from workbench.reading.display import cells, fitting, shown
+from workbench.reading.query import PLAIN, Reading
+
+TABS: Final[tuple[Tab, ...]] = get_args(Tab)
+_BETWEEN: Final = " ── "
+_LOOKS: Final = ("key", "string", "number", "word", "mark", "sign", "heading", "dim")
+
+
+class Inspector(ScrollView, can_focus=True):
+    """Four tabs about one event. The row at the cursor is wrapped, all others are cut where there is no room."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"inspector--{look}" for look in _LOOKS),
+        "inspector--cursor",
+        "inspector--tab",
+        "inspector--found",
+        "inspector--found-here",
+    }
+    DEFAULT_CSS = """
+    Inspector {
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden;
+        & > .inspector--cursor { background: $surface-lighten-2; }
+        &:focus > .inspector--cursor { background: $block-cursor-blurred-background; }
+        & > .inspector--tab { text-style: bold reverse; }
+        & > .inspector--key { color: $text-primary; text-style: bold; }
+        & > .inspector--string { color: $text-success; }
+        & > .inspector--number { color: $text-warning; }
+        & > .inspector--word { color: $text-error; text-style: italic; }
+        & > .inspector--mark { color: $text-muted; }
+        & > .inspector--sign { color: $text-muted; }
+        & > .inspector--heading { text-style: bold; }
+        & > .inspector--dim { color: $text-muted; }
+        & > .inspector--found { text-style: bold underline; }
+        & > .inspector--found-here { text-style: bold reverse underline; }
+        &:ansi > .inspector--cursor { background: ansi_default; }
+        &:ansi:focus > .inspector--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi > .inspector--key { color: ansi_default; text-style: bold; }
+        &:ansi > .inspector--string { color: ansi_green; }
+        &:ansi > .inspector--number { color: ansi_cyan; }
+        &:ansi > .inspector--word { color: ansi_magenta; }
+        &:ansi > .inspector--mark, &:ansi > .inspector--sign { color: ansi_default; }
+        &:ansi > .inspector--dim { color: ansi_default; text-style: dim; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,left_square_bracket", "previous_tab", show=False),
+        Binding("right,right_square_bracket", "next_tab", show=False),
+        Binding("enter,space", "toggle", show=False),
+        Binding("down", "cursor_down", show=False),
+        Binding("up", "cursor_up", show=False),
+        Binding("home", "cursor_top", show=False),
+        Binding("end", "cursor_bottom", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("pageup", "page_up", show=False),
+    ]
+
+    tab: reactive[Tab] = reactive[Tab]("Body", init=False)
+    """The tab that shows."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._delivery: Delivery | None = None
+        self._reading: Reading = PLAIN
+        self._pages: dict[Tab, Page] = {}
+        self._laid_out = Size(0, 0)
+        # The rows that the row at the cursor takes, once it is wrapped.
+        self._wrapped_rows: Sequence[Sequence[Piece]] | None = None
+        self._text = ""
+        self._places: Sequence[int] = ()
+        self._at: int | None = None
+        self._sought: int | None = None
+
+    # What is shown.
+
+    def show(self, delivery: Delivery | None, reading: Reading) -> None:
+        """Show another event.
+
+        Args:
+            delivery: As it may be seen: masked already; None: no event is chosen.
+            reading: Says its facts.
+        """
+        self._delivery, self._reading = delivery, reading
+        self._pages.clear()
+        self.scroll_to(y=0, animate=False, force=True)
+        self._turn()
+
+    @property
+    def page(self) -> Page | None:
+        """What the tab holds; None where no event is chosen."""
+        if self._delivery is None:
+            return None
+        if self.tab not in self._pages:
+            self._pages[self.tab] = page(self.tab, self._delivery, self._reading)
+            self._pages[self.tab].resize(self._width)
+        return self._pages[self.tab]
+
+    def watch_tab(self) -> None:
+        """Show the other tab, where it was left."""
+        self._turn()
+        self._to_cursor()
+
+    def _turn(self) -> None:
+        """Draw another page, and read what it still has to."""
+        self._places, self._at, self._sought = (), None, None
+        self._changed()
+        self._read_rest()
+
+    def _read_rest(self) -> None:
+        # Where there is no room there are no rows yet.
+        if self._width and self.page is not None and not self.page.complete:
+            self._read_on()
+
+    @work(exclusive=True, group="read-on")
+    async def _read_on(self) -> None:
+        """Read a large body, bit by bit."""
+        page = self.page
+        while page is not None and page is self.page and not page.complete:
+            await asyncio.sleep(0)
+            self._read_step(page)
+
+    def _read_step(self, before: Page) -> None:
+        try:
+            before.read_on()
+        except FormatError as error:
+            assert self._delivery is not None
+            self._pages["Body"] = page("Body", self._delivery, self._reading, str(error))
+            self._pages["Body"].resize(self._width)
+            self._turn()
+            return
+        # Laying out the screen anew for each step would take longer than the steps.
+        if before.complete or before.rows > 1.5 * self._laid_out.height:
+            self._changed()
+        if self._sought is not None:
+            self._seek()
+
+    def _changed(self) -> None:
+        """Rows are other ones, or others."""
+        self._wrapped_rows = None
+        page = self.page
+        rows = 1 if page is None else page.rows + len(self._block) - 1
+        self._laid_out = Size(self._width, rows + 1)
+        self.virtual_size = self._laid_out
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Wrap anew."""
+        for each in self._pages.values():
+            each.resize(self._width)
+        self._changed()
+        self._read_rest()
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    @property
+    def _height(self) -> int:
+        """Rows that are seen, below the tabs."""
+        return max(self.size.height - 1, 1)
+
+    # Drawing.
+
+    def render_line(self, y: int) -> Strip:
+        """One line: the tabs, or a row."""
+        width = self._width
+        page = self.page
+        number = self.scroll_offset.y + y - 1
+        if y == 0:
+            strip = self._tabs()
+        elif page is None:
+            strip = Strip([Segment(shown(" No event is chosen.", width), self._style("dim"))] if y == 1 else [])
+        else:
+            above = number - page.cursor
+            if 0 <= above < len(self._block):
+                strip = self._draw(self._block[above], width).adjust_cell_length(width)
+                strip = strip.apply_style(self._style("cursor"))
+            elif (row := number if above < 0 else number - len(self._block) + 1) < page.rows:
+                strip = self._draw(page.row(row, width).pieces, width)
+            else:
+                strip = Strip([])
+        return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
+
+    def _tabs(self) -> Strip:
+        segments: list[Segment] = []
+        for number, name in enumerate(TABS):
+            segments.append(Segment(_BETWEEN if number else " ", self._style("dim")))
+            segments.append(Segment(name, self._style("tab") if name == self.tab else Style()))
+        said = self._said()
+        used = sum(len(segment.text) for segment in segments)
+        room = self._width - used - 2
+        if said and room > 0:
+            said = shown(said, room)
+            segments.append(Segment(" " * (room - cells(said) + 1)))
+            segments.append(Segment(said, self._style("heading")))
+        return Strip(segments).crop(0, self._width)
+
+    def _said(self) -> str:
+        """What was found, for the line of the tabs."""
+        if not self._text or self._delivery is None or self._at is None:
+            return ""
+        if not len(self._places):
+            return f"nothing found: {self._text}"
+        many = f"{FOUND:,}+" if len(self._places) > FOUND else f"{len(self._places):,}"
+        return f"{self._at + 1:,} of {many}" + (" …" if self._sought is not None else "")
+
+    @property
+    def _block(self) -> Sequence[Sequence[Piece]]:
+        """The rows of the row at the cursor."""
+        if self._wrapped_rows is None:
+            page = self.page
+            self._wrapped_rows = [[]] if page is None else _wrapped(page.row(page.cursor, self._width), self._width)
+        return self._wrapped_rows
+
+    def _draw(self, pieces: Sequence[Piece], width: int) -> Strip:
+        """Pieces in one line, what was found in them marked; `…` where there was no room for all."""
+        strips: list[Strip] = []
+        used = 0
+        for piece in pieces:
+            if used > width:
+                break
+            # One cell more than there is tells that something must be cut.
+            room = (piece.width or width - used) + 1
+            strip = Strip([Segment(shown(text, room), style) for text, style in self._marked(piece)])
+            if piece.width:
+                strip = _cut(strip, piece.width).adjust_cell_length(piece.width)
+            strips.append(strip)
+            used += strip.cell_length
+        return _cut(Strip.join(strips), width)
+
+    def _marked(self, piece: Piece) -> Iterator[tuple[str, Style]]:
+        """A piece, cut where what was found begins and ends."""
+        style = self._style(piece.look)
+        page = self.page
+        if piece.place < 0 or not len(self._places) or page is None:
+            yield piece.text, style
+            return
+        length = page.covers(self._text)
+        begin, end = piece.place, piece.place + (1 if piece.whole else len(piece.text))
+        done = begin
+        for number in range(bisect_right(self._places, begin - length), bisect_left(self._places, end)):
+            mark = style + self._style("found-here" if number == self._at else "found")
+            if piece.whole:
+                yield piece.text, mark
+                return
+            start, stop = max(self._places[number], done), min(self._places[number] + length, end)
+            yield piece.text[done - begin : start - begin], style
+            yield piece.text[start - begin : stop - begin], mark
+            done = stop
+        yield piece.text[done - begin :], style
+
+    def _style(self, look: str) -> Style:
+        return self.get_component_rich_style(f"inspector--{look}", partial=True) if look else Style()
+
+    # The cursor.
+
+    def _move(self, rows: int) -> None:
+        """Go so many rows down; first through those of a row that is higher than what is seen."""
+        page = self.page
+        if page is None:
+            return
+        top, height = self.scroll_offset.y, self._height
+        first, last = page.cursor - top, page.cursor + len(self._block) - top
+        if rows > 0 and first < height < last:
+            self.scroll_to(y=top + min(rows, last - height), animate=False, force=True)
+        elif rows < 0 and first < 0 < last:
+            self.scroll_to(y=top + max(rows, first), animate=False, force=True)
+        else:
+            self._go(page.cursor + rows)
+
+    def _go(self, row: int) -> None:
+        """Put the cursor on a row."""
+        page = self.page
+        if page is not None:
+            page.cursor = max(0, min(row, page.rows - 1))
+            self._changed()
+            self._to_cursor()
+
+    def _to_cursor(self) -> None:
+        """Scroll as little as shows the row at the cursor."""
+        page = self.page
+        if page is None:
+            return
+        top, height = self.scroll_offset.y, self._height
+        first, last = page.cursor, page.cursor + len(self._block)
+        if first < top or last - first >= height:
+            self.scroll_to(y=first, animate=False, force=True)
+        elif last > top + height:
+            self.scroll_to(y=last - height, animate=False, force=True)
+
+    def action_cursor_down(self) -> None:
+        """Go down."""
+        self._move(1)
+
+    def action_cursor_up(self) -> None:
+        """Go up."""
+        self._move(-1)
+
+    def action_cursor_top(self) -> None:
+        """Go to the first row."""
+        self._go(0)
+
+    def action_cursor_bottom(self) -> None:
+        """Go to the last row."""
+        page = self.page
+        self._go(page.rows - 1 if page is not None else 0)
+
+    def action_page_down(self) -> None:
+        """Go down a page."""
+        self._move(self._height)
+
+    def action_page_up(self) -> None:
+        """Go up a page."""
+        self._move(-self._height)
+
+    def action_half_page_down(self) -> None:
+        """Go down half a page."""
+        self._move(max(self._height // 2, 1))
+
+    def action_half_page_up(self) -> None:
+        """Go up half a page."""
+        self._move(-max(self._height // 2, 1))
+
+    def action_next_tab(self) -> None:
+        """Show the next tab."""
+        self.tab = TABS[(TABS.index(self.tab) + 1) % len(TABS)]
+
+    def action_previous_tab(self) -> None:
+        """Show the previous tab."""
+        self.tab = TABS[(TABS.index(self.tab) - 1) % len(TABS)]
+
+    # Textual's own is no key's: it toggles an attribute by its name.
+    def action_toggle(self) -> None:  # type: ignore[override]
+        """Fold or unfold what is at the cursor."""
+        page = self.page
+        if page is not None:
+            page.toggle(page.cursor)
+            self._go(page.cursor)
+
+    def on_click(self, event: Click) -> None:
+        """Show a tab; go to a row, and fold it if the cursor was there already or its sign was hit."""
+        page = self.page
+        x, y = event.x, event.y
+        if y == 0:
+            end = 0
+            for number, name in enumerate(TABS):
+                begin = end + (len(_BETWEEN) if number else 1)
+                end = begin + len(name)
+                if begin <= x < end:
+                    self.tab = name
+            return
+        if page is None:
+            return
+        above = self.scroll_offset.y + y - 1 - page.cursor
+        row = page.cursor + (above if above < 0 else max(above - len(self._block) + 1, 0))
+        if row >= page.rows:
+            return
+        at = 0
+        signs: list[range] = []
+        for piece in page.row(row, self._width).pieces[:2]:
+            signs += [range(at, at + len(piece.text))] if piece.look == "sign" else []
+            at += len(piece.text)
+        if row == page.cursor or any(x in sign for sign in signs):
+            page.toggle(row)
+        self._go(row)
+
+    def copied(self) -> str:
+        """The text of the value at the cursor: a string's text, all of a container, bytes in hex."""
+        page = self.page
+        text = page.copied(page.cursor) if page is not None else ""
+        # Half of a surrogate pair can be sent nowhere.
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    # Finding.
+
+    def search(self, text: str) -> None:
+        """Find a text in the tab, in upper or lower case, and go to the first place from the cursor on."""
+        self._text = text
+        page = self.page
+        self._places = page.places(text) if page is not None and text else ()
+        self._at, self._sought = 0, None
+        if page is not None and len(self._places):
+            here = bisect_left(self._places, page.place_of(page.cursor))
+            self._to_place(here if here < min(len(self._places), FOUND) else 0)
+        self._changed()
+
+    def next_match(self) -> None:
+        """Go to the next place; after another event or tab was shown, find the text in it."""
+        self._step(1)
+
+    def previous_match(self) -> None:
+        """Go to the previous place."""
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        if self._at is None:
+            self.search(self._text)
+        elif len(self._places):
+            self._to_place((self._at + by) % min(len(self._places), FOUND))
+
+    def _to_place(self, number: int) -> None:
+        self._at = self._sought = number
+        self._seek()
+
+    def _seek(self) -> None:
+        """Go to what is sought, once it was read."""
+        page = self.page
+        if page is None or self._sought is None:
+            return
+        row = page.row_of(self._places[self._sought])
+        if row is not None:
+            self._sought = None
+            self._go(row)
+        self.refresh()
+
+
+def _cut(strip: Strip, width: int) -> Strip:
+    if strip.cell_length <= width:
+        return strip
+    return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
+
+
+def _wrapped(row: Row, width: int) -> list[list[Piece]]:
+    """A row's pieces in as many rows as they take; what follows a line break begins a row."""
+    rows: list[list[Piece]] = [[]]
+    indent = min(row.indent, width // 2)
+    room = width
+    for piece in row.pieces:
+        text, at = piece.text, 0
+        while at < len(text):
+            if room <= 0:
+                rows.append([Piece(" " * indent)])
+                room = width - indent
+            # A letter takes a cell at least, with up to two marks.
+            ahead = text[at : at + 3 * (room + 1)]
+            part = ahead[: fitting(ahead, room)]
+            part = part[: part.find("\n") + 1] or part
+            used = cells(shown(part))
+            if used > room and len(rows[-1]) > 1:
+                room = 0
+                continue
+            place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
+            rows[-1].append(piece._replace(text=part, place=place, width=0))
+            room = 0 if part.endswith("\n") and at + len(part) < len(text) else room - used
+            at += len(part)
+        if piece.width and room > 0 and len(rows) == 1:
+            fill = min(piece.width - cells(shown(text)), room)
+            if fill > 0:
+                rows[-1].append(Piece(" " * fill))
+                room -= fill
+    return rows
