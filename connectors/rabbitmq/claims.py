@@ -21,6 +21,7 @@ class QueueClaims:
 
     Attributes:
         coverage: What was claimed so far, and in the end what giving back has cost.
+        used: The deliveries counted for the message that has most, with this claim's; of a quorum queue.
     """
 
     def __init__(self, client: Client, endpoint: Endpoint, limit: int | None, rescue: Rescue) -> None:
@@ -33,13 +34,19 @@ class QueueClaims:
         self._tags = array("Q")
         self._settled = bytearray()
         self._doomed: dict[int, Arrival] = {}
-        self._most = 0
+        self.used = 0
         self._further = 0
         self._holding: Holding
         self.coverage = Coverage()
 
     async def open(self) -> None:
-        """Prepare; nothing is taken yet."""
+        """Prepare; nothing is taken yet.
+
+        Raises:
+            LookRefused: A message that would not survive being given back could not be saved.
+        """
+        if self._endpoint.kind == "quorum queue" and self._endpoint.price.limit is not None:
+            await self._rescue.check()
         self._channel = await self._client.channel()
         self._holding = Holding(self._client, self._channel, self._endpoint)
 
@@ -56,15 +63,17 @@ class QueueClaims:
         limit = self._endpoint.price.limit
         for number, arrival in enumerate(arrivals, begin):
             count = attempt(arrival)
-            self._most = max(self._most, count + 1)
             if limit is not None and count >= limit:
                 self._doomed[number] = arrival
+            else:
+                self.used = max(self.used, count + 1)
 
     async def settle(self, sequences: Sequence[int]) -> Sequence[Outcome]:
         """Acknowledge these: see `workbench.connecting.connector.Claims`."""
         if any(not 0 <= sequence < len(self._tags) or self._settled[sequence] for sequence in sequences):
             raise ValueError("a sequence was settled before, or never claimed")
         try:
+            await self._holding.finish()
             self._channel.acknowledge(self._tags[sequence] for sequence in sequences)
             for sequence in sequences:
                 self._settled[sequence] = 1
@@ -74,11 +83,20 @@ class QueueClaims:
             return [Outcome(sequence, error) for sequence in sequences]
         return [Outcome(sequence) for sequence in sequences]
 
+    @property
+    def settled(self) -> int:
+        """How many were settled."""
+        return self._settled.count(1)
+
     async def close(self) -> None:
-        """Give back what was not settled."""
-        kept = self._settled.count(0)
-        if kept and self._channel.ended is None:
-            async for arrivals in self._holding.rest():
+        """Give back what was not settled.
+
+        Raises:
+            ConnectorError: A message that would not survive that could not be saved; the sentence says where it is.
+        """
+        if self._channel.ended is None:
+            # Where all is settled, nothing is given back whose order has to be kept.
+            async for arrivals in self._holding.rest(lambda: bool(self._settled.count(0) or self._further)):
                 self._hold(arrivals, len(self._tags) + self._further)
                 self._further += len(arrivals)
         doomed = [
@@ -86,12 +104,14 @@ class QueueClaims:
             for sequence, arrival in self._doomed.items()
             if sequence >= len(self._tags) or not self._settled[sequence]
         ]
-        if doomed and self._channel.ended is None:
-            await self._rescue.save(doomed, self._channel)
-        returned = kept + self._further - len(doomed)
+        returned = self._settled.count(0) + self._further - len(doomed)
         self._holding.held = returned
-        await self._holding.give_back()
-        self._conclude(returned)
+        try:
+            if doomed:
+                await self._rescue.save(doomed, self._channel)
+        finally:
+            await self._holding.give_back()
+            self._conclude(returned)
 
     def _conclude(self, returned: int) -> None:
         gaps, notes = [], []
@@ -101,7 +121,7 @@ class QueueClaims:
             notes.append(f"{returned:,} messages were given back and are marked as redelivered now")
         if returned and self._endpoint.kind == "quorum queue":
             of = "" if self._endpoint.price.limit is None else f" of {self._endpoint.price.limit}"
-            notes.append(f"up to {self._most}{of} deliveries are counted for a message now")
+            notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
             notes.append(f"{self._rescue.saved:,} had used up their deliveries and were put at the end of the queue")
         self.coverage = Coverage(len(self._tags), (), tuple(gaps), tuple(notes))

@@ -283,10 +283,9 @@ class Channel:
 
     async def cancel(self, tag: str) -> None:
         """End a consumer; what it holds stays held."""
-        if self._cancelled:
-            # pika would not answer for a consumer that the broker has ended.
-            raise self._cancelled
-        await self._call(self._driver.basic_cancel, tag)
+        # pika would not answer for a consumer that the broker has ended.
+        if not self._cancelled:
+            await self._call(self._driver.basic_cancel, tag)
 
     def _on_cancel(self, _: Any) -> None:
         self._cancelled = ConnectorError(

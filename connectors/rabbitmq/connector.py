@@ -9,6 +9,7 @@ from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.check import check
 from connectors.rabbitmq.claims import QueueClaims
 from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.counted import Counted
 from connectors.rabbitmq.following import Following
 from connectors.rabbitmq.looks import QueueLook
 from connectors.rabbitmq.publisher import ExchangePublisher
@@ -30,6 +31,7 @@ class RabbitMQConnector:
     def __init__(self, connection: Connection) -> None:
         self._access = Access.read(connection)
         self._topology = Topology(self._access)
+        self._counted = Counted()
         self._asking: Client
         self._open = AsyncExitStack()
 
@@ -77,7 +79,7 @@ class RabbitMQConnector:
         used = {binding.source for binding in bindings}
         version = (await self._ask()).version
         found = [
-            endpoints.of_queue(queue, self._access.name, tracing or queue.name in tappable, version)
+            self._counted.told(endpoints.of_queue(queue, self._access.name, tracing or queue.name in tappable, version))
             for queue in queues
             if not queue.name.startswith(taps.PREFIX)
         ]
@@ -92,7 +94,7 @@ class RabbitMQConnector:
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One queue, stream or exchange: see `workbench.connecting.connector.Connector`."""
-        endpoint = await self._endpoint(address)
+        endpoint = self._counted.told(await self._endpoint(address))
         try:
             queues = await self._topology.settings()
             bindings = await self._topology.bindings()
@@ -165,6 +167,7 @@ class RabbitMQConnector:
                     yield look
                 finally:
                     await look.close()
+                    self._counted.note(address, look.used, endpoint.depth or 0)
 
     @asynccontextmanager
     async def claim(
@@ -181,6 +184,7 @@ class RabbitMQConnector:
                 yield claims
             finally:
                 await claims.close()
+                self._counted.note(address, claims.used, (endpoint.depth or 0) - claims.settled)
 
     @asynccontextmanager
     async def tail(

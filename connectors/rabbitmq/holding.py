@@ -5,10 +5,14 @@ consumers: beyond 32, quorum queues return in another order. And a quorum queue 
 given back before, so that all of that has to be held. Messages are received in steps, each a consumer with a
 larger prefetch, so that neither a large queue nor a slow reader fills the memory, and so that a message near its
 delivery limit is seen before many are held.
+
+Nothing may be given back unseen, for it could be at its delivery limit. RabbitMQ drops what is on its way to a consumer
+that is cancelled, and counts it: so a consumer is cancelled when it holds all that it may, and nothing is acknowledged
+before, which would let it have more.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -35,7 +39,7 @@ class Holding:
     """Messages of one queue in our hands.
 
     Attributes:
-        held: How many were received.
+        held: How many were received and are still to be given back.
         exhausted: Whether more could be there, but the number of steps is used up.
     """
 
@@ -47,7 +51,11 @@ class Holding:
         # A quorum queue's count may be old by some milliseconds.
         self._most = endpoint.depth or 0
         self._returning = endpoint.kind == "quorum queue"
+        self._received = self._until = 0
+        self._aside: list[Arrival] = []
+        self._one = asyncio.Lock()
         self._last: Arrival | None = None
+        self._tag: str | None = None
         self._step = 1 if self._returning else _STEP
         self._steps = 0
         self._bytes = 0
@@ -57,48 +65,83 @@ class Holding:
     async def receive(self, wanted: int) -> AsyncGenerator[Sequence[Arrival], None]:
         """Receive so many messages, or fewer where the queue has no more for us."""
         while self._steps < _STEPS:
-            missing = wanted - self.held
+            missing = wanted - self._received
             if missing <= 0:
                 return
-            before = self.held
+            until = self._until = self._received + min(missing, self._step)
             # Quorum queues give back in the order of the consumers' tags.
             tag = f"look-{self._steps:02}"
             self._steps += 1
-            size = min(missing, self._step)
-            await self._channel.qos(size)
+            await self._channel.qos(until - self._received)
+            self._tag = tag
             await self._channel.consume(self._queue, tag, {"x-priority": -1})
-            while self.held - before < size and (arrivals := await self._arrivals()):
-                self.held += len(arrivals)
-                self._last = arrivals[-1]
-                self._bytes += sum(len(arrival[5]) for arrival in arrivals)
+            while arrivals := await self._next():
                 yield arrivals
-            await self._channel.cancel(tag)
-            if self.held - before < size:
+            await self.finish()
+            if arrivals := self.aside():
+                yield arrivals
+            if self._received < until:
                 return
-            average = self._bytes // self.held + 1
+            average = self._bytes // self._received + 1
             self._step = max(1, min(self._step * (4 if self._step < _STEP else 2), _STEP_BYTES // average))
-        self.exhausted = self.held < wanted
+        self.exhausted = self._received < wanted
 
-    async def _arrivals(self) -> Sequence[Arrival]:
-        for _ in range(_PATIENCE):
+    async def _next(self) -> Sequence[Arrival]:
+        """What comes next to the consumer; nothing at the end of its step."""
+        async with self._one:
+            return self.aside() or (await self._more() if self._tag is not None else ())
+
+    async def _more(self) -> Sequence[Arrival]:
+        arrivals: Sequence[Arrival] = ()
+        for _ in range(_PATIENCE if self._received < self._until else 0):
             if arrivals := await self._channel.arrivals_within(SILENCE):
-                return arrivals
+                break
             if not (await self._channel.count(self._queue))[0]:
                 break
+        if arrivals:
+            return self._noted(arrivals)
+        self._until = self._received
         return ()
 
-    async def rest(self) -> AsyncIterator[Sequence[Arrival]]:
-        """Receive what must be held as well so that giving back keeps the order, as far as one pass can hold it."""
-        if arrived := self._channel.fetch():
-            self.held += len(arrived)
-            self._last = arrived[-1]
-            yield arrived
-        if self._returning and self._last is not None and self._last[1]:
+    def _noted(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        self.held += len(arrivals)
+        self._received += len(arrivals)
+        self._bytes += sum(len(arrival[5]) for arrival in arrivals)
+        self._last = arrivals[-1]
+        return arrivals
+
+    async def finish(self) -> None:
+        """Put aside what the consumer may still receive, and end it: then messages can be acknowledged."""
+        async with self._one:
+            if self._tag is None:
+                return
+            while arrivals := await self._more():
+                self._aside += arrivals
+            tag, self._tag = self._tag, None
+            await self._channel.cancel(tag)
+            if arrivals := self._channel.fetch():
+                self._aside += self._noted(arrivals)
+
+    def aside(self) -> Sequence[Arrival]:
+        """What was put aside, which then is so no more; else the next to be received."""
+        arrivals, self._aside = self._aside, []
+        return arrivals
+
+    async def rest(self, going_on: Callable[[], bool]) -> AsyncGenerator[Sequence[Arrival], None]:
+        """Receive what was on its way; and, where `going_on` says so, what must be held as well so that giving back
+        keeps the order, as far as one pass can hold it."""
+        await self.finish()
+        if arrivals := self.aside():
+            yield arrivals
+        if going_on() and self._returning and self._last is not None and self._last[1]:
             async with aclosing(self.receive(MOST)) as receiving:
                 async for arrivals in receiving:
                     yield arrivals
-                    if not arrivals[-1][1]:
+                    if not arrivals[-1][1] or not going_on():
                         break
+            await self.finish()
+            if arrivals := self.aside():
+                yield arrivals
 
     async def give_back(self) -> None:
         """Return everything that was not acknowledged, and wait until it is there for others."""

@@ -10,7 +10,7 @@ from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.holding import MOST, Holding
 from connectors.rabbitmq.rescue import Rescue
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import LookRefused
+from workbench.model.errors import ConnectorError, LookRefused
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 
@@ -23,7 +23,7 @@ class QueueLook:
 
     Attributes:
         coverage: What was read so far, and in the end the price paid.
-        used: The deliveries counted for the message that has most, with this one; None where none are counted.
+        used: The deliveries counted for the message that has most, with this look's; None where none are counted.
     """
 
     interruption: Final = None
@@ -35,12 +35,13 @@ class QueueLook:
         self._ready = endpoint.depth or 0
         self._asked = self._ready if limit is None else min(self._ready, limit)
         self._force = force
-        self._counted = endpoint.kind == "quorum queue"
+        self._counts = endpoint.kind == "quorum queue"
         self._delivery_limit = endpoint.price.limit
         self._holding: Holding
         self._rescue = rescue
         self._open = False
-        self._refused = False
+        self._refused: LookRefused | None = None
+        self._failed: ConnectorError | None = None
         self._further = 0
         self.coverage = Coverage()
         self.used: int | None = None
@@ -52,64 +53,78 @@ class QueueLook:
             LookRefused: Looking could cost a message its life.
         """
         limit = self._delivery_limit
-        if self._counted and limit is not None:
+        if self._counts and limit is not None:
             if limit <= MARGIN and not self._force:
                 raise LookRefused(
                     f"{self._endpoint.address} gives a message up after {limit} deliveries, and each look is one:"
                     " raise its delivery limit (-1 is none), or force the look."
                 )
             if not self._force:
-                await self._rescue.check()
+                await self._rescue.check(", or force the look")
         self._channel = await self._client.channel()
         self._holding = Holding(self._client, self._channel, self._endpoint)
         self._open = True
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
-        refused: LookRefused | None = None
         address = self._endpoint.address
-        async for arrivals in self._holding.receive(min(self._asked, MOST)):
-            if self._counted:
-                refused = await self._count(arrivals)
-            self.coverage = Coverage(self.coverage.read + len(arrivals))
-            yield deliveries(arrivals, address, int(time.time() * 1000), self._endpoint.kind)
-            if refused is not None:
-                self._refused = True
+        asked = min(self._asked, MOST)
+        async for arrivals in self._holding.receive(asked):
+            if shown := (await self._counted(arrivals))[: asked - self.coverage.read]:
+                self.coverage = Coverage(self.coverage.read + len(shown))
+                yield deliveries(shown, address, int(time.time() * 1000), self._endpoint.kind)
+            if not self._going_on():
                 break
         await self.close()
-        if refused is not None:
-            raise refused
+        if self._refused is not None:
+            raise self._refused
 
     async def close(self) -> None:
-        """Give everything back, and say what it cost."""
+        """Give everything back, and say what it cost.
+
+        Raises:
+            ConnectorError: A message that would not survive that could not be saved; the sentence says where it is.
+        """
         if not self._open:
             return
         self._open = False
-        if self._channel.ended is None and not self._refused:
-            async for arrivals in self._holding.rest():
-                self._further += len(arrivals)
-                if self._counted:
-                    await self._count(arrivals)
+        if self._channel.ended is None:
+            async for arrivals in self._holding.rest(self._going_on):
+                self._further += len(await self._counted(arrivals))
         await self._holding.give_back()
         self._conclude()
+        if self._failed is not None:
+            raise self._failed
 
-    async def _count(self, arrivals: Sequence[Arrival]) -> LookRefused | None:
-        """Note how often these were delivered; save those that would not survive being given back."""
-        counts = [attempt(arrival) for arrival in arrivals]
-        self.used = max(self.used or 0, *(count + 1 for count in counts))
+    def _going_on(self) -> bool:
+        return not self._refused and not self._failed
+
+    async def _counted(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+        """Note how often these were delivered, and save those that would not survive being given back. Going on may
+        then be refused, or pointless. Returns them, with those that had to be received as well before any was saved."""
         limit = self._delivery_limit
+        if not self._counts:
+            return arrivals
+        if limit is not None and any(attempt(arrival) >= limit for arrival in arrivals):
+            await self._holding.finish()
+            arrivals = [*arrivals, *self._holding.aside()]
+        counts = [attempt(arrival) for arrival in arrivals]
+        # What is saved begins anew.
+        self.used = max(self.used or 0, *(count + 1 for count in counts if limit is None or count < limit), 0)
         if limit is None:
-            return None
-        doomed = [arrival for arrival, count in zip(arrivals, counts, strict=True) if count >= limit]
-        if doomed:
-            await self._rescue.save(doomed, self._channel)
+            return arrivals
+        if doomed := [arrival for arrival, count in zip(arrivals, counts, strict=True) if count >= limit]:
             self._holding.held -= len(doomed)
-        if self._force or max(counts) + MARGIN < limit:
-            return None
-        return LookRefused(
-            f"{self._endpoint.address} holds a message that was delivered {max(counts) + 1} times and is given up"
-            f" after {limit}: looking on could lose it. Raise the delivery limit (-1 is none), or force the look."
-            " That message now stands behind those that were delivered before."
-        )
+            try:
+                await self._rescue.save(doomed, self._channel)
+            except ConnectorError as error:
+                self._failed = self._failed or error
+        if not self._force and max(counts) + MARGIN >= limit:
+            self._refused = self._refused or LookRefused(
+                f"{self._endpoint.address} holds a message that was delivered {max(counts) + 1} times and is given up"
+                f" after {limit}: looking on could lose it. Raise the delivery limit (-1 is none), or force the look."
+                " That message now stands behind those that were delivered before."
+            )
+        return arrivals
 
     def _conclude(self) -> None:
         read, gaps, notes = self.coverage.read, [], []
@@ -133,7 +148,7 @@ class QueueLook:
             notes.append("the messages are marked as redelivered now")
         if self._further:
             notes.append(f"{self._further:,} further messages were held for a moment, to keep the order")
-        if self.used is not None:
+        if self.used:
             of = "" if self._delivery_limit is None else f" of {self._delivery_limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:

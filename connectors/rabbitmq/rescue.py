@@ -2,9 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 from connectors.rabbitmq.client import Channel, Client
 from connectors.rabbitmq.deliveries import deliveries
@@ -13,7 +12,7 @@ from connectors.rabbitmq.publisher import ExchangePublisher
 from workbench.connecting.keeping import keep, kept
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectorError, LookRefused, StoreError
-from workbench.model.event import Delivery, Event
+from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 from workbench.model.wire import Wire, decode, without_header, without_property
 
@@ -33,59 +32,72 @@ class Rescue:
         self._user = user
         self.saved = 0
 
-    async def check(self) -> None:
+    async def check(self, otherwise: str = "") -> None:
         """Make sure that it could be done.
+
+        Args:
+            otherwise: What else can be done where it could not; the end of a sentence.
 
         Raises:
             LookRefused: This user may not publish to the queue, or nothing can be kept on disk meanwhile.
         """
-        with self._kept([]):
-            pass
+        try:
+            with kept([]):
+                pass
+        except StoreError as error:
+            raise LookRefused(
+                f"{self._address} counts deliveries, and a message at its limit could not be kept on disk while it is"
+                f" rescued{otherwise}: {_inside(error)}"
+            ) from error
         try:
             # Nobody gets this one: it comes back, or shows that publishing is not allowed.
             await self._publish([Event(f"workbench.nobody.{uuid.uuid4().hex}".encode(), b"")])
         except AccessRefused:
             raise LookRefused(
                 f"{self._address} counts deliveries, and this user may not publish, so that a message at its limit"
-                " could not be rescued: ask for the right to write to the default exchange, or force the look."
+                f" could not be rescued: ask for the right to write to the default exchange{otherwise}."
             ) from None
 
     async def save(self, arrivals: Sequence[Arrival], held_on: Channel) -> None:
-        """Put these at the end of the queue.
+        """Put these at the end of the queue; what cannot be put there is on disk afterwards.
 
         Raises:
-            LookRefused: They cannot be kept on disk meanwhile; none was published.
             ConnectorError: The queue did not take one of them. Those stay on disk, where the sentence says.
         """
-        key = self._address.name.encode()
-        copies = [Event(key, arrival[5], self._portable(arrival[4])) for arrival in arrivals]
         held = deliveries(arrivals, self._address, int(time.time() * 1000), "quorum queue")
-        with self._kept(held) as path:
+        with ExitStack() as stack:
+            path = None
             try:
-                receipts = await self._publish(copies)
-                taken = {receipt.sequence for receipt in receipts if receipt.error is None}
-                held_on.acknowledge(arrivals[sequence][0] for sequence in sorted(taken))
+                path = stack.enter_context(kept(held))
+                # The folder: what a look rescues in several steps is in several files.
+                fate = f"What was in hand is kept in {path.parent}, for `workbench publish --file`."
+            except StoreError as error:
+                # A copy in the queue is safe without it, and given back they would be gone for certain.
+                fate = f"What was in hand could not be kept on disk either, and is given up: {_inside(error)}"
+            try:
+                left = await self._put_back(arrivals, held_on)
+                if left:
+                    if path is not None:
+                        with suppress(StoreError, OSError):
+                            keep([held[number] for number in left])
+                            path.unlink()
+                    raise ConnectorError(
+                        f"{self._address} holds messages that have used up their deliveries, and takes no copy of them:"
+                        " is its length limited?"
+                    )
             except ConnectorError as error:
-                raise type(error)(f"{error} {_again(path)}") from error
-            self.saved += len(taken)
-            left = [delivery for sequence, delivery in enumerate(held) if sequence not in taken]
-            rest = keep(left) if left else None
-        if rest is not None:
-            raise ConnectorError(
-                f"{self._address} holds messages that have used up their deliveries, and takes no copy of them:"
-                f" is its length limited? {_again(rest)}"
-            )
+                raise type(error)(f"{error} {fate}") from error
 
-    @contextmanager
-    def _kept(self, held: Sequence[Delivery]) -> Iterator[Path]:
-        try:
-            with kept(held) as path:
-                yield path
-        except StoreError as error:
-            raise LookRefused(
-                f"{self._address} counts deliveries, and a message at its limit could not be kept on disk while it is"
-                f" rescued: {str(error)[:1].lower()}{str(error)[1:]}"
-            ) from error
+    async def _put_back(self, arrivals: Sequence[Arrival], held_on: Channel) -> list[int]:
+        """Publish copies and acknowledge what they are copies of; returns which the queue did not take."""
+        key = self._address.name.encode()
+        receipts = await self._publish([Event(key, arrival[5], self._portable(arrival[4])) for arrival in arrivals])
+        taken = {receipt.sequence for receipt in receipts if receipt.error is None}
+        self.saved += len(taken)
+        held_on.acknowledge(arrivals[number][0] for number in sorted(taken))
+        # The queue answers behind the acknowledgements: only then are the originals out of danger.
+        await held_on.count(self._address.name)
+        return [number for number in range(len(arrivals)) if number not in taken]
 
     def _portable(self, properties: bytes) -> Wire:
         """Without the count that is to begin anew, and without what would refuse the copy or make further ones."""
@@ -102,6 +114,6 @@ class Rescue:
         return [receipt async for batch in publisher.receipts() for receipt in batch]
 
 
-def _again(path: Path) -> str:
-    # The folder: what a look rescues in several steps is in several files.
-    return f"What was in hand is kept in {path.parent}, for `workbench publish --file`."
+def _inside(error: StoreError) -> str:
+    """An error's sentence as the end of another."""
+    return str(error)[:1].lower() + str(error)[1:]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from tests.rabbitmq.conftest import DEADLINE
-from workbench.connecting.connector import Connector, Stream
+from workbench.connecting.connector import Claims, Connector, Stream
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.receipt import Receipt
@@ -35,7 +35,7 @@ async def publish_all(connector: Connector, address: Address, events: Sequence[E
     assert [receipt.error for receipt in await publish(connector, address, events) if receipt.error] == []
 
 
-async def read(stream: Stream, count: int | None = None) -> list[Delivery]:
+async def read(stream: Stream | Claims, count: int | None = None) -> list[Delivery]:
     """Read a stream to its end, or so many deliveries."""
     seen: list[Delivery] = []
     async with asyncio.timeout(DEADLINE):

@@ -64,6 +64,20 @@ async def test_settling_while_claiming(rabbit: Rabbit, kind: str) -> None:
     assert rabbit.ready(queue) == 0
 
 
+@KINDS
+async def test_settling_meanwhile_claims_no_more_than_asked_for(rabbit: Rabbit, kind: str) -> None:
+    queue = rabbit.queue(kind)
+    # So large that they arrive one by one.
+    rabbit.publish(queue, *[b"%d" % number + bytes(300_000) for number in range(20)])
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.claim(queue, limit=8) as claims:
+        claimed = 0
+        async for batch in claims:
+            await claims.settle(range(claimed, claimed + len(batch)))
+            claimed += len(batch)
+    assert claimed == 8
+    assert [body.rstrip(b"\0") for body in rabbit.drain(queue, 12)] == [b"%d" % number for number in range(8, 20)]
+
+
 async def test_event_at_its_delivery_limit_survives_being_given_back(rabbit: Rabbit) -> None:
     queue = rabbit.queue("quorum", x_delivery_limit=2)
     events = numbered(4)

@@ -61,6 +61,37 @@ async def test_price_shown_is_the_price_paid(rabbit: Rabbit) -> None:
     assert third == 2
 
 
+async def test_deliveries_used_up_are_part_of_the_price_as_far_as_a_look_has_seen(rabbit: Rabbit) -> None:
+    queue, classic = rabbit.queue("quorum", x_delivery_limit=50), rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+
+        async def used() -> int | None:
+            return (await connector.endpoint(queue)).price.used
+
+        await publish_all(connector, queue, numbered(3))
+        await publish_all(connector, classic, numbered(3))
+        told = [await used()]
+        for _ in range(2):
+            await look(connector, queue)
+            await look(connector, classic)
+            told.append(await used())
+        async with connector.claim(queue, limit=1) as claims:
+            await read(claims)
+        told.append(await used())
+        assert told == [None, 1, 2, 3]
+
+        async def listed() -> bool:
+            return {endpoint.address: endpoint.price.used for endpoint in await connector.endpoints()} == {
+                queue: 3,
+                classic: None,
+            }
+
+        await eventually(listed)
+        # Whoever takes messages may have taken the one that it is known of.
+        rabbit.drain(queue, 1)
+        assert await used() is None
+
+
 async def test_limit_of_a_policy_counts_when_it_is_smaller(rabbit: Rabbit) -> None:
     queue = rabbit.queue("quorum", x_delivery_limit=50)
     vhost = rabbit.vhost.replace("/", "%2F")

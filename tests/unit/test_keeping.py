@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from workbench.connecting.keeping import keep, kept, kept_folder
+from workbench.cli.main import workbench
+from workbench.connecting.keeping import keep, kept, kept_folder, left_behind
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
@@ -71,3 +73,31 @@ def test_where_there_is_no_room_nothing_is_left_behind(state: Path, monkeypatch:
     with pytest.raises(StoreError, match="No space left"):
         keep(HELD)
     assert list(kept_folder().iterdir()) == []
+
+
+def test_what_was_left_behind_is_told_once_and_what_is_in_use_is_not() -> None:
+    assert list(left_behind()) == []
+    first = keep(HELD)
+    with kept(HELD):
+        assert left_behind() == [first]
+        second = keep(HELD)
+        assert left_behind() == [second]
+    with pytest.raises(ZeroDivisionError), kept(HELD) as third:
+        raise ZeroDivisionError
+    first.unlink()
+    assert left_behind() == [third]
+    assert list(left_behind()) == []
+    assert second.exists()
+
+
+def test_what_cannot_be_read_is_not_told_of(state: Path) -> None:
+    (state / "event-workbench").write_text("not a folder")
+    assert list(left_behind()) == []
+
+
+def test_a_command_says_what_was_left_behind_once() -> None:
+    path = keep(HELD)
+    said = [CliRunner().invoke(workbench, ["ls", "-c", "m=memory://kept"]).stderr for _ in range(2)]
+    assert str(path) in said[0]
+    assert "--file" in said[0]
+    assert str(path) not in said[1]

@@ -15,6 +15,7 @@ import msgspec
 
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.keeping import left_behind
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
 from workbench.reading.display import shown
 from workbench.session import Session
@@ -102,9 +103,21 @@ def with_session(
             async with session_of(context) as session:
                 return await command(session, *args, **kwargs)
 
+        _tell_left_behind()
         sys.exit(guarded(main))
 
     return run
+
+
+def _tell_left_behind() -> None:
+    for path in left_behind():
+        click.echo(
+            shown(
+                f"workbench: {path} holds messages that a broker was about to give up, and a program ended before they"
+                " were back: `workbench publish ADDRESS --file` puts them there. This is said once."
+            ),
+            err=True,
+        )
 
 
 def guarded(main: Callable[[], Awaitable[int | None]]) -> int:

@@ -179,6 +179,8 @@ class Connector(Protocol):
         Raises:
             EndpointNotFound: On entering: there is none of this name.
             Unsupported: On entering: it cannot be claimed.
+            LookRefused: On entering: what the broker would give up on its return could not be saved.
+            ConnectorError: On leaving: it could not be saved; the sentence says where it is.
         """
         ...
 

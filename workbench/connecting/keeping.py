@@ -3,10 +3,12 @@
 What a killed program leaves behind can be published again: `workbench publish ADDRESS --file FILE`.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import platformdirs
@@ -31,11 +33,13 @@ def kept(deliveries: Sequence[Delivery]) -> Iterator[Path]:
     Raises:
         StoreError: On entering: the folder cannot be written. Then let go of nothing.
     """
-    path = keep(deliveries)
-    yield path
-    # The file says too much rather than too little: what is there twice can be told, what is gone cannot.
-    with suppress(OSError):
-        path.unlink()
+    path, file = _written(deliveries)
+    # Open and locked, so that no other program takes it for left behind.
+    with file:
+        yield path
+        # The file says too much rather than too little: what is there twice can be told, what is gone cannot.
+        with suppress(OSError):
+            path.unlink()
 
 
 def keep(deliveries: Sequence[Delivery]) -> Path:
@@ -47,23 +51,57 @@ def keep(deliveries: Sequence[Delivery]) -> Path:
     Raises:
         StoreError: The folder cannot be written; no file is left.
     """
+    path, file = _written(deliveries)
+    file.close()
+    return path
+
+
+def left_behind() -> Sequence[Path]:
+    """The files that programs which have ended left, each told once; none where the folder cannot be read."""
+    told_in = kept_folder() / "told"
+    try:
+        told = set(told_in.read_text().split()) if told_in.exists() else set()
+        files = {path.name: path for path in kept_folder().glob("*.ndjson")}
+        found = [path for name, path in sorted(files.items()) if name not in told and not _in_use(path)]
+        if found:
+            names = [*sorted(told & files.keys()), *(path.name for path in found)]
+            told_in.write_text("".join(f"{name}\n" for name in names))
+    except OSError:
+        return ()
+    return found
+
+
+def _in_use(path: Path) -> bool:
+    """Whether a program is about to put back what is in a file, or has done so."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return True
+    return False
+
+
+def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     folder = kept_folder()
     path = folder / f"{uuid4().hex}.ndjson"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.writelines(map(ndjson.encode, deliveries))
-                file.flush()
-                os.fsync(file.fileno())
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.writelines(map(ndjson.encode, deliveries))
+            file.flush()
+            os.fsync(file.fileno())
             _to_disk(folder)
         except OSError:
             path.unlink(missing_ok=True)
+            # Closing would try to write again what the disk has no room for.
+            with suppress(OSError):
+                file.close()
             raise
     except OSError as error:
         raise StoreError(f"Nothing can be kept in {folder}: {error.strerror}.") from error
-    return path
+    return path, file
 
 
 def _to_disk(folder: Path) -> None:
