@@ -1,6 +1,7 @@
 """Publishing in batches, at a pace."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from typing import TypeVar
 
 import pytest
 
@@ -8,14 +9,16 @@ from connectors.memory import MemoryConnector, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.errors import EndpointNotFound, FormatError
-from workbench.model.event import Event
+from workbench.model.event import Delivery, Event
+from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.operations.publish import Published, at_rate, in_time, publish
 
 TOPIC = Address("m", "topic")
+Some = TypeVar("Some")
 
 
-async def batches_of(*batches: Sequence[Event]) -> AsyncIterator[Sequence[Event]]:
+async def batches_of(*batches: Sequence[Some]) -> AsyncIterator[Sequence[Some]]:
     for batch in batches:
         yield batch
 
@@ -72,10 +75,16 @@ async def test_a_rate_hands_over_small_batches() -> None:
 
 async def test_the_original_timing_keeps_all_events_in_their_order() -> None:
     times = (1_000, 900, None, 1_050, 1_050, 2_000)
-    events = [Event(body=str(number).encode(), timestamp=time) for number, time in enumerate(times)]
-    assert await all_of(in_time(batches_of(events[:4], events[4:]), 100)) == events
+    lines = [Line(Event(body=str(number).encode(), timestamp=time)) for number, time in enumerate(times)]
+    assert await all_of(in_time(batches_of(lines[:4], lines[4:]), 100)) == [line.event for line in lines]
 
 
 async def test_events_far_apart_are_handed_over_apart() -> None:
     events = [Event(body=b"a", timestamp=0), Event(body=b"b", timestamp=1), Event(body=b"c", timestamp=50_000)]
-    assert [len(batch) async for batch in in_time(batches_of(events), 1_000)] == [2, 1]
+    assert [len(batch) async for batch in in_time(batches_of(list(map(Line, events))), 1_000)] == [2, 1]
+
+
+async def test_events_without_a_time_are_as_far_apart_as_they_were_seen() -> None:
+    seen = [Delivery(Event(body=b"x"), TOPIC, at) for at in (0, 1, 50_000)]
+    lines = [Line(each.event, each) for each in seen]
+    assert [len(batch) async for batch in in_time(batches_of(lines), 1_000)] == [2, 1]

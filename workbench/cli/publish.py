@@ -15,6 +15,7 @@ import click
 import msgspec
 import platformdirs
 
+from workbench.cli import recordings
 from workbench.cli.output import Format, chosen, format_option, json_line, write
 from workbench.cli.running import Exit, fail, with_session
 from workbench.model import ndjson
@@ -22,6 +23,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.event import Event
+from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.model.start import Beginning, Since, parse_start
 from workbench.model.wire import Content, with_property
@@ -39,14 +41,14 @@ _NUMBERS = frozenset({"delivery_mode", "priority", "timestamp"})
 
 
 class _Source(click.ParamType[IO[bytes] | str]):
-    """A file where there is one of this name, else an address."""
+    """A file of lines where there is one of this name, else an address or a recording."""
 
     name = "FILE|ADDRESS"
 
     def convert(
         self, value: IO[bytes] | str, param: click.Parameter | None, ctx: click.Context | None
     ) -> IO[bytes] | str:
-        if isinstance(value, str) and (value == "-" or Path(value).is_file()):
+        if isinstance(value, str) and (value == "-" or (Path(value).is_file() and not recordings.is_recording(value))):
             return click.File("rb").convert(value, param, ctx)
         return value
 
@@ -111,7 +113,8 @@ async def publish(
     target = session.address(address)
     batches: AsyncIterable[Sequence[Event]]
     if lines is not None:
-        batches = _from_lines(lines)
+        read = _from_lines(lines)
+        batches = _events(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
         renderer = Renderer(Template.read(_template(template)), _pairs(values, "--set"))
         batches = _rendered(renderer, count or 1)
@@ -136,14 +139,12 @@ async def publish(
         batches = _twice(batches, keeps_properties)
     if rate is not None:
         batches = publishing.at_rate(batches, rate)
-    if speed is not None:
-        batches = publishing.in_time(batches, speed)
     many = lines is not None or (count or 1) > 1 or twice
     return await _publish(session, target, batches, partition, chosen(form), many)
 
 
 @click.command(short_help="Publish what was recorded, or what another endpoint holds.")
-@click.argument("source", metavar="FILE|ADDRESS", type=_Source())
+@click.argument("source", metavar="RECORDING|FILE|ADDRESS", type=_Source())
 @click.argument("target")
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
@@ -158,10 +159,15 @@ async def replay(
 ) -> int:
     """Publish events again, as far apart as they were.
 
-    The source is a file of NDJSON lines, or an address whose events are read from their beginning. They stay there.
+    The source is a recording, a file of NDJSON lines, or an address whose events are read from their beginning. They
+    stay there.
     """
-    events = _from_endpoint(session, session.address(source)) if isinstance(source, str) else _from_lines(source)
-    paced = publishing.at_rate(events, rate) if rate else publishing.in_time(events, speed)
+    if isinstance(source, str):
+        place = recordings.address_or_recording(session, source)
+        lines = _from_recording(session, place) if isinstance(place, Path) else _from_endpoint(session, place)
+    else:
+        lines = _from_lines(source)
+    paced = publishing.at_rate(_events(lines), rate) if rate else publishing.in_time(lines, speed)
     return await _publish(session, session.address(target), paced, None, chosen(form), True)
 
 
@@ -261,23 +267,34 @@ async def _noting_properties(
         yield batch
 
 
-async def _from_endpoint(session: Session, address: Address) -> AsyncIterator[Sequence[Event]]:
+async def _events(lines: AsyncIterable[Sequence[Line]]) -> AsyncIterator[Sequence[Event]]:
+    async for batch in lines:
+        yield [line.event for line in batch]
+
+
+async def _from_recording(session: Session, path: Path) -> AsyncIterator[Sequence[Line]]:
+    async with recordings.played(session, path) as stream:
+        async for batch in stream:
+            yield [Line(delivery.event, delivery) for delivery in batch]
+
+
+async def _from_endpoint(session: Session, address: Address) -> AsyncIterator[Sequence[Line]]:
     connector = await session.connector(address.connection)
     seeks = Ability.SEEK in (await connector.endpoint(address)).abilities
     async with connector.browse(address, Beginning() if seeks else None) as stream:
         async for batch in stream:
-            yield [delivery.event for delivery in batch]
+            yield [Line(delivery.event, delivery) for delivery in batch]
 
 
-async def _from_lines(file: IO[bytes]) -> AsyncIterator[Sequence[Event]]:
+async def _from_lines(file: IO[bytes]) -> AsyncIterator[Sequence[Line]]:
     number = 0
     async for lines in _lines(file):
-        batch: list[Event] = []
+        batch: list[Line] = []
         for line in lines:
             number += 1
             if line.strip():
                 try:
-                    batch.append(ndjson.decode(line).event)
+                    batch.append(ndjson.decode(line))
                 except FormatError as error:
                     if batch:
                         yield batch

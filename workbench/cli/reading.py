@@ -1,25 +1,28 @@
 """`workbench browse` and `workbench tail`: what is there, and what arrives."""
 
 import asyncio
+import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 
 from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line, write
+from workbench.cli.recordings import Covered, address_or_recording, played, recorder
 from workbench.cli.running import Exit, fail, with_session
+from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
-from workbench.model.errors import FormatError
+from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage
 from workbench.model.start import FromEnd, Since, Start, parse_start
 from workbench.reading.display import shown
 from workbench.reading.tail import merged
 from workbench.session import Session
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 BROWSED = 500
 """Events shown where no limit is given: of a log the last ones of each partition, of a queue the oldest ones."""
@@ -45,14 +48,46 @@ class _TimeType(_StartType):
         return start
 
 
+class Selection(msgspec.Struct, frozen=True):
+    """What `selection_options` say.
+
+    Attributes:
+        start: Where to begin; None: where the command does.
+        until: Only events before this time.
+        where: A query.
+        limit: Stop after so many events.
+        as_record: Whether coverage is a record, too, where records are printed.
+        record: The recording to make of what is shown.
+    """
+
+    start: Start | None
+    until: Since | None
+    where: str | None
+    limit: int | None
+    as_record: bool
+    record: Path | None
+
+
 addresses_argument = click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
 
 
-def selection_options(command: Command) -> Command:
-    """Add `--from`, `--until`, `-w`, `-n` and `--coverage`."""
+def selection_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--from`, `--until`, `-w`, `-n`, `--record` and `--coverage`; the command gets them as its `selection`."""
+
+    @functools.wraps(command)
+    def selecting(**given: Any) -> None:
+        selection = Selection(*(given.pop(name) for name in Selection.__struct_fields__))
+        command(selection=selection, **given)
+
     for decorate in (
         click.option(
             "--coverage", "as_record", is_flag=True, help="With NDJSON, end with a record of what was covered."
+        ),
+        click.option(
+            "--record",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write what is shown into a recording, too, which browse and replay read.",
         ),
         click.option("-n", "--limit", type=click.IntRange(1), help="Stop after so many events."),
         click.option("-w", "--where", metavar="QUERY", help="Only events that match, e.g. 'type = OrderPlaced'."),
@@ -64,57 +99,47 @@ def selection_options(command: Command) -> Command:
             help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset), end-500 or group:NAME.",
         ),
     ):
-        command = decorate(command)
-    return command
+        selecting = decorate(selecting)
+    return selecting
 
 
 @click.command(short_help="Show what is there, without taking it.")
-@addresses_argument
+@click.argument("places", metavar="ADDRESS|RECORDING...", nargs=-1, required=True)
 @selection_options
 @click.option("--force", is_flag=True, help="Look even where the broker could give a message up for it.")
 @format_option("table", "json", "body")
 @with_session
 async def browse(
-    session: Session,
-    addresses: tuple[str, ...],
-    start: Start | None,
-    until: Since | None,
-    where: str | None,
-    limit: int | None,
-    as_record: bool,
-    force: bool,
-    form: Format | None,
+    session: Session, places: tuple[str, ...], selection: Selection, force: bool, form: Format | None
 ) -> int:
     """Show what is there, without taking it, and stop.
 
-    Without --from, a topic or stream starts 500 events before its end and a queue at its oldest message, of which 500
-    are shown. Looking at a queue hides its messages from other consumers for that moment, and marks them redelivered.
+    Without --from, a topic or stream starts 500 events before its end, a queue at its oldest message, of which 500 are
+    shown, and a recording at its beginning. Looking at a queue hides its messages from other consumers for that moment,
+    and marks them redelivered.
     """
-    selected = _Selected(session, where, until, limit)
+    selected = _Selected(session, selection)
     output = Deliveries(chosen(form))
-    coverage: dict[Address, Coverage] = {}
-    whole = where is not None or until is not None
-    try:
-        for address in dict.fromkeys(map(session.address, addresses)):
-            connector = await session.connector(address.connection)
-            endpoint = await connector.endpoint(address)
-            seeks = Ability.SEEK in endpoint.abilities
-            if endpoint.price.sentence and Ability.BROWSE in endpoint.abilities:
-                click.echo(shown(f"{address}: {endpoint.price.sentence}"), err=True)
-            begin = start or (FromEnd(BROWSED if whole else min(BROWSED, limit or BROWSED)) if seeks else None)
-            most = None if whole else selected.left if selected.left or seeks else BROWSED
-            async with connector.browse(address, begin, most, force) as stream:
-                try:
-                    async for batch in stream:
-                        output.write(selected.of(batch))
+    openers = {}
+    for place in dict.fromkeys(address_or_recording(session, text) for text in places):
+        openers[place] = await _opener(session, place, selected, force)
+    streams: dict[Address | Path, Stream] = {}
+    async with recorder(session, "browse", selection.record) as recording:
+        try:
+            for place, opener in openers.items():
+                async with opener() as streams[place]:
+                    async for batch in streams[place]:
+                        some = selected.of(batch)
+                        await recording.keep(some)
+                        output.write(some)
                         if selected.enough:
                             break
-                finally:
-                    coverage[address] = stream.coverage
-            if selected.enough:
-                break
-    finally:
-        tell(coverage, chosen(form) if as_record else None)
+                if selected.enough:
+                    break
+        finally:
+            coverage = {place: stream.coverage for place, stream in streams.items()}
+            recording.cover(coverage)
+            tell(coverage, chosen(form) if selection.as_record else None)
     return Exit.DONE
 
 
@@ -128,11 +153,7 @@ async def browse(
 async def tail(
     session: Session,
     addresses: tuple[str, ...],
-    start: Start | None,
-    until: Since | None,
-    where: str | None,
-    limit: int | None,
-    as_record: bool,
+    selection: Selection,
     pattern: str | None,
     idle: float | None,
     form: Format | None,
@@ -142,13 +163,15 @@ async def tail(
     Several addresses are shown in one list. A queue is tapped: a queue of our own is bound as it is, so that nothing is
     taken from it.
     """
-    selected = _Selected(session, where, until, limit)
+    selected = _Selected(session, selection)
     output = Deliveries(chosen(form))
     streams = {}
-    for address in dict.fromkeys(map(session.address, addresses)):
+    for address in dict.fromkeys(address_or_recording(session, text) for text in addresses):
+        if isinstance(address, Path):
+            raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         connector = await session.connector(address.connection)
-        streams[address] = connector.tail(address, start, pattern)
-    async with merged(streams) as together:
+        streams[address] = connector.tail(address, selection.start, pattern)
+    async with merged(streams) as together, recorder(session, "tail", selection.record) as recording:
         # Scripts wait for this line: what is published from here on will be seen.
         click.echo(f"tailing {', '.join(shown(str(address)) for address in streams)}", err=True)
         try:
@@ -158,36 +181,67 @@ async def tail(
                     batch = await anext(batches, None)
                 if batch is None:
                     break
-                output.write(selected.of(batch))
+                some = selected.of(batch)
+                await recording.keep(some)
+                output.write(some)
         except TimeoutError:
             pass
         finally:
-            tell(together.coverage, chosen(form) if as_record else None)
+            recording.cover(together.coverage)
+            tell(together.coverage, chosen(form) if selection.as_record else None)
             for address, error in together.errors.items():
                 fail(f"{shown(str(address))}: {error}", Exit.FAILED)
     return Exit.FAILED if together.errors else Exit.DONE
 
 
-def tell(coverage: Mapping[Address, Coverage], form: Format | None = None) -> None:
+def tell(coverage: Covered, form: Format | None = None) -> None:
     """Say on stderr what was covered; on stdout too where a `form` is given that holds records."""
-    for address, covered in coverage.items():
-        click.echo(shown(f"{address}: {covered}"), err=True)
+    for place, covered in coverage.items():
+        click.echo(shown(f"{place}: {covered}"), err=True)
         if form == "json":
             spans = [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans]
             gaps = [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps]
             record = {"read": covered.read, "spans": spans, "gaps": gaps, "notes": list(covered.notes)}
-            write(json_line({"coverage": {"address": str(address), **record}}))
+            write(json_line({"coverage": {"address": str(place), **record}}))
+
+
+async def _opener(
+    session: Session, place: Address | Path, selected: "_Selected", force: bool
+) -> Callable[[], AbstractAsyncContextManager[Stream]]:
+    """Opens what is to be browsed, once it is known to be there and its price was shown."""
+    start = selected.selection.start
+    if isinstance(place, Path):
+        return functools.partial(played, session, place, selected.query, start)
+    connector = await session.connector(place.connection)
+    endpoint = await connector.endpoint(place)
+    seeks = Ability.SEEK in endpoint.abilities
+    if endpoint.price.sentence and Ability.BROWSE in endpoint.abilities:
+        click.echo(shown(f"{place}: {endpoint.price.sentence}"), err=True)
+    if start is None and seeks:
+        start = FromEnd(min(BROWSED, selected.left or BROWSED) if selected.unfiltered else BROWSED)
+
+    def opened() -> AbstractAsyncContextManager[Stream]:
+        most = (selected.left or (None if seeks else BROWSED)) if selected.unfiltered else None
+        return connector.browse(place, start, most, force)
+
+    return opened
 
 
 class _Selected:
     """What of the deliveries is shown, masked as the configuration says; counts down to the limit."""
 
-    def __init__(self, session: Session, where: str | None, until: Since | None, limit: int | None) -> None:
-        self._query = session.query(where)
+    def __init__(self, session: Session, selection: Selection) -> None:
+        self.selection = selection
+        """What was asked for."""
+        self.query = session.query(selection.where)
+        """What must match."""
+        self.unfiltered = not selection.where and selection.until is None
+        """Whether all are shown, up to the limit."""
+        self.left = selection.limit
+        """How many more are wanted; None: all."""
         self._seen = session.reading.seen
-        self._until = until.time if until else None
-        self._plain = not where and until is None and session.reading.masked is None
-        self.left = limit
+        self._masked = session.reading.masked is not None
+        self._until = selection.until.time if selection.until else None
 
     @property
     def enough(self) -> bool:
@@ -196,8 +250,8 @@ class _Selected:
 
     def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that are shown."""
-        if not self._plain:
-            batch = [self._seen(each) for each in batch if self._is_before(each) and self._query.matches(each)]
+        if not self.unfiltered or self._masked:
+            batch = [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
         if self.left is not None:
             batch = batch[: self.left]
             self.left -= len(batch)

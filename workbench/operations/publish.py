@@ -9,8 +9,9 @@ import msgspec
 
 from workbench.connecting.connector import Connector, Publisher
 from workbench.model.address import Address
-from workbench.model.errors import FormatError, lone_error
+from workbench.model.errors import FormatError, StoreError, lone_error
 from workbench.model.event import Event
+from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 
 _PACE_SECONDS: Final = 0.02
@@ -47,7 +48,7 @@ async def publish(
 
     Raises:
         ConnectorError: Nothing (more) could be published; the receipts told so far hold.
-        FormatError: `batches` could not be read on; all that came before is published, and its receipts told.
+        FormatError, StoreError: `batches` could not be read on; all that came before is published, its receipts told.
     """
     confirmed = refused = 0
     with lone_error():
@@ -73,37 +74,39 @@ async def at_rate(batches: AsyncIterable[Sequence[Event]], rate: float) -> Async
             sent += len(batch[at : at + step])
 
 
-async def in_time(batches: AsyncIterable[Sequence[Event]], speed: float) -> AsyncIterator[Sequence[Event]]:
-    """The same events, as far apart as their timestamps are, divided by `speed`.
+async def in_time(batches: AsyncIterable[Sequence[Line]], speed: float) -> AsyncIterator[Sequence[Event]]:
+    """The events, as far apart as their times are, divided by `speed`.
 
-    An event without a timestamp, or one older than an event before it, follows at once.
+    The time of an event that has none of its own is when it was seen. One that was not seen either, or that is older
+    than an event before it, follows at once.
     """
     start, first, newest = time.monotonic(), None, None
     async for batch in batches:
         due: list[Event] = []
-        for event in batch:
-            if event.timestamp is not None and (newest is None or event.timestamp > newest):
-                first = event.timestamp if first is None else first
-                newest = event.timestamp
+        for line in batch:
+            moment = line.event.timestamp if line.delivery is None else line.delivery.time[0]
+            if moment is not None and (newest is None or moment > newest):
+                first = moment if first is None else first
+                newest = moment
                 wait = start + (newest - first) / 1000 / speed - time.monotonic()
                 if wait > _PACE_SECONDS and due:
                     yield due
                     due = []
                 if wait > _PACE_SECONDS:
                     await asyncio.sleep(wait)
-            due.append(event)
+            due.append(line.event)
         if due:
             yield due
 
 
 async def _send(
     publisher: Publisher, batches: AsyncIterable[Sequence[Event]], partition: int | None
-) -> FormatError | None:
+) -> FormatError | StoreError | None:
     broken = None
     try:
         async for batch in batches:
             await publisher.send(batch, partition)
-    except FormatError as error:
+    except (FormatError, StoreError) as error:
         # What was sent before is answered for all the same: the receipts must not end short of what the broker has.
         broken = error
     await publisher.finish()
