@@ -36,6 +36,7 @@ from views.widgets.event_cells import (
     time_ago,
     time_of_day,
 )
+from views.widgets.styles import text_style
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.reading.archive import Archive
@@ -77,13 +78,13 @@ class EventTable(ScrollView, can_focus=True):
         overflow-x: hidden;
         & > .event-table--header { text-style: bold; color: $text-muted; }
         & > .event-table--chosen { text-style: bold underline; }
-        & > .event-table--cursor { background: $surface-lighten-2; }
+        & > .event-table--cursor { background: $block-cursor-blurred-background; }
         &:focus > .event-table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
         &:ansi > .event-table--cursor { background: ansi_default; text-style: underline; }
-        &:ansi:focus > .event-table--cursor { background: ansi_default; text-style: reverse; }
-        & > .event-table--sign { color: $accent; text-style: bold; }
+        &:ansi:focus > .event-table--cursor { background: ansi_default; color: ansi_default; text-style: reverse; }
+        & > .event-table--sign { color: $text-accent; text-style: bold; }
         & > .event-table--dim { color: $text-muted; }
-        & > .event-table--chip { background: $accent; color: $background; text-style: bold; }
+        & > .event-table--chip { background: $accent; color: $text; text-style: bold; }
         &:ansi > .event-table--chip { background: ansi_default; color: ansi_default; text-style: bold reverse; }
     }
     """
@@ -143,6 +144,7 @@ class EventTable(ScrollView, can_focus=True):
         self._widths: dict[str, int] = {}
         self._chosen: str | None = None
         self._base = Style()
+        self._part_styles: dict[str, Style] = {}
         self._room: Sequence[tuple[Column, int]] = ()
 
     def on_mount(self) -> None:
@@ -225,7 +227,7 @@ class EventTable(ScrollView, can_focus=True):
         """Make a column wider by so many cells, or narrower; the body's gives way."""
         for column in self.columns:
             if column.id == id and column.width:
-                self._widths[id] = min(max(self._width(column) + by, _LEAST), self.size.width)
+                self._widths[id] = min(max(self._width(column) + by, _LEAST), self._span)
         self.refresh()
 
     # Marks.
@@ -254,6 +256,11 @@ class EventTable(ScrollView, can_focus=True):
         """How many rows can be seen."""
         return max(self.size.height - 1, 0)
 
+    @property
+    def _span(self) -> int:
+        """How many cells of a line can be seen: `size` counts those beneath the scrollbar."""
+        return self.scrollable_content_region.width
+
     def _is_there(self, place: Place) -> bool:
         row = self._view.row_of(place) if self._view is not None else 0
         return row < len(self._sequences) and self._sequences[row] == place.sequence
@@ -274,7 +281,7 @@ class EventTable(ScrollView, can_focus=True):
             return
         count = len(self._sequences)
         row, top = self._aim() if count else (0, 0)
-        size = Size(self.size.width, count + 1)
+        size = Size(self._span, count + 1)
         if size != self.virtual_size:
             self.virtual_size = size
         self.scroll_to(y=top, animate=False, force=True)
@@ -364,11 +371,14 @@ class EventTable(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         # These walk up the tree of widgets, which for every line would take as long as all else.
         self._base = self.rich_style
-        self._room = self._layout(self.size.width)
+        self._part_styles = {
+            part: text_style(self, f"event-table--{part}") for part in ("header", "chosen", "sign", "dim")
+        }
+        self._room = self._layout(self._span)
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self._span
         row = self.scroll_offset.y + y - 1
         if not self._sequences:
             strip = self._empty_line(y, width)
@@ -391,22 +401,24 @@ class EventTable(ScrollView, can_focus=True):
         if not 0 <= at < len(lines):
             return Strip([])
         line = shown(lines[at], width)
-        return Strip([Segment(" " * ((width - cells(line)) // 2)), Segment(line, self._style("dim"))])
+        return Strip([Segment(" " * ((width - cells(line)) // 2)), Segment(line, self._part_styles.get("dim"))])
 
     def _header(self, width: int) -> Strip:
         parts = []
         for column, room in self._room:
             title = fitted(column.title, room, msgspec.structs.replace(column, cut="end"))
-            parts.append((title, self._style("chosen" if column.id == self._chosen else "header")))
+            parts.append((title, self._part_styles.get("chosen" if column.id == self._chosen else "header")))
         return self._line(Segment(" " * _SIGNS), parts, width)
 
     def _event(self, sequence: int, width: int) -> Strip:
         found = self._cells.get(sequence)
         here = sequence == self.cursor
         signs = ("▌" if here else " ") + ("●" if sequence in self._marks else " ")
-        sign = Segment(signs, None if here else self._style("sign"))
+        sign = Segment(signs, None if here else self._part_styles.get("sign"))
         if found is None:
-            strip = Strip([sign, Segment("…", None if here else self._style("dim"))]).adjust_cell_length(width)
+            strip = Strip([sign, Segment("…", None if here else self._part_styles.get("dim"))]).adjust_cell_length(
+                width
+            )
         else:
             self._cells.move_to_end(sequence)
             parts = []
@@ -416,7 +428,7 @@ class EventTable(ScrollView, can_focus=True):
             strip = self._line(sign, parts, width)
         if not here:
             return strip
-        return strip.apply_style(self.get_component_rich_style("event-table--cursor", partial=not self.has_focus))
+        return strip.apply_style(self.get_component_rich_style("event-table--cursor"))
 
     def _line(self, sign: Segment, parts: Sequence[tuple[str, Style | None]], width: int) -> Strip:
         """A line of cells that are as wide as `_room` says."""
@@ -442,19 +454,24 @@ class EventTable(ScrollView, can_focus=True):
 
     def _style_of(self, found: Cells, column: Column) -> Style | None:
         if column.id in ("time", "seen"):
-            return self._style("dim")
+            return self._part_styles.get("dim")
         if column.id == "correlation" and self.coloured and found.colour is not None:
             return Style(color=_COLOURS[found.colour])
         return None
 
     def _with_chip(self, strip: Strip, width: int) -> Strip:
         chip = self._chip
-        return Strip.join([strip.crop(0, width - cells(chip)), Strip([Segment(chip, self._style("chip"))])])
+        return Strip.join(
+            [
+                strip.crop(0, width - cells(chip)),
+                Strip([Segment(chip, self.get_component_rich_style("event-table--chip"))]),
+            ]
+        )
 
     @property
     def _chip(self) -> str:
         """How much came in that was not seen; in the bottom right."""
-        return shown(f" ↓ {self._unseen:,} new ", self.size.width) if self._unseen else ""
+        return shown(f" ↓ {self._unseen:,} new ", self._span) if self._unseen else ""
 
     def _width(self, column: Column) -> int:
         return self._widths.get(column.id, column.width) if column.width else 0
@@ -471,9 +488,6 @@ class EventTable(ScrollView, can_focus=True):
             layout.append((column, room))
             left -= room + _GAP
         return layout
-
-    def _style(self, part: str) -> Style:
-        return self.get_component_rich_style(f"event-table--{part}", partial=True)
 
     def _tick(self) -> None:
         if self.relative_times:
@@ -529,7 +543,7 @@ class EventTable(ScrollView, can_focus=True):
     def on_click(self, event: Click) -> None:
         """Go to an event, open the one at the cursor, choose a column, or follow."""
         y, row = int(event.y), self.scroll_offset.y + int(event.y) - 1
-        if self._unseen and y == self.size.height - 1 and event.x >= self.size.width - cells(self._chip):
+        if self._unseen and y == self.size.height - 1 and event.x >= self._span - cells(self._chip):
             self.follow = True
         elif y == 0:
             self._choose(int(event.x))
@@ -541,7 +555,7 @@ class EventTable(ScrollView, can_focus=True):
 
     def _choose(self, x: int) -> None:
         at = _SIGNS
-        for column, room in self._layout(self.size.width):
+        for column, room in self._layout(self._span):
             if at <= x < at + room + _GAP:
                 self._chosen = column.id
                 self.refresh()
