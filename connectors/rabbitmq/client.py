@@ -257,6 +257,14 @@ class Channel:
         reply = await self._call(self._driver.queue_declare, queue, passive=True)
         return reply.message_count, reply.consumer_count
 
+    async def redeclare(self, queue: str, durable: bool, arguments: Mapping[str, Any]) -> None:
+        """Declare a queue as one that is there already.
+
+        Raises:
+            Invalid: It differs; the channel is closed.
+        """
+        await self._call(self._driver.queue_declare, queue, durable=durable, arguments=dict(arguments))
+
     async def exists(self, exchange: str) -> None:
         """Return if there is such an exchange.
 

@@ -11,6 +11,7 @@ from connectors.rabbitmq.claims import QueueClaims
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.counted import Counted
 from connectors.rabbitmq.following import Following
+from connectors.rabbitmq.kinds import kind_of
 from connectors.rabbitmq.looks import QueueLook
 from connectors.rabbitmq.publisher import ExchangePublisher
 from connectors.rabbitmq.rescue import Rescue
@@ -118,7 +119,10 @@ class RabbitMQConnector:
                 types.get(binding.source) in taps.TAPPABLE for binding in bindings if binding.source
             )
         except ConnectorError as error:
-            return endpoints.unlisted(address, str(error), client.version, ready, consumers)
+            kind = await kind_of(client, address.name) if address.namespace == "queue" else None
+            if kind == "stream":
+                ready = await streams.depth(client, address.name)
+            return endpoints.unlisted(address, str(error), client.version, kind, ready, consumers)
         if queue.type == "stream":
             ready = await streams.depth(client, address.name)
         return endpoints.of_queue(queue, self._access.name, tappable, client.version, ready, consumers)

@@ -1,17 +1,21 @@
 """Queues, streams and exchanges as endpoints: what each can do, what looking costs, where dead letters go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from connectors.rabbitmq import taps
+from connectors.rabbitmq.kinds import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, Price
 
-_KINDS: Final[Mapping[str, EndpointKind]] = {"classic": "classic queue", "quorum": "quorum queue", "stream": "stream"}
+UNKNOWN: Final = ("type", "not known")
+"""The detail of a queue of which not even the kind is known."""
 
+_STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.TAIL | Ability.SEEK
+_QUEUE: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
 _SINGLE: Final = "single-active-consumer"
 _DEFAULT_LIMIT: Final = 20
 _MARKED: Final = "Messages are marked as redelivered, and consumers do not get them while the look lasts."
@@ -35,16 +39,14 @@ def of_queue(
         ready: Messages that can be read now, where that is known better.
         consumers: Consumers it has now, where that is known better.
     """
-    kind = _KINDS.get(queue.type, "classic queue")
+    kind = KINDS.get(queue.type, "classic queue")
     ready = (queue.messages if kind == "stream" else queue.messages_ready) if ready is None else ready
     consumers = queue.consumers if consumers is None else consumers
-    abilities, price = Ability.PUBLISH | Ability.PROPERTIES, Price()
-    if kind == "stream":
-        abilities |= Ability.BROWSE | Ability.TAIL | Ability.SEEK
-    else:
+    abilities, price = _STREAM, Price()
+    if kind != "stream":
         price = _price(delivery_limit(queue, version)) if kind == "quorum queue" else Price(_MARKED)
-        if not queue.exclusive and not (queue.setting(_SINGLE) and consumers):
-            abilities |= Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
+        hidden = queue.exclusive or (queue.setting(_SINGLE) and consumers)
+        abilities = Ability.PUBLISH | Ability.PROPERTIES if hidden else _QUEUE
     if tappable:
         abilities |= Ability.TAIL
     return Endpoint(
@@ -64,23 +66,30 @@ def of_queue(
     )
 
 
-def unlisted(address: Address, reason: str, version: tuple[int, ...], ready: int, consumers: int) -> Endpoint:
-    """An endpoint of which only AMQP tells, which says of a queue neither its kind nor its settings.
+def unlisted(
+    address: Address, reason: str, version: tuple[int, ...], kind: EndpointKind | None, ready: int, consumers: int
+) -> Endpoint:
+    """An endpoint of which only AMQP tells, which says of a queue neither its settings nor its policies.
 
     Args:
         address: Where it is.
         reason: Why the management API tells nothing.
         version: The broker's.
+        kind: A queue's kind; None where not even that is known.
         ready: Messages that can be read now.
         consumers: Consumers it has now.
     """
-    detail = (("not known", reason),)
+    detail: tuple[tuple[str, str], ...] = (("not known", reason),)
     if address.namespace == "exchange":
         return Endpoint(address, "exchange", Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES, detail=detail)
+    if kind is None:
+        detail = (UNKNOWN, *detail)
+    if kind == "stream":
+        return Endpoint(address, kind, _STREAM, ready, consumers=consumers, detail=detail)
     # A quorum queue is the kind that takes the most care.
-    abilities = Ability.PUBLISH | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE | Ability.PROPERTIES
-    price = _price(_DEFAULT_LIMIT if version >= (4,) else None)
-    return Endpoint(address, "quorum queue", abilities, ready, consumers=consumers, price=price, detail=detail)
+    kind = kind or "quorum queue"
+    price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else Price(_MARKED)
+    return Endpoint(address, kind, _QUEUE, ready, consumers=consumers, price=price, detail=detail)
 
 
 def why_not(endpoint: Endpoint, ability: Ability) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
+from connectors.rabbitmq.endpoints import UNKNOWN
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.holding import MOST, Holding
 from connectors.rabbitmq.rescue import Rescue
@@ -140,9 +141,15 @@ class QueueLook:
         detail = dict(self._endpoint.detail)
         if self._endpoint.consumers and (unacknowledged := detail.get("unacknowledged")):
             notes.append(f"consumers held about {unacknowledged} further messages, which nobody else can see")
-        if "not known" in detail:
+        if UNKNOWN in self._endpoint.detail:
             notes.append(
-                f"of what kind this queue is was not known, and a stream would look empty: {detail['not known']}"
+                "of what kind this queue is was not known, and a stream would look empty: that takes the management"
+                " API, or the right to configure the queue"
+            )
+        elif self._counts and "not known" in detail:
+            notes.append(
+                "the queue's policies were not known, which may give a message fewer deliveries:"
+                f" {detail['not known'].rstrip('.')}"
             )
         if read:
             notes.append("the messages are marked as redelivered now")

@@ -13,7 +13,7 @@ import trustme
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.rabbitmq.conftest import Rabbit
-from tests.rabbitmq.doing import bodies, browse, numbered, publish_all
+from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.errors import (
@@ -156,20 +156,70 @@ async def test_management_api_that_answers_something_else(rabbit: Rabbit, status
         await refusal(rabbit.connection(management=management), ConnectorError, listing=True)
 
 
+def unmanaged(rabbit: Rabbit, url: str = "") -> RabbitMQConnector:
+    """A connector that reaches no management API."""
+    return RabbitMQConnector(rabbit.connection(url, management="http://127.0.0.1:1"))
+
+
 async def test_named_queues_work_without_the_management_api(rabbit: Rabbit) -> None:
     queue, exchange = rabbit.queue("quorum"), rabbit.exchange("fanout")
     rabbit.bind(queue, exchange)
-    async with RabbitMQConnector(rabbit.connection(management="http://127.0.0.1:1")) as connector:
+    async with unmanaged(rabbit) as connector:
         await publish_all(connector, exchange, numbered(100))
         async with connector.browse(queue) as stream:
             seen = [delivery async for batch in stream for delivery in batch]
         assert bodies(seen) == bodies(numbered(100))
-        assert "was not known" in str(stream.coverage)
+        assert "policies were not known" in str(stream.coverage)
         with pytest.raises(Unsupported, match="without knowing its bindings"):
             async with connector.tail(queue):
                 pass
         with pytest.raises(EndpointNotFound):
             await connector.endpoint(Address("rabbit", "missing"))
+
+
+async def test_kind_of_a_queue_is_known_without_the_management_api(rabbit: Rabbit) -> None:
+    settings: dict[str, Any] = {"x_dead_letter_exchange": "it's", "x_expires": 1_000_000, "x_max_length_bytes": 10**9}
+    rabbit.channel.queue_declare("plain", durable=True)
+    rabbit.channel.queue_declare("passing", auto_delete=True)
+    kinds = {
+        Address("rabbit", "plain"): "classic queue",
+        Address("rabbit", "passing"): "classic queue",
+        rabbit.queue(): "classic queue",
+        rabbit.queue(x_max_priority=3, x_single_active_consumer=True, **settings): "classic queue",
+        rabbit.queue("quorum"): "quorum queue",
+        rabbit.queue("quorum", x_delivery_limit=3, x_dead_letter_routing_key="'", **settings): "quorum queue",
+        rabbit.queue("stream"): "stream",
+        rabbit.queue("stream", x_max_age="7D", x_max_length_bytes=10**9): "stream",
+    }
+    before = rabbit.names()
+    async with unmanaged(rabbit) as connector:
+        assert {address: (await connector.endpoint(address)).kind for address in kinds} == kinds
+        with pytest.raises(EndpointNotFound):
+            await connector.endpoint(Address("rabbit", "missing"))
+    assert rabbit.names() == before
+
+
+async def test_stream_is_read_without_the_management_api(rabbit: Rabbit) -> None:
+    stream = rabbit.queue("stream")
+    async with unmanaged(rabbit) as connector:
+        await publish_all(connector, stream, numbered(50))
+        assert (await connector.endpoint(stream)).depth == 50
+        assert bodies(await browse(connector, stream)) == bodies(numbered(50))
+        async with connector.tail(stream) as tail:
+            await publish_all(connector, stream, numbered(10, begin=50))
+            assert bodies(await read(tail, 10)) == bodies(numbered(10, begin=50))
+
+
+async def test_where_the_kind_cannot_be_known_a_stream_that_looks_empty_is_said(rabbit: Rabbit) -> None:
+    stream = rabbit.queue("stream")
+    rabbit.publish(stream, b"one")
+    rights = {"configure": "", "write": ".*", "read": ".*"}
+    vhost = rabbit.vhost.replace("/", "%2F")
+    rabbit.api.put(f"/api/permissions/{vhost}/reader", json=rights).raise_for_status()
+    async with unmanaged(rabbit, rabbit.url.replace("guest:guest", "reader:reader")) as connector:
+        async with connector.browse(stream) as look:
+            assert await read(look) == []
+        assert "of what kind this queue is was not known, and a stream would look empty" in str(look.coverage)
 
 
 async def test_user_without_permission_for_this_queue(rabbit: Rabbit) -> None:
