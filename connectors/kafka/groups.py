@@ -16,6 +16,7 @@ from aiokafka.protocol.group import MemberAssignment
 from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, together
 from connectors.kafka.failures import Code, check
 from connectors.kafka.fetching import Fetching, Share
+from connectors.kafka.newer_groups import Members, newer_groups
 from connectors.kafka.records import committed as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.model.address import Address
@@ -40,7 +41,7 @@ class Readers(msgspec.Struct, frozen=True):
     name: str
     state: str
     committed: Mapping[Partition, int]
-    members: tuple[tuple[Member, tuple[Partition, ...]], ...]
+    members: Members
 
 
 async def committed(cluster: Cluster, group: str, node: int | None = None) -> dict[Partition, int]:
@@ -181,17 +182,20 @@ async def _coordinated_by(cluster: Cluster, node: int, name: str | None) -> list
     # Of version 3 aiokafka overlooks a field of the answer, and takes all groups but the first for something else.
     request._CLASSES = (DescribeGroupsRequest_v0, DescribeGroupsRequest_v1, DescribeGroupsRequest_v2)
     answer = await cluster.ask(request, node)
-    # Of a group of the newer protocol (KIP-848) this tells nothing; its offsets are there all the same.
-    unknown = dict.fromkeys(names, (_UNKNOWN, ()))
-    rows = unknown | {row[1]: (row[2], row[5]) for row in answer.groups if row[0] == Code.NONE and row[2] != "Dead"}
+    rows: dict[str, tuple[str, Members]] = {
+        group: (
+            state,
+            tuple((Member(id_, client, host.lstrip("/")), _assigned(given)) for id_, client, host, _, given in some),
+        )
+        for code, group, state, _, _, some, *_ in answer.groups
+        if code == Code.NONE and state != "Dead"
+    }
+    if others := [group for group in names if group not in rows]:
+        # Where none tells of a group, its offsets are there all the same.
+        rows |= dict.fromkeys(others, (_UNKNOWN, ())) | await newer_groups(cluster, node, others)
     offsets = await together(committed(cluster, group, node) for group in rows)
     return [
-        Readers(
-            group,
-            state,
-            found,
-            tuple((Member(id_, client, host.lstrip("/")), _assigned(given)) for id_, client, host, _, given in members),
-        )
+        Readers(group, state, found, members)
         for (group, (state, members)), found in zip(rows.items(), offsets, strict=True)
     ]
 
