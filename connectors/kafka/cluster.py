@@ -18,7 +18,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from connectors.kafka.failures import Code, Passing, check, translated
 from connectors.kafka.settings import Settings
-from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, lone_error
 
 T = TypeVar("T")
 
@@ -306,11 +306,9 @@ def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> li
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Do things side by side; the first failure stops the others and is raised as it is, not in a group."""
-    try:
+    with lone_error():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
 
 

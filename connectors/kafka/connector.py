@@ -288,6 +288,7 @@ def _endpoint(
         kind="topic",
         abilities=_ABILITIES,
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),
+        published=None if without else sum(ends[each] for each in known),
         partitions=len(topic.leaders),
         consumers=sum(any(each[0] == topic.name for each in some) for group in groups for _, some in group.members),
         lag=max(lags, default=None),

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from aiokafka.admin import NewPartitions
+from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions, RecordsToDelete
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
@@ -157,6 +158,18 @@ async def test_an_endpoint_tells_depth_partitions_and_configuration(
     assert ("cleanup.policy", "compact") in endpoint.detail
     assert endpoint in await connector.endpoints()
     assert not any(each.address.name.startswith("__") for each in await connector.endpoints())
+
+
+async def test_an_endpoint_tells_how_many_events_ever_came_in(
+    connector: KafkaConnector, topic: MakeTopic, kafka: KafkaAddress
+) -> None:
+    address = await topic(2)
+    for partition in range(2):
+        await publish(connector, address, numbered(10), partition)
+    async with admin(kafka.bootstrap) as client:
+        await client.delete_records({TopicPartition(address.name, 1): RecordsToDelete(before_offset=4)})
+    endpoint = await connector.endpoint(address)
+    assert (endpoint.depth, endpoint.published) == (16, 20)
 
 
 async def test_a_partition_that_is_added_meanwhile_is_tailed_from_its_beginning(
