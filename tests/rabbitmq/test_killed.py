@@ -78,6 +78,26 @@ async def test_killed_while_holding(rabbit: Rabbit, what: str, kind: str) -> Non
         assert bodies(await browse(connector, queue)) == bodies(events)
 
 
+@pytest.mark.parametrize("what", ["browse", "claim"])
+async def test_killed_in_a_second_look_a_quorum_queue_puts_what_was_held_behind_what_came_back_before(
+    rabbit: Rabbit, what: str
+) -> None:
+    queue = rabbit.queue("quorum")
+    events = numbered(300)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, events)
+        assert bodies(await browse(connector, queue, limit=100)) == bodies(events[:100])
+        async with killed(rabbit, what, queue.name):
+            held = len(events) - rabbit.ready(queue)
+
+        async def back() -> bool:
+            return rabbit.ready(queue) == len(events)
+
+        await eventually(back)
+    assert 0 < held < 100
+    assert rabbit.drain(queue, len(events)) == bodies([*events[held:100], *events[:held], *events[100:]])
+
+
 async def test_killed_while_tailing(rabbit: Rabbit) -> None:
     exchange, queue = rabbit.exchange("topic"), rabbit.queue()
     rabbit.bind(queue, exchange, "#")
