@@ -1,6 +1,10 @@
 """What is listed, and what one queue alone tells."""
 
 import asyncio
+import json
+import subprocess
+import sys
+from operator import itemgetter
 from urllib.parse import quote
 
 import pytest
@@ -42,6 +46,14 @@ async def test_consumers_of_a_queue_are_told_of_it_alone(rabbit: Rabbit) -> None
     assert endpoint.consumers == 2
     assert listed.readers == ()
     assert dict(listed.detail)["unacknowledged"] == "7"
+    url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
+    command = [sys.executable, "-m", "workbench", "ls", "-c", url, str(queue), "--json"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert sorted(json.loads(out)["readers"], key=itemgetter("tag")) == [
+        {"tag": "careful", "channel": channels["careful"], "prefetch": 7, "active": True, "acknowledges": True},
+        {"tag": "careless", "channel": channels["careless"], "prefetch": 0, "active": True, "acknowledges": False},
+    ]
 
 
 def _unacknowledged(endpoint: Endpoint) -> bool:
