@@ -136,6 +136,11 @@ class Events(Frame):
         self._show_table()
         self._go("table")
 
+    @property
+    def sequences(self) -> Sequence[int]:
+        """The events that the table shows, by their numbers in the archive."""
+        return self._view.sequences[:] if self._view is not None else ()
+
     # Panes.
 
     @property
@@ -544,7 +549,9 @@ class Events(Frame):
             self.workbench.follow_id(correlation)
 
     def cannot_publish(self) -> str | None:
-        return "This is a recording: nothing is asked of a broker." if self.desk.store is None else None
+        if not self.desk.session.names:
+            return "There is no connection to publish to: a adds one."
+        return None
 
     def do_publish(self) -> None:
         endpoint = self._target
@@ -604,10 +611,7 @@ class Events(Frame):
 
     def do_export(self) -> None:
         marked = sorted(self._table.marks)
-        self.workbench.export(marked or self._matching(), "marked" if marked else "shown")
-
-    def _matching(self) -> Sequence[int]:
-        return self._view.sequences[:] if self._view is not None else ()
+        self.workbench.export(marked or self.sequences, "marked" if marked else "shown")
 
     def do_columns(self) -> None:
         self.workbench.choose_columns(self._table)

@@ -9,6 +9,7 @@ import msgspec
 
 from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.exchanges import Binding, Exchange
+from connectors.memory.groups import group as group_of
 from connectors.memory.logs import Topic
 from connectors.memory.passes import QueueClaims, QueueLook, QueuePass
 from connectors.memory.publisher import MemoryPublisher
@@ -20,6 +21,7 @@ from workbench.model.address import Address, Namespace
 from workbench.model.endpoint import Ability, Endpoint, Price
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
 from workbench.model.event import Position
+from workbench.model.groups import Group
 from workbench.model.look import Gap
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
 
@@ -208,6 +210,18 @@ class MemoryConnector:
             yield publisher
         finally:
             await publisher.finish()
+
+    async def groups(self) -> Sequence[Group]:
+        """All consumer groups that have committed an offset, by name."""
+        broker = self._broker
+        return [group_of(broker, self._connection.name, name) for name in sorted(broker.committed)]
+
+    async def group(self, name: str) -> Group:
+        """One of them."""
+        broker = self._broker
+        if name not in broker.committed:
+            raise EndpointNotFound(f"There is no consumer group {name!r} on {self._connection.name}.")
+        return group_of(broker, self._connection.name, name)
 
     @property
     def _broker(self) -> Broker:

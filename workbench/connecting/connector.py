@@ -196,9 +196,29 @@ class Connector(Protocol):
 
 
 @runtime_checkable
-class LogConnector(Connector, Protocol):
-    """A connector whose endpoints are logs: they can be searched, consumer groups read them, ledgers keep the place of
-    whoever claims from them."""
+class GroupConnector(Connector, Protocol):
+    """A connector with logs that consumer groups read."""
+
+    async def groups(self) -> Sequence[Group]:
+        """All consumer groups that this user may see, by name.
+
+        Raises:
+            ConnectorError: The broker could not be asked.
+        """
+        ...
+
+    async def group(self, name: str) -> Group:
+        """One consumer group as it is now.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        ...
+
+
+@runtime_checkable
+class LogConnector(GroupConnector, Protocol):
+    """A connector whose logs can be searched, and whose ledgers keep the place of whoever claims from them."""
 
     def publisher(self, address: Address, ledger: str | None = None) -> AbstractAsyncContextManager[Publisher]:
         """As a `Connector` does.
@@ -226,21 +246,5 @@ class LogConnector(Connector, Protocol):
         Raises:
             EndpointNotFound: On entering: there is none of one of the names.
             Unsupported: On entering: one cannot be searched, or there is nothing to look for.
-        """
-        ...
-
-    async def groups(self) -> Sequence[Group]:
-        """All consumer groups that this user may see, by name.
-
-        Raises:
-            ConnectorError: The broker could not be asked.
-        """
-        ...
-
-    async def group(self, name: str) -> Group:
-        """One consumer group as it is now.
-
-        Raises:
-            EndpointNotFound: There is none of this name.
         """
         ...

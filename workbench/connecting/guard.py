@@ -6,7 +6,7 @@ from typing import Self, TypeAlias
 
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection, Level
-from workbench.connecting.connector import Claims, Connector, LogConnector, Publisher, Scan, Stream
+from workbench.connecting.connector import Claims, Connector, GroupConnector, LogConnector, Publisher, Scan, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import GuardRefused, Unsupported
@@ -102,18 +102,26 @@ class Guarded:
 
     async def groups(self) -> Sequence[Group]:
         """All consumer groups: always allowed."""
-        return await self._log.groups()
+        return await self._grouped.groups()
 
     async def group(self, name: str) -> Group:
         """One consumer group: always allowed."""
-        return await self._log.group(name)
+        return await self._grouped.group(name)
+
+    @property
+    def _grouped(self) -> GroupConnector:
+        if isinstance(self._connector, GroupConnector):
+            return self._connector
+        raise Unsupported(
+            f"{self._connection.name} keeps no logs with consumer groups: {self._connection.scheme}:// has none."
+        )
 
     @property
     def _log(self) -> LogConnector:
         if isinstance(self._connector, LogConnector):
             return self._connector
         raise Unsupported(
-            f"{self._connection.name} keeps no logs with consumer groups: {self._connection.scheme}:// has none."
+            f"{self._connection.name} keeps no logs that can be searched: {self._connection.scheme}:// has none."
         )
 
     async def _permit_look(self, address: Address) -> None:

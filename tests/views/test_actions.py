@@ -1,0 +1,392 @@
+"""The action table, and each action on the screens that have it."""
+
+import base64
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.events import Paste
+from textual.widgets import Input
+
+from connectors.memory import embedded_broker
+from tests.views.driver import address, order, payment, running
+from views.actions import ACTIONS, of_screen, shown_key
+from views.app import Opening, Workbench
+from views.connections import Connections
+from views.events import Events
+from views.frame import Frame
+from views.later import DeadLetters, Journal, Trace
+from views.publish import PublishScreen
+from views.widgets.endpoint_tree import EndpointTree
+from views.widgets.event_table import EventTable
+from views.widgets.inspector import Inspector
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.model.errors import ConfigError
+from workbench.model.look import Interruption
+
+SCREENS: tuple[type[Frame], ...] = (Events, Trace, DeadLetters, Journal, Connections, PublishScreen)
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
+def test_every_action_is_done_by_a_method_of_each_screen_that_has_it(screen: type[Frame]) -> None:
+    missing = [action.id for action in of_screen(screen.ACTIONS_OF) if not hasattr(screen, f"do_{action.id}")]
+    assert missing == []
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
+def test_no_key_does_two_things_on_a_screen(screen: type[Frame]) -> None:
+    keys = [key for action in of_screen(screen.ACTIONS_OF) for key in action.keys.split(",") if key]
+    assert sorted(keys) == sorted(set(keys))
+
+
+def test_every_action_has_a_name_of_its_own_and_a_sentence() -> None:
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    assert all(action.help.endswith(".") for action in ACTIONS)
+
+
+async def test_footer_help_and_palette_come_from_the_table() -> None:
+    async with running((160, 45)) as driver:
+        footer = driver.lines[-1]
+        assert all(
+            f"{shown_key(action.key)} {action.label}" in footer for action in of_screen("events") if action.label
+        )
+        await driver.press("question_mark")
+        await driver.shows("Keys of Events", "Never costs.")
+        await driver.press("escape", "colon", "=Change between dark")
+        await driver.shows("Theme · Change between dark and light.")
+
+
+async def test_keys_can_be_settled_in_the_configuration() -> None:
+    config = ConfigFile(keys={"connections": "w", "theme": "ctrl+t"})
+    async with running(config=config) as driver:
+        await driver.press("5")
+        assert isinstance(driver.app.frame, Events)
+        await driver.press("w")
+        assert isinstance(driver.app.frame, Connections)
+        before = driver.app.theme
+        await driver.press("ctrl+t")
+        assert driver.app.theme != before
+        await driver.press("question_mark")
+        await driver.until(lambda: any(line.strip("│ ").startswith("w ") for line in driver.lines))
+
+
+def test_an_unknown_action_or_theme_in_the_configuration_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'browze' in \[keys\] is no action; there are inspect, browse"):
+        Workbench(Opening(), {"browze": "x"}, None)
+    with pytest.raises(ConfigError, match=r"'pink' is no theme; there are .*textual-light"):
+        Workbench(Opening(), {}, "pink")
+
+
+async def test_numbers_and_d_change_the_screen() -> None:
+    async with running() as driver:
+        for key, screen in (("2", Trace), ("3", DeadLetters), ("4", Journal), ("5", Connections), ("1", Events)):
+            await driver.press("escape", key)
+            await driver.until(lambda screen=screen: isinstance(driver.app.frame, screen))  # type: ignore[misc]
+        await driver.press("d")
+        assert isinstance(driver.app.frame, DeadLetters)
+        await driver.press("6")
+        await driver.until(lambda: isinstance(driver.app.screen, PublishScreen))
+
+
+async def test_an_action_that_cannot_be_done_says_why() -> None:
+    async with running() as driver:
+        await driver.press("t")
+        await driver.shows("There is no event at the cursor.")
+        await driver.open()
+        await driver.press("m")
+        await driver.shows("Moving events is not there yet")
+        await driver.press("N")
+        await driver.shows("find something in it with / first")
+        await driver.go_to("placed", "exchange")
+        await driver.press("b")
+        await driver.shows("it holds nothing to look at")
+
+
+async def test_enter_opens_a_topic_then_an_event_and_escape_leads_back() -> None:
+    async with running() as driver:
+        await driver.open()
+        assert len(driver.app.events.sequences) == 20
+        await driver.press("enter")
+        assert driver.one(Inspector).has_focus
+        await driver.shows('"total": 19.5')
+        await driver.press("escape")
+        assert driver.one(EventTable).has_focus
+        await driver.press("escape", "escape")
+        assert driver.one(EndpointTree).has_focus
+
+
+async def test_enter_on_a_queue_shows_the_price_and_b_pays_it() -> None:
+    async with running() as driver:
+        await driver.go_to("orders")
+        await driver.press("enter")
+        await driver.shows("b looks, escape leaves it alone")
+        assert driver.app.desk.archive.upto == 0
+        await driver.press("escape")
+        await driver.hides("b looks, escape leaves it alone")
+        await driver.press("b")
+        await driver.shows("b looks, escape leaves it alone")
+        assert driver.app.desk.archive.upto == 0
+        await driver.press("b")
+        await driver.shows("OrderPlaced", "3 read")
+        assert driver.broker.queues["orders"].depth == 3
+
+
+async def test_refreshing_and_opening_again_never_look_into_a_queue() -> None:
+    async with running() as driver:
+        await driver.go_to("orders")
+        await driver.press("r", "enter", "enter", "enter", "r")
+        await driver.pilot.pause(0.2)
+        assert driver.app.desk.archive.upto == 0
+
+
+async def test_live_shows_what_arrives_and_escape_stops_it() -> None:
+    async with running() as driver:
+        await driver.go_to("orders")
+        await driver.press("l")
+        await driver.shows("live")
+        driver.broker.publish("placed", order(77))
+        await driver.shows("flow-77")
+        assert driver.broker.queues["orders"].depth == 4
+        await driver.press("escape")
+        await driver.shows("stopped")
+
+
+async def test_several_marked_endpoints_are_shown_in_one_table() -> None:
+    async with running() as driver:
+        driver.broker.declare_topic("refunds")
+        driver.broker.append("refunds", payment(500))
+        await driver.press("r")
+        await driver.go_to("refunds")
+        await driver.press("space")
+        await driver.go_to("payments")
+        await driver.press("space", "enter")
+        await driver.until(lambda: len(driver.app.events.sequences) == 21)
+        await driver.shows("k500", "refunds")
+
+
+async def test_the_tree_is_filtered_and_the_filter_is_left() -> None:
+    async with running() as driver:
+        await driver.shows("orders.dead", "payments")
+        await driver.press("slash", "=dead")
+        await driver.hides("payments")
+        await driver.press("escape")
+        await driver.shows("payments")
+
+
+async def test_events_are_filtered_by_a_query() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("slash", "=body.total > 15", "enter")
+        await driver.until(lambda: len(driver.app.events.sequences) == 5)
+        await driver.shows("5 of 20")
+
+
+async def test_follow_is_left_by_going_up_and_taken_up_again() -> None:
+    async with running() as driver:
+        await driver.open()
+        table = driver.one(EventTable)
+        await driver.press("k")
+        assert table.follow is False
+        for number in range(100, 130):
+            driver.broker.append("payments", payment(number))
+        await driver.shows(" new")
+        await driver.press("f")
+        await driver.shows("k129")
+        assert table.follow
+
+
+async def test_moving_in_the_table() -> None:
+    async with running() as driver:
+        await driver.open()
+        table = driver.one(EventTable)
+        last = table.cursor
+        assert last is not None
+        await driver.press("g")
+        first = table.cursor
+        await driver.press("j", "j", "k")
+        assert first is not None and table.cursor not in (first, last)
+        await driver.press("ctrl+d", "ctrl+u", "G")
+        assert table.cursor == last
+
+
+async def test_finding_in_the_inspector() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("enter", "slash", "=9", "enter", "n")
+        await driver.shows("2 of 2")
+        await driver.press("N")
+        await driver.shows("1 of 2")
+
+
+async def test_copying(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as driver:
+        copied: list[str] = []
+        monkeypatch.setattr(driver.app, "copy_to_clipboard", copied.append)
+        await driver.open()
+        await driver.press("y")
+        await driver.until(lambda: copied)
+        assert copied[-1] == '{"id":19,"total":19.5}'
+        await driver.press("Y")
+        await driver.until(lambda: len(copied) == 2)
+        assert json.loads(copied[-1])["key"] == "k19"
+        await driver.press("enter", "j", "j", "y")
+        await driver.until(lambda: len(copied) == 3)
+        assert copied[-1] in ("19", '"id": 19', "19.5")
+
+
+async def test_a_body_that_is_no_text_is_copied_as_base64(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as driver:
+        copied: list[str] = []
+        monkeypatch.setattr(driver.app, "copy_to_clipboard", copied.append)
+        driver.broker.append("payments", msgspec.structs.replace(payment(1), body=b"\xff\x00"))
+        await driver.open()
+        await driver.press("G", "y")
+        await driver.until(lambda: copied)
+        assert base64.b64decode(copied[0]) == b"\xff\x00"
+
+
+async def test_export_writes_the_marked_events_or_all(tmp_path: Path) -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'marked.ndjson'}", "enter")
+        await driver.shows("2 events are written")
+        await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
+        await driver.shows("20 events are written")
+        assert len((tmp_path / "marked.ndjson").read_text().splitlines()) == 2
+        assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 20
+        await driver.press("x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
+        await driver.shows("is there already")
+
+
+async def test_columns_are_chosen_widened_and_narrowed() -> None:
+    async with running((160, 45)) as driver:
+        await driver.open()
+        await driver.press("C", "ctrl+u", "=time nonsense", "enter")
+        await driver.shows("'nonsense' is no column")
+        await driver.press("ctrl+u", "=time key body", "enter")
+        table = driver.one(EventTable)
+        assert [column.id for column in table.columns] == ["time", "key", "body"]
+        await driver.hides("PaymentSettled")
+        before = driver.lines
+        await driver.press(">")
+        assert driver.lines != before
+        await driver.press("<")
+        await driver.until(lambda: driver.lines[5:10] == before[5:10])
+
+
+async def test_colour_and_times_change_how_events_are_drawn() -> None:
+    async with running() as driver:
+        await driver.open()
+        table = driver.one(EventTable)
+        await driver.press("o", "z")
+        assert table.coloured and table.relative_times
+        await driver.press("o", "z")
+        assert not table.coloured and not table.relative_times
+
+
+async def test_a_group_is_opened_down_to_the_event_it_is_stuck_on() -> None:
+    async with running() as driver:
+        await driver.shows("groups (1)")
+        tree = driver.one(EndpointTree)
+        await driver.press("G", "enter")
+        await driver.shows("ledger")
+        await driver.press("G", "enter")
+        await driver.shows("committed")
+        assert tree.line is not None and tree.line.group == "ledger"
+        await driver.press("enter")
+        await driver.shows("k8")
+        found = await driver.app.desk.archive.get(driver.app.events.sequences[0])
+        assert found is not None and found.position is not None and found.position.offset == "4"
+
+
+async def test_trace_leads_to_the_events_of_a_flow() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("t")
+        await driver.shows("2 events of it are held")
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.frame, Events) and len(driver.app.events.sequences) == 2)
+
+
+async def test_any_id_is_traced_typed_or_pasted() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("T", "=flow-3", "enter")
+        await driver.shows("2 events of it are held")
+        await driver.press("escape", "1")
+        driver.app.screen.post_message(Paste("flow-4\n"))
+        await driver.until(lambda: isinstance(driver.app.frame, Trace))
+        await driver.until(lambda: driver.one(Input).value == "flow-4")
+
+
+async def test_a_theme_is_changed_and_stays_of_its_kind() -> None:
+    async with running() as driver:
+        await driver.press("D")
+        assert driver.app.theme == "textual-light"
+        driver.app.theme = "ansi-light"
+        await driver.press("D")
+        assert driver.app.theme == "ansi-dark"
+
+
+async def test_a_session_is_recorded_and_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "session.db"
+    async with running() as driver:
+        await driver.open()
+        await driver.press("R", "ctrl+u", f"={path}", "enter")
+        await driver.shows("● recording")
+    async with running(opening=Opening(recording=path)) as driver:
+        await driver.until(lambda: len(driver.app.events.sequences) == 20)
+        await driver.shows("session.db (read-only)", "everything held")
+        driver.app.show_endpoint(address("payments"))
+        await driver.press("l")
+        await driver.shows("This is a recording")
+        await driver.press("R")
+        await driver.shows("there is nothing to record")
+
+
+async def test_deploying_needs_the_demo() -> None:
+    async with running() as driver:
+        await driver.press("colon", "=deploy", "enter")
+        await driver.shows("Only the demo has a payment service to fix")
+
+
+async def test_quitting_is_done_by_its_key_and_by_name() -> None:
+    for keys in (["q"], ["ctrl+c"], ["colon", "=quit", "enter"]):
+        async with running() as driver:
+            await driver.press(*keys)
+            await driver.until(lambda driver=driver: not driver.app.is_running)  # type: ignore[misc]
+
+
+async def test_connections_are_checked_step_by_step() -> None:
+    async with running() as driver:
+        await driver.press("5", "enter")
+        await driver.shows("the embedded broker")
+
+
+async def test_a_connection_is_added_once_every_step_stood(tmp_path: Path) -> None:
+    other = embedded_broker("added-on-the-screen")
+    if "letters" not in other.queues:
+        other.declare_queue("letters")
+    async with running() as driver:
+        await driver.press("a", "=nonsense", "enter")
+        await driver.shows("nonsense")
+        await driver.press("ctrl+u", "=added=memory://added-on-the-screen", "enter")
+        await driver.shows("added stands")
+        await driver.press("ctrl+u", f"={tmp_path / 'workbench.toml'}", "enter")
+        await driver.until((tmp_path / "workbench.toml").exists)
+        assert 'url = "memory://added-on-the-screen"' in (tmp_path / "workbench.toml").read_text()
+        await driver.press("1")
+        await driver.shows("letters")
+
+
+async def test_a_connection_that_fails_says_why_and_counts_down() -> None:
+    gone = [Connection.parse("gone=kafka://127.0.0.1:1")]
+    async with running((160, 40), connections=gone, connected=False) as driver:
+        await driver.shows("○ gone", "retry")
+        assert isinstance(driver.app.desk.watches["gone"].state, Interruption)
+        await driver.press("5")
+        await driver.shows("again in")
+        await driver.press("enter")
+        await driver.shows("✖ ")
