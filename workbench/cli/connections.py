@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table, write
 from workbench.cli.running import Exit, connection_options, current_config, fail, with_session
 from workbench.connecting import config_file
@@ -44,7 +45,7 @@ def connections(context: click.Context, form: Format | None) -> None:
 
 
 @connections.command(short_help="Try a connection step by step.")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.connections)
 @format_option("table", "json")
 @with_session
 async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:

@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table, write
 from workbench.cli.running import with_session
 from workbench.model.address import Address
@@ -13,7 +14,9 @@ from workbench.session import Session
 
 
 @click.command(short_help="List endpoints: queues, exchanges, streams, topics.")
-@click.argument("place", metavar="[CONNECTION|ADDRESS]", required=False)
+@click.argument(
+    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completing.addresses_or_connections
+)
 @format_option("table", "json")
 @with_session
 async def ls(session: Session, place: str | None, form: Format | None) -> None:

@@ -4,6 +4,7 @@ import time
 
 import click
 
+from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table, write
 from workbench.cli.running import Exit, with_session
 from workbench.model.address import Address
@@ -14,7 +15,9 @@ from workbench.session import Session
 
 
 @click.command(short_help="List consumer groups with their lag.")
-@click.argument("place", metavar="[CONNECTION|ADDRESS]", required=False)
+@click.argument(
+    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completing.addresses_or_connections
+)
 @click.option("-g", "--group", "name", help="One group, partition by partition.")
 @format_option("table", "json")
 @with_session

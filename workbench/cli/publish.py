@@ -15,7 +15,7 @@ import click
 import msgspec
 import platformdirs
 
-from workbench.cli import recordings
+from workbench.cli import completing, recordings
 from workbench.cli.output import Format, chosen, format_option, json_line, write
 from workbench.cli.running import Exit, fail, with_session
 from workbench.model import ndjson
@@ -54,7 +54,7 @@ class _Source(click.ParamType[IO[bytes] | str]):
 
 
 @click.command(short_help="Publish events; each is confirmed by the broker.")
-@click.argument("address")
+@click.argument("address", shell_complete=completing.addresses)
 @click.argument("body", required=False)
 @click.option("-k", "--key", help="The record key, or the routing key of an exchange.")
 @click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header; may be repeated.")
@@ -144,8 +144,10 @@ async def publish(
 
 
 @click.command(short_help="Publish what was recorded, or what another endpoint holds.")
-@click.argument("source", metavar="RECORDING|FILE|ADDRESS", type=_Source())
-@click.argument("target")
+@click.argument(
+    "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completing.addresses_or_files
+)
+@click.argument("target", shell_complete=completing.addresses)
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
 )

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 
+from workbench.cli import completing
 from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line, write
 from workbench.cli.recordings import Covered, address_or_recording, played, recorder
 from workbench.cli.running import Exit, fail, with_session
@@ -28,6 +30,10 @@ BROWSED = 500
 """Events shown where no limit is given: of a log the last ones of each partition, of a queue the oldest ones."""
 
 
+STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
+"""Places to start that a shell offers."""
+
+
 class _StartType(click.ParamType[Start]):
     name = "START"
 
@@ -36,6 +42,9 @@ class _StartType(click.ParamType[Start]):
             return parse_start(str(value), round(time.time() * 1000))
         except FormatError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(start) for start in STARTS if start.startswith(incomplete)]
 
 
 class _TimeType(_StartType):
@@ -68,7 +77,9 @@ class Selection(msgspec.Struct, frozen=True):
     record: Path | None
 
 
-addresses_argument = click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
+addresses_argument = click.argument(
+    "addresses", metavar="ADDRESS...", nargs=-1, required=True, shell_complete=completing.addresses
+)
 
 
 def selection_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,7 +115,13 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(short_help="Show what is there, without taking it.")
-@click.argument("places", metavar="ADDRESS|RECORDING...", nargs=-1, required=True)
+@click.argument(
+    "places",
+    metavar="ADDRESS|RECORDING...",
+    nargs=-1,
+    required=True,
+    shell_complete=completing.addresses_or_files,
+)
 @selection_options
 @click.option("--force", is_flag=True, help="Look even where the broker could give a message up for it.")
 @format_option("table", "json", "body")

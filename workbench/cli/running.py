@@ -13,6 +13,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import click
 import msgspec
 
+from workbench.cli import completing
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.keeping import left_behind
@@ -56,6 +57,7 @@ def connection_options(command: Command) -> Command:
             multiple=True,
             expose_value=False,
             callback=_collect,
+            shell_complete=completing.connections,
             help="Type a production connection's name beforehand, as a script does; may be repeated.",
         ),
         click.option(
@@ -79,6 +81,7 @@ def connection_options(command: Command) -> Command:
             multiple=True,
             expose_value=False,
             callback=_collect,
+            shell_complete=completing.connections,
             help="A connection: a URL, or the name of a configured one; may be repeated.",
         ),
     ):
@@ -167,8 +170,12 @@ def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> 
         setattr(options, str(parameter.name), value)
 
 
-def session_of(context: click.Context) -> Session:
+def session_of(context: click.Context, complete: Callable[[Connection], Connection] | None = None) -> Session:
     """The session that a command's options ask for, not yet entered.
+
+    Args:
+        context: The command's.
+        complete: Takes a connection that may lack its password; None: asks for it on the terminal.
 
     Raises:
         ConfigError: A connection or the configuration cannot be used.
@@ -191,7 +198,7 @@ def session_of(context: click.Context) -> Session:
         question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
         return _asked(question, default="", show_default=False) == connection.name
 
-    return Session(given, ConfigFile.find(options.config), confirm, _with_password)
+    return Session(given, ConfigFile.find(options.config), confirm, complete or _with_password)
 
 
 def _with_password(connection: Connection) -> Connection:
