@@ -1,5 +1,6 @@
 """Publishing in batches, at a pace."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from workbench.model.errors import EndpointNotFound, FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
-from workbench.operations.publish import Published, at_rate, in_time, publish
+from workbench.operations.publish import Published, at_rate, in_time, numbered, publish, until
 
 TOPIC = Address("m", "topic")
 Some = TypeVar("Some")
@@ -88,3 +89,32 @@ async def test_events_without_a_time_are_as_far_apart_as_they_were_seen() -> Non
     seen = [Delivery(Event(body=b"x"), TOPIC, at) for at in (0, 1, 50_000)]
     lines = [Line(each.event, each) for each in seen]
     assert [len(batch) async for batch in in_time(batches_of(lines), 1_000)] == [2, 1]
+
+
+async def test_events_are_made_by_their_number() -> None:
+    events = await all_of(numbered(lambda number: Event(body=str(number).encode()), 450))
+    assert [event.body for event in events] == [str(number).encode() for number in range(450)]
+
+
+async def test_what_is_not_stopped_goes_through_whole() -> None:
+    events = [Event(body=str(number).encode()) for number in range(10)]
+    assert await all_of(until(asyncio.Event(), batches_of(events[:3], events[3:]))) == events
+
+
+async def test_stopping_ends_a_wait_for_the_next_events() -> None:
+    stopped = asyncio.Event()
+    one_a_day = at_rate(batches_of([Event(body=b"x")] * 5), 1 / 86_400)
+    seen = []
+    async for batch in until(stopped, one_a_day):
+        seen += batch
+        asyncio.get_running_loop().call_soon(stopped.set)
+    assert len(seen) == 1
+
+
+async def test_an_error_in_the_events_is_the_error_itself() -> None:
+    async def broken() -> AsyncIterator[Sequence[Event]]:
+        yield [Event(body=b"one")]
+        raise FormatError("Line 2: no event.")
+
+    with pytest.raises(FormatError, match="Line 2"):
+        await all_of(until(asyncio.Event(), broken()))

@@ -124,6 +124,32 @@ def position(place: Position) -> dict[str, int | str]:
     return {"partition": _number(place.partition), "offset": _number(place.offset)}
 
 
+def value_text(value: Value) -> str:
+    """The value of a header or a property as a line has it: JSON.
+
+    Raises:
+        FormatError: As `encode` does.
+    """
+    try:
+        return _to_json(_form(value, 1)).decode()
+    except UnicodeEncodeError:
+        raise FormatError("This value cannot be written: a text in it holds half a character.") from None
+
+
+def value_from(text: str) -> Value:
+    """The value of a header or a property from JSON as a line has it.
+
+    Raises:
+        FormatError: It is not JSON, or a form that is not known here, or a number that would have to be rounded.
+    """
+    try:
+        return _value(_any(text), 1)  # type: ignore[no-any-return]
+    except RecursionError:
+        raise FormatError(f"{text[:20]!r} nests too deep.") from None
+    except (msgspec.DecodeError, UnicodeError, FormatError) as error:
+        raise FormatError(f"{text[:20]!r} is no value: {str(error).removesuffix('.')}.") from None
+
+
 _to_json: Final = msgspec.json.Encoder().encode
 _from_json: Final = msgspec.json.Decoder().decode
 
@@ -265,6 +291,7 @@ def _exact(text: str) -> float:
 
 
 _said: Final = msgspec.json.Decoder(_Said, float_hook=_exact).decode
+_any: Final = msgspec.json.Decoder(float_hook=_exact).decode
 
 
 def _event(said: _Said) -> Event:

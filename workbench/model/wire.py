@@ -136,6 +136,26 @@ def without_header(wire: Wire, name: str) -> Wire:
     return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
 
 
+def with_headers(wire: Wire, headers: Sequence[int | tuple[str, Value]]) -> Wire:
+    """The same bytes with these headers in the place of its own.
+
+    Args:
+        wire: The bytes.
+        headers: In order. A number stands for that one of the wire's own headers, counted from 0, byte for byte.
+
+    Raises:
+        FormatError: The wire is malformed or has no header of a number, or AMQP cannot hold a value.
+    """
+    entries = [wire.data[begin:end] for _, _, begin, end in _entries(wire.data)]
+    if list(headers) == list(range(len(entries))):
+        return wire
+    try:
+        pieces = [entries[each] if isinstance(each, int) else _header(*each) for each in headers]
+    except IndexError:
+        raise FormatError(f"These AMQP properties hold {len(entries)} headers and no more.") from None
+    return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
+
+
 def with_property(wire: Wire, name: str, value: Value) -> Wire:
     """The same bytes with one property set.
 

@@ -18,6 +18,10 @@ _PACE_SECONDS: Final = 0.02
 """Events due within so long go out together: nobody sees the difference, and batches are what is fast."""
 
 
+_BATCH: Final = 200
+"""Events that are made at once: between batches, others have their turn."""
+
+
 class Published(msgspec.Struct, frozen=True):
     """How a publishing ended.
 
@@ -61,6 +65,33 @@ async def publish(
     if (broken := sender.result()) is not None:
         raise broken
     return Published(confirmed, refused)
+
+
+async def numbered(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
+    """The events number 0 to `count` - 1, made as they are asked for."""
+    for start in range(0, count, _BATCH):
+        yield [event(number) for number in range(start, min(start + _BATCH, count))]
+        await asyncio.sleep(0)
+
+
+async def until(stopped: asyncio.Event, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+    """The same events, and no more of them once it is stopped, even while the next are being waited for."""
+    iterator = aiter(batches)
+
+    async def following() -> Sequence[Event] | None:
+        return await anext(iterator, None)
+
+    while not stopped.is_set():
+        with lone_error():
+            async with asyncio.TaskGroup() as group:
+                batch = group.create_task(following())
+                stop = group.create_task(stopped.wait())
+                await asyncio.wait((batch, stop), return_when=asyncio.FIRST_COMPLETED)
+                batch.cancel()
+                stop.cancel()
+        if batch.cancelled() or (events := batch.result()) is None:
+            return
+        yield events
 
 
 async def at_rate(batches: AsyncIterable[Sequence[Event]], rate: float) -> AsyncIterator[Sequence[Event]]:

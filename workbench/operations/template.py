@@ -20,6 +20,7 @@ import os
 import random
 import string
 import time
+import traceback
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from typing import Any
 
 import msgspec
 import tomli
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.model.errors import ConfigError, FormatError
@@ -139,6 +140,10 @@ class Renderer:
     def _compiled(self, what: str, text: str | None) -> Any:
         try:
             return None if text is None else self._environment.from_string(text)
+        except TemplateSyntaxError as error:
+            raise FormatError(
+                f"The template's {what} cannot be read at line {error.lineno}: {error.message}."
+            ) from None
         except TemplateError as error:
             raise FormatError(f"The template's {what} cannot be read: {error}.") from None
 
@@ -154,5 +159,15 @@ class Renderer:
         except FormatError:
             raise
         except Exception as error:  # a template may call anything it is given with anything
-            raise FormatError(f"The template's {what} cannot be filled in: {error}.") from None
+            line = _line(error)
+            where = f" at line {line}" if line else ""
+            raise FormatError(f"The template's {what} cannot be filled in{where}: {error}.") from None
         return "".join(pieces)
+
+
+def _line(error: Exception) -> int | None:
+    """The line of the template that was being filled in; Jinja2 has put the template's own lines into the traceback."""
+    lines = [
+        number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"
+    ]
+    return lines[-1] if lines else None

@@ -22,9 +22,11 @@ Kind = Literal[
     "failure.type",
     "failure.stack",
     "failure.time",
+    "failure.detail",
 ]
 """What a fact is about. `message` is the event's own id, `causation` that of the event that caused it; `origin` is
-where it was before it became a dead letter, `failure` why it did. Times are as their writers put them."""
+where it was before it became a dead letter, `failure` why it did, and `failure.detail` whatever else a convention
+adds to a dead letter. Times are as their writers put them."""
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, array_like=True):

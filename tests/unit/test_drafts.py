@@ -1,0 +1,446 @@
+"""Drafts: clones that lose nothing but what they should, templates, and what survives a restart."""
+
+import struct
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.hostile import deliveries as hostile
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import FormatError, StoreError
+from workbench.model.event import Delivery, Event, Position
+from workbench.model.wire import Content, Value, Wire, decode, encode
+from workbench.operations.drafts import (
+    DRAFTS,
+    KEPT,
+    Draft,
+    Field,
+    Rendering,
+    clone,
+    from_template,
+    keep,
+    kept,
+    remarks,
+    verdict,
+)
+from workbench.operations.template import Template
+from workbench.reading.conventions import Conventions
+from workbench.reading.masking import Masking
+from workbench.reading.query import Reading
+
+READING = Reading(Conventions.builtin().facts)
+QUEUE = Address("rabbit", "orders.dead")
+TOPIC = Address("kafka", "payments-dlt")
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def seen(event: Event, address: Address = QUEUE, position: Position | None = None) -> Delivery:
+    return Delivery(event, address, 0, position)
+
+
+def of_kafka(body: bytes | None = b"{}", *headers: tuple[str, Value]) -> Delivery:
+    return seen(Event(b"k", body, written=Content(headers), timestamp=5), TOPIC, Position("3", "1200"))
+
+
+def of_rabbit(headers: Any = (), **properties: Value) -> Delivery:
+    return seen(Event(b"orders.dead", b"{}", encode(Content(tuple(headers), properties))))
+
+
+def first(draft: Draft, seed: int = 1) -> Event:
+    return Rendering(draft, seed).event(0)
+
+
+def names(draft: Draft) -> list[str]:
+    return [name for name, _ in first(draft).headers]
+
+
+def replaced(draft: Draft, **changes: Any) -> Draft:
+    return msgspec.structs.replace(draft, **changes)
+
+
+# Clones.
+
+
+def exotic_wire() -> Wire:
+    """Headers of types that no value written anew would have, twice of one name, and a property."""
+    entries = [
+        b"\x05small" + b"b" + struct.pack(">b", -5),
+        b"\x05width" + b"U" + struct.pack(">h", 7),
+        b"\x05float" + b"f" + struct.pack(">f", 0.1),
+        b"\x05money" + b"D" + struct.pack(">Bi", 2, 150),
+        b"\x04when" + b"T" + struct.pack(">q", 2**60),
+        b"\x03two" + b"S" + struct.pack(">I", 1) + b"1",
+        b"\x03two" + b"S" + struct.pack(">I", 1) + b"2",
+        b"\x03bad" + b"S" + struct.pack(">I", 2) + b"\xff\xfe",
+    ]
+    table = b"".join(entries)
+    return Wire("amqp-0-9-1", struct.pack(">H", 1 << 13 | 1 << 10) + struct.pack(">I", len(table)) + table + b"\x03abc")
+
+
+def test_a_clone_that_is_not_edited_has_the_originals_bytes() -> None:
+    delivery = seen(Event(b"k", b"\xff\0body", exotic_wire()))
+    assert first(clone(delivery, READING)) == Event(b"k", b"\xff\0body", exotic_wire())
+
+
+def test_an_edit_changes_its_own_header_and_no_other_byte() -> None:
+    draft = clone(seen(Event(None, b"", exotic_wire())), READING)
+    edited = (*draft.headers[:1], Field("width", "8", "number"), *draft.headers[2:])
+    wire = first(replaced(draft, headers=edited)).wire
+    assert wire is not None
+    old, new = b"\x05width" + b"U" + struct.pack(">h", 7), b"\x05width" + b"I" + struct.pack(">i", 8)
+    assert wire.data[6:] == exotic_wire().data[6:].replace(old, new)
+
+
+def test_a_header_that_is_removed_is_the_one_chosen_of_two_of_its_name() -> None:
+    draft = clone(seen(Event(None, b"", exotic_wire())), READING)
+    kept_headers = tuple(field for field in draft.headers if field.value != "1")
+    event = first(replaced(draft, headers=kept_headers))
+    assert [value for name, value in event.headers if name == "two"] == ["2"]
+    assert event.properties == {"correlation_id": "abc"}
+
+
+def test_kinds_are_those_of_the_wire() -> None:
+    draft = clone(seen(Event(None, b"", exotic_wire())), READING)
+    assert [field.kind for field in draft.headers] == [
+        "int8", "int16", "float32", "decimal", "timestamp", "text", "text", "bytes",
+    ]  # fmt: skip
+
+
+def test_a_clone_of_a_dead_letter_loses_what_made_it_one() -> None:
+    death = {"queue": "orders", "reason": "rejected", "count": 2, "exchange": "", "routing-keys": ["orders"]}
+    delivery = of_rabbit(
+        [("x-death", [death]), ("x-first-death-queue", "orders"), ("x-first-death-reason", "rejected"), ("tenant", "n")]
+    )
+    draft = clone(delivery, READING)
+    assert names(draft) == ["tenant"]
+    assert {field.reason for field in draft.headers if field.change} == {"RabbitMQ dead letter"}
+
+
+def test_what_was_dropped_can_be_kept_one_by_one() -> None:
+    delivery = of_kafka(
+        b"{}",
+        ("kafka_dlt-original-topic", "payments"),
+        ("kafka_dlt-original-timestamp-type", "CreateTime"),
+        ("kafka_dlt-exception-message", "declined"),
+        ("retry_topic-attempts", b"\0\0\0\3"),
+        ("tenant", "n"),
+    )
+    draft = clone(delivery, READING)
+    assert names(draft) == ["tenant"]
+    headers = tuple(msgspec.structs.replace(field, changed=field.value != "declined") for field in draft.headers)
+    assert names(replaced(draft, headers=headers)) == ["kafka_dlt-exception-message", "tenant"]
+
+
+def test_counts_of_what_is_no_dead_letter_stay() -> None:
+    assert names(clone(of_rabbit([("root_id", "r"), ("id", "i"), ("retries", 0)]), READING)) == [
+        "root_id", "id", "retries",
+    ]  # fmt: skip
+
+
+def test_a_users_own_convention_says_what_is_dropped() -> None:
+    conventions = Conventions.load([{"name": "ours", "failure": {"reason": "header.why"}}])
+    assert names(clone(of_kafka(b"", ("why", "x"), ("other", "y")), Reading(conventions.facts))) == ["other"]
+
+
+def test_a_clone_has_an_identity_of_its_own_and_keeps_its_flow() -> None:
+    old = "7f3a90c2-0000-4000-8000-000000000001"
+    delivery = of_rabbit(
+        [("ce_id", old), ("ce_specversion", "1.0"), ("traceparent", TRACEPARENT)], message_id=old, correlation_id="flow"
+    )
+    event = first(clone(delivery, READING))
+    headers = dict(event.headers)
+    assert headers["ce_id"] == event.properties["message_id"] != old
+    assert len(str(headers["ce_id"])) == len(old)
+    assert event.properties["correlation_id"] == "flow"
+    version, trace, span, flags = str(headers["traceparent"]).split("-")
+    assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
+    assert headers["traceparent"] != TRACEPARENT
+
+
+def test_each_event_of_a_clone_has_a_fresh_id_and_an_equal_seed_repeats_it() -> None:
+    draft = clone(of_rabbit(message_id="m"), READING)
+    rendering = Rendering(draft, 1)
+    ids = [rendering.event(number).properties["message_id"] for number in range(10)]
+    assert len({*ids, "m"}) == 11
+    assert Rendering(draft, 1).event(3).properties["message_id"] == ids[3]
+    assert Rendering(draft, 2).event(3).properties["message_id"] != ids[3]
+
+
+def test_a_fresh_id_can_be_turned_off() -> None:
+    draft = clone(of_rabbit(message_id="m"), READING)
+    fields = tuple(msgspec.structs.replace(field, changed=False) for field in draft.properties)
+    assert first(replaced(draft, properties=fields)).wire == of_rabbit(message_id="m").event.wire
+
+
+def test_raw_ids_stay_as_long_as_they_were() -> None:
+    delivery = of_kafka(b"{}", ("message-id", b"\xff" * 16))
+    [(_, value)] = first(clone(delivery, READING)).headers
+    assert isinstance(value, bytes) and len(value) == 16 and value != b"\xff" * 16
+
+
+def test_another_users_id_and_copies_are_not_sent_again() -> None:
+    event = first(clone(of_rabbit([("CC", ["audit"]), ("a", "b")], user_id="svc", app_id="shop"), READING))
+    assert (event.headers, event.properties) == ((("a", "b"),), {"app_id": "shop"})
+
+
+def test_an_id_in_the_body_is_told() -> None:
+    draft = clone(of_kafka(b'{"messageId":"1"}'), READING)
+    assert draft.remarks == ("Its body has an id of its own in body.messageId, which stays as it is.",)
+
+
+def test_a_clone_does_not_take_the_originals_time() -> None:
+    assert first(clone(of_kafka(), READING)).timestamp is None
+
+
+def test_headers_that_cannot_be_read_are_sent_as_they_came() -> None:
+    broken = Wire("amqp-0-9-1", b"\x20\0\0\0\0\xff")
+    draft = clone(seen(Event(None, b"x", broken)), READING)
+    assert first(draft).wire == broken
+    assert "cannot be read" in draft.remarks[0]
+    with pytest.raises(FormatError, match="cannot be read"):
+        first(replaced(draft, headers=(Field("a", "b"),)))
+
+
+def test_every_hostile_event_is_cloned_without_loss() -> None:
+    refused = []
+    for name, delivery in hostile():
+        try:
+            draft = clone(delivery, Reading())
+        except FormatError:
+            refused.append(name)
+            continue
+        whole = replaced(
+            draft,
+            headers=tuple(msgspec.structs.replace(field, changed=False) for field in draft.headers),
+            properties=tuple(msgspec.structs.replace(field, changed=False) for field in draft.properties),
+        )
+        event = first(whole)
+        assert (event.key, event.body, event.wire) == (delivery.event.key, delivery.event.body, delivery.event.wire)
+        assert event.wire is not None or repr(event.headers) == repr(delivery.event.headers), name
+    # No broker can have sent it: it is no UTF-8.
+    assert refused == ["text: lone surrogates"]
+
+
+# What is masked.
+
+
+def test_what_is_masked_is_not_shown_and_sent_as_it_was() -> None:
+    reading = Reading(masked=Masking(["body.card", "header.token", "property.app_id", "~ secret-\\w+"]).apply)
+    event = Event(
+        None,
+        b'{"card":"4111"}',
+        encode(Content((("token", "t0k"), ("secret-name", "v"), ("plain", "p")), {"app_id": "shop"})),
+    )
+    draft = clone(seen(event), reading)
+    written = msgspec.json.encode((draft.headers, draft.properties)).decode()
+    assert "t0k" not in written and "secret-name" not in written and "shop" not in written
+    assert draft.locked == "holds what is masked"
+    assert first(draft) == event
+
+
+# Bodies.
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"\0\0\0\0\x2a{}", "carries schema 42"),
+        (b"\x1f\x8b\x08" + b"\0" * 9, "is not UTF-8"),
+        (b"x" * 65_537, "has 65,537 bytes"),
+        (b"{}", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_bytes_that_are_no_text_are_never_edited_as_text(body: bytes | None, reason: str | None) -> None:
+    assert Draft(body=body).locked == reason
+
+
+def test_a_locked_body_is_no_template() -> None:
+    body = b"\0\0\0\0\x2a{{ seq }}"
+    assert first(Draft(body=body, key=b"{{ seq }}", template=True)) == Event(b"0", body)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence", "wrong"),
+    [
+        (b'{"a": 1}', "JSON is valid, 8 bytes", False),
+        (b'{\n"a": 1,\n}', "line 3, column 1: this is not JSON, 11 bytes", True),
+        (b'{"a":1,"a":2}', "JSON is valid but has 'a' more than once, 13 bytes", True),
+        (b"plain", "text, 5 bytes", False),
+        (b"", "empty", False),
+        (None, "no body: a tombstone", False),
+        (b"\xff", "sent byte for byte, for it is not UTF-8, 1 byte", False),
+    ],
+)
+def test_a_body_is_judged_as_it_is_written(body: bytes | None, sentence: str, wrong: bool) -> None:
+    found = verdict(Event(body=body))
+    assert (found.sentence, found.wrong) == (sentence, wrong)
+
+
+def test_a_body_that_claims_to_be_json_must_be() -> None:
+    assert verdict(Event(body=b"plain", written=Content((), {"content_type": "application/json"}))).wrong
+
+
+# Rendering.
+
+
+def test_a_template_is_filled_in_for_each_event() -> None:
+    draft = Draft(
+        key=b"k{{ seq }}",
+        body=b'{"n": {{ seq }}}',
+        headers=(Field("n", "{{ seq * 2 }}"), Field("typed", '{"base64":"AAE="}', "bytes"), Field("m", "{{ who }}")),
+        properties=(Field("app_id", "app-{{ seq }}"), Field("priority", "{{ seq }}")),
+        template=True,
+        values={"who": "w{{ seq }}"},
+    )
+    event = Rendering(draft, 1).event(3)
+    assert event == Event(
+        b"k3",
+        b'{"n": 3}',
+        written=Content((("n", "6"), ("typed", b"\0\1"), ("m", "w3")), {"app_id": "app-3", "priority": 3}),
+    )
+
+
+def test_without_the_toggle_braces_are_only_braces() -> None:
+    assert first(Draft(body=b"{{ 7 * 7 }}", headers=(Field("a", "{{ x"),))).body == b"{{ 7 * 7 }}"
+
+
+def test_a_strangers_headers_are_never_filled_in() -> None:
+    draft = replaced(clone(of_kafka(b"{{ seq }}", ("x", "{{ env }}")), READING), template=True)
+    event = first(draft)
+    assert (event.body, event.headers) == (b"0", (("x", "{{ env }}"),))
+
+
+@pytest.mark.parametrize(
+    ("draft", "said"),
+    [
+        (Draft(body=b"{\n{{ seq }\n}", template=True), "body cannot be read at line 2"),
+        (Draft(body=b"{\n\n{{ missing }}\n}", template=True), "body cannot be filled in at line 3: 'missing'"),
+        (Draft(headers=(Field("h", "{{"),), template=True), "header h cannot be read at line 1"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_says_its_line(draft: Draft, said: str) -> None:
+    with pytest.raises(FormatError, match=said):
+        first(draft)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_"),
+    [
+        ("5", 5),
+        ("1.5", 1.5),
+        ("true", True),
+        ("null", None),
+        ('{"decimal":"1.50"}', Decimal("1.50")),
+        ('{"time":"2026-11-23T10:00:00Z"}', datetime(2026, 11, 23, 10, tzinfo=UTC)),
+        ('{"a":[1,"b"]}', {"a": [1, "b"]}),
+        ('"text"', "text"),
+    ],
+)
+def test_typed_values_are_written_as_in_a_line(value: str, is_: Value) -> None:
+    assert first(Draft(headers=(Field("h", value, "typed"),))).headers == (("h", is_),)
+
+
+@pytest.mark.parametrize("value", ["", "five", "0.1234567890123456789", '{"base64":"?"}', "[" * 5000])
+def test_a_value_that_is_not_of_its_kind_is_a_sentence(value: str) -> None:
+    with pytest.raises(FormatError):
+        first(Draft(headers=(Field("h", value, "typed"),)))
+
+
+def test_properties_that_are_numbers_may_be_written_as_text() -> None:
+    event = first(Draft(properties=(Field("delivery_mode", "2"), Field("app_id", "7"))))
+    assert decode(encode(event.content)).properties == {"delivery_mode": 2, "app_id": "7"}
+
+
+def test_a_template_file_becomes_a_draft_for_the_same_target() -> None:
+    template = Template("k", "{{ id }}", {"a": "b"}, {"priority": 3, "type": "T"}, {"id": "{{ seq }}"})
+    draft = from_template(template, Draft(target="m/q", count=5))
+    assert (draft.target, draft.count, draft.template) == ("m/q", 5, True)
+    assert first(draft) == Event(b"k", b"0", written=Content((("a", "b"),), {"priority": 3, "type": "T"}))
+
+
+# Remarks.
+
+
+def test_what_a_target_cannot_hold_is_said() -> None:
+    topic = Endpoint(Address("k", "t"), "topic", Ability.PUBLISH | Ability.PARTITIONS | Ability.KEYS)
+    draft = Draft(body=None, properties=(Field("app_id", "a"), Field("type", "T")), partition=1)
+    assert list(remarks(draft, topic.address, topic)) == [
+        "k/t has no properties: app_id, type will stay behind.",
+        "k/t does not tell a null body from an empty one.",
+    ]
+    queue = Endpoint(Address("r", "q"), "classic queue", Ability.PUBLISH | Ability.PROPERTIES | Ability.TOMBSTONES)
+    assert list(remarks(replaced(draft, key=b"k"), queue.address, queue)) == [
+        "The queue's name takes the place of the key.",
+        "r/q has no partitions: leave that empty.",
+    ]
+    deaf = Endpoint(Address("r", "x"), "exchange", Ability.TAIL | Ability.PROPERTIES | Ability.TOMBSTONES)
+    assert list(remarks(Draft(), deaf.address, deaf)) == ["r/x takes no events."]
+
+
+def test_a_schema_of_another_registry_is_told() -> None:
+    draft = clone(of_kafka(b"\0\0\0\0\x2a{}"), READING)
+    assert list(remarks(draft, TOPIC, None)) == []
+    assert list(remarks(draft, Address("eu", "payments"), None)) == [
+        "Schema 42 is a number of kafka's registry: eu may know another schema by it."
+    ]
+
+
+# Keeping.
+
+
+def test_drafts_survive_a_restart_the_one_left_last_first(tmp_path: Path) -> None:
+    wired = clone(seen(Event(b"\xff", b"\xff\0", exotic_wire())), READING, "rabbit/orders")
+    plain = Draft(target="m/q", body=None, headers=(Field("a", "b"),), rate=0.5, values={"x": "1"})
+    keep(wired, tmp_path)
+    keep(plain, tmp_path)
+    assert kept(tmp_path) == ([plain, wired], [])
+    keep(replaced(wired, count=7), tmp_path)
+    [newest, _], _ = kept(tmp_path)
+    assert newest.count == 7
+    assert first(newest).wire == exotic_wire()
+
+
+def test_only_the_user_may_read_them(tmp_path: Path) -> None:
+    folder = tmp_path / "drafts"
+    keep(Draft(), folder)
+    assert [path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())] == [0o700, 0o600]
+
+
+def test_the_oldest_go(tmp_path: Path) -> None:
+    for number in range(DRAFTS + 3):
+        keep(Draft(count=number + 1), tmp_path)
+    drafts, _ = kept(tmp_path)
+    assert len(drafts) == DRAFTS and drafts[0].count == DRAFTS + 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"count":"x"}', b"\xff\xfe", b'{"original":"{}"}', b"[" * 100_000])
+def test_a_damaged_file_is_a_sentence_and_set_aside(tmp_path: Path, damage: bytes) -> None:
+    keep(whole := Draft(target="m/q"), tmp_path)
+    (tmp_path / "damaged.json").write_bytes(damage)
+    drafts, [sentence] = kept(tmp_path)
+    assert drafts == [whole]
+    assert "damaged.damaged" in sentence
+    assert kept(tmp_path) == ([whole], [])
+    assert (tmp_path / "damaged.damaged").read_bytes() == damage
+
+
+def test_a_draft_that_is_too_large_or_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    keep(small := Draft(), tmp_path)
+    with pytest.raises(StoreError, match="is not kept when the program ends"):
+        keep(replaced(small, body=b"x" * KEPT), tmp_path)
+    assert kept(tmp_path) == ([small], [])
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="No draft can be kept"):
+        keep(small, tmp_path / "file")
+
+
+def test_there_is_no_draft_where_none_was_kept(tmp_path: Path) -> None:
+    assert kept(tmp_path / "nowhere") == ([], [])
