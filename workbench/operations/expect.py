@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 import msgspec
 
@@ -60,24 +60,24 @@ async def expect(
     """
     waiting = _Waiting(query, count)
     exit_code = None
-    with lone_error():
-        async with merged(streams) as together, asyncio.TaskGroup() as group:
-            running = group.create_task(_exit_code(command)) if command else None
-            pending: set[asyncio.Task[object]] = {group.create_task(waiting.read(together))}
-            if running is not None:
-                pending.add(running)
-            deadline = asyncio.get_running_loop().time() + seconds
-            while pending:
-                left = max(deadline - asyncio.get_running_loop().time(), 0)
-                done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if running in done and running is not None:
-                    exit_code = running.result()
-                if not done or exit_code:
-                    break
-            for task in pending:
-                task.cancel()
-            coverage, errors = together.coverage, dict(together.errors)
+
+    async def run(command: Callable[[], Awaitable[int]]) -> None:
+        nonlocal exit_code
+        if exit_code := await command():
+            raise _CommandFailed
+
+    async with merged(streams) as together:
+        with suppress(TimeoutError, _CommandFailed), lone_error():
+            async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+                if command:
+                    group.create_task(run(command))
+                await waiting.read(together)
+        coverage, errors = together.coverage, dict(together.errors)
     return Expectation(tuple(waiting.matches), tuple(waiting.others), waiting.arrived, exit_code, coverage, errors)
+
+
+class _CommandFailed(Exception):
+    """There is nothing to wait for any more."""
 
 
 class _Waiting:
@@ -106,7 +106,3 @@ class _Waiting:
             else:
                 self.others.append(delivery)
         return False
-
-
-async def _exit_code(command: Callable[[], Awaitable[int]]) -> int:
-    return await command()
