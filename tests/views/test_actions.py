@@ -281,9 +281,9 @@ async def test_colour_and_times_change_how_events_are_drawn() -> None:
         await driver.open()
         table = driver.one(EventTable)
         await driver.press("o", "z")
-        assert table.coloured and table.relative_times
+        assert (table.coloured, table.relative_times) == (True, True)
         await driver.press("o", "z")
-        assert not table.coloured and not table.relative_times
+        assert (table.coloured, table.relative_times) == (False, False)
 
 
 async def test_a_group_is_opened_down_to_the_event_it_is_stuck_on() -> None:

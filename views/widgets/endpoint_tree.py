@@ -128,7 +128,7 @@ class EndpointTree(ScrollView, can_focus=True):
         before = self.line
         self._watches, self._others = watches, others
         self._lines = list(self._all())
-        self.virtual_size = Size(self.size.width, len(self._lines))
+        self.virtual_size = Size(1, len(self._lines))
         if before is not None and before in self._lines:
             self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))
         elif self.cursor_line >= len(self._lines):
@@ -371,7 +371,7 @@ class EndpointTree(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Lines are as wide as the tree."""
-        self.virtual_size = Size(self.size.width, len(self._lines))
+        self.virtual_size = Size(1, len(self._lines))
 
 
 def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:

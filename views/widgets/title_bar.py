@@ -1,6 +1,7 @@
 """The first line: what this is, and how each connection stands."""
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.style import Style
@@ -68,10 +69,12 @@ class TitleBar(Widget):
         match watch.state:
             case "connected":
                 line.append("● ", self._style("well"))
-                kinds = [endpoint.kind for endpoint in watch.endpoints.values()]
-                queues = sum(kind.endswith("queue") for kind in kinds)
-                logs = sum(kind in ("topic", "stream") for kind in kinds)
-                counts = [f"{count:,} {what}" for count, what in ((queues, "queues"), (logs, "topics")) if count]
+                kinds = Counter(endpoint.kind.rpartition(" ")[2] for endpoint in watch.endpoints.values())
+                counts = [
+                    f"{kinds[kind]:,} {kind}{'' if kinds[kind] == 1 else 's'}"
+                    for kind in ("queue", "stream", "topic")
+                    if kinds[kind]
+                ]
                 rest = " ".join(counts) or "empty"
             case "connecting":
                 line.append("◌ ")
