@@ -185,6 +185,20 @@ async def test_tokens_are_told_apart() -> None:
         assert styles[0].bold and not styles[1].bold and styles[3].italic
 
 
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light"])
+async def test_all_stands_out_from_its_background(theme: str) -> None:
+    async with opened() as bench:
+        bench.pilot.app.theme = theme
+        await bench.show(Event(None, ORDER, None, Content((("name", b"value"),))))
+        for _ in TABS:
+            for y in range(20):
+                for text, style, _ in bench.inspector.render_line(y):
+                    assert style and style.color and style.bgcolor
+                    front, back = style.color.get_truecolor(), style.bgcolor.get_truecolor()
+                    assert not text.strip() or abs(sum(front) - sum(back)) > 180, text
+            await bench.press("right")
+
+
 @pytest.mark.parametrize("key", ["enter", "space"])
 async def test_a_container_is_folded_and_unfolded(key: str) -> None:
     async with opened() as bench:
@@ -618,11 +632,7 @@ async def test_no_hostile_event_breaks_a_line_or_is_obeyed(width: int, height: i
             inspector.show(delivery, READING)
             for tab in TABS:
                 inspector.tab = tab
-                for move in (
-                    inspector.action_cursor_down,
-                    inspector.action_cursor_down,
-                    inspector.action_cursor_bottom,
-                ):
+                for move in (inspector.action_cursor_down, inspector.action_cursor_bottom):
                     for y in range(height):
                         strip = inspector.render_line(y)
                         assert strip.cell_length == cell_len(strip.text) == cells(strip.text) == width, name

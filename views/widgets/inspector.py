@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from views.widgets.pages import FOUND, Page, Piece, Row, Tab, page
+from views.widgets.styles import text_style
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
 from workbench.reading.display import cells, fitting, shown
@@ -39,8 +40,8 @@ class Inspector(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Inspector {
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden;
-        & > .inspector--cursor { background: $surface-lighten-2; }
-        &:focus > .inspector--cursor { background: $block-cursor-blurred-background; }
+        & > .inspector--cursor { background: $primary 15%; }
+        &:focus > .inspector--cursor { background: $primary 30%; }
         & > .inspector--tab { text-style: bold reverse; }
         & > .inspector--key { color: $text-primary; text-style: bold; }
         & > .inspector--string { color: $text-success; }
@@ -193,7 +194,7 @@ class Inspector(ScrollView, can_focus=True):
             above = number - page.cursor
             if 0 <= above < len(self._block):
                 strip = self._draw(self._block[above], width).adjust_cell_length(width)
-                strip = strip.apply_style(self._style("cursor"))
+                strip = strip.apply_style(self._cursor_style())
             elif (row := number if above < 0 else number - len(self._block) + 1) < page.rows:
                 strip = self._draw(page.row(row, width).pieces, width)
             else:
@@ -258,7 +259,7 @@ class Inspector(ScrollView, can_focus=True):
         begin, end = piece.place, piece.place + (1 if piece.whole else len(piece.text))
         done = begin
         for number in range(bisect_right(self._places, begin - length), bisect_left(self._places, end)):
-            mark = style + self._style("found-here" if number == self._at else "found")
+            mark = style + self._mark("found-here" if number == self._at else "found")
             if piece.whole:
                 yield piece.text, mark
                 return
@@ -269,7 +270,15 @@ class Inspector(ScrollView, can_focus=True):
         yield piece.text[done - begin :], style
 
     def _style(self, look: str) -> Style:
-        return self.get_component_rich_style(f"inspector--{look}", partial=True) if look else Style()
+        return text_style(self, f"inspector--{look}") if look else Style()
+
+    def _mark(self, name: str) -> Style:
+        """What a part looks like besides its colours."""
+        return self.get_component_rich_style(f"inspector--{name}").without_color
+
+    def _cursor_style(self) -> Style:
+        full = self.get_component_rich_style("inspector--cursor")
+        return Style(bgcolor=full.bgcolor) + full.without_color
 
     # The cursor.
 

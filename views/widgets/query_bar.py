@@ -15,6 +15,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from views.widgets.styles import text_style
 from workbench.model.errors import QueryError
 from workbench.reading.completion import Completions, completions
 from workbench.reading.display import cells, shown
@@ -267,7 +268,7 @@ class QueryBar(Widget):
     def _pointed(self, error: QueryError) -> Text:
         """What is wrong, with a caret under the place; in the caret's line where there is room."""
         width = max(self.size.width, 1)
-        style = self.get_component_rich_style("query-bar--error", partial=True)
+        style = text_style(self, "query-bar--error")
         at = cells(_SIGN) + cells(self.value[: error.column]) - self._field.scroll_offset.x
         at = max(0, min(at, width - 1))
         said = shown(error.message)
@@ -279,12 +280,12 @@ class QueryBar(Widget):
 
     def _candidates(self) -> Text:
         """The candidates, the one that tab would write or has written first among those that there is room for."""
-        dim = self.get_component_rich_style("query-bar--dim", partial=True)
+        dim = text_style(self, "query-bar--dim")
         line = Text(" " * cells(_SIGN), no_wrap=True, overflow="crop")
         candidates = self._offered.candidates
         if not candidates:
             return line.append("enter or escape: back to the events", dim)
-        best = self.get_component_rich_style("query-bar--candidate", partial=True)
+        best = text_style(self, "query-bar--candidate")
         first = self._chosen or 0
         line.append(shown(candidates[first], 40), best)
         room = self.size.width - cells(line.plain)

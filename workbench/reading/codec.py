@@ -358,10 +358,11 @@ def _text_encoding(charset: str) -> str:
 
 
 def _readable(text: str) -> bool:
-    if "\0" in text:
+    head = text[: 4 * SHOWN]
+    if "\0" in head:
         return False
-    controls = sum(text.count(chr(code)) for code in range(1, 32) if code not in (9, 10, 13, 27))
-    return controls * 10 <= len(text)
+    controls = sum(head.count(chr(code)) for code in range(1, 32) if code not in (9, 10, 13, 27))
+    return controls * 10 <= len(head)
 
 
 _HEX_LINE: Final = 78
