@@ -25,6 +25,7 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.store
 	$(BIN)/python -m tests.benchmarks.rabbitmq --million
 	$(BIN)/python -m tests.benchmarks.kafka
+	$(BIN)/python -m tests.benchmarks.tail
 
 brokers: .venv/ready
 	$(BIN)/python -m tests.brokers

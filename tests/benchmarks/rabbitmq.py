@@ -130,7 +130,7 @@ async def receive(bench: Bench, queue: str, count: int) -> int:
     return seen
 
 
-async def receive_with_pika(bench: Bench, queue: str, count: int) -> int:
+async def receive_with_pika(url: str, queue: str, count: int) -> int:
     """Receive with pika's asyncio consumer as tutorials do it: prefetch 1,000, an acknowledgement each 200."""
     loop = asyncio.get_running_loop()
     opened, channel_opened, done = loop.create_future(), loop.create_future(), loop.create_future()
@@ -146,7 +146,7 @@ async def receive_with_pika(bench: Bench, queue: str, count: int) -> int:
             done.set_result(None)
 
     connection = AsyncioConnection(
-        pika.URLParameters(bench.url),
+        pika.URLParameters(url),
         on_open_callback=opened.set_result,
         on_close_callback=lambda *_: closed.set_result(None),
         custom_ioloop=loop,
@@ -178,7 +178,7 @@ async def compare(bench: Bench, kind: str) -> None:
         for _ in range(ROUNDS):
             for receiving, rates, costs in (
                 (lambda: receive(bench, address.name, RECEIVED), ours, spent),
-                (lambda: receive_with_pika(bench, address.name, RECEIVED), theirs, theirs_spent),
+                (lambda: receive_with_pika(bench.url, address.name, RECEIVED), theirs, theirs_spent),
             ):
                 await publish(connector, address, RECEIVED)
                 begin = time.process_time()
