@@ -3,9 +3,12 @@
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import termios
+import time
+from typing import Self
 
 from tests.e2e.command import INSTALLED
 
@@ -34,3 +37,62 @@ def _read(terminal: int) -> bytes:
     except OSError:
         # Linux's way of saying that nobody holds the other end any more.
         return b""
+
+
+class Terminal:
+    """The screen in a pseudo-terminal: keys go in, and what it draws comes out."""
+
+    def __init__(self, *arguments: str, columns: int = 120, rows: int = 40, **environment: str) -> None:
+        """Start `workbench` with these arguments, and a terminal's usual variables besides those given."""
+        self.received = bytearray()
+        """All that the terminal was sent."""
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [INSTALLED, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def press(self, keys: str) -> None:
+        """Send keys as a terminal does."""
+        os.write(self._ours, keys.encode())
+
+    def drain(self, quiet: float = 0.1, most: float = 10.0) -> bytes:
+        """Take what is drawn until nothing was for `quiet` seconds, or `most` seconds have passed; returns it."""
+        drawn, end = bytearray(), time.monotonic() + most
+        while time.monotonic() < end and select.select([self._ours], [], [], quiet)[0]:
+            chunk = _read(self._ours)
+            if not chunk:
+                break
+            drawn += chunk
+        self.received += drawn
+        return bytes(drawn)
+
+    def until(self, text: str, seconds: float = 30.0) -> None:
+        """Take what is drawn until a text was drawn, in one run of one style, since the last time this was asked."""
+        drawn, end = b"", time.monotonic() + seconds
+        while text.encode() not in drawn:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise AssertionError(f"{text!r} was not drawn; the last bytes are {bytes(self.received[-3000:])!r}")
+            drawn += self.drain(0.05, 1.0)
+
+    def ended(self) -> int:
+        """Wait for the program's end; returns its exit code."""
+        end = time.monotonic() + 30
+        while self.process.poll() is None and time.monotonic() < end:
+            self.drain(0.1, 1.0)
+        self.drain(0.1, 1.0)
+        return self.process.wait(1)

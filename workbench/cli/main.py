@@ -1,14 +1,42 @@
 """The command `workbench`: its options, and how every command runs and fails."""
 
+from importlib import import_module
+
 import click
 
 from workbench import __version__
-from workbench.cli import connections, endpoints, expect, groups, publish, reading, screen
+from workbench.cli import screen
 from workbench.cli.running import connection_options
+
+COMMANDS = {
+    "ls": "endpoints",
+    "groups": "groups",
+    "publish": "publish",
+    "replay": "publish",
+    "browse": "reading",
+    "tail": "reading",
+    "expect": "expect",
+    "connections": "connections",
+    "demo": "screen",
+}
+"""The commands, in the order of the help, and the modules of this package that have them."""
+
+
+class Commands(screen.Screen):
+    """Imports a command's module when it is called, so that no command waits for what another needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"workbench.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        return command
 
 
 @click.group(
-    cls=screen.Screen,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
     subcommand_metavar="[ADDRESS|RECORDING]... | COMMAND [ARGS]...",
@@ -29,14 +57,3 @@ def workbench(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         context.exit(screen.opened(()))
-
-
-workbench.add_command(endpoints.ls)
-workbench.add_command(groups.groups)
-workbench.add_command(publish.publish)
-workbench.add_command(publish.replay)
-workbench.add_command(reading.browse)
-workbench.add_command(reading.tail)
-workbench.add_command(expect.expect)
-workbench.add_command(connections.connections)
-workbench.add_command(screen.demo)

@@ -1,0 +1,101 @@
+"""The screen in a real terminal: how it is opened and left, and that strangers' bytes are never obeyed."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests import hostile
+from tests.e2e.command import run
+from tests.e2e.terminal import Terminal
+from workbench.model.address import Address
+from workbench.model.event import Delivery, Event
+from workbench.model.look import Look
+from workbench.reading.store import open_store
+
+OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+SEQUENCE = re.compile(
+    rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
+DRAWING = re.compile(rb"\x1b\[[0-9;]*[mH]")
+"""What colours text and what says where it goes: written at every change."""
+
+
+async def recording(path: Path, deliveries: list[Delivery]) -> Path:
+    async with open_store(path.parent) as store:
+        for address in dict.fromkeys(delivery.address for delivery in deliveries):
+            look = store.look(Look(address, "tail", 0))
+            await store.append(look, [each for each in deliveries if each.address == address])
+        await store.record(path)
+    return path
+
+
+def walk(file: Path, events: int) -> bytes:
+    """What a terminal is sent while each event of a recording is looked at, in each part of the inspector."""
+    with Terminal(str(file), columns=140, rows=50) as terminal:
+        terminal.until("read-only")
+        terminal.until("Body")
+        terminal.press("\t")
+        for part in range(4):
+            terminal.press("g")
+            terminal.drain()
+            for _ in range(events):
+                terminal.press("j")
+                terminal.drain(0.02)
+            if part < 3:
+                # Into the inspector, to its next part, and back to the table.
+                for key in ("\r", "\x1b[C", "\x1b"):
+                    terminal.press(key)
+                    terminal.drain(0.2)
+        terminal.press("\t\t\x1b[B\x1b[B")
+        terminal.drain(0.3)
+        terminal.press("q")
+        assert terminal.ended() == 0
+        return bytes(terminal.received)
+
+
+async def test_no_hostile_event_makes_the_terminal_do_anything(tmp_path: Path) -> None:
+    plain = [Delivery(Event(b"key", b'{"a":1}'), Address("kafka", f"t{number}"), 0) for number in range(5)]
+    corpus = [delivery for _, delivery in hostile.deliveries(huge=False)]
+    assert len(corpus) >= 100
+    usual = walk(await recording(tmp_path / "plain.db", plain), 5)
+    received = walk(await recording(tmp_path / "hostile.db", corpus), len(corpus))
+    known = {sequence for sequence in SEQUENCE.findall(usual) if not DRAWING.fullmatch(sequence)}
+    foreign = {sequence for sequence in SEQUENCE.findall(received) if not DRAWING.fullmatch(sequence)} - known
+    assert foreign == set()
+    text = SEQUENCE.sub(b"", received).replace(b"\r\n", b"").decode()
+    assert {character for character in text if unicodedata.category(character) in OBEYED} == set()
+
+
+@pytest.mark.parametrize("arguments", [(), ("demo",), ("shop/payments",)])
+def test_the_screen_needs_a_terminal(arguments: tuple[str, ...]) -> None:
+    done = run("workbench", *arguments)
+    assert done.code == 1
+    assert done.err == "workbench: The screen needs a terminal; `workbench --help` lists the commands for scripts.\n"
+
+
+def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> None:
+    with Terminal(HOME=str(tmp_path)) as terminal:
+        terminal.until("DEMO")
+        terminal.until("payments")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("missing.db",), 1, "missing.db"),
+        (("a.db", "b/c"), 2, "A recording is opened alone."),
+        (("a.db", "--record", "b.db"), 2, "there is nothing to record"),
+        (("nowhere/payments",), 2, "There is no connection 'nowhere'"),
+        (("-c", "x=smtp://host", "x/y"), 2, "smtp:// is not a kind of connection"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_sentence(arguments: tuple[str, ...], code: int, sentence: str) -> None:
+    with Terminal(*arguments) as terminal:
+        assert terminal.ended() == code
+        text = bytes(terminal.received).decode()
+        assert sentence in text
+        assert "Traceback" not in text
