@@ -47,7 +47,7 @@ class Run(NamedTuple):
 
 
 async def store_all(url: str, name: str, count: int, live: bool) -> None:
-    """Tail an endpoint into a store; live: from now on, but not before there is a line on stdin, else from its start."""
+    """Tail an endpoint into a store, from its start; live: from now on, read once there is a line on stdin."""
     connector = connect(Connection.parse(f"bench={url}"))
     address = Address("bench", name, "exchange" if live else "queue")
     async with connector, open_store() as store:
