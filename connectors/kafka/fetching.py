@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from connectors.kafka.channel import Bytes, Channel
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
@@ -22,6 +22,10 @@ from workbench.model.look import Gap
 _LEAST = 64 << 10
 _WAIT_MS = 500
 _REFRESH_SECONDS = 30.0
+
+
+Line: TypeAlias = tuple[int, int]
+"""A broker, and which of the connections to it."""
 
 
 class Share:
@@ -76,6 +80,7 @@ class Fetching:
         shares: Iterable[Share],
         *,
         size: int,
+        lines: int = 1,
         wanted: Callable[[Share], bool] = lambda share: True,
         grow: Callable[[Partition, int], Share] | None = None,
     ) -> None:
@@ -84,7 +89,8 @@ class Fetching:
         Args:
             cluster: Where the partitions are.
             shares: What to fetch.
-            size: Bytes to ask a broker for at once.
+            size: Bytes to ask for at once.
+            lines: Connections to each broker. With two, it looks for one answer while it sends another.
             wanted: Whether more of a partition is wanted at the moment.
             grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
         """
@@ -93,11 +99,13 @@ class Fetching:
         self.patience = Patience()
         self._cluster = cluster
         self._size = size
+        self._lines = lines
         self._wanted = wanted
         self._grow = grow
-        self._channels: dict[int, Channel] = {}
-        self._pending: dict[int, asyncio.Future[Bytes]] = {}
-        self._asked: dict[Partition, tuple[int, int]] = {}
+        self._channels: dict[Line, Channel] = {}
+        self._pending: dict[Line, asyncio.Future[Bytes]] = {}
+        self._flying: dict[Line, list[Share]] = {}
+        self._asked: dict[Partition, tuple[Line, int]] = {}
         self._trouble: ConnectorError | None = None
         self._ill: set[int] = set()
         self._answers = 0
@@ -111,6 +119,7 @@ class Fetching:
             channel.close()
         self._channels.clear()
         self._pending.clear()
+        self._flying.clear()
 
     async def chunks(self) -> list[Chunk]:
         """What the next answer brings; empty when it brings nothing, or when nothing is left or wanted.
@@ -123,23 +132,27 @@ class Fetching:
             await self._recover(trouble)
         if self._grow and time.monotonic() > self._refresh:
             await self._follow()
-        for node in {share.leader for share in self._hungry()} - self._pending.keys():
-            try:
-                await self._connect(node)
-            except (ConnectionLost, Passing) as error:
-                self._is_ill(node, error)
-            else:
-                self._ask(node)
+        for node in {share.leader for share in self._hungry()}:
+            for line in [(node, number) for number in range(self._lines)]:
+                if line not in self._pending and self._waiting(node):
+                    try:
+                        await self._connect(line)
+                    except (ConnectionLost, Passing) as error:
+                        self._is_ill(node, error)
+                        break
+                    else:
+                        self._ask(line)
         if not self._pending:
             return []
         # Those that are well are not kept waiting for one that is not, nor the other way round.
         timeout = _WAIT_MS / 1000 if self._trouble else None
         done, _ = await asyncio.wait(self._pending.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for node in [node for node, future in self._pending.items() if future in done][:1]:
+        for line in [line for line, future in self._pending.items() if future in done][:1]:
+            self._flying.pop(line)
             try:
-                return self._accept(node, parse(self._pending.pop(node).result()))
+                return self._accept(line, parse(self._pending.pop(line).result()))
             except (ConnectionLost, Passing) as error:
-                self._is_ill(node, error)
+                self._is_ill(line[0], error)
         return []
 
     def _is_ill(self, node: int, error: ConnectorError) -> None:
@@ -154,38 +167,47 @@ class Fetching:
     def _hungry(self) -> list[Share]:
         return [share for share in self.shares.values() if not share.finished and self._wanted(share)]
 
-    async def _connect(self, node: int) -> None:
+    def _waiting(self, node: int) -> list[Share]:
+        """What to ask a broker for next, who waited longest first."""
+        flying = {share for line, shares in self._flying.items() if line[0] == node for share in shares}
+        waiting = [share for share in self._hungry() if share.leader == node and share not in flying]
+        # Each line has a part of it, so that there is something for the others.
+        part = -(-(len(waiting) + len(flying)) // self._lines)
+        return sorted(waiting, key=lambda share: share.served)[:part]
+
+    async def _connect(self, line: Line) -> None:
+        node, _ = line
         if node < 0:
             topic = next(share.partition[0] for share in self.shares.values() if share.leader == node)
             check(Code.LEADER_NOT_AVAILABLE, f"read topic {topic}")
-        channel = self._channels.get(node)
+        channel = self._channels.get(line)
         if channel is None or not channel.connected:
-            self._channels[node] = await Channel.open(self._cluster, node)
+            self._channels[line] = await Channel.open(self._cluster, node)
 
-    def _ask(self, node: int) -> None:
-        hungry = sorted((share for share in self._hungry() if share.leader == node), key=lambda share: share.served)
-        if hungry:
-            offsets = [(share.partition, share.next) for share in hungry]
-            self._asked.update({partition: (node, offset) for partition, offset in offsets})
-            each = max(self._size // len(hungry), _LEAST)
-            self._pending[node] = fetch(self._channels[node], offsets, self._size, each, _WAIT_MS)
+    def _ask(self, line: Line) -> None:
+        if shares := self._waiting(line[0]):
+            offsets = [(share.partition, share.next) for share in shares]
+            self._asked.update({partition: (line, offset) for partition, offset in offsets})
+            each = max(self._size // len(shares), _LEAST)
+            self._flying[line] = shares
+            self._pending[line] = fetch(self._channels[line], offsets, self._size, each, _WAIT_MS)
 
-    def _accept(self, node: int, answer: list[Fetched]) -> list[Chunk]:
+    def _accept(self, line: Line, answer: list[Fetched]) -> list[Chunk]:
         """Take in an answer. What it refuses is dealt with afterwards."""
         self._answers += 1
         chunks = []
         nothing = all(fetched.records.begin == fetched.records.end for fetched in answer)
         for fetched in answer:
             share = self.shares[fetched.partition]
-            if self._asked[fetched.partition] != (node, share.next):
+            if self._asked[fetched.partition] != (line, share.next):
                 continue  # another broker leads it by now, and was asked for the same
             if fetched.code == Code.OFFSET_OUT_OF_RANGE:
-                self._is_ill(node, _OutOfRange(share))
+                self._is_ill(line[0], _OutOfRange(share))
             elif fetched.code != Code.NONE:
                 try:
                     check(fetched.code, f"read topic {share.partition[0]}")
                 except ConnectorError as error:
-                    self._is_ill(node, error)
+                    self._is_ill(line[0], error)
             elif seen := survey(fetched.records):
                 chunks.append(Chunk(share, share.next, seen[1], fetched))
                 share.next, share.served = seen[0], self._answers
@@ -193,9 +215,9 @@ class Fetching:
                 # The last events before the end are gone (compaction).
                 share.next = share.end
         if not self._trouble:
-            self._is_well(node)
-            if self._channels[node].connected:
-                self._ask(node)
+            self._is_well(line[0])
+            if self._channels[line].connected:
+                self._ask(line)
         return chunks
 
     async def _recover(self, error: ConnectorError) -> None:

@@ -28,7 +28,8 @@ from workbench.model.look import Coverage, Gap, Interruption, Progress, Span
 from workbench.model.start import Window
 
 _SIZE = 16 << 20
-"""Bytes asked for at once of each broker; twice as many are held."""
+"""Bytes asked for at once over each connection; twice as many are held."""
+_LINES = 2
 
 _INTO: Mapping[int, Callable[[memoryview, bytearray], int]] = {
     3: cramjam.lz4.decompress_into,
@@ -81,7 +82,7 @@ class ScanStream:
         """
         self._connection = connection
         self._shares = {share.partition: share for share in shares}
-        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE)
+        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES)
         self._fetching.gaps += gaps
         self._notes = tuple(notes)
         self._needles = needles
