@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 from connectors.memory.deaths import Death, Deaths, Reason, dead_letter, died, in_circles
 from connectors.memory.exchanges import Binding, Exchange, ExchangeType
-from connectors.memory.logs import Topic
+from connectors.memory.logs import LogKind, Topic
 from connectors.memory.queues import Message, Queue, QueueSettings
 from workbench.model.errors import EndpointNotFound, FormatError, PublishRejected
 from workbench.model.event import Event
+from workbench.model.groups import Member
 from workbench.model.wire import Headers, Value
 
 Clock: TypeAlias = Callable[[], int]
@@ -36,6 +37,7 @@ class Broker:
         exchanges: By name, without the default exchange.
         topics: By name; no queue and no topic share a name.
         committed: The offsets that consumer groups have committed: by group, then by topic and partition.
+        members: Who is in each consumer group now, by the group's name.
         watchers: Called after every change, without saying which.
         running: Whether it answers.
     """
@@ -48,6 +50,7 @@ class Broker:
         self.exchanges: dict[str, Exchange] = {}
         self.topics: dict[str, Topic] = {}
         self.committed: dict[str, dict[tuple[str, int], int]] = {}
+        self.members: dict[str, tuple[Member, ...]] = {}
         self.watchers: set[Callable[[], None]] = set()
         self.running = True
         self._consumers: list[Consumer] = []
@@ -74,19 +77,22 @@ class Broker:
         exchange = self.exchanges[name] = Exchange(name, type)
         return exchange
 
-    def declare_topic(self, name: str, partitions: int = 1, retention: int | None = None) -> Topic:
-        """A new, empty topic.
+    def declare_topic(
+        self, name: str, partitions: int = 1, retention: int | None = None, kind: LogKind = "topic"
+    ) -> Topic:
+        """A new, empty topic or stream.
 
         Args:
             name: Its name.
             partitions: How many.
             retention: Events that each partition keeps; None: all.
+            kind: A stream has one partition.
 
         Raises:
             ValueError: The name is taken.
         """
         self._must_be_free(name)
-        topic = self.topics[name] = Topic(name, partitions, retention)
+        topic = self.topics[name] = Topic(name, partitions, retention, kind)
         return topic
 
     def bind(self, exchange: str, queue: str, key: str = "", arguments: Mapping[str, Value] | None = None) -> None:
@@ -124,6 +130,8 @@ class Broker:
         if expiration is not None and not str(expiration).isdecimal():
             raise PublishRejected(f"{expiration!r} is no expiration: write whole milliseconds, such as '60000'.")
         targets = self._route(exchange, key, content.headers)
+        if exchange:
+            self.exchanges[exchange].published += 1
         if not targets:
             at = f"exchange {exchange!r}" if exchange else "the default exchange"
             raise PublishRejected(f"No queue is bound to {at} for the routing key {_shown(key)}.")
@@ -154,15 +162,20 @@ class Broker:
         self.wake()
         return place
 
-    def consume(self, queue: str) -> "Consumer":
+    def consume(self, queue: str, tag: str = "", prefetch: int = 0) -> "Consumer":
         """A new consumer of a queue.
+
+        Args:
+            queue: Which.
+            tag: The name it gives itself.
+            prefetch: How many messages it says it will hold; 0: any number.
 
         Raises:
             EndpointNotFound: There is no such queue.
         """
         if queue not in self.queues:
             raise EndpointNotFound(f"There is no queue {queue!r}.")
-        consumer = Consumer(self, self.queues[queue])
+        consumer = Consumer(self, self.queues[queue], tag, prefetch)
         self._consumers.append(consumer)
         return consumer
 
@@ -272,6 +285,8 @@ class Broker:
             targets = self._route(exchange, key, letter.headers)
         except EndpointNotFound:
             return
+        if exchange:
+            self.exchanges[exchange].published += 1
         for target in targets:
             if not target.full and not in_circles(deaths, target.name):
                 self._push(target, letter, exchange, deaths, None)
@@ -280,8 +295,10 @@ class Broker:
 class Consumer:
     """Takes messages from a queue and holds them until each is acknowledged, rejected or given back."""
 
-    def __init__(self, broker: Broker, queue: Queue) -> None:
+    def __init__(self, broker: Broker, queue: Queue, tag: str = "", prefetch: int = 0) -> None:
         self.queue = queue
+        self.tag = tag
+        self.prefetch = prefetch
         self.held: dict[int, Message] = {}
         """What it holds, by place."""
         self._broker = broker

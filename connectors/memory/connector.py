@@ -18,7 +18,7 @@ from connectors.memory.streams import Changes, LogReading, Tap, answering
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
 from workbench.model.address import Address, Namespace
-from workbench.model.endpoint import Ability, Endpoint, Price
+from workbench.model.endpoint import Ability, Consumer, Endpoint, Price
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
 from workbench.model.event import Position
 from workbench.model.groups import Group
@@ -45,6 +45,7 @@ _TOPIC = (
     | Ability.TOMBSTONES
     | Ability.PROPERTIES
 )
+_STREAM = Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | Ability.SEEK | Ability.PROPERTIES
 _tap_numbers = count(1)
 
 
@@ -104,7 +105,7 @@ class MemoryConnector:
         self._broker.observe()
         match self._find(address):
             case Queue() as queue:
-                return self._of_queue(queue)
+                return msgspec.structs.replace(self._of_queue(queue), readers=self._readers(queue))
             case Topic() as topic:
                 return self._of_topic(topic)
             case exchange:
@@ -205,7 +206,7 @@ class MemoryConnector:
             EndpointNotFound: There is none of this name.
         """
         found = self._find(address)
-        publisher = MemoryPublisher(self._broker, address, is_topic=isinstance(found, Topic))
+        publisher = MemoryPublisher(self._broker, address, found if isinstance(found, Topic) else None)
         try:
             yield publisher
         finally:
@@ -255,6 +256,7 @@ class MemoryConnector:
             queue.settings.kind,
             _QUEUE | Ability.TAIL if bound else _QUEUE,
             depth=queue.depth,
+            published=queue.published,
             consumers=len(broker.consumers(queue)),
             dead_letters_to=tuple(to),
             dead_letters_of=tuple(map(self._address, of)),
@@ -273,6 +275,7 @@ class MemoryConnector:
             self._address(exchange.name, "exchange"),
             "exchange",
             _EXCHANGE if exchange.name else _DEFAULT_EXCHANGE,
+            published=exchange.published if exchange.name else None,
             dead_letters_of=tuple(map(self._address, of)),
             price=price if exchange.name else Price(),
             detail=(("type", exchange.type),),
@@ -281,14 +284,22 @@ class MemoryConnector:
     def _of_topic(self, topic: Topic) -> Endpoint:
         groups = [group for group in self._broker.committed if self._broker.committed_offsets(group, topic.name)]
         lags = [self._lag(group, topic) for group in groups]
+        to = [other.name for other in self._broker.topics.values() if topic.name in other.dead_letters_of]
         return Endpoint(
             self._address(topic.name),
-            "topic",
-            _TOPIC,
+            topic.kind,
+            _STREAM if topic.kind == "stream" else _TOPIC,
             depth=topic.depth,
-            partitions=len(topic.partitions),
+            published=topic.published,
+            partitions=None if topic.kind == "stream" else len(topic.partitions),
             lag=max(lags, default=None),
+            dead_letters_to=tuple(map(self._address, to)),
+            dead_letters_of=tuple(map(self._address, topic.dead_letters_of)),
         )
+
+    def _readers(self, queue: Queue) -> tuple[Consumer, ...]:
+        found = self._broker.consumers(queue)
+        return tuple(Consumer(each.tag, "", each.prefetch, active=True, acknowledges=True) for each in found)
 
     def _address(self, name: str, namespace: Namespace = "queue") -> Address:
         return Address(self._connection.name, name, namespace)
@@ -309,7 +320,7 @@ class MemoryConnector:
             case FromEnd(size):
                 return {number: max(part.start, part.end - size) for number, part in partitions.items()}
             case At(Position(name, offset)):
-                chosen = [number for number in partitions if str(number) == name]
+                chosen = [number for number in partitions if topic.labels[number] == name]
                 if not chosen or not offset.isdecimal():
                     raise Unsupported(f"{address} has no place {name}:{offset}; its partitions are {_range(topic)}.")
                 return {chosen[0]: min(int(offset), partitions[chosen[0]].end)}

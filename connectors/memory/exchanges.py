@@ -31,6 +31,8 @@ class Exchange:
         self.name = name
         self.type: ExchangeType = type
         self.bindings: list[Binding] = []
+        self.published = 0
+        """How many messages ever came in."""
 
     def route(self, key: bytes, headers: Headers) -> list[str]:
         """The queues that get a message with this routing key and these headers: each once, in the order bound."""

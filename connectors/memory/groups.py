@@ -6,13 +6,14 @@ from workbench.model.groups import Group, GroupPartition
 
 
 def group(broker: Broker, connection: str, name: str) -> Group:
-    """A consumer group, as far as it has committed: the embedded broker knows of no members.
+    """A consumer group, as far as it has committed. Its members share the partitions in turn.
 
     Args:
         broker: Whose.
         connection: The name that addresses use for this broker.
         name: The group's.
     """
+    members = broker.members.get(name, ())
     partitions = []
     for (topic, number), committed in sorted(broker.committed[name].items()):
         partition = broker.topics[topic].partitions[number]
@@ -25,6 +26,7 @@ def group(broker: Broker, connection: str, name: str) -> Group:
                 str(partition.end),
                 len(unread),
                 unread[0].timestamp if unread else None,
+                members[number % len(members)].name if members else None,
             )
         )
-    return Group(name, "Empty", (), tuple(partitions))
+    return Group(name, "Stable" if members else "Empty", members, tuple(partitions))

@@ -1,11 +1,15 @@
 """Partitioned logs: events that stay where they were appended, read by offset."""
 
 from collections.abc import Sequence
+from typing import Literal
 from zlib import crc32
 
 import msgspec
 
 from workbench.model.event import Event
+
+LogKind = Literal["topic", "stream"]
+"""Kafka's topics have numbered partitions, RabbitMQ's streams have none."""
 
 
 class Partition:
@@ -45,12 +49,28 @@ class Partition:
 
 
 class Topic:
-    """A log in numbered partitions."""
+    """A log in numbered partitions; a stream is one that has no partitions to choose between.
 
-    def __init__(self, name: str, partitions: int, retention: int | None) -> None:
+    Attributes:
+        name: Its name.
+        kind: What it plays.
+        partitions: By number; a stream has one.
+        labels: What positions call each partition.
+        dead_letters_of: The topics whose dead letters come here, where someone has said so: a log itself has no rule.
+    """
+
+    def __init__(self, name: str, partitions: int, retention: int | None, kind: LogKind = "topic") -> None:
         self.name = name
+        self.kind: LogKind = kind
         self.partitions = tuple(Partition(retention) for _ in range(partitions))
+        self.labels = ("",) if kind == "stream" else tuple(map(str, range(partitions)))
+        self.dead_letters_of: tuple[str, ...] = ()
         self._appended = 0
+
+    @property
+    def published(self) -> int:
+        """How many events ever came in."""
+        return sum(partition.end for partition in self.partitions)
 
     @property
     def depth(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from connectors.memory.broker import Broker
+from connectors.memory.logs import Topic
 from connectors.memory.streams import BATCH, answering
 from workbench.model.address import Address
 from workbench.model.errors import PublishRejected, Unsupported
@@ -16,10 +17,10 @@ from workbench.model.receipt import Receipt
 class MemoryPublisher:
     """Publishes to one endpoint of the embedded broker, and keeps the receipts until they are asked for."""
 
-    def __init__(self, broker: Broker, address: Address, is_topic: bool) -> None:
+    def __init__(self, broker: Broker, address: Address, topic: Topic | None) -> None:
         self._broker = broker
         self._address = address
-        self._is_topic = is_topic
+        self._topic = topic
         self._sent = 0
         self._receipts: list[Receipt] = []
         self._finished = False
@@ -32,7 +33,7 @@ class MemoryPublisher:
             Unsupported: A partition is given, and this is no topic.
             EndpointNotFound: It was deleted.
         """
-        if partition is not None and not self._is_topic:
+        if partition is not None and (self._topic is None or self._topic.kind == "stream"):
             raise Unsupported(f"{self._address} has no partitions: publish without choosing one.")
         for number, event in enumerate(events):
             if number % BATCH == 0:
@@ -61,9 +62,9 @@ class MemoryPublisher:
     def _publish(self, event: Event, partition: int | None) -> Receipt:
         sequence = self._sent
         try:
-            if self._is_topic:
+            if self._topic is not None:
                 number, offset = self._broker.append(self._address.name, event, partition)
-                receipt = Receipt(sequence, Position(str(number), str(offset)))
+                receipt = Receipt(sequence, Position(self._topic.labels[number], str(offset)))
             else:
                 exchange = self._address.name if self._address.namespace == "exchange" else ""
                 if self._address.namespace == "queue":

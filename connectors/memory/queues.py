@@ -78,6 +78,11 @@ class Queue:
         self._ready: list[tuple[int, Message]] = []
 
     @property
+    def published(self) -> int:
+        """How many messages ever came in."""
+        return self.last_place
+
+    @property
     def depth(self) -> int:
         """How many messages can be taken."""
         return len(self._ready)

@@ -149,7 +149,8 @@ class LogReading:
     @property
     def coverage(self) -> Coverage:
         """What was read, by partition, and what retention had removed."""
-        spans = tuple(Span(str(number), str(self._starts[number]), str(at)) for number, at in self._next.items())
+        labels = self._topic.labels
+        spans = tuple(Span(labels[number], str(self._starts[number]), str(at)) for number, at in self._next.items())
         return Coverage(self._read, spans, self._gaps)
 
     def __aiter__(self) -> Self:
@@ -174,7 +175,8 @@ class LogReading:
         batch = [delivery for delivery, _ in zip(merged, range(room), strict=False)]
         for delivery in batch:
             assert delivery.position is not None
-            self._next[int(delivery.position.partition)] = int(delivery.position.offset) + 1
+            number = self._topic.labels.index(delivery.position.partition)
+            self._next[number] = int(delivery.position.offset) + 1
         self._read += len(batch)
         return batch
 
@@ -188,6 +190,6 @@ class LogReading:
         end = partition.end if self._ends is None else self._ends[number]
         now = self._broker.clock()
         return [
-            Delivery(event, self._address, now, Position(str(number), str(offset)))
+            Delivery(event, self._address, now, Position(self._topic.labels[number], str(offset)))
             for offset, event in enumerate(partition.read(start, min(end, start + room)), start)
         ]

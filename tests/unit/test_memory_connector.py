@@ -11,6 +11,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import ConfigError, ConnectionLost, EndpointNotFound, Unsupported
 from workbench.model.event import Event, Position
+from workbench.model.groups import Member
 from workbench.model.look import Gap
 from workbench.model.start import At
 
@@ -157,3 +158,64 @@ async def test_tap_says_what_it_dropped(
             broker.publish("exchange", Event(b"k", b"%d" % number))
         assert [delivery.event.body for delivery in await anext(aiter(stream))] == [b"2", b"3", b"4"]
         assert stream.coverage.gaps == (Gap("2 messages", "arrived faster than they were read"),)
+
+
+async def test_listing_says_how_many_events_ever_came_in(broker: Broker, connector: MemoryConnector) -> None:
+    broker.declare_exchange("exchange", "fanout")
+    broker.declare_queue("queue", QueueSettings(max_length=1))
+    broker.bind("exchange", "queue")
+    broker.declare_topic("topic", 2, retention=1)
+    for _ in range(3):
+        broker.publish("exchange", Event(b"k", b"body"))
+        broker.append("topic", Event(None, b"body"))
+    async with connector:
+        published = {endpoint.address.name: endpoint.published for endpoint in await connector.endpoints()}
+    assert published == {"exchange": 3, "queue": 3, "topic": 3}
+
+
+async def test_one_queue_says_who_reads_it_and_a_listing_does_not(broker: Broker, connector: MemoryConnector) -> None:
+    broker.declare_queue("queue")
+    broker.consume("queue", "till", prefetch=4)
+    async with connector:
+        one = await connector.endpoint(Address("memory", "queue"))
+        assert [(reader.tag, reader.prefetch, reader.active) for reader in one.readers] == [("till", 4, True)]
+        (listed,) = await connector.endpoints()
+        assert (listed.consumers, listed.readers) == (1, ())
+
+
+async def test_stream_has_offsets_and_no_partitions(broker: Broker, connector: MemoryConnector) -> None:
+    broker.declare_topic("stream", kind="stream")
+    address = Address("memory", "stream")
+    async with connector:
+        async with connector.publisher(address) as publisher:
+            await publisher.send([Event(b"k", b"%d" % number) for number in range(3)])
+            with pytest.raises(Unsupported):
+                await publisher.send([Event(b"k", b"body")], partition=0)
+        endpoint = await connector.endpoint(address)
+        assert (endpoint.kind, endpoint.partitions) == ("stream", None)
+        async with connector.browse(address, At(Position("", "1"))) as stream:
+            found = [(each.position, each.event.body) async for batch in stream for each in batch]
+    assert found == [(Position("", "1"), b"1"), (Position("", "2"), b"2")]
+
+
+async def test_topic_of_dead_letters_says_whose(broker: Broker, connector: MemoryConnector) -> None:
+    broker.declare_topic("payments")
+    broker.declare_topic("payments-dlt").dead_letters_of = ("payments",)
+    async with connector:
+        of, to = (
+            await connector.endpoint(Address("memory", "payments-dlt")),
+            await connector.endpoint(Address("memory", "payments")),
+        )
+    assert of.dead_letters_of == (to.address,)
+    assert to.dead_letters_to == (of.address,)
+
+
+async def test_members_of_a_group_share_its_partitions(broker: Broker, connector: MemoryConnector) -> None:
+    broker.declare_topic("topic", 3)
+    for partition in range(3):
+        broker.commit("ledger", "topic", partition, 0)
+    async with connector:
+        assert (await connector.group("ledger")).state == "Empty"
+        broker.members["ledger"] = (Member("m-1", "ledger", "/10.0.0.1"), Member("m-2", "ledger", "/10.0.0.2"))
+        group = await connector.group("ledger")
+    assert (group.state, [each.member for each in group.partitions]) == ("Stable", ["m-1", "m-2", "m-1"])
