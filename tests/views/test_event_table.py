@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
@@ -342,6 +343,26 @@ async def test_what_was_there_before_the_list_was_shown_is_not_new(tmp_path: Pat
         assert it.table.unseen == 1
 
 
+async def test_what_comes_in_out_of_sight_repaints_nothing_but_the_chip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(tmp_path, events(0, 100)) as it:
+        await it.press("home")
+        await it.grow(events(100, 101))
+        painted: list[int] = []
+        render = EventTable.render_line
+
+        def rendered(table: EventTable, y: int) -> Strip:
+            painted.append(y)
+            return render(table, y)
+
+        monkeypatch.setattr(EventTable, "render_line", rendered)
+        await it.grow(events(101, 102))
+        assert painted == [HEIGHT - 1]
+        assert it.table.vertical_scrollbar.window_virtual_size == it.table.virtual_size.height == 103
+        assert it.table.max_scroll_y == 103 - HEIGHT
+
+
 # Marks.
 
 
@@ -613,6 +634,17 @@ async def test_where_nothing_is_a_sentence_says_so(tmp_path: Path) -> None:
         assert (it.table.cursor, it.table.marks, it.app.opened) == (None, frozenset(), [])
 
 
+async def test_one_empty_list_after_another_says_so(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        it.table.empty = "Nothing is there."
+        it.view = View(it.store)
+        it.table.show(it.store, it.view)
+        await it.pause()
+        await it.grow([])
+        shown = [strip.text.strip() for strip in it.app.screen._compositor.render_strips()]
+        assert "Nothing is there." in shown
+
+
 async def test_a_list_that_is_not_asked_yet_is_not_called_empty(tmp_path: Path) -> None:
     async with bench(tmp_path, events(0, 3)) as it:
         it.table.empty = "Nothing is there."
@@ -669,8 +701,8 @@ async def test_what_comes_in_is_fetched_once_and_drawn_when_it_is_there(
         drawn: list[str] = []
         settle = EventTable._settle
 
-        def settled(table: EventTable) -> None:
-            settle(table)
+        def settled(table: EventTable, fetched: bool = False) -> None:
+            settle(table, fetched)
             drawn.append(it.lines[-1])
 
         monkeypatch.setattr(EventTable, "_settle", settled)

@@ -137,6 +137,7 @@ class EventTable(ScrollView, can_focus=True):
         self._told: int | None = None
         self._old = 0
         self._unseen = 0
+        self._seen: tuple[int | None, bool, list[int]] | None = None
         self._cells: OrderedDict[int, Cells] = OrderedDict()
         self._fetching: Worker[None] | None = None
         self._marks: dict[int, Place] = {}
@@ -160,7 +161,7 @@ class EventTable(ScrollView, can_focus=True):
             self._marks.clear()
         self._archive, self._view = archive, view
         self._row, self._at, self._top, self._end = 0, None, None, None
-        self._old, self._unseen = archive.upto, 0
+        self._old, self._unseen, self._seen = archive.upto, 0, None
         # A view that has asked about nothing yet is not an empty one: saying so for a moment would be flicker.
         self._known = False
         self.scroll_to(y=0, animate=False, force=True)
@@ -275,23 +276,41 @@ class EventTable(ScrollView, can_focus=True):
         top = view.row_of(self._top) if self._top is not None else 0
         return min(row, count - 1), min(top, max(count - self._page, 0))
 
-    def _settle(self) -> None:
-        """Bring cursor and lines to where they belong by now, and draw."""
+    def _settle(self, fetched: bool = False) -> None:
+        """Bring cursor and lines to where they belong by now, and draw what is seen of that.
+
+        Args:
+            fetched: Whether there are cells that were not there before.
+        """
         if not self._known or self._view is None or self._archive is None:
             return
         count = len(self._sequences)
         row, top = self._aim() if count else (0, 0)
-        size = Size(self._span, count + 1)
-        if size != self.virtual_size:
-            self.virtual_size = size
+        self._grow_to(Size(self._span, count + 1))
         self.scroll_to(y=top, animate=False, force=True)
         self._top = self._view.place(self.scroll_offset.y) if self.scroll_offset.y < count else None
         self._several = len({look.address.connection for look in self._archive.looks.values()}) > 1
         if self._marks:
             self._marks = {each: place for each, place in self._marks.items() if each >= self._archive.first}
         self._put(row)
+        before = self._unseen
         self._count_unseen()
-        self.refresh()
+        seen = self.cursor, self._several, list(self._sequences[top : top + self._page])
+        if fetched or seen != self._seen:
+            self._seen = seen
+            self.refresh()
+        elif before != self._unseen:
+            self.refresh(Region(0, self.size.height - 1, self._span, 1))
+
+    def _grow_to(self, size: Size) -> None:
+        """Have so many lines. Where the scrollbar stays, the screen need not be laid out and painted for that."""
+        if size == self.virtual_size:
+            return
+        if size.width == self.virtual_size.width and min(size.height, self.virtual_size.height) > self.size.height:
+            self.set_reactive(EventTable.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+        else:
+            self.virtual_size = size
 
     def _put(self, row: int) -> None:
         """Put the cursor into a row."""
@@ -364,7 +383,7 @@ class EventTable(ScrollView, can_focus=True):
                     began = asyncio.get_running_loop().time()
             while len(self._cells) > max(KEPT, 4 * self._page):
                 self._cells.popitem(last=False)
-            self._settle()
+            self._settle(fetched=True)
 
     # Drawing.
 
