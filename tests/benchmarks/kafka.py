@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.kafka [--events N] [publish|scan|growth]…
 
-Times are wall-clock times of whole processes, start included, the best of some rounds. `kcat` comes from
-https://github.com/edenhill/kcat (apt-get install kcat).
+Times are wall-clock times of whole processes, start included, unless a line says otherwise. What is compared takes
+turns, and a ratio is that of two neighbours: the machine's speed drifts. Printed is the median of some rounds, and in
+brackets the least and the most. `kcat` comes from https://github.com/edenhill/kcat (apt-get install kcat).
 """
 
 import argparse
@@ -17,8 +18,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -29,8 +32,11 @@ from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.event import Event
 
-ROUNDS = 3
+ROUNDS = 5
+PUBLISHED = 10
+"""Rounds of publishing, which are short."""
 FILES = 20
+EVENTS_PUBLISHED = 100_000
 NEEDLE = "c0ffee0ddba11000-5ca1ab1e"
 """Looks like the correlations of the other events, and is in one event alone: the first of the first topic."""
 CODECS = ("none", "lz4", "zstd")
@@ -46,6 +52,26 @@ async def search(bootstrap, needle, *topics):
             print("found", sum([len(batch) async for batch in stream]))
 
 asyncio.run(search(*sys.argv[1:]))
+"""
+_PUBLISH = """
+import asyncio, sys
+from connectors.kafka import KafkaConnector
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.event import Event
+
+async def publish(bootstrap, topic, file):
+    with open(file, "rb") as lines:
+        pairs = [line.rstrip(b"\\n").split(b"\\t", 1) for line in lines]
+    events = [Event(key, body) for key, body in pairs]
+    async with KafkaConnector(Connection.parse(f"kafka=kafka://{bootstrap}")) as connector:
+        async with connector.publisher(Address("kafka", topic)) as publisher:
+            await publisher.send(events)
+            await publisher.finish()
+            receipts = [receipt async for some in publisher.receipts() for receipt in some]
+    print("published", sum(receipt.error is None for receipt in receipts))
+
+asyncio.run(publish(*sys.argv[1:]))
 """
 
 
@@ -102,51 +128,64 @@ class Bench:
         await client.delete_topics(topics)
         await client.close()
 
-    def kcat(self, topics: list[str]) -> float:
-        """Seconds for `kcat -e | grep`, one after the other, as a user would in a loop."""
+    def kcat(self, topics: list[str]) -> None:
+        """`kcat -e | grep`, one after the other, as a user would in a loop."""
         found = 0
-
-        def run() -> None:
-            nonlocal found
-            found = 0
-            for name in topics:
-                done = subprocess.run(
-                    f"kcat -C -q -e -o beginning -b {self.broker.bootstrap} -t {name} | grep -c {NEEDLE}",
-                    shell=True,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                found += int(done.stdout)
-
-        seconds = best(run, rounds=2)
+        for name in topics:
+            done = subprocess.run(
+                f"kcat -C -q -e -o beginning -b {self.broker.bootstrap} -t {name} | grep -c {NEEDLE}",
+                shell=True,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            found += int(done.stdout)
         assert found == 1, found
-        return seconds
 
-    def scan(self, topics: list[str], cores: str | None = None) -> float:
-        """Seconds for the connector's scan, in a process of its own, on some of the cores."""
+    def scan(self, topics: list[str], cores: str | None = None, processes: int = 1) -> None:
+        """The connector's scan in a process of its own, on some of the cores, or in several with a share each."""
         bound = ["taskset", "-c", cores] if cores else []
-        command = [*bound, sys.executable, "-c", _SEARCH, self.broker.bootstrap, NEEDLE, *topics]
+        some = [self._ours(_SEARCH, NEEDLE, *topics[part::processes], before=bound) for part in range(processes)]
+        found = [process.communicate()[0].strip() for process in some]
+        assert sorted(found) == ["found 0"] * (processes - 1) + ["found 1"], found
 
-        def run() -> None:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.stdout.strip().endswith("found 1"), done
+    def publish(self, topic: str, file: Path) -> None:
+        """The connector's publisher in a process of its own, which reads the events from a file."""
+        printed, _ = self._ours(_PUBLISH, topic, str(file)).communicate()
+        assert printed.strip() == f"published {EVENTS_PUBLISHED}", printed
 
-        return best(run)
+    def socket(self, topics: list[str], partitions: int) -> None:
+        """A bare socket that asks for the same bytes and drops them."""
+        drop(self.broker.bootstrap, topics, partitions)
 
-    def socket(self, topics: list[str], partitions: int) -> float:
-        """Seconds for a bare socket that asks for the same bytes and drops them."""
-        return best(lambda: drop(self.broker.bootstrap, topics, partitions))
+    def _ours(self, program: str, *arguments: str, before: Sequence[str] = ()) -> "subprocess.Popen[str]":
+        command = [*before, sys.executable, "-c", program, self.broker.bootstrap, *arguments]
+        # As installed: there the bytecode is kept.
+        kept = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kept)
 
 
-def best(work: Callable[[], None], rounds: int = ROUNDS) -> float:
-    """The shortest of some runs."""
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
+class Figures(list[float]):
+    """Seconds, or ratios, of some rounds."""
+
+    def __str__(self) -> str:
+        return f"{median(self):.3f} ({min(self):.3f} to {max(self):.3f})"
+
+    def of(self, others: "Figures") -> "Figures":
+        """Their ratios, round by round."""
+        return Figures(mine / other for mine, other in zip(self, others, strict=True))
+
+
+def in_turn(*works: Callable[[], None], rounds: int = ROUNDS) -> list[Figures]:
+    """Seconds that each takes, in rounds that follow one that does not count."""
+    figures = [Figures() for _ in works]
+    for counts in (False, *[True] * rounds):
+        for work, seconds in zip(works, figures, strict=True):
+            begin = time.perf_counter()
+            work()
+            if counts:
+                seconds.append(time.perf_counter() - begin)
+    return figures
 
 
 def drop(bootstrap: str, topics: list[str], partitions: int) -> None:
@@ -198,56 +237,76 @@ def drop(bootstrap: str, topics: list[str], partitions: int) -> None:
 
 async def scanning(bench: Bench) -> None:
     """Find one event among all of four topics of four partitions."""
-    print(f"\nfind one of {bench.events:,} events in 4 topics of 4 partitions (seconds, process start included)")
+    print(f"\nfind one of {bench.events:,} events in 4 topics of 4 partitions (seconds)")
     for codec in CODECS:
         topics = await bench.topics(4, 4)
         bench.fill(topics, codec)
-        scan, kcat, bare = bench.scan(topics), bench.kcat(topics), bench.socket(topics, 4)
-        print(
-            f"  {codec:5} scan {scan:6.2f}  kcat|grep {kcat:6.2f}  bare socket {bare:6.2f}"
-            f"   scan/kcat {scan / kcat:.3f}  scan/socket {scan / bare:.2f}",
-            flush=True,
+        scan, kcat, bare = in_turn(
+            partial(bench.scan, topics), partial(bench.kcat, topics), partial(bench.socket, topics, 4)
         )
-        if codec != "none":
-            print(f"        on one core {bench.scan(topics, '0'):.2f}")
+        print(f"  {codec:5} scan {scan}  kcat|grep {kcat}  bare socket {bare}")
+        print(
+            f"        scan/kcat {scan.of(kcat)}  scan/socket {scan.of(bare)}  socket/kcat {bare.of(kcat)}", flush=True
+        )
         await bench.delete(topics)
 
 
 async def growth(bench: Bench) -> None:
-    """How the time grows with events and with partitions."""
-    print("\ngrowth, uncompressed (seconds, process start included)")
+    """How the time grows with events, partitions, cores and processes."""
+    print("\ngrowth, uncompressed (seconds)")
     for partitions, files in (*((4, FILES * fifth // 5) for fifth in range(1, 6)), *((2**n, 4) for n in range(5))):
         topics = await bench.topics(1, partitions)
         bench.fill(topics, "none", files)
+        [seconds] = in_turn(partial(bench.scan, topics))
         events = bench.events * files // FILES
-        print(f"  {events:>9,} events in {partitions:2} partitions {bench.scan(topics):.2f}", flush=True)
+        print(f"  {events:>9,} events in {partitions:2} partitions {seconds}", flush=True)
+        await bench.delete(topics)
+    print(f"\nfind one of {bench.events:,} events in 4 topics of 4 partitions (seconds)")
+    for codec in CODECS:
+        topics = await bench.topics(4, 4)
+        bench.fill(topics, codec)
+        one, two, core = in_turn(
+            partial(bench.scan, topics), partial(bench.scan, topics, processes=2), partial(bench.scan, topics, "0")
+        )
+        print(
+            f"  {codec:5} one process {one}  two with half of the topics each {two}  one on one core {core}", flush=True
+        )
         await bench.delete(topics)
 
 
 async def publishing(bench: Bench) -> None:
-    """100,000 events, acknowledged by all in-sync replicas."""
-    count = 100_000
+    """Events acknowledged by all in-sync replicas."""
     chance = random.Random(11)
-    source = [line(number, chance) for number in range(count)]
+    source = [line(number, chance) for number in range(EVENTS_PUBLISHED)]
     file = bench.folder / "events.txt"
     file.write_text("".join(source))
     pairs = [each.rstrip("\n").split("\t", 1) for each in source]
     events = [Event(key.encode(), body.encode()) for key, body in pairs]
-    print(f"\npublish {count:,} events with acks=all to 4 partitions (seconds)")
-    [ours, theirs] = await bench.topics(2, 4)
+    print(f"\npublish {EVENTS_PUBLISHED:,} events with acks=all to 4 partitions (seconds)")
+    [ours, theirs, process] = await bench.topics(3, 4)
     command = f"kcat -P -b {bench.broker.bootstrap} -t {theirs} -K '\\t' -X acks=all -l {file}"
-    times, kcat = [], []
-    async with KafkaConnector(Connection.parse(f"kafka={bench.broker.url}")) as connector:
-        for _ in range(2 * ROUNDS):
-            begin = time.perf_counter()
-            async with connector.publisher(Address("kafka", ours)) as publisher:
-                await publisher.send(events)
-                await publisher.finish()
-                answered = [receipt async for some in publisher.receipts() for receipt in some]
-            times.append(time.perf_counter() - begin)
-            assert len(answered) == count and not any(receipt.error for receipt in answered)
-            kcat.append(best(lambda: assert_ok(command), rounds=1))
-    print(f"  publisher {min(times):.2f}  kcat -P {min(kcat):.2f}   publisher/kcat {min(times) / min(kcat):.2f}")
+
+    async def publish() -> None:
+        async with (
+            KafkaConnector(Connection.parse(f"kafka={bench.broker.url}")) as connector,
+            connector.publisher(Address("kafka", ours)) as publisher,
+        ):
+            await publisher.send(events)
+            await publisher.finish()
+            answered = [receipt async for some in publisher.receipts() for receipt in some]
+        assert len(answered) == EVENTS_PUBLISHED and not any(receipt.error for receipt in answered)
+
+    publisher, kcat, whole = await asyncio.to_thread(
+        in_turn,
+        lambda: asyncio.run(publish()),
+        lambda: assert_ok(command),
+        lambda: bench.publish(process, file),
+        rounds=PUBLISHED,
+    )
+    ratios = publisher.of(kcat)
+    print(f"  publisher, connecting included, in a process that has the events {publisher}  kcat -P {kcat}")
+    print(f"  publisher/kcat {ratios}, by rounds: {' '.join(f'{ratio:.2f}' for ratio in ratios)}")
+    print(f"  publisher in a process of its own that reads the file {whole}  publisher/kcat {whole.of(kcat)}")
 
 
 def assert_ok(command: str) -> None:
