@@ -95,6 +95,44 @@ def test_listing(rabbitmq_4: RabbitMQAddress, queue: str, output: str) -> None:
     assert obeyed(received) == set()
 
 
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_browsing_a_recording(kafka: KafkaAddress, topic: str, tmp_path: Path, output: str) -> None:
+    file = str(tmp_path / "hostile.db")
+    done = run("workbench", "browse", "-c", f"k={kafka.url}", topic, "--from", "beginning", "--record", file)
+    assert done.code == 0, done.err
+    received = sent_to_terminal("browse", file, "-o", output)
+    assert received.count(b"\n") > 100
+    assert obeyed(received) == set()
+
+
+def test_publishing(rabbitmq_4: RabbitMQAddress, queue: str, lines: Path) -> None:
+    for what in (("one",), ("--file", str(lines))):
+        received = sent_to_terminal("publish", "-c", f"r={managed(rabbitmq_4)}", f"r/{queue}", *what)
+        assert b"published to" in received
+        assert obeyed(received) == set()
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize("one", [False, True])
+def test_groups(kafka: KafkaAddress, topic: str, output: str, one: bool) -> None:
+    name = f"\x1b[31mreaders\u202e\t{topic}"
+    read = run("kcat", "-b", kafka.bootstrap, "-G", name, topic, "-c", "1", "-o", "beginning", "-q")
+    assert read.code == 0, read.err
+    options = ("-g", name) if one else ()
+    received = sent_to_terminal("groups", "-c", f"k={kafka.url}", *options, "-o", output, columns=200)
+    assert b"readers" in received
+    assert obeyed(received) == set()
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_configured_connections(tmp_path: Path, output: str) -> None:
+    config = tmp_path / "strangers.toml"
+    config.write_text('[connections."\\u001b[31mred\\u202e"]\nurl = "amqp://\\u001b]0;owned\\u0007@h/\\u202e"\n')
+    received = sent_to_terminal("connections", "--config", str(config), "-o", output, columns=200)
+    assert b"red" in received
+    assert obeyed(received) == set()
+
+
 def test_expecting(kafka: KafkaAddress, topic: str, lines: Path) -> None:
     publish = (str(INSTALLED), "publish", "-c", f"k={kafka.url}", topic, "--file", str(lines), "--json")
     received = sent_to_terminal(

@@ -91,7 +91,7 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
         config_file.add(path, name, url, level, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
-    click.echo(f"{name} is in {path}. `workbench connections check {name}` tries it.", err=True)
+    click.echo(shown(f"{name} is in {path}. `workbench connections check {name}` tries it."), err=True)
 
 
 @connections.command(short_help="Let a configuration file run its commands.")
@@ -103,7 +103,7 @@ def trust(context: click.Context, file: Path) -> None:
         config_file.trust(file)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
-    click.echo(f"{file} is trusted as it is now.", err=True)
+    click.echo(shown(f"{file} is trusted as it is now."), err=True)
 
 
 async def _steps(session: Session, name: str) -> AsyncIterator[Step]:

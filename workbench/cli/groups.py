@@ -71,7 +71,7 @@ def _of(group: Group, address: Address | None) -> list[GroupPartition]:
 
 def _row(connection: str, group: Group, now: int) -> tuple[str, ...]:
     age = _age(group.oldest_unread, now)
-    return (shown(group.name), connection, group.state, f"{len(group.members):,}", f"{group.lag:,}", age)
+    return (shown(group.name), shown(connection), shown(group.state), f"{len(group.members):,}", f"{group.lag:,}", age)
 
 
 def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from workbench.model.start import Beginning, Since, parse_start
 from workbench.model.wire import Content, with_property
 from workbench.operations import publish as publishing
 from workbench.operations.template import Renderer, Template
+from workbench.reading.display import shown
 from workbench.session import Session
 
 _CHUNK = 1 << 18
@@ -192,7 +193,7 @@ async def _publish(
     except WorkbenchError as error:
         return fail(f"{error} Confirmed until then: {receipts.confirmed}.", Exit.FAILED)
     if left_behind:
-        click.echo(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind.", err=True)
+        click.echo(shown(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind."), err=True)
     if many or published.refused:
         click.echo(f"{published.confirmed:,} published, {published.refused:,} refused.", err=True)
     if not published.refused:
@@ -222,7 +223,7 @@ class _Receipts:
                 lines.append(json_line(record))
             elif receipt.error is None and receipt.sequence == 0:
                 where = f" {position.partition}:{position.offset}" if position else ""
-                lines.append(f"published to {self._address}{where}\n".encode())
+                lines.append(f"published to {shown(self._address)}{where}\n".encode())
             if receipt.error is not None:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
         write(b"".join(lines))

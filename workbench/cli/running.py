@@ -157,8 +157,8 @@ def current_config() -> ConfigFile:
 
 
 def fail(sentence: str, code: Exit) -> Exit:
-    """Tell the user on stderr what is wrong; returns `code`."""
-    click.echo(f"workbench: {sentence}", err=True)
+    """Tell the user on stderr what is wrong, in one line of visible characters; returns `code`."""
+    click.echo(shown(f"workbench: {sentence}"), err=True)
     return code
 
 
