@@ -21,8 +21,8 @@ import termios
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
@@ -188,14 +188,27 @@ def quantiles(seconds: Sequence[float]) -> str:
     )
 
 
-async def made(bootstrap: str) -> str:
-    """A new topic."""
-    name = f"bench-{os.getpid()}"
+@asynccontextmanager
+async def administered(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client that makes and deletes topics."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
-    await client.create_topics([NewTopic(name, 4, 1)])
-    await client.close()
-    return name
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def make(bootstrap: str, topic: str) -> None:
+    """Make a topic."""
+    async with administered(bootstrap) as client:
+        await client.create_topics([NewTopic(topic, 4, 1)])
+
+
+async def delete(bootstrap: str, topic: str) -> None:
+    """Make room."""
+    async with administered(bootstrap) as client:
+        await client.delete_topics([topic])
 
 
 def keys(terminal: Terminal, count: int) -> list[float]:
@@ -246,7 +259,12 @@ def measured(terminal: Terminal, source: Source, held: int, rate: int, count: in
         else:
             source.close()
             time.sleep(3)
-        print(f"{what}: key to paint {quantiles(keys(terminal, count))}", flush=True)
+        before = used(pid)
+        line = f"{what}: key to paint {quantiles(keys(terminal, count))}"
+        if not pace:
+            # Unlike the time, this is the same on a machine that does something else as well.
+            line += f"; {(used(pid) - before) / count * 1000:.0f} ms of processor a key"
+        print(line, flush=True)
         each = [f"{resident(process):.0f}" for process in processes(pid)]
         print(f"{what}: {source.count:,} held, {each[0]} MB resident; its workers {' '.join(each[1:]) or 'none'}")
 
@@ -272,7 +290,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with ExitStack() as stack:
         broker = running("kafka", KafkaAddress) or stack.enter_context(Kafka("benchmark"))
-        topic = asyncio.run(made(broker.bootstrap))
+        topic = f"bench-{os.getpid()}"
+        asyncio.run(make(broker.bootstrap, topic))
+        stack.callback(lambda: asyncio.run(delete(broker.bootstrap, topic)))
         source = Source(broker.bootstrap, topic)
         stack.callback(source.close)
         terminal = stack.enter_context(screen(broker, topic))
