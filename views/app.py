@@ -174,8 +174,8 @@ class Workbench(App[None]):
     def _show_wanted(self) -> None:
         if self._wanted and all(self.desk.endpoint(address) for address in self._wanted):
             wanted, self._wanted = self._wanted, ()
-            self.events.show_endpoints(wanted)
             self.events.go_to(wanted[0])
+            self.events.open(wanted)
 
     # What the core tells.
 

@@ -89,6 +89,7 @@ class Events(Frame):
         self.listed(None)
         if self.desk.store is None:
             self.show_all()
+            self._go("table")
         self.set_interval(1, self._show_status)
         self._keep_up()
 
@@ -117,6 +118,15 @@ class Events(Frame):
         self._looking.show(addresses)
         self._priced = None
         self._show_table()
+
+    def open(self, addresses: Sequence[Address]) -> None:
+        """Show the events of endpoints, and go there; where looking at the only one costs something, say what."""
+        self.show_endpoints(addresses)
+        endpoint = self.desk.endpoint(addresses[0]) if len(addresses) == 1 else None
+        if endpoint is not None and endpoint.price.sentence and not self._looking.has_looked_at(endpoint.address):
+            self._show_price(endpoint)
+        else:
+            self._go("table")
 
     def show_all(self) -> None:
         """Show all that is held."""
@@ -283,7 +293,7 @@ class Events(Frame):
         marked = len(self._table.marks)
         if marked:
             line.append(f" · {marked:,} marked")
-        self.query_one("#status", Static).update(line)
+        self.query_one("#status", Static).update(line, layout=False)
 
     # Endpoints at the cursor.
 
@@ -346,20 +356,14 @@ class Events(Frame):
 
     def _open(self, line: Line) -> None:
         if self._tree.marks:
-            self.show_endpoints(sorted(self._tree.marks, key=str))
+            self.open(sorted(self._tree.marks, key=str))
             self._tree.marks.clear()
-            self._go("table")
         elif line.group is not None:
             self._open_group(line)
         elif line.address is None:
             self._tree.toggle(line)
         else:
-            self.show_endpoints([line.address])
-            endpoint = self.desk.endpoint(line.address)
-            if endpoint is not None and endpoint.price.sentence and not self._looking.has_looked_at(line.address):
-                self._show_price(endpoint)
-            else:
-                self._go("table")
+            self.open([line.address])
 
     def _open_group(self, line: Line) -> None:
         for group in self.desk.watches[line.connection].groups:
@@ -562,7 +566,9 @@ class Events(Frame):
 
     @work(exclusive=True, group="act")
     async def do_clone(self) -> None:
-        delivery = await self._delivery()
+        # As it came: a clone of what is masked must not be made of asterisks.
+        sequence = self._table.cursor
+        delivery = await self.desk.archive.get(sequence) if sequence is not None else None
         if delivery is not None:
             self.workbench.clone_event(delivery)
 

@@ -90,7 +90,6 @@ def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> N
         (("a.db", "b/c"), 2, "A recording is opened alone."),
         (("a.db", "--record", "b.db"), 2, "there is nothing to record"),
         (("nowhere/payments",), 2, "There is no connection 'nowhere'"),
-        (("-c", "x=smtp://host", "x/y"), 2, "smtp:// is not a kind of connection"),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_one_sentence(arguments: tuple[str, ...], code: int, sentence: str) -> None:

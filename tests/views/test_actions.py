@@ -381,6 +381,11 @@ async def test_a_connection_is_added_once_every_step_stood(tmp_path: Path) -> No
         await driver.shows("letters")
 
 
+async def test_a_connection_that_no_connector_speaks_says_so_beside_its_name() -> None:
+    async with running((160, 40), connections=[Connection.parse("x=smtp://host")], connected=False) as driver:
+        await driver.shows("✖ x smtp:// is not a kind of connection")
+
+
 async def test_a_connection_that_fails_says_why_and_counts_down() -> None:
     gone = [Connection.parse("gone=kafka://127.0.0.1:1")]
     async with running((160, 40), connections=gone, connected=False) as driver:
