@@ -48,11 +48,22 @@ def open_body(delivery: Delivery, variable: str, otherwise: str) -> None:
         OSError: The program cannot be started.
         ValueError: The variable is no command.
     """
+    edited(delivery.event.body or b"", variable, otherwise)
+
+
+def edited(body: bytes, variable: str, otherwise: str) -> bytes:
+    """What a user makes of a body in the program that an environment variable names.
+
+    Raises:
+        OSError: The program cannot be started, or what it left cannot be read.
+        ValueError: The variable is no command.
+    """
     command = shlex.split(os.environ.get(variable) or otherwise)
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-        path = Path(folder) / f"body{_suffix(delivery.event.body or b'')}"
-        path.write_bytes(delivery.event.body or b"")
+        path = Path(folder) / f"body{_suffix(body)}"
+        path.write_bytes(body)
         subprocess.run([*command, str(path)], check=False)
+        return path.read_bytes()
 
 
 async def export(archive: Archive, sequences: Sequence[int], path: Path) -> AsyncIterator[tuple[int, int]]:

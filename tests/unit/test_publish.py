@@ -104,7 +104,7 @@ async def test_what_is_not_stopped_goes_through_whole() -> None:
 async def test_stopping_ends_a_wait_for_the_next_events() -> None:
     stopped = asyncio.Event()
     one_a_day = at_rate(batches_of([Event(body=b"x")] * 5), 1 / 86_400)
-    seen = []
+    seen: list[Event] = []
     async for batch in until(stopped, one_a_day):
         seen += batch
         asyncio.get_running_loop().call_soon(stopped.set)

@@ -140,14 +140,16 @@ def locked(body: bytes | None) -> str | None:
     if not body:
         return None
     if layers := open_body(body).layers:
-        return f"is {', '.join(layers)}" if not layers[-1].startswith("schema") else f"carries {', '.join(layers)}"
-    if len(body) > EDITED:
-        return f"has {len(body):,} bytes"
-    try:
-        body.decode()
-    except UnicodeDecodeError:
+        return f"{'carries' if layers[-1].startswith('schema') else 'is'} {', '.join(layers)}"
+    if _text(body) is None:
         return "is not UTF-8"
-    return None
+    return f"has {len(body):,} bytes" if len(body) > EDITED else None
+
+
+def is_text(draft: Draft) -> bool:
+    """Whether a body may be edited as text elsewhere, however large it is."""
+    body = draft.body or b""
+    return not draft.hidden and not open_body(body).layers and _text(body) is not None
 
 
 def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import platformdirs
 import tomli
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -72,6 +73,18 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"The template {path} cannot be read: {error.strerror}.") from None
         except (UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
             raise ConfigError(f"{path} is not a template: {error}.") from None
+
+
+def templates_folder() -> Path:
+    """Where a user's own templates are, each a file NAME.toml."""
+    return platformdirs.user_config_path("event-workbench") / "templates"
+
+
+def template_file(name: str) -> Path:
+    """A template's file: the one named, else the one of this name in the user's templates folder."""
+    path = Path(name).expanduser()
+    own = templates_folder() / f"{name}.toml"
+    return own if not path.exists() and own.exists() else path
 
 
 class Renderer:

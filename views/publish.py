@@ -1,0 +1,621 @@
+"""Publish: an event is written, or made of another, looked at as it will be sent, and sent."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Resize
+from textual.timer import Timer
+from textual.widgets import DataTable, Input, Static, TextArea
+from textual.worker import Worker
+
+from views.dialogs import Ask
+from views.frame import Frame
+from views.outside import edited
+from views.widgets.body_editor import BodyEditor
+from views.widgets.choice import Choice
+from views.widgets.draft_fields import DraftFields, FieldDialog
+from views.widgets.fields import Completing, TextField
+from views.widgets.sending import Receipts, Sending, Told
+from workbench.connecting.config import Level
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import FormatError, StoreError, WorkbenchError
+from workbench.model.event import Delivery, Event
+from workbench.operations.drafts import (
+    Draft,
+    Field,
+    Rendering,
+    Verdict,
+    clone,
+    from_template,
+    is_text,
+    keep,
+    kept,
+    remarks,
+    verdict,
+)
+from workbench.operations.publish import at_rate, numbered, publish, until
+from workbench.operations.template import Template, template_file, templates_folder
+from workbench.reading.codec import read
+from workbench.reading.display import shown, shown_bytes
+from workbench.reading.json_text import laid_out
+from workbench.session import Session
+
+PAUSE: Final = 0.25
+"""Seconds without a key after which what was written is rendered, judged and kept."""
+NARROW: Final = 100
+_PREVIEWED: Final = 8 * 1024
+"""Characters of a body in the preview."""
+_LOADED: Final = 64 << 20
+"""Bytes of a file that may become a body."""
+
+
+class PublishScreen(Frame):
+    """Target, key, headers, body; a preview of the first event; and the receipts of those that were sent."""
+
+    ACTIONS_OF = "publish"
+    DEFAULT_CSS = """
+    PublishScreen {
+        & .line { height: 1; }
+        & .line Static { width: auto; padding: 0 1; color: $text-muted; }
+        & #target { width: 1fr; }
+        & #key { width: 1fr; }
+        & #partition, & #count, & #rate { width: 10; }
+        & #sides { height: 1fr; }
+        & #writing { width: 3fr; }
+        & #outcome { width: 2fr; border-left: vkey $panel-lighten-2; padding: 0 1; }
+        & #fields { max-height: 40%; min-height: 2; }
+        & #body { height: 1fr; }
+        & #locked { height: 1fr; padding: 0 1; color: $text-muted; }
+        & #verdict { height: 1; padding: 0 1; background: $surface; }
+        & #remarks { height: auto; max-height: 4; color: $text-warning; }
+        & .heading { height: 1; text-style: bold; }
+        & #preview-pane { height: 1fr; }
+        & #receipts { height: 1fr; background: $background; }
+        & #told { height: auto; max-height: 3; min-height: 1; padding: 0 1; background: $surface; }
+        &.narrow #sides { layout: vertical; }
+        &.narrow #writing { width: 1fr; height: 2fr; }
+        &.narrow #outcome { width: 1fr; height: 1fr; border-left: none; }
+        &:ansi .line Static, &:ansi #locked, &:ansi #remarks { color: ansi_default; }
+        &:ansi #verdict, &:ansi #told, &:ansi #receipts { background: ansi_default; }
+    }
+    """
+
+    def __init__(
+        self, session: Session, endpoints: Callable[[], list[Endpoint]], what: Address | Delivery | None = None
+    ) -> None:
+        """Write an event.
+
+        Args:
+            session: The connections.
+            endpoints: All endpoints that are listed now.
+            what: Where to, or what to clone; None: the draft that was left last, or an empty one.
+        """
+        super().__init__()
+        self._session = session
+        self._endpoints = endpoints
+        self._what = what
+        self._draft = self._last_kept = Draft()
+        self._seed = secrets.randbits(128)
+        self._pause: Timer | None = None
+        self._sending: Sending | None = None
+        self._worker: Worker[None] | None = None
+        self._receipts_shown = False
+        self._written = ""
+        self._line_ends = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether events are being published."""
+        return self._sending is not None
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(classes="line"):
+            yield Static("target")
+            yield TextField(
+                placeholder="connection/name; → completes", id="target", suggester=Completing(self._targets)
+            )
+            yield Static("partition")
+            yield TextField(id="partition", placeholder="any", restrict=r"[0-9]*")
+        with Horizontal(classes="line"):
+            yield Static("key   ")
+            yield TextField(id="key")
+            yield Static("count")
+            yield TextField(id="count", restrict=r"[0-9]*")
+            yield Static("rate/s")
+            yield TextField(id="rate", placeholder="full", restrict=r"[0-9.]*")
+        with Horizontal(id="sides"):
+            with Vertical(id="writing"):
+                yield DraftFields(id="fields")
+                yield BodyEditor(id="body")
+                yield Static("", id="locked")
+                yield Static("", id="verdict")
+            with Vertical(id="outcome"):
+                yield Static("", id="remarks")
+                yield Static("Preview of the first event", classes="heading", id="preview-heading")
+                with VerticalScroll(id="preview-pane"):
+                    yield Static("", id="preview")
+                yield Static("Receipts", classes="heading", id="receipts-heading")
+                yield Receipts(id="receipts")
+        yield Told("", id="told")
+
+    def on_mount(self) -> None:
+        self._tell("ctrl+s sends; escape leaves a field, then s does.")
+        self._open(self._beginning())
+        self.set_interval(0.1, self._show_progress)
+        field = "#target" if not self._draft.target else "#body" if self._draft.locked is None else "#fields"
+        self.query_one(field).focus()
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width < NARROW, "narrow")
+        self._show_outcome()
+
+    def on_screen_suspend(self) -> None:
+        """Something else is shown, perhaps for good."""
+        self._keep()
+
+    def on_unmount(self) -> None:
+        """What was typed last may not have been kept yet."""
+        self._keep()
+
+    # Drafts.
+
+    def _beginning(self) -> Draft:
+        match self._what:
+            case Address() as address:
+                return Draft(target=str(address))
+            case Delivery() as delivery:
+                target = str(delivery.address) if self._may_go_back(delivery.address.connection) else ""
+                try:
+                    return clone(delivery, self._session.reading, target)
+                except FormatError as error:
+                    self._tell(str(error), wrong=True)
+                    return Draft()
+            case _:
+                drafts = self._kept()
+                return drafts[0] if drafts else Draft()
+
+    def _may_go_back(self, name: str) -> bool:
+        """Whether a clone may go back to the connection it came from unasked: only where nobody was careful."""
+        try:
+            connection = self._session.connection(name)
+            level = self._session.unopened(name).level
+        except WorkbenchError:
+            return False
+        careful = connection.production or (connection.level is not None and not connection.loopback)
+        return level >= Level.PUBLISH and not careful
+
+    def _kept(self) -> list[Draft]:
+        drafts, sentences = kept()
+        for sentence in sentences:
+            self.workbench.say(sentence, "warning")
+        return drafts
+
+    def _keep(self) -> None:
+        """Keep the draft, if there is anything in it that would be lost."""
+        if self._draft == self._last_kept:
+            return
+        self._last_kept = self._draft
+        try:
+            keep(self._draft)
+        except StoreError as error:
+            self.workbench.say(str(error), "warning")
+
+    def _open(self, draft: Draft) -> None:
+        """Begin with a draft."""
+        self._draft = draft
+        # A clone is worth keeping as it is; an empty draft is not.
+        self._last_kept = Draft() if draft.made_from else draft
+        self._write("target", draft.target)
+        self._write("key", self._key_text)
+        self._write("partition", "" if draft.partition is None else str(draft.partition))
+        self._write("count", str(draft.count))
+        self._write("rate", "" if draft.rate is None else f"{draft.rate:g}")
+        key = self.query_one("#key", TextField)
+        key.placeholder = f"{shown_bytes(draft.key, 30)}: bytes, kept until you type" if draft.key else ""
+        self.query_one(DraftFields).show(draft)
+        self._show_body()
+        self._settle()
+
+    def _change(self, draft: Draft) -> None:
+        """Go on with a draft whose fields or body were changed at once."""
+        self._draft = draft
+        self.query_one(DraftFields).show(draft)
+        self._settle()
+
+    def _write(self, id: str, text: str) -> None:
+        field = self.query_one(f"#{id}", TextField)
+        field.value = text
+        field.cursor_position = len(text)
+
+    def _show_body(self) -> None:
+        """Put the body into its editor, or say why it is not there."""
+        body, reason = self._draft.body, self._draft.locked
+        editor, said = self.query_one(BodyEditor), self.query_one("#locked", Static)
+        self._written = "" if reason or not body else body.decode()
+        if not editor.show(self._written):
+            reason = "has line ends of several kinds"
+            editor.show("")
+            self._written = ""
+        if body is None:
+            said.update(Text("∅ No body: a tombstone. N writes one."))
+        elif reason:
+            size = "" if reason.endswith("bytes") else f" {len(body):,} bytes."
+            ways = "e opens it in $EDITOR, l" if is_text(self._draft) else "l"
+            sentence = f"The body is sent byte for byte and not edited here, for it {shown(reason)}."
+            said.update(Text(f"{sentence}{size} {ways} takes another."))
+        said.display = body is None or reason is not None
+        editor.display = not said.display
+
+    @property
+    def _key_text(self) -> str:
+        """The key as its field shows it; what is no text is not shown there, and kept until something is typed."""
+        try:
+            return (self._draft.key or b"").decode()
+        except UnicodeDecodeError:
+            return ""
+
+    def _take_in(self) -> None:
+        """Take what stands in the fields into the draft."""
+        changes: dict[str, object] = {"target": self._value("target")}
+        if (key := self._value("key")) != self._key_text:
+            changes["key"] = key.encode("utf-8", "replace") or None
+        if (body := self.query_one(BodyEditor).text) != self._written:
+            changes["body"] = body.encode("utf-8", "replace")
+            self._written = body
+        partition, count, rate = (self._value(id) for id in ("partition", "count", "rate"))
+        changes["partition"] = int(partition[:9]) if partition else None
+        changes["count"] = max(int(count[:9] or 1), 1)
+        changes["rate"] = _rate(rate)
+        self._draft = msgspec.structs.replace(self._draft, **changes)
+
+    def _value(self, id: str) -> str:
+        return self.query_one(f"#{id}", TextField).value
+
+    # While it is written.
+
+    @on(Input.Changed)
+    @on(TextArea.Changed)
+    def _typed(self) -> None:
+        before = self._draft
+        self._take_in()
+        if self._draft == before:
+            return
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(PAUSE, self._paused)
+
+    def _paused(self) -> None:
+        self._settle()
+        self._keep()
+
+    def _settle(self) -> None:
+        """Render the first event, and say what is to be said of it."""
+        try:
+            event = self._rendering().event(0)
+        except FormatError as error:
+            self._judge(Verdict(str(error), wrong=True))
+            self.query_one("#preview", Static).update(Text(f"✖ {shown(str(error))}", "bold"))
+        else:
+            self._judge(verdict(event))
+            self.query_one("#preview", Static).update(self._preview(event))
+        address = self._address()
+        endpoint = next((each for each in self._endpoints() if each.address == address), None)
+        said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, address, endpoint))
+        made_from = [f"clone of {shown(self._draft.made_from)}"] if self._draft.made_from else []
+        self.query_one("#remarks", Static).update(Text("\n".join([*made_from, *filter(None, [said])])))
+        self.query_one("#remarks").display = bool(made_from or said)
+
+    def _judge(self, found: Verdict) -> None:
+        mode = "template · " if self._draft.template else ""
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(f"{'✖ ' if found.wrong else '● '}{mode}{shown(found.sentence)}", "bold" if found.wrong else "")
+        self.query_one("#verdict", Static).update(line)
+
+    def _rendering(self) -> Rendering:
+        return Rendering(self._draft, self._seed)
+
+    def _preview(self, event: Event) -> Text:
+        """An event as it will be sent, with what is masked made unreadable."""
+        address = self._address() or Address("?", "?")
+        event = self._session.reading.seen(Delivery(event, address, time.time_ns() // 1_000_000)).event
+        text = Text()
+        text.append("key  ", "bold")
+        text.append(f"{shown_bytes(event.key, 200)}\n")
+        try:
+            content = event.content
+        except FormatError as error:
+            text.append(f"{shown(str(error))}\n")
+        else:
+            for mark, (name, value) in [
+                *(("·", each) for each in list(content.properties.items())[:50]),
+                *((" ", each) for each in content.headers[:100]),
+            ]:
+                said = shown_bytes(value, 200) if isinstance(value, bytes) else shown(str(value), 200)
+                text.append(f"{mark} {shown(name, 60)}: ", "bold")
+                text.append(f"{said}\n")
+        body = read(event, _PREVIEWED)
+        if notes := [body.format, *body.notes]:
+            text.append(f"{shown(', '.join(notes), 200)}\n", "dim")
+        for line in body.text.split("\n"):
+            text.append(f"{shown(line, 2_000)}\n")
+        return text
+
+    def _address(self) -> Address | None:
+        try:
+            return self._session.address(self._draft.target.strip()) if self._draft.target.strip() else None
+        except WorkbenchError:
+            return None
+
+    def _targets(self) -> Iterable[str]:
+        """The addresses that can be published to, as a user may write them."""
+        alone = len(self._session.names) == 1
+        for endpoint in self._endpoints():
+            if Ability.PUBLISH in endpoint.abilities:
+                written = str(endpoint.address)
+                yield written
+                if alone:
+                    yield written.partition("/")[2]
+
+    def _tell(self, sentence: str, wrong: bool = False) -> None:
+        self.query_one(Told).tell(sentence, wrong)
+
+    # Sending.
+
+    def cannot_send(self) -> str | None:
+        return "Events are being published: escape stops that." if self.busy else None
+
+    def do_send(self) -> None:
+        self._take_in()
+        self._settle()
+        draft = self._draft
+        try:
+            if not draft.target.strip():
+                raise FormatError("There is no target: write where to, connection/name.")
+            if self._value("rate") and draft.rate is None:
+                raise FormatError(f"The rate {self._value('rate')!r} is not a number above 0.")
+            address = self._session.address(draft.target.strip())
+            rendering = self._rendering()
+            rendering.event(0)
+        except WorkbenchError as error:
+            self._tell(str(error), wrong=True)
+            return
+        self._sending = Sending(address, draft.count)
+        self.query_one(Receipts).clear()
+        self._receipts_shown = True
+        self._show_outcome()
+        self._worker = self._send(self._sending, rendering, draft.rate, draft.partition)
+
+    @work(group="publish")
+    async def _send(self, sending: Sending, rendering: Rendering, rate: float | None, partition: int | None) -> None:
+        sentence, wrong = "Abandoned: what was in flight is not answered for.", True
+        try:
+            connector = await self._session.connector(sending.address.connection)
+            events = numbered(rendering.event, sending.count)
+            paced = at_rate(events, rate) if rate is not None else events
+            await publish(connector, sending.address, until(sending.stopped, paced), sending.landed, partition)
+            sentence, wrong = sending.ended(), sending.refused > 0
+        except WorkbenchError as error:
+            confirmed = f" Confirmed until then: {sending.confirmed:,}." if sending.confirmed else ""
+            sentence = f"{error}{confirmed}"
+        finally:
+            self._sending = None
+            if self.is_mounted:
+                self.query_one(Receipts).add(sending.lines())
+                self._tell(sentence, wrong)
+                # The next sending is of other events.
+                self._seed = secrets.randbits(128)
+                self._settle()
+                self._keep()
+
+    def _show_progress(self) -> None:
+        if self._sending is not None:
+            self.query_one(Receipts).add(self._sending.lines())
+            self.query_one(Told).update(self._sending.progress())
+
+    def do_back(self) -> None:
+        if isinstance(self.focused, Input | TextArea):
+            self.query_one(DraftFields).focus()
+        elif self._sending is None:
+            self.app.pop_screen()
+        elif not self._sending.stopped.is_set():
+            self._sending.stopped.set()
+        elif self._worker is not None:
+            self._worker.cancel()
+
+    def cannot_publish(self) -> str | None:
+        return "This is where events are published: s or ctrl+s sends."
+
+    cannot_compose = cannot_publish
+
+    # Headers, properties and the body.
+
+    def do_add_field(self) -> None:
+        self.app.push_screen(FieldDialog(), self._added)
+
+    def _added(self, answer: tuple[str, Field] | None) -> None:
+        if answer is not None:
+            where, field = answer
+            old = getattr(self._draft, where)
+            if where == "properties":
+                old = tuple(each for each in old if each.name != field.name)
+            self._change(msgspec.structs.replace(self._draft, **{where: (*old, field)}))
+            self._keep()
+
+    def _no_field(self) -> str | None:
+        return (
+            None if self.query_one(DraftFields).place is not None else "There is no header at the cursor: n adds one."
+        )
+
+    cannot_edit_field = _no_field
+    cannot_remove_field = _no_field
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        self.action_act("edit_field")
+
+    def do_edit_field(self) -> None:
+        place = self.query_one(DraftFields).place
+        if place is None:
+            return
+        old = place.field(self._draft)
+
+        def changed(answer: tuple[str, Field] | None) -> None:
+            if answer is None or answer == (place.where, old):
+                return
+            if answer[0] == place.where:
+                self._change(place.put(self._draft, answer[1]))
+            else:
+                self._draft = place.put(self._draft)
+                self._added(answer)
+            self._keep()
+
+        self.app.push_screen(FieldDialog(place.where, old), changed)
+
+    def do_remove_field(self) -> None:
+        place = self.query_one(DraftFields).place
+        if place is not None:
+            self._change(place.put(self._draft))
+            self._keep()
+
+    def cannot_keep_field(self) -> str | None:
+        place = self.query_one(DraftFields).place
+        if place is None or not place.field(self._draft).change:
+            return "Nothing is done to this one: a clone drops dead-letter headers and makes ids anew."
+        return None
+
+    def do_keep_field(self) -> None:
+        place = self.query_one(DraftFields).place
+        if place is not None:
+            old = place.field(self._draft)
+            self._change(place.put(self._draft, msgspec.structs.replace(old, changed=not old.changed)))
+            self._keep()
+
+    def do_as_template(self) -> None:
+        self._take_in()
+        self._change(msgspec.structs.replace(self._draft, template=not self._draft.template))
+        self._keep()
+
+    def do_null_body(self) -> None:
+        self._take_in()
+        self._replace_body(b"" if self._draft.body is None else None)
+
+    def cannot_lay_out(self) -> str | None:
+        if self._draft.body is None or self._draft.locked:
+            return "There is no text to lay out."
+        return None
+
+    def do_lay_out(self) -> None:
+        self._take_in()
+        text = (self._draft.body or b"").decode()
+        try:
+            self._replace_body(laid_out(text, len(text) * 100 + 100).text.encode())
+        except FormatError as error:
+            self._tell(f"The body is {error}.", wrong=True)
+
+    def cannot_edit_body(self) -> str | None:
+        return None if is_text(self._draft) else "The body is not text that may be edited: l takes a file's bytes."
+
+    def do_edit_body(self) -> None:
+        self._take_in()
+        try:
+            with self.app.suspend():
+                body = edited(self._draft.body or b"", "EDITOR", "vi")
+        except SuspendNotSupported:
+            self._tell("This terminal cannot be handed to another program.", wrong=True)
+        except (OSError, ValueError) as error:
+            self._tell(f"$EDITOR cannot be started: {error}.", wrong=True)
+        else:
+            if body != (self._draft.body or b""):
+                self._replace_body(body)
+
+    def do_load_body(self) -> None:
+        self.app.push_screen(Ask("Body", "The file whose bytes are the body."), self._load)
+
+    def _load(self, name: str | None) -> None:
+        if not name:
+            return
+        path = Path(name).expanduser()
+        try:
+            if path.stat().st_size > _LOADED:
+                raise StoreError(f"{path} has more than {_LOADED:,} bytes.")
+            self._replace_body(path.read_bytes())
+        except StoreError as error:
+            self._tell(str(error), wrong=True)
+        except OSError as error:
+            self._tell(f"{path} cannot be read: {error.strerror}.", wrong=True)
+
+    def _replace_body(self, body: bytes | None) -> None:
+        self._take_in()
+        self._draft = msgspec.structs.replace(self._draft, body=body, hidden=False)
+        self._show_body()
+        self._settle()
+        self._keep()
+
+    def do_open_template(self) -> None:
+        names = sorted(path.stem for path in templates_folder().glob("*.toml"))
+        known = (
+            f"a TOML file, or one of yours: {', '.join(names)}"
+            if names
+            else f"a TOML file; none is in {templates_folder()}"
+        )
+        self.app.push_screen(Ask("Template", shown(f"Which, {known}.")), self._open_template)
+
+    def _open_template(self, name: str | None) -> None:
+        if name:
+            self._take_in()
+            try:
+                self._open(from_template(Template.read(template_file(name)), self._draft))
+            except WorkbenchError as error:
+                self._tell(str(error), wrong=True)
+
+    def do_drafts(self) -> None:
+        self._keep()
+        drafts = [Draft(), *self._kept()]
+        self.app.push_screen(
+            Choice("Drafts", [_drafted(draft) for draft in drafts]), lambda at: self._reopen(drafts, at)
+        )
+
+    def _reopen(self, drafts: list[Draft], at: int | None) -> None:
+        if at is not None:
+            self._open(drafts[at])
+
+    def do_outcome(self) -> None:
+        self._receipts_shown = not self._receipts_shown
+        self._show_outcome()
+
+    def _show_outcome(self) -> None:
+        """Preview and receipts, or where there is no room one of them."""
+        narrow = self.has_class("narrow")
+        for ids, there in (
+            (("#preview-heading", "#preview-pane"), not narrow or not self._receipts_shown),
+            (("#receipts-heading", "#receipts"), not narrow or self._receipts_shown),
+        ):
+            for id in ids:
+                self.query_one(id).display = there
+
+
+def _rate(text: str) -> float | None:
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if rate > 0 else None
+
+
+def _drafted(draft: Draft) -> Text:
+    if not draft.target and not draft.made_from and not draft.body:
+        return Text("an empty draft")
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(shown(draft.target or "no target yet", 40), "bold")
+    line.append(f"  {shown(draft.made_from, 40)}  " if draft.made_from else "  ", "dim")
+    line.append("masked" if draft.hidden else shown_bytes(draft.body, 60))
+    return line

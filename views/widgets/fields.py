@@ -1,0 +1,94 @@
+"""Fields for text that may be a stranger's: what cannot be seen stands there as a sign, and stays what it is."""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+
+from rich.highlighter import Highlighter
+from rich.text import Text
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from workbench.reading.display import shown
+
+HIDDEN = "�"
+"""Stands for a character that cannot be shown as it is, nor by a sign of its own."""
+_MARKS = 2
+
+
+def in_place(text: str) -> str:
+    """The text with as many characters, each of them one that may go to a terminal. Tabs stay: fields expand them."""
+    if text.isascii() and text.isprintable():
+        return text
+    pieces = []
+    letter = 0
+    for place, character in enumerate(text):
+        if character == "\t":
+            piece = character
+        elif unicodedata.category(character) in ("Mn", "Mc"):
+            # A mark is shown on its letter; what is a tower of them, `shown` spells out.
+            cluster = text[letter : place + 1]
+            piece = character if 1 < len(cluster) <= 1 + _MARKS and shown(cluster) == cluster else HIDDEN
+        else:
+            letter = place
+            visible = shown(character)
+            piece = visible if len(visible) == 1 else HIDDEN
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+class _InPlace(Highlighter):
+    def __call__(self, text: str | Text) -> Text:
+        plain = text.plain if isinstance(text, Text) else text
+        return Text(in_place(plain).replace("\t", "⇥"), no_wrap=True, overflow="ignore", end="")
+
+    def highlight(self, text: Text) -> None:
+        """Nothing stands out."""
+
+
+class TextField(Input):
+    """A line of text in a single row."""
+
+    DEFAULT_CSS = """
+    TextField {
+        border: none; height: 1; padding: 0 1; background: $boost;
+        &:focus { border: none; background: $primary 20%; }
+        &:ansi { background: ansi_default; text-style: underline; }
+    }
+    """
+
+    def __init__(
+        self,
+        value: str = "",
+        placeholder: str = "",
+        id: str | None = None,
+        restrict: str | None = None,
+        suggester: Suggester | None = None,
+    ) -> None:
+        super().__init__(
+            value,
+            placeholder,
+            highlighter=_InPlace(),
+            restrict=restrict,
+            suggester=suggester,
+            id=id,
+            select_on_focus=False,
+        )
+
+
+class Completing(Suggester):
+    """Completes what is written to the first of some texts; none of them is sent to the terminal unless it is harmless.
+
+    Args:
+        texts: Asked each time.
+    """
+
+    def __init__(self, texts: Callable[[], Iterable[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._texts = texts
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The shortest text that begins so."""
+        if not value:
+            return None
+        found = (text for text in self._texts() if text.startswith(value) and shown(text) == text)
+        return min(found, key=lambda text: (len(text), text), default=None)
