@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka import KafkaConnector
-from connectors.kafka.partitioner import murmur2
+from connectors.kafka.partitioner import murmur2, partitions_of
 from tests.kafka.conftest import MakeTopic
 from tests.kafka.reading import BASE, browse, by_partition, numbered, publish
 from workbench.model.errors import PublishRejected
@@ -20,6 +20,14 @@ from workbench.model.wire import Content
 @given(st.binary(max_size=70))
 def test_keys_hash_as_they_do_elsewhere(key: bytes) -> None:
     assert murmur2(key) == murmur2_of_aiokafka(key)
+
+
+@given(
+    st.lists(st.binary(max_size=9) | st.binary(min_size=24, max_size=25), max_size=60),
+    st.integers(min_value=1, max_value=2**31 - 1),
+)
+def test_many_keys_hash_as_each_alone(keys: list[bytes], partitions: int) -> None:
+    assert partitions_of(keys, partitions) == [(murmur2_of_aiokafka(key) & 0x7FFFFFFF) % partitions for key in keys]
 
 
 async def test_each_event_has_a_receipt_that_names_its_place(connector: KafkaConnector, topic: MakeTopic) -> None:
