@@ -46,6 +46,7 @@ class Terminal:
         """Start `workbench` with these arguments, and a terminal's usual variables besides those given."""
         self.received = bytearray()
         """All that the terminal was sent."""
+        self._pressed = 0
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
@@ -68,6 +69,7 @@ class Terminal:
 
     def press(self, keys: str) -> None:
         """Send keys as a terminal does."""
+        self._pressed = len(self.received)
         os.write(self._ours, keys.encode())
 
     def drain(self, quiet: float = 0.1, most: float = 10.0) -> bytes:
@@ -82,12 +84,12 @@ class Terminal:
         return bytes(drawn)
 
     def until(self, text: str, seconds: float = 30.0) -> None:
-        """Take what is drawn until a text was drawn, in one run of one style, since the last time this was asked."""
-        drawn, end = b"", time.monotonic() + seconds
-        while text.encode() not in drawn:
+        """Take what is drawn until a text was drawn, in one run of one style, since keys were pressed last."""
+        end = time.monotonic() + seconds
+        while text.encode() not in self.received[self._pressed :]:
             if time.monotonic() > end or self.process.poll() is not None:
                 raise AssertionError(f"{text!r} was not drawn; the last bytes are {bytes(self.received[-3000:])!r}")
-            drawn += self.drain(0.05, 1.0)
+            self.drain(0.05, 1.0)
 
     def ended(self) -> int:
         """Wait for the program's end; returns its exit code."""

@@ -744,3 +744,15 @@ async def test_appending_from_many_tails_at_once_keeps_each_in_order(tmp_path: P
             await view.catch_up()
             mine = await store.rows(array("q", view.sequences))
             assert mine == events(200, look * 1000)
+
+
+async def test_a_name_that_is_not_utf_8_is_kept_as_it_is_spelled(tmp_path: Path) -> None:
+    written = Content((("\ud800", ["\udfff", {"\ud800": 1}]),), {"type": "\udcff"})
+    strange = Delivery(Event(b"k", b"b", None, written), Address("r", "q\udcff"), NOW, exchange="\udcfe")
+    async with open_store(tmp_path) as store:
+        await store.append(store.look(LOOK), [strange])
+        await store.flush()
+        kept = await store.get(0)
+    assert kept is not None and kept.exchange == r"\udcfe" and kept.address.name == r"q\udcff"
+    assert kept.event.headers == ((r"\ud800", [r"\udfff", {r"\ud800": 1}]),)
+    assert kept.event.properties == {"type": r"\udcff"}

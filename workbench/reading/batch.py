@@ -114,14 +114,17 @@ def pack(chunk: Chunk) -> Columns:
 
 
 def encode(delivery: Delivery) -> bytes:
-    """One delivery as it is stored."""
+    """One delivery as it is stored; half of a surrogate pair, which names that are not UTF-8 come with, as it is spelled."""
     written = delivery.event.written
     if (written.headers or written.properties) and not _is_plain(written):
         headers = tuple((name, _storable(value)) for name, value in written.headers)
         properties = {name: _storable(value) for name, value in written.properties.items()}
         event = msgspec.structs.replace(delivery.event, written=Content(headers, properties))
         delivery = msgspec.structs.replace(delivery, event=event)
-    return _to_bytes(delivery)
+    try:
+        return _to_bytes(delivery)
+    except UnicodeEncodeError:
+        return _to_bytes(_spelled(delivery))
 
 
 def decode(data: bytes) -> Delivery:
@@ -198,6 +201,21 @@ def _storable(value: Any) -> Any:
             return {name: _storable(item) for name, item in value.items()}
         case list() | tuple():
             return [_storable(item) for item in value]
+    return value
+
+
+def _spelled(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case msgspec.Struct():
+            return msgspec.structs.replace(
+                value, **{name: _spelled(getattr(value, name)) for name in value.__struct_fields__}
+            )
+        case Mapping():
+            return {_spelled(name): _spelled(item) for name, item in value.items()}
+        case list() | tuple():
+            return tuple(map(_spelled, value))
     return value
 
 
