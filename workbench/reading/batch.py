@@ -114,7 +114,7 @@ def pack(chunk: Chunk) -> Columns:
 
 
 def encode(delivery: Delivery) -> bytes:
-    """One delivery as it is stored; half of a surrogate pair, which names that are not UTF-8 come with, as it is spelled."""
+    """One delivery as it is stored; half of a surrogate pair (of a name that is not UTF-8) is kept as it is spelled."""
     written = delivery.event.written
     if (written.headers or written.properties) and not _is_plain(written):
         headers = tuple((name, _storable(value)) for name, value in written.headers)
