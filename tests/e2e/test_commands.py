@@ -271,15 +271,11 @@ def test_expect_is_an_assertion_for_a_ci_job(
     assert "others did:" in done.err
 
 
-def test_the_demo_shows_each_command_at_work() -> None:
-    done = run("workbench", "demo")
-    assert done.code == 0
-    assert done.out.count("$ workbench ") == 6
-    assert "card declined" in done.out or "PaymentSettled" in done.out
-    # One thing is shown to fail, in one sentence.
-    assert [line for line in done.err.splitlines() if line.startswith("workbench: ")] == [
-        "workbench: shop/exchange:orders is an exchange, which keeps nothing: tail it, or browse a queue behind it."
-    ]
+@pytest.mark.parametrize("arguments", [[], ["demo"], ["shop/orders", "-c", "shop=demo://shop"]])
+def test_the_screen_needs_a_terminal(arguments: list[str]) -> None:
+    done = run("workbench", *arguments)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "workbench: The screen needs a terminal; `workbench --help` lists the commands for scripts.\n"
 
 
 def test_a_reader_that_goes_away_ends_a_tail(kafka: KafkaAddress, topic: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.main import workbench
+from workbench.cli.main import COMMANDS, workbench
 from workbench.connecting.config_file import ConfigFile
 from workbench.session import Session
 
@@ -14,12 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_readme_lists_every_command_and_no_other() -> None:
     listed = re.findall(r"^\| `workbench (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(workbench.commands)
+    assert sorted(listed) == sorted(COMMANDS)
 
 
 def test_every_command_and_option_has_a_help_text() -> None:
-    for command in workbench.commands.values():
-        assert command.help, command.name
+    context = click.Context(workbench)
+    for name in COMMANDS:
+        command = workbench.get_command(context, name)
+        assert command is not None and command.help, name
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{command.name} {parameter.opts}"
