@@ -180,7 +180,9 @@ def used(pid: int) -> float:
 
 
 def quantiles(seconds: Sequence[float]) -> str:
-    """Median, 99th percentile and the worst, in milliseconds."""
+    """Median, 99th percentile and the worst, in milliseconds; `never` where nothing was painted."""
+    if not seconds:
+        return "never"
     ordered = sorted(seconds)
     p99 = ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
     return (
@@ -236,9 +238,6 @@ def behind(terminal: Terminal, source: Source, begin: int) -> list[float]:
 def measured(terminal: Terminal, source: Source, held: int, rate: int, count: int) -> None:
     """All figures of one run."""
     terminal.wait(0, re.compile(rb"live"))
-    # It begins among the endpoints; tab leads to the events.
-    time.sleep(1)
-    terminal.press(b"\t")
     began = time.perf_counter()
     for _ in range(0, held, 10_000):
         source.publish(10_000)
