@@ -2,7 +2,7 @@
 
 import time
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
@@ -74,7 +74,13 @@ class QueueClaims:
             raise ValueError("a sequence was settled before, or never claimed")
         try:
             await self._holding.finish()
-            self._channel.acknowledge(self._tags[sequence] for sequence in sequences)
+            first = self._first_left_by({*sequences})
+            # Up to the first that is left it is few commands for the broker.
+            until = max((sequence for sequence in sequences if sequence < first), default=None)
+            self._holding.acknowledge(
+                None if until is None else self._tags[until],
+                [self._tags[sequence] for sequence in sequences if sequence > first],
+            )
             for sequence in sequences:
                 self._settled[sequence] = 1
             # The queue answers behind the acknowledgements: what it has not dealt with by then is lost with it.
@@ -82,6 +88,13 @@ class QueueClaims:
         except ConnectorError as error:
             return [Outcome(sequence, error) for sequence in sequences]
         return [Outcome(sequence) for sequence in sequences]
+
+    def _first_left_by(self, sequences: Set[int]) -> int:
+        """The first sequence that is not settled, and is not when these are."""
+        first = self._settled.find(0)
+        while first in sequences:
+            first = self._settled.find(0, first + 1)
+        return len(self._settled) if first < 0 else first
 
     @property
     def settled(self) -> int:

@@ -9,6 +9,9 @@ delivery limit is seen before many are held.
 Nothing may be given back unseen, for it could be at its delivery limit. RabbitMQ drops what is on its way to a consumer
 that is cancelled, and counts it: so a consumer is cancelled when it holds all that it may, and nothing is acknowledged
 before, which would let it have more.
+
+A quorum queue's client in the broker holds acknowledgements back while 32 of its commands are not applied, and forgets
+them when the channel ends. Starting and ending a consumer waits for what was applied before, so that all has been sent.
 """
 
 import asyncio
@@ -29,6 +32,9 @@ SILENCE: Final = 1.0
 
 _PATIENCE: Final = 5
 """Silences endured while messages are ready: a busy broker is slow, and a consumer behind a single active one waits."""
+
+_UNAPPLIED: Final = 16
+"""Acknowledgements that may be on their way when a channel is ended."""
 
 _STEPS: Final = 30
 _STEP: Final = 1_024
@@ -54,6 +60,7 @@ class Holding:
         self._received = self._until = 0
         self._aside: list[Arrival] = []
         self._one = asyncio.Lock()
+        self._unapplied = 0
         self._last: Arrival | None = None
         self._tag: str | None = None
         self._step = 1 if self._returning else _STEP
@@ -69,12 +76,7 @@ class Holding:
             if missing <= 0:
                 return
             until = self._until = self._received + min(missing, self._step)
-            # Quorum queues give back in the order of the consumers' tags.
-            tag = f"look-{self._steps:02}"
-            self._steps += 1
-            await self._channel.qos(until - self._received)
-            self._tag = tag
-            await self._channel.consume(self._queue, tag, {"x-priority": -1})
+            await self._consume()
             while arrivals := await self._next():
                 yield arrivals
             await self.finish()
@@ -85,6 +87,15 @@ class Holding:
             average = self._bytes // self._received + 1
             self._step = max(1, min(self._step * (4 if self._step < _STEP else 2), _STEP_BYTES // average))
         self.exhausted = self._received < wanted
+
+    async def _consume(self) -> None:
+        # Quorum queues give back in the order of the consumers' tags.
+        tag = f"look-{self._steps:02}"
+        self._steps += 1
+        await self._channel.qos(self._until - self._received)
+        self._tag = tag
+        await self._channel.consume(self._queue, tag, {"x-priority": -1})
+        self._unapplied = 0
 
     async def _next(self) -> Sequence[Arrival]:
         """What comes next to the consumer; nothing at the end of its step."""
@@ -122,6 +133,27 @@ class Holding:
             if arrivals := self._channel.fetch():
                 self._aside += self._noted(arrivals)
 
+    def acknowledge(self, until: int | None, tags: Sequence[int]) -> None:
+        """Acknowledge messages, when what their consumer may still receive was put aside.
+
+        Args:
+            until: The tag up to which all are meant that are not acknowledged yet; one of those.
+            tags: Further ones.
+        """
+        if until is not None:
+            self._channel.acknowledge_until(until)
+        self._channel.acknowledge(tags)
+        # The first is a command for each consumer that has received some.
+        self._unapplied += len(tags) + (0 if until is None else self._steps)
+
+    async def _apply(self) -> None:
+        """Start a consumer, which waits for what is not applied; it receives one message at most."""
+        ready, _ = await self._channel.count(self._queue)
+        self._until = self._received + 1
+        await self._consume()
+        if not ready:
+            self._until = self._received
+
     def aside(self) -> Sequence[Arrival]:
         """What was put aside, which then is so no more; else the next to be received."""
         arrivals, self._aside = self._aside, []
@@ -130,6 +162,8 @@ class Holding:
     async def rest(self, going_on: Callable[[], bool]) -> AsyncGenerator[Sequence[Arrival], None]:
         """Receive what was on its way; and, where `going_on` says so, what must be held as well so that giving back
         keeps the order, as far as one pass can hold it."""
+        if self._returning and self._tag is None and self._unapplied > _UNAPPLIED:
+            await self._apply()
         await self.finish()
         if arrivals := self.aside():
             yield arrivals

@@ -65,6 +65,29 @@ async def test_settling_while_claiming(rabbit: Rabbit, kind: str) -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("order", ["first to last", "last to first", "with gaps", "but one"])
+async def test_what_was_settled_does_not_come_back(rabbit: Rabbit, kind: str, order: str) -> None:
+    numbers = range(1_200)
+    settled = {
+        "first to last": [numbers],
+        "last to first": [range(begin, begin + 100) for begin in range(1_100, -1, -100)],
+        "with gaps": [numbers[1::2], numbers[::4]],
+        "but one": [numbers[1:]],
+    }[order]
+    left = sorted(set(numbers).difference(*settled))
+    for _ in range(3):
+        queue = rabbit.queue(kind)
+        async with RabbitMQConnector(rabbit.connection()) as connector:
+            await publish_all(connector, queue, numbered(len(numbers) + 50))
+            async with connector.claim(queue, limit=len(numbers)) as claims:
+                await claimed(claims)
+                for sequences in settled:
+                    assert not any(outcome.error for outcome in await claims.settle(sequences))
+            expected = [b"event %d" % number for number in (*left, *range(len(numbers), len(numbers) + 50))]
+            assert bodies(await browse(connector, queue)) == expected
+
+
+@KINDS
 async def test_settling_meanwhile_claims_no_more_than_asked_for(rabbit: Rabbit, kind: str) -> None:
     queue = rabbit.queue(kind)
     # So large that they arrive one by one.

@@ -82,8 +82,10 @@ async def test_published_counts_what_ever_came_in(rabbit: Rabbit, kind: str) -> 
     queue, exchange = rabbit.queue(kind), rabbit.exchange("topic")
     rabbit.bind(queue, exchange, "#")
     async with RabbitMQConnector(rabbit.connection()) as connector:
-        await publish_all(connector, queue, numbered(20))
-        await publish_all(connector, exchange, numbered(30))
+        # On a channel that stays: the broker may lose count of what one publishes that ends at once.
+        for number in range(50):
+            exchange_name, key = ("", queue.name) if number < 20 else (exchange.name, "key")
+            rabbit.channel.basic_publish(exchange_name, key, b"%d" % number)
         if kind != "stream":
             rabbit.drain(queue, 10)
 
@@ -100,8 +102,8 @@ async def test_published_is_not_told_where_dead_letters_come_in_uncounted(rabbit
     dead = rabbit.queue()
     failing = rabbit.queue(x_dead_letter_exchange="", x_dead_letter_routing_key=dead.name)
     async with RabbitMQConnector(rabbit.connection()) as connector:
-        await publish_all(connector, failing, numbered(5))
-        await publish_all(connector, dead, numbered(2))
+        for queue in [failing] * 5 + [dead] * 2:
+            rabbit.channel.basic_publish("", queue.name, b"one")
 
         async def counted() -> bool:
             published = {endpoint.address: endpoint.published for endpoint in await connector.endpoints()}
