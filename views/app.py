@@ -46,6 +46,7 @@ TITLES: Final = {
     "dead_letters": "Dead letters",
     "journal": "Journal",
     "connections": "Connections",
+    "publish": "Publish",
 }
 
 
@@ -183,9 +184,9 @@ class Workbench(App[None]):
         """A connection was listed, or its state has changed."""
         if not self.is_running:
             return
-        frame = self.frame
-        if frame is not None:
-            frame.listed(watch)
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame):
+                screen.listed(watch)
         self._show_wanted()
 
     def looked(self, tail: Tail) -> None:
@@ -215,8 +216,8 @@ class Workbench(App[None]):
 
     @property
     def frame(self) -> Frame | None:
-        """The screen of the current mode, beneath what lies on top of it."""
-        return next((screen for screen in self.screen_stack if isinstance(screen, Frame)), None)
+        """The screen that is worked on, beneath the questions that lie on top of it."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, Frame)), None)
 
     @property
     def events(self) -> Events:
@@ -230,7 +231,7 @@ class Workbench(App[None]):
     def headline(self) -> str:
         """What is open, for the title."""
         frame = self.frame
-        place = TITLES.get(frame.ACTIONS_OF, "Publish") if frame is not None else ""
+        place = TITLES[frame.ACTIONS_OF] if frame is not None else ""
         if self._opening.recording is not None:
             what = f"{self._opening.recording.name} (read-only)"
         elif self._opening.demo:
@@ -308,7 +309,7 @@ class Workbench(App[None]):
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
-        self.push_screen(Keys(TITLES.get(screen, "Publish"), of_screen(screen), self.keys_of))
+        self.push_screen(Keys(TITLES[screen], of_screen(screen), self.keys_of))
 
     def keys_of(self, action: Action) -> str:
         """An action's keys, as the user has settled them."""
