@@ -1,8 +1,8 @@
-"""RabbitMQ, side by side with pika: `python -m tests.benchmarks.rabbitmq [--million]`.
+"""RabbitMQ, side by side with pika: `python -m tests.benchmarks.rabbitmq [--million] [--queues]`.
 
 Prints rates and their ratios, all from one run on one broker. The goals: receive at least 1.6 times as fast as pika's
 own asyncio consumer, publish confirmed at least 8 times as fast as one by one, and memory that does not grow with the
-number of messages (`--million`: a million through a tail).
+number of messages (`--million`: a million through a tail). `--queues`: how long it takes to list ten thousand.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import deliveries
 from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
 from tests.brokers.shared import running
+from tests.rabbitmq.conftest import new_vhost
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.event import Event
@@ -33,6 +34,7 @@ PUBLISHED = 20_000
 ONE_BY_ONE = 2_000
 ROUNDS = 3
 MILLION = 1_000_000
+QUEUES = 10_000
 
 BODY = json.dumps({"type": "OrderPlaced", "order": 1001, "lines": [{"sku": f"sku-{n}", "count": n} for n in range(11)]})
 CONTENT = Content(
@@ -217,10 +219,33 @@ async def million(bench: Bench) -> None:
         print(f"{seen:9,} in {took:.1f} s ({seen / took:,.0f}/s); {stream.coverage}")
 
 
+async def many_queues(broker: RabbitMQAddress) -> None:
+    """Lists of ten thousand queues, in a virtual host of their own; prints how long each took."""
+    rabbit = new_vhost(broker)
+    try:
+        names = [f"queue-{number:05}" for number in range(QUEUES)]
+        for name in names:
+            # Not waiting for each answer, which pika's blocking channel would do.
+            rabbit.channel._impl.queue_declare(name, durable=True)
+        rabbit.channel.queue_declare(names[-1], passive=True)
+        async with RabbitMQConnector(rabbit.connection()) as connector:
+            for _ in range(ROUNDS):
+                begin = time.perf_counter()
+                assert len(await connector.endpoints()) == QUEUES
+                print(f"{QUEUES:9,} queues listed in {time.perf_counter() - begin:.1f} s")
+        # The management API gives up on a virtual host that takes a minute to delete.
+        for name in names[:-1]:
+            rabbit.channel._impl.queue_delete(name)
+        rabbit.channel.queue_delete(names[-1])
+    finally:
+        rabbit.remove()
+
+
 async def main() -> None:
     """Run all, on a broker that runs already or on one started for it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--million", action="store_true", help="send a million messages through a tail, too")
+    parser.add_argument("--queues", action="store_true", help="list ten thousand queues, too")
     parser.add_argument("--release", choices=("3.10", "4.0"), default="4.0")
     arguments = parser.parse_args()
     broker = running("rabbitmq_3" if arguments.release == "3.10" else "rabbitmq_4", RabbitMQAddress)
@@ -234,6 +259,8 @@ async def main() -> None:
             await compare(bench, kind)
         if arguments.million:
             await million(bench)
+        if arguments.queues:
+            await many_queues(broker or own)  # type: ignore[arg-type]
         bench.close()
     finally:
         if own:
