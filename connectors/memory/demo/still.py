@@ -1,28 +1,16 @@
-"""`demo://shop`: an embedded broker on which a small shop has traded: orders, payments, and some that failed."""
+"""`demo://shop`: a shop that has traded and stands still: one broker with queues and topics, the same each time."""
 
 import json
 import random
 from collections.abc import Mapping
 
-from connectors.memory.broker import Broker, embedded_broker
-from connectors.memory.connector import MemoryConnector
+from connectors.memory.broker import Broker
 from connectors.memory.queues import QueueSettings
-from workbench.connecting.config import Connection
 from workbench.model.event import Event
 from workbench.model.wire import Content
 
 ORDERS = 40
 """Orders placed before the doors open; every seventh payment is declined."""
-
-
-class DemoConnector(MemoryConnector):
-    """A connection to the embedded broker of the shop, which is opened with the first connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        broker = embedded_broker(connection.hosts[0][0])
-        if not broker.queues:
-            open_shop(broker)
 
 
 def open_shop(broker: Broker) -> None:

@@ -1,0 +1,89 @@
+"""`demo://shop/rabbit` and `demo://shop/kafka`: two connections to one shop."""
+
+from typing import Final
+
+import msgspec
+
+from connectors.memory.broker import Broker, embedded_broker
+from connectors.memory.connector import MemoryConnector
+from connectors.memory.demo.shop import HISTORY, Settings, Shop
+from connectors.memory.demo.still import open_shop
+from connectors.memory.streams import answering
+from workbench.connecting.config import Connection
+from workbench.model.errors import ConfigError, ConnectionLost
+
+FACES: Final = ("rabbit", "kafka")
+
+
+class _Open:
+    """A shop and how many connections it has."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.shop = Shop(settings)
+        self.connections = 0
+
+
+_open: dict[tuple[str, Settings], _Open] = {}
+"""The shops that are open, by their names and settings: both faces show one shop when both are asked for the same."""
+
+
+class DemoConnector(MemoryConnector):
+    """A connection to a face of the shop, which is opened with the first connection and gone with the last.
+
+    Without a face, `demo://shop` is a shop that stands still, on one broker.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._face = connection.path or None
+        self._settings = _settings(connection)
+        plain = msgspec.structs.replace(connection, path=None, options={}) if self._face else connection
+        super().__init__(plain)
+        self._shop: Shop | None = None
+        if self._face is None and not (still := embedded_broker(self._broker_name)).queues:
+            open_shop(still)
+
+    async def __aenter__(self) -> "DemoConnector":
+        if self._face is not None:
+            key = self._broker_name, self._settings
+            opened = _open.get(key) or _Open(self._settings)
+            if not opened.connections:
+                opened.shop.open()
+            opened.connections += 1
+            _open[key] = opened
+            self._shop = opened.shop
+        return await super().__aenter__()
+
+    async def __aexit__(self, *exception: object) -> None:
+        await super().__aexit__(*exception)
+        if self._shop is not None:
+            self._shop = None
+            key = self._broker_name, self._settings
+            opened = _open[key]
+            opened.connections -= 1
+            if not opened.connections:
+                opened.shop.close()
+                del _open[key]
+
+    @property
+    def _broker(self) -> Broker:
+        if self._face is None:
+            return super()._broker
+        if self._shop is None:
+            raise ConnectionLost(f"{self._connection.name}: the shop is closed.")
+        return answering(self._shop.rabbit if self._face == "rabbit" else self._shop.kafka)
+
+
+def _settings(connection: Connection) -> Settings:
+    if not connection.path:
+        return Settings()
+    if connection.path not in FACES:
+        raise ConfigError(f"{connection.name}: a shop has two brokers: write demo://shop/rabbit or demo://shop/kafka.")
+    try:
+        settings = msgspec.convert(connection.only("seed", "clock", "pace"), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{connection.name}: seed is a number, clock milliseconds since 1970 and pace events a second: {error}."
+        ) from None
+    if not 0 <= settings.pace <= 1000 or not HISTORY <= (settings.clock or HISTORY) < 2**47:
+        raise ConfigError(f"{connection.name}: pace is 0 to 1000 events a second, clock a time after 1970.")
+    return settings
