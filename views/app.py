@@ -22,7 +22,6 @@ from views.frame import Frame
 from views.later import DeadLetters, Journal, Trace
 from views.outside import body_text, export, line_text, open_body
 from views.palette import Everything
-from views.publish import PublishScreen
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level
 from workbench.model.address import Address
@@ -419,11 +418,17 @@ class Workbench(App[None]):
 
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
-        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, address))
+        self._publish(address)
 
     def clone_event(self, delivery: Delivery) -> None:
         """Write an event like another on the Publish screen."""
-        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, delivery))
+        self._publish(delivery)
+
+    def _publish(self, what: Address | Delivery | None) -> None:
+        # Imported here: the first picture would wait for its template engine.
+        from views.publish import PublishScreen
+
+        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, what))
 
     def deploy(self) -> None:
         """Fix the demo's payment service: to its shop a deployment is an event like any other."""

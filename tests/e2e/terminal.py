@@ -8,6 +8,8 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 from tests.e2e.command import INSTALLED
@@ -42,15 +44,22 @@ def _read(terminal: int) -> bytes:
 class Terminal:
     """The screen in a pseudo-terminal: keys go in, and what it draws comes out."""
 
-    def __init__(self, *arguments: str, columns: int = 120, rows: int = 40, **environment: str) -> None:
-        """Start `workbench` with these arguments, and a terminal's usual variables besides those given."""
+    def __init__(
+        self,
+        *arguments: str,
+        columns: int = 120,
+        rows: int = 40,
+        program: Path | None = None,
+        environment: Mapping[str, str] = {},
+    ) -> None:
+        """Start `workbench`, or another program, with a terminal's usual variables besides those given."""
         self.received = bytearray()
         """All that the terminal was sent."""
         self._pressed = 0
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [INSTALLED, *arguments],
+            [program or INSTALLED, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -76,7 +76,7 @@ def test_the_screen_needs_a_terminal(arguments: tuple[str, ...]) -> None:
 
 
 def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> None:
-    with Terminal(HOME=str(tmp_path)) as terminal:
+    with Terminal(environment={"HOME": str(tmp_path)}) as terminal:
         terminal.until("DEMO")
         terminal.until("payments")
         terminal.press("q")
