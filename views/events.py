@@ -213,7 +213,8 @@ class Events(Frame):
     def _show_table(self) -> None:
         self._view = View(self.desk.archive, self._query, self._looking.looks)
         self._switcher.current = "table"
-        self._table.show(self.desk.archive, self._view)
+        several = self._looking.looks is None or len(self._looking.addresses) > 1
+        self._table.show(self.desk.archive, self._view, several)
         self._table.empty = self._why_empty()
         self._tree.opened = frozenset(self._looking.addresses)
         self._tree.refresh()

@@ -18,7 +18,7 @@ from workbench.reading.display import shown
 
 MOST: Final = 500
 """Fields that are listed: a stranger may have sent ten thousand headers, and all of them are sent."""
-_COLUMNS: Final = ("", "name", "value", "kind", "in a clone")
+_COLUMNS: Final = ("", "name", "value", "in a clone", "kind")
 _SIGNS: Final = {"fresh": "↻", "dropped": "✖"}
 
 
@@ -44,7 +44,7 @@ class DraftFields(DataTable[Text]):
 
     DEFAULT_CSS = """
     DraftFields {
-        height: auto; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
+        height: auto; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0;
         &:ansi > .datatable--cursor { background: ansi_default; text-style: reverse; }
     }
     """
@@ -162,8 +162,8 @@ def _row(where: str, field: Field) -> tuple[Text, ...]:
     does = {"": "", "fresh": "made anew", "dropped": "dropped"}[field.change] if field.changed else "kept"
     return (
         Text(sign, "bold"),
-        Text(shown(field.name, 28), gone or "bold"),
-        Text(shown(field.value, 36), gone),
-        Text("property" if where == "properties" else field.kind, "dim"),
+        Text(shown(field.name, 24), gone or "bold"),
+        Text(shown(field.value, 24), gone),
         Text(shown(f"{does}: {field.reason}" if field.change else "")),
+        Text("property" if where == "properties" else field.kind, "dim"),
     )

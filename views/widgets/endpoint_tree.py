@@ -63,8 +63,10 @@ class EndpointTree(ScrollView, can_focus=True):
     EndpointTree {
         & > .endpoint-tree--cursor { background: $block-cursor-blurred-background; }
         &:focus > .endpoint-tree--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
-        &:ansi > .endpoint-tree--cursor { background: ansi_default; text-style: underline; }
-        &:ansi:focus > .endpoint-tree--cursor { background: ansi_default; text-style: reverse; }
+        &:ansi > .endpoint-tree--cursor { color: ansi_default; background: ansi_default; text-style: underline; }
+        &:ansi:focus > .endpoint-tree--cursor {
+            color: ansi_default; background: ansi_default; text-style: reverse;
+        }
         & > .endpoint-tree--connection { text-style: bold; }
         & > .endpoint-tree--dim { color: $text-muted; }
         & > .endpoint-tree--dead { color: $text-error; text-style: bold; }
@@ -209,7 +211,7 @@ class EndpointTree(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if number >= len(self._lines):
             return Strip.blank(width, self.rich_style)
         segments: Iterable[Segment] = self._segments(self._lines[number], width)

@@ -142,6 +142,7 @@ class EventTable(ScrollView, can_focus=True):
         self._fetching: Worker[None] | None = None
         self._marks: dict[int, Place] = {}
         self._columns: tuple[Column, ...] | None = None
+        self._several = True
         self._widths: dict[str, int] = {}
         self._chosen: str | None = None
         self._base = Style()
@@ -154,8 +155,15 @@ class EventTable(ScrollView, can_focus=True):
 
     # What is shown.
 
-    def show(self, archive: Archive, view: View) -> None:
-        """Show another list, from its end if the table follows, else from its beginning."""
+    def show(self, archive: Archive, view: View, several: bool = True) -> None:
+        """Show another list, from its end if the table follows, else from its beginning.
+
+        Args:
+            archive: What the list is of.
+            view: The list.
+            several: Whether its events are of several endpoints, so that each has to say of which.
+        """
+        self._several = several
         if archive is not self._archive:
             self._cells.clear()
             self._marks.clear()
@@ -208,7 +216,8 @@ class EventTable(ScrollView, can_focus=True):
         if self._columns is not None:
             return self._columns
         usual = NARROW if self.app.size.width < FEW_COLUMNS else USUAL
-        return [column for name in usual for column in COLUMNS if column.id == name]
+        wanted = [name for name in usual if self._several or name != "from"]
+        return [column for name in wanted for column in COLUMNS if column.id == name]
 
     @columns.setter
     def columns(self, columns: Sequence[Column]) -> None:

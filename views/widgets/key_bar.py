@@ -22,6 +22,7 @@ class KeyBar(Widget):
         dock: bottom; height: 1; background: $panel; color: $foreground;
         & > .key-bar--key { color: $text-accent; text-style: bold; }
         & > .key-bar--refused { color: $text-disabled; }
+        &:ansi > .key-bar--refused { text-style: dim; }
         &:ansi { background: ansi_default; color: ansi_default; }
     }
     """
