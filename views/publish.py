@@ -25,10 +25,12 @@ from views.widgets.draft_fields import DraftFields, FieldDialog
 from views.widgets.fields import Completing, TextField
 from views.widgets.sending import Receipts, Sending, Told
 from workbench.connecting.config import Level
+from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
+from workbench.model.wire import Value
 from workbench.operations.drafts import (
     Draft,
     Field,
@@ -220,7 +222,8 @@ class PublishScreen(Frame):
         self._write("count", str(draft.count))
         self._write("rate", "" if draft.rate is None else f"{draft.rate:g}")
         key = self.query_one("#key", TextField)
-        key.placeholder = f"{shown_bytes(draft.key, 30)}: bytes, kept until you type" if draft.key else ""
+        bytes_shown = "masked" if draft.hidden_key else shown_bytes(draft.key, 30)
+        key.placeholder = f"{bytes_shown}: kept until you type" if draft.key else ""
         self.query_one(DraftFields).show(draft)
         self._show_body()
         self._settle()
@@ -257,7 +260,9 @@ class PublishScreen(Frame):
 
     @property
     def _key_text(self) -> str:
-        """The key as its field shows it; what is no text is not shown there, and kept until something is typed."""
+        """The key as its field shows it; what is masked or no text is not shown, and kept until something is typed."""
+        if self._draft.hidden_key:
+            return ""
         try:
             return (self._draft.key or b"").decode()
         except UnicodeDecodeError:
@@ -267,7 +272,7 @@ class PublishScreen(Frame):
         """Take what stands in the fields into the draft."""
         changes: dict[str, object] = {"target": self._value("target")}
         if (key := self._value("key")) != self._key_text:
-            changes["key"] = key.encode("utf-8", "replace") or None
+            changes |= {"key": key.encode("utf-8", "replace") or None, "hidden_key": False}
         if (body := self.query_one(BodyEditor).text) != self._written:
             changes["body"] = body.encode("utf-8", "replace")
             self._written = body
@@ -339,7 +344,7 @@ class PublishScreen(Frame):
                 *(("·", each) for each in list(content.properties.items())[:50]),
                 *((" ", each) for each in content.headers[:100]),
             ]:
-                said = shown_bytes(value, 200) if isinstance(value, bytes) else shown(str(value), 200)
+                said = shown_bytes(value, 200) if isinstance(value, bytes) else shown(_said(value), 200)
                 text.append(f"{mark} {shown(name, 60)}: ", "bold")
                 text.append(f"{said}\n")
         body = read(event, _PREVIEWED)
@@ -609,6 +614,14 @@ def _rate(text: str) -> float | None:
     except ValueError:
         return None
     return rate if rate > 0 else None
+
+
+def _said(value: Value) -> str:
+    """The value of a header or a property, as the table has it."""
+    try:
+        return value if isinstance(value, str) else ndjson.value_text(value)
+    except FormatError as error:
+        return str(error)
 
 
 def _drafted(draft: Draft) -> Text:

@@ -230,16 +230,16 @@ def test_every_hostile_event_is_cloned_without_loss() -> None:
 
 
 def test_what_is_masked_is_not_shown_and_sent_as_it_was() -> None:
-    reading = Reading(masked=Masking(["body.card", "header.token", "property.app_id", "~ secret-\\w+"]).apply)
+    reading = Reading(masked=Masking(["body.card", "header.token", "property.app_id", "key", "~ secret-\\w+"]).apply)
     event = Event(
-        None,
+        b"who",
         b'{"card":"4111"}',
         encode(Content((("token", "t0k"), ("secret-name", "v"), ("plain", "p")), {"app_id": "shop"})),
     )
     draft = clone(seen(event), reading)
     written = msgspec.json.encode((draft.headers, draft.properties)).decode()
     assert "t0k" not in written and "secret-name" not in written and "shop" not in written
-    assert draft.locked == "holds what is masked"
+    assert draft.locked == "holds what is masked" and draft.hidden_key
     assert first(draft) == event
 
 

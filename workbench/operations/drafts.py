@@ -107,6 +107,7 @@ class Draft(msgspec.Struct, frozen=True):
         connection: The connection of that place.
         original: That event without key and body, as an NDJSON line; empty: there is none.
         hidden: Whether the body holds what is masked: it is sent as it came, and not shown.
+        hidden_key: Whether the key is masked: likewise.
         remarks: What to know about the clone, a sentence each.
     """
 
@@ -125,6 +126,7 @@ class Draft(msgspec.Struct, frozen=True):
     connection: str = ""
     original: str = ""
     hidden: bool = False
+    hidden_key: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -190,6 +192,7 @@ def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
         _, value = hidden(name, value, property=True)
         properties.append(_field(name, value, "", 0, change, reason))
     place = delivery.position
+    seen = reading.seen(delivery).event
     return Draft(
         target=target,
         key=event.key,
@@ -199,7 +202,8 @@ def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
         made_from=f"{delivery.address} {place.partition}:{place.offset}" if place else str(delivery.address),
         connection=delivery.address.connection,
         original=ndjson.encode(Event(wire=event.wire, written=event.written)).decode(),
-        hidden=reading.seen(delivery).event.body != event.body,
+        hidden=seen.body != event.body,
+        hidden_key=seen.key != event.key,
         remarks=tuple(remarks),
     )
 
@@ -274,7 +278,7 @@ class Rendering:
     def _template(self) -> Template:
         draft = self._draft
         return Template(
-            key=_text(draft.key),
+            key=None if draft.hidden_key else _text(draft.key),
             body=None if draft.locked else _text(draft.body),
             headers=tuple((field.name, field.value) for field in draft.headers if self._fills_in(field)),
             properties={field.name: field.value for field in draft.properties if self._fills_in(field)},

@@ -1,0 +1,424 @@
+"""The Publish screen: written by keys, sent to an embedded broker, and looked for there."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.events import Paste
+from textual.widgets import Input
+
+from connectors.memory import Broker
+from tests.hostile import deliveries as hostile
+from tests.views.driver import NAME, Driver, address, running, shop
+from views.publish import PublishScreen
+from views.widgets.body_editor import BodyEditor
+from views.widgets.draft_fields import DraftFields
+from views.widgets.fields import TextField, in_place
+from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.model.address import Address
+from workbench.model.event import Delivery, Event
+from workbench.model.start import Beginning
+from workbench.model.wire import Content, encode
+from workbench.reading.display import cells, shown
+
+OBEYED = [*range(32), *range(127, 160), 0x202E, 0x2066, 0x200B]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drafts and templates of this test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@asynccontextmanager
+async def publishing(
+    what: Address | Delivery | None = None,
+    size: tuple[int, int] = (120, 40),
+    broker: Broker | None = None,
+    config: ConfigFile | None = None,
+) -> AsyncIterator[Driver]:
+    """The program with the Publish screen open."""
+    async with running(size, broker, config=config, connections=["shop"] if config else None) as driver:
+        await open_publish(driver, what)
+        yield driver
+
+
+async def open_publish(driver: Driver, what: Address | Delivery | None) -> None:
+    if isinstance(what, Delivery):
+        driver.app.clone_event(what)
+    else:
+        driver.app.compose_event(what)
+    await driver.until(lambda: isinstance(driver.app.screen, PublishScreen) and driver.app.screen.focused)
+
+
+async def fill(driver: Driver, id: str, text: str) -> None:
+    """Write a text into a field, in the place of what is there."""
+    field = driver.app.screen.query_one(f"#{id}")
+    field.focus()
+    await driver.pilot.pause()
+    assert isinstance(field, Input | BodyEditor)
+    field.clear()
+    field.post_message(Paste(text))
+    await driver.pilot.pause()
+
+
+async def there(driver: Driver, name: str) -> list[Event]:
+    """What an endpoint holds, seen by browsing it."""
+    connector = await driver.app.desk.session.connector(NAME)
+    start = Beginning() if name == "payments" else None
+    async with connector.browse(address(name), start) as stream:
+        return [delivery.event async for batch in stream for delivery in batch]
+
+
+def busy(driver: Driver) -> bool:
+    screen = driver.app.screen
+    return isinstance(screen, PublishScreen) and screen.busy
+
+
+def dead(body: bytes | None = b'{"id":7}', key: bytes = b"orders.dead") -> Delivery:
+    """A dead letter as RabbitMQ sends one, with a number of 32 bits and an id."""
+    death = {"queue": "orders", "reason": "rejected", "count": 2, "exchange": "", "routing-keys": ["orders"]}
+    headers = (("x-death", [death]), ("x-first-death-queue", "orders"), ("ratio", 0.1), ("tenant", "north"))
+    wire = encode(Content(headers, {"message_id": "m-1", "correlation_id": "flow-7"}))
+    return Delivery(Event(key, body, wire), address("orders.dead"), 0)
+
+
+# Sending.
+
+
+async def test_an_event_is_written_sent_and_seen_by_browsing() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", '{"id": 1}')
+        await driver.shows("JSON is valid, 9 bytes")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published to shop/quorum, 0 refused.", "●      0  shop/quorum")
+        [event] = await there(driver, "quorum")
+        assert event.body == b'{"id": 1}'
+
+
+async def test_a_receipt_says_partition_and_offset() -> None:
+    async with publishing(address("payments")) as driver:
+        await fill(driver, "key", "k")
+        await fill(driver, "partition", "1")
+        await fill(driver, "body", "x")
+        await driver.press("escape", "s")
+        await driver.shows("shop/payments 1:10")
+        assert [event.key for event in await there(driver, "payments") if event.body == b"x"] == [b"k"]
+
+
+async def test_letters_are_typed_in_fields_and_are_keys_outside() -> None:
+    async with publishing(address("quorum")) as driver:
+        await driver.press(*"sqjgnx6d")
+        assert driver.app.screen.query_one(BodyEditor).text == "sqjgnx6d"
+        await driver.press("escape", "s")
+        await driver.shows("1 published")
+
+
+async def test_a_template_is_filled_in_a_hundred_times() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", '{"n": {{ seq }}}')
+        await fill(driver, "count", "100")
+        await driver.press("escape", "t")
+        await driver.shows("template · JSON is valid, 8 bytes", '"n": 0')
+        await driver.press("s")
+        await driver.shows("100 published to shop/quorum, 0 refused.")
+        assert [json.loads(event.body or b"")["n"] for event in await there(driver, "quorum")] == list(range(100))
+
+
+async def test_progress_is_shown_and_escape_stops() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", "x")
+        await fill(driver, "count", "1000000")
+        await fill(driver, "rate", "50")
+        await driver.press("escape", "s")
+        await driver.shows("of 1,000,000", "/s", "escape stops", "░")
+        assert busy(driver)
+        await driver.press("s")
+        await driver.shows("Events are being published: escape stops that.")
+        await driver.press("escape")
+        await driver.shows("were not sent.")
+        assert not busy(driver)
+        sent = len(await there(driver, "quorum"))
+        await driver.shows(f"{sent:,} published to shop/quorum, 0 refused; stopped, {1_000_000 - sent:,}")
+
+
+async def test_a_missing_target_and_one_that_is_not_there_are_sentences_in_place() -> None:
+    async with publishing() as driver:
+        await driver.press("ctrl+s")
+        await driver.shows("✖ There is no target")
+        await fill(driver, "target", "elsewhere/orders")
+        await driver.press("ctrl+s")
+        await driver.shows("✖ There is no shop/elsewhere/orders")
+        await fill(driver, "target", "shop/nowhere")
+        await driver.press("ctrl+s")
+        await driver.shows("✖ There is no shop/nowhere")
+        assert not busy(driver)
+
+
+async def test_a_refusal_is_listed_with_its_reason() -> None:
+    async with publishing(address("placed", "exchange")) as driver:
+        await fill(driver, "key", "nobody.listens")
+        await driver.press("ctrl+s")
+        await driver.shows("0 published to shop/exchange:placed, 1 refused.", "✖      0", "nobody.listens")
+
+
+async def test_a_guard_that_does_not_allow_publishing_refuses() -> None:
+    broker = shop()
+    config = ConfigFile(connections={"shop": Configured(f"memory://{broker.name}", guard="look")})
+    async with publishing(address("quorum"), broker=broker, config=config) as driver:
+        await driver.press("ctrl+s")
+        await driver.shows("✖ shop is guarded at 'look'")
+        assert await there(driver, "quorum") == []
+
+
+async def test_production_wants_its_name_typed() -> None:
+    broker = shop()
+    config = ConfigFile(connections={"shop": Configured(f"memory://{broker.name}", guard="publish", production=True)})
+    async with publishing(address("quorum"), broker=broker, config=config) as driver:
+        await driver.press("ctrl+s")
+        await driver.shows("shop is production")
+        await driver.press("escape")
+        await driver.shows("needs its name to be typed")
+        assert broker.queues["quorum"].depth == 0
+        await driver.press("ctrl+s")
+        await driver.shows("shop is production")
+        await driver.press(*"shop", "enter")
+        await driver.shows("1 published to shop/quorum")
+        assert broker.queues["quorum"].depth == 1
+
+
+# Writing.
+
+
+async def test_the_target_is_completed() -> None:
+    async with publishing() as driver:
+        await driver.press(*"shop/quo")
+        await driver.shows("shop/quorum")
+        await driver.press("right")
+        assert driver.app.screen.query_one("#target", TextField).value == "shop/quorum"
+
+
+async def test_what_is_not_json_says_where() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", '{\n"a": 1,\n}')
+        await driver.shows("✖ line 3, column 1: this is not JSON")
+        await fill(driver, "body", '{"a":1}')
+        await driver.press("escape", "f")
+        await driver.shows('2    "a": 1')
+
+
+async def test_a_template_that_cannot_be_read_says_its_line_and_is_not_sent() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", "{\n{{ nothing }}\n}")
+        await driver.press("escape", "t")
+        await driver.shows("✖ template · The template's body cannot be filled in at line 2", "'nothing' is undefined")
+        await driver.press("s")
+        await driver.shows("✖ The template's body cannot be filled in at line 2")
+        assert await there(driver, "quorum") == []
+
+
+async def test_headers_and_properties_are_added_edited_and_removed() -> None:
+    async with publishing(address("quorum")) as driver:
+        await driver.press("escape", "n", *"tenant", "tab", *"north", "enter")
+        await driver.shows("tenant", "north")
+        await driver.press("n", *"n", "tab", *"5x", "tab", "tab", "space", "shift+tab", "shift+tab", "enter")
+        await driver.shows("✖ '5x' is no value")
+        await driver.press("backspace", "enter")
+        await driver.press("n", *"app_id", "tab", *"shop", "tab", "space", "shift+tab", "enter")
+        await driver.shows("property", "app_id")
+        await driver.press("s")
+        await driver.shows("1 published")
+        [event] = await there(driver, "quorum")
+        assert (event.headers, event.properties) == ((("tenant", "north"), ("n", 5)), {"app_id": "shop"})
+        # The table has the property first; the cursor goes to `tenant`.
+        await driver.press("g", "j", "enter", "tab", *"!", "enter")
+        await driver.shows("north!")
+        await driver.press("x")
+        await driver.hides("tenant")
+
+
+async def test_a_tombstone_has_no_body() -> None:
+    async with publishing(address("payments")) as driver:
+        await driver.press("escape", "N")
+        await driver.shows("∅ No body: a tombstone", "no body: a tombstone")
+        await driver.press("s")
+        await driver.shows("1 published")
+        assert [event.body for event in await there(driver, "payments")].count(None) == 1
+
+
+async def test_a_body_may_be_taken_from_a_file_byte_for_byte(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"\xff\0\r\n")
+    async with publishing(address("quorum")) as driver:
+        await driver.press("escape", "l", f"={tmp_path / 'body'}", "enter")
+        await driver.shows("for it is not UTF-8")
+        await driver.press("s")
+        await driver.shows("1 published")
+        assert [event.body for event in await there(driver, "quorum")] == [b"\xff\0\r\n"]
+
+
+async def test_a_template_file_is_opened(tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "event-workbench" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "order.toml").write_text('key = "k"\nbody = \'{"id": "{{ id }}"}\'\n[set]\nid = "o{{ seq }}"\n')
+    async with publishing(address("quorum")) as driver:
+        await driver.press("escape", "o")
+        await driver.shows("one of yours: order")
+        await driver.press("=order", "enter")
+        await driver.shows('"id": "o0"')
+
+
+# Clones.
+
+
+async def test_a_clone_is_sent_without_what_made_it_a_dead_letter_and_with_a_fresh_id() -> None:
+    async with publishing(dead()) as driver:
+        await driver.shows("clone of shop/orders.dead", "dropped: RabbitMQ", "made anew: AMQP")
+        await fill(driver, "target", "shop/quorum")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published to shop/quorum")
+        await driver.press("escape", "s")
+        await driver.until(lambda: driver.broker.queues["quorum"].depth == 2)
+        one, two = await there(driver, "quorum")
+        assert [name for name, _ in one.headers] == ["ratio", "tenant"]
+        assert one.properties["correlation_id"] == "flow-7"
+        assert len({"m-1", one.properties["message_id"], two.properties["message_id"]}) == 3
+
+
+async def test_what_a_clone_drops_or_makes_anew_can_be_kept() -> None:
+    delivery = dead()
+    async with publishing(delivery) as driver:
+        driver.app.screen.query_one(DraftFields).focus()
+        # correlation_id, message_id, x-death, x-first-death-queue
+        for number in (1, 2, 3):
+            driver.app.screen.query_one(DraftFields).move_cursor(row=number)
+            await driver.press("space")
+        await driver.shows("kept: AMQP", "kept: RabbitMQ")
+        await fill(driver, "target", "shop/quorum")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published to shop/quorum")
+        [event] = await there(driver, "quorum")
+        assert event.wire == delivery.event.wire
+
+
+async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
+    body = b"\0\0\0\0\x2a\x02\xff"
+    async with publishing(dead(body)) as driver:
+        await driver.shows("for it carries schema 42")
+        assert not driver.app.screen.query_one(BodyEditor).display
+        await driver.press("f")
+        await driver.shows("There is no text to lay out.")
+        await fill(driver, "target", "shop/quorum")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published")
+        assert [event.body for event in await there(driver, "quorum")] == [body]
+
+
+async def test_a_clone_goes_back_unasked_only_where_nobody_was_careful() -> None:
+    async with publishing(dead()) as driver:
+        assert driver.app.screen.query_one("#target", TextField).value == "shop/orders.dead"
+    broker = shop()
+    for careful in (
+        Configured(f"memory://{broker.name}", guard="move", production=True),
+        Configured(f"memory://{broker.name}", guard="publish"),
+    ):
+        async with publishing(dead(), broker=broker, config=ConfigFile(connections={"shop": careful})) as driver:
+            assert driver.app.screen.query_one("#target", TextField).value == ""
+
+
+async def test_what_is_masked_is_sent_and_not_shown() -> None:
+    broker = shop()
+    config = ConfigFile(
+        connections={"shop": Configured(f"memory://{broker.name}", guard="publish")}, masks=("body.card", "key")
+    )
+    async with publishing(dead(b'{"card":"4111"}', b"dead-key"), broker=broker, config=config) as driver:
+        await driver.shows("for it holds what", "is masked", "masked: kept until you type", '"card": "****"')
+        assert "4111" not in driver.text and "dead-key" not in driver.text
+        await fill(driver, "target", "shop/quorum")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published")
+        assert [event.body for event in await there(driver, "quorum")] == [b'{"card":"4111"}']
+        assert "4111" not in driver.text
+
+
+async def test_no_hostile_event_reaches_the_terminal() -> None:
+    async with running((80, 24)) as driver:
+        for name, delivery in hostile():
+            await open_publish(driver, delivery)
+            assert not any(chr(code) in "".join(driver.lines) for code in OBEYED), name
+            assert all(cells(line) <= 80 for line in driver.lines), name
+            await driver.press("escape", "escape")
+            await driver.until(lambda: not isinstance(driver.app.screen, PublishScreen))
+
+
+def test_a_text_in_place_has_as_many_characters_and_none_that_is_obeyed() -> None:
+    for _, delivery in hostile():
+        text = (delivery.event.body or b"")[:5000].decode("utf-8", "replace")
+        drawn = in_place(text)
+        assert len(drawn) == len(text)
+        assert all(
+            shown(character) == character for character in drawn if character not in "\t" and not is_mark(character)
+        )
+    assert in_place("नमस्ते") == "नमस्ते"
+
+
+def is_mark(character: str) -> bool:
+    import unicodedata
+
+    return unicodedata.category(character) in ("Mn", "Mc")
+
+
+# Drafts.
+
+
+async def test_a_draft_survives_a_restart() -> None:
+    broker = shop()
+    async with publishing(address("quorum"), broker=broker) as driver:
+        await fill(driver, "body", "what I was writing")
+        await fill(driver, "key", "k")
+    async with publishing(broker=broker) as driver:
+        await driver.shows("what I was writing", "shop/quorum")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published to shop/quorum")
+
+
+async def test_what_was_typed_last_is_kept_when_the_screen_is_left() -> None:
+    async with publishing(address("quorum")) as driver:
+        await driver.press(*"abc", "escape", "escape")
+        await driver.until(lambda: not isinstance(driver.app.screen, PublishScreen))
+        await driver.press("6")
+        await driver.shows("abc")
+
+
+async def test_another_draft_can_be_opened() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", "the first")
+        await driver.press("escape", "escape")
+        await open_publish(driver, address("orders"))
+        await fill(driver, "body", "the second")
+        await driver.press("escape", "w")
+        await driver.shows("an empty draft", "the first")
+        await driver.press("down", "down", "enter")
+        await driver.until(lambda: driver.app.screen.query_one(BodyEditor).text == "the first")
+
+
+async def test_a_damaged_draft_is_one_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "event-workbench" / "drafts"
+    folder.mkdir(parents=True)
+    (folder / "x.json").write_bytes(b"{")
+    async with publishing() as driver:
+        await driver.shows("A draft could not be read and lies in")
+        assert driver.app.screen.query_one(BodyEditor).text == ""
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "ansi-dark", "textual-light"])
+async def test_it_is_usable_in_a_small_terminal(theme: str) -> None:
+    async with running((80, 24)) as driver:
+        driver.app.theme = theme
+        await open_publish(driver, dead())
+        await driver.shows("target", "partition", "key", "count", "rate/s", "JSON is valid", "Preview", "✖", "s send")
+        await driver.press("escape", "v")
+        await driver.shows("Receipts")
+        await driver.hides("Preview of the first")
