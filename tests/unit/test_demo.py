@@ -225,19 +225,20 @@ async def test_both_brokers_tell_of_the_same_orders(still: Faces) -> None:
 async def test_every_event_on_the_way_names_its_cause(alive: Faces) -> None:
     rabbit, kafka = alive
     conventions = Conventions.builtin()
-    by_message: dict[str | None, str | None] = {}
-    async with asyncio.timeout(SOON), rabbit.tail(Address("rabbit", "payments", "exchange")) as requests:
-        payment = await arriving(kafka, Address("kafka", "payments"), lambda each: True)
-        async for batch in requests:
-            by_message |= {(facts := conventions.facts(each)).message: facts.correlation for each in batch}
-            if len(by_message) > 20:
-                break
-    async with asyncio.timeout(SOON), kafka.tail(Address("kafka", "payments")) as payments:
+    flows: dict[str | None, str | None] = {}
+    async with (
+        asyncio.timeout(SOON),
+        rabbit.tail(Address("rabbit", "payments", "exchange")) as requests,
+        kafka.tail(Address("kafka", "payments")) as payments,
+    ):
+        while len(flows) < 20:
+            for request in await anext(aiter(requests)):
+                facts = conventions.facts(request)
+                flows[facts.message] = facts.correlation
         async for batch in payments:
-            for payment in batch:
-                facts = conventions.facts(payment)
-                if facts.causation in by_message:
-                    assert by_message[facts.causation] == facts.correlation
+            for facts in map(conventions.facts, batch):
+                if facts.causation in flows:
+                    assert flows[facts.causation] == facts.correlation
                     return
 
 
@@ -293,6 +294,17 @@ async def test_nothing_moves_without_a_pace(still: Faces) -> None:
     assert [each.address.name for each, was in zip(after[0], before[0], strict=True) if each != was] == ["deployments"]
 
 
+def test_nothing_expires_without_a_pace() -> None:
+    now = CLOCK
+    shop = Shop(Settings(pace=0), lambda: now)
+    before = all_of(shop)
+    waiting = shop.rabbit.queues["email.retry"].depth
+    now += 3_600_000
+    shop.rabbit.observe()
+    assert waiting and shop.rabbit.queues["email.retry"].depth == waiting
+    assert all_of(shop) == before
+
+
 async def arriving_elsewhere() -> None:
     """Let another shop live for a while."""
     async with AsyncExitStack() as stack:
@@ -307,7 +319,7 @@ async def test_a_shop_lives_while_a_face_of_it_is_open_and_is_forgotten_then() -
     async with kafka:
         async with rabbit:
             pass
-        await arriving(kafka, Address("kafka", "payments"), lambda each: True)
+        await arriving(kafka, Address("kafka", "orders-events"), lambda each: True)
         traded = await kafka.endpoint(Address("kafka", "orders-events"))
     async with kafka:
         anew = await kafka.endpoint(Address("kafka", "orders-events"))
@@ -328,6 +340,16 @@ async def test_the_machine_s_time_is_the_shop_s_unless_it_is_given_one() -> None
         _, kafka = await opened(stack, "pace=400")
         seen = await arriving(kafka, Address("kafka", "orders-events"), lambda each: True)
     assert abs((seen.event.timestamp or 0) - seen.seen_at) < 60_000
+
+
+async def test_a_busy_user_does_not_hold_the_shop_up() -> None:
+    async with AsyncExitStack() as stack:
+        rabbit, kafka = await opened(stack, f"clock={CLOCK}&pace=20")
+        orders = Address("kafka", "orders-events")
+        before = (await kafka.endpoint(orders)).published or 0
+        async with asyncio.timeout(SOON):
+            while ((await kafka.endpoint(orders)).published or 0) < before + 3:
+                await send(rabbit, Address("rabbit", "analytics"), Event(None, b"{}"))
 
 
 async def test_payments_with_a_comma_fail_until_the_fix_is_deployed_and_then_succeed_when_sent_again(

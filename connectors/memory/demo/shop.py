@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.memory.broker import Broker, wall_clock
+from connectors.memory.broker import Broker, Clock, wall_clock
 from connectors.memory.demo.agenda import Agenda
 from connectors.memory.demo.layout import declare
 from connectors.memory.demo.services import Services
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
         seed: Chooses what happens: with the same clock, the same.
         clock: When it opens, in milliseconds since 1970 UTC; its time then goes from one happening to the next, so that
             all times are the same whenever it runs. None: now, and its time is the machine's.
-        pace: Events a second; 0: nothing moves, not even what somebody publishes.
+        pace: Events a second; 0: nothing moves, neither time nor what somebody publishes.
     """
 
     seed: int = 7
@@ -46,13 +46,15 @@ class Shop:
         kafka: Its topics and consumer groups.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        opening = wall_clock() if settings.clock is None else settings.clock
+    def __init__(self, settings: Settings, wall: Clock = wall_clock) -> None:
+        opening = wall() if settings.clock is None else settings.clock
         self._settings = settings
+        self._wall = wall
         self._agenda = Agenda(opening - HISTORY)
         self._on_the_wall = False
         self._acting = False
         self._timer: asyncio.TimerHandle | None = None
+        self._awaited = 0
         self.rabbit = Broker("shop/rabbit", self._clock)
         self.kafka = Broker("shop/kafka", self._clock)
         declare(self.rabbit, self.kafka)
@@ -66,7 +68,7 @@ class Shop:
         self.pass_time(RUSH)
         if settings.pace:
             self._services.open(settings.pace)
-        self._on_the_wall = settings.clock is None
+        self._on_the_wall = settings.clock is None and settings.pace > 0
 
     def open(self) -> None:
         """Let it live."""
@@ -81,6 +83,7 @@ class Shop:
         self.kafka.watchers.discard(self._stirred)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def pass_time(self, milliseconds: int) -> None:
         """Let at once happen what so much time would bring; only while the clock is the shop's own."""
@@ -90,7 +93,7 @@ class Shop:
         self._agenda.now = until
 
     def _clock(self) -> int:
-        return wall_clock() if self._on_the_wall else self._agenda.now
+        return self._wall() if self._on_the_wall else self._agenda.now
 
     def _expire(self) -> None:
         """Notice what has expired, also when nothing else happens."""
@@ -107,7 +110,7 @@ class Shop:
         self._acting = True
         try:
             if self._on_the_wall:
-                self._agenda.now = max(self._agenda.now, wall_clock())
+                self._agenda.now = max(self._agenda.now, self._wall())
             until = self._agenda.now if self._on_the_wall else self._agenda.due
             while (due := self._agenda.due) is not None and until is not None and due <= until:
                 self._act()
@@ -119,14 +122,17 @@ class Shop:
         """Something has changed; when it was not ourselves, there may be work that comes before what is next."""
         if not self._acting:
             if self._on_the_wall:
-                self._agenda.now = max(self._agenda.now, wall_clock())
+                self._agenda.now = max(self._agenda.now, self._wall())
             self._services.look()
             self._wait()
 
     def _wait(self) -> None:
+        """Wait for what is next. Who waits for it already is not made to wait anew."""
+        due = self._agenda.due
+        if due is None or (self._timer is not None and due == self._awaited):
+            return
         if self._timer is not None:
             self._timer.cancel()
-        due = self._agenda.due
-        if due is not None:
-            delay = max(due - (wall_clock() if self._on_the_wall else self._agenda.now), 0)
-            self._timer = asyncio.get_running_loop().call_later(delay / 1000, self._live)
+        self._awaited = due
+        delay = max(due - (self._wall() if self._on_the_wall else self._agenda.now), 0)
+        self._timer = asyncio.get_running_loop().call_later(delay / 1000, self._live)
