@@ -294,6 +294,17 @@ async def test_nothing_moves_without_a_pace(still: Faces) -> None:
     assert [each.address.name for each, was in zip(after[0], before[0], strict=True) if each != was] == ["deployments"]
 
 
+def test_nothing_expires_without_a_pace() -> None:
+    now = CLOCK
+    shop = Shop(Settings(pace=0), lambda: now)
+    before = all_of(shop)
+    waiting = shop.rabbit.queues["email.retry"].depth
+    now += 3_600_000
+    shop.rabbit.observe()
+    assert waiting and shop.rabbit.queues["email.retry"].depth == waiting
+    assert all_of(shop) == before
+
+
 async def arriving_elsewhere() -> None:
     """Let another shop live for a while."""
     async with AsyncExitStack() as stack:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.memory.broker import Broker, wall_clock
+from connectors.memory.broker import Broker, Clock, wall_clock
 from connectors.memory.demo.agenda import Agenda
 from connectors.memory.demo.layout import declare
 from connectors.memory.demo.services import Services
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
         seed: Chooses what happens: with the same clock, the same.
         clock: When it opens, in milliseconds since 1970 UTC; its time then goes from one happening to the next, so that
             all times are the same whenever it runs. None: now, and its time is the machine's.
-        pace: Events a second; 0: nothing moves, not even what somebody publishes.
+        pace: Events a second; 0: nothing moves, neither time nor what somebody publishes.
     """
 
     seed: int = 7
@@ -46,9 +46,10 @@ class Shop:
         kafka: Its topics and consumer groups.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        opening = wall_clock() if settings.clock is None else settings.clock
+    def __init__(self, settings: Settings, wall: Clock = wall_clock) -> None:
+        opening = wall() if settings.clock is None else settings.clock
         self._settings = settings
+        self._wall = wall
         self._agenda = Agenda(opening - HISTORY)
         self._on_the_wall = False
         self._acting = False
@@ -67,7 +68,7 @@ class Shop:
         self.pass_time(RUSH)
         if settings.pace:
             self._services.open(settings.pace)
-        self._on_the_wall = settings.clock is None
+        self._on_the_wall = settings.clock is None and settings.pace > 0
 
     def open(self) -> None:
         """Let it live."""
@@ -92,7 +93,7 @@ class Shop:
         self._agenda.now = until
 
     def _clock(self) -> int:
-        return wall_clock() if self._on_the_wall else self._agenda.now
+        return self._wall() if self._on_the_wall else self._agenda.now
 
     def _expire(self) -> None:
         """Notice what has expired, also when nothing else happens."""
@@ -109,7 +110,7 @@ class Shop:
         self._acting = True
         try:
             if self._on_the_wall:
-                self._agenda.now = max(self._agenda.now, wall_clock())
+                self._agenda.now = max(self._agenda.now, self._wall())
             until = self._agenda.now if self._on_the_wall else self._agenda.due
             while (due := self._agenda.due) is not None and until is not None and due <= until:
                 self._act()
@@ -121,7 +122,7 @@ class Shop:
         """Something has changed; when it was not ourselves, there may be work that comes before what is next."""
         if not self._acting:
             if self._on_the_wall:
-                self._agenda.now = max(self._agenda.now, wall_clock())
+                self._agenda.now = max(self._agenda.now, self._wall())
             self._services.look()
             self._wait()
 
@@ -133,5 +134,5 @@ class Shop:
         if self._timer is not None:
             self._timer.cancel()
         self._awaited = due
-        delay = max(due - (wall_clock() if self._on_the_wall else self._agenda.now), 0)
+        delay = max(due - (self._wall() if self._on_the_wall else self._agenda.now), 0)
         self._timer = asyncio.get_running_loop().call_later(delay / 1000, self._live)
