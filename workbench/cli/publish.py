@@ -13,7 +13,6 @@ from typing import IO
 
 import click
 import msgspec
-import platformdirs
 
 from workbench.cli import completing, recordings
 from workbench.cli.output import Format, chosen, format_option, json_line, write
@@ -26,19 +25,14 @@ from workbench.model.event import Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.model.start import Beginning, Since, parse_start
-from workbench.model.wire import Content, with_property
+from workbench.model.wire import NUMBERS, Content, with_property
 from workbench.operations import publish as publishing
-from workbench.operations.template import Renderer, Template
+from workbench.operations.template import Renderer, Template, template_file
 from workbench.reading.display import shown
 from workbench.session import Session
 
 _CHUNK = 1 << 18
 """Bytes of a file that are read, and handed to the broker, at once."""
-
-_BATCH = 500
-"""Events that are rendered, and handed to the broker, at once."""
-
-_NUMBERS = frozenset({"delivery_mode", "priority", "timestamp"})
 
 
 class _Source(click.ParamType[IO[bytes] | str]):
@@ -117,8 +111,8 @@ async def publish(
         read = _from_lines(lines)
         batches = _events(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
-        renderer = Renderer(Template.read(_template(template)), _pairs(values, "--set"))
-        batches = _rendered(renderer, count or 1)
+        renderer = Renderer(Template.read(template_file(template)), _pairs(values, "--set"))
+        batches = publishing.numbered(renderer.event, count or 1)
     else:
         content = Content(
             tuple(_pair(text, "-H") for text in headers),
@@ -131,7 +125,8 @@ async def publish(
             timestamp=None if timestamp is None else _time(timestamp),
         )
         if count or values:
-            batches = _rendered(Renderer(_as_template(event), _pairs(values, "--set")), count or 1)
+            renderer = Renderer(_as_template(event), _pairs(values, "--set"))
+            batches = publishing.numbered(renderer.event, count or 1)
         else:
             batches = _one(event)
     if twice:
@@ -231,12 +226,6 @@ class _Receipts:
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
     yield [event]
-
-
-async def _rendered(renderer: Renderer, count: int) -> AsyncIterator[Sequence[Event]]:
-    for start in range(0, count, _BATCH):
-        yield [renderer.event(number) for number in range(start, min(start + _BATCH, count))]
-        await asyncio.sleep(0)
 
 
 async def _twice(batches: AsyncIterable[Sequence[Event]], keeps_properties: bool) -> AsyncIterator[Sequence[Event]]:
@@ -342,13 +331,6 @@ async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _template(name: str) -> Path:
-    """A template's file: the one named, else the one of this name in the user's templates folder."""
-    path = Path(name)
-    own = platformdirs.user_config_path("event-workbench") / "templates" / f"{name}.toml"
-    return own if not path.exists() and own.exists() else path
-
-
 def _as_template(event: Event) -> Template:
     try:
         return Template(
@@ -386,7 +368,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 def _property(name: str, value: str) -> tuple[str, str | int]:
     name = name.replace("-", "_")
-    if name in _NUMBERS:
+    if name in NUMBERS:
         if not re.fullmatch(r"\d{1,19}", value):
             raise click.UsageError(f"--property {name} takes a number, not {value!r}.")
         return name, int(value)

@@ -60,6 +60,10 @@ DEPTH: Final = 100
 """How deep tables and arrays may nest. Real headers need three; a stranger's could exhaust the stack."""
 
 
+NUMBERS: Final = frozenset({"delivery_mode", "priority", "timestamp"})
+"""The properties that AMQP has as numbers; a timestamp in seconds since 1970."""
+
+
 @lru_cache(maxsize=128)
 def decode(wire: Wire) -> Content:
     """Headers and properties, read from their wire bytes.

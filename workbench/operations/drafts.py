@@ -39,8 +39,6 @@ KEPT: Final = 4 * 1024 * 1024
 DRAFTS: Final = 20
 """How many drafts are kept."""
 
-_NUMBERS: Final = frozenset({"delivery_mode", "priority", "timestamp"})
-"""The properties that AMQP has as numbers."""
 _OF_THE_SENDER: Final = frozenset({"property user_id", "header CC"})
 """RabbitMQ closes the channel of whoever sends another's user id, and sends a copy to each queue that CC names."""
 _TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-[0-9a-f]{32}-[0-9a-f]{16}(-[0-9a-f]{2}.*)", re.DOTALL)
@@ -559,6 +557,6 @@ def _text(data: bytes | None) -> str | None:
 
 
 def _number(name: str, value: Value) -> Value:
-    if name in _NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+    if name in wire.NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)
     return value
