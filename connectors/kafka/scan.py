@@ -27,7 +27,7 @@ from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Interruption, Progress, Span
 from workbench.model.start import Window
 
-_SIZE = 16 << 20
+_SIZE = 8 << 20
 """Bytes asked for at once over each connection; twice as many are held."""
 _LINES = 2
 
