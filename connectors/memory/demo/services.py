@@ -95,7 +95,7 @@ class Services:
 
     def _hired(self) -> Iterator[QueueWorker | TopicReader]:
         for queue, tag, share, prefetch, work in (
-            ("orders", "order-service-7d9f", 0.9, 4, self._order),
+            ("orders", "order-service-7d9f", 0.65, 4, self._order),
             ("payments", "payments-1.0-a", 1.3, 2, self._pay),
             ("payments", "payments-1.0-b", 1.3, 2, self._pay),
             ("shipping", "shipping-5c8b", 1.25, 4, self._ship),
@@ -107,7 +107,7 @@ class Services:
         for group, topic, share, heard in (
             ("orders", "payments", 0.6, self._paid),
             ("ledger", "payments", 0.7, self._book),
-            ("connect-search-sink", "inventory", 0.6, self._index),
+            ("connect-search-sink", "inventory", 0.4, self._index),
             ("warehouse", "orders-events", 0.2, self._pick),
         ):
             yield TopicReader(self._kafka, self._agenda, group, topic, self._pause(share), heard)
