@@ -251,13 +251,15 @@ class Events(Frame):
             await asyncio.sleep(FRAME)
 
     def _drawn(self, view: View) -> None:
-        if view is not self._view:
+        if view is not self._view or self.closed:
             return
         self._table.grew()
         self._query_bar.count(len(view), view.examined, self.desk.archive.upto > view.examined and not view.examined)
 
     def _tell_ends(self) -> None:
         """Say why looks ended, and what they did not see; each once."""
+        if self.closed:
+            return
         for tail in self._looking.ended():
             error = tail.state.error if isinstance(tail.state, Ended) else None
             if isinstance(error, LookRefused):
@@ -289,7 +291,7 @@ class Events(Frame):
             now, upto = asyncio.get_running_loop().time(), self.desk.archive.upto
             self._arrived = [*self._arrived[-3:], (now, upto)]
             (then, before) = self._arrived[0]
-            if now > then:
+            if upto > before and now > then:
                 line.append(f" {(upto - before) / (now - then):,.0f}/s")
         marked = len(self._table.marks)
         if marked:
@@ -336,7 +338,8 @@ class Events(Frame):
         except WorkbenchError:
             # Its connection's state says so already.
             return
-        self._tell_card(endpoint)
+        if not self.closed:
+            self._tell_card(endpoint)
 
     # Actions.
 
@@ -519,7 +522,9 @@ class Events(Frame):
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self) -> None:
-        self._inspector.show(await self._delivery(), self.desk.archive.reading)
+        delivery = await self._delivery()
+        if not self.closed:
+            self._inspector.show(delivery, self.desk.archive.reading)
 
     async def _delivery(self) -> Delivery | None:
         """The event at the cursor, masked as the configuration says."""

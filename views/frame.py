@@ -50,6 +50,11 @@ class Frame(Screen[None]):
         """What is between the bars."""
         raise NotImplementedError
 
+    @property
+    def closed(self) -> bool:
+        """Whether its parts are gone, so that what a worker waited for has nobody to be told."""
+        return not self.query(KeyBar)
+
     def listed(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
 

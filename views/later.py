@@ -57,7 +57,8 @@ class Trace(Frame):
     async def _count(self, id: str) -> None:
         found = await self.desk.archive.by_id(id)
         sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
-        self.query_one("#held", Static).update(Text(sentence))
+        if not self.closed:
+            self.query_one("#held", Static).update(Text(sentence))
 
 
 class DeadLetters(Frame):
@@ -98,7 +99,7 @@ class DeadLetters(Frame):
         self.workbench.show_endpoint(self._dead()[event.option_index].address)
 
     def _dead(self) -> Sequence[Endpoint]:
-        return [each for each in self.desk.endpoints() if each.dead_letters_of and each.depth]
+        return [each for each in self.desk.endpoints() if each.holds_dead_letters]
 
 
 class Journal(Frame):

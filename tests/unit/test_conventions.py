@@ -20,7 +20,7 @@ SPAN = "b7ad6b7169203331"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 
 
-def kafka(*headers: tuple[str, bytes | None], body: bytes | None = b"") -> Facts:
+def kafka(*headers: tuple[str, bytes | str | None], body: bytes | None = b"") -> Facts:
     event = Event(None, body, None, Content(headers))
     return Conventions.builtin().facts(Delivery(event, Address("kafka", "t"), 0))
 
@@ -259,6 +259,15 @@ def test_kafka_streams_writes_text(exception: bytes) -> None:
     )
     assert facts.origin == Origin("Kafka Streams", topic="orders", partition="3", offset="1200")
     assert facts.failure == Failure("Kafka Streams", "disk", "java.io.IOException", "java.io...")
+
+
+def test_a_binary_number_that_happens_to_be_text_is_a_number() -> None:
+    facts = kafka(
+        ("kafka_dlt-original-topic", "orders"),
+        ("kafka_dlt-original-partition", "\0\0\0\x01"),
+        ("kafka_dlt-original-offset", "\0\0\0\0\0\0\0)"),
+    )
+    assert facts.origin == Origin("Spring Kafka", topic="orders", partition="1", offset="41")
 
 
 def test_kafka_share_groups_write_text() -> None:

@@ -100,10 +100,18 @@ class Driver:
         await self.until(lambda: text not in self.text)
 
     async def go_to(self, name: str, kind: str = "") -> None:
-        """Put the cursor of the tree on an endpoint."""
-        await self.until(lambda: self.app.desk.endpoint(address(name, kind)))
-        self.app.show_endpoint(address(name, kind))
+        """Put the cursor of the tree on an endpoint: of the only connection, or of one that is named."""
+        target = Address.parse(name) if "/" in name else address(name, kind)
+        await self.until(lambda: self.app.desk.endpoint(target))
+        self.app.show_endpoint(target)
         await self.pilot.pause()
+
+    async def settled(self) -> None:
+        """Return when the screen has not changed for a while."""
+        before: Sequence[str] = []
+        while (now := self.lines) != before:
+            before = now
+            await self.pilot.pause(0.25)
 
     async def open(self, name: str = "payments", text: str = "PaymentSettled") -> None:
         """Open a topic."""

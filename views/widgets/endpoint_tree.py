@@ -287,7 +287,7 @@ class EndpointTree(ScrollView, can_focus=True):
         if endpoint is None:
             return left, []
         rates = watch.rates(address) if watch else ()
-        dead = bool(endpoint.dead_letters_of) and bool(endpoint.depth)
+        dead = endpoint.holds_dead_letters
         if dead:
             left.append((f" ← {', '.join(each.name for each in endpoint.dead_letters_of)}", dim))
         number = _number(endpoint, rates)

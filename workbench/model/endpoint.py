@@ -106,3 +106,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     price: Price = Price()
     detail: tuple[tuple[str, str], ...] = ()
     readers: tuple[Consumer, ...] = ()
+
+    @property
+    def holds_dead_letters(self) -> bool:
+        """Whether dead letters wait here that nobody reads: a queue for retries has its consumers."""
+        return bool(self.dead_letters_of and self.depth and not self.consumers)

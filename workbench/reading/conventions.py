@@ -323,13 +323,20 @@ def _text(value: Any) -> str | None:
             return None
 
 
+def _binary(value: Any) -> Any:
+    """The bytes of a text that nobody wrote as one: what happens to be UTF-8 comes as text from logs."""
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) and not value.isprintable() else value
+
+
 def _integer(value: Any) -> str | None:
+    value = _binary(value)
     if isinstance(value, bytes) and len(value) in (1, 2, 4, 8):
         return str(int.from_bytes(value, signed=True))
     return _text(value)
 
 
 def _uuid(value: Any) -> str | None:
+    value = _binary(value)
     if not isinstance(value, bytes):
         return _text(value)
     try:

@@ -1,0 +1,139 @@
+"""What the screenshots and their tests show: the demo's shop, on a day and with a seed that never change.
+
+`python -m tests.views.scenes` draws all scenes into `docs/screenshots/`; `make screenshots` calls it.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final
+from unittest.mock import patch
+
+import msgspec
+
+from tests.views.driver import Driver, running
+from views.app import Opening
+from views.widgets import event_cells, group_table
+from workbench.connecting.config import Connection
+from workbench.operations import watch
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+OPENED: Final = 1_795_600_800_000
+"""When the shop opened, in milliseconds since 1970 UTC: 2026-11-25, 10:00."""
+FACES: Final = tuple(
+    Connection.parse(f"{face}=demo://shop/{face}?seed=7&clock={OPENED}&pace=0") for face in ("rabbit", "kafka")
+)
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """One picture.
+
+    Attributes:
+        name: Of its file.
+        keys: Pressed one after the other, see `Driver.press`; `@name` goes to an endpoint, `~text` waits for a text.
+        size: Columns and lines.
+        theme: One of Textual's.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    size: tuple[int, int] = (120, 40)
+    theme: str = "textual-dark"
+
+
+_PAYMENTS: Final = ("@kafka/payments-dlt", "enter", "~of 9", "~JSON")
+
+SCENES: Final = (
+    Scene("start", ("~analytics",)),
+    Scene("events", _PAYMENTS),
+    Scene("events-light", (*_PAYMENTS, "enter", "right", "right", "~correlation"), theme="textual-light"),
+    Scene("events-wide", (*_PAYMENTS, "enter", "right"), (200, 60)),
+    Scene("events-narrow", _PAYMENTS[:3], (80, 24)),
+    Scene("events-16-colours", _PAYMENTS[:3], (80, 24), "ansi-dark"),
+    Scene("tree-narrow", ("@rabbit/orders.dead",), (80, 24), "textual-light"),
+    Scene("price", ("@rabbit/orders.dead", "enter", "~b looks")),
+    Scene("query", (*_PAYMENTS, "slash", "=reason contains ", "~missing here")),
+    Scene("group", ("G", "enter", "~nightly-report", "G", "enter", "~committed")),
+    Scene("help", ("question_mark", "~Keys of Events")),
+    Scene("trace", ("2", "~correlation id")),
+    Scene("dead-letters", ("3", "~payments.dead")),
+    Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "textual-light"),
+    Scene("journal", ("4", "~Every move")),
+    Scene("connections", ("5", "enter", "~embedded broker")),
+    Scene("publish", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001, "total": 9.5}', "~2001,")),
+    Scene(
+        "publish-narrow", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001}', "~valid"), (80, 24), "textual-light"
+    ),
+)
+
+
+class _Day(date):
+    @classmethod
+    def today(cls) -> "_Day":
+        return cls.fromtimestamp(OPENED / 1000)
+
+
+@contextmanager
+def stopped_clock() -> Iterator[None]:
+    """Let it be the moment at which the shop opened, in UTC, and each connection be listed once."""
+    clock = SimpleNamespace(time=lambda: OPENED / 1000)
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    try:
+        with (
+            patch.object(event_cells, "date", _Day),
+            patch.object(event_cells, "datetime", datetime),
+            patch.object(event_cells, "time", clock),
+            patch.object(group_table, "time", clock),
+            patch.object(watch, "EVERY", 3600.0),
+        ):
+            yield
+    finally:
+        if before is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = before
+        time.tzset()
+
+
+async def drawn(scene: Scene) -> str:
+    """A scene as SVG, without the address of a font."""
+    with stopped_clock():
+        async with running(scene.size, connections=FACES, opening=Opening(demo=True)) as driver:
+            driver.app.theme = scene.theme
+            for key in scene.keys:
+                await _act(driver, key)
+            # What came in with the look counts as a rate for some seconds.
+            await driver.until(lambda: "/s" not in driver.lines[1])
+            await driver.settled()
+            picture = driver.app.export_screenshot(title="Event Workbench")
+    picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    return re.sub(r"\n\s*\n+", "\n", picture.replace("Fira Code", "monospace"))
+
+
+async def _act(driver: Driver, key: str) -> None:
+    if key.startswith("@"):
+        await driver.go_to(key[1:])
+    elif key.startswith("~"):
+        await driver.shows(key[1:])
+    else:
+        await driver.press(key)
+        await driver.settled()
+
+
+def main() -> None:
+    """Draw all scenes."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for scene in SCENES:
+        (FOLDER / f"{scene.name}.svg").write_text(asyncio.run(drawn(scene)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
