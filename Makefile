@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench brokers lock
+.PHONY: demo test check bench brokers screenshots lock
 
 demo: .venv/ready
 	$(BIN)/workbench demo
@@ -26,6 +26,13 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.rabbitmq --million --queues
 	$(BIN)/python -m tests.benchmarks.kafka
 	$(BIN)/python -m tests.benchmarks.tail
+	$(BIN)/python -m tests.benchmarks.demo
+	$(BIN)/python -m tests.benchmarks.first_paint
+	$(BIN)/python -m tests.benchmarks.screen
+
+# The README's pictures, drawn anew from the demo.
+screenshots: .venv/ready
+	$(BIN)/python -m tests.views.scenes
 
 brokers: .venv/ready
 	$(BIN)/python -m tests.brokers

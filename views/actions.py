@@ -170,3 +170,13 @@ _WRITTEN: Final[Mapping[str, str]] = {
 def shown_key(key: str) -> str:
     """A key as a user writes it: `/` and not `slash`."""
     return _WRITTEN.get(key, key)
+
+
+def markdown() -> str:
+    """The table as the README shows it: where, key, what it does."""
+    rows = ["| where | key | what it does |", "|---|---|---|"]
+    for action in ACTIONS:
+        keys = " ".join(f"`{shown_key(key)}`" for key in action.keys.split(",") if key) or f"`:` {action.id}"
+        where = ", ".join(screen.replace("_", " ") for screen in action.screens) or "everywhere"
+        rows.append(f"| {where} | {keys} | `{action.id}`: {action.help} |")
+    return "\n".join(rows)

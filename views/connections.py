@@ -40,6 +40,7 @@ class Connections(Frame):
 
     def listed(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
+        super().listed(watch)
         options = self.query_one(OptionList)
         at = options.highlighted
         lines = [_line(each) for each in self.desk.watches.values()]

@@ -1,6 +1,7 @@
 """The main screen: endpoints on the left; on the right their events, the query on them, and one of them in full."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final, Literal
@@ -36,6 +37,8 @@ from workbench.reading.view import View
 
 NARROW: Final = 100
 """Columns below which one pane shows."""
+RATED: Final = 4
+"""Seconds over which the rate of what comes in is told."""
 FRAME: Final = 1 / 15
 """Seconds between two looks for what has come in: between them, more of it is one repaint."""
 BACKLOG: Final = 50_000
@@ -61,7 +64,7 @@ class Events(Frame):
         self._grown = asyncio.Event()
         self._priced: Address | None = None
         self._detailed: Endpoint | None = None
-        self._arrived: list[tuple[float, int]] = []
+        self._arrived: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=RATED)
         self._pane: Literal["tree", "table", "inspector"] = "tree"
 
     def compose_body(self) -> ComposeResult:
@@ -90,13 +93,14 @@ class Events(Frame):
         if self.desk.store is None:
             self.show_all()
             self._go("table")
-        self.set_interval(1, self._show_status)
+        self.set_interval(1, self._count)
         self._keep_up()
 
     # What the program tells this screen.
 
     def listed(self, watch: Watch | None) -> None:
         """Draw the endpoints anew."""
+        super().listed(watch)
         others: dict[str, list[Address]] = {}
         for look in self.desk.archive.looks.values():
             addresses = others.setdefault(look.address.connection, [])
@@ -246,8 +250,11 @@ class Events(Frame):
                 await view.catch_up(workers, partial(self._drawn, view))
             except WorkbenchError as error:
                 self.workbench.say(str(error), "error")
+            if self.closed:
+                return
             self._drawn(view)
             self._tell_ends()
+            self._show_status()
             await asyncio.sleep(FRAME)
 
     def _drawn(self, view: View) -> None:
@@ -258,8 +265,6 @@ class Events(Frame):
 
     def _tell_ends(self) -> None:
         """Say why looks ended, and what they did not see; each once."""
-        if self.closed:
-            return
         for tail in self._looking.ended():
             error = tail.state.error if isinstance(tail.state, Ended) else None
             if isinstance(error, LookRefused):
@@ -280,6 +285,11 @@ class Events(Frame):
         self._priced = None
         self.query_one("#banner").display = False
 
+    def _count(self) -> None:
+        """Remember how many events there are, for the rate of the last seconds."""
+        self._arrived.append((asyncio.get_running_loop().time(), self.desk.archive.upto))
+        self._show_status()
+
     def _show_status(self) -> None:
         line = Text(" ", no_wrap=True, overflow="ellipsis")
         looking = self._looking
@@ -288,10 +298,8 @@ class Events(Frame):
         for state in states(looking.tails):
             line.append(f" ▸ {state}")
         if any(tail.state == "running" and tail.kind == "tail" for tail in looking.tails):
-            now, upto = asyncio.get_running_loop().time(), self.desk.archive.upto
-            self._arrived = [*self._arrived[-3:], (now, upto)]
-            (then, before) = self._arrived[0]
-            if upto > before and now > then:
+            (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
+            if upto > before:
                 line.append(f" {(upto - before) / (now - then):,.0f}/s")
         marked = len(self._table.marks)
         if marked:

@@ -57,6 +57,8 @@ class Frame(Screen[None]):
 
     def listed(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
+        self.query_one(TitleBar).refresh()
+        self.query_one(KeyBar).refresh()
 
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now, in a sentence; None: it can."""

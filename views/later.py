@@ -86,6 +86,7 @@ class DeadLetters(Frame):
 
     def listed(self, watch: Watch | None) -> None:
         """List the endpoints that hold dead letters."""
+        super().listed(watch)
         options = self.query_one(OptionList)
         at = options.highlighted
         options.clear_options()

@@ -1,6 +1,7 @@
 """What the screenshots and their tests show: the demo's shop, on a day and with a seed that never change.
 
-`python -m tests.views.scenes` draws all scenes into `docs/screenshots/`; `make screenshots` calls it.
+`python -m tests.views.scenes` draws all scenes into `docs/screenshots/`, and the table of keys into the README; `make
+screenshots` calls it.
 """
 
 import asyncio
@@ -18,12 +19,15 @@ from unittest.mock import patch
 import msgspec
 
 from tests.views.driver import Driver, running
+from views.actions import markdown
 from views.app import Opening
 from views.widgets import event_cells, group_table
 from workbench.connecting.config import Connection
 from workbench.operations import watch
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+ROOT: Final = Path(__file__).resolve().parents[2]
+FOLDER: Final = ROOT / "docs" / "screenshots"
+README: Final = ROOT / "README.md"
 OPENED: Final = 1_795_600_800_000
 """When the shop opened, in milliseconds since 1970 UTC: 2026-11-25, 10:00."""
 FACES: Final = tuple(
@@ -128,8 +132,16 @@ async def _act(driver: Driver, key: str) -> None:
         await driver.settled()
 
 
+def with_keys(readme: str) -> str:
+    """The README with the table of keys as it is now."""
+    begin, end = "<!-- keys -->\n", "<!-- /keys -->"
+    before, _, rest = readme.partition(begin)
+    return f"{before}{begin}{markdown()}\n{end}{rest.partition(end)[2]}"
+
+
 def main() -> None:
-    """Draw all scenes."""
+    """Draw all scenes, and the README's table of keys."""
+    README.write_text(with_keys(README.read_text(encoding="utf-8")), encoding="utf-8")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for scene in SCENES:
         (FOLDER / f"{scene.name}.svg").write_text(asyncio.run(drawn(scene)), encoding="utf-8")

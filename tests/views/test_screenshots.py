@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.views.scenes import FOLDER, SCENES, Scene, drawn
+from tests.views.scenes import FOLDER, README, SCENES, Scene, drawn, with_keys
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
@@ -20,6 +20,10 @@ async def test_a_scene_is_drawn_as_its_picture_shows_it(scene: Scene, tmp_path: 
 
 def test_every_picture_is_a_scene() -> None:
     assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(scene.name for scene in SCENES)
+
+
+def test_the_readmes_keys_are_those_of_the_action_table() -> None:
+    assert README.read_text(encoding="utf-8") == with_keys(README.read_text(encoding="utf-8"))
 
 
 def _texts(picture: str) -> list[str]:
