@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -24,6 +25,7 @@ from views.outside import body_text, export, line_text, open_body
 from views.palette import Everything
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level
+from workbench.connecting.keeping import left_behind
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.event import Delivery, Event
@@ -153,6 +155,12 @@ class Workbench(App[None]):
         self.set_keymap(dict(self._keys))
         for watch in self.desk.watches.values():
             self.start(watch)
+        for path in left_behind():
+            self.say(
+                f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
+                " `workbench publish ADDRESS --file` puts them there. This is said once.",
+                "warning",
+            )
         if self._opening.addresses:
             self.call_after_refresh(self.show_when_listed, self._opening.addresses)
 
@@ -238,7 +246,8 @@ class Workbench(App[None]):
         else:
             what = ""
         recording = "● recording" if self._recorded else ""
-        return " · ".join(filter(None, ("workbench", what, place, recording, self._exported)))
+        zone = time.strftime("%Z") if self.size.width >= NARROW else ""
+        return " · ".join(filter(None, ("workbench", what, place, zone, recording, self._exported)))
 
     @property
     def _recorded(self) -> bool:

@@ -62,9 +62,10 @@ class Events(Frame):
         self._view: View | None = None
         self._query: Query | None = None
         self._grown = asyncio.Event()
+        self._indexed = False
         self._priced: Address | None = None
         self._detailed: Endpoint | None = None
-        self._arrived: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=RATED)
+        self._arrived: deque[tuple[float, int]] = deque(maxlen=RATED)
         self._pane: Literal["tree", "table", "inspector"] = "tree"
 
     def compose_body(self) -> ComposeResult:
@@ -93,6 +94,7 @@ class Events(Frame):
         if self.desk.store is None:
             self.show_all()
             self._go("table")
+        self._show_status()
         self.set_interval(1, self._count)
         self._keep_up()
 
@@ -217,10 +219,12 @@ class Events(Frame):
     def _show_table(self) -> None:
         self._view = View(self.desk.archive, self._query, self._looking.looks)
         self._switcher.current = "table"
-        several = self._looking.looks is None or len(self._looking.addresses) > 1
-        self._table.show(self.desk.archive, self._view, several)
+        mixed = self._looking.looks is None or len(self._looking.addresses) > 1
+        self._table.show(self.desk.archive, self._view, mixed)
         self._table.empty = self._why_empty()
         self._tree.opened = frozenset(self._looking.addresses)
+        connections = {address.connection for address in self._looking.addresses}
+        self.set_class(any(map(self.workbench.is_production, connections)), "production")
         self._tree.refresh()
         self._grown.set()
         self._show_status()
@@ -245,6 +249,9 @@ class Events(Frame):
             if view is None:
                 continue
             waiting = self.desk.archive.upto - view.examined
+            if self.desk.archive.upto > BACKLOG and self.desk.store is not None and not self._indexed:
+                self._indexed = True
+                self.run_worker(self.desk.store.index(self.desk.workers), group="index")
             try:
                 workers = self.desk.workers if waiting > BACKLOG else None
                 await view.catch_up(workers, partial(self._drawn, view))
@@ -297,10 +304,11 @@ class Events(Frame):
         line.append("everything held" if looking.looks is None else names or "no endpoint is open", "bold")
         for state in states(looking.tails):
             line.append(f" ▸ {state}")
-        if any(tail.state == "running" and tail.kind == "tail" for tail in looking.tails):
+        live = any(tail.state == "running" and tail.kind == "tail" for tail in looking.tails)
+        if live and len(self._arrived) > 1:
             (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
-            if upto > before:
-                line.append(f" {(upto - before) / (now - then):,.0f}/s")
+            rate = (upto - before) / (now - then)
+            line.append(f" {rate:,.0f}/s" if rate >= 1 else "")
         marked = len(self._table.marks)
         if marked:
             line.append(f" · {marked:,} marked")

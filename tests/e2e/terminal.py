@@ -58,12 +58,14 @@ class Terminal:
         self._pressed = 0
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        # Whoever runs the tests may have said how wide their own terminal is.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [program or INSTALLED, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
             start_new_session=True,
         )
         os.close(theirs)

@@ -17,10 +17,12 @@ from typing import Final
 from unittest.mock import patch
 
 import msgspec
+from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
 from views.actions import markdown
 from views.app import Opening
+from views.events import Events
 from views.widgets import event_cells, group_table
 from workbench.connecting.config import Connection
 from workbench.operations import watch
@@ -70,9 +72,12 @@ SCENES: Final = (
     Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "textual-light"),
     Scene("journal", ("4", "~Every move")),
     Scene("connections", ("5", "enter", "~embedded broker")),
-    Scene("publish", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001, "total": 9.5}', "~2001,")),
+    Scene("publish", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
     Scene(
-        "publish-narrow", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001}', "~valid"), (80, 24), "textual-light"
+        "publish-narrow",
+        ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001}', "~valid", "escape"),
+        (80, 24),
+        "textual-light",
     ),
 )
 
@@ -85,7 +90,7 @@ class _Day(date):
 
 @contextmanager
 def stopped_clock() -> Iterator[None]:
-    """Let it be the moment at which the shop opened, in UTC, and each connection be listed once."""
+    """Let it be the moment at which the shop opened, in UTC; each connection is listed once, and no rate is known."""
     clock = SimpleNamespace(time=lambda: OPENED / 1000)
     before = os.environ.get("TZ")
     os.environ["TZ"] = "UTC"
@@ -97,6 +102,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(event_cells, "time", clock),
             patch.object(group_table, "time", clock),
             patch.object(watch, "EVERY", 3600.0),
+            patch.object(Events, "_count", Events._show_status),
         ):
             yield
     finally:
@@ -114,8 +120,8 @@ async def drawn(scene: Scene) -> str:
             driver.app.theme = scene.theme
             for key in scene.keys:
                 await _act(driver, key)
-            # What came in with the look counts as a rate for some seconds.
-            await driver.until(lambda: "/s" not in driver.lines[1])
+            for field in (*driver.app.screen.query(Input), *driver.app.screen.query(TextArea)):
+                field.cursor_blink = False
             await driver.settled()
             picture = driver.app.export_screenshot(title="Event Workbench")
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)

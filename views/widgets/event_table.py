@@ -142,7 +142,7 @@ class EventTable(ScrollView, can_focus=True):
         self._fetching: Worker[None] | None = None
         self._marks: dict[int, Place] = {}
         self._columns: tuple[Column, ...] | None = None
-        self._several = True
+        self._mixed = True
         self._widths: dict[str, int] = {}
         self._chosen: str | None = None
         self._base = Style()
@@ -155,15 +155,15 @@ class EventTable(ScrollView, can_focus=True):
 
     # What is shown.
 
-    def show(self, archive: Archive, view: View, several: bool = True) -> None:
+    def show(self, archive: Archive, view: View, mixed: bool = True) -> None:
         """Show another list, from its end if the table follows, else from its beginning.
 
         Args:
             archive: What the list is of.
             view: The list.
-            several: Whether its events are of several endpoints, so that each has to say of which.
+            mixed: Whether its events are of several endpoints, so that each has to say of which.
         """
-        self._several = several
+        self._mixed = mixed
         if archive is not self._archive:
             self._cells.clear()
             self._marks.clear()
@@ -216,7 +216,7 @@ class EventTable(ScrollView, can_focus=True):
         if self._columns is not None:
             return self._columns
         usual = NARROW if self.app.size.width < FEW_COLUMNS else USUAL
-        wanted = [name for name in usual if self._several or name != "from"]
+        wanted = [name for name in usual if self._mixed or name != "from"]
         return [column for name in wanted for column in COLUMNS if column.id == name]
 
     @columns.setter

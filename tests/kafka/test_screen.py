@@ -1,0 +1,34 @@
+"""A real broker is killed while the screen shows what arrives: it says so, and loses nothing."""
+
+import asyncio
+
+from tests.brokers.kafka import Kafka
+from tests.kafka.conftest import connect, make_topic
+from tests.kafka.reading import numbered, publish
+from tests.views.driver import running
+from views.widgets.event_table import EventTable
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+
+
+async def test_a_killed_broker_is_told_of_and_nothing_is_lost(own_kafka: Kafka) -> None:
+    async with connect(own_kafka.url) as connector:
+        made = await make_topic(own_kafka.bootstrap, 2)
+        await publish(connector, made, numbered(100))
+    address = Address("log", made.name)
+    async with running((160, 40), connections=[Connection.parse(f"log={own_kafka.url}")]) as driver:
+        await driver.go_to(str(address))
+        await driver.press("enter")
+        await driver.until(lambda: len(driver.app.events.sequences) == 100)
+        await asyncio.to_thread(own_kafka.kill)
+        await driver.shows("▸ lost:", "○ log", "retry")
+        await asyncio.to_thread(own_kafka.start)
+        await driver.until(lambda: "● log" in driver.text and "▸ live" in driver.text)
+        async with connect(own_kafka.url) as connector:
+            await publish(connector, made, numbered(100, 100))
+        await driver.until(lambda: len(driver.app.events.sequences) >= 200)
+        await driver.settled()
+        found = await driver.app.desk.archive.rows(driver.app.events.sequences)
+        assert driver.one(EventTable).cursor == driver.app.events.sequences[-1]
+    positions = [each.position for each in found if each is not None]
+    assert len(positions) == len(set(map(str, positions))) == 200
