@@ -8,9 +8,8 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
-from views.frame import Frame
+from views.frame import Frame, fill
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add, own_path
 from workbench.model.errors import ConfigError, WorkbenchError
@@ -41,18 +40,8 @@ class Connections(Frame):
     def listed(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
         super().listed(watch)
-        options = self.query_one(OptionList)
-        at = options.highlighted
         lines = [_line(each) for each in self.desk.watches.values()]
-        if len(lines) == options.option_count and lines:
-            for number, line in enumerate(lines):
-                options.replace_option_prompt_at_index(number, line)
-            return
-        options.clear_options()
-        options.add_options([Option(line) for line in lines])
-        if not lines:
-            options.add_option(Option("No connection is open: a adds one.", disabled=True))
-        options.highlighted = min(at or 0, options.option_count - 1)
+        fill(self.query_one(OptionList), lines, "No connection is open: a adds one.")
 
     def cannot_check(self) -> str | None:
         return None if self._chosen else "There is no connection: a adds one."

@@ -1,13 +1,16 @@
 """What every screen has: the title with the connections' states above, its actions, and their keys below."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Paste
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, OptionList, TextArea
+from textual.widgets.option_list import Option
 
 from views.actions import bindings
 from views.desk import Desk
@@ -17,6 +20,24 @@ from workbench.operations.watch import Watch
 
 if TYPE_CHECKING:
     from views.app import Workbench
+
+
+def fill(options: OptionList, lines: Sequence[Text], nothing: str) -> None:
+    """Draw a list anew, its cursor where it was.
+
+    Args:
+        options: The list.
+        lines: What is in it.
+        nothing: What it says where there is nothing.
+    """
+    if lines and len(lines) == options.option_count and not options.get_option_at_index(0).disabled:
+        for number, line in enumerate(lines):
+            options.replace_option_prompt_at_index(number, line)
+        return
+    at = options.highlighted or 0
+    options.clear_options()
+    options.add_options([Option(line) for line in lines] or [Option(nothing, disabled=True)])
+    options.highlighted = min(at, options.option_count - 1)
 
 
 class Frame(Screen[None]):

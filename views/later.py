@@ -6,9 +6,8 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
-from views.frame import Frame
+from views.frame import Frame, fill
 from workbench.model.endpoint import Endpoint
 from workbench.operations.watch import Watch
 from workbench.reading.display import shown
@@ -87,13 +86,8 @@ class DeadLetters(Frame):
     def listed(self, watch: Watch | None) -> None:
         """List the endpoints that hold dead letters."""
         super().listed(watch)
-        options = self.query_one(OptionList)
-        at = options.highlighted
-        options.clear_options()
-        options.add_options([Option(_dead(endpoint), str(endpoint.address)) for endpoint in self._dead()])
-        if not options.option_count:
-            options.add_option(Option("No dead-letter endpoint holds anything.", disabled=True))
-        options.highlighted = min(at or 0, options.option_count - 1)
+        lines = [_dead(endpoint) for endpoint in self._dead()]
+        fill(self.query_one(OptionList), lines, "No dead-letter endpoint holds anything.")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""

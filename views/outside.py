@@ -74,12 +74,7 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
     Raises:
         StoreError: There is such a file, or it cannot be written.
     """
-    try:
-        new_file(path)
-    except FileExistsError:
-        raise StoreError(f"{path} is there already: choose another name.") from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
+    new_file(path)
     written = left_out = 0
     for at in range(0, len(sequences), AT_ONCE):
         found = await archive.rows(sequences[at : at + AT_ONCE])

@@ -316,6 +316,18 @@ def test_an_added_connection_is_listed_without_secrets(tmp_path: Path) -> None:
     assert listed == {"name": "shop", "url": "amqps://ops:${SHOP}@h/v?ca", "guard": "look", "environment": ""}
 
 
+def test_a_connection_is_added_from_a_clients_properties_file(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    (tmp_path / "client.properties").write_text(
+        "bootstrap.servers=h:9092\nsecurity.protocol=SASL_SSL\nsasl.username=ops\nsasl.password=hunter2\n"
+    )
+    done = run("workbench", "connections", "add", "log", "client.properties", env=env, cwd=tmp_path)
+    assert done.code == 0 and "Its password stays where it is" in done.err
+    [listed] = run("workbench", "connections", env=env, cwd=tmp_path).records
+    assert listed["url"] == "kafka://ops@h:9092?tls&sasl"
+    assert not any("hunter2" in path.read_text() for path in tmp_path.rglob("*.toml"))
+
+
 def test_a_command_that_will_not_end_is_ended(kafka: KafkaAddress, topic: str) -> None:
     stubborn = ("sh", "-c", "trap '' TERM; echo $$ >&2; sleep 300")
     done = run("workbench", "expect", "-c", f"k={kafka.url}", topic, "-w", "x", "--timeout", "1s", "--", *stubborn)

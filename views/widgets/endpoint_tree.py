@@ -14,9 +14,9 @@ from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from views.widgets.lines import Lines
 from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import text_style
 from workbench.model.address import Address
@@ -47,7 +47,7 @@ class Line(msgspec.Struct, frozen=True):
     group: str | None = None
 
 
-class EndpointTree(ScrollView, can_focus=True):
+class EndpointTree(Lines):
     """What there is, live. The cursor stays on its line when others come and go."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -76,12 +76,6 @@ class EndpointTree(ScrollView, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "cursor_down", show=False),
-        Binding("up", "cursor_up", show=False),
-        Binding("home", "cursor_top", show=False),
-        Binding("end", "cursor_bottom", show=False),
-        Binding("pagedown", "page_down", show=False),
-        Binding("pageup", "page_up", show=False),
         Binding("right", "unfold", show=False),
         Binding("left", "fold", show=False),
     ]
@@ -316,37 +310,18 @@ class EndpointTree(ScrollView, can_focus=True):
         if before != line:
             self.post_message(self.Moved(self.line))
 
-    def action_cursor_down(self) -> None:
-        """Go down."""
-        self.cursor_line += 1
+    @property
+    def in_sight(self) -> int:
+        """How many lines can be seen at once."""
+        return self.size.height
 
-    def action_cursor_up(self) -> None:
-        """Go up."""
-        self.cursor_line -= 1
+    def move(self, lines: int) -> None:
+        """Go down or up."""
+        self.cursor_line += lines
 
-    def action_cursor_top(self) -> None:
-        """Go to the first line."""
-        self.cursor_line = 0
-
-    def action_cursor_bottom(self) -> None:
-        """Go to the last line."""
-        self.cursor_line = len(self._lines) - 1
-
-    def action_page_down(self) -> None:
-        """Go down a page."""
-        self.cursor_line += self.size.height
-
-    def action_page_up(self) -> None:
-        """Go up a page."""
-        self.cursor_line -= self.size.height
-
-    def action_half_page_down(self) -> None:
-        """Go down half a page."""
-        self.cursor_line += self.size.height // 2
-
-    def action_half_page_up(self) -> None:
-        """Go up half a page."""
-        self.cursor_line -= self.size.height // 2
+    def go_to_end(self, last: bool) -> None:
+        """Go to the first line or to the last."""
+        self.cursor_line = len(self._lines) - 1 if last else 0
 
     def action_unfold(self) -> None:
         """Unfold the line at the cursor."""

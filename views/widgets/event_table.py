@@ -15,12 +15,10 @@ from typing import ClassVar, Final
 import msgspec
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
 from textual.strip import Strip
 from textual.worker import Worker
@@ -36,6 +34,7 @@ from views.widgets.event_cells import (
     time_ago,
     time_of_day,
 )
+from views.widgets.lines import Lines
 from views.widgets.styles import text_style
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
@@ -62,7 +61,7 @@ _COLOURS: Final = (
 """The terminal's own colours, which its user has made readable."""
 
 
-class EventTable(ScrollView, can_focus=True):
+class EventTable(Lines):
     """Events of a view, with a cursor that stays on its event, or keeps to the newest while it follows."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -88,15 +87,6 @@ class EventTable(ScrollView, can_focus=True):
         &:ansi > .event-table--chip { background: ansi_default; color: ansi_default; text-style: bold reverse; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "cursor_down", show=False),
-        Binding("up", "cursor_up", show=False),
-        Binding("home", "cursor_top", show=False),
-        Binding("end", "cursor_bottom", show=False),
-        Binding("pagedown", "page_down", show=False),
-        Binding("pageup", "page_up", show=False),
-    ]
-
     follow: reactive[bool] = reactive(True)
     """Whether the cursor keeps to the last row as rows are added."""
     relative_times: reactive[bool] = reactive(False)
@@ -589,41 +579,22 @@ class EventTable(ScrollView, can_focus=True):
                 self.refresh()
             at += room + _GAP
 
-    def action_cursor_down(self) -> None:
-        """Go down."""
-        self._go_by(1)
+    @property
+    def in_sight(self) -> int:
+        """How many rows can be seen at once."""
+        return self._page
 
-    def action_cursor_up(self) -> None:
-        """Go up, and follow no longer."""
-        self._go_by(-1)
-
-    def action_cursor_top(self) -> None:
-        """Go to the first row."""
-        self._go(0)
-
-    def action_cursor_bottom(self) -> None:
-        """Go to the last row, and follow."""
-        self.follow = True
-
-    def action_page_down(self) -> None:
-        """Go down a page."""
-        self._go_by(self._page)
-
-    def action_page_up(self) -> None:
-        """Go up a page."""
-        self._go_by(-self._page)
-
-    def action_half_page_down(self) -> None:
-        """Go down half a page."""
-        self._go_by(self._page // 2)
-
-    def action_half_page_up(self) -> None:
-        """Go up half a page."""
-        self._go_by(-(self._page // 2))
-
-    def _go_by(self, rows: int) -> None:
+    def move(self, lines: int) -> None:
+        """Go down or up; who goes up does not follow."""
         self._settle()
-        self._go(self._row + rows)
+        self._go(self._row + lines)
+
+    def go_to_end(self, last: bool) -> None:
+        """Go to the first row; or to the last, and follow."""
+        if last:
+            self.follow = True
+        else:
+            self._go(0)
 
 
 def _cells(archive: Archive, delivery: Delivery) -> Cells:

@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Size
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from views.widgets.lines import Lines
 from views.widgets.pages import FOUND, Page, Piece, Row, Tab, page
 from views.widgets.styles import text_style
 from workbench.model.errors import FormatError
@@ -27,7 +27,7 @@ _BETWEEN: Final = " ── "
 _LOOKS: Final = ("key", "string", "number", "word", "mark", "sign", "heading", "dim")
 
 
-class Inspector(ScrollView, can_focus=True):
+class Inspector(Lines):
     """Four tabs about one event. The row at the cursor is wrapped, all others are cut where there is no room."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -67,12 +67,6 @@ class Inspector(ScrollView, can_focus=True):
         Binding("left,left_square_bracket", "previous_tab", show=False),
         Binding("right,right_square_bracket", "next_tab", show=False),
         Binding("enter,space", "toggle", show=False),
-        Binding("down", "cursor_down", show=False),
-        Binding("up", "cursor_up", show=False),
-        Binding("home", "cursor_top", show=False),
-        Binding("end", "cursor_bottom", show=False),
-        Binding("pagedown", "page_down", show=False),
-        Binding("pageup", "page_up", show=False),
     ]
 
     tab: reactive[Tab] = reactive[Tab]("Body", init=False)
@@ -282,19 +276,19 @@ class Inspector(ScrollView, can_focus=True):
 
     # The cursor.
 
-    def _move(self, rows: int) -> None:
+    def move(self, lines: int) -> None:
         """Go so many rows down; first through those of a row that is higher than what is seen."""
         page = self.page
         if page is None:
             return
         top, height = self.scroll_offset.y, self._height
         first, last = page.cursor - top, page.cursor + len(self._block) - top
-        if rows > 0 and first < height < last:
-            self.scroll_to(y=top + min(rows, last - height), animate=False, force=True)
-        elif rows < 0 and first < 0 < last:
-            self.scroll_to(y=top + max(rows, first), animate=False, force=True)
+        if lines > 0 and first < height < last:
+            self.scroll_to(y=top + min(lines, last - height), animate=False, force=True)
+        elif lines < 0 and first < 0 < last:
+            self.scroll_to(y=top + max(lines, first), animate=False, force=True)
         else:
-            self._go(page.cursor + rows)
+            self._go(page.cursor + lines)
 
     def _go(self, row: int) -> None:
         """Put the cursor on a row."""
@@ -316,38 +310,15 @@ class Inspector(ScrollView, can_focus=True):
         elif last > top + height:
             self.scroll_to(y=last - height, animate=False, force=True)
 
-    def action_cursor_down(self) -> None:
-        """Go down."""
-        self._move(1)
+    @property
+    def in_sight(self) -> int:
+        """How many lines can be seen at once."""
+        return self._height
 
-    def action_cursor_up(self) -> None:
-        """Go up."""
-        self._move(-1)
-
-    def action_cursor_top(self) -> None:
-        """Go to the first row."""
-        self._go(0)
-
-    def action_cursor_bottom(self) -> None:
-        """Go to the last row."""
+    def go_to_end(self, last: bool) -> None:
+        """Go to the first row or to the last."""
         page = self.page
-        self._go(page.rows - 1 if page is not None else 0)
-
-    def action_page_down(self) -> None:
-        """Go down a page."""
-        self._move(self._height)
-
-    def action_page_up(self) -> None:
-        """Go up a page."""
-        self._move(-self._height)
-
-    def action_half_page_down(self) -> None:
-        """Go down half a page."""
-        self._move(max(self._height // 2, 1))
-
-    def action_half_page_up(self) -> None:
-        """Go up half a page."""
-        self._move(-max(self._height // 2, 1))
+        self._go(page.rows - 1 if last and page is not None else 0)
 
     def action_next_tab(self) -> None:
         """Show the next tab."""

@@ -12,6 +12,7 @@ from workbench.cli.running import Exit, connection_options, current_config, fail
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection, Level
+from workbench.connecting.properties_file import kafka_url
 from workbench.model.errors import ConfigError
 from workbench.reading.display import shown
 from workbench.session import Session
@@ -67,7 +68,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
 
 @connections.command(short_help="Write a connection into the configuration.")
 @click.argument("name")
-@click.argument("url")
+@click.argument("url", metavar="URL|FILE.properties")
 @click.option(
     "--level",
     type=click.Choice([level.name.lower() for level in Level]),
@@ -80,9 +81,13 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
 @click.pass_context
 def add(context: click.Context, name: str, url: str, level: str, production: bool, here: bool) -> None:
     """Write a connection into your configuration. Keep passwords out of the URL: write ${VARIABLE}, or set
-    password_command or keyring in the file."""
+    password_command or keyring in the file. A Kafka client's properties file says the same as a URL does; a password
+    that stands there is not copied."""
     path = Path(config_file.NAME).absolute() if here else config_file.own_path()
     try:
+        left_out = None
+        if url.endswith(".properties"):
+            url, left_out = kafka_url(Path(url))
         connection = Connection.parse(f"{name}={url}")
         if connection.password and not _VARIABLE.fullmatch(connection.password.reveal()):
             raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
@@ -92,6 +97,8 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     click.echo(shown(f"{name} is in {path}. `workbench connections check {name}` tries it."), err=True)
+    if left_out:
+        click.echo("Its password stays where it is: set password_command or keyring = true, or be asked.", err=True)
 
 
 @connections.command(short_help="Let a configuration file run its commands.")

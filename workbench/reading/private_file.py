@@ -57,13 +57,17 @@ def sweep(folder: Path) -> None:
 
 
 def new_file(path: Path) -> None:
-    """Make an empty file that only this user may read.
+    """Make an empty file that only this user may read, where a user named one.
 
     Raises:
-        FileExistsError: There is one.
-        OSError: It cannot be made.
+        StoreError: There is one already, or it cannot be made.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        _make(path)
+    except FileExistsError:
+        raise StoreError(f"{path} is there already: choose another name.") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
 
 
 def delete_stored(path: Path) -> None:
@@ -82,7 +86,7 @@ def _locked(folder: Path) -> tuple[Path, int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another session's sweep may have been faster between these two lines.
             if name.exists():
-                new_file(path)
+                _make(path)
                 return path, lock
         except BlockingIOError:
             pass
@@ -96,3 +100,7 @@ def _delete(path: Path) -> None:
     # The lock goes last: without it nobody would know that the others are to be swept.
     delete_stored(path)
     path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _make(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

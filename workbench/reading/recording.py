@@ -47,12 +47,7 @@ def export(source: Path, target: Path, reading: Reading = PLAIN) -> int:
         StoreError: The recording cannot be read, there is such a file already, or there is no space.
     """
     with closing(read(source)) as recording:
-        try:
-            new_file(target)
-        except FileExistsError:
-            raise StoreError(f"{target} is there already: choose another name for the export.") from None
-        except OSError as error:
-            raise StoreError(f"{target} cannot be made: {error.strerror}.") from error
+        new_file(target)
         try:
             with closing(sqlite3.connect(target, isolation_level=None)) as database, failures(target):
                 database.executescript(_TABLES)

@@ -200,12 +200,7 @@ class Store(Archive):
             if self.recorded:
                 raise StoreError(f"This is recorded already, in {self.path}.")
             await self.flush()
-            try:
-                new_file(path)
-            except FileExistsError:
-                raise StoreError(f"{path} is there already: choose another name for the recording.") from None
-            except OSError as error:
-                raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
+            new_file(path)
             await self._on_thread(self._writer.move_to, path)
             private, self.path = self.path, path
             self._save_pending()
