@@ -102,13 +102,16 @@ def test_a_recorded_tail_of_both_brokers_is_replayed_to_another(
     connections = ("-c", f"k={kafka.url}", "-c", f"r={managed(rabbitmq_4)}")
     command = [str(INSTALLED), "tail", *connections, f"k/{topic}", f"r/exchange:{queue}", "--record", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tail:
-        assert tail.stderr and tail.stderr.readline().startswith(b"tailing ")
-        assert run("workbench", "publish", *connections, f"k/{topic}", "first", "-k", "one").code == 0
-        assert tail.stdout and b"first" in tail.stdout.readline()
-        assert run("workbench", "publish", *connections, f"r/exchange:{queue}", "second", "-H", "a=1").code == 0
-        assert b"second" in tail.stdout.readline()
-        tail.send_signal(signal.SIGINT)
-        assert tail.wait(30) == 130
+        try:
+            assert tail.stderr and tail.stderr.readline().startswith(b"tailing ")
+            assert run("workbench", "publish", *connections, f"k/{topic}", "first", "-k", "one").code == 0
+            assert tail.stdout and b"first" in tail.stdout.readline()
+            assert run("workbench", "publish", *connections, f"r/exchange:{queue}", "second", "-H", "a=1").code == 0
+            assert b"second" in tail.stdout.readline()
+            tail.send_signal(signal.SIGINT)
+            assert tail.wait(30) == 130
+        finally:
+            tail.kill()
     kept = run("workbench", "browse", str(file))
     assert [(record["address"], record["body"]) for record in kept.records] == [
         (f"k/{topic}", {"text": "first"}),
