@@ -1,9 +1,11 @@
 """What all screens work with: the session, what was seen so far, and what is being looked at."""
 
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr
 from functools import cached_property
+from multiprocessing import resource_tracker
 from typing import Final
 
 from workbench.connecting.connector import Stream
@@ -47,6 +49,9 @@ class Desk:
     @cached_property
     def workers(self) -> ProcessPoolExecutor:
         """Processes for searches that are long; started when one is."""
+        # Their helper inherits stderr, and what Textual puts in its place has no descriptor to inherit.
+        with redirect_stderr(sys.__stderr__):
+            resource_tracker.ensure_running()
         return workers()
 
     def endpoint(self, address: Address) -> Endpoint | None:

@@ -10,7 +10,8 @@ from textual.events import Paste
 from textual.widgets import Input
 
 from connectors.memory import embedded_broker
-from tests.views.driver import address, order, payment, running
+from tests.views.driver import address, order, payment, running, shop
+from views import events, looking
 from views.actions import ACTIONS, of_screen, shown_key
 from views.app import Opening, Workbench
 from views.connections import Connections
@@ -181,6 +182,24 @@ async def test_events_are_filtered_by_a_query() -> None:
         await driver.press("slash", "=body.total > 15", "enter")
         await driver.until(lambda: len(driver.app.events.sequences) == 5)
         await driver.shows("5 of 20")
+
+
+async def test_long_searches_run_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "BACKLOG", 3_000)
+    broker = shop()
+    for number in range(20, 10_000):
+        broker.append("payments", payment(number))
+    monkeypatch.setattr(looking, "LAST", 10_000)
+    async with running(broker=broker) as driver:
+        await driver.open()
+        await driver.until(lambda: len(driver.app.events.sequences) == 10_000)
+        await driver.press("slash", "=body.total > 9994", "enter")
+        await driver.until(lambda: len(driver.app.events.sequences) == 6)
+        store = driver.app.desk.store
+        assert store is not None
+        await store.flush()
+        await driver.until(lambda: store.indexed)
+        assert len(await store.by_id("flow-4000")) == 2
 
 
 async def test_follow_is_left_by_going_up_and_taken_up_again() -> None:
