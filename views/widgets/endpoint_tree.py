@@ -124,7 +124,7 @@ class EndpointTree(Lines):
         before = self.line
         self._watches, self._others = watches, others
         self._lines = list(self._all())
-        self.virtual_size = Size(1, len(self._lines))
+        self.extend_to(Size(1, len(self._lines)))
         if before is not None and before in self._lines:
             self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))
         elif self.cursor_line >= len(self._lines):
@@ -348,7 +348,7 @@ class EndpointTree(Lines):
 
     def on_resize(self) -> None:
         """Lines are as wide as the tree."""
-        self.virtual_size = Size(1, len(self._lines))
+        self.extend_to(Size(1, len(self._lines)))
 
 
 def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:

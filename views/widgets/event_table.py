@@ -285,7 +285,7 @@ class EventTable(Lines):
             return
         count = len(self._sequences)
         row, top = self._aim() if count else (0, 0)
-        self._grow_to(Size(self._span, count + 1))
+        self.extend_to(Size(self._span, count + 1))
         self.scroll_to(y=top, animate=False, force=True)
         self._top = self._view.place(self.scroll_offset.y) if self.scroll_offset.y < count else None
         self._several = len({look.address.connection for look in self._archive.looks.values()}) > 1
@@ -300,16 +300,6 @@ class EventTable(Lines):
             self.refresh()
         elif before != self._unseen:
             self.refresh(Region(0, self.size.height - 1, self._span, 1))
-
-    def _grow_to(self, size: Size) -> None:
-        """Have so many lines. Where the scrollbar stays, the screen need not be laid out and painted for that."""
-        if size == self.virtual_size:
-            return
-        if size.width == self.virtual_size.width and min(size.height, self.virtual_size.height) > self.size.height:
-            self.set_reactive(EventTable.virtual_size, size)
-            self.vertical_scrollbar.window_virtual_size = size.height
-        else:
-            self.virtual_size = size
 
     def _put(self, row: int) -> None:
         """Put the cursor into a row."""

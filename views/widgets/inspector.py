@@ -154,7 +154,7 @@ class Inspector(Lines):
         page = self.page
         rows = 1 if page is None else page.rows + len(self._block) - 1
         self._laid_out = Size(self._width, rows + 1)
-        self.virtual_size = self._laid_out
+        self.extend_to(self._laid_out)
         self.refresh()
 
     def on_resize(self) -> None:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 
 
@@ -30,6 +31,17 @@ class Lines(ScrollView, can_focus=True):
     def go_to_end(self, last: bool) -> None:
         """Put the cursor on the first line, or on the last."""
         raise NotImplementedError
+
+    def extend_to(self, size: Size) -> None:
+        """Have so many lines. Where the scrollbar stays, the screen need not be laid out and painted for that."""
+        before, height = self.virtual_size, self.size.height
+        if size == before:
+            return
+        if size.width == before.width and (size.height > height) == (before.height > height):
+            self.set_reactive(Lines.virtual_size, size)
+            self.vertical_scrollbar.window_virtual_size = size.height
+        else:
+            self.virtual_size = size
 
     def action_cursor_down(self) -> None:
         """Go down."""

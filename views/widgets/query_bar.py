@@ -81,6 +81,7 @@ class QueryBar(Widget):
         self._compile = compile
         self._field = _Field()
         self._count = Static("", classes="query-count")
+        self._counted = 0
         self._below = Static("", classes="query-below")
         self._holds = ""
         self._error: QueryError | None = None
@@ -130,7 +131,10 @@ class QueryBar(Widget):
             of: How many were asked.
             searching: Whether more are being asked.
         """
-        self._count.update(Text(f"{'searching… ' if searching else ''}{matching:,} of {of:,}"))
+        text = f"{'searching… ' if searching else ''}{matching:,} of {of:,}"
+        # As long as it is as wide as before, the screen need not be laid out for it.
+        self._count.update(Text(text), layout=len(text) != self._counted)
+        self._counted = len(text)
 
     def focus_field(self) -> None:
         """Let the user write."""
