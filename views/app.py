@@ -242,12 +242,14 @@ class Workbench(App[None]):
         if self._opening.recording is not None:
             what = f"{self._opening.recording.name} (read-only)"
         elif self._opening.demo:
-            what = "DEMO · a adds your broker" if self.size.width >= NARROW else "DEMO"
+            what = "DEMO"
         else:
             what = ""
         recording = "● recording" if self._recorded else ""
-        zone = time.strftime("%Z") if self.size.width >= NARROW else ""
-        return " · ".join(filter(None, ("workbench", what, place, zone, recording, self._exported)))
+        parts = ["workbench", recording, self._exported, what, place]
+        if self.size.width >= NARROW:
+            parts += [time.strftime("%Z"), "a adds your broker" if self._opening.demo else ""]
+        return " · ".join(filter(None, parts))
 
     @property
     def _recorded(self) -> bool:

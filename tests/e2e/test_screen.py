@@ -98,3 +98,35 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(arguments: tuple[str, ...
         text = bytes(terminal.received).decode()
         assert sentence in text
         assert "Traceback" not in text
+
+
+def test_a_body_is_opened_in_the_users_editor_and_pager(tmp_path: Path) -> None:
+    for variable in ("EDITOR", "PAGER"):
+        script = tmp_path / variable
+        script.write_text(f'#!/bin/sh\ncp "$1" "{tmp_path}/{variable}.seen"\necho "this is $0"\n')
+        script.chmod(0o755)
+    environment = {"HOME": str(tmp_path), "EDITOR": str(tmp_path / "EDITOR"), "PAGER": str(tmp_path / "PAGER")}
+    with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
+        terminal.until("JSON")
+        for key, variable in (("e", "EDITOR"), ("v", "PAGER")):
+            terminal.press(key)
+            terminal.until(f"this is {tmp_path / variable}")
+            terminal.until("orders-events")
+            assert b"orderId" in (tmp_path / f"{variable}.seen").read_bytes()
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_what_the_screen_sees_is_recorded_and_opened_again(tmp_path: Path) -> None:
+    file = tmp_path / "seen.db"
+    with Terminal("demo", "kafka/orders-events", "--record", str(file)) as terminal:
+        terminal.until("recording")
+        terminal.until("JSON")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    with Terminal(str(file)) as terminal:
+        terminal.until("read-only")
+        terminal.until("JSON")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert len(run("workbench", "browse", str(file)).records) > 100

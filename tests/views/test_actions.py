@@ -365,6 +365,41 @@ async def test_a_session_is_recorded_and_opened_again(tmp_path: Path) -> None:
         await driver.shows("there is nothing to record")
 
 
+async def test_the_demos_payment_service_is_fixed_by_name() -> None:
+    faces = [Connection.parse(f"{face}=demo://shop/{face}?seed=3") for face in ("rabbit", "kafka")]
+    async with running((160, 60), connections=faces, opening=Opening(demo=True)) as driver:
+        await driver.press("colon", "=deploy", "enter")
+        await driver.shows("payments 1.1 is deployed")
+        await driver.go_to("rabbit/payments")
+        await driver.shows("payments-1.1-")
+
+
+async def test_refresh_lists_at_once() -> None:
+    async with running() as driver:
+        await driver.shows("payments")
+        driver.broker.declare_queue("just-made")
+        await driver.press("r")
+        await driver.shows("just-made")
+
+
+async def test_a_terminal_that_cannot_be_handed_on_is_said() -> None:
+    async with running() as driver:
+        await driver.open()
+        for key in ("e", "v"):
+            await driver.press(key)
+            await driver.shows("This terminal cannot be handed to another program.")
+
+
+async def test_publish_and_clone_open_the_publish_screen() -> None:
+    async with running() as driver:
+        await driver.press("p")
+        await driver.until(lambda: isinstance(driver.app.screen, PublishScreen))
+        await driver.press("escape", "escape")
+        await driver.open()
+        await driver.press("c")
+        await driver.shows("clone of shop/payments")
+
+
 async def test_deploying_needs_the_demo() -> None:
     async with running() as driver:
         await driver.press("colon", "=deploy", "enter")
