@@ -352,10 +352,11 @@ class EndpointTree(Lines):
 
 
 def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:
-    """A queue's depth; a log's rate where events come in, else how many it holds; an exchange's rate."""
+    """A queue's depth; a log's rate where events come in, else how many it holds, as of dead letters; an exchange's
+    rate."""
     rate = rates[-1] if rates else 0.0
     if endpoint.kind == "exchange":
         return f"{short(rate)}/s" if rate else ""
-    if endpoint.kind in LOGS and rate:
+    if endpoint.kind in LOGS and rate and not endpoint.holds_dead_letters:
         return f"{short(rate)}/s"
     return "" if endpoint.depth is None else short(endpoint.depth)
