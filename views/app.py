@@ -349,7 +349,8 @@ class Workbench(App[None]):
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
-            self.say(f"What was seen and will be is kept in {path}.")
+            unmasked = " Masks hide nothing in the file itself." if self.desk.session.config.masks else ""
+            self.say(f"What was seen and will be is kept in {path}.{unmasked}")
 
     def leave(self) -> None:
         """Leave; asks while something runs."""
