@@ -164,5 +164,6 @@ def _wrong(text: str) -> str | None:
 def without_password(url: str) -> str:
     """A URL whose password is left out."""
     scheme, _, rest = url.partition("://")
-    login, at, place = rest.partition("@")
-    return f"{scheme}://{login.partition(':')[0]}@{place}" if at else url
+    hosts, query, options = rest.partition("?")
+    login, at, place = hosts.rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}{at}{place}{query}{options}"

@@ -201,3 +201,17 @@ def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.Monk
     monkeypatch.setenv("SHOP_URL", "amqp://ops:secret@rabbit.example:5673/shop")
     found = ConfigFile.find(written('[connections.s]\nurl = "${SHOP_URL}"')).connection("s")
     assert (found.hosts, found.path) == ((("rabbit.example", 5673),), "shop")
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("amqp://u:secret@h", "A password would stand in the file"),
+        ("amqp://u:secret${X}@h", "A password would stand in the file"),
+        ("amqp://h?management=http://admin:secret%40h:15672", "A login in an option would stand in the file"),
+    ],
+)
+def test_no_password_is_added_to_a_file(tmp_path: Path, url: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        config_file.add(tmp_path / "workbench.toml", "shop", url, "look", False)
+    assert not (tmp_path / "workbench.toml").exists()

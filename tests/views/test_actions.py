@@ -14,7 +14,7 @@ from tests.views.driver import address, order, payment, running, shop
 from views import events, looking
 from views.actions import ACTIONS, of_screen, shown_key
 from views.app import Opening, Workbench
-from views.connections import Connections
+from views.connections import Connections, without_password
 from views.events import Events
 from views.frame import Frame
 from views.later import DeadLetters, Journal, Trace
@@ -449,3 +449,16 @@ async def test_a_connection_that_fails_says_why_and_counts_down() -> None:
         await driver.shows("again in")
         await driver.press("enter")
         await driver.shows("✖ ")
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("amqp://u:secret@h/v", "amqp://u@h/v"),
+        ("kafka://u:s@cret@h:1,i:2?tls", "kafka://u@h:1,i:2?tls"),
+        ("amqp://h?management=http://h:15672", "amqp://h?management=http://h:15672"),
+        ("amqp://u@h?management=http://a:b@h", "amqp://u@h?management=http://a:b@h"),
+    ],
+)
+def test_a_saved_url_has_no_password_of_its_own(url: str, written: str) -> None:
+    assert without_password(url) == written

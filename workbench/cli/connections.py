@@ -1,6 +1,5 @@
 """`workbench connections`: what is configured, whether it works, and adding to it."""
 
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,13 +10,11 @@ from workbench.cli.output import Format, chosen, format_option, json_line, table
 from workbench.cli.running import Exit, connection_options, current_config, fail, with_session
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Level
 from workbench.connecting.properties_file import kafka_url
 from workbench.model.errors import ConfigError
 from workbench.reading.display import shown
 from workbench.session import Session
-
-_VARIABLE = re.compile(r"\$\{\w+\}")
 
 
 @click.group(short_help="Configured connections: list, check, add, trust.", invoke_without_command=True)
@@ -88,11 +85,6 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
         left_out = None
         if url.endswith(".properties"):
             url, left_out = kafka_url(Path(url))
-        connection = Connection.parse(f"{name}={url}")
-        if connection.password and not _VARIABLE.fullmatch(connection.password.reveal()):
-            raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
-        if any("@" in value for value in connection.options.values()):
-            raise ConfigError("A login in an option would stand in the file for all to read: leave it out.")
         config_file.add(path, name, url, level, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
@@ -135,6 +127,6 @@ def _without_password(url: str) -> str:
     head, at, tail = url.rpartition("@")
     scheme, slashes, login = head.partition("//")
     user, colon, password = login.partition(":")
-    hidden = password if _VARIABLE.fullmatch(password) else "…"
+    hidden = password if config_file.VARIABLE.fullmatch(password) else "…"
     names = "&".join(option.partition("=")[0] for option in options.split("&"))
     return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{tail}{'?' if names else ''}{names}"

@@ -32,6 +32,8 @@ from workbench.connecting.config import Connection, Level, Secret
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
+VARIABLE: Final = re.compile(r"\$\{\w+\}")
+"""What stands in a URL in a password's place."""
 _KEYRING: Final = "event-workbench"
 _COMMAND_SECONDS: Final = 60
 
@@ -188,10 +190,16 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
     """Write a connection into a file, which keeps its comments and its order. A password is kept out of it.
 
     Raises:
-        ConfigError: The file has a connection of this name, or cannot be written.
+        ConfigError: The file has a connection of this name, or cannot be written; or the URL is none, or holds a
+            password that is no `${VARIABLE}`, or an option with a login.
     """
     import tomlkit
 
+    connection = Connection.parse(f"{name}={url}")
+    if connection.password and not VARIABLE.fullmatch(connection.password.reveal()):
+        raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
+    if any("@" in value for value in connection.options.values()):
+        raise ConfigError("A login in an option would stand in the file for all to read: leave it out.")
     found = ConfigFile.read(path, trusted=False) if path.exists() else ConfigFile()
     if name in found.connections:
         raise ConfigError(f"{path} has a connection {name!r} already: choose another name, or edit the file.")
