@@ -18,14 +18,14 @@ from views.actions import ACTIONS, Action, of_screen, unknown
 from views.connections import Connections
 from views.desk import Desk
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
-from views.events import NARROW, Events
-from views.frame import Frame
+from views.events import Events
+from views.frame import NARROW, Frame
 from views.later import DeadLetters, Journal, Trace
 from views.outside import body_text, export, line_text, open_body
 from views.palette import Everything
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level
-from workbench.connecting.keeping import left_behind
+from workbench.connecting.keeping import left_behind, told_of
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.event import Delivery, Event
@@ -156,11 +156,7 @@ class Workbench(App[None]):
         for watch in self.desk.watches.values():
             self.start(watch)
         for path in left_behind():
-            self.say(
-                f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
-                " `workbench publish ADDRESS --file` puts them there. This is said once.",
-                "warning",
-            )
+            self.say(told_of(path), "warning")
         if self._opening.addresses:
             self.call_after_refresh(self.show_when_listed, self._opening.addresses)
 

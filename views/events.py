@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
-from views.frame import Frame
+from views.frame import NARROW, Frame
 from views.looking import MOST, Looking, states
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -35,8 +35,6 @@ from workbench.reading.query import Query
 from workbench.reading.tail import Ended
 from workbench.reading.view import View
 
-NARROW: Final = 100
-"""Columns below which one pane shows."""
 RATED: Final = 4
 """Seconds over which the rate of what comes in is told."""
 FRAME: Final = 1 / 15

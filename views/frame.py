@@ -1,7 +1,7 @@
 """What every screen has: the title with the connections' states above, its actions, and their keys below."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -20,6 +20,10 @@ from workbench.operations.watch import Watch
 
 if TYPE_CHECKING:
     from views.app import Workbench
+
+
+NARROW: Final = 100
+"""Columns below which a screen shows one pane."""
 
 
 def fill(options: OptionList, lines: Sequence[Text], nothing: str) -> None:

@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Input, Static, TextArea
 from textual.worker import Worker
 
 from views.dialogs import Ask
-from views.frame import Frame
+from views.frame import NARROW, Frame
 from views.outside import edited
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
@@ -53,7 +53,6 @@ from workbench.session import Session
 
 PAUSE: Final = 0.25
 """Seconds without a key after which what was written is rendered, judged and kept."""
-NARROW: Final = 100
 _PREVIEWED: Final = 8 * 1024
 """Characters of a body in the preview."""
 _LOADED: Final = 64 << 20

@@ -21,16 +21,17 @@ import termios
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from tests.brokers.kafka import Kafka, KafkaAddress
 from tests.brokers.shared import running
 from tests.e2e.command import INSTALLED
+from tests.kafka.conftest import admin
 
 COLUMNS: Final = 160
 ROWS: Final = 50
@@ -190,26 +191,15 @@ def quantiles(seconds: Sequence[float]) -> str:
     )
 
 
-@asynccontextmanager
-async def administered(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client that makes and deletes topics."""
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await client.start()
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
 async def make(bootstrap: str, topic: str) -> None:
     """Make a topic."""
-    async with administered(bootstrap) as client:
+    async with admin(bootstrap) as client:
         await client.create_topics([NewTopic(topic, 4, 1)])
 
 
 async def delete(bootstrap: str, topic: str) -> None:
     """Make room."""
-    async with administered(bootstrap) as client:
+    async with admin(bootstrap) as client:
         await client.delete_topics([topic])
 
 

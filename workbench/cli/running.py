@@ -16,7 +16,7 @@ import msgspec
 from workbench.cli import completing
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
-from workbench.connecting.keeping import left_behind
+from workbench.connecting.keeping import left_behind, told_of
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
 from workbench.reading.display import shown
 from workbench.session import Session
@@ -100,9 +100,6 @@ def with_session(
         context = click.get_current_context()
 
         async def main() -> int | None:
-            # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
-            if (task := asyncio.current_task()) is not None:
-                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
             async with session_of(context) as session:
                 return await command(session, *args, **kwargs)
 
@@ -114,19 +111,16 @@ def with_session(
 
 def _tell_left_behind() -> None:
     for path in left_behind():
-        click.echo(
-            shown(
-                f"workbench: {path} holds messages that a broker was about to give up, and a program ended before they"
-                " were back: `workbench publish ADDRESS --file` puts them there. This is said once."
-            ),
-            err=True,
-        )
+        click.echo(shown(f"workbench: {told_of(path)}"), err=True)
 
 
 def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
     """Run to the end on an event loop; returns the exit code, with what went wrong said on stderr."""
 
     async def awaited() -> int | None:
+        # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await main()
 
     try:

@@ -1,7 +1,5 @@
 """`workbench` without a command, and `workbench demo`: the full-screen program."""
 
-import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -98,9 +96,6 @@ def opened(targets: Sequence[str], demo: bool = False) -> int:
                 with suppress(ConfigError):
                     session.connection(name)
             addresses = [] if recordings else [session.address(target) for target in targets]
-            loop, task = asyncio.get_running_loop(), asyncio.current_task()
-            assert task is not None
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
             await run(
                 session,
                 addresses=addresses,

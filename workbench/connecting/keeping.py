@@ -71,6 +71,14 @@ def left_behind() -> Sequence[Path]:
     return found
 
 
+def told_of(path: Path) -> str:
+    """What a user is told of a file that was left behind."""
+    return (
+        f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
+        " `workbench publish ADDRESS --file` puts them there. This is said once."
+    )
+
+
 def _in_use(path: Path) -> bool:
     """Whether a program is about to put back what is in a file, or has done so."""
     try:
