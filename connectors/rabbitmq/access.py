@@ -1,5 +1,6 @@
 """How to reach a RabbitMQ: what a connection's URL says, read once."""
 
+import re
 import ssl
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,9 @@ from workbench.connecting.config import Connection, Secret
 from workbench.model.errors import ConfigError
 
 GUEST: Final = "guest"
+
+HEARTBEAT: Final = 20
+"""Seconds, where the URL says nothing."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -27,6 +31,7 @@ class Access(msgspec.Struct, frozen=True):
         management_user: Who asks there.
         management_password: Its password.
         management_tls: The TLS settings there; None for http.
+        heartbeat: Seconds between signs of life; a broker that is silent for longer counts as lost.
     """
 
     name: str
@@ -39,15 +44,16 @@ class Access(msgspec.Struct, frozen=True):
     management_user: str
     management_password: Secret
     management_tls: ssl.SSLContext | None
+    heartbeat: int = HEARTBEAT
 
     @classmethod
     def read(cls, connection: Connection) -> "Access":
-        """Read `amqp[s]://user:password@host:port/vhost?management=URL&ca=FILE&cert=FILE&key=FILE`.
+        """Read `amqp[s]://user:password@host:port/vhost?management=URL&heartbeat=SECONDS&ca=FILE&cert=FILE&key=FILE`.
 
         Raises:
             ConfigError: An option is unknown, or names a file or URL that cannot be used.
         """
-        options = connection.only("management", "ca", "cert", "key")
+        options = connection.only("management", "heartbeat", "ca", "cert", "key")
         secure = connection.scheme == "amqps"
         tls = _tls(connection.name, options.get("ca"), options.get("cert"), options.get("key"))
         hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)
@@ -65,6 +71,9 @@ class Access(msgspec.Struct, frozen=True):
             raise ConfigError(
                 f"{connection.name}: management= is not a URL of the management API, such as http://localhost:15672."
             )
+        heartbeat = options.get("heartbeat") or str(HEARTBEAT)
+        if not re.fullmatch(r"[1-9]\d{0,3}", heartbeat):
+            raise ConfigError(f"{connection.name}: heartbeat= is a number of seconds, 1 or more.")
         return cls(
             name=connection.name,
             hosts=hosts,
@@ -76,6 +85,7 @@ class Access(msgspec.Struct, frozen=True):
             management_user=unquote(parts.username) if parts.username else user,
             management_password=Secret(unquote(parts.password)) if parts.password else password,
             management_tls=tls if parts.scheme == "https" else None,
+            heartbeat=int(heartbeat),
         )
 
 

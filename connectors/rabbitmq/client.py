@@ -34,10 +34,6 @@ _BLOCKED: Final = 60.0
 """Seconds after which a broker that blocks its publishers counts as lost."""
 
 
-_HEARTBEAT: Final = 20
-"""Seconds between signs of life; a broker that is silent for longer counts as lost."""
-
-
 class _Connection(AsyncioConnection):  # type: ignore[misc]
     """pika's connection, with messages taken out of what it receives."""
 
@@ -120,7 +116,7 @@ class Client:
             ssl_options=SSLOptions(access.tls, host) if access.tls else None,
             client_properties={"connection_name": "event-workbench"},
             blocked_connection_timeout=_BLOCKED,
-            heartbeat=_HEARTBEAT,
+            heartbeat=access.heartbeat,
         )
 
         def end(_: Any, error: BaseException) -> None:

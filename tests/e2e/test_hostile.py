@@ -67,14 +67,14 @@ def queue(rabbitmq_4: RabbitMQAddress, lines: Path) -> Iterator[str]:
         channel.exchange_delete(name)
 
 
-@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize("output", ["table", "json", "body"])
 def test_browsing_a_topic(kafka: KafkaAddress, topic: str, output: str) -> None:
     received = sent_to_terminal("browse", "-c", f"k={kafka.url}", topic, "--from", "beginning", "-o", output)
     assert received.count(b"\n") > 100
     assert obeyed(received) == set()
 
 
-@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize("output", ["table", "json", "body"])
 def test_browsing_a_queue(rabbitmq_4: RabbitMQAddress, queue: str, output: str) -> None:
     received = sent_to_terminal("browse", "-c", f"r={managed(rabbitmq_4)}", f"r/{queue}", "-o", output)
     assert received.count(b"\n") > 100
@@ -95,7 +95,7 @@ def test_listing(rabbitmq_4: RabbitMQAddress, queue: str, output: str) -> None:
     assert obeyed(received) == set()
 
 
-@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize("output", ["table", "json", "body"])
 def test_browsing_a_recording(kafka: KafkaAddress, topic: str, tmp_path: Path, output: str) -> None:
     file = str(tmp_path / "hostile.db")
     done = run("workbench", "browse", "-c", f"k={kafka.url}", topic, "--from", "beginning", "--record", file)

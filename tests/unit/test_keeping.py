@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from workbench.cli.main import workbench
+from tests.e2e.command import run
 from workbench.connecting.keeping import keep, kept, kept_folder, left_behind
 from workbench.model import ndjson
 from workbench.model.address import Address
@@ -97,7 +96,7 @@ def test_what_cannot_be_read_is_not_told_of(state: Path) -> None:
 
 def test_a_command_says_what_was_left_behind_once() -> None:
     path = keep(HELD)
-    said = [CliRunner().invoke(workbench, ["ls", "-c", "m=memory://kept"]).stderr for _ in range(2)]
+    said = [run("workbench", "ls", "-c", "m=memory://kept").err for _ in range(2)]
     assert str(path) in said[0]
     assert "--file" in said[0]
     assert str(path) not in said[1]

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from workbench.cli import completing
-from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.output import Format, chosen, format_option, json_line, table
 from workbench.cli.running import Exit, connection_options, current_config, fail, with_session
+from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Level
@@ -39,7 +40,7 @@ def connections(context: click.Context, form: Format | None) -> None:
     elif rows:
         write(table(("name", "url", "guard", "environment"), [[shown(cell) for cell in row] for row in rows]).encode())
     else:
-        click.echo("No connection is configured: `workbench connections add NAME URL` adds one.", err=True)
+        say("No connection is configured: `workbench connections add NAME URL` adds one.")
 
 
 @connections.command(short_help="Try a connection step by step.")
@@ -88,9 +89,9 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
         config_file.add(path, name, url, level, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
-    click.echo(shown(f"{name} is in {path}. `workbench connections check {name}` tries it."), err=True)
+    say(f"{name} is in {path}. `workbench connections check {name}` tries it.")
     if left_out:
-        click.echo("Its password stays where it is: set password_command or keyring = true, or be asked.", err=True)
+        say("Its password stays where it is: set password_command or keyring = true, or be asked.")
 
 
 @connections.command(short_help="Let a configuration file run its commands.")
@@ -102,7 +103,7 @@ def trust(context: click.Context, file: Path) -> None:
         config_file.trust(file)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
-    click.echo(shown(f"{file} is trusted as it is now."), err=True)
+    say(f"{file} is trusted as it is now.")
 
 
 async def _steps(session: Session, name: str) -> AsyncIterator[Step]:

@@ -4,8 +4,9 @@ import click
 import msgspec
 
 from workbench.cli import completing
-from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.output import Format, chosen, format_option, json_line, table
 from workbench.cli.running import with_session
+from workbench.cli.stdio import say, write
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
@@ -35,7 +36,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> None:
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers", "lag"})).encode())
     else:
-        click.echo("There is nothing here yet.", err=True)
+        say("There is nothing here yet.")
 
 
 _TITLES = ("address", "kind", "depth", "parts", "consumers", "lag", "dead letters")

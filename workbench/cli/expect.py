@@ -15,6 +15,7 @@ import click
 from workbench.cli.output import Deliveries, Format, chosen, format_option
 from workbench.cli.reading import addresses_argument, tell
 from workbench.cli.running import Exit, fail, with_session
+from workbench.cli.stdio import say
 from workbench.operations import expect as expecting
 from workbench.reading.display import shown
 from workbench.session import Session
@@ -83,7 +84,7 @@ async def expect(
         streams[address] = connector.tail(address)
     run = _running(command, correlation) if command else None
     found = await expecting.expect(streams, query, count, seconds, run)
-    Deliveries(chosen(form)).write([session.reading.seen(match) for match in found.matches])
+    await Deliveries(chosen(form)).write([session.reading.seen(match) for match in found.matches])
     tell(found.coverage)
     for address, error in found.errors.items():
         fail(f"{shown(str(address))}: {error}", Exit.FAILED)
@@ -97,8 +98,8 @@ async def expect(
     if len(found.matches) == count:
         return Exit.DONE
     came = f"{len(found.matches)} of {count} came within {seconds:g} s"
-    click.echo(f"{came}; {found.arrived - len(found.matches)} others did:", err=True)
-    Deliveries("table", sys.stderr).write([session.reading.seen(other) for other in found.others])
+    say(f"{came}; {found.arrived - len(found.matches)} others did:")
+    await Deliveries("table", sys.stderr).write([session.reading.seen(other) for other in found.others])
     complete = all(covered.complete for covered in found.coverage.values())
     return fail(f"{came}.", Exit.NOT_FOUND if complete else Exit.PARTLY)
 

@@ -5,8 +5,9 @@ import time
 import click
 
 from workbench.cli import completing
-from workbench.cli.output import Format, chosen, format_option, json_line, table, write
+from workbench.cli.output import Format, chosen, format_option, json_line, table
 from workbench.cli.running import Exit, with_session
+from workbench.cli.stdio import say, write
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, Unsupported
 from workbench.model.groups import Group, GroupPartition
@@ -48,7 +49,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     if chosen(form) == "json":
         write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
-        click.echo("No consumer group reads here.", err=True)
+        say("No consumer group reads here.")
     elif name or address:
         partitions = [(group, each) for _, group in found for each in _of(group, address)]
         rows = [_partition_row(group, each, now) for group, each in partitions]

@@ -11,6 +11,7 @@ from typing import Final, Literal, TextIO, TypeVar
 
 import click
 
+from workbench.cli import stdio
 from workbench.model import ndjson
 from workbench.model.event import Delivery
 from workbench.reading.display import cells, shown, shown_bytes
@@ -39,13 +40,6 @@ def chosen(form: Format | None) -> Format:
     return form or ("table" if sys.stdout.isatty() else "json")
 
 
-def write(text: bytes, to: TextIO | None = None) -> None:
-    """Write to stdout, or to stderr, and let it be seen at once."""
-    stream = (to or sys.stdout).buffer
-    stream.write(text)
-    stream.flush()
-
-
 def json_line(record: object) -> bytes:
     """One line of NDJSON for a record of plain values."""
     return _obeyed_by_none(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
@@ -53,12 +47,13 @@ def json_line(record: object) -> bytes:
 
 def _obeyed_by_none(lines: bytes) -> bytes:
     """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
-    if lines.isascii() or not sys.stdout.isatty():
+    if not _MAYBE_OBEYED.search(lines) or not sys.stdout.isatty():
         return lines
     return _UNUSUAL.sub(_escaped, lines.decode()).encode()
 
 
 _UNCUT: Final = 1 << 16
+_MAYBE_OBEYED: Final = re.compile(rb"[^ -~\n]")
 _UNUSUAL: Final = re.compile("[^ -~\n]")
 
 
@@ -102,14 +97,18 @@ class Deliveries:
         self._day: date | None = date.today()
         self._titled = False
 
-    def write(self, batch: Sequence[Delivery]) -> None:
-        """Print a batch at once."""
+    async def write(self, batch: Sequence[Delivery]) -> None:
+        """Print a batch, as fast as it is read."""
+        for piece in _pieces(self._lines(batch)):
+            stdio.write(piece, self._to)
+            await stdio.drained()
+
+    def _lines(self, batch: Sequence[Delivery]) -> Iterable[bytes]:
         if self._form == "json":
-            write(_obeyed_by_none(b"".join(map(ndjson.encode, batch))), self._to)
-        elif self._form == "body":
-            write(b"".join((delivery.event.body or b"") + b"\n" for delivery in batch), self._to)
-        else:
-            write("".join(self._rows(batch)).encode(), self._to)
+            return map(_obeyed_by_none, map(ndjson.encode, batch))
+        if self._form == "body":
+            return map(_visible_body if sys.stdout.isatty() else _body, batch)
+        return map(str.encode, self._rows(batch))
 
     def _rows(self, batch: Sequence[Delivery]) -> Iterable[str]:
         width = _terminal_width()
@@ -131,6 +130,27 @@ class Deliveries:
             key = "" if delivery.event.key is None else shown_bytes(delivery.event.key, 12)
             head = "  ".join([*(_fit(shown(text, size), size) for text, size in columns), _fit(key, 12)])
             yield f"{head}  {shown_bytes(delivery.event.body, max(20, width - cells(head) - 2))}\n"
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterable[bytes]:
+    """The lines, joined to pieces of which a large one does not wait for the others to be made."""
+    piece, size = [], 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > stdio.AHEAD:
+            yield b"".join(piece)
+            piece, size = [], 0
+    yield b"".join(piece)
+
+
+def _body(delivery: Delivery) -> bytes:
+    return (delivery.event.body or b"") + b"\n"
+
+
+def _visible_body(delivery: Delivery) -> bytes:
+    lines = (delivery.event.body or b"").split(b"\n")
+    return "".join(f"{shown_bytes(line)}\n" for line in lines).encode()
 
 
 def _fit(text: str, size: int) -> str:

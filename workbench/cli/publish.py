@@ -15,8 +15,9 @@ import click
 import msgspec
 
 from workbench.cli import completing, recordings
-from workbench.cli.output import Format, chosen, format_option, json_line, write
+from workbench.cli.output import Format, chosen, format_option, json_line
 from workbench.cli.running import Exit, fail, with_session
+from workbench.cli.stdio import drained, say, write
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -184,13 +185,13 @@ async def _publish(
         batches = _noting_properties(batches, left_behind)
     receipts = _Receipts(target, form)
     try:
-        published = await publishing.publish(connector, target, batches, receipts.write, partition)
+        published = await publishing.publish(connector, target, _with_room(batches), receipts.write, partition)
     except WorkbenchError as error:
         return fail(f"{error} Confirmed until then: {receipts.confirmed}.", Exit.FAILED)
     if left_behind:
-        click.echo(shown(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind."), err=True)
+        say(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind.")
     if many or published.refused:
-        click.echo(f"{published.confirmed:,} published, {published.refused:,} refused.", err=True)
+        say(f"{published.confirmed:,} published, {published.refused:,} refused.")
     if not published.refused:
         return Exit.DONE
     return Exit.PARTLY if published.confirmed else Exit.FAILED
@@ -222,6 +223,13 @@ class _Receipts:
             if receipt.error is not None:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
         write(b"".join(lines))
+
+
+async def _with_room(batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+    """The same events, as long as somebody reads the receipts."""
+    async for batch in batches:
+        await drained()
+        yield batch
 
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:

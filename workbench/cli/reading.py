@@ -13,9 +13,10 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import completing
-from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line, write
+from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line
 from workbench.cli.recordings import Covered, address_or_recording, played, recorder
 from workbench.cli.running import Exit, fail, with_session
+from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -148,7 +149,7 @@ async def browse(
                     async for batch in streams[place]:
                         some = selected.of(batch)
                         await recording.keep(some)
-                        output.write(some)
+                        await output.write(some)
                         if selected.enough:
                             break
                 if selected.enough:
@@ -190,7 +191,7 @@ async def tail(
         streams[address] = connector.tail(address, selection.start, pattern)
     async with merged(streams) as together, recorder(session, "tail", selection.record) as recording:
         # Scripts wait for this line: what is published from here on will be seen.
-        click.echo(f"tailing {', '.join(shown(str(address)) for address in streams)}", err=True)
+        say(f"tailing {', '.join(map(str, streams))}")
         try:
             batches = aiter(together)
             while not selected.enough:
@@ -200,7 +201,7 @@ async def tail(
                     break
                 some = selected.of(batch)
                 await recording.keep(some)
-                output.write(some)
+                await output.write(some)
         except TimeoutError:
             pass
         finally:
@@ -214,7 +215,7 @@ async def tail(
 def tell(coverage: Covered, form: Format | None = None) -> None:
     """Say on stderr what was covered; on stdout too where a `form` is given that holds records."""
     for place, covered in coverage.items():
-        click.echo(shown(f"{place}: {covered}"), err=True)
+        say(f"{place}: {covered}")
         if form == "json":
             spans = [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans]
             gaps = [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps]
@@ -233,7 +234,7 @@ async def _opener(
     endpoint = await connector.endpoint(place)
     seeks = Ability.SEEK in endpoint.abilities
     if endpoint.price.sentence and Ability.BROWSE in endpoint.abilities:
-        click.echo(shown(f"{place}: {endpoint.price.sentence}"), err=True)
+        say(f"{place}: {endpoint.price.sentence}")
     if start is None and seeks:
         start = FromEnd(min(BROWSED, selected.left or BROWSED) if selected.unfiltered else BROWSED)
 

@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from workbench.cli import completing
+from workbench.cli.stdio import flush, flushed, say
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.keeping import left_behind, told_of
@@ -46,6 +47,8 @@ class _Options(msgspec.Struct):
 
 
 _KEPT: Final = "workbench.options"
+_GRACE: Final = 1.0
+"""Seconds in which the reader of a command that was stopped may take what was printed."""
 
 
 def connection_options(command: Command) -> Command:
@@ -111,7 +114,7 @@ def with_session(
 
 def _tell_left_behind() -> None:
     for path in left_behind():
-        click.echo(shown(f"workbench: {told_of(path)}"), err=True)
+        say(f"workbench: {told_of(path)}")
 
 
 def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
@@ -121,7 +124,15 @@ def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
         # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
         if (task := asyncio.current_task()) is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await main()
+        patience = None
+        try:
+            return await main()
+        except asyncio.CancelledError:
+            # Whoever reads the output may stand still for ever.
+            patience = _GRACE
+            raise
+        finally:
+            await flushed(patience)
 
     try:
         return asyncio.run(awaited()) or Exit.DONE
@@ -152,7 +163,7 @@ def current_config() -> ConfigFile:
 
 def fail(sentence: str, code: Exit) -> Exit:
     """Tell the user on stderr what is wrong, in one line of visible characters; returns `code`."""
-    click.echo(shown(f"workbench: {sentence}"), err=True)
+    say(f"workbench: {sentence}")
     return code
 
 
@@ -209,6 +220,7 @@ def _with_password(connection: Connection) -> Connection:
 
 def _asked(question: str, **how: Any) -> str:
     """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
+    flush()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return str(click.prompt(shown(question), err=True, **how))
