@@ -1,11 +1,12 @@
 """Connections: where a broker is and how to get in, from what a user wrote."""
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import ClassVar, Final
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
@@ -15,8 +16,12 @@ from workbench.model.errors import ConfigError
 class Secret:
     """A password: shown nowhere, compared by nobody, handed to the driver by `reveal`."""
 
+    _texts: ClassVar[set[str]] = set()
+    """All that there were in this process, for `without_secrets`."""
+
     def __init__(self, text: str) -> None:
         self._text: Final = text
+        self._texts.add(text)
 
     def reveal(self) -> str:
         """The password itself."""
@@ -24,6 +29,43 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(…)"
+
+    @classmethod
+    def spelled(cls) -> list[str]:
+        """All passwords of this process, also as they are written in URLs, JSON and Python; the longest first."""
+        spellings = {
+            spelling
+            for text in cls._texts
+            for spelling in (
+                text,
+                quote(text, errors="surrogatepass"),
+                quote(text, safe="", errors="surrogatepass"),
+                quote_plus(text, errors="surrogatepass"),
+                json.dumps(text)[1:-1],
+                repr(text)[1:-1],
+                repr(text.encode(errors="surrogatepass"))[2:-1],
+            )
+        }
+        return sorted(spellings - {""}, key=len, reverse=True)
+
+
+def without_secrets(text: str) -> str:
+    """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
+    for secret in Secret.spelled():
+        text = text.replace(secret, "…")
+    for credential in _CREDENTIALS:
+        text = credential.sub(r"\1…", text)
+    return text
+
+
+_CREDENTIALS: Final = (
+    re.compile(r"(://)\S{1,1000}(?=@)"),
+    re.compile(r"(://[^\s?]{0,1000}\?)[^\s'\"]+"),
+    re.compile(r"(?i)(\b(?:basic|bearer)\s{1,9})[\w+/=.~-]+"),
+    re.compile(r"""(?i)((?:password|passwd|secret|token)['"]?\s{0,9}[=:]\s{0,9}b?)(?:'[^']*'|"[^"]*"|[^\s,;)]+)"""),
+)
+"""Userinfo and options of a URL, HTTP's Authorization, and what a driver writes of its settings. All of them bounded: a
+foreign text may be long, and made to be slow."""
 
 
 class Level(IntEnum):
