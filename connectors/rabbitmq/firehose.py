@@ -6,6 +6,7 @@ from typing import Final
 
 from connectors.rabbitmq.frames import Arrival
 from workbench.model.errors import FormatError
+from workbench.model.look import Gap
 from workbench.model.wire import Content, Wire, decode, encode
 
 EXCHANGE: Final = "amq.rabbitmq.trace"
@@ -14,8 +15,9 @@ DEFAULT: Final = "publish."
 
 NOTE: Final = (
     "messages published straight to the queue are rebuilt from the firehose, in which the widths of numbers in headers"
-    " may differ; dead letters that come that way are not seen"
+    " may differ"
 )
+UNSEEN: Final = Gap("dead letters that come straight to the queue", "the firehose does not show them")
 
 
 def published(arrival: Arrival, queue: str) -> Arrival | None:

@@ -52,10 +52,12 @@ class Plan(msgspec.Struct, frozen=True):
 
     Attributes:
         joins: The bindings it makes.
-        notes: What it cannot see, in sentences.
+        gaps: What it cannot see.
+        notes: What else to know, in sentences.
     """
 
     joins: tuple[Join, ...]
+    gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -97,10 +99,14 @@ def of_exchange(
         everything = (
             Join(exchange.name, "#") if exchange.type == "topic" else Join(exchange.name, "", {"x-match": "all"})
         )
-        return Plan((everything,), ("a mandatory message that only the tap gets is not returned to its publisher",))
+        return Plan(
+            (everything,), notes=("a mandatory message that only the tap gets is not returned to its publisher",)
+        )
     if not existing:
         raise Unsupported(f"Nothing is bound to {address}, so that nothing passes through it: name a key to wait for.")
-    return Plan(existing, ("messages with keys that nothing is bound with are not seen",))
+    return Plan(
+        existing, (Gap("messages with keys that nothing is bound with", "a tap binds the keys that are bound"),)
+    )
 
 
 def of_queue(bindings: Sequence[Binding], types: Mapping[str, str], tracing: bool, address: Address) -> Plan:
@@ -121,18 +127,18 @@ def of_queue(bindings: Sequence[Binding], types: Mapping[str, str], tracing: boo
         for binding in routed
         if types.get(binding.source) in TAPPABLE
     ]
-    unseen = "messages published straight to the queue are not seen (the firehose, if it were on, would show them)"
     if tracing:
         joins.append(Join(firehose.EXCHANGE, firehose.DEFAULT))
-        unseen = firehose.NOTE
     if not joins:
         raise Unsupported(
             f"{address} cannot be tapped: nothing but the default exchange leads to it, which lets nobody listen;"
             " turn on the firehose, or browse the queue instead."
         )
     missed = sorted({binding.source for binding in routed if types.get(binding.source) not in TAPPABLE})
-    notes = [f"messages through exchange {name!r} are not seen: a tap would take them" for name in missed]
-    return Plan(_distinct(joins), (unseen, *notes))
+    gaps = [Gap(f"messages through exchange {name!r}", "a tap would take them") for name in missed]
+    if tracing:
+        return Plan(_distinct(joins), (firehose.UNSEEN, *gaps), (firehose.NOTE,))
+    return Plan(_distinct(joins), (_STRAIGHT, *gaps))
 
 
 def _distinct(joins: Sequence[Join]) -> tuple[Join, ...]:
@@ -156,7 +162,7 @@ class Tap:
         self._traced = any(join.exchange == firehose.EXCHANGE for join in plan.joins)
         self._unacknowledged = self._last = 0
         self._asked = time.monotonic()
-        self.coverage = Coverage(notes=plan.notes)
+        self.coverage = Coverage(gaps=plan.gaps, notes=plan.notes)
 
     async def open(self, client: Client) -> "Tap":
         """Declare, bind and read: from now on nothing is missed."""
@@ -191,7 +197,7 @@ class Tap:
         """Find out whether copies were dropped."""
         self._asked = time.monotonic()
         if self._channel.ended is None and (await self._channel.count(f"{self._name}.dropped"))[0]:
-            self.coverage = msgspec.structs.replace(self.coverage, gaps=(_DROPPED,))
+            self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, _DROPPED))
 
     async def next(self) -> Sequence[Delivery]:
         """The next copies."""
@@ -212,6 +218,9 @@ class Tap:
 
 
 _FIREHOSE: Final = firehose.EXCHANGE.encode()
+_STRAIGHT: Final = Gap(
+    "messages published straight to the queue", "a tap sees what comes through an exchange; the firehose is off"
+)
 _DROPPED: Final = Gap(
     "the oldest of the copies that were waiting", f"the reader was slow, and a tap holds {LENGTH:,} messages"
 )

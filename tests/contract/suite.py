@@ -31,6 +31,8 @@ from workbench.model.errors import (
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.receipt import Receipt
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
+from workbench.operations.expect import expect
+from workbench.reading.query import compile
 
 MANY = 10_000
 DEADLINE = 60.0
@@ -729,7 +731,19 @@ class ConnectorContract:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector, connector.tail(place.address) as stream:
             coverage = stream.coverage
-        assert coverage.gaps or coverage.notes
+        assert not coverage.complete
+        assert "messages published straight to the queue" in [gap.what for gap in coverage.gaps]
+
+    @needs(Ability.TAIL, holds=True)
+    async def test_nothing_can_be_ruled_out_in_a_tapped_queue(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            tail = {place.address: connector.tail(place.address)}
+            found = await expect(tail, compile("body.id = 1"), count=1, seconds=0.1)
+        assert not found.matches
+        assert not found.coverage[place.address].complete
 
     @needs(Ability.TAIL, routes=True)
     async def test_tail_shows_the_part_of_an_exchange_that_is_asked_for(

@@ -271,6 +271,19 @@ def test_expect_is_an_assertion_for_a_ci_job(
     assert "others did:" in done.err
 
 
+def test_expect_rules_nothing_out_that_a_tap_cannot_see(rabbitmq_4: RabbitMQAddress, queue: str) -> None:
+    url = managed(rabbitmq_4)
+    expect = ("workbench", "expect", "-c", f"r={url}", queue, "-w", "body = hello", "--timeout", "1s")
+    none = run(*expect, "--none")
+    assert none.code == 3, none.err
+    assert "messages published straight to the queue" in none.err
+    assert none.err.splitlines()[-1] == "workbench: none was seen, but not everything could be seen."
+    assert run(*expect).code == 3
+    publish = (str(INSTALLED), "publish", "-c", f"r={url}", f"exchange:{queue}", "hello", "-k", "a.b", "-o", "table")
+    assert run(*expect, "--timeout", "30s", "--", *publish).code == 0
+    assert run(*expect, "--none", "--timeout", "30s", "--", *publish).code == 1
+
+
 @pytest.mark.parametrize("arguments", [[], ["demo"], ["shop/orders", "-c", "shop=demo://shop"]])
 def test_the_screen_needs_a_terminal(arguments: list[str]) -> None:
     done = run("workbench", *arguments)

@@ -104,7 +104,7 @@ async def test_alternate_exchange_keeps_getting_what_nobody_else_wants(rabbit: R
     async with RabbitMQConnector(rabbit.connection()) as connector, connector.tail(exchange) as stream:
         await publish_all(connector, exchange, sent)
         assert bodies(await read(stream, 1)) == [b"order"]
-        assert "keys that nothing is bound with are not seen" in str(stream.coverage)
+        assert "keys that nothing is bound with" in stream.coverage.gaps[0].what
         with pytest.raises(Unsupported, match="alternate exchange"):
             async with connector.tail(exchange, pattern="payments"):
                 pass

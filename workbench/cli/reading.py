@@ -4,7 +4,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from workbench.cli import completing
 from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line
-from workbench.cli.recordings import Covered, address_or_recording, played, recorder
+from workbench.cli.recordings import Covered, Recorder, address_or_recording, played, recorder
 from workbench.cli.running import Exit, fail, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
@@ -23,8 +23,7 @@ from workbench.model.endpoint import Ability
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
 from workbench.model.start import FromEnd, Since, Start, parse_start
-from workbench.reading.display import shown
-from workbench.reading.tail import merged
+from workbench.reading.tail import Merged, merged
 from workbench.session import Session
 
 BROWSED = 500
@@ -189,11 +188,14 @@ async def tail(
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         connector = await session.connector(address.connection)
         streams[address] = connector.tail(address, selection.start, pattern)
-    async with merged(streams) as together, recorder(session, "tail", selection.record) as recording:
+    async with AsyncExitStack() as ending, merged(streams) as together:
+        recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
+        # Once the streams are left: only then their coverage is complete.
+        ending.callback(_conclude, together, recording, chosen(form) if selection.as_record else None)
         # Scripts wait for this line: what is published from here on will be seen.
         say(f"tailing {', '.join(map(str, streams))}")
-        try:
-            batches = aiter(together)
+        batches = aiter(together)
+        with suppress(TimeoutError):
             while not selected.enough:
                 async with asyncio.timeout(idle):
                     batch = await anext(batches, None)
@@ -202,14 +204,14 @@ async def tail(
                 some = selected.of(batch)
                 await recording.keep(some)
                 await output.write(some)
-        except TimeoutError:
-            pass
-        finally:
-            recording.cover(together.coverage)
-            tell(together.coverage, chosen(form) if selection.as_record else None)
-            for address, error in together.errors.items():
-                fail(f"{shown(str(address))}: {error}", Exit.FAILED)
     return Exit.FAILED if together.errors else Exit.DONE
+
+
+def _conclude(together: Merged, recording: Recorder, form: Format | None) -> None:
+    recording.cover(together.coverage)
+    tell(together.coverage, form)
+    for address, error in together.errors.items():
+        fail(f"{address}: {error}", Exit.FAILED)
 
 
 def tell(coverage: Covered, form: Format | None = None) -> None:

@@ -72,7 +72,8 @@ async def expect(
                 if command:
                     group.create_task(run(command))
                 await waiting.read(together)
-        coverage, errors = together.coverage, dict(together.errors)
+    # Leaving completes the coverage: only then it is known whether copies were dropped.
+    coverage, errors = together.coverage, dict(together.errors)
     return Expectation(tuple(waiting.matches), tuple(waiting.others), waiting.arrived, exit_code, coverage, errors)
 
 
