@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 import msgspec
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 from textual.command import Provider
 from textual.screen import Screen
 
@@ -19,9 +19,10 @@ from views.connections import Connections
 from views.desk import Desk
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
 from views.events import Events
+from views.external_editor import edited
 from views.frame import NARROW, Frame
 from views.later import DeadLetters, Journal, Trace
-from views.outside import body_text, export, line_text, open_body
+from views.outside import body_text, export, line_text
 from views.palette import Everything
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level
@@ -373,15 +374,12 @@ class Workbench(App[None]):
         except WorkbenchError as error:
             self.say(str(error), "error")
 
-    def open_outside(self, delivery: Delivery, variable: str, otherwise: str) -> None:
-        """Open a copy of an event's body in the user's editor or pager; the program waits."""
+    async def open_outside(self, delivery: Delivery, variable: str, otherwise: str) -> None:
+        """Open a copy of an event's body in the user's editor or pager, and wait until that is left."""
         try:
-            with self.suspend():
-                open_body(delivery, variable, otherwise)
-        except SuspendNotSupported:
-            self.say("This terminal cannot be handed to another program.", "error")
-        except (OSError, ValueError) as error:
-            self.say(f"${variable} cannot be started: {error}.", "error")
+            await edited(self, delivery.event.body or b"", variable, otherwise)
+        except ConfigError as error:
+            self.say(str(error), "error")
 
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""

@@ -624,13 +624,13 @@ class Events(Frame):
     async def do_edit(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
-            self.workbench.open_outside(delivery, "EDITOR", "vi")
+            await self.workbench.open_outside(delivery, "EDITOR", "vi")
 
     @work(exclusive=True, group="act")
     async def do_page(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
-            self.workbench.open_outside(delivery, "PAGER", "less")
+            await self.workbench.open_outside(delivery, "PAGER", "less")
 
     def cannot_export(self) -> str | None:
         return None if self._view is not None and len(self._view) else "There is no event to export."

@@ -1,10 +1,6 @@
-"""Events on their way out of the program: to the clipboard, to an editor or a pager, to a file."""
+"""Events on their way out of the program: to the clipboard, to a file."""
 
 import base64
-import os
-import shlex
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -34,36 +30,6 @@ def line_text(delivery: Delivery) -> str:
         FormatError: Its headers hold what no JSON can say.
     """
     return ndjson.encode(delivery).decode().rstrip("\n")
-
-
-def open_body(delivery: Delivery, variable: str, otherwise: str) -> None:
-    """Open a copy of a body in the program that an environment variable names, and wait until it is closed.
-
-    Args:
-        delivery: Whose body.
-        variable: `EDITOR` or `PAGER`.
-        otherwise: The program where the variable is not set.
-
-    Raises:
-        OSError: The program cannot be started.
-        ValueError: The variable is no command.
-    """
-    edited(delivery.event.body or b"", variable, otherwise)
-
-
-def edited(body: bytes, variable: str, otherwise: str) -> bytes:
-    """What a user makes of a body in the program that an environment variable names.
-
-    Raises:
-        OSError: The program cannot be started, or what it left cannot be read.
-        ValueError: The variable is no command.
-    """
-    command = shlex.split(os.environ.get(variable) or otherwise)
-    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-        path = Path(folder) / f"body{_suffix(body)}"
-        path.write_bytes(body)
-        subprocess.run([*command, str(path)], check=False)
-        return path.read_bytes()
 
 
 async def export(archive: Archive, sequences: Sequence[int], path: Path) -> AsyncIterator[tuple[int, int]]:
@@ -98,8 +64,3 @@ def _line(delivery: Delivery) -> bytes | None:
         return ndjson.encode(delivery)
     except FormatError:
         return None
-
-
-def _suffix(body: bytes) -> str:
-    start = body.lstrip()[:1]
-    return ".json" if start in (b"{", b"[") else ".xml" if start == b"<" else ".txt"

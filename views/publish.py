@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from rich.text import Text
 from textual import on, work
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Resize
 from textual.timer import Timer
@@ -17,8 +17,8 @@ from textual.widgets import DataTable, Input, Static, TextArea
 from textual.worker import Worker
 
 from views.dialogs import Ask
+from views.external_editor import edited
 from views.frame import NARROW, Frame
-from views.outside import edited
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
 from views.widgets.draft_fields import DraftFields, FieldDialog
@@ -28,7 +28,7 @@ from workbench.connecting.config import Level
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import FormatError, StoreError, WorkbenchError
+from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Value
 from workbench.operations.drafts import (
@@ -528,17 +528,16 @@ class PublishScreen(Frame):
     def cannot_edit_body(self) -> str | None:
         return None if is_text(self._draft) else "The body is not text that may be edited: l takes a file's bytes."
 
-    def do_edit_body(self) -> None:
+    @work(exclusive=True, group="edit")
+    async def do_edit_body(self) -> None:
         self._take_in()
+        before = self._draft.body or b""
         try:
-            with self.app.suspend():
-                body = edited(self._draft.body or b"", "EDITOR", "vi")
-        except SuspendNotSupported:
-            self._tell("This terminal cannot be handed to another program.", wrong=True)
-        except (OSError, ValueError) as error:
-            self._tell(f"$EDITOR cannot be started: {error}.", wrong=True)
+            body = await edited(self.app, before, "EDITOR", "vi")
+        except ConfigError as error:
+            self._tell(str(error), wrong=True)
         else:
-            if body != (self._draft.body or b""):
+            if body != before and not self.closed:
                 self._replace_body(body)
 
     def do_load_body(self) -> None:

@@ -41,6 +41,11 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+def _take_terminal() -> None:
+    """Make stdin the controlling terminal, as it is of what a user starts, so that it sends signals for keys."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """The screen in a pseudo-terminal: keys go in, and what it draws comes out."""
 
@@ -67,6 +72,7 @@ class Terminal:
             stderr=theirs,
             env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
             start_new_session=True,
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
 
