@@ -18,7 +18,7 @@ from pika.channel import Channel as DriverChannel
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
-from connectors.rabbitmq.refusals import DRIVER, refusal, translated
+from connectors.rabbitmq.refusals import refusal, translated
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
 
 # pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
@@ -32,6 +32,9 @@ _CLOSING: Final = 5.0
 
 _BLOCKED: Final = 60.0
 """Seconds after which a broker that blocks its publishers counts as lost."""
+
+_LEAST: Final = 4_096
+"""Bytes of the largest frame that every peer takes (AMQP 0-9-1 specification, 4.2.3)."""
 
 
 class _Connection(AsyncioConnection):  # type: ignore[misc]
@@ -54,7 +57,13 @@ class _Connection(AsyncioConnection):  # type: ignore[misc]
             # The answer of a broker that speaks another version of the protocol.
             super()._on_data_available(data_in)
             return
-        for number in self.slicer.feed(data_in):
+        try:
+            grown = self.slicer.feed(data_in)
+        except Exception as error:
+            # pika raises whatever its decoder meets in a stranger's bytes, and would keep no more than its text.
+            self._terminate_stream(error)
+            return
+        for number in grown:
             if number in self.channels:
                 self.channels[number].wake()
 
@@ -83,7 +92,7 @@ class Client:
         self.place = place
         properties: Mapping[str, Any] = connection.server_properties or {}
         version = str(properties.get("version", ""))
-        self.version = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdigit())
+        self.version = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdecimal())
 
     @classmethod
     async def open(cls, access: Access) -> Self:
@@ -122,7 +131,7 @@ class Client:
         def end(_: Any, error: BaseException) -> None:
             _settle(closed, error)
             if not opened.done():
-                opened.set_exception(error if isinstance(error, DRIVER) else ConnectionLost(str(error)))
+                opened.set_exception(refusal(error, place))
 
         connection = _Connection(
             parameters,
@@ -132,15 +141,18 @@ class Client:
             custom_ioloop=loop,
         )
         try:
-            with translated(place):
-                await opened
+            await opened
         except asyncio.CancelledError:
             if not connection.is_closed and not connection.is_closing:
                 connection.close()
             await asyncio.wait([closed], timeout=_CLOSING)
             raise
-        connection.slicer.frame_max = connection.params.frame_max
-        return cls(connection, place, closed)
+        connection.slicer.largest = frames.LARGEST
+        client = cls(connection, place, closed)
+        if client.frame_max < _LEAST:
+            await client.close()
+            raise ConnectorError(f"{place} takes frames of {client.frame_max:,} bytes only; AMQP asks for {_LEAST:,}.")
+        return client
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,6 +10,23 @@ from typing import Final, NamedTuple, TypeAlias
 
 from workbench.model.errors import FormatError
 
+GREETING: Final = 131_072
+"""Bytes of the largest frame before a broker is known to be one."""
+
+LARGEST: Final = 134_217_728
+"""Bytes of the largest frame afterwards. It bounds the memory that a broker can take: the headers of one message come
+in one frame, and RabbitMQ holds messages of up to 128 MB, in releases before 4.0 by default."""
+
+
+class FrameTooLarge(Exception):
+    """A frame that is larger than may be kept in memory."""
+
+    def __init__(self, size: int, largest: int) -> None:
+        super().__init__(
+            f"sent {size:,} bytes of headers or properties for one message, and no more than {largest:,} are read"
+        )
+
+
 Arrival: TypeAlias = tuple[int, bool, bytes, bytes, bytes, bytes]
 """One delivered message: delivery tag, redelivered, exchange, routing key, properties as they came, body."""
 
@@ -111,33 +128,47 @@ _size = Struct(">Q").unpack_from
 class Slicer:
     """Cuts frames out of received bytes: messages and confirmations go to their channel's mailbox, the rest to `other`.
 
+    A frame may be larger than what was negotiated: RabbitMQ sends a content header whole, also where dead-lettering has
+    made a message's headers grow beyond that, or where another protocol let a producer write more.
+
     Attributes:
         mailboxes: The open channels by number; content for others is dropped, for a channel that is being closed
             may still receive some.
+        largest: The size of a frame, in bytes, above which reading ends.
     """
 
     def __init__(self, other: Callable[[bytes], None]) -> None:
         self.mailboxes: Final[dict[int, Mailbox]] = {}
-        self.frame_max = 131_072
+        self.largest = GREETING
         self._other = other
-        self._rest = b""
+        self._begun: list[bytes] = []
+        self._missing = 0
 
     def feed(self, data: bytes) -> set[int]:
         """Take bytes as they came; returns the channels whose mailboxes grew.
 
         Raises:
             FormatError: These are no AMQP frames.
+            FrameTooLarge: A frame is larger than may be kept in memory.
         """
-        if self._rest:
-            data = self._rest + data
+        if self._begun:
+            # A large frame comes in many pieces, which are put together once.
+            self._begun.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return set()
+            data = b"".join(self._begun)
+            self._begun = []
         at, end, touched = 0, len(data), set()
         mailboxes = self.mailboxes
         while end - at >= 8:
             kind, number, size = _frame(data, at)
             stop = at + 8 + size
             if stop > end:
-                if size > self.frame_max or kind not in (_METHOD, _HEADER, _BODY, _HEARTBEAT):
+                if kind not in (_METHOD, _HEADER, _BODY, _HEARTBEAT) or size > self.largest == GREETING:
                     raise FormatError("What answers there does not speak AMQP 0-9-1.")
+                if size > self.largest:
+                    raise FrameTooLarge(size, self.largest)
                 break
             if data[stop - 1] != _END:
                 raise FormatError("What answers there does not speak AMQP 0-9-1: a frame has no end.")
@@ -177,7 +208,9 @@ class Slicer:
             else:
                 self._other(data[at:stop])
             at = stop
-        self._rest = data[at:]
+        if at < end:
+            self._begun = [data[at:]]
+            self._missing = (stop if end - at >= 8 else at + 8) - end
         return touched
 
 

@@ -10,6 +10,7 @@ import httpx
 from pika import exceptions
 from pika.adapters.utils import connection_workflow as workflow
 
+from connectors.rabbitmq.frames import FrameTooLarge
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -36,7 +37,7 @@ def translated(place: str) -> Iterator[None]:
     """
     try:
         yield
-    except (*DRIVER, FormatError) as error:
+    except DRIVER as error:
         raise refusal(error, place) from error
 
 
@@ -48,14 +49,21 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
             return error
         case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker():
             return _refused(error.reply_code, error.reply_text, place)
-        case exceptions.ProbableAuthenticationError() | exceptions.ProbableAccessDeniedError():
-            return _handshake(str(error), place)
+        case exceptions.ProbableAuthenticationError():
+            return _handshake(str(error), place, f"{place} refuses this user or password.")
+        case exceptions.ProbableAccessDeniedError():
+            without_reason = f"{place} ended the connection while it was opened, and says no reason:"
+            return _handshake(str(error), place, f"{without_reason} is the virtual host right?")
+        case exceptions.MethodNotImplemented():
+            return Unsupported(f"{place} confirms no publishing: it lacks RabbitMQ's publisher confirms.")
         case exceptions.AuthenticationError():
             return AccessRefused(f"{place} accepts no user with a password.")
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
         case exceptions.ConnectionBlockedTimeout():
             return ConnectionLost(f"{place} blocks publishers: free its memory or disk (an alarm is on).")
+        case FrameTooLarge():
+            return ConnectorError(f"{place} {error}.")
         case exceptions.IncompatibleProtocolError() | FormatError():
             return ConnectionLost(f"What answers at {place} does not speak AMQP 0-9-1: is it the right port?")
         case ssl.SSLCertVerificationError():
@@ -70,7 +78,9 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
             return ConnectorError(f"{place} is not a URL that can be asked.")
         case OSError() if error.strerror:
             return ConnectionLost(f"{place} cannot be reached: {error.strerror}.")
-    return ConnectionLost(f"The connection to {place} broke.")
+    if isinstance(error, DRIVER) and not isinstance(error, exceptions.ProtocolSyntaxError):
+        return ConnectionLost(f"The connection to {place} broke.")
+    return ConnectionLost(f"{place} sent something that cannot be read as AMQP 0-9-1.")
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -99,7 +109,7 @@ def _unreachable(error: BaseException, place: str) -> ConnectorError:
     return ConnectionLost(f"Nobody listens at {place}: is the broker running, and is that its port?")
 
 
-def _handshake(text: str, place: str) -> ConnectorError:
+def _handshake(text: str, place: str, otherwise: str) -> ConnectorError:
     if found := re.search(r"vhost '?(.+?)'? not found", text):
         return EndpointNotFound(f"{place} has no virtual host {found[1]!r}: the URL's path names it.")
     if found := re.search(r"access to vhost '(.+?)' refused for user '(.*?)'", text):
@@ -108,7 +118,9 @@ def _handshake(text: str, place: str) -> ConnectorError:
         return AccessRefused(f"{place} lets user {found[1]!r} in from its own machine only: name another user.")
     if "NOT_ALLOWED" in text:
         return AccessRefused(f"{place} refuses this connection: {_reason(text)}.")
-    return AccessRefused(f"{place} refuses this user or password.")
+    if (found := re.search(r"\((\d+)\) (['\"])(.*)\2", text)) and int(found[1]) not in (403, 530):
+        return _refused(int(found[1]), found[3], place)
+    return AccessRefused(otherwise)
 
 
 def _reason(text: str) -> str:

@@ -99,6 +99,35 @@ def test_what_is_no_amqp_is_refused(data: bytes) -> None:
         slicer()[0].feed(data)
 
 
+@pytest.mark.parametrize("size", [frames.GREETING - 1, frames.GREETING, frames.GREETING + 1, 3_000_000])
+def test_header_beyond_the_negotiated_size_is_read_however_it_is_cut(size: int) -> None:
+    made, mailbox, others = slicer()
+    made.largest = frames.LARGEST
+    first, last = Deliver(100, 1, False, b"", b"q", b"first"), Deliver(100, 3, False, b"", b"q", b"last")
+    large = Deliver(100, 2, False, b"", b"q", b"")
+    announcement = large.data[: -len(b"".join(frames.content(7, NO_PROPERTIES, b"", 108)))]
+    data = b"".join((first.data, announcement, *frames.content(7, bytes(size), b"body", 100), last.data))
+    for at in range(0, len(data), 65_536):
+        made.feed(data[at : at + 65_536])
+    assert mailbox.arrivals == [first.arrival, (2, False, b"", b"q", bytes(size), b"body"), last.arrival]
+    assert others == []
+
+
+def test_frame_beyond_what_may_be_kept_in_memory_ends_reading_before_it_is_kept() -> None:
+    made, _, _ = slicer()
+    made.largest = frames.LARGEST
+    made.feed(struct.pack(">BHI", 2, 7, frames.LARGEST) + b"x")
+    made, _, _ = slicer()
+    made.largest = frames.LARGEST
+    with pytest.raises(frames.FrameTooLarge, match="134,217,729 bytes of headers"):
+        made.feed(struct.pack(">BHI", 2, 7, frames.LARGEST + 1) + b"x")
+
+
+def test_before_a_broker_is_known_to_be_one_large_frames_are_none() -> None:
+    with pytest.raises(FormatError):
+        slicer()[0].feed(struct.pack(">BHI", 1, 0, frames.GREETING + 1) + b"x")
+
+
 @given(st.binary(max_size=255), st.binary(max_size=255), st.binary(max_size=400), st.integers(9, 200))
 def test_published_message_is_read_by_pika(exchange: bytes, key: bytes, body: bytes, frame_max: int) -> None:
     data = frames.publish_method(3, exchange, key)
