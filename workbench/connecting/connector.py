@@ -117,7 +117,8 @@ class Connector(Protocol):
         ...
 
     async def endpoints(self) -> Sequence[Endpoint]:
-        """All that there is and this user may see, by name; internal topics and exchanges left out.
+        """All that there is and this user may see, by name; internal topics and exchanges left out. A `Listing` says
+        what could not be read of it.
 
         Raises:
             ConnectorError: The broker could not be asked.
@@ -200,7 +201,7 @@ class GroupConnector(Connector, Protocol):
     """A connector with logs that consumer groups read."""
 
     async def groups(self) -> Sequence[Group]:
-        """All consumer groups that this user may see, by name.
+        """All consumer groups that this user may see, by name; a `Listing` says what could not be read of them.
 
         Raises:
             ConnectorError: The broker could not be asked.

@@ -1,16 +1,27 @@
-"""The guard in front of every connector: what a connection's level does not allow never reaches its broker."""
+"""The guard in front of every connector: what a connection's level does not allow never reaches its broker, and nothing
+but a `WorkbenchError` comes back."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self, TypeAlias
 
+from workbench.connecting.boundary import (
+    Boundary,
+    BoundedClaims,
+    BoundedPublisher,
+    BoundedScan,
+    BoundedStream,
+    Entered,
+    of_kind,
+)
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection, Level
 from workbench.connecting.connector import Claims, Connector, GroupConnector, LogConnector, Publisher, Scan, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import GuardRefused, Unsupported
+from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
 from workbench.model.groups import Group
+from workbench.model.listing import Listing
 from workbench.model.start import Start, Window
 
 Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
@@ -23,7 +34,7 @@ async def nobody(connection: Connection, level: Level) -> bool:
 
 
 class Guarded:
-    """A connector behind its connection's level; follows the `Connector` protocol itself."""
+    """A connector behind its connection's level and behind a `Boundary`; follows the `Connector` protocol itself."""
 
     def __init__(self, connector: Connector, connection: Connection, confirm: Confirm = nobody) -> None:
         """Guard `connector`, which was made for `connection`.
@@ -39,23 +50,31 @@ class Guarded:
         """What is allowed."""
 
     async def __aenter__(self) -> Self:
-        await self._connector.__aenter__()
+        with Boundary(f"Opening {self._connection.name}").within():
+            await self._connector.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._connector.__aexit__(*exception)
+        with Boundary(f"Closing {self._connection.name}").within():
+            await self._connector.__aexit__(*exception)
 
-    def check(self) -> AsyncIterator[Step]:
-        """Try each step on the way into the broker: always allowed."""
-        return self._connector.check()
+    async def check(self) -> AsyncIterator[Step]:
+        """Try each step on the way into the broker: always allowed. What goes wrong is the last step."""
+        try:
+            with Boundary(f"Checking {self._connection.name}").within():
+                async for step in self._connector.check():
+                    yield of_kind(step, Step)
+        except WorkbenchError as error:
+            yield Step("check", error=str(error))
 
-    async def endpoints(self) -> Sequence[Endpoint]:
+    async def endpoints(self) -> Listing[Endpoint]:
         """All that there is: always allowed."""
-        return await self._connector.endpoints()
+        boundary = Boundary(f"Listing {self._connection.name}")
+        return await boundary.listed(lambda: self._connector.endpoints(), Endpoint)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
-        return await self._connector.endpoint(address)
+        return await Boundary(f"Describing {address}").awaited(lambda: self._connector.endpoint(address), Endpoint)
 
     @asynccontextmanager
     async def browse(
@@ -63,7 +82,11 @@ class Guarded:
     ) -> AsyncIterator[Stream]:
         """Show what is there: `LOOK` where that costs something."""
         await self._permit_look(address)
-        async with self._connector.browse(address, start, limit, force) as stream:
+
+        def opened() -> AbstractAsyncContextManager[Stream]:
+            return self._connector.browse(address, start, limit, force)
+
+        async with Entered(Boundary(f"Looking at {address}"), opened, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -72,7 +95,11 @@ class Guarded:
     ) -> AsyncIterator[Stream]:
         """Show what arrives: `LOOK` where that costs something."""
         await self._permit_look(address)
-        async with self._connector.tail(address, start, pattern) as stream:
+
+        def opened() -> AbstractAsyncContextManager[Stream]:
+            return self._connector.tail(address, start, pattern)
+
+        async with Entered(Boundary(f"Following {address}"), opened, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -81,15 +108,22 @@ class Guarded:
     ) -> AsyncIterator[Claims]:
         """Hold events while something is done with them: `MOVE`."""
         await self._permit(Level.MOVE, f"taking events from {address}")
-        async with self._connector.claim(address, limit, ledger) as claims:
+
+        def opened() -> AbstractAsyncContextManager[Claims]:
+            return self._connector.claim(address, limit, ledger)
+
+        async with Entered(Boundary(f"Taking events from {address}"), opened, BoundedClaims) as claims:
             yield claims
 
     @asynccontextmanager
     async def publisher(self, address: Address, ledger: str | None = None) -> AsyncIterator[Publisher]:
         """Take events: `PUBLISH`."""
         await self._permit(Level.PUBLISH, f"publishing to {address}")
-        entered = self._log.publisher(address, ledger) if ledger else self._connector.publisher(address)
-        async with entered as publisher:
+
+        def opened() -> AbstractAsyncContextManager[Publisher]:
+            return self._log.publisher(address, ledger) if ledger else self._connector.publisher(address)
+
+        async with Entered(Boundary(f"Publishing to {address}"), opened, BoundedPublisher) as publisher:
             yield publisher
 
     @asynccontextmanager
@@ -97,16 +131,22 @@ class Guarded:
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
     ) -> AsyncIterator[Scan]:
         """Find events by what their bytes hold: always allowed, for a log is read freely."""
-        async with self._log.scan(addresses, needles, window) as scan:
+
+        def opened() -> AbstractAsyncContextManager[Scan]:
+            return self._log.scan(addresses, needles, window)
+
+        async with Entered(Boundary(f"Searching {self._connection.name}"), opened, BoundedScan) as scan:
             yield scan
 
-    async def groups(self) -> Sequence[Group]:
+    async def groups(self) -> Listing[Group]:
         """All consumer groups: always allowed."""
-        return await self._grouped.groups()
+        boundary = Boundary(f"Listing the consumer groups of {self._connection.name}")
+        return await boundary.listed(lambda: self._grouped.groups(), Group)
 
     async def group(self, name: str) -> Group:
         """One consumer group: always allowed."""
-        return await self._grouped.group(name)
+        boundary = Boundary(f"Describing a consumer group of {self._connection.name}")
+        return await boundary.awaited(lambda: self._grouped.group(name), Group)
 
     @property
     def _grouped(self) -> GroupConnector:
@@ -127,7 +167,7 @@ class Guarded:
     async def _permit_look(self, address: Address) -> None:
         if self.level >= Level.LOOK and not self._connection.production:
             return
-        endpoint = await self._connector.endpoint(address)
+        endpoint = await self.endpoint(address)
         if endpoint.price.sentence:
             await self._permit(Level.LOOK, f"looking at {address}, which is not free,")
 

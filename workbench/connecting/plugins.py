@@ -5,7 +5,8 @@ from typing import Any
 
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Connector
-from workbench.model.errors import ConfigError
+from workbench.connecting.error_log import unexpected
+from workbench.model.errors import ConfigError, WorkbenchError
 
 CONNECTORS = "event_workbench.connectors"
 """The entry-point group: the name is a URL scheme, the object makes a `Connector` from a `Connection`."""
@@ -32,6 +33,8 @@ def load(name: str, group: str = CONNECTORS) -> Any:
         return entries[0].load()
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{name}:// is provided by {_owner(entries[0])}, which cannot be loaded: {error}.") from error
+    except (Exception, SystemExit) as error:
+        raise ConfigError(unexpected(error, f"Loading {_owner(entries[0])}, which provides {name}://,")) from error
 
 
 def connect(connection: Connection) -> Connector:
@@ -40,7 +43,13 @@ def connect(connection: Connection) -> Connector:
     Raises:
         ConfigError: No connector speaks its scheme, or it has options that the connector does not know.
     """
-    connector: Connector = load(connection.scheme)(connection)
+    made = load(connection.scheme)
+    try:
+        connector: Connector = made(connection)
+    except WorkbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(unexpected(error, f"{connection.name}: making a {connection.scheme}:// connector")) from error
     return connector
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
-from workbench.model.errors import ConnectorError, lone_error
+from workbench.model.errors import WorkbenchError, lone_error
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.reading.query import Query
@@ -36,7 +36,7 @@ class Expectation(msgspec.Struct, frozen=True):
     arrived: int
     exit_code: int | None
     coverage: Mapping[Address, Coverage]
-    errors: Mapping[Address, ConnectorError]
+    errors: Mapping[Address, WorkbenchError]
 
 
 async def expect(

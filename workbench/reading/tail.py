@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.connecting.connector import Stream
+from workbench.connecting.error_log import unexpected
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, lone_error
 from workbench.model.event import Delivery
@@ -101,6 +102,9 @@ class Tail:
             await self._read()
         except WorkbenchError as error:
             self._error = error
+        except Exception as error:
+            # An odd event must end its own look, and not the program with all others.
+            self._error = WorkbenchError(unexpected(error, f"Storing what {self.address} holds"))
 
     def _end(self, task: "asyncio.Task[None]") -> None:
         self._store.cover(self.look, self._coverage)
@@ -221,7 +225,7 @@ class Merged:
     def __init__(self, streams: Mapping[Address, Stream]) -> None:
         self._streams = streams
         self._batches: asyncio.Queue[Sequence[Delivery] | None] = asyncio.Queue(AHEAD * len(streams))
-        self.errors: dict[Address, ConnectorError] = {}
+        self.errors: dict[Address, WorkbenchError] = {}
         """Why streams broke, those that did."""
 
     @property
@@ -243,8 +247,10 @@ class Merged:
         try:
             async for batch in self._streams[address]:
                 await self._batches.put(batch)
-        except ConnectorError as error:
+        except WorkbenchError as error:
             self.errors[address] = error
+        except Exception as error:
+            self.errors[address] = ConnectorError(unexpected(error, f"Reading {address}"))
         await self._batches.put(None)
 
 

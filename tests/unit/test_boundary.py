@@ -1,0 +1,312 @@
+"""Whatever a plugin raises or hands over is a sentence behind the guard, and its traceback is in the log."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from workbench.connecting.config import Connection
+from workbench.connecting.connector import Stream
+from workbench.connecting.error_log import error_log
+from workbench.connecting.guard import Guarded
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, PublishRejected
+from workbench.model.event import Delivery, Event
+from workbench.model.groups import Group
+from workbench.model.listing import Listing
+from workbench.model.look import Coverage, Gap, Progress
+from workbench.model.receipt import Outcome, Receipt
+from workbench.model.start import Window
+from workbench.reading.store import open_store
+from workbench.reading.tail import Ended, Tail, merged, tails
+
+PASSWORD = "hunter2"
+CONNECTION = Connection.parse(f"odd=odd://user:{PASSWORD}@localhost")
+PLACE = Address("odd", "place")
+DELIVERY = Delivery(Event(b"key", b"body"), PLACE, 1_700_000_000_000)
+
+
+def group_of(*errors: Exception) -> Exception:
+    return ExceptionGroup("several", errors)
+
+
+ODD: list[Callable[[], BaseException]] = [
+    lambda: struct.error("unpack requires a buffer of 4 bytes"),
+    lambda: KeyError(0),
+    lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    lambda: AssertionError(),
+    lambda: OSError(5, "Input/output error"),
+    lambda: TimeoutError(),
+    lambda: RecursionError("maximum recursion depth exceeded"),
+    lambda: group_of(ValueError("one"), ConnectionLost("two")),
+    lambda: SystemExit(0),
+    lambda: RuntimeError(f"amqp://user:{PASSWORD}@localhost said no to {PASSWORD}"),
+]
+
+
+class OddConnector:
+    """A connector as a careless plugin has it: a place named in `odd` raises that, or answers with what it returns."""
+
+    def __init__(self, **odd: Callable[[], Any]) -> None:
+        self.odd = odd
+        self.left: list[str] = []
+
+    def here(self, place: str, otherwise: Any = None) -> Any:
+        if place not in self.odd:
+            return otherwise
+        said = self.odd[place]()
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    async def __aenter__(self) -> Self:
+        self.here("enter")
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self.here("exit")
+
+    async def check(self) -> AsyncIterator[Any]:
+        yield self.here("check")
+
+    async def endpoints(self) -> Any:
+        return self.here("endpoints", [])
+
+    async def endpoint(self, address: Address) -> Any:
+        return self.here("endpoint", Endpoint(address, "topic", Ability.BROWSE))
+
+    async def groups(self) -> Any:
+        return self.here("groups", [])
+
+    async def group(self, name: str) -> Any:
+        return self.here("group", Group(name, "Stable"))
+
+    def _opened(self) -> Any:
+        @asynccontextmanager
+        async def entered() -> AsyncIterator[OddStream]:
+            self.here("open")
+            try:
+                yield OddStream(self)
+            finally:
+                self.left.append("left")
+                self.here("leave")
+
+        return self.here("call", entered())
+
+    def browse(self, *_: object) -> Any:
+        return self._opened()
+
+    def tail(self, *_: object) -> Any:
+        return self._opened()
+
+    def claim(self, *_: object) -> Any:
+        return self._opened()
+
+    def publisher(self, *_: object) -> Any:
+        return self._opened()
+
+    def scan(self, *_: object) -> Any:
+        return self._opened()
+
+
+class OddStream:
+    """All that can be handed over in one."""
+
+    def __init__(self, connector: OddConnector) -> None:
+        self.here = connector.here
+
+    @property
+    def coverage(self) -> Any:
+        return self.here("coverage", Coverage(1))
+
+    @property
+    def interruption(self) -> Any:
+        return self.here("interruption")
+
+    @property
+    def progress(self) -> Any:
+        return self.here("progress", Progress(1, 1, 1.0))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        yield [DELIVERY]
+        yield self.here("batch", [DELIVERY])
+
+    async def send(self, *_: object) -> None:
+        self.here("send")
+
+    async def finish(self) -> None:
+        self.here("finish")
+
+    async def receipts(self) -> AsyncIterator[Any]:
+        yield self.here("receipts", [Receipt(0)])
+
+    async def settle(self, sequences: Sequence[int]) -> Any:
+        return self.here("settle", [Outcome(each) for each in sequences])
+
+
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+def guarded(**odd: Callable[[], Any]) -> Guarded:
+    connector: Any = OddConnector(**odd)
+    return Guarded(connector, CONNECTION)
+
+
+async def looked(connector: Guarded) -> None:
+    async with connector.browse(PLACE) as stream:
+        async for _ in stream:
+            pass
+
+
+async def followed(connector: Guarded) -> None:
+    async with connector.tail(PLACE) as stream:
+        async for _ in stream:
+            pass
+
+
+async def searched(connector: Guarded) -> None:
+    async with connector.scan([PLACE], [[b"x"]], Window()) as scan:
+        async for _ in scan:
+            pass
+
+
+async def claimed(connector: Guarded) -> None:
+    async with connector.claim(PLACE) as claims:
+        async for _ in claims:
+            await claims.settle([0])
+
+
+async def published(connector: Guarded) -> None:
+    async with connector.publisher(PLACE) as publisher:
+        await publisher.send([Event()])
+        await publisher.finish()
+        async for _ in publisher.receipts():
+            pass
+
+
+async def opened(connector: Guarded) -> None:
+    async with connector:
+        pass
+
+
+DOING: list[tuple[str, Callable[[Guarded], Awaitable[object]]]] = [
+    ("enter", opened),
+    ("exit", opened),
+    ("endpoints", Guarded.endpoints),
+    ("endpoint", lambda connector: connector.endpoint(PLACE)),
+    ("groups", Guarded.groups),
+    ("group", lambda connector: connector.group("g")),
+    *((place, looked) for place in ("call", "open", "batch", "leave")),
+    *((place, followed) for place in ("call", "open", "batch", "leave")),
+    *((place, searched) for place in ("call", "open", "batch", "leave")),
+    *((place, claimed) for place in ("call", "open", "batch", "settle", "leave")),
+    *((place, published) for place in ("call", "open", "send", "finish", "receipts", "leave")),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd()).__name__)
+@pytest.mark.parametrize(("place", "doing"), DOING)
+async def test_whatever_is_raised_is_a_sentence_that_names_the_log(
+    place: str, doing: Callable[[Guarded], Awaitable[object]], odd: Callable[[], BaseException]
+) -> None:
+    with pytest.raises(ConnectorError) as caught:
+        await doing(guarded(**{place: odd}))
+    sentence, log = str(caught.value), error_log().read_text()
+    assert "odd" in sentence and str(error_log()) in sentence and "\n" not in sentence
+    assert "in here" in log and type(odd()).__name__ in log
+    assert PASSWORD not in sentence + log
+
+
+@pytest.mark.parametrize("answer", [None, 1, "text", [1], [None], object()])
+@pytest.mark.parametrize(
+    ("place", "doing"),
+    [each for each in DOING if each[0] not in ("enter", "exit", "send", "finish", "open", "leave")],
+)
+async def test_whatever_is_no_answer_is_a_sentence(
+    place: str, doing: Callable[[Guarded], Awaitable[object]], answer: object
+) -> None:
+    with pytest.raises(ConnectorError, match=r"unexpected (TypeError|AttributeError)"):
+        await doing(guarded(**{place: lambda: answer}))
+
+
+@pytest.mark.parametrize("error", [AccessRefused("No."), PublishRejected("No."), ConnectionLost("No.")])
+@pytest.mark.parametrize(("place", "doing"), DOING)
+async def test_errors_of_ours_pass_as_they_are(
+    place: str, doing: Callable[[Guarded], Awaitable[object]], error: Exception
+) -> None:
+    for raise_it in (lambda: error, lambda: group_of(group_of(error))):
+        with pytest.raises(type(error)) as caught:
+            await doing(guarded(**{place: raise_it}))
+        assert caught.value is error
+    assert not error_log().exists()
+
+
+async def test_cancellation_passes_and_what_is_raised_within_does_too() -> None:
+    for error in (asyncio.CancelledError(), KeyboardInterrupt(), KeyError("ours"), BrokenPipeError()):
+        connector: Any = OddConnector()
+        with pytest.raises(type(error)) as caught:
+            async with Guarded(connector, CONNECTION).browse(PLACE):
+                raise error
+        assert caught.value is error and connector.left == ["left"]
+    assert not error_log().exists()
+
+
+@pytest.mark.parametrize("odd", [lambda: KeyError(0), lambda: None])
+async def test_what_is_said_of_a_stream_never_fails_and_is_logged_once(odd: Callable[[], Any]) -> None:
+    async with guarded(coverage=odd, progress=odd).scan([PLACE], [[b"x"]], Window()) as scan:
+        for _ in range(3):
+            assert not scan.coverage.complete and str(error_log()) in str(scan.coverage)
+            assert scan.progress.share == 0
+    assert error_log().read_text().count("Searching odd") == 2
+    async with guarded(interruption=lambda: KeyError(0)).tail(PLACE) as stream:
+        assert stream.interruption is None
+
+
+@pytest.mark.parametrize("odd", [lambda: KeyError(0), lambda: 1])
+async def test_a_check_that_fails_oddly_is_its_last_step(odd: Callable[[], Any]) -> None:
+    [step] = [step async for step in guarded(check=odd).check()]
+    assert step.error is not None and str(error_log()) in step.error
+
+
+async def test_a_listing_keeps_what_could_not_be_read() -> None:
+    gap = Gap("queue x", "it is odd")
+    listed = await guarded(endpoints=lambda: Listing([Endpoint(PLACE, "topic", Ability.BROWSE)], [gap])).endpoints()
+    assert [each.address for each in listed] == [PLACE] and listed.gaps == (gap,)
+    assert (await guarded().endpoints()).gaps == ()
+
+
+async def test_an_odd_stream_ends_as_a_state_and_its_neighbours_go_on(tmp_path: Path) -> None:
+    changed = asyncio.Event()
+    async with open_store(tmp_path) as store, tails(store, lambda tail: changed.set()) as looking:
+        # Not even behind the boundary: the look is the last to know.
+        direct: Any = OddConnector(batch=lambda: KeyError(0))
+        looks: list[Tail] = [
+            looking.begin("browse", PLACE, lambda: guarded(batch=lambda: KeyError(0)).browse(PLACE)),
+            looking.begin("browse", PLACE, lambda: direct.browse(PLACE)),
+            looking.begin("browse", PLACE, lambda: guarded().browse(PLACE)),
+        ]
+        for look in looks:
+            await look.ended()
+        states = [look.state for look in looks]
+        assert states[2] == Ended() and store.upto == 4
+        for state in states[:2]:
+            assert isinstance(state, Ended) and str(error_log()) in str(state.error)
+
+
+async def test_an_odd_stream_leaves_those_it_is_merged_with_running() -> None:
+    odd, other = PLACE, Address("odd", "other")
+    direct: Any = OddConnector(batch=lambda: KeyError(0))
+    streams: dict[Address, AbstractAsyncContextManager[Stream]] = {
+        odd: direct.tail(odd),
+        other: guarded().tail(other),
+    }
+    async with merged(streams) as together:
+        assert len([batch async for batch in together]) == 3
+        assert list(together.errors) == [odd] and str(error_log()) in str(together.errors[odd])
