@@ -18,6 +18,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from connectors.kafka.failures import Code, Passing, check, translated
 from connectors.kafka.settings import Settings
+from connectors.kafka.versions import agreed
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, lone_error
 
 T = TypeVar("T")
@@ -118,11 +119,8 @@ class Cluster:
         """
         fresh = False
         while True:
-            async with self._locks.setdefault(node, asyncio.Lock()):
-                connection = self._shared.get(node)
-                if connection is None or not connection.connected():
-                    connection, fresh = await self.connect(node), True
-                    self._shared[node] = connection
+            connection, made = await self._sharing(node)
+            fresh = fresh or made
             try:
                 return await self.exchange(connection, request, first=fresh)
             except ConnectionLost:
@@ -130,14 +128,42 @@ class Cluster:
                 if fresh:
                     raise
 
+    async def offers(self, keys: Collection[int]) -> bool:
+        """Whether every broker offers these requests, in whatever version; one that is not there is not asked.
+
+        Raises:
+            ConnectorError: None could be asked.
+        """
+        if not self._places:
+            await self.topics(())
+        offered = []
+        for node in self.brokers:
+            with suppress(ConnectionLost):
+                connection, _ = await self._sharing(node)
+                offered.append(all(key in connection._versions for key in keys))
+        return bool(offered) and all(offered)
+
+    async def _sharing(self, node: int | None) -> tuple[AIOKafkaConnection, bool]:
+        """The connection to a broker that all share, and whether it was made just now."""
+        async with self._locks.setdefault(node, asyncio.Lock()):
+            connection = self._shared.get(node)
+            if connection is not None and connection.connected():
+                return connection, False
+            connection = self._shared[node] = await self.connect(node)
+            return connection, True
+
     async def exchange(self, connection: AIOKafkaConnection, request: Any, first: bool = False) -> Any:
         """Send a request over a connection and return the answer; a connection that gives none is closed.
 
         Raises:
+            Unsupported: The broker offers no version of it that is known here.
             ConnectorError: The broker breaks the connection off or does not answer in time.
         """
         settings = self.settings
-        with translated(f"{connection.host}:{connection.port}", tls=settings.tls, user=settings.user, first=first):
+        place = f"{connection.host}:{connection.port}"
+        known = [form.API_VERSION for form in request._CLASSES]
+        agreed(place, connection._versions, request.API_KEY, type(request).__name__.removesuffix("Request"), known)
+        with translated(place, tls=settings.tls, user=settings.user, first=first):
             try:
                 return await connection.send(request)
             except TimeoutError:

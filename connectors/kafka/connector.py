@@ -11,7 +11,7 @@ from connectors.kafka.claims import LedgerClaims
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic
 from connectors.kafka.failures import Code
 from connectors.kafka.fetching import gone
-from connectors.kafka.groups import Readers, all_readers, committed, described, one_of_the_readers
+from connectors.kafka.groups import all_groups, committed, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
 from connectors.kafka.publisher import TopicPublisher
@@ -19,6 +19,7 @@ from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
 from connectors.kafka.starts import partitions_of, starts_of
+from connectors.kafka.versions import TRANSACTIONS
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
@@ -32,7 +33,6 @@ _ABILITIES = (
     Ability.BROWSE
     | Ability.TAIL
     | Ability.CLAIM
-    | Ability.ATOMIC
     | Ability.PUBLISH
     | Ability.SEEK
     | Ability.SCAN
@@ -215,17 +215,16 @@ class KafkaConnector:
             yield await stack.enter_async_context(TopicPublisher.open(self._cluster, topic, transaction))
 
     async def groups(self) -> list[Group]:
-        """All consumer groups that this user may see, by name, with their lag."""
-        return await described(self._cluster, await all_readers(self._cluster))
+        """All groups that this user may see, by name, with their lag: of consumers, share groups, Streams groups."""
+        return await all_groups(self._cluster)
 
     async def group(self, name: str) -> Group:
-        """One consumer group, down to its partitions.
+        """One group, down to its partitions.
 
         Raises:
             EndpointNotFound: There is none of this name that this user may see.
         """
-        [group] = await described(self._cluster, [await one_of_the_readers(self._cluster, name)])
-        return group
+        return await one_group(self._cluster, name)
 
     async def _topic(self, address: Address) -> Topic:
         if address.namespace != "queue":
@@ -238,10 +237,10 @@ class KafkaConnector:
         led = [each for each in partitions if leaders[each] >= 0]
         beginnings = await self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False)
-        groups = await all_readers(self._cluster)
         configuration = await self._configuration(topics)
+        abilities = _ABILITIES | (Ability.ATOMIC if await self._cluster.offers(TRANSACTIONS) else Ability(0))
         return [
-            _endpoint(Address(self._name, name), topic, beginnings, ends, groups, configuration.get(name, ()))
+            _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, ()))
             for name, topic in sorted(topics.items())
         ]
 
@@ -264,33 +263,22 @@ def _leaders(topic: Topic) -> dict[Partition, int]:
 
 def _endpoint(
     address: Address,
+    abilities: Ability,
     topic: Topic,
     beginnings: Mapping[Partition, int],
     ends: Mapping[Partition, int],
-    groups: list[Readers],
     configuration: tuple[tuple[str, str], ...],
 ) -> Endpoint:
     mine = [(topic.name, number) for number in topic.leaders]
     known = [each for each in mine if each in ends and each in beginnings]
-    lags = [
-        sum(
-            max(ends[each] - max(group.committed[each], beginnings[each]), 0)
-            for each in known
-            if each in group.committed
-        )
-        for group in groups
-        if any(each in group.committed for each in mine)
-    ]
     without = [str(number) for number, leader in topic.leaders.items() if leader < 0]
     state = (("without a leader", f"partition {', '.join(without)}"),) if without else ()
     return Endpoint(
         address=address,
         kind="topic",
-        abilities=_ABILITIES,
+        abilities=abilities,
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),
         published=None if without else sum(ends[each] for each in known),
         partitions=len(topic.leaders),
-        consumers=sum(any(each[0] == topic.name for each in some) for group in groups for _, some in group.members),
-        lag=max(lags, default=None),
         detail=(*state, ("replicas", str(topic.replicas)), *configuration),
     )

@@ -1,47 +1,51 @@
-"""Consumer groups: who there is, how far each has got, and who reads now."""
+"""Consumer groups: who there is, how far each has got, and who reads now.
 
-from collections.abc import Mapping, Sequence
+One that cannot be read hides no other: what of a group is not known, and why, stands in its gaps.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import msgspec
-from aiokafka.protocol.admin import (
-    DescribeGroupsRequest,
-    DescribeGroupsRequest_v0,
-    DescribeGroupsRequest_v1,
-    DescribeGroupsRequest_v2,
-    ListGroupsRequest,
-)
 from aiokafka.protocol.commit import OffsetFetchRequest
-from aiokafka.protocol.group import MemberAssignment
 
 from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, together
-from connectors.kafka.failures import Code, check
+from connectors.kafka.failures import check
 from connectors.kafka.fetching import Fetching, Share
-from connectors.kafka.newer_groups import Members, newer_groups
+from connectors.kafka.group_kinds import SHARE, Told, coordinated_by
+from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest
 from connectors.kafka.records import committed as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.model.address import Address
-from workbench.model.errors import EndpointNotFound
-from workbench.model.groups import Group, GroupPartition, Member
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError
+from workbench.model.groups import Group, GroupPartition
+from workbench.model.look import Gap
 
-_CONSUMER = "consumer"
-_UNKNOWN = "Unknown"
 _PEEK = 64 << 10
+
+T = TypeVar("T")
 
 
 class Readers(msgspec.Struct, frozen=True):
-    """A group as its coordinator knows it.
+    """A group, and how far it has got.
 
     Attributes:
-        name: Its name.
-        state: In the broker's words: Stable, Empty, PreparingRebalance…
+        told: As its coordinator tells of it.
         committed: The next offset to read of each partition it has committed one for.
-        members: Who is in it, and the partitions that each reads.
+        lags: Events not read, where the coordinator counts them: of a share group, which reads in no order.
+        gaps: What is not known of it.
     """
 
-    name: str
-    state: str
+    told: Told
     committed: Mapping[Partition, int]
-    members: Members
+    lags: Mapping[Partition, int] = {}
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def partitions(self) -> set[Partition]:
+        """All that it has committed an offset for or reads now."""
+        return {*self.committed, *(each for _, some in self.told.members for each in some)}
 
 
 async def committed(cluster: Cluster, group: str, node: int | None = None) -> dict[Partition, int]:
@@ -71,100 +75,177 @@ async def committed(cluster: Cluster, group: str, node: int | None = None) -> di
     return await persistently(attempt)
 
 
-async def all_readers(cluster: Cluster) -> list[Readers]:
-    """All consumer groups that this user may see, by name.
+async def all_groups(cluster: Cluster) -> list[Group]:
+    """All groups that this user may see, by name, with their lag and the age of what they have not read.
 
     Raises:
         ConnectorError: A broker could not be asked.
     """
     await cluster.topics(())
-    found = await together(_coordinated_by(cluster, node, None) for node in cluster.brokers)
-    return sorted((readers for some in found for readers in some), key=lambda readers: readers.name)
+    found = await together(_readers(cluster, node, None) for node in cluster.brokers)
+    readers = sorted((one for some in found for one in some), key=lambda one: one.told.name)
+    return await _described(cluster, readers)
 
 
-async def one_of_the_readers(cluster: Cluster, name: str) -> Readers:
-    """One consumer group.
+async def one_group(cluster: Cluster, name: str) -> Group:
+    """One group, as `all_groups` has it.
 
     Raises:
         EndpointNotFound: There is none of this name that this user may see.
         ConnectorError: Its coordinator could not be asked.
     """
     node = await cluster.coordinator(GROUP, name)
-    for readers in await _coordinated_by(cluster, node, name):
-        return readers
+    for group in await _described(cluster, await _readers(cluster, node, name)):
+        return group
     raise EndpointNotFound(f"{cluster.settings.name} has no consumer group {name!r} that this user may see.")
 
 
-async def described(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]:
-    """Groups with their lag and the age of what they have not read: the events at their offsets are looked at.
+async def _readers(cluster: Cluster, node: int, name: str | None) -> list[Readers]:
+    told = await coordinated_by(cluster, node, name)
+    return await together(_got(cluster, node, one) for one in told)
 
-    Raises:
-        ConnectorError: A broker could not be asked.
-    """
-    wanted = {each for one in readers for each in (*one.committed, *(each for _, some in one.members for each in some))}
-    leaders = await cluster.leaders({topic for topic, _ in wanted})
-    led = [each for each in wanted if leaders.get(each, -1) >= 0]  # a topic may have been deleted since
-    beginnings = await cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
-    ends = await cluster.offsets(dict.fromkeys(led, END), leaders)
-    unread = {
-        (each, max(one.committed.get(each, beginnings[each]), beginnings[each]))
-        for one in readers
-        for each in led
-        if each in one.committed or any(each in some for _, some in one.members)
+
+async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
+    """How far a group has got, as its coordinator knows."""
+    try:
+        if told.kind == SHARE:
+            return await _got_shared(cluster, node, told)
+        return Readers(told, await committed(cluster, told.name, node), gaps=told.gaps)
+    except ConnectionLost:
+        raise
+    except ConnectorError as error:
+        return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", _reason(error))))
+
+
+async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
+    """Of a share group: the offset before which all is dealt with (KIP-932), and what is not."""
+    doing = f"read the offsets of group {told.name}"
+
+    async def attempt() -> Readers:
+        request = DescribeShareGroupOffsetsRequest(groups=[(told.name, None, {})])
+        [group] = (await cluster.ask(request, node)).to_object()["groups"]
+        check(group["error_code"], doing)
+        starts, lags, gaps = dict[Partition, int](), dict[Partition, int](), list(told.gaps)
+        for topic in group["topics"]:
+            for row in topic["partitions"]:
+                each = topic["topic"], row["partition"]
+                try:
+                    check(row["error_code"], doing)
+                except ConnectorError as error:
+                    gaps.append(Gap(f"its offset in partition {each[1]} of topic {each[0]}", _reason(error)))
+                    continue
+                if row["start"] >= 0:
+                    starts[each] = row["start"]
+                if row.get("lag", -1) >= 0:
+                    lags[each] = row["lag"]
+        return Readers(told, starts, lags, tuple(gaps))
+
+    return await persistently(attempt)
+
+
+async def _described(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]:
+    """Groups with their lag and the age of what they have not read: the events at their offsets are looked at."""
+    topics = {topic for one in readers for topic, _ in one.partitions}
+    leaders = await cluster.leaders(topics)
+    missing = {
+        topic: Gap(f"topic {topic}", "it has been deleted, or this user may not see it")
+        for topic in topics - {topic for topic, _ in leaders}
     }
+    led = {each for one in readers for each in one.partitions if leaders.get(each, -1) >= 0}
+    beginnings, refused = await _by_topic(led, lambda some: cluster.offsets(dict.fromkeys(some, BEGINNING), leaders))
+    ends, more = await _by_topic(beginnings.keys(), lambda some: cluster.offsets(dict.fromkeys(some, END), leaders))
+    missing |= {topic: Gap(f"topic {topic}", _reason(error)) for topic, error in (refused | more).items()}
+
+    def place(one: Readers, each: Partition) -> int:
+        return max(one.committed.get(each, beginnings[each]), beginnings[each])
+
     times: dict[tuple[Partition, int], int | None] = {}
+    unread = {(each, place(one, each)) for one in readers for each in one.partitions if each in ends}
     while unread:
         # One offset of each partition at a time: groups share partitions.
         some = dict(unread)
-        times |= await _times(
-            cluster, {each: offset for each, offset in some.items() if offset < ends[each]}, ends, leaders
-        )
         unread -= set(some.items())
+        wanted = {each: offset for each, offset in some.items() if offset < ends[each]}
+        times_of = partial(_times, cluster, offsets=wanted, ends=ends, leaders=leaders)
+        found, refused = await _by_topic(wanted.keys(), times_of)
+        times |= {(each, wanted[each]): time for each, time in found.items()}
+        for topic, error in refused.items():
+            missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", _reason(error)))
 
     def partition(one: Readers, each: Partition) -> GroupPartition:
-        offset = one.committed.get(each)
-        begin = max(beginnings[each] if offset is None else offset, beginnings[each])
+        offset, begin = one.committed.get(each), place(one, each)
+        names = [member.name for member, some in one.told.members if each in some]
+        lag = one.lags.get(each, max(ends[each] - begin, 0))
         return GroupPartition(
             Address(cluster.settings.name, each[0]),
             str(each[1]),
             None if offset is None else str(offset),
             str(ends[each]),
-            max(ends[each] - begin, 0),
-            times.get((each, begin)),
-            next((member.name for member, some in one.members if each in some), None),
+            lag,
+            times.get((each, begin)) if lag else None,
+            ", ".join(names) or None,
         )
 
     return [
         Group(
-            one.name,
-            one.state,
-            tuple(member for member, _ in one.members),
-            tuple(
-                partition(one, each)
-                for each in sorted(led)
-                if each in one.committed or any(each in some for _, some in one.members)
-            ),
+            one.told.name,
+            one.told.state,
+            tuple(member for member, _ in one.told.members),
+            tuple(partition(one, each) for each in sorted(one.partitions) if each in ends),
+            one.told.kind,
+            (*one.gaps, *(missing[topic] for topic in sorted({topic for topic, _ in one.partitions} & missing.keys()))),
         )
         for one in readers
     ]
 
 
+_ByPartition: TypeAlias = dict[Partition, T]
+
+
+async def _by_topic(
+    partitions: Collection[Partition], work: Callable[[Collection[Partition]], Awaitable[_ByPartition[T]]]
+) -> tuple[_ByPartition[T], dict[str, ConnectorError]]:
+    """Find something out about partitions: of all at once or, where that fails, of one topic after the other.
+
+    Returns:
+        What was found, and why it was not, by topic.
+    """
+    refused: dict[str, ConnectorError] = {}
+    try:
+        return await work(partitions), refused
+    except ConnectorError:
+        found: _ByPartition[T] = {}
+    for topic in {topic for topic, _ in partitions}:
+        try:
+            found |= await work([each for each in partitions if each[0] == topic])
+        except ConnectorError as error:
+            refused[topic] = error
+    return found, refused
+
+
 async def _times(
-    cluster: Cluster, offsets: Mapping[Partition, int], ends: Mapping[Partition, int], leaders: Mapping[Partition, int]
-) -> dict[tuple[Partition, int], int | None]:
-    """The time of the first event at or behind each offset."""
-    shares = [Share(each, offset, ends[each], leaders[each]) for each, offset in offsets.items()]
+    cluster: Cluster,
+    partitions: Collection[Partition],
+    offsets: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    leaders: Mapping[Partition, int],
+) -> dict[Partition, int | None]:
+    """The time of the first event at or behind an offset of each partition; None where it cannot be read."""
+    shares = [Share(each, offsets[each], ends[each], leaders[each]) for each in partitions]
     fetching = Fetching(cluster, shares, size=_PEEK * max(len(shares), 1))
-    found: dict[tuple[Partition, int], int | None] = {}
+    found: dict[Partition, int | None] = {}
     try:
         while not all(share.finished for share in shares):
             for chunk in await fetching.chunks():
                 each, end = chunk.share.partition, chunk.share.end
                 for batch in committed_batches(chunk.fetched):
-                    for delivery in deliveries(batch, Address("", each[0]), str(each[1]), chunk.start, end, 0):
-                        found.setdefault((each, offsets[each]), delivery.event.timestamp)
-                        break
-                    if (each, offsets[each]) in found:
+                    try:
+                        first = deliveries(batch, Address("", each[0]), str(each[1]), chunk.start, end, 0)[:1]
+                        times = [delivery.event.timestamp for delivery in first]
+                    except FormatError:
+                        times = [None]
+                    if times:
+                        [found[each]] = times
                         chunk.share.next = chunk.share.end or 0
                         break
     finally:
@@ -172,37 +253,5 @@ async def _times(
     return found
 
 
-async def _coordinated_by(cluster: Cluster, node: int, name: str | None) -> list[Readers]:
-    answer = await cluster.ask(ListGroupsRequest(), node)
-    # A coordinator that is still loading, or a user who may not list them, leaves them out.
-    names = [group for group, kind in answer.groups if kind in (_CONSUMER, "") and name in (None, group)]
-    if answer.error_code != Code.NONE or not names:
-        return []
-    request = DescribeGroupsRequest(names)
-    # Of version 3 aiokafka overlooks a field of the answer, and takes all groups but the first for something else.
-    request._CLASSES = (DescribeGroupsRequest_v0, DescribeGroupsRequest_v1, DescribeGroupsRequest_v2)
-    answer = await cluster.ask(request, node)
-    rows: dict[str, tuple[str, Members]] = {
-        group: (
-            state,
-            tuple((Member(id_, client, host.lstrip("/")), _assigned(given)) for id_, client, host, _, given in some),
-        )
-        for code, group, state, _, _, some, *_ in answer.groups
-        if code == Code.NONE and state != "Dead"
-    }
-    if others := [group for group in names if group not in rows]:
-        # Where none tells of a group, its offsets are there all the same.
-        rows |= dict.fromkeys(others, (_UNKNOWN, ())) | await newer_groups(cluster, node, others)
-    offsets = await together(committed(cluster, group, node) for group in rows)
-    return [
-        Readers(group, state, found, members)
-        for (group, (state, members)), found in zip(rows.items(), offsets, strict=True)
-    ]
-
-
-def _assigned(assignment: bytes) -> tuple[Partition, ...]:
-    if not assignment:
-        return ()
-    return tuple(
-        (topic, number) for topic, numbers in MemberAssignment.decode(assignment).assignment for number in numbers
-    )
+def _reason(error: ConnectorError) -> str:
+    return str(error).removesuffix(".")

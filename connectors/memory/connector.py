@@ -282,8 +282,6 @@ class MemoryConnector:
         )
 
     def _of_topic(self, topic: Topic) -> Endpoint:
-        groups = [group for group in self._broker.committed if self._broker.committed_offsets(group, topic.name)]
-        lags = [self._lag(group, topic) for group in groups]
         to = [other.name for other in self._broker.topics.values() if topic.name in other.dead_letters_of]
         return Endpoint(
             self._address(topic.name),
@@ -292,7 +290,6 @@ class MemoryConnector:
             depth=topic.depth,
             published=topic.published,
             partitions=None if topic.kind == "stream" else len(topic.partitions),
-            lag=max(lags, default=None),
             dead_letters_to=tuple(map(self._address, to)),
             dead_letters_of=tuple(map(self._address, topic.dead_letters_of)),
         )
@@ -303,10 +300,6 @@ class MemoryConnector:
 
     def _address(self, name: str, namespace: Namespace = "queue") -> Address:
         return Address(self._connection.name, name, namespace)
-
-    def _lag(self, group: str, topic: Topic) -> int:
-        committed = self._broker.committed_offsets(group, topic.name)
-        return sum(part.end - max(part.start, committed.get(number, 0)) for number, part in enumerate(topic.partitions))
 
     def _starts(self, address: Address, topic: Topic, start: Start) -> dict[int, int]:
         partitions = dict(enumerate(topic.partitions))

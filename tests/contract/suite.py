@@ -930,17 +930,6 @@ class ConnectorContract:
                 await browse(connector, place.address, OfGroup(f"contract-{uuid4().hex}"))
         assert await broker.inventory() == before
 
-    @needs(Ability.SEEK | Ability.GROUPS)
-    async def test_lag_is_that_of_the_group_furthest_behind(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
-        place = await broker.create(kind, partitions=2)
-        async with connect(broker.connection) as connector:
-            for partition in range(2):
-                await publish(connector, place.address, numbered(10), partition)
-            assert (await connector.endpoint(place.address)).lag is None
-            await broker.commit(f"contract-{uuid4().hex}", place.address, {0: 10, 1: 10})
-            await broker.commit(f"contract-{uuid4().hex}", place.address, {0: 7, 1: 10})
-            assert (await connector.endpoint(place.address)).lag == 3
-
     @needs(Ability.SEEK | Ability.TAIL)
     async def test_tail_from_the_beginning_goes_on_with_what_arrives(
         self, broker: BrokerUnderTest, kind: EndpointKind

@@ -1,17 +1,12 @@
 """Consumer groups: who there is, how far they have got, how old what they have not read is."""
 
-import asyncio
-import subprocess
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connectors.kafka import KafkaConnector
-from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, admin
 from tests.kafka.reading import BASE, browse, by_partition, numbered, publish
@@ -30,24 +25,6 @@ async def commit(kafka: KafkaAddress, group: str, address: Address, offsets: Map
         await consumer.commit(places)
     finally:
         await consumer.stop()
-
-
-@asynccontextmanager
-async def newer_member(kafka: KafkaAddress, group: str, address: Address) -> AsyncIterator[None]:
-    """A member of a group of the newer protocol, by Kafka's own client; on entering, it has committed something."""
-    java = ["java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
-    program = str(Path(__file__).with_name("NewerMember.java"))
-    arguments = ["-cp", f"{install.kafka()}/*", program, kafka.bootstrap, group, address.name]
-    process = await asyncio.create_subprocess_exec(*java, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin and process.stdout
-    try:
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"committed\n"
-        yield
-    finally:
-        process.stdin.close()
-        async with asyncio.timeout(60):
-            await process.wait()
 
 
 async def test_a_group_tells_its_lag_and_the_age_of_what_it_has_not_read(
@@ -79,7 +56,6 @@ async def test_a_group_tells_its_members(connector: KafkaConnector, kafka: Kafka
     try:
         await consumer.getmany(timeout_ms=10_000)
         group = await connector.group(name)
-        endpoint = await connector.endpoint(address)
     finally:
         await consumer.stop()
     [member] = group.members
@@ -89,28 +65,6 @@ async def test_a_group_tells_its_members(connector: KafkaConnector, kafka: Kafka
         ("1", None, member.name),
     ]
     assert group.lag == 10
-    assert endpoint.consumers == 1
-
-
-async def test_a_group_of_the_newer_protocol_tells_its_members(
-    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
-) -> None:
-    address = await topic(2)
-    await publish(connector, address, numbered(10), partition=1)
-    name, classic = (f"kafka-tests-{uuid.uuid4().hex}" for _ in range(2))
-    await commit(kafka, classic, address, {0: 0})
-    async with newer_member(kafka, name, address):
-        group = await connector.group(name)
-        listed = {each.name: each for each in await connector.groups()}
-        endpoint = await connector.endpoint(address)
-    [member] = group.members
-    assert (member.client, member.host, group.state) == ("newer", "127.0.0.1", "Stable")
-    assert [(each.partition, each.member) for each in group.partitions] == [("0", member.name), ("1", member.name)]
-    assert (group.partitions[1].committed, group.lag) == ("10", 0)
-    assert (listed[name], listed[classic].state) == (group, "Empty")
-    assert endpoint.consumers == 1
-    left = await connector.group(name)
-    assert (left.state, left.members, left.lag) == ("Empty", (), 0)
 
 
 async def test_several_groups_of_one_topic_are_told_apart(

@@ -154,7 +154,7 @@ async def test_an_endpoint_tells_depth_partitions_and_configuration(
     address = await topic(4, cleanup_policy="compact")
     await publish(connector, address, numbered(10))
     endpoint = await connector.endpoint(address)
-    assert (endpoint.kind, endpoint.depth, endpoint.partitions, endpoint.consumers) == ("topic", 10, 4, 0)
+    assert (endpoint.kind, endpoint.depth, endpoint.partitions, endpoint.consumers) == ("topic", 10, 4, None)
     assert ("cleanup.policy", "compact") in endpoint.detail
     assert endpoint in await connector.endpoints()
     assert not any(each.address.name.startswith("__") for each in await connector.endpoints())

@@ -260,9 +260,11 @@ class EndpointTree(Lines):
                 return [("  " + fold, dim), (f"groups ({len(groups):,})", plain)], [(f"lag {short(lag)} ", dim)]
             case "group":
                 group = self._group(line)
-                return [("      ", plain), (line.group or "", plain)], [
-                    (f"lag {short(group.lag)} ", dim)
-                ] if group else []
+                left = [("      ", plain), (line.group or "", plain)]
+                if group is None:
+                    return left, []
+                left.append((f"  {group.kind}", dim))
+                return left, [("not all known  " if group.gaps else "", dim), (f"lag {short(group.lag)} ", dim)]
             case "endpoint":
                 return self._endpoint_parts(line)
 

@@ -48,8 +48,13 @@ class GroupTable(Vertical):
         same = self._group is not None and self._group.name == group.name
         self._group = group
         title = Text(shown(group.name, 60), "bold")
-        title.append(f"  {group.state} · {len(group.members):,} members · lag {group.lag:,}", "not bold")
+        kind = f"{shown(group.kind, 30)} · " if group.kind else ""
+        title.append(
+            f"  {kind}{shown(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
+        )
         title.append("   enter on a partition: the event it is to read next", "dim not bold")
+        for gap in group.gaps:
+            title.append(f"\nNot known: {shown(gap.what, 60)} ({shown(gap.reason, 200)})", "dim not bold")
         self.query_one("#group-title", Static).update(title)
         rows = [_row(partition) for partition in group.partitions]
         if same and table.row_count == len(rows):

@@ -21,7 +21,7 @@ from workbench.session import Session
 @format_option("table", "json")
 @with_session
 async def ls(session: Session, place: str | None, form: Format | None) -> None:
-    """List endpoints with depth, consumers, lag and dead-letter links: of all connections, of one, or one alone."""
+    """List endpoints with depth, consumers and dead-letter links: of all connections, of one, or one alone."""
     if not session.names:
         raise ConfigError("No connection is given: -c NAME=URL gives one.")
     listed: list[Endpoint] = []
@@ -34,18 +34,18 @@ async def ls(session: Session, place: str | None, form: Format | None) -> None:
     if chosen(form) == "json":
         write(b"".join(json_line(_record(endpoint)) for endpoint in listed))
     elif listed:
-        write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers", "lag"})).encode())
+        write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
     else:
         say("There is nothing here yet.")
 
 
-_TITLES = ("address", "kind", "depth", "parts", "consumers", "lag", "dead letters")
+_TITLES = ("address", "kind", "depth", "parts", "consumers", "dead letters")
 
 
 def _row(endpoint: Endpoint) -> tuple[str, ...]:
     links = [f"→ {_links(endpoint.dead_letters_to)}"] if endpoint.dead_letters_to else []
     links += [f"← {_links(endpoint.dead_letters_of)}"] if endpoint.dead_letters_of else []
-    numbers = (endpoint.depth, endpoint.partitions, endpoint.consumers, endpoint.lag)
+    numbers = (endpoint.depth, endpoint.partitions, endpoint.consumers)
     return (
         shown(str(endpoint.address)),
         endpoint.kind,
@@ -67,7 +67,6 @@ def _record(endpoint: Endpoint) -> dict[str, object]:
         "depth": endpoint.depth,
         "partitions": endpoint.partitions,
         "consumers": endpoint.consumers,
-        "lag": endpoint.lag,
         "dead_letters_to": [str(address) for address in endpoint.dead_letters_to],
         "dead_letters_of": [str(address) for address in endpoint.dead_letters_of],
         "price": endpoint.price.sentence or None,

@@ -23,7 +23,7 @@ from workbench.session import Session
 @format_option("table", "json")
 @with_session
 async def groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:
-    """List consumer groups: state, members, lag and the age of the oldest event they have not read.
+    """List groups that read logs: kind, state, members, lag and the age of the oldest event they have not read.
 
     With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group.
     """
@@ -57,8 +57,12 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
         write(table(columns, rows, right=frozenset({"partition", "committed", "end", "lag", "oldest unread"})).encode())
     else:
         summaries = [_row(connection, group, now) for connection, group in found]
-        titles = ("group", "connection", "state", "members", "lag", "oldest unread")
+        titles = ("group", "connection", "kind", "state", "members", "lag", "oldest unread")
         write(table(titles, summaries, right=frozenset({"members", "lag", "oldest unread"})).encode())
+    for connection, group in found:
+        for gap in group.gaps:
+            of = f"{shown(connection)}: of group {shown(group.name)}"
+            say(f"{of}, {shown(gap.what)} is not known: {shown(gap.reason)}.")
     return Exit.DONE
 
 
@@ -72,7 +76,8 @@ def _of(group: Group, address: Address | None) -> list[GroupPartition]:
 
 def _row(connection: str, group: Group, now: int) -> tuple[str, ...]:
     age = _age(group.oldest_unread, now)
-    return (shown(group.name), shown(connection), shown(group.state), f"{len(group.members):,}", f"{group.lag:,}", age)
+    texts = (group.name, connection, group.kind, group.state)
+    return (*map(shown, texts), f"{len(group.members):,}", f"{group.lag:,}", age)
 
 
 def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[str, ...]:
@@ -105,6 +110,7 @@ def _record(connection: str, group: Group, address: Address | None) -> dict[str,
     return {
         "connection": connection,
         "group": group.name,
+        "kind": group.kind,
         "state": group.state,
         "lag": group.lag,
         "oldest_unread": group.oldest_unread,
@@ -121,4 +127,5 @@ def _record(connection: str, group: Group, address: Address | None) -> dict[str,
             }
             for each in _of(group, address)
         ],
+        "gaps": [{"what": gap.what, "reason": gap.reason} for gap in group.gaps],
     }

@@ -85,7 +85,6 @@ class Endpoint(msgspec.Struct, frozen=True):
             anew when the broker does. None where the broker does not say.
         partitions: How many partitions; None where there are none.
         consumers: How many consumers read it now; None where the broker does not say.
-        lag: Events that the consumer group furthest behind has not read; None where there are no groups.
         dead_letters_to: Where its dead letters go.
         dead_letters_of: Whose dead letters come here.
         price: What looking at it costs.
@@ -100,7 +99,6 @@ class Endpoint(msgspec.Struct, frozen=True):
     published: int | None = None
     partitions: int | None = None
     consumers: int | None = None
-    lag: int | None = None
     dead_letters_to: tuple[Address, ...] = ()
     dead_letters_of: tuple[Address, ...] = ()
     price: Price = Price()

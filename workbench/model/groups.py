@@ -3,6 +3,7 @@
 import msgspec
 
 from workbench.model.address import Address
+from workbench.model.look import Gap
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -30,7 +31,7 @@ class GroupPartition(msgspec.Struct, frozen=True):
         lag: Events not read, counted in offsets; all that are there where nothing is committed.
         oldest_unread: The time of the next event to read, in milliseconds since 1970 UTC; None where there is none, or
             where it is not known.
-        member: Who reads it now, by name; None: nobody.
+        member: Who reads it now, by name; several share it in a share group; None: nobody.
     """
 
     address: Address
@@ -50,12 +51,16 @@ class Group(msgspec.Struct, frozen=True):
         state: In the broker's words.
         members: Who is in it now.
         partitions: How far it has got, in the order of topics and partitions.
+        kind: What it is, in the broker's words; empty where it has but one kind of group.
+        gaps: What of it could not be told, and why.
     """
 
     name: str
     state: str
     members: tuple[Member, ...] = ()
     partitions: tuple[GroupPartition, ...] = ()
+    kind: str = ""
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def lag(self) -> int:
