@@ -8,11 +8,13 @@ answer into one of two buffers, so that one can be worked on while the next is b
 import asyncio
 import struct
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from aiokafka.conn import AIOKafkaConnection
 
 from connectors.kafka.cluster import CLIENT, Cluster, drop
+from connectors.kafka.versions import Offered, agreed
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -34,6 +36,8 @@ class Channel(asyncio.BufferedProtocol):
 
     def __init__(self, connection: AIOKafkaConnection) -> None:
         self.place = f"{connection.host}:{connection.port}"
+        self._offered: Offered = connection._versions
+        self._versions: dict[int, int] = {}
         self._connection = connection
         self._head = bytearray(_SIZE.size)
         self._buffers = [bytearray(), bytearray()]
@@ -64,6 +68,16 @@ class Channel(asyncio.BufferedProtocol):
     def connected(self) -> bool:
         """Whether the broker is still there."""
         return self._transport is not None
+
+    def version(self, key: int, name: str, ours: Iterable[int]) -> int:
+        """The version of a request to send over it; see `agreed`.
+
+        Raises:
+            Unsupported: There is none.
+        """
+        if key not in self._versions:
+            self._versions[key] = agreed(self.place, self._offered, key, name, ours)
+        return self._versions[key]
 
     def close(self) -> None:
         """Let the connection go, with whatever is on its way."""

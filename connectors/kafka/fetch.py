@@ -1,6 +1,7 @@
-"""Requests and answers of Fetch, version 10 (https://kafka.apache.org/protocol#The_Messages_Fetch).
+"""Requests and answers of Fetch, versions 4 to 10 (https://kafka.apache.org/protocol#The_Messages_Fetch).
 
-It is the first that brokers trust to understand all compressions (KIP-110). Record batches stay where they came in.
+Version 4 is the first that tells of transactions, 10 the first that brokers trust to understand all compressions
+(KIP-110). Record batches stay where they came in.
 """
 
 import asyncio
@@ -14,13 +15,48 @@ from connectors.kafka.failures import check
 
 _SIZE = struct.Struct(">i")
 _NAME = struct.Struct(">h")
-_REQUEST = struct.Struct(">iiiibii")
-_PARTITION_REQUEST = struct.Struct(">iiqqi")
-_ANSWER = struct.Struct(">iihii")
-_PARTITION_ANSWER = struct.Struct(">ihqqqi")
+_REQUEST = struct.Struct(">iiiib")
+_SESSION = struct.Struct(">ii")
+_NO_SESSION = _SESSION.pack(0, -1)
 _ABORTED = struct.Struct(">qq")
-_FETCH, _VERSION = 1, 10
+_FETCH = 1
+_VERSIONS = range(4, 11)
 _READ_COMMITTED = 1
+
+
+class _Form(NamedTuple):
+    """What differs between versions.
+
+    Attributes:
+        sessions: Whether the request names a session, and topics to forget in it.
+        epoch: Whether a partition in it holds the epoch of the leader that is thought to lead.
+        beginning: Whether it holds a first offset, which only replicas say, and its answer one for all.
+        wanted: A partition in the request.
+        head: What is in front of the answer: the correlation id, time to wait, perhaps an error and a session.
+        found: A partition in the answer.
+    """
+
+    sessions: bool
+    epoch: bool
+    beginning: bool
+    wanted: struct.Struct
+    head: struct.Struct
+    found: struct.Struct
+
+
+def _form(version: int) -> _Form:
+    sessions, epoch, beginning = version >= 7, version >= 9, version >= 5
+    return _Form(
+        sessions,
+        epoch,
+        beginning,
+        struct.Struct(">i" + "i" * epoch + "q" + "q" * beginning + "i"),
+        struct.Struct(">iihii" if sessions else ">iii"),
+        struct.Struct(">ihqq" + "q" * beginning + "i"),
+    )
+
+
+_FORMS = {version: _form(version) for version in _VERSIONS}
 
 
 class Fetched(NamedTuple):
@@ -30,7 +66,7 @@ class Fetched(NamedTuple):
         partition: Which.
         code: 0, or why there is nothing.
         stable: The offset behind the last event whose transaction is decided.
-        beginning: The first offset there is.
+        beginning: The first offset there is; -1 where the broker does not say.
         aborted: Aborted transactions that reach in here: the producer's id and the first offset of each.
         records: Record batches, the last of them perhaps cut off.
     """
@@ -58,27 +94,40 @@ def fetch(
     Returns:
         The answer, for `parse`; it fails with ConnectionLost.
     """
-    parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED, 0, -1)]
+    version = channel.version(_FETCH, "Fetch", _VERSIONS)
+    form = _FORMS[version]
+    parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED), _NO_SESSION if form.sessions else b""]
     starts = dict(offsets)
-    topics = grouped(starts, lambda number, topic: _PARTITION_REQUEST.pack(number, -1, starts[topic, number], -1, each))
+    before, behind = (-1,) * form.epoch, (-1,) * form.beginning
+    topics = grouped(
+        starts, lambda number, topic: form.wanted.pack(number, *before, starts[topic, number], *behind, each)
+    )
     parts.append(_SIZE.pack(len(topics)))
     for topic, rows in topics:
         name = topic.encode()
         parts += [_NAME.pack(len(name)), name, _SIZE.pack(len(rows)), *rows]
-    parts.append(_SIZE.pack(0))
-    return channel.ask(_FETCH, _VERSION, *parts)
+    if form.sessions:
+        parts.append(_SIZE.pack(0))
+    return channel.ask(_FETCH, version, *parts)
 
 
-def parse(answer: Bytes) -> list[Fetched]:
+def parse(channel: Channel, answer: Bytes) -> list[Fetched]:
     """Take an answer apart, without copying the records.
+
+    Args:
+        channel: That gave it.
+        answer: All of it.
 
     Raises:
         ConnectorError: The broker refuses the fetch as a whole.
     """
+    form = _FORMS[channel.version(_FETCH, "Fetch", _VERSIONS)]
     buffer = answer.buffer
-    _, _, code, _, topics = _ANSWER.unpack_from(buffer)
-    check(code, "fetch")
-    position, found = _ANSWER.size, []
+    head = form.head.unpack_from(buffer)
+    if form.sessions:
+        check(head[2], "fetch")
+    topics = head[-1]
+    position, found = form.head.size, []
     for _ in range(topics):
         (length,) = _NAME.unpack_from(buffer, position)
         position += _NAME.size
@@ -87,13 +136,13 @@ def parse(answer: Bytes) -> list[Fetched]:
         (partitions,) = _SIZE.unpack_from(buffer, position)
         position += _SIZE.size
         for _ in range(partitions):
-            number, code, _, stable, beginning, count = _PARTITION_ANSWER.unpack_from(buffer, position)
-            position += _PARTITION_ANSWER.size
+            number, code, _, stable, *first, count = form.found.unpack_from(buffer, position)
+            position += form.found.size
             aborted = [_ABORTED.unpack_from(buffer, position + _ABORTED.size * each) for each in range(max(count, 0))]
             position += _ABORTED.size * len(aborted)
             (size,) = _SIZE.unpack_from(buffer, position)
             position += _SIZE.size
             records = Bytes(buffer, position, position + max(size, 0))
             position = records.end
-            found.append(Fetched((topic, number), code, stable, beginning, aborted, records))
+            found.append(Fetched((topic, number), code, stable, first[0] if first else -1, aborted, records))
     return found

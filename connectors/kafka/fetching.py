@@ -150,7 +150,7 @@ class Fetching:
         for line in [line for line, future in self._pending.items() if future in done][:1]:
             self._flying.pop(line)
             try:
-                return self._accept(line, parse(self._pending.pop(line).result()))
+                return self._accept(line, parse(self._channels[line], self._pending.pop(line).result()))
             except (ConnectionLost, Passing) as error:
                 self._is_ill(line[0], error)
         return []

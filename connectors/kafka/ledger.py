@@ -21,6 +21,7 @@ from aiokafka.protocol.transaction import (
 from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, grouped
 from connectors.kafka.failures import Code, check
 from connectors.kafka.patience import patiently
+from connectors.kafka.versions import TRANSACTIONS
 from workbench.model.errors import ConnectorError, Unsupported
 
 _TIMEOUT_MS = 60_000
@@ -82,6 +83,8 @@ class Transaction:
         Raises:
             ConnectorError: On entering: this user may not have one, or the cluster gives none.
         """
+        if not await cluster.offers(TRANSACTIONS):
+            raise Unsupported(f"{cluster.settings.name} offers no transactions: publish without a ledger.")
         transaction = cls(cluster, ledger)
         transaction.identity = await patiently(transaction._begin)
         try:

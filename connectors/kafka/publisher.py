@@ -9,6 +9,7 @@ their way the next ones fill, which makes them large when it is busy and quick w
 
 import asyncio
 import json
+import struct
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 
 from connectors.kafka.channel import Channel
 from connectors.kafka.cluster import Cluster, Topic, beside, persistently
@@ -29,6 +31,7 @@ from connectors.kafka.ledger import Transaction
 from connectors.kafka.partitioner import partitions_of
 from connectors.kafka.patience import Patience
 from connectors.kafka.produce import produce
+from workbench.model import record_headers
 from workbench.model.errors import (
     ConnectionLost,
     ConnectorError,
@@ -68,6 +71,9 @@ _UNWELCOME = frozenset(
 """Refusals of a batch for what one of its events is: the others are tried without it."""
 
 
+_CHECKSUM = struct.Struct(">I")
+_CHECKSUM_AT = 17
+"""Where a batch has the checksum of all that is behind it."""
 _NO_HEADERS: list[tuple[str, bytes | None]] = []
 _FORGOTTEN = frozenset({Code.UNKNOWN_PRODUCER_ID, Code.OUT_OF_ORDER_SEQUENCE_NUMBER})
 
@@ -103,12 +109,13 @@ class Pack:
         sent: How often it was sent.
     """
 
-    __slots__ = ("_append", "_builder", "_data", "events", "numbers", "sent")
+    __slots__ = ("_append", "_builder", "_data", "_exact", "events", "numbers", "sent")
 
     def __init__(self, limit: int, transactional: bool) -> None:
         self._builder = DefaultRecordBatchBuilder(2, 0, int(transactional), -1, -1, -1, limit)
         self._append = self._builder.append
         self._data: bytearray | None = None
+        self._exact: list[tuple[int, bytes]] = []
         self.events: list[Event] = []
         self.numbers: list[int] = []
         self.sent = 0
@@ -131,12 +138,17 @@ class Pack:
                 event = events[index]
                 content = event.written if event.wire is None else event.content
                 headers = [_header(*header) for header in content.headers] if content.headers else _NO_HEADERS
+                exact = None
+                if event.wire is not None and event.wire.encoding == "kafka-2":
+                    headers, exact = _stand_ins(event.wire.data)
                 time = event.timestamp
                 if time is None or event.timestamp_type != "create":
                     time = now
                 if append(position, time, event.key, event.body, headers) is None:
                     break
                 position += 1
+                if exact is not None:
+                    self._exact.append((int(self._builder.size()), exact))
             else:
                 index = len(events)
         except (FormatError, ValueError, TypeError) as error:
@@ -158,7 +170,7 @@ class Pack:
         """The bytes to send, the same each time; nothing is added any more."""
         if self._data is None:
             self._builder.set_producer_state(producer.id, producer.epoch, producer.sequence)
-            self._data = self._builder.build()
+            self._data = _with_exact(self._builder.build(), self._exact)
         return self._data
 
 
@@ -475,6 +487,25 @@ async def _largest(cluster: Cluster, topic: str) -> int | None:
             if code == Code.NONE and value is not None:
                 return int(value)
     return None
+
+
+def _stand_ins(data: bytes) -> tuple[list[tuple[str, bytes | None]], bytes]:
+    """Headers for aiokafka, which takes names for text where some are none; and the bytes to put in their place.
+
+    Raises:
+        FormatError: The bytes are no headers.
+    """
+    headers = record_headers.read(data)
+    return [("?" * len(name), value) for name, value in headers], record_headers.write(headers)
+
+
+def _with_exact(batch: bytearray, exact: Sequence[tuple[int, bytes]]) -> bytearray:
+    """A finished batch with the bytes that stand-ins stand for, each given with the place where it ends."""
+    for end, headers in exact:
+        batch[end - len(headers) : end] = headers
+    if exact:
+        _CHECKSUM.pack_into(batch, _CHECKSUM_AT, calc_crc32c(memoryview(batch)[_CHECKSUM_AT + _CHECKSUM.size :]))
+    return batch
 
 
 def _header(name: str, value: Value) -> tuple[str, bytes | None]:

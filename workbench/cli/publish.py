@@ -251,9 +251,9 @@ def _identified(event: Event, keeps_properties: bool) -> Event:
     if not keeps_properties:
         written = Content((*headers, ("message_id", message_id)), properties)
         return msgspec.structs.replace(event, wire=None, written=written)
-    if event.wire is not None:
+    if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
         return msgspec.structs.replace(event, wire=with_property(event.wire, "message_id", message_id))
-    return msgspec.structs.replace(event, written=Content(headers, {**properties, "message_id": message_id}))
+    return msgspec.structs.replace(event, wire=None, written=Content(headers, {**properties, "message_id": message_id}))
 
 
 async def _noting_properties(

@@ -8,8 +8,9 @@ Only `body` must be there. Keys and bodies are bytes: null, a plain text, `{"tex
 which stands for the JSON written compactly, as `encode` would. Headers and properties have types: what JSON can say is
 written plainly, the rest as an object with one member, `{"base64":…}` for bytes, `{"decimal":"1.50"}`,
 `{"time":"2026-11-23T10:03:22Z"}`, `{"float":"NaN"}`. A nested table is an object too, and written `{"table":{…}}` where
-it could be taken for one of these. `wire` holds the bytes in which a broker sent headers and properties; it wins for as
-long as it says what stands there, and is passed over in a line that was edited. Times are ISO 8601 in UTC, or
+it could be taken for one of these. `wire` holds the bytes in which a broker sent headers and properties, AMQP's plainly
+and others under the name of their encoding; it wins for as long as it says what stands there, and is passed over in a
+line that was edited. Times are ISO 8601 in UTC, or
 milliseconds since 1970 where that cannot say them.
 """
 
@@ -27,7 +28,7 @@ from workbench.model import wire as encodings
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, FormatError
 from workbench.model.event import Delivery, Event, Position, TimestampType
-from workbench.model.wire import DEPTH, Content, Value, Wire
+from workbench.model.wire import DEPTH, Content, Encoding, Value, Wire
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -79,7 +80,8 @@ def encode(seen: Delivery | Event) -> bytes:
     if content is not None:
         line["properties"] = {name: _form(value, 1) for name, value in content.properties.items()}
     if event.wire is not None:
-        line["wire"] = _base64(event.wire.data)
+        data = _base64(event.wire.data)
+        line["wire"] = data if event.wire.encoding == _PLAINLY else {event.wire.encoding: data}
     try:
         return _to_json(line) + b"\n"
     except UnicodeEncodeError:
@@ -153,6 +155,7 @@ def value_from(text: str) -> Value:
 _to_json: Final = msgspec.json.Encoder().encode
 _from_json: Final = msgspec.json.Decoder().decode
 
+_PLAINLY: Final[Encoding] = "amqp-0-9-1"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ISO: Final = range(-62_135_596_800_000, 253_402_300_800_000)
@@ -278,7 +281,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
     key: Any = None
     headers: list[tuple[str, Any]] | None = None
     properties: dict[str, Any] | None = None
-    wire: str | None = None
+    wire: str | dict[Encoding, str] | None = None
 
 
 def _exact(text: str) -> float:
@@ -295,7 +298,7 @@ _any: Final = msgspec.json.Decoder(float_hook=_exact).decode
 
 
 def _event(said: _Said) -> Event:
-    wire = None if said.wire is None else Wire("amqp-0-9-1", _from_base64(said.wire))
+    wire = None if said.wire is None else _wire(said.wire)
     if wire is not None and not _says(wire, said):
         wire = None
     written = Content()
@@ -312,6 +315,15 @@ def _event(said: _Said) -> Event:
         None if said.time is None else _milliseconds(said.time),
         said.time_type,
     )
+
+
+def _wire(form: str | dict[Encoding, str]) -> Wire:
+    if isinstance(form, str):
+        return Wire(_PLAINLY, _from_base64(form))
+    if len(form) != 1:
+        raise FormatError("the wire is not in one encoding")
+    [(encoding, data)] = form.items()
+    return Wire(encoding, _from_base64(data))
 
 
 def _says(wire: Wire, said: _Said) -> bool:

@@ -1,9 +1,10 @@
 """The encodings in which brokers send properties and headers: decode, encode, splice. Needs no driver.
 
 Wire bytes are kept as they arrived and re-sent as those bytes, so that a move changes nothing; what is read from them
-is decoded on access. One encoding is known: `amqp-0-9-1`, the payload of a basic content header frame behind its body
-size, that is, property flags and property list (AMQP 0-9-1 specification, 4.2.6.1; field types as RabbitMQ reads and
-writes them, https://www.rabbitmq.com/amqp-0-9-1-errata#section_3 and its module rabbit_binary_parser).
+is decoded on access. Two encodings are known. `amqp-0-9-1` is the payload of a basic content header frame behind its
+body size, that is, property flags and property list (AMQP 0-9-1 specification, 4.2.6.1; field types as RabbitMQ reads
+and writes them, https://www.rabbitmq.com/amqp-0-9-1-errata#section_3 and its module rabbit_binary_parser). `kafka-2` is
+the headers of a Kafka record (`record_headers.py`), kept only where a name is not UTF-8: all others text says as well.
 """
 
 import math
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from workbench.model import record_headers
 from workbench.model.errors import FormatError
 
-Encoding = Literal["amqp-0-9-1"]
+Encoding = Literal["amqp-0-9-1", "kafka-2"]
 
 if TYPE_CHECKING:
     Value: TypeAlias = bool | int | float | str | bytes | Decimal | datetime | Sequence[Any] | Mapping[str, Any] | None
@@ -77,6 +79,9 @@ def decode(wire: Wire) -> Content:
             `DEPTH`.
     """
     data = wire.data
+    if wire.encoding == "kafka-2":
+        headers = record_headers.read(data)
+        return Content(tuple([(_name(name), None if value is None else text(value)) for name, value in headers]))
     found: dict[str, Any] = {}
     try:
         flags, offset = _flags(data)
@@ -113,15 +118,15 @@ def with_header(wire: Wire, name: str, value: Value) -> Wire:
     Raises:
         FormatError: The wire is malformed, or AMQP cannot hold the value; as `decode` and `encode` say.
     """
-    entry = _header(name, value)
+    entry = _entry(wire, name, value)
     pieces = []
-    for header, _, begin, end in _entries(wire.data):
+    for header, _, begin, end in _entries(wire):
         if header != name:
             pieces.append(wire.data[begin:end])
         elif entry:
             pieces.append(entry)
             entry = b""
-    return _replaced(wire, _HEADERS, _table([*pieces, entry]))
+    return _with_entries(wire, [*pieces, entry] if entry else pieces)
 
 
 def without_header(wire: Wire, name: str) -> Wire:
@@ -133,11 +138,11 @@ def without_header(wire: Wire, name: str) -> Wire:
     Raises:
         FormatError: The wire is malformed.
     """
-    entries = list(_entries(wire.data))
+    entries = list(_entries(wire))
     pieces = [wire.data[begin:end] for header, _, begin, end in entries if header != name]
     if len(pieces) == len(entries):
         return wire
-    return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
+    return _with_entries(wire, pieces)
 
 
 def with_headers(wire: Wire, headers: Sequence[int | tuple[str, Value]]) -> Wire:
@@ -150,22 +155,25 @@ def with_headers(wire: Wire, headers: Sequence[int | tuple[str, Value]]) -> Wire
     Raises:
         FormatError: The wire is malformed or has no header of a number, or AMQP cannot hold a value.
     """
-    entries = [wire.data[begin:end] for _, _, begin, end in _entries(wire.data)]
+    entries = [wire.data[begin:end] for _, _, begin, end in _entries(wire)]
     if list(headers) == list(range(len(entries))):
         return wire
     try:
-        pieces = [entries[each] if isinstance(each, int) else _header(*each) for each in headers]
+        pieces = [entries[each] if isinstance(each, int) else _entry(wire, *each) for each in headers]
     except IndexError:
-        raise FormatError(f"These AMQP properties hold {len(entries)} headers and no more.") from None
-    return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
+        raise FormatError(f"This event holds {len(entries)} headers and no more.") from None
+    return _with_entries(wire, pieces)
 
 
 def with_property(wire: Wire, name: str, value: Value) -> Wire:
     """The same bytes with one property set.
 
     Raises:
-        FormatError: The wire is malformed, AMQP has no such property, or it cannot hold the value.
+        FormatError: The wire is malformed, AMQP has no such property, it cannot hold the value, or the wire is Kafka's,
+            which has no properties.
     """
+    if wire.encoding == "kafka-2":
+        raise FormatError(f"Kafka has no properties: {name!r} has no place.")
     return _replaced(wire, _flag(name), _property(name, value))
 
 
@@ -175,6 +183,8 @@ def without_property(wire: Wire, name: str) -> Wire:
     Raises:
         FormatError: The wire is malformed, or AMQP has no such property.
     """
+    if wire.encoding == "kafka-2":
+        return wire
     return _replaced(wire, _flag(name), None)
 
 
@@ -184,7 +194,7 @@ def field_types(wire: Wire) -> tuple[tuple[str, str], ...]:
     Raises:
         FormatError: The wire is malformed; nested values are not looked into.
     """
-    return tuple((name, _TYPES[kind][0]) for name, kind, _, _ in _entries(wire.data))
+    return tuple((name, _TYPES[kind][0]) for name, kind, _, _ in _entries(wire))
 
 
 def timestamp(wire: Wire) -> int | None:
@@ -410,8 +420,38 @@ def _spans(data: bytes) -> list[tuple[int, int, int]]:
     return spans
 
 
-def _entries(data: bytes) -> Iterator[tuple[str, str, int, int]]:
+def _name(name: bytes) -> str:
+    return str(name, "utf-8", "backslashreplace")
+
+
+def _with_entries(wire: Wire, pieces: Sequence[bytes]) -> Wire:
+    """The same bytes with these headers, each in its bytes."""
+    if wire.encoding == "kafka-2":
+        return Wire(wire.encoding, record_headers.joined(pieces))
+    return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
+
+
+def _entry(wire: Wire, name: str, value: Value) -> bytes:
+    """A header in bytes of the wire's encoding."""
+    if wire.encoding != "kafka-2":
+        return _header(name, value)
+    try:
+        held = _utf8(value) if isinstance(value, str) else value
+        if not isinstance(held, bytes | None):
+            raise _Unfit(f"is a {type(value).__name__}, and Kafka's headers are bytes")
+        return record_headers.entry(_utf8(name), held)
+    except _Unfit as reason:
+        raise FormatError(f"The Kafka header {name!r} {reason}.") from None
+
+
+def _entries(wire: Wire) -> Iterator[tuple[str, str, int, int]]:
     """The name, the type's letter, the begin and the end of each header."""
+    if wire.encoding == "kafka-2":
+        for raw, value, begin, end in record_headers.spans(wire.data):
+            letter = "V" if value is None else "S" if isinstance(text(value), str) else "x"
+            yield _name(raw), letter, begin, end
+        return
+    data = wire.data
     for flag, begin, end in _spans(data):
         if flag != _HEADERS:
             continue
@@ -420,7 +460,7 @@ def _entries(data: bytes) -> Iterator[tuple[str, str, int, int]]:
             while offset < end:
                 start = offset
                 offset = start + 1 + data[start]
-                name = str(data[start + 1 : offset], "utf-8", "backslashreplace")
+                name = _name(data[start + 1 : offset])
                 kind = data[offset]
                 # What begins with its length is passed over whole, so that nothing can be too deep.
                 offset = _end(data, offset + 1) if kind in b"SxAF" else _READ[kind](data, offset + 1, 0)[1]

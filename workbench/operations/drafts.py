@@ -263,8 +263,9 @@ class Rendering:
             else:
                 value = own.properties[field.name]
                 properties[field.name] = self._fresh(value, sequence) if field.fresh else value
-        if self._original.wire is not None:
-            return Event(key, body, self._spliced(self._original.wire, headers, properties))
+        came = self._original.wire
+        if came is not None and (came.encoding == "amqp-0-9-1" or not properties):
+            return Event(key, body, self._spliced(came, headers, properties))
         written = tuple(own.headers[each] if isinstance(each, int) else each for each in headers)
         return Event(key, body, written=Content(written, properties))
 
