@@ -1,6 +1,7 @@
-"""Apache Kafka passes the contract."""
+"""Apache Kafka passes the contract, and a broker that offers as little as Event Hubs, but for transactions."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -10,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.brokers.kafka import KafkaAddress
+from tests.brokers.narrow import narrow
 from tests.contract.suite import ConnectorContract, Kind, Place, eventually
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
@@ -107,3 +109,19 @@ class TestKafka(ConnectorContract):
             await under_test.remove()
         finally:
             await admin.close()
+
+
+class TestNarrowKafka(TestKafka):
+    """The suite against a broker that offers older versions, and no transactions."""
+
+    kinds: ClassVar[Mapping[EndpointKind, Kind]] = {
+        kind: replace(each, abilities=each.abilities & ~Ability.ATOMIC) for kind, each in TestKafka.kinds.items()
+    }
+
+    @pytest.fixture
+    async def broker(self, broker: KafkaUnderTest, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
+        """The shared broker, behind a proxy that closes the connection on whatever is not offered."""
+        async with narrow(kafka.bootstrap) as narrowed:
+            broker.connection = Connection.parse(f"kafka={narrowed.url}")
+            yield broker
+        assert narrowed.refused == []

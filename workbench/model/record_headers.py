@@ -30,21 +30,37 @@ def spans(data: bytes) -> list[tuple[bytes, bytes | None, int, int]]:
     Raises:
         FormatError: They are cut short, or something is behind them.
     """
-    found = []
     try:
-        count, position = varint(data, 0)
-        for _ in range(count):
-            begin = position
-            name, position = field(data, position)
-            value, position = field(data, position)
-            if name is None:
-                raise FormatError(_CUT)
-            found.append((name, value, begin, position))
+        found, end = _spans_from(data, 0)
     except IndexError:
         raise FormatError(_CUT) from None
-    if position != len(data):
+    if end != len(data):
         raise FormatError(_CUT)
     return found
+
+
+def read_from(data: bytes, position: int) -> tuple[list[Header], int]:
+    """The headers that begin at a position, and where they end.
+
+    Raises:
+        FormatError: A length is none.
+        IndexError: They are cut short.
+    """
+    found, end = _spans_from(data, position)
+    return [(name, value) for name, value, _, _ in found], end
+
+
+def _spans_from(data: bytes, position: int) -> tuple[list[tuple[bytes, bytes | None, int, int]], int]:
+    found = []
+    count, position = varint(data, position)
+    for _ in range(count):
+        begin = position
+        name, position = field(data, position)
+        value, position = field(data, position)
+        if name is None:
+            raise FormatError(_CUT)
+        found.append((name, value, begin, position))
+    return found, position
 
 
 def write(headers: Iterable[Header]) -> bytes:
@@ -63,7 +79,7 @@ def joined(entries: Sequence[bytes]) -> bytes:
     return _varint_bytes(len(entries)) + b"".join(entries)
 
 
-def field(data: bytes | bytearray, position: int) -> tuple[bytes | None, int]:
+def field(data: bytes, position: int) -> tuple[bytes | None, int]:
     """Some bytes behind their length, None where that is -1; and where they end.
 
     Raises:
@@ -77,10 +93,10 @@ def field(data: bytes | bytearray, position: int) -> tuple[bytes | None, int]:
         return None, position
     if position + size > len(data):
         raise IndexError
-    return bytes(data[position : position + size]), position + size
+    return data[position : position + size], position + size
 
 
-def varint(data: bytes | bytearray, position: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
     """A zigzag varint, and where it ends.
 
     Raises:

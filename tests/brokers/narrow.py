@@ -1,0 +1,159 @@
+"""A broker that offers less than Kafka does: a proxy in front of a real one, which answers ApiVersions with a table."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from workbench.model.errors import lone_error
+
+PRODUCE, FETCH, METADATA, LIST_GROUPS, DESCRIBE_GROUPS, API_VERSIONS = 0, 1, 3, 16, 15, 18
+
+EVENT_HUBS: Mapping[int, tuple[int, int]] = {
+    PRODUCE: (0, 7),
+    FETCH: (4, 6),
+    2: (0, 7),
+    METADATA: (0, 5),
+    8: (0, 8),
+    9: (0, 8),
+    10: (0, 4),
+    11: (0, 7),
+    12: (0, 4),
+    13: (0, 4),
+    14: (0, 5),
+    DESCRIBE_GROUPS: (0, 5),
+    LIST_GROUPS: (0, 4),
+    17: (0, 1),
+    API_VERSIONS: (0, 3),
+    19: (0, 6),
+    20: (0, 2),
+    22: (0, 1),
+    23: (0, 0),
+    32: (0, 2),
+    36: (0, 1),
+    37: (0, 1),
+    42: (0, 1),
+}
+"""The first and the last version that Azure Event Hubs offers of each request, as users have published them
+(https://github.com/aio-libs/aiokafka/issues/945)."""
+
+_SIZE = struct.Struct(">i")
+_NAME = struct.Struct(">h")
+_HEAD = struct.Struct(">hhi")
+_ROW = struct.Struct(">hhh")
+
+
+class NarrowBroker:
+    """The proxy, while it runs.
+
+    Attributes:
+        bootstrap: Where it listens.
+        asked: How often each version of each request came, by key and version.
+        refused: What came and is not offered: the connection was closed.
+    """
+
+    def __init__(self, target: str, offered: Mapping[int, tuple[int, int]]) -> None:
+        """See `narrow`."""
+        host, _, port = target.rpartition(":")
+        self._target = host, int(port)
+        self._offered = offered
+        self._port = 0
+        self.asked = Counter[tuple[int, int]]()
+        self.refused: list[tuple[int, int]] = []
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def url(self) -> str:
+        return f"kafka://{self.bootstrap}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass one connection on."""
+        broker_reader, broker_writer = await asyncio.open_connection(*self._target)
+        waiting: dict[int, tuple[int, int]] = {}
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError), lone_error():
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._requests(reader, broker_writer, waiting))
+                    group.create_task(self._answers(broker_reader, writer, waiting))
+        finally:
+            writer.close()
+            broker_writer.close()
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: dict[int, tuple[int, int]]
+    ) -> None:
+        while True:
+            request = await _frame(reader)
+            key, version, correlation = _HEAD.unpack_from(request)
+            self.asked[key, version] += 1
+            first, last = self._offered.get(key, (0, -1))
+            if not first <= version <= last:
+                self.refused.append((key, version))
+                raise ConnectionResetError
+            waiting[correlation] = key, version
+            writer.write(_SIZE.pack(len(request)) + request)
+            await writer.drain()
+
+    async def _answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, waiting: dict[int, tuple[int, int]]
+    ) -> None:
+        while True:
+            answer = await _frame(reader)
+            (correlation,) = _SIZE.unpack_from(answer)
+            key, version = waiting.pop(correlation)
+            if key == API_VERSIONS:
+                answer = answer[: _SIZE.size] + self._versions(version)
+            elif key == METADATA:
+                answer = _led_here(answer, version, self._port)
+            writer.write(_SIZE.pack(len(answer)) + answer)
+            await writer.drain()
+
+    def _versions(self, version: int) -> bytes:
+        rows = [_ROW.pack(key, first, last) for key, (first, last) in self._offered.items()]
+        if version >= 3:  # flexible: short counts, tags behind everything
+            return b"\0\0" + bytes([len(rows) + 1]) + b"\0".join(rows) + b"\0" + bytes(4) + b"\0"
+        return b"\0\0" + _SIZE.pack(len(rows)) + b"".join(rows) + (bytes(4) if version else b"")
+
+
+@asynccontextmanager
+async def narrow(target: str, offered: Mapping[int, tuple[int, int]] = EVENT_HUBS) -> AsyncIterator[NarrowBroker]:
+    """A broker that offers what a table says, and closes the connection on whatever exceeds it.
+
+    Args:
+        target: `host:port` of the real one, the only one of its cluster.
+        offered: The first and the last version of each request, by key.
+    """
+    broker = NarrowBroker(target, offered)
+    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    broker._port = server.sockets[0].getsockname()[1]
+    try:
+        yield broker
+    finally:
+        server.close()
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
+    return await reader.readexactly(size)
+
+
+def _led_here(answer: bytes, version: int, port: int) -> bytes:
+    """Metadata with this port for each broker's (https://kafka.apache.org/protocol#The_Messages_Metadata)."""
+    changed = bytearray(answer)
+    position = _SIZE.size + (_SIZE.size if version >= 3 else 0)
+    (brokers,) = _SIZE.unpack_from(answer, position)
+    position += _SIZE.size
+    for _ in range(brokers):
+        position += _SIZE.size  # its id
+        position += _NAME.size + _NAME.unpack_from(answer, position)[0]
+        _SIZE.pack_into(changed, position, port)
+        position += _SIZE.size
+        if version >= 1:
+            position += _NAME.size + max(_NAME.unpack_from(answer, position)[0], 0)
+    return bytes(changed)
