@@ -20,7 +20,7 @@ class Patience:
     """Counts how long something has been failing, and gives up when it has been too long.
 
     Attributes:
-        interruption: Since when it fails, why at last, and when it is tried again; None while all is well.
+        interruption: Since when nothing was heard, why at last, and when it is tried again; None while all is well.
         interruptions: How often it failed and came back.
     """
 
@@ -28,12 +28,14 @@ class Patience:
         self.interruption: Interruption | None = None
         self.interruptions = 0
         self._attempts = 0
+        self._heard = _now()
+        self._failing = 0.0
 
     def calm(self) -> None:
         """It works."""
         if self.interruption:
             self.interruptions += 1
-        self.interruption, self._attempts = None, 0
+        self.interruption, self._attempts, self._heard = None, 0, _now()
 
     async def wait(self, error: ConnectorError) -> None:
         """It failed: return when it may be tried again, a little later each time.
@@ -41,16 +43,21 @@ class Patience:
         Raises:
             ConnectorError: It is not worth another attempt. One made nevertheless is the first again.
         """
-        now = time.time_ns() // 1_000_000
+        now = time.monotonic()
         final = error.final if isinstance(error, Passing) else error
-        since = self.interruption.since if self.interruption else now
-        if now - since > 1000 * (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
-            self.interruption, self._attempts = Interruption(str(final), now, now), 0
+        if self._attempts == 0:
+            self._failing = now
+        if now - self._failing > (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
+            self.interruption, self._attempts = Interruption(str(final), self._heard, _now()), 0
             raise final
         pause = _PAUSES[min(self._attempts, len(_PAUSES) - 1)]
-        self.interruption = Interruption(str(final), since, now + round(pause * 1000))
+        self.interruption = Interruption(str(final), self._heard, _now() + round(pause * 1000))
         self._attempts += 1
         await asyncio.sleep(pause)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:

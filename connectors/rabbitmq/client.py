@@ -7,7 +7,6 @@ and written by `frames.content`. Internal methods of pika 1.4 are overridden her
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
@@ -19,6 +18,7 @@ from connectors.rabbitmq import frames
 from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.refusals import refusal, translated
+from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
 
 # pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
@@ -43,7 +43,7 @@ class _Connection(AsyncioConnection):  # type: ignore[misc]
     def __init__(self, parameters: ConnectionParameters, **callbacks: Any) -> None:
         self.slicer = frames.Slicer(self._control)
         self.channels: Final[dict[int, Channel]] = {}
-        self.heard = time.time()
+        self.heard: Final = LastHeard()
         super().__init__(parameters, **callbacks)
 
     def _proto_connection_made(self, transport: Any) -> None:
@@ -52,7 +52,7 @@ class _Connection(AsyncioConnection):  # type: ignore[misc]
 
     def _on_data_available(self, data_in: bytes) -> None:
         self.bytes_received += len(data_in)
-        self.heard = time.time()
+        self.heard.received()
         if self.frames_received == 0 and data_in.startswith(b"AMQP"):
             # The answer of a broker that speaks another version of the protocol.
             super()._on_data_available(data_in)
@@ -129,6 +129,7 @@ class Client:
         )
 
         def end(_: Any, error: BaseException) -> None:
+            connection.heard.stop()
             _settle(closed, error)
             if not opened.done():
                 opened.set_exception(refusal(error, place))
@@ -176,8 +177,8 @@ class Client:
 
     @property
     def heard(self) -> int:
-        """When the broker last sent anything, in milliseconds since 1970 UTC."""
-        return int(self._connection.heard * 1000)
+        """When the broker was last heard, in milliseconds since 1970 UTC."""
+        return self._connection.heard.at
 
     @property
     def frame_max(self) -> int:
@@ -264,6 +265,10 @@ class Channel:
             raise EndpointNotFound(f"There is no queue {queue!r}: RabbitMQ allows no line break in a name.")
         reply = await self._call(self._driver.queue_declare, queue, passive=True)
         return reply.message_count, reply.consumer_count
+
+    async def purge(self, queue: str) -> int:
+        """Throw away what is ready in a queue of our own; returns how many messages that were."""
+        return int((await self._call(self._driver.queue_purge, queue)).message_count)
 
     async def redeclare(self, queue: str, durable: bool, arguments: Mapping[str, Any]) -> None:
         """Declare a queue as one that is there already.

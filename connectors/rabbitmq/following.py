@@ -3,14 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import ClassVar, Final, Protocol, Self
 
 from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.client import Client
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage, Gap, Interruption, Span
+from workbench.model.look import Coverage, Gap, Interruption, Span, stretch
 
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before the first, second… attempt to connect again; the last one is kept."""
@@ -28,6 +27,10 @@ class Source(Protocol):
     @property
     def coverage(self) -> Coverage:
         """What it delivered so far."""
+        ...
+
+    def lost_since(self, heard: int) -> int:
+        """From when on something may be lost with a connection on which the broker was last heard then, in ms."""
         ...
 
     async def next(self) -> Sequence[Delivery]:
@@ -89,7 +92,11 @@ class Following:
     @property
     def coverage(self) -> Coverage:
         """What was read so far, over all connections, and when there was none."""
-        return _together(self._before, self._source.coverage)
+        covered = _together(self._before, self._source.coverage)
+        if (lost := self.interruption) is None:
+            return covered
+        gap = Gap(f"what arrived {stretch(lost.since)}", f"{lost.reason.rstrip('.')}; trying again")
+        return _together(covered, Coverage(gaps=(gap,)))
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         while True:
@@ -101,7 +108,8 @@ class Following:
                 yield batch
 
     async def _again(self, error: ConnectionLost) -> None:
-        since, first = self._client.heard, str(error)
+        since, first = self._source.lost_since(self._client.heard), str(error)
+        self.interruption = Interruption(first, since, int((time.time() + PAUSES[0]) * 1000))
         await self._client.close()
         attempt = 0
         while True:
@@ -114,7 +122,8 @@ class Following:
                 error, attempt = failure, attempt + 1
             else:
                 break
-        when = f"from {_clock(since)} to {_clock(int(time.time() * 1000))}"
+        self.interruption = None
+        when = stretch(since, int(time.time() * 1000))
         interrupted = (
             Coverage(notes=(f"nothing was missed while the connection was lost {when} ({first.rstrip('.')})",))
             if source.gapless
@@ -122,7 +131,6 @@ class Following:
         )
         self._before = _together(self.coverage, interrupted)
         self._client, self._source = client, source
-        self.interruption = None
 
 
 def _together(one: Coverage, other: Coverage) -> Coverage:
@@ -135,7 +143,3 @@ def _together(one: Coverage, other: Coverage) -> Coverage:
         tuple(dict.fromkeys((*one.gaps, *other.gaps))),
         tuple(dict.fromkeys((*one.notes, *other.notes))),
     )
-
-
-def _clock(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

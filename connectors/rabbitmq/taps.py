@@ -19,7 +19,7 @@ from connectors.rabbitmq.topology import Binding, Exchange
 from workbench.model.address import Address
 from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage, Gap
+from workbench.model.look import Coverage, Gap, stretch
 
 PREFIX: Final = "workbench.tap."
 """How the names of taps begin."""
@@ -36,7 +36,9 @@ _PREFETCH: Final = 1_000
 
 
 _ASK: Final = 5.0
-"""Seconds between two questions whether copies were dropped."""
+"""Seconds between two questions whether copies were dropped, and whether some wait."""
+_STRETCHES: Final = 20
+"""Stretches of time that are told apart, in which copies were dropped."""
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -162,6 +164,9 @@ class Tap:
         self._traced = any(join.exchange == firehose.EXCHANGE for join in plan.joins)
         self._unacknowledged = self._last = 0
         self._asked = time.monotonic()
+        self._caught_up = time.time_ns() // 1_000_000
+        self._unasked = False
+        self._dropped: list[tuple[int, int]] = []
         self.coverage = Coverage(gaps=plan.gaps, notes=plan.notes)
 
     async def open(self, client: Client) -> "Tap":
@@ -193,22 +198,46 @@ class Tap:
     def _untraced(self, arrival: Arrival) -> Arrival | None:
         return firehose.published(arrival, self._address.name) if arrival[2] == _FIREHOSE else arrival
 
+    def lost_since(self, heard: int) -> int:
+        """What waited in the tap is lost with it: since nothing waited, or since the broker was heard."""
+        return min(heard, self._caught_up) if self._unasked else heard
+
     async def conclude(self) -> None:
-        """Find out whether copies were dropped."""
+        """Find out whether copies were dropped, and whether some wait."""
         self._asked = time.monotonic()
-        if self._channel.ended is None and (await self._channel.count(f"{self._name}.dropped"))[0]:
-            self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, _DROPPED))
+        if self._channel.ended is not None:
+            return
+        asked = time.time_ns() // 1_000_000
+        if await self._channel.purge(f"{self._name}.dropped"):
+            self._drop(self._caught_up, time.time_ns() // 1_000_000)
+        self._unasked = bool((await self._channel.count(self._name))[0])
+        if not self._unasked:
+            self._caught_up = asked
+
+    def _drop(self, since: int, until: int) -> None:
+        dropped = self._dropped
+        if dropped and since <= dropped[-1][1]:
+            dropped[-1] = (dropped[-1][0], until)
+        else:
+            dropped.append((since, until))
+        if len(dropped) > _STRETCHES:
+            dropped[:2] = [(dropped[0][0], dropped[1][1])]
+        gaps = [Gap(f"part of what arrived {stretch(*each)}", _TOO_SLOW) for each in dropped]
+        self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, *gaps))
 
     async def next(self) -> Sequence[Delivery]:
         """The next copies."""
-        if time.monotonic() - self._asked > _ASK:
-            await self.conclude()
         arrivals: list[Arrival] = []
         while not arrivals:
+            if time.monotonic() - self._asked > _ASK and self._unasked:
+                await self.conclude()
             if self._unacknowledged >= _PREFETCH // 4:
                 self._channel.acknowledge_until(self._last)
                 self._unacknowledged = 0
-            arrivals = await self._channel.arrivals()
+            arrivals = await (self._channel.arrivals_within(_ASK) if self._unasked else self._channel.arrivals())
+            if not arrivals:
+                continue
+            self._unasked = True
             self._unacknowledged += len(arrivals)
             self._last = arrivals[-1][0]
             if self._traced:
@@ -221,6 +250,4 @@ _FIREHOSE: Final = firehose.EXCHANGE.encode()
 _STRAIGHT: Final = Gap(
     "messages published straight to the queue", "a tap sees what comes through an exchange; the firehose is off"
 )
-_DROPPED: Final = Gap(
-    "the oldest of the copies that were waiting", f"the reader was slow, and a tap holds {LENGTH:,} messages"
-)
+_TOO_SLOW: Final = f"the reader was slow or stood still, and a tap holds {LENGTH:,} messages"

@@ -105,7 +105,7 @@ async def test_following_goes_on_behind_a_gap_and_without_one_in_a_stream(mortal
         assert [delivery.position and delivery.position.offset for delivery in seen["log"]] == [
             str(offset) for offset in range(20)
         ]
-        (gap,) = tap.coverage.gaps
+        (_, gap) = tap.coverage.gaps
         assert gap.what.startswith("what arrived from 20")
         assert gap.reason
         assert tap.coverage.read == 20

@@ -1,5 +1,6 @@
 """Looks: one reading of one endpoint, and what it covered."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -31,6 +32,15 @@ class Gap(msgspec.Struct, frozen=True):
 
     what: str
     reason: str
+
+
+def stretch(since: int, until: int | None = None) -> str:
+    """A stretch of time in words; both ends are in milliseconds since 1970 UTC, None: it goes on."""
+    return f"since {_clock(since)}" if until is None else f"from {_clock(since)} to {_clock(until)}"
+
+
+def _clock(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ class Tail:
         self._task: asyncio.Task[None] | None = None
         self._error: WorkbenchError | None = None
         self._covered = 0.0
+        self._heard = round(time.time() * 1000)
         self._coverage = Coverage()
 
     @property
@@ -140,6 +141,7 @@ class Tail:
         while True:
             try:
                 async for batch in stream:
+                    self._heard = round(time.time() * 1000)
                     await self._store.append(self.look, batch)
                     attempt = 0
                     self._cover(stream)
@@ -154,8 +156,7 @@ class Tail:
     async def _wait(self, error: ConnectionLost, attempt: int) -> None:
         pause = RETRIES[min(attempt, len(RETRIES) - 1)]
         now = time.time()
-        since = self._state.since if isinstance(self._state, Interruption) else round(now * 1000)
-        self._set(Interruption(str(error), since, round((now + pause) * 1000)))
+        self._set(Interruption(str(error), self._heard, round((now + pause) * 1000)))
         await asyncio.sleep(pause)
 
     def _set(self, state: State) -> None:
