@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.default_records import _DefaultRecordBatchPy as DefaultRecordBatchPython
 from aiokafka.record.memory_records import MemoryRecords
 
+from connectors.kafka import odd_records
 from connectors.kafka.channel import Bytes
 from connectors.kafka.fetch import Fetched
 from workbench.model.address import Address
@@ -129,23 +131,30 @@ def deliveries(
     """
     kind: TimestampType = "append" if batch.attributes & _APPEND_TIME else "create"
     found = []
-    with _readable():
-        for record in _records(batch):
-            offset = record.offset
-            if offset < start:
-                continue
-            if end is not None and offset >= end:
-                break
-            headers, time = record.headers, record.timestamp
-            event = Event(
-                record.key,
-                record.value,
-                None,
-                Content(tuple([(name, _text(value)) for name, value in headers])) if headers else _NOTHING,
-                None if time == -1 else time,
-                kind,
-            )
-            found.append(Delivery(event, address, seen, Position(partition, str(offset))))
+    try:
+        with _readable():
+            for record in _records(batch):
+                offset = record.offset
+                if offset < start:
+                    continue
+                if end is not None and offset >= end:
+                    break
+                headers, time = record.headers, record.timestamp
+                event = Event(
+                    record.key,
+                    record.value,
+                    None,
+                    Content(tuple([(name, _text(value)) for name, value in headers])) if headers else _NOTHING,
+                    None if time == -1 else time,
+                    kind,
+                )
+                found.append(Delivery(event, address, seen, Position(partition, str(offset))))
+    except _OddName:
+        return [
+            Delivery(event, address, seen, Position(partition, str(offset)))
+            for offset, event in odd_records.events(_plain(batch), batch.base, kind)
+            if start <= offset and (end is None or offset < end)
+        ]
     return found
 
 
@@ -155,8 +164,11 @@ def offsets_in(batch: Batch) -> list[int]:
     Raises:
         FormatError: The batch is damaged, or is compressed in a way that is not known.
     """
-    with _readable():
-        return [record.offset for record in _records(batch)]
+    try:
+        with _readable():
+            return [record.offset for record in _records(batch)]
+    except _OddName:
+        return [offset for offset, _ in odd_records.events(_plain(batch), batch.base, "create")]
 
 
 def _records(batch: Batch) -> Iterable[Any]:
@@ -167,10 +179,23 @@ def _records(batch: Batch) -> Iterable[Any]:
     return records  # type: ignore[no-any-return]
 
 
+class _OddName(Exception):
+    """The name of a header is not UTF-8: aiokafka reads no further."""
+
+
+def _plain(batch: Batch) -> bytes:
+    whole = DefaultRecordBatchPython(bytearray(batch.view))
+    with _readable():
+        whole._maybe_uncompress()
+    return bytes(batch.view[: _HEADER.size]) + bytes(whole._buffer[whole._pos :])
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError:
+        raise _OddName from None
     except (KafkaError, ValueError, RuntimeError, EOFError, OSError) as error:
         # The codecs and the decoder have no error of their own: any of these is a batch that cannot be read.
         raise FormatError(str(error)) from error

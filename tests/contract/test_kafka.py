@@ -1,6 +1,7 @@
 """Apache Kafka passes the contract, and a broker that offers as little as Event Hubs, but for transactions."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -77,6 +78,19 @@ class KafkaUnderTest:
             await self._admin.delete_topics(self._topics)
 
 
+@asynccontextmanager
+async def under_test(kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
+    """A broker of which a test has the topics that it makes, as long as it lasts."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        broker = KafkaUnderTest(kafka, admin)
+        yield broker
+        await broker.remove()
+    finally:
+        await admin.close()
+
+
 class TestKafka(ConnectorContract):
     """The suite against `kafka://`."""
 
@@ -101,14 +115,8 @@ class TestKafka(ConnectorContract):
     @pytest.fixture
     async def broker(self, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
         """The shared broker; what a test makes there goes with it."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-        await admin.start()
-        try:
-            under_test = KafkaUnderTest(kafka, admin)
-            yield under_test
-            await under_test.remove()
-        finally:
-            await admin.close()
+        async with under_test(kafka) as broker:
+            yield broker
 
 
 class TestNarrowKafka(TestKafka):
@@ -119,9 +127,9 @@ class TestNarrowKafka(TestKafka):
     }
 
     @pytest.fixture
-    async def broker(self, broker: KafkaUnderTest, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
+    async def broker(self, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
         """The shared broker, behind a proxy that closes the connection on whatever is not offered."""
-        async with narrow(kafka.bootstrap) as narrowed:
+        async with under_test(kafka) as broker, narrow(kafka.bootstrap) as narrowed:
             broker.connection = Connection.parse(f"kafka={narrowed.url}")
             yield broker
         assert narrowed.refused == []

@@ -37,6 +37,7 @@ class GroupTable(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="group-title")
+        yield Static("", id="group-gaps")
         table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
         for column in _COLUMNS:
             table.add_column(column, key=column)
@@ -53,9 +54,11 @@ class GroupTable(Vertical):
             f"  {kind}{shown(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
         )
         title.append("   enter on a partition: the event it is to read next", "dim not bold")
-        for gap in group.gaps:
-            title.append(f"\nNot known: {shown(gap.what, 60)} ({shown(gap.reason, 200)})", "dim not bold")
         self.query_one("#group-title", Static).update(title)
+        gaps = self.query_one("#group-gaps", Static)
+        gaps.display = bool(group.gaps)
+        unknown = [f"Not known: {shown(gap.what, 60)} ({shown(gap.reason, 200)})" for gap in group.gaps]
+        gaps.update(Text("\n".join(unknown), "dim"))
         rows = [_row(partition) for partition in group.partitions]
         if same and table.row_count == len(rows):
             for number, row in enumerate(rows):
