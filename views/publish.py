@@ -406,10 +406,9 @@ class PublishScreen(Frame):
             events = numbered(rendering.event, sending.count)
             paced = at_rate(events, rate) if rate is not None else events
             await publish(connector, sending.address, until(sending.stopped, paced), sending.landed, partition)
-            sentence, wrong = sending.ended(), sending.refused > 0
+            sentence, wrong = sending.ended(), sending.published.failed > 0
         except WorkbenchError as error:
-            confirmed = f" Confirmed until then: {sending.confirmed:,}." if sending.confirmed else ""
-            sentence = f"{error}{confirmed}"
+            sentence = f"{error} {sending.published.told_until}"
         finally:
             self._sending = None
             if self.is_mounted:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Self
 
 from connectors.rabbitmq import endpoints, streams, taps
@@ -225,11 +226,14 @@ class RabbitMQConnector:
     @asynccontextmanager
     async def publisher(self, address: Address) -> AsyncIterator[Publisher]:
         """A pipeline into a queue, a stream or an exchange: see `workbench.connecting.connector.Connector`."""
-        async with await Client.open(self._access) as client:
+        client = await Client.open(self._access)
+        publisher = ExchangePublisher(client, address, self._access.user, partial(Client.open, self._access))
+        try:
             await self._exists(client, address)
-            publisher = ExchangePublisher(client, address, self._access.user)
             await publisher.open()
             yield publisher
+        finally:
+            await publisher.close()
 
 
 def _named(address: Address) -> str:

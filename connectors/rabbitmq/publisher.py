@@ -1,14 +1,20 @@
 """Publishing: confirmations in a pipeline, and every refusal told of the message it is about.
 
 `basic.return` comes before the ack of the same message (https://www.rabbitmq.com/docs/confirms): only an ack of a
-message that was not returned is a success. A message that the broker finds invalid closes the channel; those behind it
-were not read and are sent again on a new one.
+message that was not returned is a success.
+
+A message that the broker cannot take may make it close the channel, or the connection. Messages behind that one were
+not read. Those before it may be stored, but their confirmations may never come; and which one it was, the broker seldom
+says. So what is unanswered is sent again on a new channel, one message at a time, until the culprit closes that, too:
+what is confirmed on the way may be there twice, and its receipt says so. Messages that are known to be risky travel
+alone, so that this need not happen.
 """
 
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,18 +23,36 @@ import msgspec
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.client import Channel, Client
 from connectors.rabbitmq.frames import Answer, Returned
-from connectors.rabbitmq.refusals import Invalid
+from connectors.rabbitmq.refusals import Blocked
 from workbench.model.address import Address
-from workbench.model.errors import ConnectorError, FormatError, PublishRejected, Unsupported
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    EndpointNotFound,
+    FormatError,
+    PublishRejected,
+    PublishUnknown,
+    Unsupported,
+)
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Wire, decode, encode
+from workbench.model.wire import Wire, decode, encode, field_types
 
 WINDOW: Final = 2_000
 """Messages that may be unconfirmed."""
 
 WINDOW_BYTES: Final = 16_777_216
-"""Bytes of bodies that may be unconfirmed; one larger message goes alone."""
+"""Bytes of messages that may be unconfirmed; one larger message goes alone."""
+
+_LOSSES: Final = 3
+"""Connections lost one after the other, without an answer between them, after which no other is tried."""
+
+_RISKY: Final = frozenset({"decimal", "int16"})
+"""Types of headers for which a stream, or any queue where the letter is `U`, closes the connection."""
+
+_RISKY_LETTERS: Final = re.compile(rb"[DU][\x00-\x1f]")
+"""What their letters and values begin with, and other bytes may, too."""
 
 _FLUSH: Final = 131_072
 """Bytes gathered before they are given to the network."""
@@ -37,7 +61,7 @@ _FLUSH: Final = 131_072
 class _Sent:
     """A message that the broker has not answered for."""
 
-    __slots__ = ("body", "key", "properties", "returned", "sequence")
+    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence")
 
     def __init__(self, sequence: int, key: bytes, properties: bytes, body: bytes) -> None:
         self.sequence = sequence
@@ -45,13 +69,30 @@ class _Sent:
         self.properties = properties
         self.body = body
         self.returned: str | None = None
+        self.resent = False
+
+    @property
+    def size(self) -> int:
+        """What it takes of the window, in bytes."""
+        return len(self.body) + len(self.properties)
 
 
 class ExchangePublisher:
-    """A pipeline into an exchange, or through the default exchange into a queue."""
+    """A pipeline into an exchange, or through the default exchange into a queue.
 
-    def __init__(self, client: Client, address: Address, user: str) -> None:
+    Args:
+        client: A connection.
+        address: Where to.
+        user: Who is logged in there.
+        reconnect: Opens another connection when the broker closes this one, which then is the publisher's own; None
+            gives up instead.
+    """
+
+    def __init__(
+        self, client: Client, address: Address, user: str, reconnect: Callable[[], Awaitable[Client]] | None = None
+    ) -> None:
         self._client = client
+        self._reconnect = reconnect
         self._address = address
         self._user = user.encode()
         self._exchange = address.name.encode() if address.namespace == "exchange" else b""
@@ -63,6 +104,8 @@ class ExchangePublisher:
         self._oldest = 1
         self._bytes = 0
         self._sent: dict[int, _Sent] = {}
+        self._suspects: deque[_Sent] = deque()
+        self._losses = 0
         self._next_return = 1
         self._receipts: list[Receipt] = []
         self._finished = False
@@ -70,10 +113,20 @@ class ExchangePublisher:
         self._announcement: tuple[bytes, bytes] = (b"", b"")
 
     async def open(self) -> None:
-        """Open the channel on which to publish."""
+        """Open the channel on which to publish.
+
+        Raises:
+            EndpointNotFound: There is no such exchange.
+        """
         channel = await self._client.channel()
+        if self._exchange:
+            await channel.exists(self._address.name)
         await channel.confirm()
         self._channel = channel
+
+    async def close(self) -> None:
+        """End the connection that is in use."""
+        await self._client.close()
 
     async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
         """Hand events over: see `workbench.connecting.connector.Publisher`. There are no partitions."""
@@ -87,10 +140,10 @@ class ExchangePublisher:
             if sent is None:
                 continue
             alone = self._doubtful(sent)
-            if not self._roomy(len(sent.body), alone):
+            if not self._roomy(sent.size, alone):
                 self._write(pieces)
                 gathered = 0
-                await self._until(partial(self._roomy, len(sent.body), alone))
+                await self._until(partial(self._roomy, sent.size, alone))
             gathered += self._add(sent, pieces)
             if gathered >= _FLUSH:
                 self._write(pieces)
@@ -98,13 +151,13 @@ class ExchangePublisher:
             if alone:
                 self._write(pieces)
                 gathered = 0
-                await self._until(lambda: not self._sent)
+                await self._until(self._answered_for)
         self._write(pieces)
         self._take_answers()
 
     async def finish(self) -> None:
         """Wait for the rest of the answers: see `workbench.connecting.connector.Publisher`."""
-        await self._until(lambda: not self._sent)
+        await self._until(self._answered_for)
         self._finished = True
         self._channel.wake()
 
@@ -115,10 +168,10 @@ class ExchangePublisher:
             if self._receipts:
                 batch, self._receipts = self._receipts, []
                 yield batch
-            elif self._finished:
-                return
             elif self._fatal:
                 raise self._fatal
+            elif self._finished:
+                return
             else:
                 await self._news()
 
@@ -145,10 +198,14 @@ class ExchangePublisher:
             return True
         # Property flags: bit 8 is expiration, bit 4 is user_id.
         flagged = len(properties) >= 2 and (properties[0] & 0x01 or properties[1] & 0x10)
-        if not flagged and b"\x02CC" not in properties and b"\x03BCC" not in properties:
+        lettered = _RISKY_LETTERS.search(properties) is not None
+        if not flagged and not lettered and b"\x02CC" not in properties and b"\x03BCC" not in properties:
             return False
+        wire = Wire("amqp-0-9-1", properties)
         try:
-            content = decode(Wire("amqp-0-9-1", properties))
+            if lettered and any(kind in _RISKY for _, kind in field_types(wire)):
+                return True
+            content = decode(wire)
         except FormatError:
             return True
         user, expiration = content.properties.get("user_id"), content.properties.get("expiration")
@@ -161,7 +218,12 @@ class ExchangePublisher:
             for name, value in content.headers
         )
 
+    def _answered_for(self) -> bool:
+        return not self._sent and not self._suspects
+
     def _roomy(self, size: int, alone: bool) -> bool:
+        if self._suspects or self._channel.ended:
+            return False
         if not self._sent:
             return True
         return not alone and len(self._sent) < WINDOW and self._bytes + size <= WINDOW_BYTES
@@ -169,12 +231,12 @@ class ExchangePublisher:
     def _add(self, sent: _Sent, pieces: list[bytes]) -> int:
         self._tag += 1
         self._sent[self._tag] = sent
-        self._bytes += len(sent.body)
+        self._bytes += sent.size
         if self._announcement[0] != sent.key or not self._announcement[1]:
             self._announcement = sent.key, frames.publish_method(self._channel.number, self._exchange, sent.key)
         pieces.append(self._announcement[1])
         pieces += frames.content(self._channel.number, sent.properties, sent.body, self._client.frame_max)
-        return len(sent.body) + len(sent.properties) + 64
+        return sent.size + 64
 
     def _write(self, pieces: list[bytes]) -> None:
         if pieces and not self._channel.ended:
@@ -201,32 +263,63 @@ class ExchangePublisher:
                 await self._mend(channel.ended)
 
     async def _mend(self, error: ConnectorError) -> None:
+        """Go on after the broker has closed the channel or the connection over one of the unanswered messages."""
         self._take_answers()
-        text = str(error)
-        if not isinstance(error, Invalid) and "access to topic" not in text:
-            self._fatal = error
-            return
         unanswered = list(self._sent.values())
-        culprit = _culprit(unanswered, text)
         self._sent.clear()
         self._bytes = 0
-        for sent in unanswered[: culprit + 1]:
-            if sent is unanswered[culprit]:
-                self._reject(sent.sequence, text.rstrip("."))
+        self._losses = self._losses + 1 if isinstance(error, ConnectionLost) else 0
+        if self._is_hopeless(error):
+            self._give_up([*unanswered, *self._suspects], error)
+            return
+        discarded: list[_Sent] = []
+        if len(unanswered) == 1:
+            if isinstance(error, ConnectionLost):
+                self._leave_open(unanswered[0], str(error))
             else:
-                self._reject(
-                    sent.sequence, "it may have been taken: the broker closed the channel over a later message"
-                )
+                self._reject(unanswered[0].sequence, str(error).rstrip("."))
+                discarded, self._suspects = list(self._suspects), deque()
+        else:
+            self._suspects.extend(unanswered)
         try:
+            if self._client.lost and self._reconnect is not None:
+                await self._client.close()
+                self._client = await self._reconnect()
             await self.open()
         except ConnectorError as failure:
-            self._fatal = failure
+            self._give_up([*self._suspects, *discarded], failure)
             return
         self._tag, self._oldest, self._next_return, self._announcement = 0, 1, 1, (b"", b"")
+        for sent in self._suspects:
+            sent.resent = True
         pieces: list[bytes] = []
-        for sent in unanswered[culprit + 1 :]:
+        for sent in discarded:
+            sent.resent = False
             self._add(sent, pieces)
         self._write(pieces)
+        self._try_suspect()
+
+    def _is_hopeless(self, error: ConnectorError) -> bool:
+        """Whether every other message would meet the same."""
+        if isinstance(error, EndpointNotFound | Blocked) or self._losses >= _LOSSES:
+            return True
+        if isinstance(error, AccessRefused):
+            return "access to topic" not in str(error)
+        return self._client.lost and self._reconnect is None
+
+    def _give_up(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
+        self._suspects.clear()
+        for sent in unanswered:
+            self._leave_open(sent, str(error))
+        self._fatal = error
+        self._channel.wake()
+
+    def _try_suspect(self) -> None:
+        """Send the next of the messages of which one closed a channel, when the one before is answered for."""
+        if self._suspects and not self._sent and not self._channel.ended:
+            pieces: list[bytes] = []
+            self._add(self._suspects.popleft(), pieces)
+            self._write(pieces)
 
     def _take_answers(self) -> None:
         for answer in self._channel.answers():
@@ -234,6 +327,7 @@ class ExchangePublisher:
                 self._match(answer)
             else:
                 self._settle(answer)
+        self._try_suspect()
 
     def _match(self, returned: Returned) -> None:
         """Find the message that came back. Returns come in the order of publishing, so the search goes on from the
@@ -263,11 +357,12 @@ class ExchangePublisher:
 
     def _answered(self, tag: int, taken: bool) -> None:
         sent = self._sent.pop(tag)
-        self._bytes -= len(sent.body)
+        self._bytes -= sent.size
+        self._losses = 0
         if sent.returned is not None:
             self._reject(sent.sequence, f"{self._nowhere(sent.key)}: {sent.returned}")
         elif taken:
-            self._receipts.append(Receipt(sent.sequence))
+            self._receipts.append(Receipt(sent.sequence, resent=sent.resent))
         else:
             self._reject(
                 sent.sequence, "the broker did not take it (basic.nack): the queue is full, or could not store it"
@@ -281,6 +376,14 @@ class ExchangePublisher:
     def _reject(self, sequence: int, reason: str) -> None:
         self._receipts.append(
             Receipt(sequence, error=PublishRejected(f"{self._address} did not take an event: {reason}."))
+        )
+        self._channel.wake()
+
+    def _leave_open(self, sent: _Sent, reason: str) -> None:
+        self._receipts.append(
+            Receipt(
+                sent.sequence, error=PublishUnknown(f"It is not known whether {self._address} took an event: {reason}")
+            )
         )
         self._channel.wake()
 
@@ -308,13 +411,3 @@ def _is_finite(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, value.values()))
     return not isinstance(value, list) or all(map(_is_finite, value))
-
-
-def _culprit(unanswered: Sequence[_Sent], text: str) -> int:
-    """Which of them closed the channel, as far as the broker's words tell; else the last: none is sent twice."""
-    if found := re.search(r"message size (\d+)", text):
-        size = int(found[1])
-        return next((n for n, sent in enumerate(unanswered) if len(sent.body) == size), len(unanswered) - 1)
-    if found := re.search(r"access to topic '(.*?)' in exchange", text):
-        return next((n for n, sent in enumerate(unanswered) if sent.key.decode() == found[1]), len(unanswered) - 1)
-    return len(unanswered) - 1

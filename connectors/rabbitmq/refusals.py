@@ -28,6 +28,10 @@ class Invalid(ConnectorError):
     """What the broker finds wrong with a request, such as a property of a message (AMQP code 406)."""
 
 
+class Blocked(ConnectionLost):
+    """A broker that lets nobody publish for the moment."""
+
+
 @contextmanager
 def translated(place: str) -> Iterator[None]:
     """Turn what a driver raises inside into a `ConnectorError`.
@@ -61,7 +65,7 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
         case exceptions.ConnectionBlockedTimeout():
-            return ConnectionLost(f"{place} blocks publishers: free its memory or disk (an alarm is on).")
+            return Blocked(f"{place} blocks publishers: free its memory or disk (an alarm is on).")
         case FrameTooLarge():
             return ConnectorError(f"{place} {error}.")
         case exceptions.IncompatibleProtocolError() | FormatError():
@@ -145,4 +149,6 @@ def _refused(code: int, text: str, place: str) -> ConnectorError:
             return Invalid(f"{place}: {reason}.")
         case 320:
             return ConnectionLost(f"{place} closed the connection: {reason}.")
+        case 541:
+            return ConnectorError(f"{place} failed over it, and its log says why (AMQP code 541, {reason}).")
     return ConnectorError(f"{place}: {reason} (AMQP code {code}).")

@@ -1,16 +1,20 @@
 """Every refusal is told of the event that it is about, and the others go through."""
 
 import asyncio
+from collections import Counter
+from decimal import Decimal
+from urllib.parse import quote
 
 import pytest
 
 from connectors.rabbitmq import RabbitMQConnector
-from connectors.rabbitmq.publisher import WINDOW
-from tests.rabbitmq.conftest import DEADLINE, Rabbit
+from connectors.rabbitmq.publisher import WINDOW, ExchangePublisher
+from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, numbered, publish, publish_all
-from workbench.model.errors import ConnectorError
+from workbench.model.errors import ConnectorError, PublishUnknown
 from workbench.model.event import Event
-from workbench.model.wire import Content
+from workbench.model.receipt import Receipt
+from workbench.model.wire import Content, Wire
 
 
 def written(body: bytes, key: bytes | None = None, **properties: object) -> Event:
@@ -101,6 +105,76 @@ async def test_body_beyond_the_limit_of_the_broker_is_told_and_the_rest_goes_on(
     assert bodies(seen) == [b"before", b"after"]
 
 
+DECIMAL = Content((("price", Decimal("1.50")),))
+"""A header for which a stream closes the connection (541), on 3.10 and on 4.0."""
+
+
+@pytest.mark.parametrize("culprits", [[5], [0], [9], [0, 1, 2], [3, 7], list(range(10))])
+async def test_events_for_which_a_stream_closes_the_connection_are_named_and_the_others_are_there_once(
+    rabbit: Rabbit, culprits: list[int]
+) -> None:
+    stream = rabbit.queue("stream")
+    events = [Event(body=b"%d" % number, written=DECIMAL if number in culprits else Content()) for number in range(10)]
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        receipts = await publish(connector, stream, events)
+        seen = await browse(connector, stream) if len(culprits) < 10 else []
+    assert [receipt.sequence for receipt in receipts if receipt.error] == culprits
+    assert not any(isinstance(receipt.error, PublishUnknown) or receipt.resent for receipt in receipts)
+    assert "AMQP code 541" in str(receipts[culprits[0]].error)
+    assert bodies(seen) == [b"%d" % number for number in range(10) if number not in culprits]
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum", "stream"])
+@pytest.mark.parametrize("culprits", [[1_200], [1_200, 1_201, 1_500], [0, 2_999]])
+async def test_culprit_that_nobody_expected_is_found_and_only_what_was_before_it_may_be_there_twice(
+    rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, kind: str, culprits: list[int]
+) -> None:
+    # No known kind of message is left that is not foreseen: so foresight goes, and a known kind is as a new one.
+    monkeypatch.setattr(ExchangePublisher, "_doubtful", lambda self, sent: False)
+    queue = rabbit.queue(kind)
+    unknown_type = Wire("amqp-0-9-1", b"\x20\x00\x00\x00\x00\x05\x01hU\x00\x05")
+    events = [Event(body=b"%d" % number, wire=unknown_type if number in culprits else None) for number in range(3_000)]
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        receipts = await publish(connector, queue, events)
+        seen = [int(body) for body in bodies(await browse(connector, queue))]
+    assert [receipt.sequence for receipt in receipts if receipt.error] == culprits
+    assert all("541" in str(receipts[culprit].error) for culprit in culprits)
+    assert set(seen) == {number for number in range(3_000) if number not in culprits}
+    assert {number for number in seen if seen.count(number) > 1} <= {r.sequence for r in receipts if r.resent}
+    assert all(receipt.sequence < culprits[-1] for receipt in receipts if receipt.resent)
+
+
+async def test_connection_that_is_closed_by_hand_costs_no_event(rabbit: Rabbit) -> None:
+    queue = rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(queue) as publisher:
+        await publisher.send(numbered(3_000))
+        assert isinstance(publisher, ExchangePublisher)
+        await close_connections(rabbit)
+        await publisher.send(numbered(3_000, begin=3_000))
+        await publisher.finish()
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(6_000))
+    unknown = {receipt.sequence for receipt in receipts if receipt.error}
+    resent = {receipt.sequence for receipt in receipts if receipt.resent}
+    counts = Counter(int(body[6:]) for body in rabbit.drain(queue, rabbit.ready(queue)))
+    assert {number for number in range(6_000) if number not in counts} <= unknown
+    assert {number for number, count in counts.items() if count > 1} <= resent | unknown
+
+
+async def close_connections(rabbit: Rabbit) -> None:
+    """Close all connections of the workbench to the virtual host, as an administrator may."""
+    vhost = rabbit.vhost.replace("/", "%2F")
+
+    async def closed() -> bool:
+        found = rabbit.api.get(f"/api/vhosts/{vhost}/connections").json()
+        ours = [each for each in found if each.get("client_properties", {}).get("connection_name") == "event-workbench"]
+        for each in ours:
+            rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
+        return len(ours) >= 2
+
+    await eventually(closed)
+
+
 async def test_sending_waits_for_confirmations(rabbit: Rabbit) -> None:
     queue = rabbit.queue()
     async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(queue) as publisher:
@@ -115,12 +189,20 @@ async def test_exchange_deleted_meanwhile_ends_publishing_with_one_sentence(rabb
     rabbit.bind(queue, exchange)
     async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(exchange) as publisher:
         await publisher.send(numbered(10))
+        await publisher.finish()
         rabbit.channel.exchange_delete(exchange.name)
         with pytest.raises(ConnectorError, match="no exchange"):
             async with asyncio.timeout(DEADLINE):
                 while True:
                     await publisher.send(numbered(1))
                     await publisher.finish()
+        told: list[Receipt] = []
+        with pytest.raises(ConnectorError, match="no exchange"):
+            async for batch in publisher.receipts():
+                told += batch
+    assert [receipt.sequence for receipt in told] == list(range(len(told)))
+    assert [receipt.error for receipt in told[:10]] == [None] * 10
+    assert isinstance(told[-1].error, PublishUnknown)
 
 
 async def test_user_without_the_right_to_write_is_refused(rabbit: Rabbit) -> None:

@@ -10,6 +10,7 @@ from textual.widgets import RichLog, Static
 
 from workbench.model.address import Address
 from workbench.model.receipt import Receipt
+from workbench.operations.publish import Published
 from workbench.reading.display import shown
 
 LISTED: Final = 1_000
@@ -24,25 +25,23 @@ class Sending:
         address: Where to.
         count: How many events.
         stopped: Set to send no more of them.
-        confirmed: Events that the broker has taken.
-        refused: Events that it has not.
+        published: What the broker has answered so far.
     """
 
     def __init__(self, address: Address, count: int) -> None:
         self.address: Final = address
         self.count: Final = count
         self.stopped: Final = asyncio.Event()
-        self.confirmed = self.refused = 0
+        self.published = Published(0, 0)
         self._start = time.monotonic()
         self._lines: list[Text] = []
         self._listed = 0
 
     def landed(self, receipts: Sequence[Receipt]) -> None:
         """Take receipts in."""
+        self.published += receipts
         for receipt in receipts:
             refused = receipt.error is not None
-            self.confirmed += not refused
-            self.refused += refused
             # Room is kept for refusals: that the rest went well can be counted.
             if self._listed < (LISTED if refused else LISTED // 2):
                 self._listed += 1
@@ -55,22 +54,26 @@ class Sending:
 
     def progress(self) -> Text:
         """How far it is, and how fast."""
-        done = self.confirmed + self.refused
+        done = self._answered
         full = _BAR * done // self.count
         rate = done / max(time.monotonic() - self._start, 0.001)
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append("█" * full + "░" * (_BAR - full))
         line.append(f" {100 * done // self.count} %  {done:,} of {self.count:,} · {rate:,.0f}/s")
-        if self.refused:
-            line.append(f" · ✖ {self.refused:,} refused", "bold")
+        if failed := self.published.failed:
+            line.append(f" · ✖ {failed:,} refused", "bold")
         line.append("   stopping …, escape abandons" if self.stopped.is_set() else "   escape stops")
         return line
 
     def ended(self) -> str:
         """What it came to, in a sentence."""
-        unsent = self.count - self.confirmed - self.refused
+        unsent = self.count - self._answered
         stopped = f"; stopped, {unsent:,} were not sent" if unsent else ""
-        return f"{self.confirmed:,} published to {self.address}, {self.refused:,} refused{stopped}."
+        return f"{self.published.told(f' to {self.address}')}{stopped}."
+
+    @property
+    def _answered(self) -> int:
+        return self.published.confirmed + self.published.failed
 
     def _line(self, receipt: Receipt) -> Text:
         place = receipt.position
@@ -82,6 +85,7 @@ class Sending:
         else:
             line.append(shown(str(self.address), 60))
             line.append(shown(f" {place.partition}:{place.offset}" if place else ""))
+            line.append("  sent again, maybe there twice" if receipt.resent else "")
         return line
 
 

@@ -21,7 +21,7 @@ from workbench.cli.stdio import drained, say, write
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
-from workbench.model.errors import FormatError, WorkbenchError
+from workbench.model.errors import FormatError, PublishUnknown, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
@@ -187,12 +187,12 @@ async def _publish(
     try:
         published = await publishing.publish(connector, target, _with_room(batches), receipts.write, partition)
     except WorkbenchError as error:
-        return fail(f"{error} Confirmed until then: {receipts.confirmed}.", Exit.FAILED)
+        return fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
     if left_behind:
         say(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind.")
-    if many or published.refused:
-        say(f"{published.confirmed:,} published, {published.refused:,} refused.")
-    if not published.refused:
+    if many or published.failed or published.resent:
+        say(f"{published.told()}.")
+    if not published.failed:
         return Exit.DONE
     return Exit.PARTLY if published.confirmed else Exit.FAILED
 
@@ -203,12 +203,12 @@ class _Receipts:
     def __init__(self, address: Address, form: Format) -> None:
         self._address = str(address)
         self._form = form
-        self.confirmed = 0
+        self.published = publishing.Published(0, 0)
 
     def write(self, receipts: Sequence[Receipt]) -> None:
         lines = []
+        self.published += receipts
         for receipt in receipts:
-            self.confirmed += receipt.error is None
             position = receipt.position
             if self._form == "json":
                 record: dict[str, object] = {"address": self._address, "sequence": receipt.sequence}
@@ -216,6 +216,10 @@ class _Receipts:
                     record["position"] = ndjson.position(position)
                 if receipt.error is not None:
                     record["error"] = str(receipt.error)
+                if isinstance(receipt.error, PublishUnknown):
+                    record["unknown"] = True
+                if receipt.resent:
+                    record["resent"] = True
                 lines.append(json_line(record))
             elif receipt.error is None and receipt.sequence == 0:
                 where = f" {position.partition}:{position.offset}" if position else ""

@@ -13,11 +13,13 @@ class Receipt(msgspec.Struct, frozen=True):
         sequence: Which: events are counted from 0 in the order in which the publisher was given them.
         position: Where it landed; None in a queue, and for an event that was not taken.
         error: Why it was not taken; None for one that the broker confirmed.
+        resent: Whether it was sent again, because its first confirmation was lost: it may be there twice.
     """
 
     sequence: int
     position: Position | None = None
     error: PublishRejected | None = None
+    resent: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):

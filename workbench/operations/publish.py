@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.connecting.connector import Connector, Publisher
 from workbench.model.address import Address
-from workbench.model.errors import FormatError, StoreError, lone_error
+from workbench.model.errors import ConnectorError, FormatError, PublishUnknown, StoreError, WorkbenchError, lone_error
 from workbench.model.event import Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
@@ -28,10 +28,41 @@ class Published(msgspec.Struct, frozen=True):
     Attributes:
         confirmed: Events that the broker has taken.
         refused: Events that it has not.
+        unknown: Events that were sent, and of which it is not known whether it has taken them.
+        resent: How many of the confirmed were sent again and may be there twice.
     """
 
     confirmed: int
     refused: int
+    unknown: int = 0
+    resent: int = 0
+
+    @property
+    def failed(self) -> int:
+        """Events that are not confirmed, though they were sent."""
+        return self.refused + self.unknown
+
+    def told(self, where: str = "") -> str:
+        """The figures, for the end of a sentence; `where` follows the published."""
+        twice = f" ({self.resent:,} of them sent again, and maybe there twice)" if self.resent else ""
+        unknown = f", {self.unknown:,} not known" if self.unknown else ""
+        return f"{self.confirmed:,} published{where}{twice}, {self.refused:,} refused{unknown}"
+
+    @property
+    def told_until(self) -> str:
+        """The sentence behind that of an error."""
+        unknown = f" Not known: {self.unknown:,}." if self.unknown else ""
+        return f"Confirmed until then: {self.confirmed:,}.{unknown}"
+
+    def __add__(self, receipts: Sequence[Receipt]) -> "Published":
+        failed = [receipt.error for receipt in receipts if receipt.error is not None]
+        unknown = sum(isinstance(error, PublishUnknown) for error in failed)
+        return Published(
+            self.confirmed + len(receipts) - len(failed),
+            self.refused + len(failed) - unknown,
+            self.unknown + unknown,
+            self.resent + sum(receipt.resent for receipt in receipts),
+        )
 
 
 async def publish(
@@ -51,20 +82,19 @@ async def publish(
         partition: Where in a topic; None leaves it to the broker's rule.
 
     Raises:
-        ConnectorError: Nothing (more) could be published; the receipts told so far hold.
+        ConnectorError: Nothing (more) could be published; every event that was sent has its receipt.
         FormatError, StoreError: `batches` could not be read on; all that came before is published, its receipts told.
     """
-    confirmed = refused = 0
+    published = Published(0, 0)
     with lone_error():
         async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
             sender = group.create_task(_send(publisher, batches, partition))
             async for receipts in publisher.receipts():
-                confirmed += sum(receipt.error is None for receipt in receipts)
-                refused += sum(receipt.error is not None for receipt in receipts)
+                published += receipts
                 on_receipts(receipts)
     if (broken := sender.result()) is not None:
         raise broken
-    return Published(confirmed, refused)
+    return published
 
 
 async def numbered(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
@@ -132,13 +162,16 @@ async def in_time(batches: AsyncIterable[Sequence[Line]], speed: float) -> Async
 
 async def _send(
     publisher: Publisher, batches: AsyncIterable[Sequence[Event]], partition: int | None
-) -> FormatError | StoreError | None:
-    broken = None
+) -> WorkbenchError | None:
+    broken: WorkbenchError | None = None
     try:
         async for batch in batches:
             await publisher.send(batch, partition)
-    except (FormatError, StoreError) as error:
+    except (ConnectorError, FormatError, StoreError) as error:
         # What was sent before is answered for all the same: the receipts must not end short of what the broker has.
         broken = error
-    await publisher.finish()
+    try:
+        await publisher.finish()
+    except ConnectorError as error:
+        broken = broken or error
     return broken
