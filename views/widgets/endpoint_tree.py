@@ -263,8 +263,10 @@ class EndpointTree(Lines):
                 left = [("      ", plain), (line.group or "", plain)]
                 if group is None:
                     return left, []
-                left.append((f"  {group.kind}", dim))
-                return left, [("not all known  " if group.gaps else "", dim), (f"lag {short(group.lag)} ", dim)]
+                if group.kind:
+                    left.append((f"  {group.kind}", dim))
+                behind = f"lag {short(group.lag)} "
+                return left, [(f"not all known  {behind}" if group.gaps else behind, dim)]
             case "endpoint":
                 return self._endpoint_parts(line)
 
