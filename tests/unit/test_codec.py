@@ -13,7 +13,8 @@ from tests.hostile import deliveries
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import Content, encode
-from workbench.reading.codec import OPENED, Reading, read, text_of
+from workbench.reading.codec import Reading, read, text_of
+from workbench.reading.compression import OPENED
 from workbench.reading.json_text import laid_out, tokens
 
 JSON = st.recursive(

@@ -19,10 +19,11 @@ from workbench.model.address import Address
 from workbench.model.errors import QueryError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Content, Wire
+from workbench.reading.codec import opaque
 from workbench.reading.completion import completions
 from workbench.reading.conventions import Conventions
 from workbench.reading.facts import Facts
-from workbench.reading.needles import let_through, opaque
+from workbench.reading.needles import let_through
 from workbench.reading.query import Reading, compile
 from workbench.reading.syntax import OPERATORS, SYMBOLS
 

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
 from views.widgets import event_table
-from views.widgets.event_cells import COLUMNS, cut_in_the_middle, fitted, preview
+from views.widgets.event_cells import COLUMNS, cut_in_the_middle, fitted
 from views.widgets.event_table import EventTable
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event, Position
@@ -31,6 +31,7 @@ from workbench.reading.codec import queried
 from workbench.reading.conventions import Conventions
 from workbench.reading.display import cells
 from workbench.reading.masking import Masking
+from workbench.reading.preview import preview
 from workbench.reading.query import Reading, compile
 from workbench.reading.store import Budget, Store, open_store
 from workbench.reading.view import View

@@ -1,6 +1,5 @@
 """What stands in the columns of the event table: a delivery's cells, which are made once, and how they fit a width."""
 
-import re
 import time
 import zlib
 from collections.abc import Mapping
@@ -10,19 +9,14 @@ from typing import Final, Literal
 import msgspec
 
 from views.widgets.group_table import ago
-from workbench.model.event import Delivery, Event
-from workbench.reading.codec import read
+from workbench.model.event import Delivery
 from workbench.reading.display import cells, shown, shown_bytes
 from workbench.reading.facts import Facts
-from workbench.reading.needles import opaque
+from workbench.reading.preview import LOOKED_AT, preview
 
-LOOKED_AT: Final = 1_024
-"""Characters of a text, and bytes of a body, from which cells are made: no line is longer."""
 COLOURS: Final = 12
 """How many colours tell correlations apart."""
 _WHOLE_TIME: Final = 23
-_SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\Z))|[ \t\r\n]+', re.DOTALL)
-"""A JSON string, or white space between tokens."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -110,23 +104,6 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
         None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % COLOURS,
         {column: _shortened(text) for column, text in texts.items() if text},
     )
-
-
-def preview(event: Event) -> str:
-    """The beginning of a body in one line: JSON without the space between its tokens, else text, else hex digits."""
-    body = event.body
-    if not body:
-        return "" if body is not None else "∅"
-    head = body[:LOOKED_AT]
-    if b"\n" not in head and not opaque(event):
-        line = shown_bytes(body, LOOKED_AT)
-        if not line.startswith("0x"):
-            return line
-    found = read(event, LOOKED_AT)
-    if found.format == "hex":
-        return shown_bytes(body, LOOKED_AT)
-    line = found.text if found.format == "text" else _SPACE.sub(r"\1", found.text)
-    return f"{line}…" if found.truncated else line
 
 
 def fitted(text: str, width: int, column: Column) -> str:

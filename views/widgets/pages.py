@@ -467,7 +467,7 @@ def _body(event: Event, broken: str) -> Page:
         if read.truncated:
             said.append(f"its first {len(read.text):,} characters")
         return Tree(" · ".join((read.format, *said)), Outline.of_lines(read.text))
-    data = codec.open_body(event.body, codec.claims(event).encoding).data
+    data = codec.decode(event).data
     return Bytes(" · ".join(("no text, in hex", *said)), (("", data),))
 
 

@@ -14,7 +14,9 @@ import click
 from workbench.cli import stdio
 from workbench.model import ndjson
 from workbench.model.event import Delivery
+from workbench.reading.codec import queried
 from workbench.reading.display import cells, shown, shown_bytes
+from workbench.reading.preview import LOOKED_AT, preview
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Format = Literal["table", "json", "body"]
@@ -129,7 +131,8 @@ class Deliveries:
             )
             key = "" if delivery.event.key is None else shown_bytes(delivery.event.key, 12)
             head = "  ".join([*(_fit(shown(text, size), size) for text, size in columns), _fit(key, 12)])
-            yield f"{head}  {shown_bytes(delivery.event.body, max(20, width - cells(head) - 2))}\n"
+            room = max(20, width - cells(head) - 2)
+            yield f"{head}  {shown(preview(delivery.event, max(room, LOOKED_AT)), room)}\n"
 
 
 def _pieces(lines: Iterable[bytes]) -> Iterable[bytes]:
@@ -149,7 +152,8 @@ def _body(delivery: Delivery) -> bytes:
 
 
 def _visible_body(delivery: Delivery) -> bytes:
-    lines = (delivery.event.body or b"").split(b"\n")
+    said = queried(delivery.event)
+    lines = (said if isinstance(said, bytes) else delivery.event.body or b"").split(b"\n")
     return "".join(f"{shown_bytes(line)}\n" for line in lines).encode()
 
 

@@ -218,6 +218,25 @@ def timestamp(wire: Wire) -> int | None:
     return milliseconds if -(2**63) <= milliseconds < 2**63 else None
 
 
+def content_claims(wire: Wire) -> tuple[bytes, bytes]:
+    """The properties `content_type` and `content_encoding`, found without decoding the rest; empty where they are not
+    set, cut off where the bytes are malformed."""
+    if wire.encoding != "amqp-0-9-1":
+        return b"", b""
+    data = wire.data
+    type = encoding = b""
+    offset = 2
+    try:
+        if data[0] & 0x80:
+            end = offset + 1 + data[offset]
+            type, offset = data[offset + 1 : end], end
+        if data[0] & 0x40:
+            encoding = data[offset + 1 : offset + 1 + data[offset]]
+    except IndexError:
+        pass
+    return type, encoding
+
+
 def text(data: bytes) -> str | bytes:
     """The text that these bytes are in UTF-8, else the bytes: how a `Value` holds a text whose encoding nobody told."""
     try:

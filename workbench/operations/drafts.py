@@ -27,7 +27,7 @@ from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Value
 from workbench.operations.template import Renderer, Template
-from workbench.reading.codec import claims, open_body
+from workbench.reading.codec import claims, decode
 from workbench.reading.facts import Facts
 from workbench.reading.json_text import laid_out
 from workbench.reading.query import Reading
@@ -132,24 +132,37 @@ class Draft(msgspec.Struct, frozen=True):
         """Why the body is not edited as text, as the end of a sentence that begins with "it"; None: it is."""
         if self.hidden:
             return "holds what is masked"
-        return locked(self.body)
+        return _locked(self.as_it_came)
 
-
-def locked(body: bytes | None) -> str | None:
-    """Why a body is not edited as text, as the end of a sentence that begins with "it"; None: it is."""
-    if not body:
-        return None
-    if layers := open_body(body).layers:
-        return f"{'carries' if layers[-1].startswith('schema') else 'is'} {', '.join(layers)}"
-    if _text(body) is None:
-        return "is not UTF-8"
-    return f"has {len(body):,} bytes" if len(body) > EDITED else None
+    @property
+    def as_it_came(self) -> Event:
+        """The body, with all that the original says of it."""
+        original = _original(self)
+        return Event(body=self.body, wire=original.wire, written=original.written)
 
 
 def is_text(draft: Draft) -> bool:
     """Whether a body may be edited as text elsewhere, however large it is."""
-    body = draft.body or b""
-    return not draft.hidden and not open_body(body).layers and _text(body) is not None
+    return not draft.hidden and not _layers(draft.as_it_came) and _text(draft.body or b"") is not None
+
+
+def _locked(event: Event) -> str | None:
+    if not event.body:
+        return None
+    if layers := _layers(event):
+        return f"{'carries' if layers[-1].startswith('schema') else 'is'} {', '.join(layers)}"
+    if _text(event.body) is None:
+        return "is not UTF-8"
+    return f"has {len(event.body):,} bytes" if len(event.body) > EDITED else None
+
+
+def _layers(event: Event) -> tuple[str, ...]:
+    """What is around the text of a body, or what it was written in: all but plain UTF-8 and unknown bytes."""
+    return decode(event, EDITED).layers
+
+
+def _original(draft: Draft) -> Event:
+    return ndjson.decode(draft.original.encode()).event if draft.original else Event()
 
 
 def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
@@ -220,7 +233,7 @@ class Rendering:
     def __init__(self, draft: Draft, seed: int) -> None:
         self._draft = draft
         self._seed = seed
-        self._original = ndjson.decode(draft.original.encode()).event if draft.original else Event()
+        self._original = _original(draft)
         self._renderer = Renderer(self._template, {}, seed) if draft.template else None
 
     def event(self, sequence: int) -> Event:
@@ -328,7 +341,7 @@ def remarks(draft: Draft, target: Address | None, endpoint: Endpoint | None) -> 
         endpoint: The target as it was listed; None: it is not known.
     """
     yield from draft.remarks
-    layers = open_body(draft.body or b"").layers
+    layers = _layers(draft.as_it_came)
     crossing = target is not None and draft.connection and target.connection != draft.connection
     if target is not None and crossing and layers and layers[-1].startswith("schema"):
         yield (
@@ -368,7 +381,7 @@ def verdict(event: Event) -> Verdict:
     if event.body is None:
         return Verdict("no body: a tombstone")
     size = "1 byte" if len(event.body) == 1 else f"{len(event.body):,} bytes"
-    if reason := locked(event.body):
+    if reason := _locked(event):
         return Verdict(f"sent byte for byte, for it {reason}, {size}")
     text = event.body.decode()
     if not (claims(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):

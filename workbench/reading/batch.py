@@ -18,7 +18,8 @@ import msgspec
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.model.wire import Content
-from workbench.reading.needles import Needles, begins_opaque, let_through, opaque
+from workbench.reading.codec import opaque
+from workbench.reading.needles import Needles, let_through
 
 COUNT: Final = 2_000
 """Deliveries in a full row: fewer make the table slow, more make single look-ups slow."""
@@ -98,8 +99,7 @@ def pack(chunk: Chunk) -> Columns:
         )
     except OverflowError:
         times = array("q", map(stored_time, deliveries))
-    may_hide = opaque if b"nappy" in joined or b"NAPPY" in joined else begins_opaque
-    hidden = array("I", [index for index, delivery in enumerate(deliveries) if may_hide(delivery.event)])
+    hidden = array("I", [index for index, delivery in enumerate(deliveries) if opaque(delivery.event)])
     return Columns(
         chunk.first,
         len(deliveries),

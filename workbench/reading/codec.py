@@ -1,18 +1,18 @@
-"""Body bytes → something to read: JSON, text, MessagePack, CBOR or hex, out of compression and a registry's frame.
+"""Body bytes → what everybody reads: text in UTF-8, the values of MessagePack or CBOR, or bytes; and that laid out.
 
-What a body claims to be (content type, content encoding) is tried first and never believed: the bytes decide. However
-large, deep or compressed a body is, only as much of it is touched as is shown. The text is a stranger's still: it goes
-to a terminal a line at a time, through `display.shown`.
+`decode` is the one decoding. The inspector, queries, facts, masks and drafts all read what it says, so that a body
+means the same to all of them: out of compression and a registry's frame, and whatever charset its text is in. What a
+body claims to be (content type, content encoding) is tried first and never believed: the bytes decide. However large,
+deep or compressed a body is, only as much of it is touched as is shown. The text is a stranger's still: it goes to a
+terminal a line at a time, through `display.shown`.
 """
 
 import codecs
 import json
-import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from email.message import Message
+from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,18 +20,16 @@ import msgspec
 
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
+from workbench.model.wire import content_claims
+from workbench.reading.charset import Charset, codec_named, readable, transcoded
+from workbench.reading.compression import MARKED, OPENED, UNMARKED, begun, opened
 from workbench.reading.json_text import laid_out
-from workbench.reading.needles import opaque
 
 Binary = Literal["MessagePack", "CBOR"]
 Format = Literal["JSON", "text", "hex", "null", "empty"] | Binary
 
 SHOWN: Final = 64 * 1024
 """Characters laid out unless the caller wants more or fewer."""
-OPENED: Final = 4 * 1024 * 1024
-"""Bytes taken out of a compressed body, and the largest MessagePack or CBOR that is decoded: these two cannot be read
-in part."""
-_LAYERS: Final = 3
 _DEPTH: Final = 100
 
 
@@ -58,29 +56,115 @@ class Claims(NamedTuple):
 
     Attributes:
         format: The format that its content type names; None for all others.
-        charset: The charset that its content type names, as it is written; empty where it names none.
-        encoding: Its content encoding, as it is written; empty where it says nothing.
+        charset: The charset that its content type names, or its content encoding, as it is written; empty where neither
+            does.
+        encodings: The compressed forms that its content encoding names, in small letters, in their order.
     """
 
     format: Literal["JSON"] | Binary | None = None
     charset: str = ""
-    encoding: str = ""
+    encodings: tuple[str, ...] = ()
+
+    @property
+    def hiding(self) -> bool:
+        """Whether a body of which this is true may say what its bytes do not spell, even if they begin as a text."""
+        return (
+            self.format in _VALUES
+            or not UNMARKED.keys().isdisjoint(self.encodings)
+            or (codec_named(self.charset) or "utf-8") != "utf-8"
+        )
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """A body without its compression and its schema registry's frame.
+class Decoded(msgspec.Struct, frozen=True):
+    """A body as everybody reads it.
 
     Attributes:
-        data: What was inside; at most `OPENED` bytes where it was compressed.
+        data: The text in UTF-8, without a byte order mark; or what is no text, out of its compression and frame.
+        format: What `value` was written in; None: it is text or bytes.
+        value: The values of MessagePack or CBOR.
         whole: False where there is more inside, or where it breaks off.
-        layers: What was taken off, outermost first: `gzip`, `schema 42`.
+        layers: What was taken off, outermost first: `gzip`, `schema 42`, `UTF-16LE with a byte order mark`.
         complaints: What was wrong with it.
+        charset: How the text was written; None: in UTF-8, or it is none.
     """
 
     data: bytes
+    format: Binary | None = None
+    value: Any = None
     whole: bool = True
     layers: tuple[str, ...] = ()
     complaints: tuple[str, ...] = ()
+    charset: Charset | None = None
+
+
+def decode(event: Event, most: int | None = None) -> Decoded:
+    """What a body says.
+
+    Up to three layers of compression are taken off, then a schema registry's frame, then the charset. gzip, zlib, zstd,
+    lz4 and snappy frames are known by their first bytes; bare snappy, Brotli and bare DEFLATE by the event's content
+    encoding.
+
+    Args:
+        event: Its body is read; its properties and headers are asked what it claims to be.
+        most: Bytes of a text in another charset that are read at most; None: all.
+    """
+    if not opaque(event):
+        return Decoded(event.body or b"")
+    said = claims(event)
+    found = _unpacked(event.body or b"", said)
+    data, complaints = found.data, found.complaints
+    for name in _formats(said, data):
+        try:
+            return msgspec.structs.replace(found, format=name, value=values(name, data), complaints=complaints)
+        except FormatError as error:
+            if said.format == name:
+                complaints = (*complaints, str(error))
+    codec = codec_named(said.charset) if said.charset else "utf-8"
+    if codec is None:
+        complaints = (*complaints, f"the charset {said.charset[:40]} is not known")
+    cut = most is not None and len(data) > most
+    text = transcoded(data[:most] if cut else data, codec or "utf-8", found.whole and not cut)
+    if text is None:
+        return msgspec.structs.replace(found, complaints=complaints)
+    if not text.valid:
+        complaints = (*complaints, f"not valid {text.charset.codec}")
+    return Decoded(
+        text.data,
+        whole=found.whole and not cut,
+        layers=(*found.layers, text.charset.name),
+        complaints=complaints,
+        charset=text.charset,
+    )
+
+
+def queried(event: Event) -> object:
+    """The body as queries and facts read it: text in UTF-8 and other bytes as they are, or the values of a MessagePack
+    or CBOR body; None for a null body."""
+    if not event.body or not opaque(event):
+        return event.body
+    decoded = decode(event)
+    return decoded.data if decoded.format is None else decoded.value
+
+
+def opaque(event: Event) -> bool:
+    """Whether a body may say what its bytes do not spell, so that searching its bytes proves nothing.
+
+    So it is with all that does not begin as JSON or a text does: compressed forms with a mark, schema registry frames,
+    byte order marks, MessagePack and CBOR maps (gzip 1f, zlib 78, zstd 28, LZ4 04, snappy frames ff, registry frames
+    00, marks from ef or 00, maps and arrays from 80); and with what properties or headers say of the rest. Of what is
+    not opaque `decode` says just its bytes.
+    """
+    body = event.body
+    if not body:
+        return False
+    if body[0] not in _TEXT_BEGINNINGS:
+        return True
+    wire = event.wire
+    if wire is None:
+        written = event.written
+        names = [name.lower() for name, _ in written.headers]
+        return not _CLAIMING.isdisjoint((*names, *written.properties)) and claims(event).hiding
+    return _hiding(*content_claims(wire)) or (b"content" in wire.data.lower() and claims(event).hiding)
 
 
 def read(event: Event, limit: int = SHOWN) -> Reading:
@@ -92,32 +176,29 @@ def read(event: Event, limit: int = SHOWN) -> Reading:
     """
     if not event.body:
         return Reading("null", "", 0) if event.body is None else Reading("empty", "", 0)
-    said = claims(event)
-    kind = said.format
     size = len(event.body)
-    opened = open_body(event.body, said.encoding)
-    notes = opened.layers + opened.complaints
-    data = opened.data
-    if kind in _VALUES or (kind is None and not _is_text(data[:limit])):
-        for name in (kind,) if kind == "MessagePack" or kind == "CBOR" else _sniffed(data):
-            try:
-                written, truncated = _written(values(name, data), limit)
-                return Reading(name, written, size, truncated, notes)
-            except FormatError as error:
-                if kind:
-                    notes = (*notes, str(error))
-    head, cut = data[: 4 * limit + 3], len(data) > 4 * limit + 3 or not opened.whole
-    text, valid = _decoded(head, said.charset, cut)
+    # No charset takes more than eight bytes for a character.
+    decoded = decode(event, max(8 * limit, SHOWN))
+    data = decoded.data
+    notes = decoded.layers + decoded.complaints
+    if decoded.format is not None:
+        written, truncated = _written(decoded.value, limit)
+        return Reading(decoded.format, written, size, truncated, notes)
+    said = claims(event)
+    if MARKED.intersection(said.encodings) and not decoded.layers and not decoded.complaints:
+        notes = (f"claims to be {', '.join(said.encodings)} and is not",)
+    head, cut = data[: 4 * limit + 3], len(data) > 4 * limit + 3 or not decoded.whole
+    text, valid = _text(head, cut)
     if text is None:
         lines = max(limit // _HEX_LINE, 1) * 16
-        return Reading("hex", _hex(data[:lines]), size, len(data) > lines or not opened.whole, notes)
+        return Reading("hex", _hex(data[:lines]), size, len(data) > lines or not decoded.whole, notes)
     if not valid:
         notes = (*notes, "not valid UTF-8")
-    if kind == "JSON" or text.lstrip(" \t\n\r")[:1] in ("{", "[", '"'):
+    if said.format == "JSON" or text.lstrip(" \t\n\r")[:1] in ("{", "[", '"'):
         try:
-            layout = laid_out(text.removeprefix("\ufeff"), limit, cut)
+            layout = laid_out(text, limit, cut)
         except FormatError as error:
-            if kind == "JSON":
+            if said.format == "JSON":
                 notes = (*notes, f"claims to be JSON and is {error}")
         else:
             if layout.repeated:
@@ -133,69 +214,11 @@ def text_of(event: Event, limit: int) -> tuple[str, bool]:
 
     Args:
         event: Its body is read.
-        limit: At most so many bytes of it are.
+        limit: At most so many bytes of its text in UTF-8 are.
     """
-    said = claims(event)
-    opened = open_body(event.body or b"", said.encoding)
-    cut = len(opened.data) > limit or not opened.whole
-    text, _ = _decoded(opened.data[:limit], said.charset, cut)
-    return (text or "").removeprefix("\ufeff"), cut
-
-
-def queried(event: Event) -> object:
-    """The body as a query reads it: bytes, or the tree of a MessagePack or CBOR body; out of compression and frame.
-
-    A body that begins as text does is what it is: see `needles.opaque`.
-    """
-    if not event.body or not opaque(event):
-        return event.body
-    said = claims(event)
-    data = open_body(event.body, said.encoding).data
-    if said.format in _VALUES or not _is_text(data[:SHOWN]):
-        for name in (said.format,) if said.format == "MessagePack" or said.format == "CBOR" else _sniffed(data):
-            with suppress(FormatError):
-                return values(name, data)
-    return data
-
-
-def open_body(body: bytes, encoding: str = "") -> Opened:
-    """Take off what is around a body: up to three layers of compression, then a schema registry's frame.
-
-    gzip, zlib, zstd, lz4 and snappy frames are known by their first bytes; bare snappy only where `encoding` says so.
-
-    Args:
-        body: The bytes as they came.
-        encoding: What the event says of its compression, such as `gzip`; empty where it says nothing.
-    """
-    data, whole = body, True
-    layers: list[str] = []
-    complaints: list[str] = []
-    encoding = encoding.lower()
-    for _ in range(_LAYERS):
-        name = next((name for name, begin in _BEGINNINGS if data.startswith(begin)), None)
-        if name is None and encoding == "snappy" and not layers:
-            name = "bare snappy"
-        if name is None:
-            if encoding in _CLAIMED and not layers:
-                complaints.append(f"claims to be {encoding} and is not")
-            break
-        inside = _OPEN[name](data)
-        if inside is None:
-            # Two bytes of zlib's begin many a body that is not zlib at all.
-            if name != "zlib":
-                complaints.append(f"begins like {name} and cannot be opened")
-            break
-        data, whole = inside
-        layers.append(name)
-        if not whole:
-            complaints.append(
-                f"{name}: more than {len(data):,} bytes inside" if len(data) >= OPENED else f"{name}, cut short"
-            )
-            break
-    if (schema := _schema(data)) is not None:
-        layers.append(f"schema {schema}")
-        data = data[5:]
-    return Opened(data, whole, tuple(layers), tuple(complaints))
+    decoded = decode(event, 4 * limit)
+    cut = len(decoded.data) > limit or not decoded.whole
+    return _text(decoded.data[:limit], cut)[0] or "", cut
 
 
 def claims(event: Event) -> Claims:
@@ -210,18 +233,7 @@ def claims(event: Event) -> Claims:
         what = "type" if key in _TYPE_NAMES else "encoding" if key in _ENCODING_NAMES else None
         if what and not found[what] and isinstance(value, str | bytes):
             found[what] = value if isinstance(value, str) else value.decode("latin-1")
-    header = Message()
-    header["content-type"] = " ".join(found["type"][:200].split())
-    kind = header.get_content_type() if found["type"] else ""
-    charset = header.get_param("charset")
-    named: Literal["JSON"] | Binary | None = None
-    if kind.endswith(("/json", "+json")):
-        named = "JSON"
-    elif kind.endswith(("/msgpack", "/x-msgpack", "/vnd.msgpack", "+msgpack")):
-        named = "MessagePack"
-    elif kind.endswith(("/cbor", "+cbor")):
-        named = "CBOR"
-    return Claims(named, charset if isinstance(charset, str) else "", found["encoding"].strip())
+    return _claims(found["type"][:200], found["encoding"][:200])
 
 
 def values(format: Binary, data: bytes) -> Any:
@@ -253,116 +265,106 @@ def values(format: Binary, data: bytes) -> Any:
 # What a body claims.
 
 _VALUES: Final[tuple[Binary, ...]] = ("MessagePack", "CBOR")
-_CLAIMED: Final = frozenset(("gzip", "deflate", "zlib", "zstd", "lz4"))
 _TYPE_NAMES: Final = frozenset(
     ("content_type", "content-type", "contenttype", "rbs2-content-type", "nservicebus.contenttype")
 )
+"""These and the next hold `content` in any case, which `opaque` relies on."""
 _ENCODING_NAMES: Final = frozenset(("content_encoding", "content-encoding", "contentencoding", "rbs2-content-encoding"))
+_CLAIMING: Final = _TYPE_NAMES | _ENCODING_NAMES
+_TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
 
 
-# Compression.
-
-_Inside = tuple[bytes, bool] | None
-"""What was inside and whether that is all of it; None where it is not what it looked like."""
-
-_BEGINNINGS: Final = (
-    ("gzip", b"\x1f\x8b\x08"),
-    ("zstd", b"\x28\xb5\x2f\xfd"),
-    ("lz4", b"\x04\x22\x4d\x18"),
-    ("snappy", b"\xff\x06\x00\x00sNaPpY"),
-    *(("zlib", bytes((0x78, level))) for level in (0x01, 0x5E, 0x9C, 0xDA)),
-)
-
-
-def _zlib(data: bytes) -> _Inside:
-    # 32 more than the largest window: gzip or zlib, whichever it begins like.
-    out = b""
-    while data and len(out) <= OPENED:
-        decompressor = zlib.decompressobj(32 + zlib.MAX_WBITS)
-        try:
-            out += decompressor.decompress(data, OPENED + 1 - len(out))
-        except zlib.error:
-            return (out[:OPENED], False) if out else None
-        if not decompressor.eof:
-            return (out[:OPENED], False) if out else None
-        # A gzip file may be several, one behind the other.
-        data = decompressor.unused_data
-    return out[:OPENED], len(out) <= OPENED
+@lru_cache(1024)
+def _claims(type: str, encoding: str) -> Claims:
+    header = Message()
+    header["content-type"] = " ".join(type.split())
+    kind = header.get_content_type() if type else ""
+    named: Literal["JSON"] | Binary | None = None
+    if kind.endswith(("/json", "+json")):
+        named = "JSON"
+    elif kind.endswith(("/msgpack", "/x-msgpack", "/vnd.msgpack", "+msgpack")):
+        named = "MessagePack"
+    elif kind.endswith(("/cbor", "+cbor")):
+        named = "CBOR"
+    said = header.get_param("charset")
+    charset = said if isinstance(said, str) else ""
+    # Several are listed with commas, as HTTP has it, or with the colons of Spring; and some write a charset there, as
+    # Spring and Celery do.
+    encodings = [each.strip().lower() for each in encoding.replace(":", ",").split(",")]
+    compressed = tuple(each for each in encodings if each in MARKED or each in UNMARKED)
+    if not charset:
+        charset = next((each for each in encodings if each not in compressed and codec_named(each)), "")
+    return Claims(named, charset, compressed)
 
 
-def _cramjam(name: str, function: str) -> Callable[[bytes], _Inside]:
-    def opened(data: bytes) -> _Inside:
-        import cramjam
-
-        # It writes into what it is given and fails when that is full; the mark at the end tells whether it got there.
-        mark = os.urandom(16)
-        out = bytearray(OPENED) + mark
-        try:
-            size = getattr(getattr(cramjam, name), function)(data, out)
-        except cramjam.DecompressionError:
-            return (bytes(out[:OPENED]), False) if out[OPENED:] != mark else None
-        return bytes(out[: min(size, OPENED)]), size <= OPENED
-
-    return opened
+@lru_cache(1024)
+def _hiding(type: bytes, encoding: bytes) -> bool:
+    return _claims(type.decode("latin-1")[:200], encoding.decode("latin-1")[:200]).hiding
 
 
-_OPEN: Final[Mapping[str, Callable[[bytes], _Inside]]] = {
-    "gzip": _zlib,
-    "zlib": _zlib,
-    "zstd": _cramjam("zstd", "decompress_into"),
-    "lz4": _cramjam("lz4", "decompress_into"),
-    "snappy": _cramjam("snappy", "decompress_into"),
-    "bare snappy": _cramjam("snappy", "decompress_raw_into"),
-}
+# What is around it.
+
+_LAYERS: Final = 3
+
+
+def _unpacked(body: bytes, said: Claims) -> Decoded:
+    """The body out of its compression and its schema registry's frame."""
+    data, whole = body, True
+    layers: list[str] = []
+    complaints: list[str] = []
+    unmarked = [name for name in said.encodings if name in UNMARKED]
+    for _ in range(_LAYERS):
+        name = begun(data)
+        inside = opened(name, data) if name else None
+        # Two bytes of zlib's begin many a body that is not zlib at all.
+        if name and not inside and name != "zlib":
+            complaints.append(f"begins like {name} and cannot be opened")
+        while not inside and unmarked:
+            # HTTP names the outermost last.
+            claimed = unmarked.pop()
+            name = UNMARKED[claimed]
+            inside = opened(name, data)
+            if not inside:
+                complaints.append(f"claims to be {claimed} and is not")
+        if not name or not inside:
+            break
+        if name == "zlib" and "deflate" in unmarked:
+            unmarked.remove("deflate")
+        data, whole = inside
+        layers.append(name)
+        if not whole:
+            complaints.append(
+                f"{name}: more than {len(data):,} bytes inside" if len(data) >= OPENED else f"{name}, cut short"
+            )
+            break
+    schema = _schema(data)
+    if schema is not None:
+        layers.append(f"schema {schema}")
+        data = data[5:]
+    return Decoded(data, whole=whole, layers=tuple(layers), complaints=tuple(complaints))
 
 
 def _schema(data: bytes) -> int | None:
     """The schema's number in the frame that Confluent's serializers write: a zero byte and four of the number."""
     number = int.from_bytes(data[1:5])
-    return number if len(data) > 5 and data[0] == 0 and 0 < number < 1 << 24 else None
+    framed = len(data) > 5 and data[0] == 0 and 0 < number < 1 << 24
+    return number if framed and not data.startswith(codecs.BOM_UTF32_BE) else None
 
 
 # Text.
 
 
-def _is_text(head: bytes) -> bool:
-    return _decoded(head, "", True)[0] is not None
-
-
-def _decoded(head: bytes, charset: str, cut: bool) -> tuple[str | None, bool]:
-    """The text of a body's beginning, None where it is none, and whether it is valid in its encoding."""
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        charset = "utf-16"
-    name = _text_encoding(charset)
-    decoder = codecs.getincrementaldecoder(name)("strict")
+def _text(head: bytes, cut: bool) -> tuple[str | None, bool]:
+    """The text of a body's beginning, None where it is none, and whether it is valid UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:
         text = decoder.decode(head, not cut)
-        return (text, True) if _readable(text) else (None, True)
+        return (text, True) if readable(text) else (None, True)
     except UnicodeError:
-        text = head.decode(name, "backslashreplace")
-        broken = len(text) - len(head.decode(name, "ignore"))
+        text = head.decode("utf-8", "backslashreplace")
+        broken = len(text) - len(head.decode("utf-8", "ignore"))
         # Each bad byte is written in four characters: a few spoil a text, many are no text.
-        return (text, False) if broken // 4 * 20 < len(head) and _readable(text) else (None, False)
-
-
-def _text_encoding(charset: str) -> str:
-    try:
-        found = codecs.lookup(charset or "utf-8")
-    except (LookupError, ValueError):
-        return "utf-8"
-    # Python also knows codecs that are no charsets, such as zlib, and some that are not meant for strangers.
-    named = found.name
-    return (
-        named if named.startswith(("utf-", "iso8859", "cp", "latin", "koi8", "shift", "euc", "gb", "big5")) else "utf-8"
-    )
-
-
-def _readable(text: str) -> bool:
-    head = text[: 4 * SHOWN]
-    if "\0" in head:
-        return False
-    controls = sum(head.count(chr(code)) for code in range(1, 32) if code not in (9, 10, 13, 27))
-    return controls * 10 <= len(head)
+        return (text, False) if broken // 4 * 20 < len(head) and readable(text) else (None, False)
 
 
 _HEX_LINE: Final = 78
@@ -380,10 +382,18 @@ def _hex(data: bytes) -> str:
 # MessagePack and CBOR.
 
 
-def _sniffed(data: bytes) -> Sequence[Binary]:
-    """What bytes that are no text may be: only maps and arrays, for any byte is a small number to both."""
+def _formats(said: Claims, data: bytes) -> Sequence[Binary]:
+    """What bytes may be besides text, as an event says or, of what is no text, as they begin: only maps and arrays, for
+    any byte is a small number to both."""
+    if said.format == "MessagePack" or said.format == "CBOR":
+        return (said.format,)
     first = data[0] if data else 0
-    if 0x80 <= first <= 0x9F or 0xDC <= first <= 0xDF:
+    if said.format or not (0x80 <= first <= 0xBF or 0xD9 <= first <= 0xDF):
+        return ()
+    text, valid = _text(data[:SHOWN], True)
+    if text is not None and valid:
+        return ()
+    if first <= 0x9F or 0xDC <= first <= 0xDF:
         return ("MessagePack",)
     if 0xA1 <= first <= 0xBB or first == 0xBF or data.startswith(b"\xd9\xd9\xf7"):
         return ("CBOR",)

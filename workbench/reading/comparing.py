@@ -21,6 +21,7 @@ import msgspec
 
 from workbench.model.errors import FormatError, QueryError
 from workbench.model.start import Since, parse_start
+from workbench.reading.pattern import Pattern
 from workbench.reading.syntax import Operator, Written
 
 Number: TypeAlias = int | Decimal
@@ -213,25 +214,15 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Meaning) -> Test:
 
 
 def _searched(literal: Written) -> Test:
-    # RE2 takes time in proportion to the text whatever the pattern: no body can hang the program (Python's `re` can).
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
     try:
-        search = re2.compile(literal.text, options).search
-    except re2.error as error:
-        raise QueryError(f"this is no regular expression in RE2's syntax: {_said(error)}", literal.column) from None
+        pattern = Pattern(literal.text)
+    except FormatError as error:
+        raise QueryError(f"this {error}", literal.column) from None
 
     def test(value: object) -> bool:
-        # Bytes spare a copy of the text for every look at it; what is not UTF-8 is no text.
         if type(value) is str:
-            return search(value.encode("utf-8", "surrogatepass")) is not None
-        return type(value) is bytes and text_of(value) is not None and search(value) is not None
+            return pattern.in_text(value)
+        # What is not UTF-8 is no text.
+        return type(value) is bytes and text_of(value) is not None and pattern.in_bytes(value)
 
     return test
-
-
-def _said(error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)

@@ -6,7 +6,6 @@ some convention names.
 """
 
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
@@ -20,7 +19,9 @@ import msgspec
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
 from workbench.model.wire import Content, Value
+from workbench.reading.codec import queried
 from workbench.reading.facts import NOTHING, Fact, Facts, Kind
+from workbench.reading.pattern import Pattern
 
 LOOKED_INTO: Final = 4 * 1024 * 1024
 """Bytes of a body beyond which it is not looked into."""
@@ -71,7 +72,7 @@ class Conventions:
     def facts(self, delivery: Delivery) -> Facts:
         """What the conventions say of an event. Headers that cannot be decoded and bodies that are no JSON say nothing.
 
-        JSON bodies up to `LOOKED_INTO` bytes are looked into, also behind a schema registry's frame.
+        Bodies up to `LOOKED_INTO` bytes are looked into as everybody reads them: out of compression, in any charset.
         """
         event = delivery.event
         body = event.body
@@ -100,11 +101,12 @@ class Conventions:
                 for place in known.places:
                     hits.append((place.rank, 0, place, value))
         if body and len(body) <= LOOKED_INTO:
-            first = body[0]
-            if first == 0x7B or first in b" \t\r\n":
-                seen |= self._look_into(body, hits)
-            elif first == 0 and body[5:6] == b"{":
-                seen |= self._look_into(body[5:], hits)
+            # Of most bodies it is seen at once that they are what everybody reads.
+            said = body if body[0] == 0x7B and body[1:2] != b"\0" and body.isascii() else queried(event)
+            if isinstance(said, Mapping):
+                seen |= self._heard(self._looked_into_values(said), hits)
+            elif type(said) is bytes and (said[:1] == b"{" or said[:1].isspace()):
+                seen |= self._look_into(said, hits)
         if not hits:
             return NOTHING
         if len(hits) > 1:
@@ -142,6 +144,9 @@ class Conventions:
             found = self._looked_into_leniently(body)
         except RecursionError:
             return 0
+        return self._heard(found, hits)
+
+    def _heard(self, found: tuple[Any, ...], hits: list[tuple[int, int, "_Place", Any]]) -> int:
         if found == self._unset:
             return 0
         seen = 0
@@ -162,6 +167,9 @@ class Conventions:
             tree = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):
             return self._unset
+        return self._looked_into_values(tree) if isinstance(tree, dict) else self._unset
+
+    def _looked_into_values(self, tree: Mapping[Any, Any]) -> tuple[Any, ...]:
         return tuple(_Tree(tree[name]) if name in tree else msgspec.UNSET for name in self._places["body"])
 
     def _compile(self, number: int, convention: "_Convention") -> None:
@@ -246,8 +254,9 @@ class _Tree(NamedTuple):
 
 def _reader(spot: "_Spot") -> Callable[[Any], str | None]:
     as_text = _DECODE[spot.decode]
-    match = re.compile(spot.match).match if spot.match else None
-    if match is None:
+    match = Pattern(spot.match) if spot.match else None
+    unless = spot.unless
+    if match is None and not unless:
         return lambda value: as_text(_value(value))
 
     def read(value: Any) -> str | None:
@@ -256,8 +265,8 @@ def _reader(spot: "_Spot") -> Callable[[Any], str | None]:
             return None
         if len(text) > _MATCHED:
             text = f"{text[: _MATCHED // 2]}\n{text[-_MATCHED // 2 :]}"
-        found = match(text)
-        return found[1] if found else None
+        found = match.begins(text) if match is not None else text
+        return None if unless and found is not None and not found.strip(unless) else found
 
     return read
 
@@ -372,6 +381,7 @@ class _Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = ""
     decode: Literal["text", "integer", "uuid"] = msgspec.field(default="text", name="as")
     match: str = ""
+    unless: str = ""
     starts: str = ""
 
 
@@ -449,7 +459,7 @@ def _spot(name: str, key: str, written: Any) -> _Spot:
         spot = _Spot(written) if isinstance(written, str) else msgspec.convert(written, _Spot)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{said} is neither a place nor a table with at, path, as, match and starts ({error})."
+            f"{said} is neither a place nor a table with at, path, as, match, unless and starts ({error})."
         ) from None
     where, _, place = spot.at.partition(".")
     if where not in ("header", "property", "body") or not place:
@@ -457,15 +467,15 @@ def _spot(name: str, key: str, written: Any) -> _Spot:
             f"{said} names {spot.at!r}, which is no place: write header.NAME, property.NAME or body.PATH."
         )
     if key == "when":
-        if spot.path or spot.match or spot.decode != "text" or (spot.starts and where == "body"):
+        if spot.path or spot.match or spot.unless or spot.decode != "text" or (spot.starts and where == "body"):
             raise ConfigError(f"{said} can only say at, and for headers and properties starts.")
         if place.endswith("*") and (where != "header" or spot.starts):
             raise ConfigError(f"{said} has a *, which only a header's name can end in.")
     elif spot.starts or place.endswith("*"):
         raise ConfigError(f"{said} has starts or a *, which only when can have.")
     try:
-        if spot.match and not re.compile(spot.match).groups:
+        if spot.match and not Pattern(spot.match).groups:
             raise ConfigError(f"{said} has a pattern without a group: put what is the value in brackets.")
-    except re.error as error:
-        raise ConfigError(f"{said} has a pattern that is no regular expression: {error}.") from None
+    except FormatError as error:
+        raise ConfigError(f"{said} has a pattern that {error}.") from None
     return spot

@@ -1,9 +1,9 @@
 """Masking: what nobody may see, made unreadable before an event is shown, searched, exported or listed.
 
 A rule is written `body.card.number`, `header.Authorization`, `property.user_id`, `key`, or `~ PATTERN` for a regular
-expression over all text. Upper and lower case are the same in names; a path goes through arrays by itself, and `*` in
-it is any name. What is masked keeps its shape: a string has as many `*` as it had characters, a number is 0, an object
-or array is the string `***`; JSON stays JSON, and all that no rule names stays as it was, byte for byte.
+expression (RE2's) over all text. Upper and lower case are the same in names; a path goes through arrays by itself, and
+`*` in it is any name. What is masked keeps its shape: a string has as many `*` as it had characters, a number is 0, an
+object or array is the string `***`; JSON stays JSON, and all that no rule names stays as it was, byte for byte.
 
 Where a rule cannot be applied, the safe side is to show too little:
 
@@ -11,6 +11,7 @@ Where a rule cannot be applied, the safe side is to show too little:
   path; so is a JSON of more than `READ` bytes, for that is as much as is read for one event;
 - MessagePack, CBOR and compressed JSON are masked whole when they hold a rule's path; all other binary bodies, Avro and
   Protobuf among them, whose names are not in them, are masked whole by any rule that begins with `body`;
+- a body in another charset than UTF-8 is masked as the text that it is, and whole where the mask cannot be written so;
 - a binary body is masked whole when a pattern matches it or what would be shown of it, a JSON when a pattern still
   matches it across several values;
 - a body of more than `SEARCHED` bytes, a binary one of more than `READ`, is masked whole by any rule that begins with
@@ -33,6 +34,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Value, Wire, with_header, with_property, without_header
 from workbench.reading import codec
 from workbench.reading.json_text import string, tokens
+from workbench.reading.pattern import Pattern, literally
 
 READ: Final = 1024 * 1024
 """The largest JSON in which single values are masked."""
@@ -79,7 +81,7 @@ class Masking:
                 self._paths.append(tuple(_folded(step) for step in name.split(".")))
             else:
                 raise ConfigError(f"{rule!r} is no masking rule: {_FORM}.")
-        self._text = re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+        self._text = Pattern("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
         self._names = _names(self._paths) if self._paths else None
         self._idle = not rules
 
@@ -104,32 +106,29 @@ class Masking:
     def _body(self, event: Event, body: bytes) -> bytes:
         if len(body) > SEARCHED:
             return b"*" * len(body)
-        prefix, inner = (body[:5], body[5:]) if body[0] == 0 and body[5:6] in (b"{", b"[") else (b"", body)
-        try:
-            text = inner.decode()
-        except UnicodeDecodeError:
-            return self._binary(event, body)
-        if _CONTROLS.search(text):
-            return self._binary(event, body)
-        named = self._names.search(inner) if self._names else None
+        decoded = codec.decode(event)
+        text = _text(decoded)
+        if text is None:
+            return self._binary(event, body, decoded)
+        named = self._names.in_bytes(decoded.data) if self._names else False
         # A letter may be written as an escape, in a name as in a value.
         escaped = "\\u" in text or "\\/" in text
-        if not named and not escaped and not (self._text and self._text.search(text)):
+        if not named and not escaped and not (self._text and self._text.in_text(text)):
             return body
-        like_json = text.lstrip(" \t\r\n\ufeff")[:1] in ("{", "[", '"')
-        if like_json and len(body) <= READ:
+        like_json = text.lstrip(" \t\r\n")[:1] in ("{", "[", '"')
+        if like_json and len(text) <= READ:
             try:
                 masked = self._json(text)
             except FormatError:
                 pass
             else:
-                if self._text and self._text.search(masked):
-                    return prefix + b'"' + b"*" * max(len(inner) - 2, 0) + b'"'
-                return body if masked == text else prefix + masked.encode()
+                if self._text and self._text.in_text(masked):
+                    masked = '"' + "*" * max(len(text) - 2, 0) + '"'
+                return body if masked == text else _written(masked, body, decoded)
         if named or (escaped and like_json):
             return b"*" * len(body)
         masked = self._in_text(text) if self._text else text
-        return body if masked == text else prefix + masked.encode()
+        return body if masked == text else _written(masked, body, decoded)
 
     def _json(self, text: str) -> str:
         """The JSON with the values at the rules' paths masked, and with strings and numbers that a pattern matches."""
@@ -155,7 +154,7 @@ class Masking:
             if kind == "key":
                 name = string(source, token)
                 here = [left for path in open_[-1] for left in _steps(path, name)]
-                if hidden_from is None and self._text and self._text.search(name):
+                if hidden_from is None and self._text and self._text.in_text(name):
                     pieces += source[done:start], _string(self._in_text(name))
                     done = end
                 continue
@@ -170,7 +169,7 @@ class Masking:
                 open_.append([] if hide else here)
                 continue
             said = string(source, token) if kind == "string" else source[start:end]
-            if hide or (self._text and self._text.search(said)):
+            if hide or (self._text and self._text.in_text(said)):
                 if kind == "string":
                     mask = _string("*" * len(said) if hide else self._in_text(said))
                 else:
@@ -179,33 +178,33 @@ class Masking:
                 done = end
         return text[:offset] + "".join([*pieces, source[done:]])
 
-    def _binary(self, event: Event, body: bytes) -> bytes:
-        opened = codec.open_body(body, codec.claims(event).encoding)
-        data = opened.data
-        if not opened.whole or (self._text and self._matches_binary(event, data)) or self._names_binary(opened):
-            return b"*" * len(body)
-        return body
+    def _binary(self, event: Event, body: bytes, decoded: codec.Decoded) -> bytes:
+        hidden = not decoded.whole or (self._text and self._matches_binary(event, decoded)) or self._holds(decoded)
+        return b"*" * len(body) if hidden else body
 
-    def _matches_binary(self, event: Event, data: bytes) -> bool:
+    def _matches_binary(self, event: Event, decoded: codec.Decoded) -> bool:
         assert self._text is not None
-        if len(data) > READ or self._text.search(data.decode("latin-1")):
+        data = decoded.data
+        if len(data) > READ or self._text.in_text(data.decode("latin-1")):
             return True
         reading = codec.read(event, 8 * READ)
         # A hex dump is digits that are nobody's secret, beside the characters that were searched already.
-        return reading.format != "hex" and bool(self._text.search(reading.text))
+        return reading.format != "hex" and self._text.in_text(reading.text)
 
-    def _names_binary(self, opened: codec.Opened) -> bool:
-        if not self._names:
-            return False
-        data = opened.data
+    def _holds(self, decoded: codec.Decoded) -> bool:
+        """Whether a body that is no text as it lies there holds a rule's path, or may do so."""
+        data = decoded.data
         try:
             text = data.decode()
-            if opened.layers and len(data) <= READ and not _CONTROLS.search(text):
+            if decoded.layers and decoded.format is None and len(data) <= READ and not _CONTROLS.search(text):
                 return self._json(text) != text
         except UnicodeDecodeError:
             pass
         except FormatError:
-            return any(layer.startswith("schema") for layer in opened.layers) or bool(self._names.search(data))
+            framed = any(layer.startswith("schema") for layer in decoded.layers)
+            return self._names is not None and (framed or self._names.in_bytes(data))
+        if not self._names:
+            return False
         for name in _WITH_NAMES:
             try:
                 tree = codec.values(name, data)
@@ -250,7 +249,7 @@ class Masking:
             return None, Content()
 
     def _header(self, name: str, value: Value) -> Value:
-        if self._text and self._text.search(name):
+        if self._text and self._text.in_text(name):
             return _LEFT_OUT
         return self._masked(name, value, self._headers)
 
@@ -268,25 +267,47 @@ class Masking:
         """The value with what the patterns match masked; the same object where they match nothing."""
         assert self._text is not None
         if isinstance(value, str):
-            return self._in_text(value) if self._text.search(value) else value
+            return self._in_text(value) if self._text.in_text(value) else value
         if isinstance(value, bytes):
             try:
                 text, charset = value.decode(), "utf-8"
             except UnicodeDecodeError:
                 text, charset = value.decode("latin-1"), "latin-1"
-            if self._text.search(text):
+            if self._text.in_text(text):
                 return self._in_text(text).encode(charset)
             # What is no text is shown in hex.
-            return b"*" * len(value) if charset == "latin-1" and self._text.search(value.hex()) else value
+            return b"*" * len(value) if charset == "latin-1" and self._text.in_text(value.hex()) else value
         if isinstance(value, Sequence | Mapping):
-            return "***" if self._text.search(_flat(value)) else value
-        return _hidden(value) if self._text.search(str(value)) else value
+            return "***" if self._text.in_text(_flat(value)) else value
+        return _hidden(value) if self._text.in_text(str(value)) else value
 
     def _in_text(self, text: str) -> str:
         assert self._text is not None
-        masked = self._text.sub(lambda found: "*" * len(found[0]), text)
+        masked = self._text.masked(text)
         # Two masks side by side may let a pattern match anew.
-        return "*" * len(text) if self._text.search(masked) else masked
+        return "*" * len(text) if self._text.in_text(masked) else masked
+
+
+def _text(decoded: codec.Decoded) -> str | None:
+    """The text of a body in which single values can be masked; None where it is compressed or no text."""
+    layers = decoded.layers[:-1] if decoded.charset else decoded.layers
+    framed = len(layers) == 1 and layers[0].startswith("schema")
+    # Avro may happen to be characters alone.
+    if decoded.format or not decoded.whole or (layers and not (framed and decoded.data[:1] in (b"{", b"["))):
+        return None
+    try:
+        text = decoded.data.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if _CONTROLS.search(text) else text
+
+
+def _written(text: str, body: bytes, decoded: codec.Decoded) -> bytes:
+    """A masked text as the body was written: in its charset, behind its frame."""
+    data = decoded.charset.encoded(text) if decoded.charset else text.encode()
+    if data is None:
+        return b"*" * len(body)
+    return body[:5] + data if decoded.layers and decoded.layers[0].startswith("schema") else data
 
 
 def _hidden(value: Value) -> Value:
@@ -316,14 +337,14 @@ def _holds(value: Value, names: set[str]) -> bool:
 
 
 def _pattern(rule: str) -> str:
-    pattern = rule[1:].strip()
+    text = rule[1:].strip()
     try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"{rule!r} is no masking rule: {error}.") from None
-    if compiled.search("") or compiled.search("*" * 100):
+        pattern = Pattern(text)
+    except FormatError as error:
+        raise ConfigError(f"{rule!r} is no masking rule: it {error}.") from None
+    if pattern.in_text("") or pattern.in_text("*" * 100):
         raise ConfigError(f"{rule!r} is no masking rule: it matches what is empty, or the mask itself.")
-    return pattern
+    return text
 
 
 def _folded(name: str) -> str:
@@ -331,12 +352,10 @@ def _folded(name: str) -> str:
     return name.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
-def _names(paths: Sequence[_Path]) -> "re.Pattern[bytes]":
+def _names(paths: Sequence[_Path]) -> Pattern:
     """Matches all that holds the last name of a path, unless letters of it are escaped."""
     names = {path[-1] for path in paths}
-    return re.compile(
-        b"" if _EVERY in names else b"(?i)" + b"|".join(re.escape(name.encode()) for name in sorted(names))
-    )
+    return Pattern("" if _EVERY in names else "(?i)" + "|".join(map(literally, sorted(names))))
 
 
 def _steps(path: _Path, name: str) -> list[_Path]:

@@ -7,7 +7,8 @@ in which it may stand in the bytes; every group must be met. What they rely on:
 - In JSON a character may stand as `\\uXXXX`, and `/`, `"`, `\\` and control characters as other escapes. So text from a
   body may be spelled by its own bytes or hide behind an escape.
 - A number has endless spellings (`150`, `1.5e2`; in AMQP, binary), and so has no needle.
-- A body that is compressed, or whose schema holds its field names, spells nothing: see `opaque`.
+- A body that is compressed, or in another charset than UTF-8, or whose schema holds its field names, spells nothing:
+  see `codec.opaque`.
 - A fact that is an id or a type is part of a text, or a number, truth or time written out, or bytes in hex (`0x…` or
   as a UUID). Origins and reasons may be put together otherwise and have no needle.
 """
@@ -16,7 +17,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from workbench.model.event import Event
 from workbench.reading.comparing import meaning
 from workbench.reading.syntax import PATHS, All, Comparison, Either, Exists, Node, Not, Symbol, Word, Written
 
@@ -51,40 +51,11 @@ def let_through(needles: Needles | None, data: bytes) -> bool:
     return True
 
 
-def opaque(event: Event) -> bool:
-    """Whether a body may say something that its bytes do not spell, so that needles must not be asked.
-
-    That is so where `begins_opaque`, and for bare snappy, which may begin with any byte and is known by what properties
-    or headers say.
-    """
-    if begins_opaque(event):
-        return True
-    if event.wire is not None:
-        return _SNAPPY.search(event.wire.data) is not None
-    headers, properties = event.written.headers, event.written.properties
-    return any(
-        isinstance(value, str | bytes) and len(value) < 20 and "snappy" in str(value).lower()
-        for value in (*properties.values(), *(value for _, value in headers))
-    )
-
-
-def begins_opaque(event: Event) -> bool:
-    """Whether a body begins as no JSON and hardly a text does.
-
-    So begin all compressed forms but one, schema registry frames, MessagePack maps and CBOR maps (gzip 1f, zlib 78,
-    zstd 28, LZ4 04, snappy frames ff, registry frames 00, maps and arrays from 80).
-    """
-    body = event.body
-    return bool(body) and body[0] not in _TEXT_BEGINNINGS  # type: ignore[index]
-
-
 def escaped(text: str) -> tuple[bytes, ...]:
     """The ways in which a text can stand in JSON, each needing at least these bytes."""
     return text.encode(), b"\\" if _OTHERWISE_ESCAPED.search(text) else b"\\u"
 
 
-_TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
-_SNAPPY: Final = re.compile(rb"snappy", re.IGNORECASE)
 _OTHERWISE_ESCAPED: Final = re.compile(r'["\\/\x00-\x1f]')
 _TEXT_OPERATORS: Final = ("=", "in", "contains", "starts")
 _MASKED: Final = re.compile(rb"\*|(?:^|[:\[,\s])0(?:$|[,\]}\s])")

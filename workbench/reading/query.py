@@ -9,9 +9,9 @@ over-include (see needles.py). The grammar is in syntax.py, how values compare i
 - `origin` is the queue, topic or exchange that a dead letter came from, `reason` the failure's sentence or its type.
 - `exists` holds where there is a value, null included; for `key` and `body`, which always are, where it is not null.
   `= null` holds for a null, never for what is absent.
-- `body` is the text of the body as it is written; `body.PATH` the value there, if the body is JSON (RFC 8259 in UTF-8,
-  or with the `NaN` and `Infinity` that some writers send). In a body that is not, or that nests deeper than about a
-  thousand levels, no path exists. Both mean the body as it can be read: decompressed and decoded.
+- `body` is the text of the body as it is written; `body.PATH` the value there, if the body is JSON (RFC 8259, or with
+  the `NaN` and `Infinity` that some writers send). In a body that is not, or that nests deeper than about a thousand
+  levels, no path exists. Both mean the body as it can be read, see `codec.decode`: decompressed, whatever its charset.
 - `header.NAME` may go on as a path into a nested table; a name that itself has dots needs no quotes.
 - A word alone is looked for in the key, in the body as it is written and in its JSON's texts and names, in the names
   and texts of headers, and in the texts of properties. Numbers that are not written as text are not looked at.
@@ -52,7 +52,7 @@ class Reading(msgspec.Struct, frozen=True):
     Attributes:
         facts: What conventions say of a delivery. What they may make of bytes is said in needles.py.
         body: The body as it can be read: bytes (text, perhaps JSON), None, or what a codec decoded (dicts, lists and
-            scalars). Bodies for which this is not the event's own must be `needles.opaque`.
+            scalars). Bodies for which this is not the event's own must be `codec.opaque`.
         masked: The delivery as it may be seen, `Masking.apply`; None where there are no rules. Rules hide only by `*`,
             by the number 0, and by leaving out.
     """

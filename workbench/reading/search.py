@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbench.reading.batch import Chunk, candidates, cut_out, decode, stored_time
+from workbench.reading.codec import opaque
 from workbench.reading.database import failures, read
-from workbench.reading.needles import let_through, opaque
+from workbench.reading.needles import let_through
 from workbench.reading.query import Query, Reading
 
 
