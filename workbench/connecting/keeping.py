@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import platformdirs
 
+from workbench.connecting.state_files import new_private, sync_folder
 from workbench.model import ndjson
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
@@ -94,13 +95,13 @@ def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     path = folder / f"{uuid4().hex}.ndjson"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
+        file = new_private(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.writelines(map(ndjson.encode, deliveries))
             file.flush()
             os.fsync(file.fileno())
-            _to_disk(folder)
+            sync_folder(folder)
         except OSError:
             path.unlink(missing_ok=True)
             # Closing would try to write again what the disk has no room for.
@@ -110,12 +111,3 @@ def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     except OSError as error:
         raise StoreError(f"Nothing can be kept in {folder}: {error.strerror}.") from error
     return path, file
-
-
-def _to_disk(folder: Path) -> None:
-    """Make the names in a folder last: they are data of its own."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

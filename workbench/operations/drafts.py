@@ -5,7 +5,6 @@ gets an identity of its own and loses what made it a dead letter; the convention
 (`Facts`), and each such change is a field's, to be turned off one by one.
 """
 
-import os
 import random
 import re
 import uuid
@@ -20,6 +19,7 @@ from typing import Final, Literal
 import msgspec
 import platformdirs
 
+from workbench.connecting.state_files import write_private
 from workbench.model import ndjson, wire
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -435,18 +435,11 @@ def keep(draft: Draft, folder: Path | None = None) -> None:
     written = msgspec.json.encode(draft)
     if len(written) > KEPT:
         raise StoreError(f"This draft has {len(written):,} bytes: it is not kept when the program ends.")
-    # A name of its own for each writing: two programs may keep drafts at once.
-    new = folder / f"{uuid.uuid4().hex}.new"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(written)
-        new.replace(folder / f"{draft.id}.json")
+        write_private(folder / f"{draft.id}.json", written)
         for path in _newest_first(folder)[DRAFTS:]:
             path.unlink(missing_ok=True)
     except OSError as error:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
         raise StoreError(f"No draft can be kept in {folder}: {error.strerror}.") from error
 
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import platformdirs
 
+from workbench.connecting.state_files import new_private
 from workbench.model.errors import StoreError
 
 
@@ -63,7 +64,7 @@ def new_file(path: Path) -> None:
         StoreError: There is one already, or it cannot be made.
     """
     try:
-        _make(path)
+        new_private(path).close()
     except FileExistsError:
         raise StoreError(f"{path} is there already: choose another name.") from None
     except OSError as error:
@@ -86,7 +87,7 @@ def _locked(folder: Path) -> tuple[Path, int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another session's sweep may have been faster between these two lines.
             if name.exists():
-                _make(path)
+                new_private(path).close()
                 return path, lock
         except BlockingIOError:
             pass
@@ -100,7 +101,3 @@ def _delete(path: Path) -> None:
     # The lock goes last: without it nobody would know that the others are to be swept.
     delete_stored(path)
     path.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def _make(path: Path) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -1,0 +1,58 @@
+"""Files of a user's own on the disk: private, written as a whole or not at all, and there after a power cut."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Put a file in the place of what was there: a program that is killed leaves the old one or the new one.
+
+    A new file may be read by its user alone; one that is there keeps its mode. A symbolic link stays one: what it leads
+    to is written.
+
+    Raises:
+        OSError: It cannot be written; what was there is untouched.
+    """
+    path = path.resolve()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        mode = 0o600
+    # A name of its own for each writing: two programs may write at once.
+    new = path.with_name(f"{path.name}.{uuid4().hex}.new")
+    try:
+        with new_private(new) as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        new.replace(path)
+        sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+
+
+def new_private(path: Path) -> IO[bytes]:
+    """Make a file that only its user may read, and open it to be written.
+
+    Raises:
+        FileExistsError: There is one, or a link.
+        OSError: It cannot be made.
+    """
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last: they are data of its own."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
