@@ -25,7 +25,7 @@ from views.later import DeadLetters, Journal, Trace
 from views.outside import body_text, export, line_text
 from views.palette import Everything
 from views.widgets.event_table import EventTable
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.keeping import left_behind, told_of
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, WorkbenchError
@@ -106,11 +106,17 @@ async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench
         )
         looking = await stack.enter_async_context(tails(store, app.looked))
         names = session.names if opening.recording is None else ()
-        watches = {name: Watch(name, partial(session.connector, name), app.listed) for name in names}
+        watches = {name: watched(session, name, app.listed) for name in names}
         app.desk = Desk(session, archive, looking, watches, opening.demo)
         stack.callback(app.desk.close)
         session.confirm = app.confirm
+        session.ask_password, session.has_terminal = app.ask_password, False
         yield app
+
+
+def watched(session: Session, name: str, changed: Callable[[Watch], None]) -> Watch:
+    """A watch of a session's connection."""
+    return Watch(name, partial(session.connector, name), changed, partial(session.complete, name))
 
 
 class Workbench(App[None]):
@@ -145,6 +151,7 @@ class Workbench(App[None]):
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
         super().__init__()
         self._opening = opening
+        self._asking = asyncio.Lock()
         self._exported = ""
         self._wanted: Sequence[Address] = ()
         self._keys = keys
@@ -158,6 +165,8 @@ class Workbench(App[None]):
             self.start(watch)
         for path in left_behind():
             self.say(told_of(path), "warning")
+        if warning := self.desk.session.config.warning:
+            self.say(warning, "warning")
         if self._opening.addresses:
             self.call_after_refresh(self.show_when_listed, self._opening.addresses)
 
@@ -167,9 +176,15 @@ class Workbench(App[None]):
 
     def add_watch(self, name: str) -> None:
         """Watch a connection that the session was given just now."""
-        watch = Watch(name, partial(self.desk.session.connector, name), self.listed)
+        watch = watched(self.desk.session, name, self.listed)
         self.desk.watches[name] = watch
         self.start(watch)
+
+    def list_again(self) -> None:
+        """List all connections now, also those whose password could not be had."""
+        for watch in self.desk.watches.values():
+            self.desk.session.retry(watch.name)
+            watch.refresh()
 
     def show_when_listed(self, addresses: Sequence[Address]) -> None:
         """Show endpoints as soon as their connections have listed them."""
@@ -216,6 +231,30 @@ class Workbench(App[None]):
         )
         return await answered
 
+    async def ask_password(self, connection: Connection, reason: ConfigError | None) -> Secret | None:
+        """Ask for a connection's password; one is asked for at a time."""
+        async with self._asking:
+            answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+            def answer(text: str) -> None:
+                # Whoever asked may have gone.
+                if not answered.done():
+                    answered.set_result(text)
+
+            who = f"of {connection.user} " if connection.user else ""
+            question = f"The password {who}on {connection.place}. It is kept for this session only."
+            self.ask(
+                f"Password of {connection.name}",
+                f"{shown(str(reason))} {question}" if reason else question,
+                answer,
+                left=lambda: answer(""),
+                hidden=True,
+            )
+            text = await answered
+        if not text:
+            raise ConfigError("No password was given; r asks again.")
+        return Secret(text)
+
     # Screens.
 
     @property
@@ -254,10 +293,7 @@ class Workbench(App[None]):
 
     def is_production(self, name: str) -> bool:
         """Whether a connection is production."""
-        try:
-            return self.desk.session.connection(name).production
-        except WorkbenchError:
-            return False
+        return self.desk.session.is_production(name)
 
     def go(self, mode: str) -> None:
         """Go to a screen."""
@@ -301,6 +337,7 @@ class Workbench(App[None]):
         value: str = "",
         wrong: Callable[[str], str | None] = nothing_wrong,
         left: Callable[[], None] = nothing,
+        hidden: bool = False,
     ) -> None:
         """Ask for a line of text on top of the screen.
 
@@ -311,8 +348,9 @@ class Workbench(App[None]):
             value: What stands there at first.
             wrong: Why a text will not do, in a sentence; None: it will.
             left: Called where there is no answer.
+            hidden: Whether what is typed is not shown.
         """
-        self.push_screen(Ask(title, question, value, wrong), lambda text: then(text) if text else left())
+        self.push_screen(Ask(title, question, value, wrong, hidden), lambda text: then(text) if text else left())
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""

@@ -1,6 +1,7 @@
 """The connections of the session: how each stands, what is wrong step by step, and how to add one."""
 
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rich.text import Text
@@ -11,7 +12,8 @@ from textual.widgets import OptionList, Static
 
 from views.frame import Frame, fill
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import add, own_path
+from workbench.connecting.config_file import add
+from workbench.connecting.guard import Guarded
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
@@ -61,8 +63,7 @@ class Connections(Frame):
         self.action_act("check")
 
     def do_refresh(self) -> None:
-        for watch in self.desk.watches.values():
-            watch.refresh()
+        self.workbench.list_again()
 
     def ask_connection(self) -> None:
         """Ask for a connection's name and URL."""
@@ -71,32 +72,42 @@ class Connections(Frame):
             "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092. It may be looked at,"
             " and more once its guard is raised in the configuration.",
             self._added,
-            wrong=_wrong,
+            wrong=self._wrong,
         )
+
+    def _wrong(self, text: str) -> str | None:
+        try:
+            connection = Connection.parse(text)
+        except ConfigError as error:
+            return str(error)
+        if connection.name in self.desk.session.names:
+            return f"There is a connection {connection.name!r} already: choose another name."
+        return None
 
     def _added(self, text: str) -> None:
         self._try(Connection.parse(text), text)
 
     @work(exclusive=True, group="steps")
     async def _try(self, connection: Connection, text: str) -> None:
-        """Try the steps; a connection that stands is saved and opened."""
+        """Try the steps; a connection that stands is taken into the session, and saved. Another leaves nothing."""
         session = self.desk.session
-        try:
-            session.add(connection)
-        except WorkbenchError as error:
-            self.workbench.say(str(error), "error")
+
+        async def guarded() -> Guarded:
+            nonlocal connection
+            connection = await session.with_password(connection)
+            return session.guarded(connection)
+
+        if not await self._steps(connection.name, guarded):
             return
-        if await self._steps(connection.name):
-            self.workbench.add_watch(connection.name)
-            self.workbench.ask(
-                f"{connection.name} stands",
-                "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
-                " gives it the next time. escape keeps it for this session only.",
-                lambda path: self._save(connection, text, Path(path)),
-                str(own_path()),
-            )
-        else:
-            session.remove(connection.name)
+        session.add(connection)
+        self.workbench.add_watch(connection.name)
+        self.workbench.ask(
+            f"{connection.name} stands",
+            "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
+            " gives it the next time. escape keeps it for this session only.",
+            lambda path: self._save(connection, text, Path(path)),
+            str(session.config.target),
+        )
 
     def _save(self, connection: Connection, text: str, path: Path) -> None:
         url = text.partition("=")[2] if "=" in text.partition("://")[0] else text
@@ -110,9 +121,10 @@ class Connections(Frame):
 
     @work(exclusive=True, group="steps")
     async def _check(self, name: str) -> None:
-        await self._steps(name)
+        self.desk.session.retry(name)
+        await self._steps(name, lambda: self.desk.session.unopened(name))
 
-    async def _steps(self, name: str) -> bool:
+    async def _steps(self, name: str, unopened: Callable[[], Awaitable[Guarded]]) -> bool:
         """Try each step and tell as it goes; whether all stood."""
         text = Text()
         text.append(f"{shown(name)}\n\n", "bold")
@@ -120,7 +132,7 @@ class Connections(Frame):
         told.update(text)
         well = True
         try:
-            async for step in self.desk.session.unopened(name).check():
+            async for step in (await unopened()).check():
                 text.append("✖ " if step.error else "● ", "bold red" if step.error else "green")
                 text.append(f"{shown(step.name)}  ")
                 text.append(f"{shown(step.error or step.found)}\n", "" if step.error else "dim")
@@ -151,14 +163,6 @@ def _line(watch: Watch) -> Text:
     line.append(f"{shown(watch.name, 24)}  ", "bold")
     line.append(shown(rest))
     return line
-
-
-def _wrong(text: str) -> str | None:
-    try:
-        Connection.parse(text)
-    except ConfigError as error:
-        return str(error)
-    return None
 
 
 def without_password(url: str) -> str:

@@ -30,7 +30,12 @@ class Ask(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", show=False)]
 
     def __init__(
-        self, title: str, question: str, value: str = "", wrong: Callable[[str], str | None] = nothing_wrong
+        self,
+        title: str,
+        question: str,
+        value: str = "",
+        wrong: Callable[[str], str | None] = nothing_wrong,
+        hidden: bool = False,
     ) -> None:
         """Ask.
 
@@ -39,15 +44,17 @@ class Ask(ModalScreen[str | None]):
             question: In a sentence or two.
             value: What stands there at first.
             wrong: Why a text will not do, in a sentence; None: it will.
+            hidden: Whether what is typed is not shown.
         """
         super().__init__()
+        self._hidden = hidden
         self._title, self._question, self._value, self._wrong = title, question, value, wrong
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(shown(self._title)), classes="dialog-title")
             yield Static(Text(self._question))
-            yield Input(self._value, select_on_focus=False)
+            yield Input(self._value, select_on_focus=False, password=self._hidden)
             yield Static("", classes="dialog-error")
             yield Static(Text("enter go on   escape leave"), classes="dialog-keys")
 

@@ -480,8 +480,7 @@ class Events(Frame):
         self._go("table")
 
     def do_refresh(self) -> None:
-        for watch in self.desk.watches.values():
-            watch.refresh()
+        self.workbench.list_again()
 
     def do_mark(self) -> None:
         if self._in(self._tree):

@@ -187,8 +187,8 @@ class PublishScreen(Frame):
     def _may_go_back(self, name: str) -> bool:
         """Whether a clone may go back to the connection it came from unasked: only where nobody was careful."""
         try:
-            connection = self._session.connection(name)
-            level = self._session.unopened(name).level
+            connection = self._session.described(name)
+            level = self._session.guarded(connection).level
         except WorkbenchError:
             return False
         careful = connection.production or (connection.level is not None and not connection.loopback)

@@ -1,16 +1,19 @@
 """A session: the connections that a command or a screen holds, by the name that addresses use."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
+
+import msgspec
 
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.guard import Confirm, Guarded, nobody
+from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
-from workbench.model.errors import AddressError, ConfigError, lone_error
+from workbench.model.errors import AccessRefused, AddressError, ConfigError, lone_error
 from workbench.reading.codec import queried
 from workbench.reading.conventions import Conventions
 from workbench.reading.masking import Masking
@@ -25,7 +28,7 @@ class Session:
         given: Sequence[Connection | str] = (),
         config: ConfigFile | None = None,
         confirm: Confirm = nobody,
-        complete: Callable[[Connection], Connection] = lambda connection: connection,
+        ask_password: AskPassword = ask_nobody,
     ) -> None:
         """Keep what to connect to; nothing is opened yet.
 
@@ -33,7 +36,7 @@ class Session:
             given: Connections, or names of configured ones; none: the configuration's default ones, else all of its.
             config: Where names are looked up.
             confirm: Asks for a production connection's name.
-            complete: Asks for what a connection lacks, such as its password, before it is opened.
+            ask_password: Asks for a password that neither the URL nor the configuration has.
 
         Raises:
             ConfigError: Two connections have one name, or a name is not configured.
@@ -42,9 +45,12 @@ class Session:
         """What the user has settled."""
         self.confirm = confirm
         """Asks for a production connection's name."""
-        self._complete = complete
+        self.ask_password = ask_password
+        """Asks for a password that neither the URL nor the configuration has."""
+        self.has_terminal = True
+        """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
         self._given: dict[str, Connection] = {}
-        self._completed: dict[str, Connection] = {}
+        self._complete: dict[str, asyncio.Future[Connection]] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
         for each in given or self.config.default or tuple(self.config.connections):
@@ -66,8 +72,9 @@ class Session:
 
     async def __aexit__(self, *exception: object) -> None:
         self._closing.set()
-        for opening in self._open.values():
-            opening.cancel()
+        waiting: list[asyncio.Future[Any]] = [*self._open.values(), *self._complete.values()]
+        for promised in waiting:
+            promised.cancel()
         with lone_error():
             await self._tasks.__aexit__(None, None, None)
 
@@ -80,35 +87,93 @@ class Session:
             ConnectorError: It cannot be opened.
         """
         if name not in self._open:
-            connector = self.unopened(name)
+            self.described(name)
             opened = self._open[name] = asyncio.get_running_loop().create_future()
-            keeper = self._tasks.create_task(self._keep(name, connector, opened))
-            opened.add_done_callback(lambda opened: keeper.cancel() if opened.cancelled() else None)
+            self._begin(self._keep(name, opened), opened)
         return await asyncio.shield(self._open[name])
 
-    def unopened(self, name: str) -> Guarded:
+    async def unopened(self, name: str) -> Guarded:
         """A connector of its own for a connection, behind its guard and not yet entered.
 
         Raises:
             AddressError: No connection has this name.
-            ConfigError: What the configuration says of it cannot be used.
+            ConfigError: What the configuration says of it cannot be used, or its password cannot be had.
         """
-        connection = self.connection(name)
+        return self.guarded(await self.complete(name))
+
+    def guarded(self, connection: Connection) -> Guarded:
+        """A connector for a connection, which need not be the session's, behind its guard and not yet entered.
+
+        Raises:
+            ConfigError: It cannot be used.
+        """
         return Guarded(connect(connection), connection, lambda which, level: self.confirm(which, level))
 
-    def connection(self, name: str) -> Connection:
-        """A connection with all that it needs; what it lacks is asked for once.
+    async def complete(self, name: str) -> Connection:
+        """A connection with its password, which is looked up or asked for once, whoever waits for it.
+
+        What failed is remembered until `retry`: no command is run and nobody is asked again and again.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used, or its password cannot be had.
+        """
+        if name not in self._complete:
+            self.described(name)
+            waiting = self._complete[name] = asyncio.get_running_loop().create_future()
+            self._begin(self._look_up(name, waiting), waiting)
+        return await asyncio.shield(self._complete[name])
+
+    def retry(self, name: str) -> None:
+        """Forget that the password of a connection could not be had."""
+        waiting = self._complete.get(name)
+        if waiting is not None and waiting.done() and (waiting.cancelled() or waiting.exception()):
+            del self._complete[name]
+
+    async def with_password(self, connection: Connection, said: Configured | None = None) -> Connection:
+        """A connection, which need not be the session's, with a password if it takes one.
+
+        Args:
+            connection: As its URL has it.
+            said: What is configured of it.
+
+        Raises:
+            ConfigError: Its password cannot be had.
+        """
+        if connection.password is not None:
+            return connection
+        found = reason = None
+        if said is not None:
+            try:
+                found = await password(connection.name, said, self.has_terminal)
+            except ConfigError as error:
+                reason = error
+        if found is None and (reason is not None or connection.user is not None):
+            found = await self.ask_password(connection, reason)
+        return msgspec.structs.replace(connection, password=found)
+
+    def described(self, name: str) -> Connection:
+        """A connection as its URL and its configuration have it: no password is looked up.
 
         Raises:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used.
         """
-        if name not in self._completed:
-            self._completed[name] = self._complete(self._connection(name))
-        return self._completed[name]
+        if name in self._given:
+            return self._given[name]
+        if name in self.config.connections:
+            return self.config.connection(name)
+        raise AddressError(self._unknown(name))
+
+    def is_production(self, name: str) -> bool:
+        """Whether a connection is production; known of each, also of one that cannot be opened."""
+        if name in self._given:
+            return self._given[name].production
+        said = self.config.connections.get(name)
+        return said is not None and said.production
 
     def add(self, connection: Connection) -> None:
-        """Take one more connection into the session.
+        """Take one more connection into the session, with all that it needs.
 
         Raises:
             ConfigError: The session has one of this name.
@@ -116,13 +181,8 @@ class Session:
         if connection.name in self.names:
             raise ConfigError(f"There is a connection {connection.name!r} already: choose another name.")
         self._given[connection.name] = connection
+        self._complete.pop(connection.name, None)
         self.names.append(connection.name)
-
-    def remove(self, name: str) -> None:
-        """Take a connection that was not opened out of the session."""
-        del self._given[name]
-        self._completed.pop(name, None)
-        self.names.remove(name)
 
     @cached_property
     def reading(self) -> Reading:
@@ -157,9 +217,25 @@ class Session:
             raise AddressError(self._unknown(address.connection))
         return address
 
-    async def _keep(self, name: str, connector: Guarded, opened: "asyncio.Future[Guarded]") -> None:
+    def _begin(self, work: Coroutine[None, None, None], promised: "asyncio.Future[Any]") -> None:
+        """Do in a task of the session's own what several may wait for; it ends when its promise is cancelled."""
+        task = self._tasks.create_task(work)
+        promised.add_done_callback(lambda promised: task.cancel() if promised.cancelled() else None)
+
+    async def _look_up(self, name: str, waiting: "asyncio.Future[Connection]") -> None:
+        said = None if name in self._given else self.config.connections.get(name)
+        try:
+            complete = await self.with_password(self.described(name), said)
+        except Exception as error:
+            _fail(waiting, error)
+        else:
+            if not waiting.done():
+                waiting.set_result(complete)
+
+    async def _keep(self, name: str, opened: "asyncio.Future[Guarded]") -> None:
         """Enter and leave a connector in one task, whoever asked for it first."""
         try:
+            connector = await self.unopened(name)
             async with connector:
                 opened.set_result(connector)
                 await self._closing.wait()
@@ -167,19 +243,24 @@ class Session:
             if opened.done() and not opened.cancelled():
                 raise
             del self._open[name]
-            if not opened.cancelled():
-                opened.set_exception(error)
-                # Whoever waited may have gone; then it is no loss.
-                opened.exception()
+            if isinstance(error, AccessRefused):
+                self._refused(name, error)
+            _fail(opened, error)
 
-    def _connection(self, name: str) -> Connection:
-        if name in self._given:
-            return self._given[name]
-        if name in self.config.connections:
-            return self.config.connection(name)
-        raise AddressError(self._unknown(name))
+    def _refused(self, name: str, error: AccessRefused) -> None:
+        """Remember that a password which does not stand in a URL was refused: it is not tried again and again."""
+        if self.described(name).password is None and self._complete[name].result().password is not None:
+            failed = self._complete[name] = asyncio.get_running_loop().create_future()
+            _fail(failed, ConfigError(str(error)))
 
     def _unknown(self, name: str) -> str:
         names = dict.fromkeys((*self.names, *self.config.connections))
         known = f"the connections are {', '.join(names)}" if names else "none is given"
         return f"There is no connection {name!r}: {known}; -c NAME=URL gives one."
+
+
+def _fail(promised: "asyncio.Future[Any]", error: Exception) -> None:
+    if not promised.done():
+        promised.set_exception(error)
+        # Whoever waited may have gone; then it is no loss.
+        promised.exception()

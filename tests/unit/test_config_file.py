@@ -1,15 +1,18 @@
 """The configuration file: what it says, what it may not, and whom it may run commands for."""
 
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import keyring
 import keyring.backend
 import pytest
 
-from workbench.connecting import config_file
+from workbench.connecting import config_file, passwords
 from workbench.connecting.config import Level
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.errors import ConfigError
+from workbench.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +53,12 @@ def test_connections_are_read_with_their_guards() -> None:
     assert (log.name, log.level, log.production) == ("log", Level.OBSERVE, False)
 
 
-def test_the_file_in_the_working_directory_is_found_before_the_users_own() -> None:
+def test_a_trusted_file_in_the_working_directory_takes_the_place_of_the_users_own() -> None:
     written('[connections.own]\nurl = "memory://own"', str(config_file.own_path()))
     assert list(ConfigFile.find().connections) == ["own"]
-    written('[connections.here]\nurl = "memory://here"')
+    here = written('[connections.here]\nurl = "memory://here"')
+    assert list(ConfigFile.find().connections) == ["own", "here"]
+    config_file.trust(here)
     assert list(ConfigFile.find().connections) == ["here"]
 
 
@@ -102,27 +107,54 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
 COMMANDED = '[connections.s]\nurl = "amqp://ops@h"\npassword_command = "touch ran; echo hunter2"'
 
 
-def test_a_password_comes_from_a_command() -> None:
-    password = ConfigFile.find(written(COMMANDED)).connection("s").password
-    assert password is not None
-    assert password.reveal() == "hunter2"
+async def password_of(name: str = "s") -> str | None:
+    """The password of a connection that is configured, as a session gets it."""
+    async with Session(config=ConfigFile.find()) as session:
+        found = (await session.complete(name)).password
+        return found.reveal() if found else None
 
 
-def test_a_command_that_fails_is_said() -> None:
-    text = '[connections.s]\nurl = "amqp://ops@h"\npassword_command = "echo hunter2; exit 3"'
-    with pytest.raises(ConfigError, match=r"gave no password \(exit code 3\)") as refused:
-        ConfigFile.find(written(text)).connection("s")
+def ran() -> bool:
+    """Whether the command was run."""
+    return Path("ran").exists()
+
+
+def own(text: str) -> Path:
+    return written(text, str(config_file.own_path()))
+
+
+async def test_a_password_comes_from_a_command() -> None:
+    own(COMMANDED)
+    assert await password_of() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("echo hunter2; exit 3", r"gave no password \(exit code 3\)"),
+        ("true", r"gave no password \(exit code 0\)"),
+        ("printf '\\\\377'", "is not UTF-8"),
+        ("yes", "prints more than a password"),
+        ("sleep 100", "did not end within 0.2 s"),
+        ("sleep 100 & wait", "did not end within 0.2 s"),
+    ],
+)
+async def test_a_command_that_fails_is_said(command: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "DEADLINE", 0.2 if "sleep" in command else 60.0)
+    own(f'[connections.s]\nurl = "amqp://ops@h"\npassword_command = "{command}"')
+    with pytest.raises(ConfigError, match=said) as refused:
+        await password_of()
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_strangers_file_runs_no_command_until_it_is_trusted() -> None:
+async def test_a_strangers_file_runs_no_command_until_it_is_trusted() -> None:
     file = written(COMMANDED)
     with pytest.raises(ConfigError, match="workbench connections trust"):
-        ConfigFile.find().connection("s")
-    assert not Path("ran").exists()
+        await password_of()
+    assert not ran()
     config_file.trust(file)
-    assert ConfigFile.find().connection("s").password is not None
-    assert Path("ran").exists()
+    assert await password_of() == "hunter2"
+    assert ran()
 
 
 def test_a_strangers_file_is_given_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,19 +188,97 @@ class Keyring(keyring.backend.KeyringBackend):
         self.kept[service, username] = password
 
 
-def test_a_password_comes_from_the_keyring() -> None:
+@pytest.fixture
+def keys() -> Iterator[Keyring]:
     before, ours = keyring.get_keyring(), Keyring()
     keyring.set_keyring(ours)
-    try:
-        found = ConfigFile.find(written('[connections.s]\nurl = "amqp://ops@h"\nkeyring = true'))
-        with pytest.raises(ConfigError, match="keyring set event-workbench s"):
-            found.connection("s")
-        keyring.set_password("event-workbench", "s", "hunter2")
-        password = found.connection("s").password
-        assert password is not None
-        assert password.reveal() == "hunter2"
-    finally:
-        keyring.set_keyring(before)
+    yield ours
+    keyring.set_keyring(before)
+
+
+IN_KEYRING = '[connections.s]\nurl = "amqp://ops@h"\nkeyring = true'
+
+
+async def test_a_password_comes_from_the_keyring(keys: Keyring) -> None:
+    own(IN_KEYRING)
+    with pytest.raises(ConfigError, match="keyring set event-workbench s"):
+        await password_of()
+    keys.set_password("event-workbench", "s", "hunter2")
+    assert await password_of() == "hunter2"
+
+
+async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
+    keys.set_password("event-workbench", "s", "hunter2")
+    file = written(IN_KEYRING.replace("@h", "@evil.example"))
+    with pytest.raises(ConfigError, match=r"a password of the keyring .*workbench connections trust"):
+        await password_of()
+    own(IN_KEYRING)
+    found = ConfigFile.find().connection("s")
+    assert (found.hosts, await password_of()) == ((("h", None),), "hunter2")
+    config_file.trust(file)
+    assert ConfigFile.find().connection("s").hosts == (("evil.example", None),)
+
+
+def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
+    own(
+        """
+        masks = ["body.card"]
+        theme = "nord"
+        [keys]
+        quit = "q"
+        [connections.shop]
+        url = "amqp://ops:secret@rabbit.example"
+        guard = "publish"
+        production = true
+        [connections.log]
+        url = "kafka://log.example"
+        guard = "move"
+        """
+    )
+    written(
+        """
+        masks = ["body.name"]
+        theme = "dracula"
+        [keys]
+        quit = "j"
+        [connections.shop]
+        url = "amqp://evil.example"
+        guard = "destroy"
+        [connections.log]
+        url = "kafka://evil.example"
+        guard = "look"
+        production = true
+        [connections.theirs]
+        url = "amqp://evil.example"
+        guard = "destroy"
+        [connections.local]
+        url = "amqp://localhost"
+        guard = "publish"
+        """
+    )
+    found = ConfigFile.find()
+    assert (found.masks, found.theme, found.keys) == (("body.card", "body.name"), "nord", {"quit": "q"})
+    said = {name: found.connection(name) for name in found.connections}
+    assert {name: (each.hosts[0][0], each.level, each.production) for name, each in said.items()} == {
+        "shop": ("rabbit.example", Level.PUBLISH, True),
+        "log": ("log.example", Level.LOOK, True),
+        "theirs": ("evil.example", Level.OBSERVE, False),
+        "local": ("localhost", Level.PUBLISH, False),
+    }
+    assert found.warning is not None
+    assert str(Path("workbench.toml").absolute()) in found.warning
+    assert found.target == config_file.own_path()
+
+
+def test_the_users_own_file_is_no_strangers_in_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(own(SHOP).parent)
+    assert ConfigFile.find().warning is None
+
+
+def test_what_is_opened_beside_a_strangers_file_is_what_both_want() -> None:
+    own('default = ["a"]\n[connections.a]\nurl = "memory://a"\n[connections.b]\nurl = "memory://b"')
+    written('[connections.c]\nurl = "memory://c"')
+    assert ConfigFile.find().default == ("a", "c")
 
 
 def test_an_added_connection_leaves_the_rest_of_the_file_as_it_was() -> None:
@@ -176,7 +286,7 @@ def test_an_added_connection_leaves_the_rest_of_the_file_as_it_was() -> None:
     config_file.add(file, "audit", "amqp://audit.example", "look", False)
     text = file.read_text()
     assert text.startswith("# ours\n" + SHOP.rstrip())
-    assert ConfigFile.read(file, True).connection("audit").level == Level.LOOK
+    assert ConfigFile.read(file).connection("audit").level == Level.LOOK
 
 
 def test_a_name_is_not_added_twice() -> None:
@@ -215,3 +325,43 @@ def test_no_password_is_added_to_a_file(tmp_path: Path, url: str, sentence: str)
     with pytest.raises(ConfigError, match=sentence):
         config_file.add(tmp_path / "workbench.toml", "shop", url, "look", False)
     assert not (tmp_path / "workbench.toml").exists()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, mode: int) -> None:
+    kept = tmp_path / "dotfiles" / "kept.toml"
+    written(SHOP, str(kept))
+    kept.chmod(mode)
+    link = tmp_path / "workbench.toml"
+    link.symlink_to(kept)
+    config_file.add(link, "audit", "amqp://audit.example", "look", False)
+    assert link.is_symlink()
+    assert stat.S_IMODE(kept.stat().st_mode) == mode
+    assert "audit" in ConfigFile.read(kept).connections
+    assert [path.name for path in kept.parent.iterdir()] == ["kept.toml"]
+
+
+def test_a_new_file_is_its_users_alone() -> None:
+    config_file.add(config_file.own_path(), "a", "memory://a", "move", True)
+    assert stat.S_IMODE(config_file.own_path().stat().st_mode) == 0o600
+
+
+def test_line_ends_and_what_is_not_ascii_stay_as_they_are() -> None:
+    file = written("", "w.toml")
+    file.write_bytes("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
+    config_file.add(file, "b", "memory://b", "move", False)
+    assert file.read_bytes().startswith("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
+
+
+def test_to_add_to_a_strangers_file_is_not_to_trust_it() -> None:
+    file = written(COMMANDED)
+    config_file.add(file, "mine", "memory://a", "move", False)
+    assert not config_file.is_trusted(file.absolute())
+
+
+def test_a_file_that_was_trusted_is_trusted_with_what_is_added() -> None:
+    file = Path("workbench.toml")
+    config_file.add(file, "one", "memory://a", "move", False)
+    config_file.add(file, "two", "memory://a", "move", False)
+    assert ConfigFile.find().warning is None
+    assert list(ConfigFile.find().connections) == ["one", "two"]

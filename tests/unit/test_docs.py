@@ -37,7 +37,7 @@ def test_the_readmes_configuration_can_be_used(tmp_path: Path) -> None:
     [example] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     file = tmp_path / "workbench.toml"
     file.write_text(example)
-    config = ConfigFile.read(file, trusted=True)
+    config = ConfigFile.read(file)
     session = Session(config=config)
     assert session.names == ["shop"]
     assert session.reading.masked is not None

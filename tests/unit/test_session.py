@@ -1,12 +1,14 @@
 """A session: which connections it has, and how it reads events."""
 
+import asyncio
 import gzip
 import pickle
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, ConfigError
@@ -84,3 +86,91 @@ def test_a_query_reads_alike_in_a_worker_process() -> None:
     for session in (Session(config=CONFIG), Session()):
         asked = pickle.loads(pickle.dumps(session.query("correlation = abc")))
         assert asked.matches(seen(b"x", ("correlation-id", "abc")))
+
+
+COMMANDED = ConfigFile(
+    connections={
+        "shop": Configured("memory://ops@shop", production=True, password_command="echo ran >> runs; echo hunter2"),
+        "broken": Configured("memory://ops@shop", production=True, password_command="echo ran >> runs; exit 1"),
+    }
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(folder: Path) -> int:
+    return len((folder / "runs").read_text().splitlines())
+
+
+async def test_a_password_is_looked_up_once_for_all_who_ask_at_the_same_time(folder: Path) -> None:
+    async with Session(config=COMMANDED) as session:
+        found = await asyncio.gather(*(session.connector("shop") for _ in range(5)), session.complete("shop"))
+        assert len({id(each) for each in found[:5]}) == 1
+        assert runs(folder) == 1
+
+
+async def test_a_password_that_cannot_be_had_is_remembered_until_it_is_wanted_again(folder: Path) -> None:
+    async with Session(config=COMMANDED) as session:
+        for _ in range(3):
+            with pytest.raises(ConfigError, match="exit code 1"):
+                await session.connector("broken")
+        assert runs(folder) == 1
+        session.retry("broken")
+        with pytest.raises(ConfigError, match="exit code 1"):
+            await session.connector("broken")
+        assert runs(folder) == 2
+
+
+async def test_whoever_is_asked_is_told_why_and_asked_once(folder: Path) -> None:
+    asked: list[tuple[str, str]] = []
+    wanted = asyncio.Event()
+
+    async def ask(connection: Connection, reason: ConfigError | None) -> Secret | None:
+        asked.append((connection.name, str(reason)))
+        await wanted.wait()
+        return Secret("typed")
+
+    async with Session(config=COMMANDED, ask_password=ask) as session, asyncio.TaskGroup() as group:
+        waiting = [group.create_task(session.complete("broken")) for _ in range(3)]
+        # Who gives up does not take the question from the others.
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        wanted.set()
+        found = (await waiting[1]).password, (await waiting[2]).password
+    assert [each.reveal() for each in found if each] == ["typed", "typed"]
+    assert asked == [("broken", "broken: its password_command gave no password (exit code 1).")]
+
+
+async def test_a_question_ends_with_the_session(folder: Path) -> None:
+    asked = asyncio.Event()
+
+    async def ask(connection: Connection, reason: ConfigError | None) -> Secret | None:
+        asked.set()
+        await asyncio.Event().wait()
+        return None
+
+    async with asyncio.TaskGroup() as group:
+        async with Session(config=COMMANDED, ask_password=ask) as session:
+            waiting = group.create_task(session.connector("broken"))
+            await asked.wait()
+        await asyncio.wait([waiting])
+    assert waiting.cancelled()
+
+
+async def test_production_is_known_without_any_secret(folder: Path) -> None:
+    async with Session(config=COMMANDED) as session:
+        assert session.is_production("shop")
+        assert session.described("shop").production
+        assert session.guarded(session.described("shop")).level == Level.OBSERVE
+        assert not session.is_production("nowhere")
+    assert not (folder / "runs").exists()
+
+
+def test_production_is_known_where_a_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    config = ConfigFile(connections={"shop": Configured("amqp://ops:${NOWHERE}@h", production=True)})
+    assert Session(config=config).is_production("shop")

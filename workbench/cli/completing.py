@@ -16,7 +16,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, Secret
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.session import Session
 
@@ -87,7 +87,7 @@ async def _listed(context: click.Context, incomplete: str, found: list[str]) -> 
 
 async def _list_one(session: Session, name: str, incomplete: str, found: list[str]) -> None:
     said = session.config.connections.get(name)
-    if said is not None and (said.password_command or said.keyring):
+    if said is not None and said.has_source:
         # To press a key must run no command and open no dialog.
         return
     with suppress(WorkbenchError):
@@ -101,15 +101,9 @@ def _session(context: click.Context) -> Session:
     # It offers these completions to its own options.
     from workbench.cli.running import session_of
 
-    return session_of(context, _unasked)
+    return session_of(context, _ask_nobody)
 
 
-def _unasked(connection: Connection) -> Connection:
-    """The connection, if nothing has to be asked for.
-
-    Raises:
-        ConfigError: Its password is missing.
-    """
-    if connection.user is not None and connection.password is None:
-        raise ConfigError(f"{connection.name} has no password.")
-    return connection
+async def _ask_nobody(connection: Connection, reason: ConfigError | None) -> Secret | None:
+    """To press a key asks for nothing."""
+    raise ConfigError(f"{connection.name} has no password.")

@@ -1,5 +1,6 @@
 """`workbench connections`: what is configured, whether it works, and adding to it."""
 
+import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,16 @@ import click
 
 from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import Exit, connection_options, current_config, fail, with_session
+from workbench.cli.running import (
+    Exit,
+    config_option,
+    connection_options,
+    current_config,
+    fail,
+    named_config,
+    warn_of,
+    with_session,
+)
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
@@ -30,6 +40,7 @@ def connections(context: click.Context, form: Format | None) -> None:
         config = current_config()
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
+    warn_of(config)
     rows = [
         (name, _without_password(said.url), said.guard, "production" if said.production else "")
         for name, said in config.connections.items()
@@ -76,12 +87,16 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
 )
 @click.option("--production", is_flag=True, help="Whoever does more than observe has to type its name.")
 @click.option("--here", is_flag=True, help=f"Into ./{config_file.NAME}, for this folder, not into your own.")
+@config_option
 @click.pass_context
 def add(context: click.Context, name: str, url: str, level: str, production: bool, here: bool) -> None:
-    """Write a connection into your configuration. Keep passwords out of the URL: write ${VARIABLE}, or set
-    password_command or keyring in the file. A Kafka client's properties file says the same as a URL does; a password
-    that stands there is not copied."""
-    path = Path(config_file.NAME).absolute() if here else config_file.own_path()
+    """Write a connection into your configuration, or into the file that --config names. Keep passwords out of the URL:
+    write ${VARIABLE}, or set password_command or keyring in the file. A Kafka client's properties file says the same as
+    a URL does; a password that stands there is not copied."""
+    named = named_config()
+    if here and named is not None:
+        context.exit(fail("--here and --config name two files: choose one.", Exit.USAGE))
+    path = config_file.here_path() if here else named or config_file.own_path()
     try:
         left_out = None
         if url.endswith(".properties"):
@@ -89,16 +104,20 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
         config_file.add(path, name, url, level, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
-    say(f"{name} is in {path}. `workbench connections check {name}` tries it.")
+    option = f"--config {shlex.quote(str(named))} " if named else ""
+    say(f"{name} is in {path}. `workbench {option}connections check {name}` tries it.")
     if left_out:
         say("Its password stays where it is: set password_command or keyring = true, or be asked.")
 
 
 @connections.command(short_help="Let a configuration file run its commands.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@config_option
 @click.pass_context
-def trust(context: click.Context, file: Path) -> None:
-    """Let FILE run its password commands and see environment variables, until it is changed. Read it before."""
+def trust(context: click.Context, file: Path | None) -> None:
+    """Let FILE, or else the file that --config names, or else ./workbench.toml, run its password commands and see the
+    keyring and environment variables, until it is changed. Read it before."""
+    file = file or named_config() or config_file.here_path()
     try:
         config_file.trust(file)
     except ConfigError as error:
@@ -107,7 +126,7 @@ def trust(context: click.Context, file: Path) -> None:
 
 
 async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
-    connector = session.unopened(name)
+    connector = await session.unopened(name)
     failed = False
     async for tried in connector.check():
         yield tried

@@ -18,6 +18,7 @@ from workbench.cli.stdio import flush, flushed, say
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.keeping import left_behind, told_of
+from workbench.connecting.passwords import AskPassword
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
 from workbench.reading.display import shown
 from workbench.session import Session
@@ -51,6 +52,17 @@ _GRACE: Final = 1.0
 """Seconds in which the reader of a command that was stopped may take what was printed."""
 
 
+def config_option(command: Command) -> Command:
+    """Add `--config`, before or behind the command's name; kept in the context."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        expose_value=False,
+        callback=_collect,
+        help="The configuration: ./workbench.toml, or else the one in your config folder.",
+    )(command)
+
+
 def connection_options(command: Command) -> Command:
     """Add `-c`, `--config`, `--guard` and `--confirm`, before or behind the command's name; kept in the context."""
     for decorate in (
@@ -70,13 +82,7 @@ def connection_options(command: Command) -> Command:
             callback=_collect,
             help="What may be done through connections given by URL: move on this machine, observe elsewhere.",
         ),
-        click.option(
-            "--config",
-            type=click.Path(path_type=Path, dir_okay=False),
-            expose_value=False,
-            callback=_collect,
-            help="The configuration: ./workbench.toml, or else the one in your config folder.",
-        ),
+        config_option,
         click.option(
             "-c",
             "--connection",
@@ -104,12 +110,19 @@ def with_session(
 
         async def main() -> int | None:
             async with session_of(context) as session:
+                warn_of(session.config)
                 return await command(session, *args, **kwargs)
 
         _tell_left_behind()
         sys.exit(guarded(main))
 
     return run
+
+
+def warn_of(config: ConfigFile) -> None:
+    """Tell on stderr what a user must know of a file in the working directory."""
+    if config.warning:
+        say(f"workbench: {config.warning}")
 
 
 def _tell_left_behind() -> None:
@@ -151,14 +164,19 @@ def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
         return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
 
 
+def named_config() -> Path | None:
+    """The file that `--config` names."""
+    options: _Options = click.get_current_context().meta[_KEPT]
+    return options.config
+
+
 def current_config() -> ConfigFile:
     """The configuration that the command's options name.
 
     Raises:
         ConfigError: It cannot be read, or says something that is not known here.
     """
-    options: _Options = click.get_current_context().meta[_KEPT]
-    return ConfigFile.find(options.config)
+    return ConfigFile.find(named_config())
 
 
 def fail(sentence: str, code: Exit) -> Exit:
@@ -175,12 +193,12 @@ def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> 
         setattr(options, str(parameter.name), value)
 
 
-def session_of(context: click.Context, complete: Callable[[Connection], Connection] | None = None) -> Session:
+def session_of(context: click.Context, ask_password: AskPassword | None = None) -> Session:
     """The session that a command's options ask for, not yet entered.
 
     Args:
         context: The command's.
-        complete: Takes a connection that may lack its password; None: asks for it on the terminal.
+        ask_password: Asks for a password; None: asks on the terminal.
 
     Raises:
         ConfigError: A connection or the configuration cannot be used.
@@ -203,19 +221,18 @@ def session_of(context: click.Context, complete: Callable[[Connection], Connecti
         question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
         return _asked(question, default="", show_default=False) == connection.name
 
-    return Session(given, ConfigFile.find(options.config), confirm, complete or _with_password)
+    return Session(given, ConfigFile.find(options.config), confirm, ask_password or _ask_password)
 
 
-def _with_password(connection: Connection) -> Connection:
-    if connection.user is None or connection.password is not None:
-        return connection
+async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
+    if reason is not None:
+        raise reason
     if not sys.stdin.isatty():
         raise ConfigError(
             f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
             " to ask for it."
         )
-    password = _asked(f"Password of {connection.user} on {connection.name}", hide_input=True)
-    return msgspec.structs.replace(connection, password=Secret(password))
+    return Secret(_asked(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
 
 
 def _asked(question: str, **how: Any) -> str:

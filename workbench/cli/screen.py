@@ -2,17 +2,14 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from workbench.cli.running import Exit, connection_options, fail, guarded, session_of
+from workbench.cli.running import Exit, config_option, connection_options, current_config, fail, guarded, session_of
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.plugins import load
-from workbench.model.errors import ConfigError
 from workbench.session import Session
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -63,6 +60,7 @@ def open_screen(targets: tuple[str, ...]) -> None:
 @click.command(short_help="The screen on a small shop, which runs on the embedded broker.")
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @record_option
+@config_option
 def demo(addresses: tuple[str, ...]) -> None:
     """The screen on a small shop, alive on the embedded broker; nothing else is needed, and nothing is left behind."""
     sys.exit(opened(addresses, demo=True))
@@ -86,15 +84,11 @@ def opened(targets: Sequence[str], demo: bool = False) -> int:
 
     async def main() -> None:
         run: Callable[..., Awaitable[None]] = load("run", SCREEN)
-        session = Session(SHOP, ConfigFile.find()) if demo else session_of(click.get_current_context())
+        session = Session(SHOP, current_config()) if demo else session_of(click.get_current_context())
         shop = demo or not (session.names or recordings)
         if shop and not demo:
             session = Session(SHOP, session.config)
         async with session:
-            for name in session.names:
-                # What is missing is asked for while there is no screen; what is wrong stands beside its name there.
-                with suppress(ConfigError):
-                    session.connection(name)
             addresses = [] if recordings else [session.address(target) for target in targets]
             await run(
                 session,

@@ -113,6 +113,12 @@ class Connection(msgspec.Struct, frozen=True):
         """Whether all hosts are this machine, by name or address."""
         return all(_is_loopback(host) for host, _ in self.hosts)
 
+    @property
+    def place(self) -> str:
+        """The first host, as a user is told where a password goes."""
+        host, port = self.hosts[0]
+        return host if port is None else f"{host}:{port}"
+
     @classmethod
     def parse(cls, text: str) -> "Connection":
         """Read `NAME=URL`, or a URL, which is then named by its first host.

@@ -11,14 +11,14 @@
     url = "kafka://ops@kafka.example:9093?tls&sasl=scram-sha-512"
     password_command = "pass show kafka/ops"  # or: keyring = true
 
-A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it runs no
-command and is given no environment variable.
+A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it can only
+restrict: it runs no command, is given no environment variable and no password of the keyring, and what the user's own
+file says stays in force beside it.
 """
 
 import hashlib
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -28,14 +28,13 @@ import msgspec
 import platformdirs
 import tomli
 
-from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config import Connection, Level
+from workbench.connecting.state_files import write_private
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
 VARIABLE: Final = re.compile(r"\$\{\w+\}")
 """What stands in a URL in a password's place."""
-_KEYRING: Final = "event-workbench"
-_COMMAND_SECONDS: Final = 60
 
 T = TypeVar("T")
 
@@ -57,47 +56,56 @@ class Configured(msgspec.Struct, frozen=True):
     password_command: str | None = None
     keyring: bool = False
 
+    @property
+    def has_source(self) -> bool:
+        """Whether it says where its password is to be had."""
+        return bool(self.password_command or self.keyring)
+
 
 class ConfigFile(msgspec.Struct, frozen=True):
-    """A configuration file, read.
+    """What is configured.
 
     Attributes:
-        path: Where it is; None where there is none.
-        trusted: Whether it may run commands and be given environment variables.
+        path: The file that says so; None where there is none.
         default: The connections to open where none is named.
         connections: By name.
         masks: Rules for what is masked, as `workbench.reading.masking` takes them.
         conventions: The user's own conventions, as `workbench.reading.conventions` takes them.
         theme: The screen's theme; None: its own dark one.
         keys: The user's own keys on the screen: an action's name, and keys with commas between them.
+        stranger: A file in the working directory that is not trusted, and restricts what `path` says.
+        strangers: The connections that only that file has.
     """
 
     path: Path | None = None
-    trusted: bool = True
     default: tuple[str, ...] = ()
     connections: Mapping[str, Configured] = {}
     masks: tuple[str, ...] = ()
     conventions: tuple[Mapping[str, Any], ...] = ()
     theme: str | None = None
     keys: Mapping[str, str] = {}
+    stranger: Path | None = None
+    strangers: frozenset[str] = frozenset()
 
     @classmethod
     def find(cls, named: Path | None = None) -> "ConfigFile":
         """Read the file that `--config` names, else `./workbench.toml`, else the one in the user's config folder.
 
+        Where `./workbench.toml` is not trusted, it and the user's own are read, and the stricter of the two counts.
+
         Raises:
             ConfigError: It cannot be read, or says something that is not known here.
         """
         if named is not None:
-            return cls.read(named, trusted=True)
-        here = Path(NAME).absolute()
-        if here.exists():
-            return cls.read(here, trusted=is_trusted(here))
-        own = own_path()
-        return cls.read(own, trusted=True) if own.exists() else cls()
+            return cls.read(named)
+        here, own = here_path(), own_path()
+        config = cls.read(own) if own.exists() else cls()
+        if not here.exists() or here.resolve() == own.resolve():
+            return config
+        return cls.read(here) if is_trusted(here) else _restricted(config, cls.read(here))
 
     @classmethod
-    def read(cls, path: Path, trusted: bool) -> "ConfigFile":
+    def read(cls, path: Path) -> "ConfigFile":
         """Read one file.
 
         Raises:
@@ -125,40 +133,56 @@ class ConfigFile(msgspec.Struct, frozen=True):
                     f"{path}, line {line}: 'guard' is one of {', '.join(known)}, not {configured.guard!r}."
                 )
         found = _converted(path, text, (), tree, cls)
-        return msgspec.structs.replace(found, path=path, trusted=trusted, connections=connections)
+        return msgspec.structs.replace(found, path=path, connections=connections)
+
+    @property
+    def warning(self) -> str | None:
+        """What a user must know of the file in the working directory; None: nothing."""
+        if self.stranger is None:
+            return None
+        return (
+            f"{self.stranger} is in use and not trusted: it can only restrict, and is given no secret. Look at it, then"
+            f" say `workbench connections trust {self.stranger}`."
+        )
+
+    @property
+    def target(self) -> Path:
+        """The file that takes a new connection: the one that was read, or the user's own, which may not be there."""
+        return self.path or own_path()
 
     def connection(self, name: str) -> Connection:
-        """A connection as the file has it, with its password.
+        """A connection as it is configured; its password only where that stands in the URL.
 
         Raises:
-            ConfigError: There is none of this name; or its password cannot be had; or the file is not trusted and
-                wants to run a command or to read an environment variable.
+            ConfigError: There is none of this name, or its URL cannot be used; or it is a stranger's, and wants a
+                secret.
         """
         if name not in self.connections:
             known = ", ".join(self.connections) or "none"
             raise ConfigError(f"There is no connection {name!r}; {self.path or 'the configuration'} has {known}.")
         said = self.connections[name]
-        if not self.trusted and (said.password_command or "${" in said.url):
+        if name in self.strangers and (said.has_source or "${" in said.url):
             raise ConfigError(
-                f"{self.path} may come from someone else, and connection {name!r} wants a command to be run or an"
-                f" environment variable: look at the file, then say `workbench connections trust {self.path}`."
+                f"{self.stranger} may come from someone else, and connection {name!r} wants a command to be run, a"
+                " password of the keyring or an environment variable: look at the file, then say"
+                f" `workbench connections trust {self.stranger}`."
             )
         connection = Connection.parse(f"{name}={_expanded(said.url, name)}")
-        password = connection.password or self._password(name, said)
         level = Level[said.guard.upper()]
-        return msgspec.structs.replace(connection, password=password, level=level, production=said.production)
-
-    def _password(self, name: str, said: Configured) -> Secret | None:
-        if said.password_command:
-            return Secret(_output(said.password_command, name))
-        if said.keyring:
-            return Secret(_from_keyring(name))
-        return None
+        if name in self.strangers:
+            # As for a URL that a user gives: what a stranger allows counts for nothing.
+            level = min(level, Level.MOVE if connection.loopback else Level.OBSERVE)
+        return msgspec.structs.replace(connection, level=level, production=said.production)
 
 
 def own_path() -> Path:
     """The user's own file, which may not be there."""
     return platformdirs.user_config_path("event-workbench") / NAME
+
+
+def here_path() -> Path:
+    """The file in the working directory, which may not be there."""
+    return Path(NAME).absolute()
 
 
 def is_trusted(path: Path) -> bool:
@@ -176,18 +200,19 @@ def trust(path: Path) -> None:
         ConfigError: It cannot be read, or says something that is not known here; or the list of trusted files cannot
             be written.
     """
-    ConfigFile.read(path, trusted=False)
+    ConfigFile.read(path)
     kept = _trusted_path()
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with kept.open("a") as lines:
-            lines.write(_fingerprint(path) + "\n")
+        before = kept.read_bytes() if kept.exists() else b""
+        write_private(kept, before + _fingerprint(path).encode() + b"\n")
     except OSError as error:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
 
 
 def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
     """Write a connection into a file, which keeps its comments and its order. A password is kept out of it.
+
+    A file in the working directory that is new or was trusted is trusted as it is then.
 
     Raises:
         ConfigError: The file has a connection of this name, or cannot be written; or the URL is none, or holds a
@@ -200,22 +225,48 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
         raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
     if any("@" in value for value in connection.options.values()):
         raise ConfigError("A login in an option would stand in the file for all to read: leave it out.")
-    found = ConfigFile.read(path, trusted=False) if path.exists() else ConfigFile()
+    there = path.exists()
+    found = ConfigFile.read(path) if there else ConfigFile()
     if name in found.connections:
         raise ConfigError(f"{path} has a connection {name!r} already: choose another name, or edit the file.")
-    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    table = tomlkit.table()
-    table.update({"url": url, "guard": guard} | ({"production": True} if production else {}))
-    document.setdefault("connections", tomlkit.table(is_super_table=True)).append(name, table)
+    ours = path.absolute() == here_path() and (not there or is_trusted(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_text(tomlkit.dumps(document), encoding="utf-8")
-        temporary.replace(path)
+        document = tomlkit.parse(path.read_bytes() if there else b"")
+        table = tomlkit.table()
+        table.update({"url": url, "guard": guard} | ({"production": True} if production else {}))
+        document.setdefault("connections", tomlkit.table(is_super_table=True)).append(name, table)
+        write_private(path, tomlkit.dumps(document).encode())
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
-    if path == Path(NAME).absolute():
+    if ours:
         trust(path)
+
+
+def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
+    """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
+    names = own.connections.keys() | stranger.connections.keys()
+    connections = {}
+    for name in sorted(names, key=[*own.connections, *stranger.connections].index):
+        sayings = [file.connections[name] for file in (own, stranger) if name in file.connections]
+        connections[name] = msgspec.structs.replace(
+            sayings[0],
+            guard=min((said.guard for said in sayings), key=lambda guard: Level[guard.upper()]),
+            production=any(said.production for said in sayings),
+        )
+    default = dict.fromkeys(
+        name
+        for file in (own, stranger)
+        for name in file.default or tuple(file.connections)
+        if own.default or stranger.default
+    )
+    return msgspec.structs.replace(
+        own,
+        default=tuple(default),
+        connections=connections,
+        masks=tuple(dict.fromkeys((*own.masks, *stranger.masks))),
+        stranger=stranger.path,
+        strangers=frozenset(stranger.connections.keys() - own.connections.keys()),
+    )
 
 
 def _trusted_path() -> Path:
@@ -278,31 +329,3 @@ def _expanded(url: str, name: str) -> str:
         return quote(found, safe="") if login and match.start() < login.end() else found
 
     return re.sub(r"\$\{(\w+)\}", value, url)
-
-
-def _output(command: str, name: str) -> str:
-    try:
-        done = subprocess.run(
-            command, shell=True, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"{name}: its password_command did not end within {_COMMAND_SECONDS} s.") from None
-    password = done.stdout.rstrip("\n")
-    if done.returncode or not password:
-        raise ConfigError(f"{name}: its password_command gave no password (exit code {done.returncode}).")
-    return password
-
-
-def _from_keyring(name: str) -> str:
-    import keyring
-    from keyring.errors import KeyringError
-
-    try:
-        password = keyring.get_password(_KEYRING, name)
-    except KeyringError as error:
-        raise ConfigError(f"{name}: the system's keyring cannot be asked: {error}.") from None
-    if password is None:
-        raise ConfigError(
-            f"{name}: the keyring has no password for it: `keyring set {_KEYRING} {name}` puts one there."
-        )
-    return password

@@ -28,11 +28,19 @@ State = Literal["connecting", "connected"] | Interruption | WorkbenchError
 """`Interruption`: tried again when it says; an error: nothing will change before the user does something."""
 
 
+async def nothing() -> None:
+    """There is nothing to prepare."""
+
+
 class Watch:
     """One connection of a session as it was listed last."""
 
     def __init__(
-        self, name: str, connector: Callable[[], Awaitable[Guarded]], changed: Callable[["Watch"], None]
+        self,
+        name: str,
+        connector: Callable[[], Awaitable[Guarded]],
+        changed: Callable[["Watch"], None],
+        prepare: Callable[[], Awaitable[object]] = nothing,
     ) -> None:
         """Prepare; nothing is reached before `run`.
 
@@ -40,6 +48,7 @@ class Watch:
             name: The connection.
             connector: Opens its connector, or hands over the open one.
             changed: Called after each listing and whenever `state` has changed.
+            prepare: Awaited before each listing, for as long as it takes: its user may be asked for a password.
         """
         self.name: Final = name
         self.state: State = "connecting"
@@ -50,6 +59,7 @@ class Watch:
         """Who reads its logs; empty where it has none."""
         self._connector = connector
         self._changed = changed
+        self._prepare = prepare
         self._listed_at = 0.0
         self._published: dict[Address, int] = {}
         self._rates: dict[Address, deque[float]] = {}
@@ -68,8 +78,9 @@ class Watch:
         failures = 0
         while True:
             self._wanted.clear()
-            begun = time.monotonic()
             try:
+                await self._prepare()
+                begun = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
                     await self._list(await self._connector())
                 failures, self.state = 0, "connected"

@@ -1,0 +1,112 @@
+"""Passwords on the screen: asked for in a dialog, once, and remembered as not given until they are wanted again."""
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from connectors.memory import embedded_broker
+from tests.views.driver import Driver, running
+from views.dialogs import Ask
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile, Configured
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(folder: Path) -> int:
+    return len((folder / "runs").read_text().splitlines())
+
+
+async def asked(driver: Driver, name: str) -> None:
+    await driver.until(lambda: isinstance(driver.app.screen, Ask))
+    await driver.shows(f"Password of {name}")
+
+
+async def test_a_missing_password_is_asked_for_and_not_shown(folder: Path) -> None:
+    connection = Connection.parse("m=memory://ops@asked-for")
+    async with running(connections=[connection], connected=False) as driver:
+        await asked(driver, "m")
+        assert driver.app.screen.query_one(Input).password
+        await driver.press("=hunter2")
+        assert "hunter2" not in driver.text
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.desk.watches["m"].state == "connected")
+        found = (await driver.app.desk.session.complete("m")).password
+        assert found is not None
+        assert found.reveal() == "hunter2"
+
+
+async def test_a_command_that_fails_is_run_once_and_its_password_asked_for(folder: Path) -> None:
+    config = ConfigFile(
+        connections={
+            "m": Configured("memory://ops@failing", production=True, password_command="echo ran >> runs; exit 3")
+        }
+    )
+    async with running((160, 40), config=config, connections=["m"], connected=False) as driver:
+        await asked(driver, "m")
+        await driver.shows("gave no password (exit code 3)")
+        await driver.press("escape")
+        await driver.shows("✖ m No password was given; r asks again")
+        assert driver.app.is_production("m")
+        await driver.press("5", "1")
+        assert runs(folder) == 1
+        await driver.press("r")
+        await asked(driver, "m")
+        assert runs(folder) == 2
+        await driver.press("=hunter2", "enter")
+        await driver.until(lambda: driver.app.desk.watches["m"].state == "connected")
+        assert runs(folder) == 2
+
+
+async def test_passwords_of_several_connections_are_asked_for_one_after_the_other(folder: Path) -> None:
+    given = [Connection.parse(f"{name}=memory://ops@several-{name}") for name in "ab"]
+    async with running((160, 40), connections=given, connected=False) as driver:
+        for name in "ab":
+            await asked(driver, name)
+            assert sum(isinstance(screen, Ask) for screen in driver.app.screen_stack) == 1
+            await driver.press("escape")
+        await driver.shows("✖ a No password was given", "✖ b No password was given")
+
+
+async def test_a_connection_whose_password_is_not_given_is_not_added(folder: Path) -> None:
+    async with running() as driver:
+        await driver.press("a", "=added=memory://ops@never-added", "enter")
+        await asked(driver, "added")
+        await driver.press("escape")
+        await driver.shows("✖ No password was given")
+        assert driver.app.desk.session.names == ["shop"]
+        assert list(driver.app.desk.watches) == ["shop"]
+        assert not (folder / "XDG_CONFIG_HOME").exists()
+        # Its name is free for another try.
+        await driver.press("a", "=added=memory://never-added", "enter")
+        await driver.shows("added stands")
+
+
+async def test_a_connection_that_does_not_stand_is_not_added(folder: Path) -> None:
+    async with running((160, 40)) as driver:
+        await driver.press("a", "=added=amqp://127.0.0.1:1", "enter")
+        await driver.shows("✖ TCP")
+        assert driver.app.desk.session.names == ["shop"]
+        assert list(driver.app.desk.watches) == ["shop"]
+
+
+async def test_a_connection_is_offered_to_the_file_that_was_read(folder: Path) -> None:
+    embedded_broker("offered")
+    named = folder / "mine.toml"
+    async with running((160, 40), config=ConfigFile(path=named)) as driver:
+        await driver.press("a", "=added=memory://offered", "enter")
+        await driver.shows("added stands")
+        assert driver.app.screen.query_one(Input).value == str(named)
+
+
+async def test_a_strangers_file_is_told_of(folder: Path) -> None:
+    (folder / "workbench.toml").write_text('[connections.theirs]\nurl = "memory://theirs"')
+    async with running(config=ConfigFile.find()) as driver:
+        await driver.shows("is in use and not trusted")
