@@ -10,11 +10,10 @@ from workbench.model.endpoint import Ability
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
 from workbench.model.start import FromEnd, Start
+from workbench.operations.reading import LAST
 from workbench.reading.display import shown
 from workbench.reading.tail import Ended, Tail
 
-LAST: Final = 500
-"""Events of each partition with which a log opens."""
 MOST: Final = 1_000
 """Events of a queue that one look shows."""
 

@@ -21,6 +21,10 @@ _SIZE = struct.Struct(">i")
 _HEADER = struct.Struct(">ihhih")
 _CLIENT = CLIENT.encode()
 _ROOM = 64 << 10
+_SPARE = 32 << 20
+"""Bytes of a buffer, at most, that are kept though they are not needed."""
+_MOST = 1 << 30
+"""Bytes of an answer, at most: what was asked for, or one batch that is larger."""
 
 
 class Bytes(NamedTuple):
@@ -120,7 +124,10 @@ class Channel(asyncio.BufferedProtocol):
                 return
             (self._size,) = _SIZE.unpack(self._head)
             self._got = 0
-            if len(self._buffers[self._turn]) < self._size:
+            if not _SIZE.size <= self._size <= _MOST:
+                self._lost(f"{self.place} announced an answer of {self._size:,} bytes.")
+                return
+            if not 0 <= len(self._buffers[self._turn]) - self._size <= _SPARE:
                 self._buffers[self._turn] = bytearray(self._size + _ROOM)
         elif self._got == self._size:
             whole = Bytes(self._buffers[self._turn], 0, self._size)
@@ -135,7 +142,10 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._lost(f"{self.place} broke off the connection.")
+
+    def _lost(self, why: str) -> None:
         self.close()
         while self._awaited:
             if not (answer := self._awaited.popleft()).done():
-                answer.set_exception(ConnectionLost(f"{self.place} broke off the connection."))
+                answer.set_exception(ConnectionLost(why))

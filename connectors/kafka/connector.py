@@ -14,6 +14,7 @@ from connectors.kafka.fetching import gone
 from connectors.kafka.groups import all_groups, committed, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
+from connectors.kafka.newest import LATE, LATE_MS
 from connectors.kafka.publisher import TopicPublisher
 from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
@@ -42,8 +43,6 @@ _ABILITIES = (
     | Ability.TOMBSTONES
 )
 _ALWAYS = Window()
-_LATE_MS = 600_000
-"""By how much a producer's time may lag behind the time of writing: no index finds what is later still."""
 _TOPIC = 2
 """The kind of resource that a topic is (DescribeConfigs)."""
 _CONFIGURATION = (
@@ -102,14 +101,17 @@ class KafkaConnector:
         beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
         written = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders, committed=False)
-        starts, gaps = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
-        gaps += [
+        place = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
+        gaps = place.gaps + [
             Gap(f"partition {number}, offsets {ends[topic, number]} to {behind - 1}", "their transaction is still open")
             for (topic, number), behind in written.items()
             if behind > ends[topic, number]
         ]
-        queues = [Queue(each, first, ends[each], leaders[each]) for each, first in starts.items()]
-        stream = TopicStream(self._cluster, address, queues, limit=limit, gaps=gaps)
+        queues = [Queue(each, first, place.ends[each], leaders[each]) for each, first in sorted(place.starts.items())]
+        total = sum(ends[each] - beginnings[each] for each in ends)
+        stream = TopicStream(
+            self._cluster, address, queues, limit=limit, gaps=gaps, notes=place.notes, chosen=place.chosen, total=total
+        )
         try:
             yield stream
         finally:
@@ -127,10 +129,12 @@ class KafkaConnector:
         partitions = partitions_of(address, topic, start or Latest())
         beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
-        starts, gaps = await starts_of(self._cluster, address, start or Latest(), beginnings, ends, leaders)
+        place = await starts_of(self._cluster, address, start or Latest(), beginnings, ends, leaders)
         grows = not isinstance(start, At)
-        queues = [Queue(each, first, None, leaders[each]) for each, first in starts.items()]
-        stream = TopicStream(self._cluster, address, queues, grows=grows, gaps=gaps)
+        queues = [Queue(each, first, None, leaders[each]) for each, first in sorted(place.starts.items())]
+        stream = TopicStream(
+            self._cluster, address, queues, grows=grows, gaps=place.gaps, notes=place.notes, chosen=place.chosen
+        )
         try:
             yield stream
         finally:
@@ -152,10 +156,10 @@ class KafkaConnector:
             found = await self._cluster.offsets(dict.fromkeys(leaders, window.since), leaders)
             starts = {each: ends[each] if offset < 0 else offset for each, offset in found.items()}
         if window.until is not None:
-            late = window.until + _LATE_MS
+            late = window.until + LATE_MS
             found = await self._cluster.offsets(dict.fromkeys(leaders, late), leaders)
             ends = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
-            notes.append(f"events written more than {_LATE_MS // 60_000} minutes after their time were not searched")
+            notes.append(LATE)
         shares = [Scanned(each, min(start, ends[each]), ends[each], leaders[each]) for each, start in starts.items()]
         stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, notes=notes)
         try:

@@ -16,7 +16,7 @@ from connectors.kafka.failures import Code, Passing, check
 from connectors.kafka.fetch import Fetched, fetch, parse
 from connectors.kafka.patience import Patience
 from connectors.kafka.records import survey
-from workbench.model.errors import ConnectionLost, ConnectorError
+from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import Gap
 
 _LEAST = 64 << 10
@@ -53,6 +53,10 @@ class Share:
     def finished(self) -> bool:
         """Whether all was fetched."""
         return self.end is not None and self.next >= self.end
+
+    def back_to(self, offset: int) -> None:
+        """Fetch from this offset on again, and soon: what came could not be kept."""
+        self.next, self.served = offset, 0
 
 
 class Chunk(NamedTuple):
@@ -208,7 +212,7 @@ class Fetching:
                     check(fetched.code, f"read topic {share.partition[0]}")
                 except ConnectorError as error:
                     self._is_ill(line[0], error)
-            elif seen := survey(fetched.records):
+            elif seen := _surveyed(share, fetched):
                 chunks.append(Chunk(share, share.next, seen[1], fetched))
                 share.next, share.served = seen[0], self._answers
             elif nothing and share.end is not None and fetched.stable >= share.end:
@@ -263,6 +267,17 @@ class _OutOfRange(Passing):
     def __init__(self, share: Share) -> None:
         super().__init__(ConnectorError(f"Partition {share.partition[1]} has no offset {share.next} any more."))
         self.share = share
+
+
+def _surveyed(share: Share, fetched: Fetched) -> tuple[int, int] | None:
+    place = f"Partition {share.partition[1]} of topic {share.partition[0]} cannot be read from offset {share.next} on"
+    try:
+        seen = survey(fetched.records)
+    except FormatError as error:
+        raise ConnectorError(f"{place}: {error}.") from error
+    if seen and seen[0] <= share.next:
+        raise ConnectorError(f"{place}: the broker sends what is before it.")
+    return seen
 
 
 def gone(partition: Partition, start: int, end: int) -> Gap:

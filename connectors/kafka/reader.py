@@ -1,15 +1,16 @@
 """Browsing and tailing a topic: committed events in batches, merged by time, and what they covered."""
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import Self
+from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetching import Chunk, Fetching, Share
-from connectors.kafka.records import Batch, committed, deliveries
+from connectors.kafka.records import Batch, committed, deliveries, opened
+from connectors.kafka.starts import Chosen
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
@@ -20,45 +21,66 @@ _SIZE = 1 << 20
 _BATCH = 2_000
 
 
-class Queue(Share):
-    """A share, and what was fetched of it and not yet shown: the times to merge by, and the events."""
+_HELD = 64 << 20
+"""Bytes of events in hand at which no more is fetched than is needed to go on."""
+_MOST_HELD = 256 << 20
+"""Bytes of events in hand at which they are shown, though a partition may still bring older ones."""
 
-    __slots__ = ("chunks",)
+
+class Held(NamedTuple):
+    """Events that were fetched and not yet shown: the times to merge them by, and the bytes they came to."""
+
+    times: list[int]
+    events: list[Delivery]
+    size: int
+
+
+class Queue(Share):
+    """A share, and what was fetched of it and not yet shown."""
+
+    __slots__ = ("held", "newest")
 
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         super().__init__(partition, start, end, leader)
-        self.chunks: deque[tuple[list[int], list[Delivery]]] = deque()
+        self.held: deque[Held] = deque()
+        self.newest = -1
 
     @property
     def shown(self) -> int:
         """The offset behind the last event that was shown."""
-        if self.chunks and (position := self.chunks[0][1][0].position):
+        if self.held and (position := self.held[0].events[0].position):
             return int(position.offset)
         return self.next if self.end is None else min(self.next, self.end)
 
-    def add(self, found: list[Delivery]) -> None:
-        """Append what was fetched."""
-        if found:
-            # Within a partition the order of offsets rules, so an event counts as no older than those before it.
-            newest = self.chunks[-1][0][-1] if self.chunks else 0
-            times = list(accumulate([each.event.timestamp or each.time[0] for each in found], max, initial=newest))
-            self.chunks.append((times[1:], found))
+    @property
+    def size(self) -> int:
+        """The bytes in hand."""
+        return sum(each.size for each in self.held)
 
-    def take(self, until: int | None) -> tuple[list[int], list[Delivery]]:
-        """Remove what is not younger than `until`, or everything."""
+    def add(self, events: list[Delivery], size: int) -> None:
+        """Append what was fetched."""
+        if events:
+            # Within a partition the order of offsets rules, so an event counts as no older than those before it.
+            own = [-1 if (time := each.event.timestamp) is None else time for each in events]
+            times = list(accumulate(own, max, initial=self.newest))[1:]
+            self.newest = times[-1]
+            self.held.append(Held(times, events, size))
+
+    def take(self, until: int | None, through: bool = True) -> tuple[list[int], list[Delivery]]:
+        """Remove what is older than `until`, and with `through` what is as old; None: everything."""
         times: list[int] = []
         found: list[Delivery] = []
-        while self.chunks:
-            chunk_times, chunk = self.chunks[0]
-            cut = len(chunk) if until is None else bisect_right(chunk_times, until)
+        while self.held:
+            held_times, events, size = self.held[0]
+            cut = len(events) if until is None else (bisect_right if through else bisect_left)(held_times, until)
             if cut == 0:
                 break
-            times += chunk_times[:cut]
-            found += chunk[:cut]
-            if cut < len(chunk):
-                self.chunks[0] = (chunk_times[cut:], chunk[cut:])
+            times += held_times[:cut]
+            found += events[:cut]
+            if cut < len(events):
+                self.held[0] = Held(held_times[cut:], events[cut:], size)
                 break
-            self.chunks.popleft()
+            self.held.popleft()
         return times, found
 
 
@@ -74,6 +96,9 @@ class TopicStream:
         limit: int | None = None,
         grows: bool = False,
         gaps: Iterable[Gap] = (),
+        notes: Iterable[str] = (),
+        chosen: Chosen | None = None,
+        total: int | None = None,
     ) -> None:
         """Nothing is asked for before it is iterated over.
 
@@ -84,16 +109,23 @@ class TopicStream:
             limit: How many events at most.
             grows: Whether a partition that is added to the topic later is read, too.
             gaps: What is known not to be seen.
+            notes: What to know about what is seen.
+            chosen: Which of the events that were there on entering are to be seen; None: all.
+            total: How many offsets there are, those that are not read included; None: it grows.
         """
         self._address = address
         self._shares = {share.partition: share for share in shares}
         self._limit = limit
-        # One chunk in hand is enough to show while the next is on its way.
+        self._notes = tuple(notes)
+        self._chosen = chosen
+        self._total = total
+        self._passed = self._held = 0
+        self._rushed = False
         self._fetching = Fetching(
             cluster,
             self._shares.values(),
             size=_SIZE,
-            wanted=lambda share: len(self._shares[share.partition].chunks) < 2,
+            wanted=self._wanted,
             grow=self._grown if grows else None,
         )
         self._fetching.gaps += gaps
@@ -107,11 +139,18 @@ class TopicStream:
         if self._limit is not None and self._read >= self._limit:
             raise StopAsyncIteration
         while not self._ready:
-            if all(share.finished and not share.chunks for share in self._shares.values()):
+            if all(share.finished and not share.held for share in self._shares.values()):
                 raise StopAsyncIteration
             now = time.time_ns() // 1_000_000
+            decoded = 0
             for chunk in await self._fetching.chunks():
-                self._shares[chunk.share.partition].add(self._decoded(chunk, now))
+                if decoded > _HELD:
+                    chunk.share.back_to(chunk.start)
+                    continue
+                events, size = self._decoded(chunk, now)
+                self._shares[chunk.share.partition].add(events, size)
+                decoded += size
+            self._held += decoded
             self._sort()
         batch = self._ready.popleft()
         if self._limit is not None and len(batch) > (left := self._limit - self._read):
@@ -123,12 +162,24 @@ class TopicStream:
     @property
     def coverage(self) -> Coverage:
         """What was handed over, and what is missing."""
-        gaps, notes = interruptions(self._fetching)
-        spans = [
-            Span(str(partition[1]), str(share.start), str(max(share.start, self.reached(partition))))
-            for partition, share in sorted(self._shares.items())
-        ]
-        return Coverage(self._read, tuple(spans), gaps, notes)
+        gaps, lost = interruptions(self._fetching)
+        notes = (*self._notes, *lost)
+        if self._rushed:
+            notes = (*notes, "not everywhere in the order of time: the events are too large to be held until all came")
+        waiting: dict[str, str] = {}
+        for batch in self._ready:
+            for each in batch:
+                if each.position:
+                    waiting.setdefault(each.position.partition, each.position.offset)
+        spans, through = [], 0
+        for partition, share in sorted(self._shares.items()):
+            number = str(partition[1])
+            reached = max(share.start, int(waiting.get(number, share.shown)))
+            through += reached - share.start
+            spans.append(Span(number, str(share.start), str(reached)))
+        # What was read is known; what was not, by its offsets alone.
+        total = self._total and min(self._total, self._total - through + self._read + self._passed)
+        return Coverage(self._read, tuple(spans), gaps, notes, total)
 
     @property
     def interruption(self) -> Interruption | None:
@@ -150,27 +201,53 @@ class TopicStream:
         self._shares[partition] = Queue(partition, 0, None, leader)
         return self._shares[partition]
 
-    def _decoded(self, chunk: Chunk, now: int) -> list[Delivery]:
-        number, end = str(chunk.share.partition[1]), chunk.share.end
+    def _wanted(self, share: Share) -> bool:
+        # One chunk in hand is enough to show while the next is on its way.
+        held = len(self._shares[share.partition].held)
+        return not held or (held == 1 and self._held < _HELD)
+
+    def _decoded(self, chunk: Chunk, now: int) -> tuple[list[Delivery], int]:
+        """A chunk's events, and the bytes they come to. What would come to too much is asked for again."""
+        share, start, chosen = chunk.share, chunk.start, self._chosen
+        number = share.partition[1]
         events: list[Delivery] = []
+        size = 0
         for batch in committed(chunk.fetched):
+            if size > _HELD:
+                share.back_to(max(batch.base, start))
+                break
             try:
-                events += deliveries(batch, self._address, number, chunk.start, end, now)
+                whole = opened(batch)
+                found = deliveries(whole, self._address, str(number), start, share.end, now)
             except FormatError as error:
-                self._fetching.gaps.append(damaged(chunk.share.partition, batch, error))
-        return events
+                self._fetching.gaps.append(damaged(share.partition, batch, error))
+                continue
+            size += whole.bytes.end - whole.bytes.begin
+            if chosen and batch.base < chosen.ends.get(share.partition, 0):
+                wanted = [each for each in found if chosen.holds(each)]
+                self._passed += len(found) - len(wanted)
+                found = wanted
+            events += found
+        return events, size if events else 0
 
     def _sort(self) -> None:
         """Move to the output what no partition can still bring something older than."""
         shares = self._shares.values()
-        bound: int | None = None
-        for share in shares:
+        bound: tuple[int, int] | None = None
+        for index, share in enumerate(shares):
             if share.end is not None and not share.finished:
-                if not share.chunks:
+                if share.held:
+                    bound = min(bound or (share.newest, index), (share.newest, index))
+                elif self._held < _MOST_HELD:
                     return
-                newest = share.chunks[-1][0][-1]
-                bound = newest if bound is None else min(bound, newest)
-        taken = [share.take(bound) for share in shares if share.chunks]
+                else:
+                    self._rushed = True
+        taken = []
+        for index, share in enumerate(shares):
+            if share.held:
+                held = share.size
+                taken.append(share.take(bound[0], index <= bound[1]) if bound else share.take(None))
+                self._held += share.size - held
         times = [each for some, _ in taken for each in some]
         merged = [each for _, some in taken for each in some]
         if len(taken) > 1:

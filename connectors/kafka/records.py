@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.default_records import _DefaultRecordBatchPy as DefaultRecordBatchPython
 from aiokafka.record.memory_records import MemoryRecords
 
 from connectors.kafka import odd_records
 from connectors.kafka.channel import Bytes
+from connectors.kafka.compression import decompressed
 from connectors.kafka.fetch import Fetched
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
@@ -25,6 +25,13 @@ from workbench.model.wire import Content
 _HEADER = struct.Struct(">qi4xb4xhiqqqhii")
 _START = struct.Struct(">qi4xb4xh")
 _BEFORE_LENGTH = 12
+_LEAST, _LEAST_OLD = 49, 14
+"""Bytes of the shortest batch behind its length: the rest of its header, or an event before magic 2."""
+_ATTRIBUTES = struct.Struct(">h")
+_ATTRIBUTES_AT = 21
+_LENGTH = struct.Struct(">i")
+_OLD_ATTRIBUTES_AT, _OLDEST_KEY, _OLD_KEY = 17, 18, 26
+"""Where an event before magic 2 has its flags, and its key: in magic 1 there is a time in front of it."""
 COMPRESSED = 0x07
 """The part of a batch's flags that names its compression; 0 is none."""
 _APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
@@ -44,6 +51,7 @@ class Batch(NamedTuple):
         producer: The id of the producer that wrote it; -1 where it had none.
         events: How many events it holds, marks of transactions included.
         bytes: All of it.
+        checked: Whether its checksum was found to match.
     """
 
     base: int
@@ -54,6 +62,7 @@ class Batch(NamedTuple):
     producer: int
     events: int
     bytes: Bytes
+    checked: bool = False
 
     @property
     def view(self) -> memoryview:
@@ -67,7 +76,7 @@ class Batch(NamedTuple):
 
 
 def batches(records: Bytes) -> Iterator[Batch]:
-    """The batches that arrived whole, in order."""
+    """The batches that arrived whole, in order; `survey` has found that they are such."""
     buffer, position, end = records
     while position + _START.size <= end:
         base, length, magic, _ = _START.unpack_from(buffer, position)
@@ -84,11 +93,17 @@ def batches(records: Bytes) -> Iterator[Batch]:
 
 
 def survey(records: Bytes) -> tuple[int, int] | None:
-    """The offset behind the last batch that arrived whole, and the flags of all of them together; None without any."""
+    """The offset behind the last batch that arrived whole, and the flags of all of them together; None without any.
+
+    Raises:
+        FormatError: There is something that is no batch.
+    """
     buffer, position, end = records
     unpack, least, flags, last = _START.unpack_from, _START.size, 0, -1
     while position + least <= end:
         _, length, magic, attributes = unpack(buffer, position)
+        if length < _LEAST and (magic >= 2 or length < _LEAST_OLD):
+            raise FormatError(f"a record batch of {length} bytes is none")
         behind = position + _BEFORE_LENGTH + length
         if behind > end:
             break
@@ -118,7 +133,32 @@ def committed(fetched: Fetched) -> list[Batch]:
 
 def _is_abort(batch: Batch) -> bool:
     # A mark's key is two 16-bit numbers, a version and a type: 0 aborts, 1 commits.
-    return any((mark.key or b"")[2:4] == _ABORT for mark in DefaultRecordBatch(batch.view))
+    try:
+        with _readable():
+            return any((mark.key or b"")[2:4] == _ABORT for mark in _records(batch))
+    except FormatError:
+        return True  # as the broker says that this producer's transaction was
+
+
+def plain(batch: Batch, room: bytearray) -> Batch:
+    """The batch without its compression. Its checksum is then that of the batch as it was.
+
+    Args:
+        batch: Which.
+        room: Where to decompress it to, if there is enough; what is in it is lost. It is `plain(...).bytes.buffer`
+            afterwards.
+
+    Raises:
+        FormatError: It cannot be decompressed, or comes to too much.
+    """
+    codec = batch.attributes & COMPRESSED
+    if not codec:
+        return batch
+    view, front = batch.view, _HEADER.size
+    whole, end = decompressed(codec, view[front:], room, front)
+    whole[:front] = view[:front]
+    _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, batch.attributes & ~COMPRESSED)
+    return batch._replace(attributes=batch.attributes & ~COMPRESSED, bytes=Bytes(whole, 0, end))
 
 
 def deliveries(
@@ -129,8 +169,7 @@ def deliveries(
     Raises:
         FormatError: The batch is damaged, or is compressed in a way that is not known.
     """
-    kind: TimestampType = "append" if batch.attributes & _APPEND_TIME else "create"
-    found = []
+    found, kind = [], _kind(batch)
     try:
         with _readable():
             for record in _records(batch):
@@ -152,42 +191,72 @@ def deliveries(
     except _OddName:
         return [
             Delivery(event, address, seen, Position(partition, str(offset)))
-            for offset, event in odd_records.events(_plain(batch), batch.base, kind)
+            for offset, event in _odd(batch)
             if start <= offset and (end is None or offset < end)
         ]
     return found
 
 
-def offsets_in(batch: Batch) -> list[int]:
-    """The offsets of a batch's events, of which compaction leaves gaps.
+def times_in(batch: Batch) -> list[tuple[int | None, int]]:
+    """Time and offset of each of a batch's events; the time is -1 or None where it has none.
 
     Raises:
         FormatError: The batch is damaged, or is compressed in a way that is not known.
     """
     try:
         with _readable():
-            return [record.offset for record in _records(batch)]
+            return [(record.timestamp, record.offset) for record in _records(batch)]
     except _OddName:
-        return [offset for offset, _ in odd_records.events(_plain(batch), batch.base, "create")]
+        return [(event.timestamp, offset) for offset, event in _odd(batch)]
+
+
+def opened(batch: Batch) -> Batch:
+    """The batch with its checksum checked, and without its compression.
+
+    Raises:
+        FormatError: It is damaged, comes to too much, or is compressed in a way that is not known.
+    """
+    if batch.checked:
+        return batch
+    with _readable():
+        whole = DefaultRecordBatch(batch.view) if batch.magic >= 2 else MemoryRecords(bytes(batch.view)).next_batch()
+        if not whole.validate_crc():
+            raise FormatError("its checksum does not match")
+    return plain(batch, bytearray())._replace(checked=True)
 
 
 def _records(batch: Batch) -> Iterable[Any]:
-    new = batch.magic >= 2
-    records = DefaultRecordBatch(batch.view) if new else MemoryRecords(bytes(batch.view)).next_batch()
-    if not records.validate_crc():
-        raise FormatError("its checksum does not match")
-    return records  # type: ignore[no-any-return]
+    batch = opened(batch)
+    if batch.magic >= 2:
+        return DefaultRecordBatch(batch.view)  # type: ignore[no-any-return]
+    _must_be_bounded(batch)
+    return MemoryRecords(bytes(batch.view)).next_batch()  # type: ignore[no-any-return]
+
+
+def _must_be_bounded(batch: Batch) -> None:
+    """Raises:
+    FormatError: A batch from before magic 2, which aiokafka decompresses, comes to too much.
+    """
+    view = batch.view
+    position = _OLD_KEY if batch.magic else _OLDEST_KEY
+    if codec := view[_OLD_ATTRIBUTES_AT] & COMPRESSED:
+        for _ in ("key", "value"):
+            (size,) = _LENGTH.unpack_from(view, position)
+            begin = position + _LENGTH.size
+            position = begin + max(size, 0)
+        decompressed(codec, view[begin:position], bytearray(), 0)
 
 
 class _OddName(Exception):
     """The name of a header is not UTF-8: aiokafka reads no further."""
 
 
-def _plain(batch: Batch) -> bytes:
-    whole = DefaultRecordBatchPython(bytearray(batch.view))
-    with _readable():
-        whole._maybe_uncompress()
-    return bytes(batch.view[: _HEADER.size]) + bytes(whole._buffer[whole._pos :])
+def _odd(batch: Batch) -> Iterator[tuple[int, Event]]:
+    return odd_records.events(bytes(opened(batch).view), batch.base, _kind(batch))
+
+
+def _kind(batch: Batch) -> TimestampType:
+    return "append" if batch.attributes & _APPEND_TIME else "create"
 
 
 @contextmanager
@@ -196,7 +265,7 @@ def _readable() -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise _OddName from None
-    except (KafkaError, ValueError, RuntimeError, EOFError, OSError) as error:
+    except (KafkaError, ValueError, RuntimeError, EOFError, OSError, struct.error) as error:
         # The codecs and the decoder have no error of their own: any of these is a batch that cannot be read.
         raise FormatError(str(error)) from error
 

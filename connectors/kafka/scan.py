@@ -7,20 +7,15 @@ on all cores: the codecs let the interpreter go meanwhile. The checksum of a bat
 import asyncio
 import os
 import time
-import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
-import cramjam
-from aiokafka.codec import snappy_decode
-
-from connectors.kafka.channel import Bytes
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetching import Chunk, Fetching, Share
 from connectors.kafka.needles import Needles
 from connectors.kafka.reader import damaged, interruptions
-from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries
+from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, plain
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
@@ -30,18 +25,6 @@ from workbench.model.start import Window
 _SIZE = 8 << 20
 """Bytes asked for at once over each connection; twice as many are held."""
 _LINES = 2
-
-_INTO: Mapping[int, Callable[[memoryview, bytearray], int]] = {
-    3: cramjam.lz4.decompress_into,
-    4: cramjam.zstd.decompress_into,
-}
-_WHOLE: Mapping[int, Callable[[memoryview], bytes]] = {
-    1: lambda data: zlib.decompress(data, wbits=31),
-    2: lambda data: snappy_decode(bytes(data)),
-}
-_ROOM = 1 << 20
-_MOST_ROOM = 1 << 30
-"""What a batch may come to when it is decompressed; no producer makes such, but a stranger may."""
 
 _Hits = tuple[list[Delivery], list[Gap]]
 
@@ -174,8 +157,11 @@ class ScanStream:
                 some = committed(chunk.fetched)
             for batch in some:
                 try:
-                    plain, room = _plain(batch, room)
-                    if self._in_time(batch) and (plain is None or self._needles.in_bytes(*plain)):
+                    whole = plain(batch, room)
+                    if batch.attributes & COMPRESSED:
+                        room = whole.bytes.buffer
+                    # Before magic 2 only decoding tells.
+                    if self._in_time(batch) and (batch.magic < 2 or self._needles.in_bytes(*whole.records)):
                         found += self._events(batch, chunk, now)
                 except FormatError as error:
                     gaps.append(damaged(chunk.share.partition, batch, error))
@@ -193,34 +179,3 @@ class ScanStream:
             for delivery in deliveries(batch, address, str(number), chunk.start, chunk.share.end, now)
             if self._needles.in_event(delivery.event) and self._window.holds(delivery.event.timestamp)
         ]
-
-
-def _plain(batch: Batch, room: bytearray) -> tuple[Bytes | None, bytearray]:
-    """A batch's records without compression, and the room to use for the next; None where only decoding tells.
-
-    Raises:
-        FormatError: It cannot be decompressed.
-    """
-    codec = batch.attributes & COMPRESSED
-    if batch.magic < 2:
-        return None, room
-    if not codec:
-        return batch.records, room
-    data = batch.view[batch.records.begin - batch.bytes.begin :]
-    try:
-        if codec in _WHOLE:
-            whole = bytearray(_WHOLE[codec](data))
-            return Bytes(whole, 0, len(whole)), room
-        if codec not in _INTO:
-            raise FormatError(f"its compression, number {codec}, is not known")
-        room = room or bytearray(_ROOM)
-        while True:
-            try:
-                return Bytes(room, 0, _INTO[codec](data, room)), room
-            except cramjam.DecompressionError:
-                # Too little room looks like damage. A size is not always written down, so more is tried.
-                if len(room) >= min(_MOST_ROOM, max(len(data) * 256, _ROOM)):
-                    raise
-                room = bytearray(len(room) * 4)
-    except (cramjam.DecompressionError, zlib.error, ValueError, RuntimeError) as error:
-        raise FormatError(str(error)) from error

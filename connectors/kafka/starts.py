@@ -1,19 +1,55 @@
 """Where a reading begins: a `Start` as an offset in each partition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from connectors.kafka.cluster import Cluster, Partition, Topic
-from connectors.kafka.fetching import Chunk, Fetching, Share, gone
+from connectors.kafka.fetching import gone
 from connectors.kafka.groups import committed as committed_by
-from connectors.kafka.records import committed, offsets_in
+from connectors.kafka.newest import newest, rank
 from workbench.model.address import Address
-from workbench.model.errors import FormatError, Unsupported
+from workbench.model.errors import Unsupported
+from workbench.model.event import Delivery
 from workbench.model.look import Gap
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
 
-_SIZE = 4 << 20
-_LEAST_BACK = 1_000
-"""Offsets to go further back by, at least, where too few of them still have an event."""
+
+class Chosen(NamedTuple):
+    """Which events are to be seen.
+
+    Attributes:
+        ends: The offset behind the last event that was there on entering, of each partition. All that come later are
+            seen.
+        among: Whether one that was there is, by its time, its partition's number and its offset.
+    """
+
+    ends: Mapping[Partition, int]
+    among: Callable[[int | None, int, int], bool]
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether an event is to be seen."""
+        assert delivery.position is not None
+        number, offset = int(delivery.position.partition), int(delivery.position.offset)
+        at_end = self.ends.get((delivery.address.name, number), 0)
+        return offset >= at_end or self.among(delivery.event.timestamp, number, offset)
+
+
+class Place(NamedTuple):
+    """Where a reading begins.
+
+    Attributes:
+        starts: The first offset to read in each partition.
+        ends: Where what there is ends.
+        gaps: What that place no longer has, or what was not looked for.
+        chosen: Which events are to be seen; None: all.
+        notes: What else to know.
+    """
+
+    starts: Mapping[Partition, int]
+    ends: Mapping[Partition, int]
+    gaps: list[Gap]
+    chosen: Chosen | None = None
+    notes: tuple[str, ...] = ()
 
 
 def partitions_of(address: Address, topic: Topic, start: Start) -> list[Partition]:
@@ -37,8 +73,8 @@ async def starts_of(
     beginnings: Mapping[Partition, int],
     ends: Mapping[Partition, int],
     leaders: Mapping[Partition, int],
-) -> tuple[dict[Partition, int], list[Gap]]:
-    """Where to begin in each partition, and what that place no longer has.
+) -> Place:
+    """Where to begin in each partition.
 
     Raises:
         Unsupported: There is no such place.
@@ -46,14 +82,22 @@ async def starts_of(
     """
     match start:
         case Beginning():
-            return dict(beginnings), []
+            return Place(beginnings, ends, [])
         case Latest():
-            return dict(ends), []
-        case FromEnd(count):
-            return await _last(cluster, count, beginnings, ends, leaders), []
-        case Since(time):
-            found = await cluster.offsets(dict.fromkeys(ends, max(time, 0)), leaders)
-            return {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}, []
+            return Place(ends, ends, [])
+        case FromEnd(count, before):
+            last = await newest(cluster, count, before, beginnings, ends, leaders)
+
+            def among(time: int | None, number: int, offset: int) -> bool:
+                in_time = before is None or (time is not None and time < before)
+                return in_time and rank(time, number, offset) >= last.oldest
+
+            return Place(last.starts, last.ends, last.gaps, Chosen(ends, among), last.notes)
+        case Since(since):
+            found = await cluster.offsets(dict.fromkeys(ends, max(since, 0)), leaders)
+            starts = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
+            # The first of that time or later may have older ones behind it.
+            return Place(starts, ends, [], Chosen(ends, lambda time, number, offset: time is None or time >= since))
         case At(position):
             wanted = dict.fromkeys(ends, int(position.offset))
             for each, offset in wanted.items():
@@ -68,66 +112,4 @@ async def starts_of(
     gaps = [gone(each, offset, beginnings[each]) for each, offset in wanted.items() if offset < beginnings[each]]
     # A partition that the group has never read is unread from its beginning.
     starts = {each: max(wanted.get(each, first), first) for each, first in beginnings.items()}
-    return {each: min(first, ends[each]) for each, first in starts.items()}, gaps
-
-
-async def _last(
-    cluster: Cluster,
-    count: int,
-    beginnings: Mapping[Partition, int],
-    ends: Mapping[Partition, int],
-    leaders: Mapping[Partition, int],
-) -> dict[Partition, int]:
-    """Offsets behind which each partition has so many events, or all: not every offset still has one (compaction), or
-    ever had (marks of transactions)."""
-    found: dict[Partition, list[Sequence[int]]] = {each: [] for each in ends}
-    stretches = {each: (max(beginnings[each], end - count), end) for each, end in ends.items()}
-    while stretches:
-        earlier = await _offsets(cluster, stretches, leaders)
-        for each, offsets in earlier.items():
-            found[each] = offsets + found[each]
-        stretches = {
-            each: (max(beginnings[each], begin - max(2 * (end - begin), _LEAST_BACK)), begin)
-            for each, (begin, end) in stretches.items()
-            if begin > beginnings[each] and sum(map(len, found[each])) < count
-        }
-    return {each: _nth_last(found[each], count, ends[each]) for each in ends}
-
-
-def _nth_last(found: Sequence[Sequence[int]], count: int, end: int) -> int:
-    for offsets in reversed(found):
-        if len(offsets) >= count > 0:
-            return offsets[-count]
-        count -= len(offsets)
-        end = offsets[0] if offsets and count >= 0 else end
-    return end
-
-
-async def _offsets(
-    cluster: Cluster, stretches: Mapping[Partition, tuple[int, int]], leaders: Mapping[Partition, int]
-) -> dict[Partition, list[Sequence[int]]]:
-    """The offsets that have an event, in each stretch."""
-    shares = [Share(each, begin, end, leaders[each]) for each, (begin, end) in stretches.items()]
-    found: dict[Partition, list[Sequence[int]]] = {each: [] for each in stretches}
-    fetching = Fetching(cluster, shares, size=_SIZE)
-    try:
-        while not all(share.finished for share in shares):
-            for chunk in await fetching.chunks():
-                found[chunk.share.partition] += _visible(chunk)
-    finally:
-        fetching.close()
-    return found
-
-
-def _visible(chunk: Chunk) -> list[Sequence[int]]:
-    visible: list[Sequence[int]] = []
-    for batch in committed(chunk.fetched):
-        begin, end = max(batch.base, chunk.start), min(batch.next, chunk.share.end or batch.next)
-        if batch.events == batch.next - batch.base:
-            visible.append(range(begin, end))
-        else:
-            try:
-                visible.append([offset for offset in offsets_in(batch) if begin <= offset < end])
-            except FormatError:
-                visible.append(range(begin, end))  # the stream will say that it cannot be read
-    return visible
+    return Place({each: min(first, ends[each]) for each, first in starts.items()}, ends, gaps)

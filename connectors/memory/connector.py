@@ -1,6 +1,7 @@
 """The embedded broker behind the connector protocol."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import heapq
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Self
@@ -128,7 +129,8 @@ class MemoryConnector:
             case Topic() as topic:
                 ends = {number: partition.end for number, partition in enumerate(topic.partitions)}
                 starts = self._starts(address, topic, start or Beginning())
-                yield LogReading(broker, topic, address, starts, ends, limit)
+                among = _among(topic, start)
+                yield LogReading(broker, topic, address, starts, ends, limit, among=among)
             case Queue() as queue:
                 _no_start(address, start)
                 if not force:
@@ -181,9 +183,8 @@ class MemoryConnector:
             raise Unsupported(f"{address} has no routing keys to choose by: tail it without a pattern.")
         with Changes.of(broker) as changes:
             if isinstance(found, Topic):
-                yield LogReading(
-                    broker, found, address, self._starts(address, found, start or Latest()), changes=changes
-                )
+                starts, among = self._starts(address, found, start or Latest()), _among(found, start)
+                yield LogReading(broker, found, address, starts, changes=changes, among=among)
                 return
             _no_start(address, start)
             bindings, gaps = self._tapped(address, found, pattern)
@@ -310,8 +311,11 @@ class MemoryConnector:
                 return {number: partition.end for number, partition in partitions.items()}
             case Since(time):
                 return {number: partition.offset_at(time) for number, partition in partitions.items()}
-            case FromEnd(size):
-                return {number: max(part.start, part.end - size) for number, part in partitions.items()}
+            case FromEnd():
+                starts = {number: part.end for number, part in partitions.items()}
+                for _, number, offset in _newest(topic, start):
+                    starts[number] = min(starts[number], offset)
+                return starts
             case At(Position(name, offset)):
                 chosen = [number for number in partitions if topic.labels[number] == name]
                 if not chosen or not offset.isdecimal():
@@ -344,6 +348,30 @@ class MemoryConnector:
             )
             return [(found, Binding("", key)) for key in {bound.key for bound in found.bindings}], (others,)
         return [(found, Binding("", b"#"))], ()
+
+
+def _among(topic: Topic, start: Start | None) -> Callable[[int, int, int], bool]:
+    """Which of a topic's present events a start means, by time, partition and offset."""
+    ends = [partition.end for partition in topic.partitions]
+    match start:
+        case FromEnd():
+            newest = {(number, offset) for _, number, offset in _newest(topic, start)}
+            return lambda time, number, offset: offset >= ends[number] or (number, offset) in newest
+        case Since(since):
+            return lambda time, number, offset: offset >= ends[number] or time >= since
+        case _:
+            return lambda time, number, offset: True
+
+
+def _newest(topic: Topic, start: FromEnd) -> list[tuple[int, int, int]]:
+    """The newest events, by time, partition and offset; in a stream the order of offsets is that of time."""
+    ranks = (
+        (0 if topic.kind == "stream" else event.timestamp or 0, number, offset)
+        for number, part in enumerate(topic.partitions)
+        for offset, event in enumerate(part.read(part.start, part.end), part.start)
+        if start.before is None or (event.timestamp or 0) < start.before
+    )
+    return heapq.nlargest(start.count, ranks)
 
 
 def _no_start(address: Address, start: Start | None) -> None:

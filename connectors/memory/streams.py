@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, Self
 
@@ -120,6 +120,7 @@ class LogReading:
         ends: Where to stop, by partition; None: go on for ever, waiting for `changes`.
         limit: At most so many events; None: all.
         changes: Wakes a reading that goes on for ever.
+        among: Whether an event is to be seen, by its time, its partition and its offset.
     """
 
     interruption: Final = None
@@ -134,6 +135,7 @@ class LogReading:
         ends: Mapping[int, int] | None = None,
         limit: int | None = None,
         changes: Changes | None = None,
+        among: Callable[[int, int, int], bool] = lambda time, number, offset: True,
     ) -> None:
         self._broker = broker
         self._topic = topic
@@ -143,6 +145,8 @@ class LogReading:
         self._ends = ends
         self._limit = limit
         self._changes = changes
+        self._among = among
+        self._depth = topic.depth
         self._read = 0
         self._gaps: tuple[Gap, ...] = ()
 
@@ -151,7 +155,7 @@ class LogReading:
         """What was read, by partition, and what retention had removed."""
         labels = self._topic.labels
         spans = tuple(Span(labels[number], str(self._starts[number]), str(at)) for number, at in self._next.items())
-        return Coverage(self._read, spans, self._gaps)
+        return Coverage(self._read, spans, self._gaps, total=None if self._ends is None else self._depth)
 
     def __aiter__(self) -> Self:
         return self
@@ -171,7 +175,7 @@ class LogReading:
 
     def _take(self) -> Sequence[Delivery]:
         room = BATCH if self._limit is None else min(BATCH, self._limit - self._read)
-        merged = heapq.merge(*(self._waiting(number, room) for number in self._next), key=lambda seen: seen.time[0])
+        merged = heapq.merge(*(self._waiting(number) for number in self._next), key=lambda seen: seen.time[0])
         batch = [delivery for delivery, _ in zip(merged, range(room), strict=False)]
         for delivery in batch:
             assert delivery.position is not None
@@ -180,7 +184,7 @@ class LogReading:
         self._read += len(batch)
         return batch
 
-    def _waiting(self, number: int, room: int) -> list[Delivery]:
+    def _waiting(self, number: int) -> Iterator[Delivery]:
         partition = self._topic.partitions[number]
         start = self._next[number]
         if start < partition.start:
@@ -189,7 +193,8 @@ class LogReading:
             start = self._next[number] = partition.start
         end = partition.end if self._ends is None else self._ends[number]
         now = self._broker.clock()
-        return [
-            Delivery(event, self._address, now, Position(self._topic.labels[number], str(offset)))
-            for offset, event in enumerate(partition.read(start, min(end, start + room)), start)
-        ]
+        label = self._topic.labels[number]
+        for begin in range(start, end, BATCH):
+            for offset, event in enumerate(partition.read(begin, min(begin + BATCH, end)), begin):
+                if self._among(event.timestamp or 0, number, offset):
+                    yield Delivery(event, self._address, now, Position(label, str(offset)))

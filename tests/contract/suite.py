@@ -5,6 +5,7 @@ has a fixture `broker` that is a `BrokerUnderTest`: the broker seen from outside
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -143,9 +144,11 @@ async def publish(
     return sorted(receipts, key=lambda receipt: receipt.sequence)
 
 
-async def publish_all(connector: Connector, address: Address, events: Sequence[Event]) -> list[Receipt]:
+async def publish_all(
+    connector: Connector, address: Address, events: Sequence[Event], partition: int | None = None
+) -> list[Receipt]:
     """Publish what the broker must take."""
-    receipts = await publish(connector, address, events)
+    receipts = await publish(connector, address, events, partition)
     assert [receipt.error for receipt in receipts if receipt.error] == []
     return receipts
 
@@ -829,15 +832,27 @@ class ConnectorContract:
             assert bodies(await browse(connector, place.address, FromEnd(99))) == bodies(numbered(10))
 
     @needs(Ability.SEEK | Ability.PARTITIONS)
-    async def test_last_ones_are_counted_in_each_partition(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_last_ones_are_the_newest_of_all_partitions(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
         place = await broker.create(kind, partitions=3)
+        now = time.time_ns() // 1_000_000
+        events = [Event(b"k", b"event %d" % number, timestamp=now - 1_000 + number) for number in range(30)]
         async with connect(broker.connection) as connector:
-            for partition in range(3):
-                await publish(connector, place.address, numbered(10), partition)
-            seen = by_partition(await browse(connector, place.address, FromEnd(2)))
-        assert {name: bodies(part) for name, part in seen.items()} == {
-            str(partition): bodies(numbered(2, begin=8)) for partition in range(3)
-        }
+            await publish_all(connector, place.address, events[20:25], partition=0)
+            await publish_all(connector, place.address, events[:20], partition=1)
+            await publish_all(connector, place.address, events[25:], partition=2)
+            for count in (0, 3, 7, 12, 30, 99):
+                expected = bodies(events[30 - min(count, 30) :])
+                assert bodies(await browse(connector, place.address, FromEnd(count))) == expected
+            before = FromEnd(7, before=now - 1_000 + 22)
+            assert bodies(await browse(connector, place.address, before)) == bodies(events[15:22])
+            async with connector.browse(place.address, FromEnd(7)) as stream:
+                await read(stream)
+            assert str(stream.coverage) == "7 of 30 read from 3 partitions"
+            async with connector.tail(place.address, FromEnd(7)) as stream:
+                await publish_all(connector, place.address, [Event(b"k", b"more")], partition=1)
+                assert {*bodies(await read(stream, 8))} == {*bodies([*events[23:], Event(body=b"more")])}
 
     @needs(Ability.SEEK)
     async def test_browse_from_a_position(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 import msgspec
@@ -22,13 +22,11 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
-from workbench.model.start import FromEnd, Since, Start, parse_start
+from workbench.model.look import Coverage
+from workbench.model.start import Since, Start, parse_start
+from workbench.operations.reading import Few, place_of
 from workbench.reading.tail import Merged, merged
 from workbench.session import Session
-
-BROWSED = 500
-"""Events shown where no limit is given: of a log the last ones of each partition, of a queue the oldest ones."""
-
 
 STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
 """Places to start that a shell offers."""
@@ -82,15 +80,29 @@ addresses_argument = click.argument(
 )
 
 
-def selection_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--from`, `--until`, `-w`, `-n`, `--record` and `--coverage`; the command gets them as its `selection`."""
+def selection_options(limit: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add `--from`, `--until`, `-w`, `-n`, `--record` and `--coverage`; the command gets them as its `selection`.
 
-    @functools.wraps(command)
-    def selecting(**given: Any) -> None:
-        selection = Selection(*(given.pop(name) for name in Selection.__struct_fields__))
-        command(selection=selection, **given)
+    Args:
+        limit: What `-n` means.
+    """
 
-    for decorate in (
+    def adding(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def selecting(**given: Any) -> None:
+            selection = Selection(*(given.pop(name) for name in Selection.__struct_fields__))
+            command(selection=selection, **given)
+
+        decorated: Callable[..., None] = selecting
+        for decorate in _decorators(limit):
+            decorated = decorate(decorated)
+        return decorated
+
+    return adding
+
+
+def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable[..., None]]]:
+    return (
         click.option(
             "--coverage", "as_record", is_flag=True, help="With NDJSON, end with a record of what was covered."
         ),
@@ -100,18 +112,17 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.Path(path_type=Path, dir_okay=False),
             help="Write what is shown into a recording, too, which browse and replay read.",
         ),
-        click.option("-n", "--limit", type=click.IntRange(1), help="Stop after so many events."),
+        click.option("-n", "--limit", type=click.IntRange(1), help=limit),
         click.option("-w", "--where", metavar="QUERY", help="Only events that match, e.g. 'type = OrderPlaced'."),
         click.option("--until", type=_TimeType(), help="Only events before this time."),
         click.option(
             "--from",
             "start",
             type=_StartType(),
-            help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset), end-500 or group:NAME.",
+            help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset), end-500 (the newest 500 of all"
+            " partitions) or group:NAME.",
         ),
-    ):
-        selecting = decorate(selecting)
-    return selecting
+    )
 
 
 @click.command(short_help="Show what is there, without taking it.")
@@ -122,7 +133,9 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     required=True,
     shell_complete=completing.addresses_or_files,
 )
-@selection_options
+@selection_options(
+    "Show so many events: without --from the newest of a topic or stream, otherwise the first from there."
+)
 @click.option("--force", is_flag=True, help="Look even where the broker could give a message up for it.")
 @format_option("table", "json", "body")
 @with_session
@@ -131,30 +144,44 @@ async def browse(
 ) -> int:
     """Show what is there, without taking it, and stop.
 
-    Without --from, a topic or stream starts 500 events before its end, a queue at its oldest message, of which 500 are
-    shown, and a recording at its beginning. Looking at a queue hides its messages from other consumers for that moment,
-    and marks them redelivered.
+    Without --from, a topic or stream shows the 500 newest events of all its partitions, by their times, a queue its 500
+    oldest messages, and a recording everything from its beginning. With -w, these 500 are searched: name a place to
+    search from, such as --from beginning. Of several topics and streams, -n counts all together. Looking at a queue
+    hides its messages from other consumers for that moment, and marks them redelivered.
     """
     selected = _Selected(session, selection)
     output = Deliveries(chosen(form))
-    openers = {}
-    for place in dict.fromkeys(address_or_recording(session, text) for text in places):
-        openers[place] = await _opener(session, place, selected, force)
+    named = dict.fromkeys(address_or_recording(session, text) for text in places)
+    browsed = {place: await _Browsed.of(session, place, selected, force) for place in named}
+    few = _few(selection, list(browsed.values()))
     streams: dict[Address | Path, Stream] = {}
+
+    async def show(some: Sequence[Delivery]) -> None:
+        await recording.keep(some)
+        await output.write(some)
+
     async with recorder(session, "browse", selection.record) as recording:
         try:
-            for place, opener in openers.items():
-                async with opener() as streams[place]:
+            for number, (place, each) in enumerate(browsed.items()):
+                left = selection.limit
+                async with each.open() as streams[place]:
                     async for batch in streams[place]:
-                        some = selected.of(batch)
-                        await recording.keep(some)
-                        await output.write(some)
-                        if selected.enough:
-                            break
+                        if few is None:
+                            await show(selected.of(batch))
+                            if selected.enough:
+                                break
+                        else:
+                            some = selected.matching(batch)
+                            few.add(number, some)
+                            left = (left or 0) - len(some)
+                            if left <= 0 and selection.start is not None:
+                                break
                 if selected.enough:
                     break
+            if few is not None:
+                await show(list(few))
         finally:
-            coverage = {place: stream.coverage for place, stream in streams.items()}
+            coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
             tell(coverage, chosen(form) if selection.as_record else None)
     return Exit.DONE
@@ -162,7 +189,7 @@ async def browse(
 
 @click.command(short_help="Show what arrives, without taking it.")
 @addresses_argument
-@selection_options
+@selection_options("Stop after so many events.")
 @click.option("-k", "--key", "pattern", help="Of an exchange, only what this binding key matches.")
 @click.option("--idle", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds without an event.")
 @format_option("table", "json", "body")
@@ -221,30 +248,60 @@ def tell(coverage: Covered, form: Format | None = None) -> None:
         if form == "json":
             spans = [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans]
             gaps = [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps]
-            record = {"read": covered.read, "spans": spans, "gaps": gaps, "notes": list(covered.notes)}
+            record = {
+                "read": covered.read,
+                "total": covered.total,
+                "spans": spans,
+                "gaps": gaps,
+                "notes": list(covered.notes),
+            }
             write(json_line({"coverage": {"address": str(place), **record}}))
 
 
-async def _opener(
-    session: Session, place: Address | Path, selected: "_Selected", force: bool
-) -> Callable[[], AbstractAsyncContextManager[Stream]]:
-    """Opens what is to be browsed, once it is known to be there and its price was shown."""
-    start = selected.selection.start
-    if isinstance(place, Path):
-        return functools.partial(played, session, place, selected.query, start)
-    connector = await session.connector(place.connection)
-    endpoint = await connector.endpoint(place)
-    seeks = Ability.SEEK in endpoint.abilities
-    if endpoint.price.sentence and Ability.BROWSE in endpoint.abilities:
-        say(f"{place}: {endpoint.price.sentence}")
-    if start is None and seeks:
-        start = FromEnd(min(BROWSED, selected.left or BROWSED) if selected.unfiltered else BROWSED)
+class _Browsed(msgspec.Struct, frozen=True):
+    """What is to be browsed, known to be there.
 
-    def opened() -> AbstractAsyncContextManager[Stream]:
-        most = (selected.left or (None if seeks else BROWSED)) if selected.unfiltered else None
-        return connector.browse(place, start, most, force)
+    Attributes:
+        open: Opens it.
+        depth: How many events are in it, where that is known.
+        log: Whether it is a log, in which a place can be chosen.
+    """
 
-    return opened
+    open: Callable[[], AbstractAsyncContextManager[Stream]]
+    depth: int | None = None
+    log: bool = False
+
+    @classmethod
+    async def of(cls, session: Session, place: Address | Path, selected: "_Selected", force: bool) -> Self:
+        """Ask for an endpoint, and show the price of looking at it."""
+        selection = selected.selection
+        if isinstance(place, Path):
+            return cls(functools.partial(played, session, place, selected.query, selection.start))
+        connector = await session.connector(place.connection)
+        endpoint = await connector.endpoint(place)
+        if endpoint.price.sentence and Ability.BROWSE in endpoint.abilities:
+            say(f"{place}: {endpoint.price.sentence}")
+        until = selection.until.time if selection.until else None
+
+        def opened() -> AbstractAsyncContextManager[Stream]:
+            start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
+            return connector.browse(place, start, most, force)
+
+        return cls(opened, endpoint.depth, Ability.SEEK in endpoint.abilities)
+
+    def covered(self, coverage: Coverage, few: Few | None) -> Coverage:
+        """A coverage that says of how many events it is, and what was read and could not be shown."""
+        total = self.depth if coverage.total is None else coverage.total
+        return msgspec.structs.replace(coverage, total=total, gaps=(*coverage.gaps, *(few.gaps if few else ())))
+
+
+def _few(selection: Selection, browsed: Sequence[_Browsed]) -> Few | None:
+    """Holds what is shown where that is only known once all was read: `-n` of several logs, or where a query or
+    `--until` leaves out some of the newest."""
+    if selection.limit is None or not all(each.log for each in browsed):
+        return None
+    newest, narrowed = selection.start is None, bool(selection.where or selection.until)
+    return Few(selection.limit, newest) if len(browsed) > 1 or (newest and narrowed) else None
 
 
 class _Selected:
@@ -255,8 +312,7 @@ class _Selected:
         """What was asked for."""
         self.query = session.query(selection.where)
         """What must match."""
-        self.unfiltered = not selection.where and selection.until is None
-        """Whether all are shown, up to the limit."""
+        self._unfiltered = not selection.where and selection.until is None
         self.left = selection.limit
         """How many more are wanted; None: all."""
         self._seen = session.reading.seen
@@ -268,10 +324,15 @@ class _Selected:
         """Whether the limit is reached."""
         return self.left is not None and self.left <= 0
 
+    def matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """The deliveries of a batch that may be shown."""
+        if self._unfiltered and not self._masked:
+            return batch
+        return [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
+
     def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that are shown."""
-        if not self.unfiltered or self._masked:
-            batch = [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
+        batch = self.matching(batch)
         if self.left is not None:
             batch = batch[: self.left]
             self.left -= len(batch)

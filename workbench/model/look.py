@@ -7,6 +7,9 @@ import msgspec
 
 from workbench.model.address import Address
 
+_NAMED = 3
+"""Gaps of one reason that a sentence names."""
+
 
 class Span(msgspec.Struct, frozen=True):
     """A stretch of one partition that was read.
@@ -80,21 +83,35 @@ class Coverage(msgspec.Struct, frozen=True):
         spans: The stretches read, a partition each; empty for a queue.
         gaps: What was not seen.
         notes: What to know about what was seen, such as the price paid.
+        total: How many deliveries there were to read, where that is known. What was not read of a log counts by its
+            offsets, of which not every one need have an event.
     """
 
     read: int = 0
     spans: tuple[Span, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
+    total: int | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing was missed."""
         return not self.gaps
 
+    @property
+    def counted(self) -> str:
+        """How much was read, and of how much: `500 of 2,000,000 read`."""
+        of = f" of {self.total:,}" if self.total is not None and self.total > self.read else ""
+        return f"{self.read:,}{of} read"
+
     def __str__(self) -> str:
-        parts = [f"{self.read:,} read" + (f" from {len(self.spans)} partitions" if len(self.spans) > 1 else "")]
-        parts += [f"not seen: {gap.what} ({gap.reason})" for gap in self.gaps]
+        parts = [self.counted + (f" from {len(self.spans)} partitions" if len(self.spans) > 1 else "")]
+        by_reason: dict[str, list[str]] = {}
+        for gap in self.gaps:
+            by_reason.setdefault(gap.reason, []).append(gap.what)
+        for reason, some in by_reason.items():
+            more = f" and {len(some) - _NAMED:,} more" if len(some) > _NAMED else ""
+            parts.append(f"not seen: {', '.join(some[:_NAMED])}{more} ({reason})")
         return "; ".join([*parts, *self.notes])
 
 

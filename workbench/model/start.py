@@ -31,9 +31,15 @@ class At(msgspec.Struct, frozen=True):
 
 
 class FromEnd(msgspec.Struct, frozen=True):
-    """So many events before the end, in each partition."""
+    """The newest events, counted over all partitions together: by their times, then by partition and offset.
+
+    Attributes:
+        count: How many.
+        before: Only events of an earlier time than this count, in milliseconds since 1970 UTC; None: all do.
+    """
 
     count: int
+    before: int | None = None
 
 
 class OfGroup(msgspec.Struct, frozen=True):

@@ -1,0 +1,91 @@
+"""Where a browse begins and how much it shows: one policy for the command line and the screen."""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
+
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.event import Delivery
+from workbench.model.look import Gap
+from workbench.model.start import FromEnd, Start
+
+LAST: Final = 500
+"""Events with which a log opens, and which a queue shows: the newest of a log, the oldest of a queue."""
+_MOST: Final = 256 << 20
+"""Bytes of events that are held, at most, to find the newest or the first of several logs."""
+
+
+def place_of(
+    endpoint: Endpoint, start: Start | None, limit: int | None = None, until: int | None = None, chosen: bool = False
+) -> tuple[Start | None, int | None]:
+    """Where a browse begins, and how many events it asks its connector for, at most.
+
+    Args:
+        endpoint: What is browsed.
+        start: Where it was asked to begin; None: a log with its newest events, a queue with its oldest.
+        limit: How many events are wanted; None: of a log from a given place all, otherwise `LAST`.
+        until: Only events before this time are wanted, in milliseconds since 1970 UTC.
+        chosen: Whether a query chooses among the events: among the `LAST` newest of a log, or as many as are wanted if
+            these are more, and among all of a queue.
+    """
+    narrowed = chosen or until is not None
+    if Ability.SEEK not in endpoint.abilities:
+        return start, None if narrowed else limit or LAST
+    if start is None:
+        return FromEnd(max(limit or LAST, LAST if narrowed else 0), until), None
+    return start, None if narrowed else limit
+
+
+class Few:
+    """The newest, or the first, of the events of several logs: so many, in the order of time."""
+
+    def __init__(self, count: int, newest: bool) -> None:
+        """
+        Args:
+            count: How many.
+            newest: Which are kept: the newest, or the first from where the logs were read.
+        """
+        self._count = count
+        self._newest = newest
+        self._heap: list[tuple[int, int, int, int, Delivery]] = []
+        self._size = 0
+        self._added = 0
+        self._dropped = 0
+
+    def add(self, log: int, deliveries: Sequence[Delivery]) -> None:
+        """Take what was read of a log, in its order. What is no longer among those wanted is let go."""
+        sign = 1 if self._newest else -1
+        for delivery in deliveries:
+            event, time = delivery.event, delivery.time[0]
+            size = len(event.body or b"") + len(event.key or b"")
+            entry = (sign * time, sign * log, sign * self._added, size, delivery)
+            self._added += 1
+            self._size += size
+            if len(self._heap) < self._count:
+                heapq.heappush(self._heap, entry)
+            else:
+                self._size -= heapq.heappushpop(self._heap, entry)[3]
+            while self._size > _MOST and len(self._heap) > 1:
+                self._size -= heapq.heappop(self._heap)[3]
+                self._count -= 1
+                self._dropped += 1
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What was wanted and is too large to be held."""
+        if not self._dropped:
+            return ()
+        return (Gap(f"{self._dropped:,} of the events", f"all together are more than {_MOST >> 20} MB"),)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Those that are kept: by time, but of one log in its own order."""
+        logs: dict[int, list[tuple[int, int, int, int, Delivery]]] = {}
+        for entry in sorted(self._heap, key=lambda each: abs(each[2])):
+            logs.setdefault(abs(entry[1]), []).append(entry)
+        ranked = []
+        for log, entries in sorted(logs.items()):
+            times = accumulate((delivery.time[0] for *_, delivery in entries), max)
+            ranked += [(time, log, entry[4]) for time, entry in zip(times, entries, strict=True)]
+        ranked.sort(key=lambda each: each[:2])
+        return (delivery for _, _, delivery in ranked)
