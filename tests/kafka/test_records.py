@@ -104,5 +104,5 @@ def test_an_aborted_transaction_ends_at_its_mark() -> None:
 def test_what_is_used_of_aiokafka_is_what_was_read() -> None:
     """Internal parts are used: see `channel.py`, `cluster.py`, `groups.py` before allowing another version."""
     assert importlib.metadata.version("aiokafka").startswith("0.14.")
-    for name in ("_read_task", "_writer", "_closed_fut", "_protocol"):
+    for name in ("_read_task", "_writer", "_closed_fut", "_protocol", "_versions"):
         assert name in AIOKafkaConnection.__init__.__code__.co_names

@@ -1,10 +1,11 @@
-"""A real broker is killed while the screen shows what arrives: it says so, and loses nothing."""
+"""The screen in front of a real Kafka: it says when a broker is gone, and what a group is."""
 
 import asyncio
 
-from tests.brokers.kafka import Kafka
+from tests.brokers.kafka import Kafka, KafkaAddress
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import numbered, publish
+from tests.kafka.test_group_kinds import new_group, odd_member
 from tests.views.driver import running
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection
@@ -32,3 +33,16 @@ async def test_a_killed_broker_is_told_of_and_nothing_is_lost(own_kafka: Kafka) 
         assert driver.one(EventTable).cursor == driver.app.events.sequences[-1]
     positions = [each.position for each in found if each is not None]
     assert len(positions) == len(set(map(str, positions))) == 200
+
+
+async def test_a_group_shows_its_kind_and_what_of_it_is_not_known(kafka: KafkaAddress) -> None:
+    name = new_group()
+    async with (
+        odd_member(kafka, name, b"in its own form"),
+        running((160, 40), connections=[Connection.parse(f"log={kafka.url}")]) as driver,
+    ):
+        await driver.until(lambda: "● log" in driver.text)
+        await driver.press("/", f"={name}", "enter", "G", "enter")
+        await driver.shows("classic", "not all known  lag 0")
+        await driver.press("G", "enter")
+        await driver.shows("classic · Stable · 1 members · lag 0", "Not known: what is assigned to odd-")
