@@ -13,9 +13,13 @@ def main() -> None:
             " with pipx or `uv tool`."
         )
     # Behind the check: what the command line imports would be looked up in the wrong package.
-    from workbench.cli.main import workbench
-
-    workbench.main(prog_name="workbench")
+    try:
+        from workbench.cli.program import run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(f"workbench: the installation is damaged ({type(error).__name__}: {error}); install it again.")
+    sys.exit(run())
 
 
 def _intruder() -> str | None:

@@ -1,23 +1,29 @@
 """A session: the connections that a command or a screen holds, by the name that addresses use."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.connector import Stream
+from workbench.connecting.error_log import unexpected
 from workbench.connecting.guard import Confirm, Guarded, nobody
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
-from workbench.model.errors import AccessRefused, AddressError, ConfigError, lone_error
+from workbench.model.errors import AccessRefused, AddressError, ConfigError, ConnectorError, WorkbenchError, lone_error
+from workbench.model.start import Start
 from workbench.reading.codec import queried
 from workbench.reading.conventions import Conventions
 from workbench.reading.masking import Masking
 from workbench.reading.query import Query, Reading, compile
+
+Item = TypeVar("Item")
 
 
 class Session:
@@ -91,6 +97,30 @@ class Session:
             opened = self._open[name] = asyncio.get_running_loop().create_future()
             self._begin(self._keep(name, opened), opened)
         return await asyncio.shield(self._open[name])
+
+    async def ask(
+        self, names: Iterable[str], question: Callable[[Guarded], Awaitable[Item]]
+    ) -> dict[str, Item | WorkbenchError]:
+        """What connections answer, or why one does not; all are asked at once, so that none waits for another."""
+
+        async def answer(name: str) -> Item | WorkbenchError:
+            try:
+                return await question(await self.connector(name))
+            except WorkbenchError as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            asked = {name: group.create_task(answer(name)) for name in names}
+        return {name: task.result() for name, task in asked.items()}
+
+    @asynccontextmanager
+    async def tail(
+        self, address: Address, start: Start | None = None, pattern: str | None = None
+    ) -> AsyncIterator[Stream]:
+        """What arrives at an address of the session; its connection is opened on entering."""
+        connector = await self.connector(address.connection)
+        async with connector.tail(address, start, pattern) as stream:
+            yield stream
 
     async def unopened(self, name: str) -> Guarded:
         """A connector of its own for a connection, behind its guard and not yet entered.
@@ -246,6 +276,13 @@ class Session:
             if isinstance(error, AccessRefused):
                 self._refused(name, error)
             _fail(opened, error)
+        except asyncio.CancelledError as error:
+            # A driver may raise one though nobody cancels it.
+            task = asyncio.current_task()
+            if opened.done() or (task is not None and task.cancelling()):
+                raise
+            del self._open[name]
+            _fail(opened, ConnectorError(unexpected(error, f"Opening {name}")))
 
     def _refused(self, name: str, error: AccessRefused) -> None:
         """Remember that a password which does not stand in a URL was refused: it is not tried again and again."""

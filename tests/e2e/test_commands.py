@@ -128,9 +128,8 @@ def test_a_reader_that_goes_away_ends_the_command(kafka: KafkaAddress, name: str
     run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, stdin=b"x" * 200 + b"\n" * 1 + (b"y" * 200 + b"\n") * 5000)
     shell = f"{INSTALLED} browse -c k={kafka.url} {name} --from beginning -o body | head -1"
     done = run("bash", "-c", f"set -o pipefail; {shell}")
-    assert done.code == 1
-    assert done.err.count("\n") <= 2
-    assert "The reader of the output went away." in done.err
+    assert done.code == 0
+    assert done.err.count("\n") <= 1
 
 
 @pytest.mark.parametrize(
@@ -300,8 +299,7 @@ def test_a_reader_that_goes_away_ends_a_tail(kafka: KafkaAddress, topic: str) ->
             run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=body)
         process.wait(30)
         err = process.stderr.read().decode()
-    assert process.returncode == 1
-    assert err.splitlines()[-1] == "workbench: The reader of the output went away."
+    assert process.returncode == 0
     assert "Traceback" not in err
 
 

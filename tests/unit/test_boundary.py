@@ -24,6 +24,7 @@ from workbench.model.receipt import Outcome, Receipt
 from workbench.model.start import Window
 from workbench.reading.store import open_store
 from workbench.reading.tail import Ended, Tail, merged, tails
+from workbench.session import Session
 
 PASSWORD = "hunter2"
 CONNECTION = Connection.parse(f"odd=odd://user:{PASSWORD}@localhost")
@@ -310,3 +311,11 @@ async def test_an_odd_stream_leaves_those_it_is_merged_with_running() -> None:
     async with merged(streams) as together:
         assert len([batch async for batch in together]) == 3
         assert list(together.errors) == [odd] and str(error_log()) in str(together.errors[odd])
+
+
+async def test_a_driver_that_cancels_itself_while_it_opens_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.session.connect", lambda _: OddConnector(enter=asyncio.CancelledError))
+    async with asyncio.timeout(10), Session([CONNECTION]) as session:
+        for _ in range(2):
+            with pytest.raises(ConnectorError, match="Opening odd failed with an unexpected CancelledError"):
+                await session.connector("odd")

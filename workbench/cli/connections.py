@@ -1,7 +1,8 @@
 """`workbench connections`: what is configured, whether it works, and adding to it."""
 
+import asyncio
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table
 from workbench.cli.running import (
     Exit,
+    check_text,
     config_option,
     connection_options,
     current_config,
@@ -23,7 +25,7 @@ from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Level
 from workbench.connecting.properties_file import kafka_url
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, WorkbenchError, lone_error
 from workbench.reading.display import shown
 from workbench.session import Session
 
@@ -61,23 +63,24 @@ def connections(context: click.Context, form: Format | None) -> None:
 async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:
     """Try connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
     management. Without a name, all that are given or configured."""
-    failed = False
-    for name in names or session.names:
-        async for tried in _steps(session, name):
-            failed = failed or tried.error is not None
-            if chosen(form) == "json":
-                write(json_line({"connection": name, "step": tried.name, "found": tried.found, "error": tried.error}))
-            else:
-                mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
-                write(f"{mark} {shown(name)}  {shown(tried.name)}  {shown(what or '')}\n".encode())
+    checked = list(dict.fromkeys(names or session.names))
+    failed = set[str]()
+    async for name, tried in _all_steps(session, checked):
+        if tried.error is not None:
+            failed.add(name)
+        if chosen(form) == "json":
+            write(json_line({"connection": name, "step": tried.name, "found": tried.found, "error": tried.error}))
+        else:
+            mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
+            write(f"{mark} {shown(name)}  {shown(tried.name)}  {shown(what or '')}\n".encode())
     if not names and not session.names:
         raise ConfigError("No connection is given or configured: -c NAME=URL gives one.")
-    return Exit.FAILED if failed else Exit.DONE
+    return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
 
 
 @connections.command(short_help="Write a connection into the configuration.")
 @click.argument("name")
-@click.argument("url", metavar="URL|FILE.properties")
+@click.argument("url", metavar="URL|FILE.properties", type=click.UNPROCESSED)
 @click.option(
     "--level",
     type=click.Choice([level.name.lower() for level in Level]),
@@ -97,6 +100,7 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
     if here and named is not None:
         context.exit(fail("--here and --config name two files: choose one.", Exit.USAGE))
     path = config_file.here_path() if here else named or config_file.own_path()
+    check_text(context)
     try:
         left_out = None
         if url.endswith(".properties"):
@@ -123,6 +127,30 @@ def trust(context: click.Context, file: Path | None) -> None:
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     say(f"{file} is trusted as it is now.")
+
+
+async def _all_steps(session: Session, names: Sequence[str]) -> AsyncIterator[tuple[str, Step]]:
+    """The steps of each connection, one connection after the other; they are tried at once."""
+
+    async def tried(name: str, steps: "asyncio.Queue[Step | None]") -> None:
+        try:
+            async for each in _steps(session, name):
+                await steps.put(each)
+        except WorkbenchError as error:
+            if len(names) == 1:
+                raise
+            await steps.put(Step("configuration", error=str(error)))
+        finally:
+            await steps.put(None)
+
+    with lone_error():
+        async with asyncio.TaskGroup() as group:
+            queues = {name: asyncio.Queue[Step | None]() for name in names}
+            for name, queue in queues.items():
+                group.create_task(tried(name, queue))
+            for name, queue in queues.items():
+                while (each := await queue.get()) is not None:
+                    yield name, each
 
 
 async def _steps(session: Session, name: str) -> AsyncIterator[Step]:

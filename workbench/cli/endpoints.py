@@ -5,8 +5,9 @@ import msgspec
 
 from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import with_session
+from workbench.cli.running import Exit, asked, said_gaps, with_session
 from workbench.cli.stdio import say, write
+from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
@@ -20,14 +21,17 @@ from workbench.session import Session
 )
 @format_option("table", "json")
 @with_session
-async def ls(session: Session, place: str | None, form: Format | None) -> None:
+async def ls(session: Session, place: str | None, form: Format | None) -> int:
     """List endpoints with depth, consumers and dead-letter links: of all connections, of one, or one alone."""
     if not session.names:
         raise ConfigError("No connection is given: -c NAME=URL gives one.")
     listed: list[Endpoint] = []
+    code = Exit.DONE
     if place is None or place in session.names:
-        for name in [place] if place else session.names:
-            listed += await (await session.connector(name)).endpoints()
+        answers, code = await asked(session, [place] if place else session.names, Guarded.endpoints)
+        for name, endpoints in answers.items():
+            listed += endpoints
+            code = said_gaps(name, endpoints.gaps) or code
     else:
         address = session.address(place)
         listed.append(await (await session.connector(address.connection)).endpoint(address))
@@ -35,8 +39,9 @@ async def ls(session: Session, place: str | None, form: Format | None) -> None:
         write(b"".join(json_line(_record(endpoint)) for endpoint in listed))
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
-    else:
+    elif code == Exit.DONE:
         say("There is nothing here yet.")
+    return code
 
 
 _TITLES = ("address", "kind", "depth", "parts", "consumers", "dead letters")

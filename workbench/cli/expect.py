@@ -79,10 +79,7 @@ async def expect(
     command: tuple[str, ...] = tuple(click.get_current_context().meta.get(_COMMAND, ()))
     correlation = str(uuid.uuid4())
     query = session.query(where.replace(f"${{{CORRELATION}}}", correlation).replace(f"${CORRELATION}", correlation))
-    streams = {}
-    for address in dict.fromkeys(map(session.address, addresses)):
-        connector = await session.connector(address.connection)
-        streams[address] = connector.tail(address)
+    streams = {address: session.tail(address) for address in map(session.address, addresses)}
     run = _running(command, correlation) if command else None
     found = await expecting.expect(streams, query, count, seconds, run)
     await Deliveries(chosen(form)).write([session.reading.seen(match) for match in found.matches])

@@ -6,11 +6,13 @@ import click
 
 from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import Exit, with_session
+from workbench.cli.running import Exit, asked, fail, said_gaps, with_session
 from workbench.cli.stdio import say, write
+from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
-from workbench.model.errors import ConfigError, Unsupported
+from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
+from workbench.model.listing import Listing
 from workbench.reading.display import shown
 from workbench.session import Session
 
@@ -32,24 +34,31 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     if not connections:
         raise ConfigError("No connection is given: -c NAME=URL gives one.")
     found: list[tuple[str, Group]] = []
-    refused: list[Unsupported] = []
-    for connection in connections:
-        connector = await session.connector(connection)
+    none: list[ConnectorError] = []
+
+    async def listed(connector: Guarded) -> Listing[Group]:
         if address is not None:
             await connector.endpoint(address)
         try:
-            listed = [await connector.group(name)] if name else await connector.groups()
-        except Unsupported as error:
-            refused.append(error)
-            continue
-        found += [(connection, group) for group in listed if address is None or _reads(group, address)]
-    if refused and not found:
-        raise refused[0]
+            return Listing([await connector.group(name)]) if name else await connector.groups()
+        except (Unsupported, EndpointNotFound) as error:
+            none.append(error)
+            return Listing()
+
+    answers, code = await asked(session, connections, listed)
+    for connection, some in answers.items():
+        found += [(connection, group) for group in some if address is None or _reads(group, address)]
+        code = said_gaps(connection, some.gaps) or code
+    if none and not found:
+        if code == Exit.DONE:
+            raise none[0]
+        fail(str(none[0]), Exit.FAILED)
     now = round(time.time() * 1000)
     if chosen(form) == "json":
         write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
-        say("No consumer group reads here.")
+        if code == Exit.DONE:
+            say("No consumer group reads here.")
     elif name or address:
         partitions = [(group, each) for _, group in found for each in _of(group, address)]
         rows = [_partition_row(group, each, now) for group, each in partitions]
@@ -63,7 +72,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
         for gap in group.gaps:
             of = f"{shown(connection)}: of group {shown(group.name)}"
             say(f"{of}, {shown(gap.what)} is not known: {shown(gap.reason)}.")
-    return Exit.DONE
+    return code
 
 
 def _reads(group: Group, address: Address) -> bool:

@@ -43,8 +43,10 @@ def chosen(form: Format | None) -> Format:
 
 
 def json_line(record: object) -> bytes:
-    """One line of NDJSON for a record of plain values."""
-    return _obeyed_by_none(json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    """One line of NDJSON for a record of plain values; what is not UTF-8, as a file's name may be, is escaped."""
+    return _obeyed_by_none(
+        json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
+    )
 
 
 def _obeyed_by_none(lines: bytes) -> bytes:

@@ -51,8 +51,8 @@ class _Source(click.ParamType[IO[bytes] | str]):
 
 @click.command(short_help="Publish events; each is confirmed by the broker.")
 @click.argument("address", shell_complete=completing.addresses)
-@click.argument("body", required=False)
-@click.option("-k", "--key", help="The record key, or the routing key of an exchange.")
+@click.argument("body", required=False, type=click.UNPROCESSED)
+@click.option("-k", "--key", type=click.UNPROCESSED, help="The record key, or the routing key of an exchange.")
 @click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header; may be repeated.")
 @click.option(
     "--property", "properties", metavar="NAME=VALUE", multiple=True, help="An AMQP property; may be repeated."
@@ -61,7 +61,10 @@ class _Source(click.ParamType[IO[bytes] | str]):
 @click.option("--timestamp", metavar="TIME", help="The event's own time: 2026-11-23T10:00, or -10m.")
 @click.option("--null", is_flag=True, help="No body at all: a tombstone.")
 @click.option(
-    "--template", metavar="NAME|FILE", help="An event to fill in: a TOML file, or one in your templates folder."
+    "--template",
+    metavar="NAME|FILE",
+    type=click.UNPROCESSED,
+    help="An event to fill in: a TOML file, or one in your templates folder.",
 )
 @click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A value of the template; may be repeated.")
 @click.option("--count", type=click.IntRange(1), help="Publish so many; body, key and headers are templates then.")

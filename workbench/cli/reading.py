@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
-from workbench.model.errors import ConfigError, FormatError
+from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import Since, Start, parse_start
@@ -129,6 +129,7 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
 @click.argument(
     "places",
     metavar="ADDRESS|RECORDING...",
+    type=click.UNPROCESSED,
     nargs=-1,
     required=True,
     shell_complete=completing.addresses_or_files,
@@ -151,8 +152,23 @@ async def browse(
     """
     selected = _Selected(session, selection)
     output = Deliveries(chosen(form))
-    named = dict.fromkeys(address_or_recording(session, text) for text in places)
-    browsed = {place: await _Browsed.of(session, place, selected, force) for place in named}
+    failed: dict[Address | Path, Exit] = {}
+    looked_at = list(dict.fromkeys(address_or_recording(session, text) for text in places))
+
+    @contextmanager
+    def alone(place: Address | Path) -> Iterator[None]:
+        """What is wrong with one of several places keeps nobody from the others."""
+        try:
+            yield
+        except (ConnectorError, GuardRefused, StoreError) as error:
+            if len(looked_at) == 1:
+                raise
+            failed[place] = fail(str(error) if str(place) in str(error) else f"{place}: {error}", Exit.PARTLY)
+
+    browsed: dict[Address | Path, _Browsed] = {}
+    for place in looked_at:
+        with alone(place):
+            browsed[place] = await _Browsed.of(session, place, selected, force)
     few = _few(selection, list(browsed.values()))
     streams: dict[Address | Path, Stream] = {}
 
@@ -164,18 +180,19 @@ async def browse(
         try:
             for number, (place, each) in enumerate(browsed.items()):
                 left = selection.limit
-                async with each.open() as streams[place]:
-                    async for batch in streams[place]:
-                        if few is None:
-                            await show(selected.of(batch))
-                            if selected.enough:
-                                break
-                        else:
-                            some = selected.matching(batch)
-                            few.add(number, some)
-                            left = (left or 0) - len(some)
-                            if left <= 0 and selection.start is not None:
-                                break
+                with alone(place):
+                    async with each.open() as streams[place]:
+                        async for batch in streams[place]:
+                            if few is None:
+                                await show(selected.of(batch))
+                                if selected.enough:
+                                    break
+                            else:
+                                some = selected.matching(batch)
+                                few.add(number, some)
+                                left = (left or 0) - len(some)
+                                if left <= 0 and selection.start is not None:
+                                    break
                 if selected.enough:
                     break
             if few is not None:
@@ -184,7 +201,7 @@ async def browse(
             coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
             tell(coverage, chosen(form) if selection.as_record else None)
-    return Exit.DONE
+    return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
 
 
 @click.command(short_help="Show what arrives, without taking it.")
@@ -213,8 +230,7 @@ async def tail(
     for address in dict.fromkeys(address_or_recording(session, text) for text in addresses):
         if isinstance(address, Path):
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
-        connector = await session.connector(address.connection)
-        streams[address] = connector.tail(address, selection.start, pattern)
+        streams[address] = session.tail(address, selection.start, pattern)
     async with AsyncExitStack() as ending, merged(streams) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.

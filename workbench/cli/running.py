@@ -1,14 +1,15 @@
 """How a command runs: its connections, one event loop, errors as one sentence, exit codes."""
 
 import asyncio
+import errno
 import functools
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 import msgspec
@@ -17,13 +18,18 @@ from workbench.cli import completing
 from workbench.cli.stdio import flush, flushed, say
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.error_log import log_error, unexpected
+from workbench.connecting.guard import Guarded
 from workbench.connecting.keeping import left_behind, told_of
 from workbench.connecting.passwords import AskPassword
+from workbench.model.address import is_text
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
+from workbench.model.look import Gap
 from workbench.reading.display import shown
 from workbench.session import Session
 
 P = ParamSpec("P")
+Item = TypeVar("Item")
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
@@ -107,6 +113,7 @@ def with_session(
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         context = click.get_current_context()
+        check_text(context)
 
         async def main() -> int | None:
             async with session_of(context) as session:
@@ -125,6 +132,33 @@ def warn_of(config: ConfigFile) -> None:
         say(f"workbench: {config.warning}")
 
 
+def check_text(context: click.Context) -> None:
+    """Refuse what is not UTF-8 where text is asked for: everywhere but in the names of files and in events' bytes.
+
+    Raises:
+        click.ClickException: An argument of the command is no text.
+    """
+    for parameter in context.command.params:
+        if isinstance(parameter.type, click.types.StringParamType):
+            given = context.params.get(parameter.name or "")
+            for value in given if isinstance(given, tuple) else (given,):
+                if isinstance(value, str) and not is_text(value):
+                    raise NotText(value)
+
+
+class NotText(click.ClickException):
+    """An argument whose bytes are not UTF-8."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"{value!r} is not UTF-8.")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say it as all is said that is wrong."""
+        fail(self.message, Exit.USAGE)
+
+
 def _tell_left_behind() -> None:
     for path in left_behind():
         say(f"workbench: {told_of(path)}")
@@ -137,6 +171,7 @@ def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
         # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
         if (task := asyncio.current_task()) is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        asyncio.get_running_loop().set_exception_handler(_logged)
         patience = None
         try:
             return await main()
@@ -149,19 +184,77 @@ def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
 
     try:
         return asyncio.run(awaited()) or Exit.DONE
-    except (ConfigError, AddressError, QueryError) as error:
-        return fail(str(error), Exit.USAGE)
-    except WorkbenchError as error:
-        return fail(str(error), Exit.FAILED)
-    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
-        return Exit.STOPPED
-    except OSError as error:
-        # What stdout did not take is given up: Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return fail("The reader of the output went away.", Exit.FAILED)
-        where = f"{error.filename}: " if error.filename else "Reading or writing failed: "
-        return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
+    except BaseException as error:
+        return failed(error)
+
+
+def _logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for any more, and asyncio would print."""
+    log_error(context.get("exception") or RuntimeError(context["message"]), str(context["message"]))
+
+
+def failed(error: BaseException) -> Exit:
+    """Say on stderr why a command ended, whatever it was; returns the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case ConfigError() | AddressError() | QueryError():
+            return fail(str(error), Exit.USAGE)
+        case WorkbenchError():
+            return fail(str(error), Exit.FAILED)
+        case click.ClickException():
+            error.show()
+            return Exit(error.exit_code)
+        case KeyboardInterrupt() | asyncio.CancelledError() | click.Abort():
+            return Exit.STOPPED
+        case BrokenPipeError():
+            # As with other tools: whoever reads the output has seen enough.
+            give_up_stdout()
+            return Exit.DONE
+        case OSError(errno=errno.EBADF):
+            give_up_stdout()
+            return fail("Standard input or output is closed.", Exit.FAILED)
+        case OSError():
+            give_up_stdout()
+            where = f"{_said(error.filename)}: " if error.filename else "Reading or writing failed: "
+            return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
+    return fail(unexpected(error, "The command"), Exit.FAILED)
+
+
+def give_up_stdout() -> None:
+    """Give up what stdout did not take: Python would complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _said(filename: object) -> str:
+    return os.fsdecode(filename) if isinstance(filename, str | bytes) else str(filename)
+
+
+async def asked(
+    session: Session, names: Sequence[str], question: Callable[[Guarded], Awaitable[Item]]
+) -> tuple[dict[str, Item], Exit]:
+    """What connections answer, and the exit code; what is wrong with the others is said on stderr.
+
+    Raises:
+        WorkbenchError: Only one is asked, and something is wrong with it.
+    """
+    answers: dict[str, Item] = {}
+    code = Exit.DONE
+    for name, answer in (await session.ask(names, question)).items():
+        if not isinstance(answer, WorkbenchError):
+            answers[name] = answer
+        elif len(names) == 1:
+            raise answer
+        else:
+            code = fail(str(answer) if name in str(answer) else f"{name}: {answer}", Exit.PARTLY)
+    return answers, code if answers else Exit.FAILED
+
+
+def said_gaps(name: str, gaps: Sequence[Gap]) -> Exit:
+    """Say on stderr what a listing lacks; returns the exit code."""
+    for gap in gaps:
+        fail(f"{name}: {gap.what} cannot be listed: {gap.reason}", Exit.PARTLY)
+    return Exit.PARTLY if gaps else Exit.DONE
 
 
 def named_config() -> Path | None:

@@ -49,7 +49,7 @@ class Screen(click.Group):
 
 
 @click.command("open", hidden=True)
-@click.argument("targets", metavar="[ADDRESS|RECORDING]...", nargs=-1)
+@click.argument("targets", metavar="[ADDRESS|RECORDING]...", nargs=-1, type=click.UNPROCESSED)
 @record_option
 @connection_options
 def open_screen(targets: tuple[str, ...]) -> None:

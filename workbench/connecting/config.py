@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
+from workbench.model.address import is_text
 from workbench.model.errors import ConfigError
 
 
@@ -133,6 +134,8 @@ class Connection(msgspec.Struct, frozen=True):
         name, url = (named[1], text[named.end() :]) if named else ("", text)
         # Whatever is before an @ may be a password, however wrongly it was written; so may an option be.
         shown = re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0]
+        if not is_text(text):
+            raise ConfigError(f"{shown!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
         if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):
             raise ConfigError(f"{shown!r} is not a connection: write NAME=URL or a URL, such as amqp://localhost.")
         try:

@@ -31,6 +31,8 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
         Raises:
             AddressError: The text is not `connection/name` or `connection/exchange:name`.
         """
+        if not is_text(text):
+            raise AddressError(f"{text!r} is not UTF-8, as the names of endpoints are.")
         connection, _, name = text.partition("/")
         if name.startswith("exchange:"):
             return cls(connection, name.removeprefix("exchange:"), "exchange").checked(text)
@@ -55,3 +57,12 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
         if self.name.startswith(("exchange:", "queue:")):
             return f"{self.connection}/queue:{self.name}"
         return f"{self.connection}/{self.name}"
+
+
+def is_text(text: str) -> bool:
+    """Whether a text has no surrogates: Python's stand-ins for bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

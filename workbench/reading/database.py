@@ -1,5 +1,6 @@
 """The SQLite file under a store: its tables, its version, and its errors as sentences."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,8 +111,13 @@ def _sentence(path: Path, error: sqlite3.DatabaseError) -> str:
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     # Each connection is used by one thread at a time, which its owner sees to.
     return sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
+        f"{url(path)}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=30
     )
+
+
+def url(path: Path) -> str:
+    """How SQLite is told of a file whose name may hold any bytes (https://sqlite.org/uri.html)."""
+    return f"file:{quote(os.fsencode(path))}"
 
 
 def _for_writing(database: sqlite3.Connection, synchronous: Literal["OFF", "NORMAL"]) -> sqlite3.Connection:

@@ -260,10 +260,10 @@ async def merged(streams: Mapping[Address, AbstractAsyncContextManager[Stream]])
     """Enter all streams, then read them side by side. Entered means: all are subscribed.
 
     Raises:
-        ConnectorError: On entering: one of them cannot be opened; none is read then.
+        ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
     """
     async with AsyncExitStack() as stack:
-        entered = {address: await stack.enter_async_context(stream) for address, stream in streams.items()}
+        entered = {address: await _entered(stack, address, stream) for address, stream in streams.items()}
         with lone_error():
             async with asyncio.TaskGroup() as group:
                 together = Merged(entered)
@@ -273,3 +273,12 @@ async def merged(streams: Mapping[Address, AbstractAsyncContextManager[Stream]])
                 finally:
                     for pump in pumps:
                         pump.cancel()
+
+
+async def _entered(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
+    try:
+        return await stack.enter_async_context(stream)
+    except ConnectorError as error:
+        if str(address) in str(error):
+            raise
+        raise type(error)(f"{address}: {error}") from error

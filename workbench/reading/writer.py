@@ -8,9 +8,8 @@ from typing import Final
 
 import msgspec
 
-from workbench.model.errors import StoreError
 from workbench.reading.batch import Columns
-from workbench.reading.database import create, failures, reopen
+from workbench.reading.database import create, failures, reopen, url
 
 _INSERT: Final = f"REPLACE INTO batches VALUES ({', '.join('?' * len(Columns.__struct_fields__))})"
 
@@ -46,9 +45,9 @@ class Writer:
         """Copy everything to an empty file and go on there; if that fails, delete it."""
         try:
             with failures(path):
-                self._database.execute("VACUUM INTO ?", (str(path),))
+                self._database.execute("VACUUM INTO ?", (url(path),))
             moved = reopen(path)
-        except StoreError:
+        except BaseException:
             path.unlink(missing_ok=True)
             raise
         self._database.close()
