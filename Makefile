@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench brokers screenshots lock
+.PHONY: demo test check bench soak brokers screenshots lock
 
 demo: .venv/ready
 	$(BIN)/workbench demo
@@ -29,6 +29,10 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.demo
 	$(BIN)/python -m tests.benchmarks.first_paint
 	$(BIN)/python -m tests.benchmarks.screen
+
+# 200,000 random inputs at the demo; SOAK_ARGS="--seed 7 --pace 0.06 kafka/orders" and the like change what is sent to what.
+soak: .venv/ready
+	$(BIN)/python -u -m tests.e2e.fuzz $(SOAK_ARGS)
 
 # The README's pictures, drawn anew from the demo.
 screenshots: .venv/ready

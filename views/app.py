@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, TypeVar
 
 import msgspec
-from textual.app import App
 from textual.command import Provider
 from textual.screen import Screen
 
@@ -23,7 +22,8 @@ from views.external_editor import edited
 from views.frame import NARROW, Frame
 from views.later import DeadLetters, Journal, Trace
 from views.outside import body_text, export, line_text
-from views.palette import Everything
+from views.palette import Everything, Palette
+from views.steady_app import SteadyApp
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.keeping import left_behind, told_of
@@ -50,6 +50,9 @@ TITLES: Final = {
     "connections": "Connections",
     "publish": "Publish",
 }
+
+
+Shown = TypeVar("Shown", bound=Frame)
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -81,9 +84,12 @@ async def run(
     Raises:
         StoreError: What is seen cannot be stored, or the recording cannot be opened.
         ConfigError: The configuration names an action or a theme that there is not.
+        WorkbenchError: Something unexpected ended it.
     """
     async with opened(session, Opening(tuple(addresses), recording, record, demo)) as app:
         await app.run_async()
+    if app.failure:
+        raise WorkbenchError(app.failure)
 
 
 @asynccontextmanager
@@ -119,7 +125,14 @@ def watched(session: Session, name: str, changed: Callable[[Watch], None]) -> Wa
     return Watch(name, partial(session.connector, name), changed, partial(session.complete, name))
 
 
-class Workbench(App[None]):
+def _publish_screen() -> Screen[None]:
+    # Imported here: the first picture would wait for its template engine.
+    from views.publish import PublishScreen
+
+    return PublishScreen()
+
+
+class Workbench(SteadyApp):
     """The full-screen workbench."""
 
     CSS_PATH = "workbench.tcss"
@@ -129,6 +142,7 @@ class Workbench(App[None]):
         "dead_letters": DeadLetters,
         "journal": Journal,
         "connections": Connections,
+        "publish": _publish_screen,
     }
     DEFAULT_MODE = "events"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
@@ -154,6 +168,7 @@ class Workbench(App[None]):
         self._asking = asyncio.Lock()
         self._exported = ""
         self._wanted: Sequence[Address] = ()
+        self._left = self.DEFAULT_MODE
         self._keys = keys
         if theme is not None and theme not in self.available_themes:
             raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
@@ -168,7 +183,7 @@ class Workbench(App[None]):
         if warning := self.desk.session.config.warning:
             self.say(warning, "warning")
         if self._opening.addresses:
-            self.call_after_refresh(self.show_when_listed, self._opening.addresses)
+            self.show_when_listed(self._opening.addresses)
 
     def start(self, watch: Watch) -> None:
         """Watch one more connection."""
@@ -194,19 +209,16 @@ class Workbench(App[None]):
     def _show_wanted(self) -> None:
         if self._wanted and all(self.desk.endpoint(address) for address in self._wanted):
             wanted, self._wanted = self._wanted, ()
-            self.events.go_to(wanted[0])
-            self.events.open(wanted)
+            self.events.call_later(self.events.go_to, wanted[0])
+            self.events.call_later(self.events.open, wanted)
 
     # What the core tells.
 
     def listed(self, watch: Watch) -> None:
         """A connection was listed, or its state has changed."""
-        if not self.is_running:
-            return
-        for screen in self.screen_stack:
-            if isinstance(screen, Frame):
-                screen.listed(watch)
-        self._show_wanted()
+        if self.is_running and (frame := self.frame) is not None:
+            frame.post_message(Frame.Listed(watch))
+            self._show_wanted()
 
     def looked(self, tail: Tail) -> None:
         """Something was stored, or a look's state has changed."""
@@ -297,16 +309,25 @@ class Workbench(App[None]):
 
     def go(self, mode: str) -> None:
         """Go to a screen."""
-        self.switch_mode(mode)
+        self._at(mode, Frame)
+
+    def go_back(self) -> None:
+        """Go to the screen that was left last."""
+        self.go(self._left)
+
+    def _at(self, mode: str, kind: type[Shown]) -> Shown:
+        """Go to a screen, which may not be composed yet: what it is to do there, it is told by `call_later`."""
+        if mode != self.current_mode:
+            self._left = self.current_mode
+            self.switch_mode(mode)
+        frame = self._screen_stacks[mode][0]
+        assert isinstance(frame, kind)
+        return frame
 
     def follow_id(self, id: str) -> None:
         """Follow an id on the Trace screen."""
-        self.switch_mode("trace")
-        self.call_after_refresh(lambda: self._trace(id))
-
-    def _trace(self, id: str) -> None:
-        if isinstance(frame := self.frame, Trace):
-            frame.follow(id)
+        trace = self._at("trace", Trace)
+        trace.call_later(trace.follow, id)
 
     def ask_id(self) -> None:
         """Ask for an id to follow."""
@@ -315,13 +336,13 @@ class Workbench(App[None]):
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
         quoted = json.dumps(id, ensure_ascii=False)
-        self.switch_mode("events")
-        self.events.show_query(f"correlation = {quoted} or message = {quoted} or causation = {quoted}")
+        events = self._at("events", Events)
+        events.call_later(events.show_query, f"correlation = {quoted} or message = {quoted} or causation = {quoted}")
 
     def show_endpoint(self, address: Address) -> None:
         """Go to an endpoint on the Events screen."""
-        self.switch_mode("events")
-        self.events.go_to(address)
+        events = self._at("events", Events)
+        events.call_later(events.go_to, address)
 
     # What any screen may ask for.
 
@@ -469,10 +490,10 @@ class Workbench(App[None]):
         self._publish(delivery)
 
     def _publish(self, what: Address | Delivery | None) -> None:
-        # Imported here: the first picture would wait for its template engine.
         from views.publish import PublishScreen
 
-        self.push_screen(PublishScreen(self.desk.session, self.desk.endpoints, what))
+        screen = self._at("publish", PublishScreen)
+        screen.call_later(screen.begin, what)
 
     def deploy(self) -> None:
         """Fix the demo's payment service: to its shop a deployment is an event like any other."""
@@ -492,12 +513,13 @@ class Workbench(App[None]):
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""
-        self.switch_mode("connections")
-        self.call_after_refresh(self._add_connection)
+        connections = self._at("connections", Connections)
+        connections.call_later(connections.ask_connection)
 
-    def _add_connection(self) -> None:
-        if isinstance(frame := self.frame, Connections):
-            frame.ask_connection()
+    def action_command_palette(self) -> None:
+        """Offer everything by its name, unless a question is to be answered first."""
+        if self.screen is self.frame:
+            self.push_screen(Palette())
 
 
 async def _once(event: Event) -> AsyncIterator[Sequence[Event]]:

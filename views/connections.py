@@ -8,9 +8,10 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 
-from views.frame import Frame, fill
+from views.frame import Frame
+from views.widgets.options import Options
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
 from workbench.connecting.guard import Guarded
@@ -27,7 +28,7 @@ class Connections(Frame):
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="connections"):
-            yield OptionList(id="list")
+            yield Options(id="list")
             with VerticalScroll(id="steps"):
                 yield Static("", id="steps-text")
 
@@ -35,22 +36,21 @@ class Connections(Frame):
         self.set_interval(1, lambda: self.listed(None))
 
     def on_screen_resume(self) -> None:
-        """List anew."""
-        self.listed(None)
-        self.query_one(OptionList).focus()
+        """Go to the list."""
+        self.query_one(Options).focus()
 
     def listed(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
         super().listed(watch)
         lines = [_line(each) for each in self.desk.watches.values()]
-        fill(self.query_one(OptionList), lines, "No connection is open: a adds one.")
+        self.query_one(Options).show(lines, "No connection is open: a adds one.")
 
     def cannot_check(self) -> str | None:
         return None if self._chosen else "There is no connection: a adds one."
 
     @property
     def _chosen(self) -> str | None:
-        at = self.query_one(OptionList).highlighted
+        at = self.query_one(Options).highlighted
         names = list(self.desk.watches)
         return names[at] if at is not None and at < len(names) else None
 

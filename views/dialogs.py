@@ -1,11 +1,12 @@
 """What asks or tells on top of a screen: a question with a text, a sentence to agree to, the keys."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
@@ -13,6 +14,16 @@ from textual.widgets import Input, Static
 
 from views.actions import Action, shown_key
 from workbench.reading.display import shown
+
+Answer = TypeVar("Answer")
+
+
+class Dialog(ModalScreen[Answer]):
+    """A question on top of the screens, which is answered once, and only while it is the one that is asked."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Give the answer and go."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
 
 
 def nothing_wrong(text: str) -> str | None:
@@ -24,7 +35,7 @@ def nothing() -> None:
     """Do nothing."""
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Dialog[str | None]):
     """Asks for a line of text; None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", show=False)]
@@ -66,7 +77,7 @@ class Ask(ModalScreen[str | None]):
             self.dismiss(event.value)
 
 
-class Agree(ModalScreen[bool]):
+class Agree(Dialog[bool]):
     """Tells something that wants a yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,7 +103,7 @@ class Agree(ModalScreen[bool]):
             yield Static(Text(f"enter {self._yes}   escape leave"), classes="dialog-keys")
 
 
-class Keys(ModalScreen[None]):
+class Keys(Dialog[None]):
     """The keys of a screen, with what each does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter", "dismiss(None)", show=False)]
@@ -120,3 +131,32 @@ class Keys(ModalScreen[None]):
             with VerticalScroll():
                 yield Static(table)
             yield Static(Text("escape leaves   ↑ ↓ scroll   : does anything by name"), classes="dialog-keys")
+
+
+class Unexpected(Dialog[None]):
+    """Tells of an exception that nobody expected, and lets the user go on or leave."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter", "dismiss(None)", show=False),
+        Binding("q,ctrl+c", "leave", show=False),
+    ]
+
+    def __init__(self, sentence: str, leave: Callable[[str], None]) -> None:
+        """Tell.
+
+        Args:
+            sentence: What happened, and where more is said.
+            leave: Ends the program with this sentence.
+        """
+        super().__init__()
+        self._sentence, self._leave = sentence, leave
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text("This should not have happened"), classes="dialog-title")
+            yield Static(Text(shown(self._sentence)))
+            yield Static(Text("enter goes on   q leaves"), classes="dialog-keys")
+
+    def action_leave(self) -> None:
+        """End the program."""
+        self._leave(self._sentence)

@@ -17,6 +17,7 @@ from textual.widgets import ContentSwitcher, Input, Static
 
 from views.frame import NARROW, Frame
 from views.looking import MOST, Looking, states
+from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
 from views.widgets.event_table import EventTable
@@ -59,7 +60,7 @@ class Events(Frame):
         self._looking: Looking
         self._view: View | None = None
         self._query: Query | None = None
-        self._grown = asyncio.Event()
+        self._grown = self._keeping_up = False
         self._indexed = False
         self._priced: Address | None = None
         self._detailed: Endpoint | None = None
@@ -94,7 +95,6 @@ class Events(Frame):
             self._go("table")
         self._show_status()
         self.set_interval(1, self._count)
-        self._keep_up()
 
     # What the program tells this screen.
 
@@ -115,7 +115,7 @@ class Events(Frame):
                     self._group_table.show(each)
 
     def on_events_grew(self) -> None:
-        self._grown.set()
+        self._grew()
 
     def show_endpoints(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints: what is held; where looking is free, what is there and what comes, too."""
@@ -224,7 +224,7 @@ class Events(Frame):
         connections = {address.connection for address in self._looking.addresses}
         self.set_class(any(map(self.workbench.is_production, connections)), "production")
         self._tree.refresh()
-        self._grown.set()
+        self._grew()
         self._show_status()
 
     def _why_empty(self) -> str:
@@ -237,30 +237,42 @@ class Events(Frame):
             return "An exchange holds nothing. l shows what passes through it."
         return "Nothing is there."
 
-    @work(exclusive=True, group="keep-up")
-    async def _keep_up(self) -> None:
+    def _grew(self) -> None:
         """Let the view follow what is stored."""
-        while True:
-            await self._grown.wait()
-            self._grown.clear()
-            view = self._view
-            if view is None:
-                continue
-            waiting = self.desk.archive.upto - view.examined
-            if self.desk.archive.upto > BACKLOG and self.desk.store is not None and not self._indexed:
-                self._indexed = True
-                self.run_worker(self.desk.store.index(self.desk.workers), group="index")
-            try:
-                workers = self.desk.workers if waiting > BACKLOG else None
-                await view.catch_up(workers, partial(self._drawn, view))
-            except WorkbenchError as error:
-                self.workbench.say(str(error), "error")
-            if self.closed:
-                return
-            self._drawn(view)
-            self._tell_ends()
-            self._show_status()
-            await asyncio.sleep(FRAME)
+        self._grown = True
+        if not self._keeping_up:
+            self._keep_up()
+
+    @work(group="keep-up")
+    async def _keep_up(self) -> None:
+        """Look for what has come in until nothing more has. Ends by itself, so that an error is not the end of it."""
+        self._keeping_up = True
+        try:
+            while self._grown:
+                self._grown = False
+                await self._catch_up()
+                await asyncio.sleep(FRAME)
+        finally:
+            self._keeping_up = False
+
+    async def _catch_up(self) -> None:
+        view = self._view
+        if view is None:
+            return
+        waiting = self.desk.archive.upto - view.examined
+        if self.desk.archive.upto > BACKLOG and self.desk.store is not None and not self._indexed:
+            self._indexed = True
+            self.run_worker(self.desk.store.index(self.desk.workers), group="index")
+        try:
+            workers = self.desk.workers if waiting > BACKLOG else None
+            await view.catch_up(workers, partial(self._drawn, view))
+        except WorkbenchError as error:
+            self.workbench.say(str(error), "error")
+        if self.closed:
+            return
+        self._drawn(view)
+        self._tell_ends()
+        self._show_status()
 
     def _drawn(self, view: View) -> None:
         if view is not self._view or self.closed:
@@ -562,7 +574,7 @@ class Events(Frame):
     def cannot_trace(self) -> str | None:
         return self._no_event()
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_trace(self) -> None:
         delivery = await self._delivery()
         correlation = self.desk.archive.reading.facts(delivery).correlation if delivery is not None else None
@@ -583,7 +595,7 @@ class Events(Frame):
     def cannot_clone(self) -> str | None:
         return self.cannot_publish() or self._no_event()
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_clone(self) -> None:
         # As it came: a clone of what is masked must not be made of asterisks.
         sequence = self._table.cursor
@@ -600,7 +612,7 @@ class Events(Frame):
     def cannot_copy(self) -> str | None:
         return self._no_event()
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_copy(self) -> None:
         delivery = await self._delivery()
         if self._in(self._inspector):
@@ -610,7 +622,7 @@ class Events(Frame):
 
     cannot_copy_line = cannot_copy
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_copy_line(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
@@ -619,13 +631,13 @@ class Events(Frame):
     cannot_edit = cannot_copy
     cannot_page = cannot_copy
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_edit(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
             await self.workbench.open_outside(delivery, "EDITOR", "vi")
 
-    @work(exclusive=True, group="act")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_page(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:

@@ -1,16 +1,14 @@
 """What every screen has: the title with the connections' states above, its actions, and their keys below."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Paste
+from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, OptionList, TextArea
-from textual.widgets.option_list import Option
+from textual.widgets import Input, TextArea
 
 from views.actions import bindings
 from views.desk import Desk
@@ -26,24 +24,6 @@ NARROW: Final = 100
 """Columns below which a screen shows one pane."""
 
 
-def fill(options: OptionList, lines: Sequence[Text], nothing: str) -> None:
-    """Draw a list anew, its cursor where it was.
-
-    Args:
-        options: The list.
-        lines: What is in it.
-        nothing: What it says where there is nothing.
-    """
-    if lines and len(lines) == options.option_count and not options.get_option_at_index(0).disabled:
-        for number, line in enumerate(lines):
-            options.replace_option_prompt_at_index(number, line)
-        return
-    at = options.highlighted or 0
-    options.clear_options()
-    options.add_options([Option(line) for line in lines] or [Option(nothing, disabled=True)])
-    options.highlighted = min(at, options.option_count - 1)
-
-
 class Frame(Screen[None]):
     """A screen of the program. A subclass names itself for the action table and composes what is between the bars."""
 
@@ -51,6 +31,13 @@ class Frame(Screen[None]):
     """The screen's name in the action table."""
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = ""
+
+    class Listed(Message):
+        """A connection was listed, or its state has changed. A message, for the screen may not be composed yet."""
+
+        def __init__(self, watch: Watch) -> None:
+            super().__init__()
+            self.watch = watch
 
     def __init_subclass__(cls) -> None:
         cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
@@ -79,6 +66,14 @@ class Frame(Screen[None]):
     def closed(self) -> bool:
         """Whether its parts are gone, so that what a worker waited for has nobody to be told."""
         return not self.query(KeyBar)
+
+    def on_frame_listed(self, event: Listed) -> None:
+        """Draw what was listed."""
+        self.listed(event.watch)
+
+    def on_screen_resume(self) -> None:
+        """Draw what was listed while another screen was shown."""
+        self.listed(None)
 
     def listed(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""

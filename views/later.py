@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
-from views.frame import Frame, fill
+from views.frame import Frame
+from views.widgets.options import Options
 from workbench.model.endpoint import Endpoint
 from workbench.operations.watch import Watch
 from workbench.reading.display import shown
@@ -76,22 +77,22 @@ class DeadLetters(Frame):
                     " reason contains declined"
                 )
             )
-            yield OptionList(id="dead")
+            yield Options(id="dead")
 
     def on_screen_resume(self) -> None:
-        """List anew."""
-        self.listed(None)
-        self.query_one(OptionList).focus()
+        """Go to the list."""
+        self.query_one(Options).focus()
 
     def listed(self, watch: Watch | None) -> None:
         """List the endpoints that hold dead letters."""
         super().listed(watch)
         lines = [_dead(endpoint) for endpoint in self._dead()]
-        fill(self.query_one(OptionList), lines, "No dead-letter endpoint holds anything.")
+        self.query_one(Options).show(lines, "No dead-letter endpoint holds anything.")
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Go there."""
-        self.workbench.show_endpoint(self._dead()[event.option_index].address)
+    def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
+        """Go there, unless it was emptied in the meantime."""
+        if event.option_index < len(dead := self._dead()):
+            self.workbench.show_endpoint(dead[event.option_index].address)
 
     def _dead(self) -> Sequence[Endpoint]:
         return [each for each in self.desk.endpoints() if each.holds_dead_letters]

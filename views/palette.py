@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from views.actions import of_screen, shown_key
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 FOUND: Final = 50
 """Endpoints that are offered at most."""
+
+
+class Palette(CommandPalette):
+    """Textual's, which also holds where there is no room for its list."""
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:
+            super()._action_command_list(action)
 
 
 class Everything(Provider):

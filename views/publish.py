@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from textual.worker import Worker
 from views.dialogs import Ask
 from views.external_editor import edited
 from views.frame import NARROW, Frame
+from views.steady_app import KEY_WORK
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
 from views.widgets.draft_fields import DraftFields, FieldDialog
@@ -27,7 +28,7 @@ from views.widgets.sending import Receipts, Sending, Told
 from workbench.connecting.config import Level
 from workbench.model import ndjson
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.endpoint import Ability
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Value
@@ -90,20 +91,8 @@ class PublishScreen(Frame):
     }
     """
 
-    def __init__(
-        self, session: Session, endpoints: Callable[[], list[Endpoint]], what: Address | Delivery | None = None
-    ) -> None:
-        """Write an event.
-
-        Args:
-            session: The connections.
-            endpoints: All endpoints that are listed now.
-            what: Where to, or what to clone; None: the draft that was left last, or an empty one.
-        """
+    def __init__(self) -> None:
         super().__init__()
-        self._session = session
-        self._endpoints = endpoints
-        self._what = what
         self._draft = self._last_kept = Draft()
         self._seed = secrets.randbits(128)
         self._pause: Timer | None = None
@@ -112,6 +101,10 @@ class PublishScreen(Frame):
         self._receipts_shown = False
         self._written = ""
         self._line_ends = False
+
+    @property
+    def _session(self) -> Session:
+        return self.desk.session
 
     @property
     def busy(self) -> bool:
@@ -150,8 +143,21 @@ class PublishScreen(Frame):
 
     def on_mount(self) -> None:
         self._tell("ctrl+s sends; escape leaves a field, then s does.")
-        self._open(self._beginning())
+        drafts = self._kept()
+        self._open(drafts[0] if drafts else Draft())
         self.set_interval(0.1, self._show_progress)
+
+    def begin(self, what: Address | Delivery | None) -> None:
+        """Write an event; what is being written or published already is not disturbed.
+
+        Args:
+            what: Where to, or what to clone; None: the draft that was left last, or an empty one.
+        """
+        if what is not None and self.busy:
+            self._tell("Events are being published: escape stops that.", wrong=True)
+        elif what is not None:
+            self._keep()
+            self._open(self._beginning(what))
         field = "#target" if not self._draft.target else "#body" if self._draft.locked is None else "#fields"
         self.query_one(field).focus()
 
@@ -169,8 +175,8 @@ class PublishScreen(Frame):
 
     # Drafts.
 
-    def _beginning(self) -> Draft:
-        match self._what:
+    def _beginning(self, what: Address | Delivery) -> Draft:
+        match what:
             case Address() as address:
                 return Draft(target=str(address))
             case Delivery() as delivery:
@@ -180,9 +186,6 @@ class PublishScreen(Frame):
                 except FormatError as error:
                     self._tell(str(error), wrong=True)
                     return Draft()
-            case _:
-                drafts = self._kept()
-                return drafts[0] if drafts else Draft()
 
     def _may_go_back(self, name: str) -> bool:
         """Whether a clone may go back to the connection it came from unasked: only where nobody was careful."""
@@ -312,7 +315,7 @@ class PublishScreen(Frame):
             self._judge(verdict(event))
             self.query_one("#preview", Static).update(self._preview(event))
         address = self._address()
-        endpoint = next((each for each in self._endpoints() if each.address == address), None)
+        endpoint = next((each for each in self.desk.endpoints() if each.address == address), None)
         said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, address, endpoint))
         made_from = [f"clone of {shown(self._draft.made_from)}"] if self._draft.made_from else []
         self.query_one("#remarks", Static).update(Text("\n".join([*made_from, *filter(None, [said])])))
@@ -362,7 +365,7 @@ class PublishScreen(Frame):
     def _targets(self) -> Iterable[str]:
         """The addresses that can be published to, as a user may write them."""
         alone = len(self._session.names) == 1
-        for endpoint in self._endpoints():
+        for endpoint in self.desk.endpoints():
             if Ability.PUBLISH in endpoint.abilities:
                 written = str(endpoint.address)
                 yield written
@@ -428,7 +431,7 @@ class PublishScreen(Frame):
         if isinstance(self.focused, Input | TextArea):
             self.query_one(DraftFields).focus()
         elif self._sending is None:
-            self.app.pop_screen()
+            self.workbench.go_back()
         elif not self._sending.stopped.is_set():
             self._sending.stopped.set()
         elif self._worker is not None:
@@ -527,7 +530,7 @@ class PublishScreen(Frame):
     def cannot_edit_body(self) -> str | None:
         return None if is_text(self._draft) else "The body is not text that may be edited: l takes a file's bytes."
 
-    @work(exclusive=True, group="edit")
+    @work(exclusive=True, group=KEY_WORK)
     async def do_edit_body(self) -> None:
         self._take_in()
         before = self._draft.body or b""

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import pty
+import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -13,6 +15,11 @@ from pathlib import Path
 from typing import Self
 
 from tests.e2e.command import INSTALLED
+
+SEQUENCE = re.compile(
+    rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
+)
+"""What a terminal obeys and does not draw."""
 
 
 def sent_to_terminal(*arguments: str, columns: int = 80, rows: int = 24) -> bytes:
@@ -56,8 +63,9 @@ class Terminal:
         rows: int = 40,
         program: Path | None = None,
         environment: Mapping[str, str] = {},
+        folder: Path | None = None,
     ) -> None:
-        """Start `workbench`, or another program, with a terminal's usual variables besides those given."""
+        """Start `workbench`, or another program, with a terminal's usual variables besides those given, in a folder."""
         self.received = bytearray()
         """All that the terminal was sent."""
         self._pressed = 0
@@ -71,6 +79,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            cwd=folder,
             start_new_session=True,
             preexec_fn=_take_terminal,
         )
@@ -84,10 +93,21 @@ class Terminal:
         self.process.wait()
         os.close(self._ours)
 
-    def press(self, keys: str) -> None:
-        """Send keys as a terminal does."""
+    def press(self, keys: str | bytes) -> None:
+        """Send keys as a terminal does: in one burst."""
         self._pressed = len(self.received)
-        os.write(self._ours, keys.encode())
+        os.write(self._ours, keys.encode() if isinstance(keys, str) else keys)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size, and tell the program as terminals do."""
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGWINCH)
+
+    def forget(self) -> None:
+        """Let go of what was received."""
+        self.received.clear()
+        self._pressed = 0
 
     def drain(self, quiet: float = 0.1, most: float = 10.0) -> bytes:
         """Take what is drawn until nothing was for `quiet` seconds, or `most` seconds have passed; returns it."""

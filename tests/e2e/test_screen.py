@@ -8,16 +8,13 @@ import pytest
 
 from tests import hostile
 from tests.e2e.command import run
-from tests.e2e.terminal import Terminal
+from tests.e2e.terminal import SEQUENCE, Terminal
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Look
 from workbench.reading.store import open_store
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
-SEQUENCE = re.compile(
-    rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
-)
 DRAWING = re.compile(rb"\x1b\[[0-9;]*[mH]")
 """What colours text and what says where it goes: written at every change."""
 

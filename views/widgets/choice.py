@@ -7,12 +7,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 from textual.widgets.option_list import Option
 
+from views.dialogs import Dialog
+from views.widgets.options import Options
 
-class Choice(ModalScreen[int | None]):
+
+class Choice(Dialog[int | None]):
     """Asks for one of several; gives its number from 0, or None when it was left."""
 
     DEFAULT_CSS = """
@@ -40,17 +42,17 @@ class Choice(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text(self._title), classes="dialog-title")
-            yield OptionList(*(Option(line) for line in self._lines))
+            yield Options(*(Option(line) for line in self._lines))
             yield Static(Text("enter go on   escape leave"), classes="dialog-keys")
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
         """That one."""
         self.dismiss(event.option_index)
 
     def action_down(self) -> None:
         """Go down."""
-        self.query_one(OptionList).action_cursor_down()
+        self.query_one(Options).action_cursor_down()
 
     def action_up(self) -> None:
         """Go up."""
-        self.query_one(OptionList).action_cursor_up()
+        self.query_one(Options).action_cursor_up()

@@ -8,9 +8,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Checkbox, DataTable, Static
 
+from views.dialogs import Dialog
 from views.widgets.fields import TextField
 from workbench.model.errors import FormatError
 from workbench.operations.drafts import Draft, Field
@@ -97,7 +97,7 @@ class Tick(Checkbox):
         super().watch_value()
 
 
-class FieldDialog(ModalScreen[tuple[str, Field] | None]):
+class FieldDialog(Dialog[tuple[str, Field] | None]):
     """Asks for a header or a property; gives `headers` or `properties` and the field, or None when it was left."""
 
     DEFAULT_CSS = """

@@ -1,0 +1,155 @@
+"""An app that takes one input at a time, and that an exception nobody expected does not end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from rich.console import RenderableType
+from textual._context import active_message_pump
+from textual.app import App
+from textual.command import CommandPalette
+from textual.driver import Driver
+from textual.events import Compose, Event, InputEvent, Key, Load, Mount, Paste
+from textual.message import Message
+from textual.widget import Widget
+from textual.worker import WorkerFailed
+
+from views.dialogs import Unexpected
+from workbench.connecting.error_log import unexpected
+from workbench.model.errors import WorkbenchError
+
+KEY_WORK: Final = "key"
+"""The group of workers that end what a key began: what is typed next waits for them."""
+PATIENCE: Final = 1.0
+"""Seconds for which an input waits for what those before it began."""
+_AWAITED: Final = (KEY_WORK, CommandPalette._GATHER_COMMANDS_GROUP)
+_TURNS: Final = 50
+"""Turns of the event loop after which waiting costs no processor any more."""
+
+
+class SteadyApp(App[None]):
+    """What Textual leaves to its apps.
+
+    **One input at a time.** Textual sends a key to the widget that has the focus when it arrives, and a key that opens
+    a field or a screen has its effect some messages later: letters typed ahead would be commands of what is on its way
+    out. So input waits here until everything that the input before it set off is done, and typing fast, pasting and
+    slow lines do what typing slowly does.
+
+    **Nothing unexpected ends it.** Textual ends an app, with a traceback and its local variables, on any exception that
+    a message's handler, a worker or a timer lets through. Here it is logged, told in a dialog, and the program goes on;
+    only what cannot be composed or mounted ends it, with a sentence.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure = ""
+        """Why it had to end, in a sentence; empty: it need not."""
+        self.failures: Final[list[str]] = []
+        """What nobody expected so far, a sentence each."""
+        self._input: Final[asyncio.Queue[Event]] = asyncio.Queue()
+        self._dispatching = 0
+
+    def on_mount(self) -> None:
+        """Begin to take input."""
+        self.run_worker(self._take_input(), group="input")
+
+    def get_driver_class(self) -> type[Driver]:
+        """How the terminal is read and written."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        # Imported here: on Windows it cannot be.
+        from views.terminal import TerminalDriver
+
+        return TerminalDriver
+
+    # One input at a time.
+
+    async def on_event(self, event: Event) -> None:
+        """Line input up; other events have no order to keep."""
+        if isinstance(event, InputEvent | Paste) and not event.is_forwarded:
+            self._input.put_nowait(event)
+        else:
+            await super().on_event(event)
+
+    async def _take_input(self) -> None:
+        while True:
+            event = await self._input.get()
+            await self._settled(event)
+            try:
+                await super().on_event(event)
+            except Exception as error:
+                self.unexpected(error)
+
+    async def _settled(self, event: Event) -> None:
+        """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`."""
+        end = time.monotonic() + PATIENCE
+        turns = 0
+        while self._busy(event) and time.monotonic() < end:
+            turns += 1
+            await asyncio.sleep(0 if turns < _TURNS else 0.005)
+
+    def _busy(self, event: Event) -> bool:
+        if self._dispatching or self.message_queue_size:
+            return True
+        if any(node.message_queue_size for node in self.screen.walk_children(with_self=True)):
+            return True
+        # What is typed goes on in the palette's field while it searches; what chooses from its list needs the list.
+        groups = (KEY_WORK,) if isinstance(event, Key) and event.is_printable else _AWAITED
+        return any(worker.group in groups and not worker.is_finished for worker in self.workers)
+
+    # Nothing unexpected ends it.
+
+    def unexpected(self, error: BaseException) -> None:
+        """Tell of an exception that nobody expected, in a dialog, and go on."""
+        if self.failure or self._exit or not self._running:
+            return
+        if isinstance(error, WorkbenchError):
+            self.notify(str(error), severity="error", markup=False)
+        elif not any(isinstance(screen, Unexpected) for screen in self.screen_stack):
+            self.failures.append(unexpected(error, "Something in the program"))
+            try:
+                self.push_screen(Unexpected(self.failures[-1], self._end))
+            except Exception as worse:
+                self._end(unexpected(worse, "The program"))
+
+    def _end(self, sentence: str) -> None:
+        """End as soon as can be, for a reason that `failure` tells."""
+        self.failure = self.failure or sentence
+        self._return_code = 1
+        self._close_messages_no_wait()
+
+    async def _guarded(self, dispatch: Callable[[Message], Awaitable[None]], message: Message) -> None:
+        """Dispatch a message to a widget or to the app: Textual would end the message pump on an exception."""
+        self._dispatching += 1
+        try:
+            await dispatch(message)
+        except Exception as error:
+            if isinstance(message, Compose | Mount | Load):
+                self._end(unexpected(error, "Opening the screen"))
+                raise
+            self.unexpected(error)
+        finally:
+            self._dispatching -= 1
+
+    async def _dispatch_message(self, message: Message) -> None:
+        await self._guarded(super()._dispatch_message, message)
+
+    def _start_widget(self, parent: Widget, widget: Widget) -> None:
+        # Once for each widget, before its message pump starts.
+        widget._dispatch_message = partial(self._guarded, widget._dispatch_message)  # type: ignore[method-assign]
+        super()._start_widget(parent, widget)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What Textual calls with all other exceptions: of workers, timers, callbacks, drawing and composing."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if active_message_pump.get(self)._is_mounted and self._is_mounted:
+            self.unexpected(cause)
+        elif not self.failure:
+            self._end(unexpected(cause, "Opening the screen"))
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """What Textual calls where it cannot go on; what it would print is not for users."""
+        self._end("The terminal can no longer be read.")

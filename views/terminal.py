@@ -1,0 +1,48 @@
+"""The terminal as the program reads it."""
+
+import os
+import selectors
+from codecs import getincrementaldecoder
+from typing import Final
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+_AT_ONCE: Final = 4096
+"""Bytes read in one go."""
+
+
+class TerminalDriver(LinuxDriver):
+    """Textual's own, but for two things: bytes that are no text or no key are no reason to stop reading, and a terminal
+    that is gone is."""
+
+    def _run_input_thread(self) -> None:
+        try:
+            self.run_input_thread()
+        except OSError:
+            self._app.call_later(self._app.panic)
+
+    def run_input_thread(self) -> None:
+        """Read keys, clicks and pastes until the program gives the terminal back.
+
+        Raises:
+            OSError: The terminal is gone.
+        """
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(0.1):
+                    if not (read := os.read(self.fileno, _AT_ONCE)):
+                        raise OSError("The terminal is gone.")
+                    # To the parser no text at all would be the end.
+                    if text := decode(read):
+                        try:
+                            for event in parser.feed(text):
+                                self.process_message(event)
+                        except ValueError:
+                            # What it takes for a key, such as `ESC [ 27 ; 1 : 1 u`, and cannot read.
+                            parser = XTermParser(self._debug)
+                for event in parser.tick():
+                    self.process_message(event)

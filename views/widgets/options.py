@@ -1,0 +1,37 @@
+"""A list of lines to choose from."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+
+class Options(OptionList):
+    """Textual's, which also holds where there is no room for a single line: there, a page has no height to go by."""
+
+    def show(self, lines: Sequence[Text], nothing: str) -> None:
+        """Draw the list anew, its cursor where it was.
+
+        Args:
+            lines: What is in it.
+            nothing: What it says where there is nothing.
+        """
+        if lines and len(lines) == self.option_count and not self.get_option_at_index(0).disabled:
+            for number, line in enumerate(lines):
+                self.replace_option_prompt_at_index(number, line)
+            return
+        at = self.highlighted or 0
+        self.clear_options()
+        self.add_options([Option(line) for line in lines] or [Option(nothing, disabled=True)])
+        self.highlighted = min(at, self.option_count - 1)
+
+    def action_page_up(self) -> None:
+        """Go up a page."""
+        if self.scrollable_content_region:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """Go down a page."""
+        if self.scrollable_content_region:
+            super().action_page_down()  # type: ignore[no-untyped-call]
