@@ -28,7 +28,7 @@ from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.keeping import left_behind, told_of
 from workbench.model.address import Address
-from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content
 from workbench.operations.publish import publish
@@ -198,7 +198,7 @@ class Workbench(SteadyApp):
     def list_again(self) -> None:
         """List all connections now, also those whose password could not be had."""
         for watch in self.desk.watches.values():
-            self.desk.session.retry(watch.name)
+            self.desk.session.retry(watch.name, refused=isinstance(watch.state, LoginRefused))
             watch.refresh()
 
     def show_when_listed(self, addresses: Sequence[Address]) -> None:

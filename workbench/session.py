@@ -16,7 +16,7 @@ from workbench.connecting.guard import Confirm, Guarded, nobody
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
-from workbench.model.errors import AccessRefused, AddressError, ConfigError, ConnectorError, WorkbenchError, lone_error
+from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, lone_error
 from workbench.model.start import Start
 from workbench.reading.codec import queried
 from workbench.reading.conventions import Conventions
@@ -69,6 +69,7 @@ class Session:
                 self.config.connection(each)
             self.names.append(name)
         self._open: dict[str, asyncio.Future[Guarded]] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
         self._tasks = asyncio.TaskGroup()
         self._closing = asyncio.Event()
 
@@ -95,7 +96,7 @@ class Session:
         if name not in self._open:
             self.described(name)
             opened = self._open[name] = asyncio.get_running_loop().create_future()
-            self._begin(self._keep(name, opened), opened)
+            self._keepers[name] = self._begin(self._keep(name, opened), opened)
         return await asyncio.shield(self._open[name])
 
     async def ask(
@@ -154,11 +155,16 @@ class Session:
             self._begin(self._look_up(name, waiting), waiting)
         return await asyncio.shield(self._complete[name])
 
-    def retry(self, name: str) -> None:
-        """Forget that the password of a connection could not be had."""
+    def retry(self, name: str, refused: bool = False) -> None:
+        """Forget that the password of a connection could not be had; or, where it was `refused`, forget it too."""
         waiting = self._complete.get(name)
-        if waiting is not None and waiting.done() and (waiting.cancelled() or waiting.exception()):
+        if waiting is None or not waiting.done():
+            return
+        if refused or waiting.cancelled() or waiting.exception():
             del self._complete[name]
+            if (opened := self._open.pop(name, None)) is not None:
+                opened.cancel()
+                self._keepers[name].cancel()
 
     async def with_password(self, connection: Connection, said: Configured | None = None) -> Connection:
         """A connection, which need not be the session's, with a password if it takes one.
@@ -247,10 +253,11 @@ class Session:
             raise AddressError(self._unknown(address.connection))
         return address
 
-    def _begin(self, work: Coroutine[None, None, None], promised: "asyncio.Future[Any]") -> None:
+    def _begin(self, work: Coroutine[None, None, None], promised: "asyncio.Future[Any]") -> asyncio.Task[None]:
         """Do in a task of the session's own what several may wait for; it ends when its promise is cancelled."""
         task = self._tasks.create_task(work)
         promised.add_done_callback(lambda promised: task.cancel() if promised.cancelled() else None)
+        return task
 
     async def _look_up(self, name: str, waiting: "asyncio.Future[Connection]") -> None:
         said = None if name in self._given else self.config.connections.get(name)
@@ -270,11 +277,12 @@ class Session:
                 opened.set_result(connector)
                 await self._closing.wait()
         except Exception as error:
+            if self._open.get(name) is not opened:
+                # Given up for another try, so that nobody is left to be told.
+                return
             if opened.done() and not opened.cancelled():
                 raise
             del self._open[name]
-            if isinstance(error, AccessRefused):
-                self._refused(name, error)
             _fail(opened, error)
         except asyncio.CancelledError as error:
             # A driver may raise one though nobody cancels it.
@@ -283,12 +291,6 @@ class Session:
                 raise
             del self._open[name]
             _fail(opened, ConnectorError(unexpected(error, f"Opening {name}")))
-
-    def _refused(self, name: str, error: AccessRefused) -> None:
-        """Remember that a password which does not stand in a URL was refused: it is not tried again and again."""
-        if self.described(name).password is None and self._complete[name].result().password is not None:
-            failed = self._complete[name] = asyncio.get_running_loop().create_future()
-            _fail(failed, ConfigError(str(error)))
 
     def _unknown(self, name: str) -> str:
         names = dict.fromkeys((*self.names, *self.config.connections))

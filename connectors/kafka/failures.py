@@ -13,7 +13,14 @@ from enum import IntEnum
 
 from aiokafka import errors as driver
 
-from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    EndpointNotFound,
+    LoginRefused,
+    Unsupported,
+)
 
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 
@@ -169,7 +176,7 @@ def translated(
     except driver.IllegalSaslStateError:
         raise AccessRefused(f"{place} lets everybody in and knows no users: leave user {user!r} out.") from None
     except (driver.SaslAuthenticationFailed, driver.AuthenticationFailedError):
-        raise AccessRefused(f"{place} does not let user {user!r} in: the name or the password is wrong.") from None
+        raise LoginRefused(f"{place} does not let user {user!r} in: the name or the password is wrong.") from None
     except ssl.SSLCertVerificationError as error:
         raise ConnectionLost(
             f"{place} shows a certificate that is not to be trusted ({error.verify_message}):"

@@ -17,6 +17,7 @@ from workbench.model.errors import (
     ConnectorError,
     EndpointNotFound,
     FormatError,
+    LoginRefused,
     Unsupported,
 )
 
@@ -54,10 +55,10 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker():
             return _refused(error.reply_code, error.reply_text, place)
         case exceptions.ProbableAuthenticationError():
-            return _handshake(str(error), place, f"{place} refuses this user or password.")
+            return _handshake(str(error), place, LoginRefused(f"{place} refuses this user or password."))
         case exceptions.ProbableAccessDeniedError():
             without_reason = f"{place} ended the connection while it was opened, and says no reason:"
-            return _handshake(str(error), place, f"{without_reason} is the virtual host right?")
+            return _handshake(str(error), place, AccessRefused(f"{without_reason} is the virtual host right?"))
         case exceptions.MethodNotImplemented():
             return Unsupported(f"{place} confirms no publishing: it lacks RabbitMQ's publisher confirms.")
         case exceptions.AuthenticationError():
@@ -113,7 +114,7 @@ def _unreachable(error: BaseException, place: str) -> ConnectorError:
     return ConnectionLost(f"Nobody listens at {place}: is the broker running, and is that its port?")
 
 
-def _handshake(text: str, place: str, otherwise: str) -> ConnectorError:
+def _handshake(text: str, place: str, otherwise: ConnectorError) -> ConnectorError:
     if found := re.search(r"vhost '?(.+?)'? not found", text):
         return EndpointNotFound(f"{place} has no virtual host {found[1]!r}: the URL's path names it.")
     if found := re.search(r"access to vhost '(.+?)' refused for user '(.*?)'", text):
@@ -124,7 +125,7 @@ def _handshake(text: str, place: str, otherwise: str) -> ConnectorError:
         return AccessRefused(f"{place} refuses this connection: {_reason(text)}.")
     if (found := re.search(r"\((\d+)\) (['\"])(.*)\2", text)) and int(found[1]) not in (403, 530):
         return _refused(int(found[1]), found[3], place)
-    return AccessRefused(otherwise)
+    return otherwise
 
 
 def _reason(text: str) -> str:

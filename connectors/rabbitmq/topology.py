@@ -13,7 +13,7 @@ import msgspec
 
 from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.refusals import translated
-from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound
+from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
 
 _PAGE: Final = 500
 """Entries a page; the API takes no more."""
@@ -243,7 +243,7 @@ class Topology:
             case 200:
                 return self._read(reply.content, kind)
             case 401:
-                raise AccessRefused(
+                raise LoginRefused(
                     f"The management API at {self._place} does not accept user {self._user!r}:"
                     " wrong password, or the user has no management tag."
                 )

@@ -9,7 +9,8 @@ WorkbenchError
 ├── StoreError              a file of stored events that cannot be written, or is no recording
 └── ConnectorError          what a broker answered, or did not
     ├── ConnectionLost      nobody listens there, or the connection broke
-    ├── AccessRefused       wrong credentials, or no permission for this
+    ├── AccessRefused       no permission for this
+    │   └── LoginRefused    an unknown user, or a wrong password
     ├── EndpointNotFound    no such queue, exchange, stream or topic
     ├── PublishRejected     an event that the broker did not take
     │   └── PublishUnknown  an event for which it has not answered
@@ -83,7 +84,11 @@ class ConnectionLost(ConnectorError):
 
 
 class AccessRefused(ConnectorError):
-    """Wrong credentials, or no permission for what was asked."""
+    """No permission for what was asked."""
+
+
+class LoginRefused(AccessRefused):
+    """The user is unknown, or the password is wrong: to try it again may lock the user out."""
 
 
 class EndpointNotFound(ConnectorError):

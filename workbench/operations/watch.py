@@ -9,7 +9,7 @@ from typing import Final, Literal
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConnectorError, Unsupported, WorkbenchError
+from workbench.model.errors import ConnectorError, LoginRefused, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.look import Interruption
 
@@ -85,6 +85,9 @@ class Watch:
                     await self._list(await self._connector())
                 failures, self.state = 0, "connected"
                 pause: float | None = max(EVERY, SHARE * (time.monotonic() - begun))
+            except LoginRefused as error:
+                # The same password again helps nobody: some brokers lock its user out.
+                self.state, pause = error, None
             except (ConnectorError, TimeoutError) as error:
                 pause = RETRIES[min(failures, len(RETRIES) - 1)]
                 failures += 1
