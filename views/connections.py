@@ -150,7 +150,8 @@ def _line(watch: Watch) -> Text:
     match watch.state:
         case "connected":
             line.append("● ", "green")
-            rest = f"{len(watch.endpoints):,} endpoints"
+            gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
+            rest = "; ".join([f"{len(watch.endpoints):,} endpoints", *gaps])
         case "connecting":
             line.append("◌ ")
             rest = "connecting …"

@@ -8,7 +8,7 @@ from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from connectors.kafka.check import check
 from connectors.kafka.claims import LedgerClaims
-from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, together
 from connectors.kafka.failures import Code
 from connectors.kafka.fetching import gone
 from connectors.kafka.groups import all_groups, committed, one_group
@@ -25,8 +25,9 @@ from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import EndpointNotFound, Unsupported
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group
+from workbench.model.listing import Listing
 from workbench.model.look import Gap
 from workbench.model.start import At, Beginning, Latest, Start, Window
 
@@ -79,10 +80,15 @@ class KafkaConnector:
         """Try each step: names, ports, TLS, logging in, and the addresses that the brokers advertise."""
         return check(self._cluster.settings)
 
-    async def endpoints(self) -> list[Endpoint]:
-        """The topics, without those that Kafka made for itself."""
+    async def endpoints(self) -> Listing[Endpoint]:
+        """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
         topics = {name: topic for name, topic in (await self._cluster.topics()).items() if not topic.internal}
-        return await self._described(topics)
+        try:
+            return Listing(await self._described(topics))
+        except ConnectionLost:
+            raise
+        except ConnectorError:
+            return await self._described_alone(topics)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One topic as it is now."""
@@ -247,6 +253,21 @@ class KafkaConnector:
             _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, ()))
             for name, topic in sorted(topics.items())
         ]
+
+    async def _described_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
+        async def described(topic: Topic) -> Endpoint | ConnectorError:
+            try:
+                [endpoint] = await self._described({topic.name: topic})
+                return endpoint
+            except ConnectorError as error:
+                return error
+
+        found = await together(described(topic) for topic in topics.values())
+        errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, ConnectorError)}
+        if len(errors) == len(topics):
+            raise next(iter(errors.values()))
+        listed = sorted((each for each in found if isinstance(each, Endpoint)), key=lambda each: each.address.name)
+        return Listing(listed, [Gap(f"topic {name}", str(error)) for name, error in sorted(errors.items())])
 
     async def _configuration(self, topics: Mapping[str, Topic]) -> dict[str, tuple[tuple[str, str], ...]]:
         if not topics:

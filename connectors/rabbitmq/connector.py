@@ -1,9 +1,9 @@
 """RabbitMQ behind the connector protocol."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from connectors.rabbitmq import endpoints, streams, taps
 from connectors.rabbitmq.access import Access
@@ -23,7 +23,11 @@ from workbench.connecting.connector import Claims, Publisher, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.listing import Listing
+from workbench.model.look import Gap
 from workbench.model.start import Latest, Start
+
+T = TypeVar("T")
 
 
 class RabbitMQConnector:
@@ -61,17 +65,16 @@ class RabbitMQConnector:
         """Try each step: names, ports, TLS, logging in, and the management API."""
         return check(self._access)
 
-    async def endpoints(self) -> Sequence[Endpoint]:
+    async def endpoints(self) -> Listing[Endpoint]:
         """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
-        try:
-            queues = await self._topology.queues()
-            exchanges = await self._topology.exchanges()
-            bindings = await self._topology.bindings()
-            tracing = await self._topology.tracing()
-        except ConnectorError as error:
-            raise type(error)(
-                f"{error} Without it nothing can be listed, but queues and exchanges that you name work."
-            ) from None
+        queues, no_queues = await _as_far_as_told(self._topology.queues(), "queues")
+        exchanges, no_exchanges = await _as_far_as_told(self._topology.exchanges(), "exchanges")
+        if no_queues is not None and no_exchanges is not None:
+            raise type(no_queues)(
+                f"{no_queues} Without it nothing can be listed, but queues and exchanges that you name work."
+            )
+        bindings, _ = await _as_far_as_told(self._topology.bindings(), "what is bound to what")
+        tracing = await self._topology.tracing()
         types = {exchange.name: exchange.type for exchange in exchanges}
         tappable = {
             binding.destination
@@ -92,7 +95,7 @@ class RabbitMQConnector:
             and not exchange.internal
             and (not exchange.name.startswith("amq.") or exchange.name in used)
         ]
-        return endpoints.linked(found, bindings)
+        return Listing(endpoints.linked(found, bindings), (*queues.gaps, *exchanges.gaps, *bindings.gaps))
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One queue, stream or exchange: see `workbench.connecting.connector.Connector`."""
@@ -234,6 +237,14 @@ class RabbitMQConnector:
             yield publisher
         finally:
             await publisher.close()
+
+
+async def _as_far_as_told(listing: Awaitable[Listing[T]], what: str) -> tuple[Listing[T], ConnectorError | None]:
+    """A listing, or an empty one that says why nothing was told."""
+    try:
+        return await listing, None
+    except ConnectorError as error:
+        return Listing(gaps=[Gap(what, str(error))]), error
 
 
 def _named(address: Address) -> str:

@@ -4,7 +4,7 @@ https://www.rabbitmq.com/docs/management and the API's own page, `/api/index.htm
 to six seconds, so depths that matter are asked for by AMQP.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -14,9 +14,14 @@ import msgspec
 from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.refusals import translated
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
+from workbench.model.listing import Listing
+from workbench.model.look import Gap
 
 _PAGE: Final = 500
 """Entries a page; the API takes no more."""
+
+_NAMED: Final = 20
+"""Things told of oddly that are named, of a kind."""
 
 Arguments = Mapping[str, Any]
 
@@ -169,31 +174,30 @@ class Topology:
     async def __aexit__(self, *exception: object) -> None:
         await self._http.aclose()
 
-    async def queues(self) -> list[Queue]:
-        """All queues and streams."""
+    async def queues(self) -> Listing[Queue]:
+        """All queues and streams, but for those that are told of oddly."""
         return await self._pages(f"queues/{self._vhost}", _QUEUE_COLUMNS, Queue)
 
-    async def settings(self) -> list[Queue]:
+    async def settings(self) -> Listing[Queue]:
         """All queues, with no more than their settings: a tenth of the work of `queues`."""
-        return await self._get(
-            f"queues/{self._vhost}?columns=name,type,arguments,effective_policy_definition", list[Queue]
-        )
+        path = f"queues/{self._vhost}?columns=name,type,arguments,effective_policy_definition"
+        return self._each(await self._get(path, list[msgspec.Raw]), Queue)
 
     async def queue(self, name: str) -> Queue:
         """One queue or stream."""
         return await self._get(f"queues/{self._vhost}/{quote(name, safe='')}", Queue, f"queue {name!r}")
 
-    async def exchanges(self) -> list[Exchange]:
-        """All exchanges."""
+    async def exchanges(self) -> Listing[Exchange]:
+        """All exchanges, but for those that are told of oddly."""
         return await self._pages(f"exchanges/{self._vhost}", _EXCHANGE_COLUMNS, Exchange)
 
     async def exchange(self, name: str) -> Exchange:
         """One exchange."""
         return await self._get(f"exchanges/{self._vhost}/{_exchange(name)}", Exchange, f"exchange {name!r}")
 
-    async def bindings(self) -> list[Binding]:
-        """All bindings."""
-        return await self._get(f"bindings/{self._vhost}", list[Binding])
+    async def bindings(self) -> Listing[Binding]:
+        """All bindings, but for those that are told of oddly."""
+        return self._each(await self._get(f"bindings/{self._vhost}", list[msgspec.Raw]), Binding)
 
     async def bindings_to(self, queue: str) -> list[Binding]:
         """What is routed to a queue."""
@@ -230,11 +234,24 @@ class Topology:
         """All policies; not every user may see them."""
         return await self._get(f"policies/{self._vhost}", list[Policy])
 
-    async def _pages(self, path: str, columns: str, kind: type[T]) -> list[T]:
+    async def _pages(self, path: str, columns: str, kind: type[T]) -> Listing[T]:
         query = f"?page_size={_PAGE}&columns={columns}&page="
         first = await self._get(f"{path}{query}1", _Page)
         rest = [await self._get(f"{path}{query}{number}", _Page) for number in range(2, first.page_count + 1)]
-        return [self._read(item, kind) for page in (first, *rest) for item in page.items]
+        return self._each([item for page in (first, *rest) for item in page.items], kind)
+
+    def _each(self, items: Sequence[msgspec.Raw], kind: type[T]) -> Listing[T]:
+        """What each of the items is; one that is no such thing hides no other."""
+        found: list[T] = []
+        gaps: list[Gap] = []
+        for item in items:
+            try:
+                found.append(msgspec.json.decode(item, type=kind))
+            except msgspec.DecodeError as error:
+                gaps.append(Gap(_odd(item, kind), f"the management API at {self._place} tells of it oddly: {error}"))
+        if len(gaps) > _NAMED:
+            gaps[_NAMED:] = [Gap(f"{len(gaps) - _NAMED:,} more", "they are told of oddly, too")]
+        return Listing(found, gaps)
 
     async def _get(self, path: str, kind: type[T], subject: str = "") -> T:
         with translated(f"the management API at {self._place}"):
@@ -262,6 +279,14 @@ class Topology:
             raise ConnectorError(
                 f"What answers at {self._place} is no RabbitMQ management API: name it with ?management=URL."
             ) from None
+
+
+def _odd(item: msgspec.Raw, kind: type[Any]) -> str:
+    try:
+        name = _mapping(msgspec.json.decode(item)).get("name", "")
+    except msgspec.DecodeError:
+        name = ""
+    return f"{kind.__name__.lower()} {name}".rstrip()
 
 
 def _exchange(name: str) -> str:

@@ -22,6 +22,7 @@ from workbench.model.listing import Listing
 from workbench.model.look import Coverage, Gap, Progress
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.start import Window
+from workbench.operations.watch import Watch
 from workbench.reading.store import open_store
 from workbench.reading.tail import Ended, Tail, merged, tails
 from workbench.session import Session
@@ -319,3 +320,20 @@ async def test_a_driver_that_cancels_itself_while_it_opens_is_a_sentence(monkeyp
         for _ in range(2):
             with pytest.raises(ConnectorError, match="Opening odd failed with an unexpected CancelledError"):
                 await session.connector("odd")
+
+
+async def test_groups_that_cannot_be_listed_hide_no_endpoint() -> None:
+    listed = asyncio.Event()
+    connector = guarded(endpoints=lambda: [Endpoint(PLACE, "topic", Ability.BROWSE)], groups=lambda: KeyError(0))
+
+    async def opened() -> Guarded:
+        return connector
+
+    watch = Watch("odd", opened, lambda _: listed.set())
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(watch.run())
+        await listed.wait()
+        running.cancel()
+    assert (watch.state, list(watch.endpoints), list(watch.groups)) == ("connected", [PLACE], [])
+    [gap] = watch.gaps
+    assert gap.what == "consumer groups" and str(error_log()) in gap.reason

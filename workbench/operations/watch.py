@@ -11,7 +11,8 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError, LoginRefused, Unsupported, WorkbenchError
 from workbench.model.groups import Group
-from workbench.model.look import Interruption
+from workbench.model.listing import Listing
+from workbench.model.look import Gap, Interruption
 
 EVERY: Final = 2.0
 """Seconds from one listing to the next."""
@@ -57,6 +58,8 @@ class Watch:
         """What there is, by address, in the connector's order."""
         self.groups: Sequence[Group] = ()
         """Who reads its logs; empty where it has none."""
+        self.gaps: tuple[Gap, ...] = ()
+        """What could not be listed."""
         self._connector = connector
         self._changed = changed
         self._prepare = prepare
@@ -82,7 +85,9 @@ class Watch:
                 await self._prepare()
                 begun = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
-                    await self._list(await self._connector())
+                    connector = await self._connector()
+                    self._listed(await connector.endpoints())
+                await self._list_groups(connector)
                 failures, self.state = 0, "connected"
                 pause: float | None = max(EVERY, SHARE * (time.monotonic() - begun))
             except LoginRefused as error:
@@ -104,12 +109,26 @@ class Watch:
             except TimeoutError:
                 continue
 
-    async def _list(self, connector: Guarded) -> None:
-        endpoints = await connector.endpoints()
+    async def _list_groups(self, connector: Guarded) -> None:
+        """List who reads the logs; that this fails hides no endpoint."""
+        gap = None
         try:
-            self.groups = await connector.groups()
+            async with asyncio.timeout(PATIENCE):
+                listed = await connector.groups()
+            self.groups = listed
+            self.gaps += listed.gaps
         except Unsupported:
             self.groups = ()
+        except ConnectorError as error:
+            gap = str(error)
+        except TimeoutError:
+            gap = f"no answer within {PATIENCE:g} s."
+        if gap is not None:
+            self.groups = ()
+            self.gaps += (Gap("consumer groups", gap),)
+
+    def _listed(self, endpoints: Listing[Endpoint]) -> None:
+        self.gaps = endpoints.gaps
         now = time.monotonic()
         passed, self._listed_at = now - self._listed_at, now
         published, self._published = self._published, {}
