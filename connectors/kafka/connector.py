@@ -4,12 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
-from aiokafka.protocol.admin import DescribeConfigsRequest
-
 from connectors.kafka.check import check
 from connectors.kafka.claims import LedgerClaims
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, together
-from connectors.kafka.failures import Code
+from connectors.kafka.configuration import configured
 from connectors.kafka.fetching import gone
 from connectors.kafka.groups import all_groups, committed, one_group
 from connectors.kafka.ledger import Transaction, advance
@@ -44,8 +42,6 @@ _ABILITIES = (
     | Ability.TOMBSTONES
 )
 _ALWAYS = Window()
-_TOPIC = 2
-"""The kind of resource that a topic is (DescribeConfigs)."""
 _CONFIGURATION = (
     "cleanup.policy",
     "compression.type",
@@ -247,10 +243,10 @@ class KafkaConnector:
         led = [each for each in partitions if leaders[each] >= 0]
         beginnings = await self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False)
-        configuration = await self._configuration(topics)
+        configuration = await configured(self._cluster, topics, _CONFIGURATION)
         abilities = _ABILITIES | (Ability.ATOMIC if await self._cluster.offers(TRANSACTIONS) else Ability(0))
         return [
-            _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, ()))
+            _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, {}))
             for name, topic in sorted(topics.items())
         ]
 
@@ -269,18 +265,6 @@ class KafkaConnector:
         listed = sorted((each for each in found if isinstance(each, Endpoint)), key=lambda each: each.address.name)
         return Listing(listed, [Gap(f"topic {name}", str(error)) for name, error in sorted(errors.items())])
 
-    async def _configuration(self, topics: Mapping[str, Topic]) -> dict[str, tuple[tuple[str, str], ...]]:
-        if not topics:
-            return {}
-        wanted = [(_TOPIC, name, list(_CONFIGURATION)) for name in topics]
-        answer = await self._cluster.ask(DescribeConfigsRequest(wanted))
-        # A user who may read a topic may still not see how it is configured.
-        return {
-            name: tuple((key, value) for key, value, *_ in sorted(entries) if value is not None)
-            for code, _, _, name, entries in answer.resources
-            if code == Code.NONE
-        }
-
 
 def _leaders(topic: Topic) -> dict[Partition, int]:
     return {(topic.name, number): leader for number, leader in topic.leaders.items()}
@@ -292,7 +276,7 @@ def _endpoint(
     topic: Topic,
     beginnings: Mapping[Partition, int],
     ends: Mapping[Partition, int],
-    configuration: tuple[tuple[str, str], ...],
+    configuration: Mapping[str, str],
 ) -> Endpoint:
     mine = [(topic.name, number) for number in topic.leaders]
     known = [each for each in mine if each in ends and each in beginnings]
@@ -305,5 +289,5 @@ def _endpoint(
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),
         published=None if without else sum(ends[each] for each in known),
         partitions=len(topic.leaders),
-        detail=(*state, ("replicas", str(topic.replicas)), *configuration),
+        detail=(*state, ("replicas", str(topic.replicas)), *configuration.items()),
     )

@@ -19,6 +19,7 @@ from connectors.kafka.group_requests import (
     ListGroupsRequest,
     ShareGroupDescribeRequest,
     StreamsGroupDescribeRequest,
+    readable,
 )
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.groups import Member
@@ -38,7 +39,7 @@ class Told(msgspec.Struct, frozen=True):
     """A group as its coordinator tells of it.
 
     Attributes:
-        name: Its name.
+        name: Its name, as it is asked for.
         kind: In the coordinator's words; of a classic group with its protocol, where that is not that of consumers.
         state: In the coordinator's words.
         members: Who is in it.
@@ -110,7 +111,7 @@ async def _told(cluster: Cluster, node: int, kind: str, protocols: Mapping[str, 
 
 
 def _kind(kind: str, protocol: str) -> str:
-    return kind if kind != CLASSIC or protocol in _CONSUMERS else f"{kind} ({protocol})"
+    return kind if kind != CLASSIC or protocol in _CONSUMERS else f"{kind} ({readable(protocol)})"
 
 
 def _reason(error: Exception) -> str:
@@ -131,8 +132,9 @@ def _read(row: Mapping[str, Any], assigned: _Read) -> tuple[str, Members, tuple[
         try:
             partitions = assigned(row, each)
         except FormatError as error:
-            unread[each["member"]] = error
-        members.append((Member(each["member"], each["client"], (each["host"] or "").lstrip("/")), partitions))
+            unread[readable(each["member"])] = error
+        host = (each["host"] or "").lstrip("/")
+        members.append((Member(*map(readable, (each["member"], each["client"] or "", host))), partitions))
     gaps: tuple[Gap, ...] = ()
     if unread:
         whose = next(iter(unread)) if len(unread) == 1 else f"{len(unread):,} members"

@@ -1,7 +1,8 @@
 """Requests about groups: of these aiokafka knows some only in old versions, some not at all, and one wrongly.
 
 What they say: https://kafka.apache.org/protocol#protocol_messages, from ListGroups to DescribeShareGroupOffsets. Ids,
-clients and hosts are what strangers wrote: where they are not UTF-8, the bad bytes are read as `\\xNN`.
+clients, hosts and notes are what strangers wrote. Where they are not UTF-8, they are read so that the same bytes can be
+sent again; `readable` is how they are shown.
 """
 
 from collections.abc import Sequence
@@ -38,12 +39,25 @@ class _Asked(Request[RequestStruct]):  # type: ignore[misc]  # aiokafka is not t
         return request_struct_class(*(self._fields[name] for name in request_struct_class.SCHEMA.names))
 
 
+def readable(text: str) -> str:
+    """A text of an answer with what of it is not UTF-8 as `\\xNN`."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class _Text(String):  # type: ignore[misc]  # aiokafka is not typed
+    def encode(self, value: str) -> bytes:
+        data = value.encode("utf-8", "surrogateescape")
+        return bytes(Int16.encode(len(data))) + data
+
     def decode(self, data: BytesIO) -> str | None:
         return _read(data, Int16.decode(data))
 
 
 class _CompactText(CompactString):  # type: ignore[misc]  # aiokafka is not typed
+    def encode(self, value: str) -> bytes:
+        data = value.encode("utf-8", "surrogateescape")
+        return bytes(UnsignedVarInt32.encode(len(data) + 1)) + data
+
     def decode(self, data: BytesIO) -> str | None:
         return _read(data, UnsignedVarInt32.decode(data) - 1)
 
@@ -54,7 +68,7 @@ def _read(data: BytesIO, length: int) -> str | None:
     value = data.read(length)
     if len(value) != length:
         raise ValueError("a text is cut off")
-    return value.decode("utf-8", "backslashreplace")
+    return value.decode("utf-8", "surrogateescape")
 
 
 class _Nullable:
@@ -125,6 +139,27 @@ ListGroupsRequest = _request(
     ),
 )
 """Fields: `states`, `types`: those wanted, none for all."""
+
+_FETCHED: _Field = (
+    "topics",
+    Array(
+        ("topic", _OLD_TEXT),
+        (
+            "partitions",
+            Array(("partition", Int32), ("offset", Int64), ("metadata", _OLD_TEXT), ("error_code", Int16)),
+        ),
+    ),
+)
+_OF_GROUP: list[_Field] = [
+    ("group", _OLD_TEXT),
+    ("topics", Array(("topic", _OLD_TEXT), ("partitions", Array(Int32)))),
+]
+OffsetFetchRequest = _request(
+    "OffsetFetch",
+    _version(9, 2, _OF_GROUP, [_FETCHED, ("error_code", Int16)], False),
+    _version(9, 3, _OF_GROUP, [_THROTTLE, _FETCHED, ("error_code", Int16)], False),
+)
+"""Fields: `group`, `topics`: those wanted, None for all."""
 
 _CLASSIC_MEMBER: list[_Field] = [
     *((name, _OLD_TEXT) for name in ("member", "client", "host")),

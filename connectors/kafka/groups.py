@@ -8,13 +8,12 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from aiokafka.protocol.commit import OffsetFetchRequest
 
 from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, together
 from connectors.kafka.failures import check
 from connectors.kafka.fetching import Fetching, Share
 from connectors.kafka.group_kinds import SHARE, Told, coordinated_by
-from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest
+from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
 from connectors.kafka.records import committed as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.model.address import Address
@@ -62,14 +61,14 @@ async def committed(cluster: Cluster, group: str, node: int | None = None) -> di
 
     async def attempt() -> dict[Partition, int]:
         coordinator = await cluster.coordinator(GROUP, group) if node is None else node
-        answer = await cluster.ask(OffsetFetchRequest(group, None), coordinator)
-        check(answer.error_code, f"read the offsets of group {group}")
+        answer = (await cluster.ask(OffsetFetchRequest(group=group, topics=None), coordinator)).to_object()
+        check(answer["error_code"], f"read the offsets of group {readable(group)}")
         found = {}
-        for topic, partitions in answer.topics:
-            for number, offset, _, code in partitions:
-                check(code, f"read the offsets of group {group}")
-                if offset >= 0:
-                    found[topic, number] = offset
+        for topic in answer["topics"]:
+            for row in topic["partitions"]:
+                check(row["error_code"], f"read the offsets of group {readable(group)}")
+                if row["offset"] >= 0:
+                    found[topic["topic"], row["partition"]] = row["offset"]
         return found
 
     return await persistently(attempt)
@@ -119,7 +118,7 @@ async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
 
 async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
     """Of a share group: the offset before which all is dealt with (KIP-932), and what is not."""
-    doing = f"read the offsets of group {told.name}"
+    doing = f"read the offsets of group {readable(told.name)}"
 
     async def attempt() -> Readers:
         request = DescribeShareGroupOffsetsRequest(groups=[(told.name, None, {})])
@@ -188,7 +187,7 @@ async def _described(cluster: Cluster, readers: Sequence[Readers]) -> list[Group
 
     return [
         Group(
-            one.told.name,
+            readable(one.told.name),
             one.told.state,
             tuple(member for member, _ in one.told.members),
             tuple(partition(one, each) for each in sorted(one.partitions) if each in ends),

@@ -19,13 +19,13 @@ from decimal import Decimal
 from time import time_ns
 from typing import Any
 
-from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from connectors.kafka.channel import Channel
 from connectors.kafka.cluster import Cluster, Topic, beside, persistently
+from connectors.kafka.configuration import configured
 from connectors.kafka.failures import PASSING, Code, Passing, check, refusal
 from connectors.kafka.ledger import Transaction
 from connectors.kafka.partitioner import partitions_of
@@ -55,7 +55,7 @@ _ROOM = 1 << 10
 _LARGEST = 50 << 20
 """Where the broker does not say how large an event may be. Half of what makes it hang up (socket.request.max.bytes)."""
 _TIMEOUT_MS = 15_000
-_TOPIC = 2
+_MOST_BYTES = "max.message.bytes"
 
 _UNWELCOME = frozenset(
     {
@@ -481,12 +481,8 @@ async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:
 
 async def _largest(cluster: Cluster, topic: str) -> int | None:
     """How many bytes a batch of this topic may have; None where this user may not know."""
-    answer = await cluster.ask(DescribeConfigsRequest([(_TOPIC, topic, ["max.message.bytes"])]))
-    for code, _, _, _, entries in answer.resources:
-        for _, value, *_ in entries:
-            if code == Code.NONE and value is not None:
-                return int(value)
-    return None
+    settings = (await configured(cluster, [topic], [_MOST_BYTES])).get(topic, {})
+    return int(settings[_MOST_BYTES]) if _MOST_BYTES in settings else None
 
 
 def _stand_ins(data: bytes) -> tuple[list[tuple[str, bytes | None]], bytes]:

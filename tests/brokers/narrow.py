@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 from workbench.model.errors import lone_error
 
-PRODUCE, FETCH, METADATA, LIST_GROUPS, DESCRIBE_GROUPS, API_VERSIONS = 0, 1, 3, 16, 15, 18
+PRODUCE, FETCH, METADATA = 0, 1, 3
+DESCRIBE_GROUPS, LIST_GROUPS, API_VERSIONS, DESCRIBE_CONFIGS = 15, 16, 18, 32
 
 EVENT_HUBS: Mapping[int, tuple[int, int]] = {
     PRODUCE: (0, 7),
@@ -32,7 +33,7 @@ EVENT_HUBS: Mapping[int, tuple[int, int]] = {
     20: (0, 2),
     22: (0, 1),
     23: (0, 0),
-    32: (0, 2),
+    DESCRIBE_CONFIGS: (0, 2),
     36: (0, 1),
     37: (0, 1),
     42: (0, 1),
@@ -55,11 +56,14 @@ class NarrowBroker:
         refused: What came and is not offered: the connection was closed.
     """
 
-    def __init__(self, target: str, offered: Mapping[int, tuple[int, int]]) -> None:
+    def __init__(
+        self, target: str, offered: Mapping[int, tuple[int, int]], renamed: tuple[bytes, bytes] | None
+    ) -> None:
         """See `narrow`."""
         host, _, port = target.rpartition(":")
         self._target = host, int(port)
         self._offered = offered
+        self._renamed = renamed or (b"", b"")
         self._port = 0
         self.asked = Counter[tuple[int, int]]()
         self.refused: list[tuple[int, int]] = []
@@ -97,6 +101,8 @@ class NarrowBroker:
                 self.refused.append((key, version))
                 raise ConnectionResetError
             waiting[correlation] = key, version
+            if self._renamed[1]:
+                request = request.replace(self._renamed[1], self._renamed[0])
             writer.write(_SIZE.pack(len(request)) + request)
             await writer.drain()
 
@@ -111,6 +117,8 @@ class NarrowBroker:
                 answer = answer[: _SIZE.size] + self._versions(version)
             elif key == METADATA:
                 answer = _led_here(answer, version, self._port)
+            if self._renamed[0]:
+                answer = answer.replace(*self._renamed)
             writer.write(_SIZE.pack(len(answer)) + answer)
             await writer.drain()
 
@@ -122,14 +130,20 @@ class NarrowBroker:
 
 
 @asynccontextmanager
-async def narrow(target: str, offered: Mapping[int, tuple[int, int]] = EVENT_HUBS) -> AsyncIterator[NarrowBroker]:
+async def narrow(
+    target: str,
+    offered: Mapping[int, tuple[int, int]] = EVENT_HUBS,
+    renamed: tuple[bytes, bytes] | None = None,
+) -> AsyncIterator[NarrowBroker]:
     """A broker that offers what a table says, and closes the connection on whatever exceeds it.
 
     Args:
         target: `host:port` of the real one, the only one of its cluster.
         offered: The first and the last version of each request, by key.
+        renamed: A name that the real one knows, and the bytes of the same number that stand for it here: Kafka keeps no
+            names that are not UTF-8, and others that speak its protocol do.
     """
-    broker = NarrowBroker(target, offered)
+    broker = NarrowBroker(target, offered, renamed)
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     broker._port = server.sockets[0].getsockname()[1]
     try:

@@ -6,7 +6,7 @@ import struct
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGro
 from connectors.kafka import KafkaConnector
 from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
-from tests.kafka.conftest import MakeTopic
-from tests.kafka.reading import browse, numbered, publish
+from tests.brokers.narrow import EVENT_HUBS, LIST_GROUPS, narrow
+from tests.kafka.conftest import MakeTopic, connect
+from tests.kafka.reading import numbered, publish
 from tests.kafka.test_groups import commit
 
 _HERE = Path(__file__).parent
@@ -161,15 +162,20 @@ async def test_commands_about_other_things_do_not_look_at_groups(
     assert f"of group {name}, what is assigned to" in table[2]
 
 
-async def test_the_age_of_an_event_with_an_odd_header_name_is_told(
-    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+@pytest.mark.parametrize("offered", [EVENT_HUBS, {**EVENT_HUBS, LIST_GROUPS: (0, 5)}])
+async def test_a_group_whose_name_is_no_text_is_told_and_hides_no_other(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic, offered: Mapping[int, tuple[int, int]]
 ) -> None:
-    address, name = await topic(1), new_group()
+    address, name, other = await topic(1), new_group(), new_group()
     await publish(connector, address, numbered(3))
-    await commit(kafka, name, address, {0: 1})
-    [event] = [each for each in await browse(connector, address) if each.position and each.position.offset == "1"]
-    group = await connector.group(name)
-    assert group.oldest_unread == event.event.timestamp
+    for each in (name, other):
+        await commit(kafka, each, address, {0: 1})
+    odd = name.encode()[:-4] + b"caf\xe9"
+    async with narrow(kafka.bootstrap, offered, (name.encode(), odd)) as broker, connect(broker.url) as narrowed:
+        groups = {group.name: group for group in await narrowed.groups()}
+    shown = name[:-4] + "caf\\xe9"
+    assert (groups[shown].lag, groups[shown].state, groups[shown].gaps) == (2, "Empty", ())
+    assert groups[other] == await connector.group(other)
 
 
 async def test_a_consumer_group_tells_its_members(

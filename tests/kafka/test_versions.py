@@ -9,6 +9,7 @@ import pytest
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import (
+    DESCRIBE_CONFIGS,
     DESCRIBE_GROUPS,
     EVENT_HUBS,
     FETCH,
@@ -122,6 +123,18 @@ async def test_a_version_that_is_not_offered_is_said_at_once(
                 await publish(connector, address, numbered(1))
                 await browse(connector, address)
     assert str(caught.value) == f"The broker at {broker.bootstrap} {said}"
+    assert broker.refused == []
+
+
+async def test_topics_are_listed_and_written_where_nobody_tells_how_they_are_configured(
+    kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    address = await topic(1)
+    without = {key: versions for key, versions in EVENT_HUBS.items() if key != DESCRIBE_CONFIGS}
+    async with narrow(kafka.bootstrap, without) as broker, connect(broker.url) as narrowed:
+        await publish(narrowed, address, numbered(3))
+        endpoint = await narrowed.endpoint(address)
+    assert (endpoint.depth, dict(endpoint.detail)) == (3, {"replicas": "1"})
     assert broker.refused == []
 
 
