@@ -341,6 +341,23 @@ def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, mode: int) -> None:
     assert [path.name for path in kept.parent.iterdir()] == ["kept.toml"]
 
 
+def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "workbench.toml"
+    link.symlink_to(tmp_path / "dotfiles" / "kept.toml")
+    config_file.add(link, "a", "memory://a", "move", False)
+    assert link.is_symlink()
+    assert "a" in ConfigFile.read(tmp_path / "dotfiles" / "kept.toml").connections
+
+
+def test_what_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.toml"
+    loop.symlink_to(loop)
+    with pytest.raises(ConfigError, match=r"loop\.toml cannot be written: Too many levels of symbolic links"):
+        config_file.add(loop, "a", "memory://a", "move", False)
+    with pytest.raises(ConfigError, match=r"loop\.toml cannot be read: Too many levels of symbolic links"):
+        ConfigFile.find(loop)
+
+
 def test_a_new_file_is_its_users_alone() -> None:
     config_file.add(config_file.own_path(), "a", "memory://a", "move", True)
     assert stat.S_IMODE(config_file.own_path().stat().st_mode) == 0o600

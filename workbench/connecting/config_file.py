@@ -99,8 +99,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         if named is not None:
             return cls.read(named)
         here, own = here_path(), own_path()
-        config = cls.read(own) if own.exists() else cls()
-        if not here.exists() or here.resolve() == own.resolve():
+        config = cls.read(own) if _is_there(own) else cls()
+        if not _is_there(here) or (config.path and here.samefile(own)):
             return config
         return cls.read(here) if is_trusted(here) else _restricted(config, cls.read(here))
 
@@ -169,9 +169,6 @@ class ConfigFile(msgspec.Struct, frozen=True):
             )
         connection = Connection.parse(f"{name}={_expanded(said.url, name)}")
         level = Level[said.guard.upper()]
-        if name in self.strangers:
-            # As for a URL that a user gives: what a stranger allows counts for nothing.
-            level = min(level, Level.MOVE if connection.loopback else Level.OBSERVE)
         return msgspec.structs.replace(connection, level=level, production=said.production)
 
 
@@ -245,12 +242,15 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
 def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
     names = own.connections.keys() | stranger.connections.keys()
-    connections = {}
+    connections: dict[str, Configured] = {}
     for name in sorted(names, key=[*own.connections, *stranger.connections].index):
         sayings = [file.connections[name] for file in (own, stranger) if name in file.connections]
+        guards = [said.guard for said in sayings]
+        if name not in own.connections:
+            guards.append(_given_by_url(sayings[0].url).name.lower())
         connections[name] = msgspec.structs.replace(
             sayings[0],
-            guard=min((said.guard for said in sayings), key=lambda guard: Level[guard.upper()]),
+            guard=min(guards, key=lambda guard: Level[guard.upper()]),
             production=any(said.production for said in sayings),
         )
     default = dict.fromkeys(
@@ -267,6 +267,21 @@ def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
         stranger=stranger.path,
         strangers=frozenset(stranger.connections.keys() - own.connections.keys()),
     )
+
+
+def _given_by_url(url: str) -> Level:
+    """What may be done through a connection that nobody has vouched for."""
+    try:
+        return Level.MOVE if Connection.parse(url).loopback else Level.OBSERVE
+    except ConfigError:
+        return Level.OBSERVE
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _trusted_path() -> Path:

@@ -1,5 +1,6 @@
 """Files of a user's own on the disk: private, written as a whole or not at all, and there after a power cut."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -17,7 +18,10 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: It cannot be written; what was there is untouched.
     """
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
