@@ -150,12 +150,6 @@ def newer(file: Path) -> None:
     database.close()
 
 
-def damaged(file: Path) -> None:
-    with sqlite3.connect(file) as database:
-        database.execute("UPDATE batches SET deliveries = zeroblob(length(deliveries))")
-    database.close()
-
-
 def cut(file: Path) -> None:
     os.truncate(file, 3 * 65536)
 
@@ -172,7 +166,6 @@ def gone(file: Path) -> None:
     ("spoil", "said"),
     [
         (newer, "is a recording of a newer version of this program"),
-        (damaged, "is damaged"),
         (cut, "is damaged"),
         (other, "is not a recording"),
         (gone, "There is no file"),
@@ -230,3 +223,14 @@ def test_a_full_disk_under_a_recording_is_one_sentence(kafka: KafkaAddress, topi
     kept = run("workbench", "browse", str(file), "-o", "body")
     assert kept.code == 0
     assert kept.out.splitlines()[:20] == EVENTS
+
+
+def test_damaged_events_are_left_out_of_a_replay(kafka: KafkaAddress, topic: str, recording: Path) -> None:
+    with sqlite3.connect(recording) as database:
+        database.execute("UPDATE batches SET deliveries = zeroblob(length(deliveries))")
+    database.close()
+    done = run("workbench", "replay", "-c", f"k={kafka.url}", str(recording), f"k/{topic}", "--rate", "1000")
+    assert done.code == 3
+    assert "20 events are damaged and were left out." in done.err
+    depths = run("workbench", "ls", "-c", f"k={kafka.url}", topic).records
+    assert [record["depth"] for record in depths] == [20]

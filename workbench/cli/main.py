@@ -12,7 +12,7 @@ COMMANDS = {
     "ls": "endpoints",
     "groups": "groups",
     "publish": "publish",
-    "replay": "publish",
+    "replay": "replay",
     "browse": "reading",
     "tail": "reading",
     "expect": "expect",

@@ -1,4 +1,4 @@
-"""`workbench publish` and `workbench replay`: one event from the command line, or many."""
+"""`workbench publish`: one event from the command line, or many."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from typing import IO
 import click
 import msgspec
 
-from workbench.cli import completing, recordings
+from workbench.cli import completing
 from workbench.cli.output import Format, chosen, format_option, json_line
 from workbench.cli.running import Exit, fail, with_session
 from workbench.cli.stdio import drained, say, write
@@ -25,7 +25,7 @@ from workbench.model.errors import FormatError, PublishUnknown, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
-from workbench.model.start import Beginning, Since, parse_start
+from workbench.model.start import Since, parse_start
 from workbench.model.wire import NUMBERS, Content, with_property
 from workbench.operations import publish as publishing
 from workbench.operations.template import Renderer, Template, template_file
@@ -34,19 +34,6 @@ from workbench.session import Session
 
 _CHUNK = 1 << 18
 """Bytes of a file that are read, and handed to the broker, at once."""
-
-
-class _Source(click.ParamType[IO[bytes] | str]):
-    """A file of lines where there is one of this name, else an address or a recording."""
-
-    name = "FILE|ADDRESS"
-
-    def convert(
-        self, value: IO[bytes] | str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> IO[bytes] | str:
-        if isinstance(value, str) and (value == "-" or (Path(value).is_file() and not recordings.is_recording(value))):
-            return click.File("rb").convert(value, param, ctx)
-        return value
 
 
 @click.command(short_help="Publish events; each is confirmed by the broker.")
@@ -112,8 +99,8 @@ async def publish(
     target = session.address(address)
     batches: AsyncIterable[Sequence[Event]]
     if lines is not None:
-        read = _from_lines(lines)
-        batches = _events(read) if speed is None else publishing.in_time(read, speed)
+        read = lines_of(lines)
+        batches = events_of(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
         renderer = Renderer(Template.read(template_file(template)), _pairs(values, "--set"))
         batches = publishing.numbered(renderer.event, count or 1)
@@ -140,40 +127,10 @@ async def publish(
     if rate is not None:
         batches = publishing.at_rate(batches, rate)
     many = lines is not None or (count or 1) > 1 or twice
-    return await _publish(session, target, batches, partition, chosen(form), many)
+    return await publish_all(session, target, batches, partition, chosen(form), many)
 
 
-@click.command(short_help="Publish what was recorded, or what another endpoint holds.")
-@click.argument(
-    "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completing.addresses_or_files
-)
-@click.argument("target", shell_complete=completing.addresses)
-@click.option(
-    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
-)
-@click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Instead of the original timing: events a second."
-)
-@format_option("table", "json")
-@with_session
-async def replay(
-    session: Session, source: IO[bytes] | str, target: str, speed: float, rate: float | None, form: Format | None
-) -> int:
-    """Publish events again, as far apart as they were.
-
-    The source is a recording, a file of NDJSON lines, or an address whose events are read from their beginning. They
-    stay there.
-    """
-    if isinstance(source, str):
-        place = recordings.address_or_recording(session, source)
-        lines = _from_recording(session, place) if isinstance(place, Path) else _from_endpoint(session, place)
-    else:
-        lines = _from_lines(source)
-    paced = publishing.at_rate(_events(lines), rate) if rate else publishing.in_time(lines, speed)
-    return await _publish(session, session.address(target), paced, None, chosen(form), True)
-
-
-async def _publish(
+async def publish_all(
     session: Session,
     target: Address,
     batches: AsyncIterable[Sequence[Event]],
@@ -181,6 +138,19 @@ async def _publish(
     form: Format,
     many: bool,
 ) -> int:
+    """Publish batches, print a receipt for each event, and say at the end, however it comes, how many there were.
+
+    Args:
+        session: Where the connections are.
+        target: Where to.
+        batches: What.
+        partition: Where in a topic; None leaves it to the broker's rule.
+        form: How receipts are printed.
+        many: Whether figures are said though nothing was refused.
+
+    Returns:
+        The exit code.
+    """
     connector = await session.connector(target.connection)
     endpoint = await connector.endpoint(target)
     left_behind: set[str] = set()
@@ -188,7 +158,10 @@ async def _publish(
         batches = _noting_properties(batches, left_behind)
     receipts = _Receipts(target, form)
     try:
-        published = await publishing.publish(connector, target, _with_room(batches), receipts.write, partition)
+        published = await publishing.publish(connector, target, receipts.follow(batches), receipts.write, partition)
+    except asyncio.CancelledError:
+        say(receipts.stopped)
+        raise
     except WorkbenchError as error:
         return fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
     if left_behind:
@@ -207,9 +180,25 @@ class _Receipts:
         self._address = str(address)
         self._form = form
         self.published = publishing.Published(0, 0)
+        self._answered = self._sent = 0
+
+    @property
+    def stopped(self) -> str:
+        """What a user who stops it has to know."""
+        under_way = self._sent - self._answered
+        unknown = f"; {under_way:,} more were on their way, and may be there or not" if under_way else ""
+        return f"Stopped: {self.published.told()}{unknown}."
+
+    async def follow(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+        """The same events, counted, and no more of them while nobody reads the receipts."""
+        async for batch in batches:
+            await drained()
+            self._sent += len(batch)
+            yield batch
 
     def write(self, receipts: Sequence[Receipt]) -> None:
         lines = []
+        self._answered += len(receipts)
         self.published += receipts
         for receipt in receipts:
             position = receipt.position
@@ -230,13 +219,6 @@ class _Receipts:
             if receipt.error is not None:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
         write(b"".join(lines))
-
-
-async def _with_room(batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
-    """The same events, as long as somebody reads the receipts."""
-    async for batch in batches:
-        await drained()
-        yield batch
 
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
@@ -274,26 +256,18 @@ async def _noting_properties(
         yield batch
 
 
-async def _events(lines: AsyncIterable[Sequence[Line]]) -> AsyncIterator[Sequence[Event]]:
+async def events_of(lines: AsyncIterable[Sequence[Line]]) -> AsyncIterator[Sequence[Event]]:
+    """The events of lines, without where they were seen."""
     async for batch in lines:
         yield [line.event for line in batch]
 
 
-async def _from_recording(session: Session, path: Path) -> AsyncIterator[Sequence[Line]]:
-    async with recordings.played(session, path) as stream:
-        async for batch in stream:
-            yield [Line(delivery.event, delivery) for delivery in batch]
+async def lines_of(file: IO[bytes]) -> AsyncIterator[Sequence[Line]]:
+    """What the lines of a file or a pipe say.
 
-
-async def _from_endpoint(session: Session, address: Address) -> AsyncIterator[Sequence[Line]]:
-    connector = await session.connector(address.connection)
-    seeks = Ability.SEEK in (await connector.endpoint(address)).abilities
-    async with connector.browse(address, Beginning() if seeks else None) as stream:
-        async for batch in stream:
-            yield [Line(delivery.event, delivery) for delivery in batch]
-
-
-async def _from_lines(file: IO[bytes]) -> AsyncIterator[Sequence[Line]]:
+    Raises:
+        FormatError: Of one it cannot be told; all before it were handed over.
+    """
     number = 0
     async for lines in _lines(file):
         batch: list[Line] = []

@@ -6,18 +6,17 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from sys import maxsize
 from typing import Final, Literal, TypeAlias
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, ConfigError
-from workbench.model.event import Delivery
+from workbench.model.event import Damaged, Delivery
 from workbench.model.look import Coverage, Gap, Look
 from workbench.model.start import Beginning, FromEnd, Since, Start
 from workbench.reading.archive import Archive, open_recording
 from workbench.reading.query import Query
-from workbench.reading.store import Budget, Store, open_store
+from workbench.reading.store import UNLIMITED, Store, open_store
 from workbench.reading.view import View
 from workbench.session import Session
 
@@ -28,9 +27,6 @@ Covered: TypeAlias = Mapping[Address, Coverage] | Mapping[Address | Path, Covera
 """What was covered of each endpoint or recording."""
 
 _MAGIC: Final = b"SQLite format 3\0"
-_EVERYTHING: Final = Budget(maxsize, maxsize)
-_BATCH: Final = 500
-"""Events that are read from a recording at once."""
 
 
 def is_recording(text: str) -> bool:
@@ -70,7 +66,7 @@ class _Recorded:
         self._archive = archive
         self._query = query
         self._start = start
-        self._read = 0
+        self._read = self._damaged = 0
 
     @property
     def coverage(self) -> Coverage:
@@ -82,6 +78,8 @@ class _Recorded:
         ]
         if self._archive.first:
             gaps.append(Gap(f"the oldest {self._archive.first:,}", "dropped while it was recorded"))
+        if self._damaged:
+            gaps.append(Gap(f"{self._damaged:,} events", "damaged in the recording"))
         return Coverage(self._read, gaps=tuple(gaps))
 
     @property
@@ -98,9 +96,9 @@ class _Recorded:
             sequences = sequences[max(len(sequences) - start.count, 0) :]
             self._read = len(sequences)
         since = start.time if isinstance(start, Since) else None
-        for at in range(0, len(sequences), _BATCH):
-            found = await self._archive.rows(sequences[at : at + _BATCH])
-            batch = [each for each in found if each is not None and (since is None or each.time[0] >= since)]
+        async for found in self._archive.read(sequences):
+            self._damaged += sum(isinstance(each, Damaged) for each in found)
+            batch = [each for each in found if since is None or each.time[0] >= since]
             if batch:
                 yield batch
 
@@ -168,6 +166,6 @@ async def recorder(session: Session, kind: Literal["browse", "tail"], path: Path
     if path is None:
         yield Recorder(None, kind)
         return
-    async with open_store(None, _EVERYTHING, session.reading) as store:
+    async with open_store(None, UNLIMITED, session.reading) as store:
         await store.record(path)
         yield Recorder(store, kind)

@@ -91,3 +91,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
         if self.event.timestamp is None:
             return self.seen_at, "received"
         return self.event.timestamp, self.event.timestamp_type
+
+
+class Damaged(Delivery, frozen=True, gc=False, array_like=True):
+    """A delivery that was stored and can no longer be read: its body says so, in place of the event's own."""

@@ -27,7 +27,7 @@ import msgspec
 from workbench.model import wire as encodings
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, FormatError
-from workbench.model.event import Delivery, Event, Position, TimestampType
+from workbench.model.event import Damaged, Delivery, Event, Position, TimestampType
 from workbench.model.wire import DEPTH, Content, Encoding, Value, Wire
 
 
@@ -68,6 +68,10 @@ def encode(seen: Delivery | Event) -> bytes:
         line["seen_at"] = _time(seen.seen_at)
     else:
         event = seen
+    if isinstance(seen, Damaged):
+        # No event: whoever publishes lines must not publish this one.
+        line["damaged"] = (event.body or b"").decode("utf-8", "replace")
+        return _to_json(line) + b"\n"
     if event.timestamp is not None:
         line["time"] = _time(event.timestamp)
     if event.timestamp_type != "create":

@@ -11,19 +11,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-import msgspec
-
-from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Look
 from workbench.reading import search
-from workbench.reading.batch import Chunk, Row, cut_out, decode
+from workbench.reading.batch import Chunk, Row
 from workbench.reading.database import failures, read
 from workbench.reading.query import PLAIN, Query, Reading, by_id
+from workbench.reading.stored_row import StoredRow, stored_look, stored_row
+
+_SIZE: Final = "SELECT length(deliveries) FROM batches WHERE first = ?"
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
+AT_ONCE: Final = 4 * 1024 * 1024
+"""Bytes of deliveries that `read` hands over at once; one delivery may be larger."""
+MOST_AT_ONCE: Final = 500
+"""Deliveries that it hands over at once."""
 _CACHED: Final = 4
 """Rows kept as they were read: scrolling asks for neighbours."""
 
@@ -40,7 +44,7 @@ class Archive:
         self._rows: list[Row] = []
         self._reader: Final = ThreadPoolExecutor(1, "store-reader")
         self._database: sqlite3.Connection | None = None
-        self._recent: OrderedDict[int, tuple[array[int], bytes]] = OrderedDict()
+        self._recent: OrderedDict[int, StoredRow] = OrderedDict()
         self._work: Final[set[asyncio.Future[Any]]] = set()
 
     @property
@@ -93,6 +97,19 @@ class Archive:
             found |= await self.on_reader(self._fetch, stored)
         return [found.get(sequence) for sequence in wanted]
 
+    async def read(self, sequences: Sequence[int]) -> AsyncIterator[list[Delivery]]:
+        """Stored deliveries, in the order asked for, in batches of a bounded size; those that are gone are left out.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        at = 0
+        while at < len(sequences):
+            found, count = await self.on_reader(self._fetch_some, sequences[at : at + MOST_AT_ONCE])
+            at += count
+            if found:
+                yield found
+
     async def by_id(self, id: str) -> "array[int]":
         """The sequence numbers of all that carry an id: of its flow, of itself or of its cause; ascending.
 
@@ -140,27 +157,41 @@ class Archive:
     def _fetch(self, wanted: Mapping[int, Sequence[int]]) -> dict[int, Delivery]:
         found: dict[int, Delivery] = {}
         for first, sequences in wanted.items():
-            columns = self._columns(first)
-            if columns is not None:
-                found |= {sequence: decode(cut_out(columns[1], columns[0], sequence - first)) for sequence in sequences}
+            row = self._row(first)
+            if row is not None:
+                found |= {
+                    sequence: row.delivery(sequence - first, self._looks)
+                    for sequence in sequences
+                    if sequence - first < row.count
+                }
         return found
 
-    def _columns(self, first: int) -> "tuple[array[int], bytes] | None":
-        columns = self._recent.pop(first, None)
-        if columns is None:
+    def _fetch_some(self, sequences: Sequence[int]) -> tuple[list[Delivery], int]:
+        """As many deliveries as make a batch, and of how many sequence numbers they are."""
+        found: list[Delivery] = []
+        size = 0
+        for number, sequence in enumerate(sequences):
+            row = next((self._row(row.first) for row in self.rows_from(sequence)[:1] if row.first <= sequence), None)
+            if row is None or sequence - row.first >= row.count:
+                continue
+            data = len(row.data(sequence - row.first))
+            if found and size + data > AT_ONCE:
+                return found, number
+            size += data
+            found.append(row.delivery(sequence - row.first, self._looks))
+        return found, len(sequences)
+
+    def _row(self, first: int) -> StoredRow | None:
+        row = self._recent.pop(first, None)
+        if row is None:
             with failures(self.path):
-                row = (
-                    self._connection()
-                    .execute("SELECT ends, deliveries FROM batches WHERE first = ?", (first,))
-                    .fetchone()
-                )
+                row = stored_row(self._connection(), first)
             if row is None:
                 return None
-            columns = array("I", row[0]), row[1]
-        self._recent[first] = columns
+        self._recent[first] = row
         if len(self._recent) > _CACHED:
             self._recent.popitem(last=False)
-        return columns
+        return row
 
     def _carrying(self, id: str, query: Query, rows: Sequence[Row], chunks: Sequence[Chunk]) -> "array[int]":
         wanted = search.id_hash(id)
@@ -184,18 +215,16 @@ class Archive:
     def _load(self) -> tuple[dict[int, Look], list[Row]]:
         with failures(self.path):
             database = self._connection()
-            texts = dict(database.execute("SELECT id, look FROM looks"))
+            texts = database.execute("SELECT id, CAST(look AS BLOB) FROM looks").fetchall()
             indexed = {first for (first,) in database.execute("SELECT first FROM ids")}
-            rows = [
-                Row(first, count, size, frozenset(array("I", looks)), first in indexed)
-                for first, count, size, looks in database.execute(
-                    "SELECT first, count, length(deliveries), looks FROM batches ORDER BY first"
-                )
-            ]
-        try:
-            return {id: msgspec.json.decode(text, type=Look) for id, text in texts.items()}, rows
-        except msgspec.MsgspecError as error:
-            raise StoreError(f"{self.path} is damaged: {error}.") from error
+            firsts = [first for (first,) in database.execute("SELECT first FROM batches ORDER BY first")]
+            rows = []
+            for first in firsts:
+                size = database.execute(_SIZE, (first,)).fetchone()[0]
+                row = stored_row(database, first, deliveries=False)
+                if row is not None and row.count:
+                    rows.append(Row(first, row.count, size or 0, frozenset(row.looks), first in indexed))
+        return {id: stored_look(id, text) for id, text in texts}, rows
 
     async def load(self) -> None:
         """Read what the file holds.

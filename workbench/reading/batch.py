@@ -169,8 +169,11 @@ def candidates(deliveries: bytes, ends: Sequence[int], hidden: Sequence[int], ne
         at = deliveries.find(member)
         while at >= 0:
             index = bisect_right(ends, at)
+            if index == len(ends):
+                break
             hits.add(index)
-            at = deliveries.find(member, ends[index])
+            # Places that are damaged may lead back.
+            at = deliveries.find(member, max(ends[index], at + 1))
     found = (
         {index for index in hits if let_through(tuple(others), cut_out(deliveries, ends, index))} if others else hits
     )

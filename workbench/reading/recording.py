@@ -1,7 +1,6 @@
 """Recordings for other tools: a row for each event, with its headers decoded, for sqlite3, DuckDB and Datasette."""
 
 import sqlite3
-from array import array
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +11,10 @@ import msgspec
 from workbench.model import ndjson
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery
-from workbench.model.look import Look
-from workbench.reading.batch import cut_out, decode
 from workbench.reading.database import failures, read
 from workbench.reading.private_file import new_file
 from workbench.reading.query import PLAIN, Reading
+from workbench.reading.stored_row import stored_look, stored_row
 
 _TABLES: Final = """
 CREATE TABLE looks (id INTEGER PRIMARY KEY, endpoint TEXT, kind TEXT, at TEXT, coverage TEXT);
@@ -75,19 +73,21 @@ class _Line(msgspec.Struct):
 
 def _looks(recording: sqlite3.Connection, source: Path) -> Iterator[tuple[Any, ...]]:
     with failures(source):
-        for id, text in recording.execute("SELECT id, look FROM looks"):
-            look = msgspec.json.decode(text, type=Look)
+        for id, text in recording.execute("SELECT id, CAST(look AS BLOB) FROM looks"):
+            look = stored_look(id, text)
             coverage = msgspec.json.encode(look.coverage).decode()
             yield id, str(look.address), look.kind, look.at, coverage
 
 
 def _events(recording: sqlite3.Connection, source: Path, reading: Reading) -> Iterator[tuple[Any, ...]]:
     with failures(source):
-        rows = recording.execute("SELECT first, looks, ends, deliveries FROM batches ORDER BY first")
-        for first, looks, ends, deliveries in rows:
-            places = array("I", ends)
-            for index, look in enumerate(array("I", looks)):
-                delivery = reading.seen(decode(cut_out(deliveries, places, index)))
+        texts = recording.execute("SELECT id, CAST(look AS BLOB) FROM looks").fetchall()
+        looks = {id: stored_look(id, text) for id, text in texts}
+        for (first,) in recording.execute("SELECT first FROM batches ORDER BY first").fetchall():
+            if (row := stored_row(recording, first)) is None:
+                continue
+            for index, look in enumerate(row.looks):
+                delivery = reading.seen(row.delivery(index, looks))
                 yield first + index, look, *_event(delivery, reading)
 
 

@@ -17,11 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.reading.batch import Chunk, candidates, cut_out, decode, stored_time
+from workbench.model.event import Damaged
+from workbench.reading.batch import Chunk, candidates, stored_time
 from workbench.reading.codec import opaque
 from workbench.reading.database import failures, read
 from workbench.reading.needles import let_through
 from workbench.reading.query import Query, Reading
+from workbench.reading.stored_row import StoredRow, stored_row
 
 
 class Found(NamedTuple):
@@ -55,30 +57,30 @@ def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, quer
     times, sequences = array("q"), array("q")
     with closing(read(path)) as database, failures(path):
         for first in firsts:
-            row = database.execute(
-                "SELECT looks, times, opaque, ends, deliveries FROM batches WHERE first = ?"
-                if query is not None
-                else "SELECT looks, times FROM batches WHERE first = ?",
-                (first,),
-            ).fetchone()
+            row = stored_row(database, first, deliveries=query is not None)
             if row is None:
                 continue
-            of, at = array("I", row[0]), array("q", row[1])
+            of, at = row.looks, row.times
             mine = {index for index, look in enumerate(of) if look in looks} if looks is not None else range(len(of))
             begin = max(0, start - first)
             examined += sum(index >= begin for index in mine) if looks is not None else len(of) - begin
             if query is None:
                 hits = [index for index in range(begin, len(of)) if index in mine]
             else:
-                hidden, ends, deliveries = array("I", row[2]), array("I", row[3]), row[4]
                 hits = [
                     index
-                    for index in candidates(deliveries, ends, hidden, query.needles)
-                    if index >= begin and index in mine and query.matches(decode(cut_out(deliveries, ends, index)))
+                    for index in candidates(row.deliveries, row.ends, row.opaque, query.needles)
+                    if index >= begin and index in mine and _may_match(row, index, query)
                 ]
             times.extend(at[index] for index in hits)
             sequences.extend(first + index for index in hits)
     return _found(examined, times, sequences)
+
+
+def _may_match(row: StoredRow, index: int, query: Query) -> bool:
+    delivery = row.delivery(index, {})
+    # What can no longer be read cannot be ruled out.
+    return isinstance(delivery, Damaged) or query.matches(delivery)
 
 
 def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
@@ -124,13 +126,12 @@ def ids(path: Path, firsts: Sequence[int], reading: Reading) -> list[tuple[int, 
     found = []
     with closing(read(path)) as database, failures(path):
         for first in firsts:
-            row = database.execute("SELECT ends, deliveries FROM batches WHERE first = ?", (first,)).fetchone()
+            row = stored_row(database, first)
             if row is None:
                 continue
-            ends, deliveries = array("I", row[0]), row[1]
             hashes, owners = [], array("H")
-            for index in range(len(ends)):
-                delivery = decode(cut_out(deliveries, ends, index))
+            for index in range(row.count):
+                delivery = row.delivery(index, {})
                 for id in reading.facts(reading.seen(delivery)).ids:
                     hashes.append(id_hash(id))
                     owners.append(index)

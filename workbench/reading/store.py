@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from sys import maxsize
 from typing import Final, TypeVar, TypeVarTuple
 
 import msgspec
@@ -55,6 +56,8 @@ class Budget(msgspec.Struct, frozen=True):
 
 DEFAULT: Final = Budget()
 """What is kept unless the user says otherwise."""
+UNLIMITED: Final = Budget(maxsize, maxsize)
+"""All that the disk has space for."""
 
 
 @asynccontextmanager

@@ -1,0 +1,118 @@
+"""`workbench replay`: what was recorded, or what another endpoint holds, published again."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import click
+
+from workbench.cli import completing, recordings
+from workbench.cli.output import Format, chosen, format_option
+from workbench.cli.publish import events_of, lines_of, publish_all
+from workbench.cli.reading import tell
+from workbench.cli.running import Exit, with_session
+from workbench.cli.stdio import say
+from workbench.connecting.connector import Stream
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability
+from workbench.model.event import Damaged
+from workbench.model.ndjson import Line
+from workbench.model.start import Beginning
+from workbench.operations import publish as publishing
+from workbench.reading.spool import spooled
+from workbench.session import Session
+
+
+class _Source(click.ParamType[IO[bytes] | str]):
+    """A file of lines where there is one of this name, else an address or a recording."""
+
+    name = "FILE|ADDRESS"
+
+    def convert(
+        self, value: IO[bytes] | str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> IO[bytes] | str:
+        if isinstance(value, str) and (value == "-" or (Path(value).is_file() and not recordings.is_recording(value))):
+            return click.File("rb").convert(value, param, ctx)
+        return value
+
+
+@click.command(short_help="Publish what was recorded, or what another endpoint holds.")
+@click.argument(
+    "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completing.addresses_or_files
+)
+@click.argument("target", shell_complete=completing.addresses)
+@click.option(
+    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
+)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), help="Instead of the original timing: events a second."
+)
+@format_option("table", "json")
+@with_session
+async def replay(
+    session: Session, source: IO[bytes] | str, target: str, speed: float, rate: float | None, form: Format | None
+) -> int:
+    """Publish events again, as far apart as they were.
+
+    The source is a recording, a file of NDJSON lines, or an address, whose events are read from their beginning before
+    the first is published. They stay there.
+    """
+    to = session.address(target)
+    # What cannot be published to is found out before the source is looked at, which may cost something.
+    await (await session.connector(to.connection)).endpoint(to)
+    begun = False
+    try:
+        async with _lines(session, source, left_out := _LeftOut()) as lines:
+            paced = publishing.at_rate(events_of(lines), rate) if rate else publishing.in_time(lines, speed)
+            begun = True
+            code = await publish_all(session, to, paced, None, chosen(form), True)
+            if left_out.damaged:
+                say(f"{left_out.damaged:,} events are damaged and were left out.")
+            return Exit.PARTLY if left_out.damaged and code == Exit.DONE else code
+    except asyncio.CancelledError:
+        if not begun:
+            say("Stopped: 0 published, 0 refused.")
+        raise
+
+
+@asynccontextmanager
+async def _lines(
+    session: Session, source: IO[bytes] | str, left_out: "_LeftOut"
+) -> AsyncIterator[AsyncIterable[Sequence[Line]]]:
+    if not isinstance(source, str):
+        yield lines_of(source)
+        return
+    place = recordings.address_or_recording(session, source)
+    opened = recordings.played(session, place) if isinstance(place, Path) else _read(session, place)
+    async with opened as stream:
+        yield left_out.of(stream)
+
+
+@asynccontextmanager
+async def _read(session: Session, address: Address) -> AsyncIterator[Stream]:
+    """What an endpoint holds, read to its end and given back."""
+    connector = await session.connector(address.connection)
+    endpoint = await connector.endpoint(address)
+    if endpoint.price.sentence:
+        say(f"{address}: {endpoint.price.sentence}")
+    start = Beginning() if Ability.SEEK in endpoint.abilities else None
+    async with spooled(connector.browse(address, start)) as stream:
+        tell({address: stream.coverage})
+        yield stream
+
+
+class _LeftOut:
+    """Events that cannot be published again."""
+
+    def __init__(self) -> None:
+        self.damaged = 0
+
+    async def of(self, stream: Stream) -> AsyncIterator[Sequence[Line]]:
+        """The others."""
+        async for batch in stream:
+            whole = [Line(delivery.event, delivery) for delivery in batch if not isinstance(delivery, Damaged)]
+            self.damaged += len(batch) - len(whole)
+            if whole:
+                yield whole
