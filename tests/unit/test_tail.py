@@ -18,7 +18,7 @@ from workbench.model.look import Interruption
 from workbench.model.start import Beginning
 from workbench.reading import tail as module
 from workbench.reading.store import Store, open_store
-from workbench.reading.tail import Ended, Tail, Tails, tails
+from workbench.reading.tail import AHEAD_SIZE, Ended, Tail, Tails, merged, tails
 
 SOON = 10.0
 """Seconds after which a test gives up."""
@@ -193,3 +193,27 @@ async def test_a_store_that_cannot_keep_up_makes_its_streams_wait(desk: Desk, mo
     gate.set()
     await desk.until(lambda: desk.store.upto == 5_000)
     assert await desk.bodies() == [b"%d" % number for number in range(5_000)]
+
+
+async def test_a_reader_that_cannot_keep_up_makes_large_events_wait(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.memory.streams.BATCH", 2)
+    megabyte = 1 << 20
+    bodies = [b"%03d" % number + bytes(megabyte) for number in range(60)]
+    for address in (TOPIC, OTHER):
+        put(desk.broker, *bodies, address=address)
+    streams = {address: desk.connector.tail(address, Beginning()) for address in (TOPIC, OTHER)}
+    async with merged(streams) as together:
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+        read = sum(coverage.read for coverage in together.coverage.values())
+        # What waits, and a batch that each stream has in hand.
+        assert 4 <= read <= AHEAD_SIZE // megabyte + 4
+        seen: dict[Address, list[bytes | None]] = {TOPIC: [], OTHER: []}
+        async with asyncio.timeout(SOON):
+            async for batch in together:
+                seen[batch[0].address] += [each.event.body for each in batch]
+                if sum(map(len, seen.values())) == 2 * len(bodies):
+                    break
+        assert seen == {TOPIC: bodies, OTHER: bodies}

@@ -22,6 +22,8 @@ from workbench.reading.store import Store
 
 AHEAD: Final = 4
 """Batches a stream may be ahead of the reader; then its broker has to wait."""
+AHEAD_SIZE: Final = 16 * 1024 * 1024
+"""Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
 RETRIES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before a lost connection is tried again, the last one for good."""
 COVERED: Final = 1.0
@@ -225,7 +227,9 @@ class Merged:
 
     def __init__(self, streams: Mapping[Address, Stream]) -> None:
         self._streams = streams
-        self._batches: asyncio.Queue[Sequence[Delivery] | None] = asyncio.Queue(AHEAD * len(streams))
+        self._batches: asyncio.Queue[tuple[Sequence[Delivery], int] | None] = asyncio.Queue(AHEAD * len(streams))
+        self._size = 0
+        self._room = asyncio.Condition()
         self.errors: dict[Address, WorkbenchError] = {}
         """Why streams broke, those that did."""
 
@@ -237,22 +241,41 @@ class Merged:
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         running = len(self._streams)
         while running:
-            batch = await self._batches.get()
-            if batch is None:
+            waiting = await self._batches.get()
+            if waiting is None:
                 running -= 1
-            else:
-                yield batch
+                continue
+            batch, size = waiting
+            yield batch
+            # Only now the reader is done with it.
+            async with self._room:
+                self._size -= size
+                self._room.notify_all()
 
     async def pump(self, address: Address) -> None:
         """Hand on one stream's batches until it ends or breaks."""
         try:
             async for batch in self._streams[address]:
-                await self._batches.put(batch)
+                size = sum(map(_size, batch))
+                async with self._room:
+                    while self._size and self._size + size > AHEAD_SIZE:
+                        await self._room.wait()
+                    self._size += size
+                await self._batches.put((batch, size))
         except WorkbenchError as error:
             self.errors[address] = error
         except Exception as error:
             self.errors[address] = ConnectorError(unexpected(error, f"Reading {address}"))
         await self._batches.put(None)
+
+
+def _size(delivery: Delivery) -> int:
+    event = delivery.event
+    headers = event.wire.data if event.wire is not None else event.written.headers
+    size = len(event.body or b"") + len(event.key or b"")
+    if isinstance(headers, bytes):
+        return size + len(headers)
+    return size + sum(len(value) for _, value in headers if isinstance(value, bytes | str))
 
 
 @asynccontextmanager
