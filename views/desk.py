@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, redirect_stderr
 from functools import cached_property
 from multiprocessing import resource_tracker
@@ -14,9 +13,9 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.start import Start
 from workbench.operations.watch import Watch
 from workbench.reading.archive import Archive
-from workbench.reading.search import workers
 from workbench.reading.store import Store
 from workbench.reading.tail import Tail, Tails
+from workbench.reading.workers import Workers
 from workbench.session import Session
 
 
@@ -47,12 +46,12 @@ class Desk:
         return self.archive if isinstance(self.archive, Store) else None
 
     @cached_property
-    def workers(self) -> ProcessPoolExecutor:
+    def workers(self) -> Workers:
         """Processes for searches that are long; started when one is."""
         # Their helper inherits stderr, and what Textual puts in its place has no descriptor to inherit.
         with redirect_stderr(sys.__stderr__):
             resource_tracker.ensure_running()
-        return workers()
+        return Workers()
 
     def endpoint(self, address: Address) -> Endpoint | None:
         """An endpoint as it was listed last."""

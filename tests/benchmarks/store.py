@@ -24,9 +24,9 @@ from workbench.model.wire import Content
 from workbench.reading.conventions import Conventions
 from workbench.reading.facts import Facts
 from workbench.reading.query import Reading, compile
-from workbench.reading.search import workers
 from workbench.reading.store import Store, open_store
 from workbench.reading.view import View
+from workbench.reading.workers import Workers
 
 BATCH = 500
 TOPIC = Address("kafka", "payments")
@@ -177,7 +177,7 @@ async def measured(folder: Path, count: int) -> None:
             f" {(rows - making) / (storing - making):.1f} times as long"
         )
         await look_ups(store, count, "not indexed")
-        with workers() as pool:
+        with Workers() as pool:
             began = time.perf_counter()
             async with asyncio.TaskGroup() as group:
                 indexing = group.create_task(store.index(pool))

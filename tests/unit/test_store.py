@@ -38,9 +38,9 @@ from workbench.reading.batch import decode, encode
 from workbench.reading.private_file import private_file
 from workbench.reading.query import Reading, compile
 from workbench.reading.recording import export
-from workbench.reading.search import workers
 from workbench.reading.store import Budget, open_store
 from workbench.reading.view import View
+from workbench.reading.workers import Workers
 
 TOPIC = Address("kafka", "payments")
 LOOK = Look(TOPIC, "tail", 0)
@@ -82,7 +82,7 @@ def small_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def pool() -> Any:
-    with workers(2) as executor:
+    with Workers(2) as executor:
         yield executor
 
 
@@ -469,7 +469,7 @@ def test_worker_processes_end_with_a_killed_session(tmp_path: Path) -> None:
     process = session(
         tmp_path,
         """
-        with workers(1) as pool:
+        with Workers(1) as pool:
             print(await asyncio.get_running_loop().run_in_executor(pool, os.getpid), flush=True)
             print("appending", flush=True)
             signal.pause()

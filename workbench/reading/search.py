@@ -1,17 +1,12 @@
 """What is asked of stored rows: plain functions of a file's path, so that a worker process can do them.
 
-They hold no connection between calls and change nothing. `workers` makes the processes; any `concurrent.futures`
-executor will do.
+They hold no connection between calls and change nothing. `Workers` are the processes; any `concurrent.futures` executor
+will do.
 """
 
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
 from array import array
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -152,30 +147,6 @@ def owners_of(hash: bytes, hashes: bytes, owners: bytes) -> list[int]:
             found.add(int.from_bytes(owners[at // 4 : at // 4 + 2], "little"))
         at = hashes.find(hash, at + 1)
     return sorted(found)
-
-
-def workers(count: int | None = None) -> ProcessPoolExecutor:
-    """Processes to search in, started when first needed. They end with this process, even when it is killed.
-
-    Args:
-        count: How many; None: as many as there are processors, at most four.
-    """
-    # Forking a program with threads can deadlock the child, and would share the session's lock with it.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count or min(os.cpu_count() or 1, 4), context, initializer=_begin_worker)
-
-
-def _begin_worker() -> None:
-    # Ctrl+C reaches every process of the terminal; this program alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _found(examined: int, times: "array[int]", sequences: "array[int]") -> Found:

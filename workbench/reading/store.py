@@ -220,7 +220,7 @@ class Store(Archive):
         was space for one more row.
 
         Args:
-            executor: Where to read them: `search.workers`, so that the event loop keeps its processor.
+            executor: Where to read them: `Workers`, so that the event loop keeps its processor.
         """
         while True:
             self._wrote.clear()

@@ -97,7 +97,7 @@ class View:
         Cancelled, it has asked about a part, and goes on from there the next time.
 
         Args:
-            executor: Where to search: `search.workers`, so that the event loop keeps its processor. None: the store's
+            executor: Where to search: `Workers`, so that the event loop keeps its processor. None: the store's
                 own thread, which is slower and makes the event loop wait for milliseconds.
             changed: Called after each step, the first of which is short.
 
