@@ -136,11 +136,15 @@ class Cluster:
         """
         if not self._places:
             await self.topics(())
-        offered = []
-        for node in self.brokers:
-            with suppress(ConnectionLost):
+
+        async def does(node: int) -> bool | None:
+            try:
                 connection, _ = await self._sharing(node)
-                offered.append(all(key in connection._versions for key in keys))
+            except ConnectionLost:
+                return None
+            return all(key in connection._versions for key in keys)
+
+        offered = [each for each in await together(map(does, self.brokers)) if each is not None]
         return bool(offered) and all(offered)
 
     async def _sharing(self, node: int | None) -> tuple[AIOKafkaConnection, bool]:

@@ -220,7 +220,7 @@ class KafkaConnector:
                 stack.callback(self._transactions.pop, ledger)
             yield await stack.enter_async_context(TopicPublisher.open(self._cluster, topic, transaction))
 
-    async def groups(self) -> list[Group]:
+    async def groups(self) -> Listing[Group]:
         """All groups that this user may see, by name, with their lag: of consumers, share groups, Streams groups."""
         return await all_groups(self._cluster)
 

@@ -19,6 +19,7 @@ from connectors.kafka.records import deliveries
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError
 from workbench.model.groups import Group, GroupPartition
+from workbench.model.listing import Listing
 from workbench.model.look import Gap
 
 _PEEK = 64 << 10
@@ -74,16 +75,27 @@ async def committed(cluster: Cluster, group: str, node: int | None = None) -> di
     return await persistently(attempt)
 
 
-async def all_groups(cluster: Cluster) -> list[Group]:
+async def all_groups(cluster: Cluster) -> Listing[Group]:
     """All groups that this user may see, by name, with their lag and the age of what they have not read.
 
     Raises:
-        ConnectorError: A broker could not be asked.
+        ConnectorError: No broker could be asked.
     """
+
+    async def coordinated(node: int) -> list[Readers] | ConnectorError:
+        try:
+            return await _readers(cluster, node, None)
+        except ConnectorError as error:
+            return error
+
     await cluster.topics(())
-    found = await together(_readers(cluster, node, None) for node in cluster.brokers)
-    readers = sorted((one for some in found for one in some), key=lambda one: one.told.name)
-    return await _described(cluster, readers)
+    found = dict(zip(cluster.brokers, await together(map(coordinated, cluster.brokers)), strict=True))
+    refused = {node: some for node, some in found.items() if isinstance(some, ConnectorError)}
+    if refused and len(refused) == len(found):
+        raise next(iter(refused.values()))
+    readers = [one for some in found.values() if not isinstance(some, ConnectorError) for one in some]
+    gaps = [Gap(f"the groups of broker {node}", str(error)) for node, error in refused.items()]
+    return Listing(await _described(cluster, sorted(readers, key=lambda one: one.told.name)), gaps)
 
 
 async def one_group(cluster: Cluster, name: str) -> Group:

@@ -45,6 +45,8 @@ _SIZE = struct.Struct(">i")
 _NAME = struct.Struct(">h")
 _HEAD = struct.Struct(">hhi")
 _ROW = struct.Struct(">hhh")
+_NOBODY = 1
+"""A port where nobody listens."""
 
 
 class NarrowBroker:
@@ -57,13 +59,18 @@ class NarrowBroker:
     """
 
     def __init__(
-        self, target: str, offered: Mapping[int, tuple[int, int]], renamed: tuple[bytes, bytes] | None
+        self,
+        target: str,
+        offered: Mapping[int, tuple[int, int]],
+        renamed: tuple[bytes, bytes] | None,
+        absent: int | None,
     ) -> None:
         """See `narrow`."""
         host, _, port = target.rpartition(":")
         self._target = host, int(port)
         self._offered = offered
         self._renamed = renamed or (b"", b"")
+        self._absent = absent
         self._port = 0
         self.asked = Counter[tuple[int, int]]()
         self.refused: list[tuple[int, int]] = []
@@ -116,7 +123,7 @@ class NarrowBroker:
             if key == API_VERSIONS:
                 answer = answer[: _SIZE.size] + self._versions(version)
             elif key == METADATA:
-                answer = _led_here(answer, version, self._port)
+                answer = _led_here(answer, version, self._port, self._absent)
             if self._renamed[0]:
                 answer = answer.replace(*self._renamed)
             writer.write(_SIZE.pack(len(answer)) + answer)
@@ -134,6 +141,7 @@ async def narrow(
     target: str,
     offered: Mapping[int, tuple[int, int]] = EVENT_HUBS,
     renamed: tuple[bytes, bytes] | None = None,
+    absent: int | None = None,
 ) -> AsyncIterator[NarrowBroker]:
     """A broker that offers what a table says, and closes the connection on whatever exceeds it.
 
@@ -142,8 +150,9 @@ async def narrow(
         offered: The first and the last version of each request, by key.
         renamed: A name that the real one knows, and the bytes of the same number that stand for it here: Kafka keeps no
             names that are not UTF-8, and others that speak its protocol do.
+        absent: The id of a second broker of the cluster, which cannot be reached.
     """
-    broker = NarrowBroker(target, offered, renamed)
+    broker = NarrowBroker(target, offered, renamed, absent)
     server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
     broker._port = server.sockets[0].getsockname()[1]
     try:
@@ -157,11 +166,13 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
     return await reader.readexactly(size)
 
 
-def _led_here(answer: bytes, version: int, port: int) -> bytes:
-    """Metadata with this port for each broker's (https://kafka.apache.org/protocol#The_Messages_Metadata)."""
+def _led_here(answer: bytes, version: int, port: int, absent: int | None) -> bytes:
+    """Metadata with this port for each broker's, and perhaps with one broker more (https://kafka.apache.org/protocol#The_Messages_Metadata)."""
     changed = bytearray(answer)
     position = _SIZE.size + (_SIZE.size if version >= 3 else 0)
     (brokers,) = _SIZE.unpack_from(answer, position)
+    if absent is not None:
+        _SIZE.pack_into(changed, position, brokers + 1)
     position += _SIZE.size
     for _ in range(brokers):
         position += _SIZE.size  # its id
@@ -170,4 +181,11 @@ def _led_here(answer: bytes, version: int, port: int) -> bytes:
         position += _SIZE.size
         if version >= 1:
             position += _NAME.size + max(_NAME.unpack_from(answer, position)[0], 0)
+    if absent is not None:
+        host = b"127.0.0.1"
+        changed[position:position] = (
+            _SIZE.pack(absent)
+            + (_NAME.pack(len(host)) + host + _SIZE.pack(_NOBODY))
+            + (_NAME.pack(-1) if version >= 1 else b"")
+        )
     return bytes(changed)

@@ -178,6 +178,23 @@ async def test_a_group_whose_name_is_no_text_is_told_and_hides_no_other(
     assert groups[other] == await connector.group(other)
 
 
+async def test_groups_of_a_broker_that_is_not_there_hide_no_others(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    address, name = await topic(1), new_group()
+    await publish(connector, address, numbered(3))
+    await commit(kafka, name, address, {0: 1})
+    async with narrow(kafka.bootstrap, absent=99) as broker:
+        async with connect(broker.url) as narrowed:
+            listed = await narrowed.groups()
+        code, output, errors = await workbench("groups", "--json", "-c", f"k={broker.url}")
+    assert (name in [group.name for group in listed], [gap.what for gap in listed.gaps]) == (
+        True,
+        ["the groups of broker 99"],
+    )
+    assert (code, name in output, "the groups of broker 99" in errors) == (3, True, True)
+
+
 async def test_a_consumer_group_tells_its_members(
     connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
 ) -> None:
