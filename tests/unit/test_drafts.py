@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from tests.hostile import deliveries as hostile
+from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError
@@ -109,6 +110,19 @@ def test_kinds_are_those_of_the_wire() -> None:
     assert [field.kind for field in draft.headers] == [
         "int8", "int16", "float32", "decimal", "timestamp", "text", "text", "bytes",
     ]  # fmt: skip
+
+
+def test_a_clone_keeps_a_kafka_header_whose_name_is_no_text() -> None:
+    headers = [(b"caf\xe9", b"1"), (b"plain", b"\xff"), (b"nothing", None)]
+    came = Wire("kafka-2", record_headers.write(headers))
+    draft = clone(seen(Event(b"k", b"body", came), TOPIC), READING)
+    assert first(draft).wire == came
+    kept, *rest = draft.headers
+    changed = first(msgspec.structs.replace(draft, headers=(*rest, Field("added", "text"), kept))).wire
+    assert changed is not None
+    assert record_headers.read(changed.data) == [*headers[1:], (b"added", b"text"), headers[0]]
+    property_ = msgspec.structs.replace(draft, properties=(Field("app_id", "me"),))
+    assert dict(first(property_).properties) == {"app_id": "me"}
 
 
 def test_a_clone_of_a_dead_letter_loses_what_made_it_one() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
-from workbench.model import ndjson
+from workbench.model import ndjson, record_headers
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
@@ -295,3 +295,16 @@ def test_a_secret_in_a_header_or_property_is_never_seen(name: str, before: int, 
     content = Content(headers, {"correlation_id": SECRET} if amqp else {})
     event = Event(b"", b"{}", encode(content)) if amqp else Event(b"", b"{}", None, content)
     assert SECRET not in everything(Masking(["header.secret", "property.correlation_id"]).apply(seen(event)))
+
+
+def test_kafka_headers_are_masked_beside_names_that_are_no_text() -> None:
+    headers = [(b"caf\xe9", b"kept"), (b"password", b"secret"), (b"note", b"card 4111111111111111")]
+    wire = Wire("kafka-2", record_headers.write(headers))
+    found = Masking(["header.password", "~[0-9]{16}"]).apply(seen(Event(None, b"", wire)))
+    assert found.event.wire is not None
+    assert record_headers.read(found.event.wire.data) == [
+        (b"caf\xe9", b"kept"),
+        (b"password", b"******"),
+        (b"note", b"card ****************"),
+    ]
+    assert "secret" not in everything(found) and "4111" not in everything(found)
