@@ -49,7 +49,7 @@ async def test_a_user_gets_in_over_tls_by_each_mechanism(kafka: KafkaAddress, me
 async def test_a_wrong_password_is_told_as_such(kafka: KafkaAddress, mechanism: str) -> None:
     url = kafka.sasl_url.replace("alice-secret", SECRET)
     said = await failure(connect(url, ca=kafka.ca_file, sasl=mechanism))
-    assert said.startswith("AccessRefused: ")
+    assert said.startswith("LoginRefused: ")
     assert said.endswith("does not let user 'alice' in: the name or the password is wrong.")
 
 
