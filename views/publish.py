@@ -191,7 +191,7 @@ class PublishScreen(Frame):
         """Whether a clone may go back to the connection it came from unasked: only where nobody was careful."""
         try:
             connection = self._session.described(name)
-            level = self._session.guarded(connection).level
+            level = self._session.level(name)
         except WorkbenchError:
             return False
         careful = connection.production or (connection.level is not None and not connection.loopback)

@@ -8,13 +8,13 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, Level
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import unexpected
-from workbench.connecting.guard import Confirm, Guarded, nobody
+from workbench.connecting.guard import Confirm, Guarded, level_of, nobody
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
-from workbench.connecting.plugins import connect
+from workbench.connecting.plugins import connect, load
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, lone_error
 from workbench.model.start import Start
@@ -200,6 +200,16 @@ class Session:
         if name in self.config.connections:
             return self.config.connection(name)
         raise AddressError(self._unknown(name))
+
+    def level(self, name: str) -> Level:
+        """What is allowed through a connection; known without its password.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used.
+        """
+        connection = self.described(name)
+        return level_of(connection, load(connection.scheme))
 
     def is_production(self, name: str) -> bool:
         """Whether a connection is production; known of each, also of one that cannot be opened."""

@@ -165,9 +165,22 @@ async def test_production_is_known_without_any_secret(folder: Path) -> None:
     async with Session(config=COMMANDED) as session:
         assert session.is_production("shop")
         assert session.described("shop").production
-        assert session.guarded(session.described("shop")).level == Level.OBSERVE
+        assert session.level("shop") == Level.OBSERVE
         assert not session.is_production("nowhere")
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "level"),
+    [
+        ("kafka://alice@localhost?tls&sasl=plain", Level.MOVE),
+        ("kafka://alice@kafka.example?tls&sasl=plain", Level.OBSERVE),
+        ("memory://shop", Level.MOVE),
+        ("demo://shop", Level.MOVE),
+    ],
+)
+def test_the_level_of_a_connection_by_url_is_known_without_its_password(url: str, level: Level) -> None:
+    assert Session([Connection.parse(f"c={url}")]).level("c") == level
 
 
 def test_production_is_known_where_a_variable_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,20 +33,27 @@ async def nobody(connection: Connection, level: Level) -> bool:
     return False
 
 
+def level_of(connection: Connection, connector: object) -> Level:
+    """What is allowed through a connection; `connector` is its connector, or the class of it.
+
+    Where nobody has said a level, it is `MOVE` for brokers on this machine and `OBSERVE` for all others.
+    """
+    if connection.level is not None:
+        return connection.level
+    at_home = connection.loopback or getattr(connector, "embedded", False)
+    return Level.MOVE if at_home else Level.OBSERVE
+
+
 class Guarded:
     """A connector behind its connection's level and behind a `Boundary`; follows the `Connector` protocol itself."""
 
     def __init__(self, connector: Connector, connection: Connection, confirm: Confirm = nobody) -> None:
-        """Guard `connector`, which was made for `connection`.
-
-        Where nobody has said a level, it is `MOVE` for brokers on this machine and `OBSERVE` for all others.
-        """
+        """Guard `connector`, which was made for `connection`."""
         self._connector = connector
         self._connection = connection
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
-        at_home = connection.loopback or getattr(connector, "embedded", False)
-        self.level = connection.level if connection.level is not None else Level.MOVE if at_home else Level.OBSERVE
+        self.level = level_of(connection, connector)
         """What is allowed."""
 
     async def __aenter__(self) -> Self:
