@@ -114,11 +114,13 @@ def test_a_command_asks_for_a_password_on_the_terminal(kafka: KafkaAddress, home
         assert SECRET.encode() not in terminal.received
 
 
-def test_a_question_on_the_terminal_can_be_left(kafka: KafkaAddress, home: dict[str, str]) -> None:
-    with Terminal("ls", "-c", f"k={without_password(kafka)}", environment=home) as terminal:
-        terminal.until("Password of alice")
+def test_who_leaves_one_question_on_the_terminal_is_asked_no_other(home: dict[str, str]) -> None:
+    with Terminal("ls", "-c", "a=memory://ops@a", "-c", "b=memory://ops@b", environment=home) as terminal:
+        terminal.until("Password of ops on ")
         terminal.press("\x03")
         assert terminal.ended() == 130
+        assert terminal.received.count(b"Password of") == 1
+        assert b"Traceback" not in terminal.received
 
 
 def test_the_screen_asks_for_a_password_in_a_dialog(kafka: KafkaAddress, home: dict[str, str]) -> None:

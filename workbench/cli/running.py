@@ -334,5 +334,8 @@ def _asked(question: str, **how: Any) -> str:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return str(click.prompt(shown(question), err=True, **how))
+    except click.Abort:
+        # Ends the loop at once, and with it what else would be asked.
+        raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGINT, before)
