@@ -51,7 +51,7 @@ def json_line(record: object) -> bytes:
 
 def _obeyed_by_none(lines: bytes) -> bytes:
     """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
-    if not _MAYBE_OBEYED.search(lines) or not sys.stdout.isatty():
+    if not sys.stdout.isatty() or not _MAYBE_OBEYED.search(lines):
         return lines
     return _UNUSUAL.sub(_escaped, lines.decode()).encode()
 
@@ -103,16 +103,17 @@ class Deliveries:
 
     async def write(self, batch: Sequence[Delivery]) -> None:
         """Print a batch, as fast as it is read."""
-        for piece in _pieces(self._lines(batch)):
-            stdio.write(piece, self._to)
-            await stdio.drained()
+        stdio.write(self._lines(batch), self._to)
+        await stdio.drained()
 
-    def _lines(self, batch: Sequence[Delivery]) -> Iterable[bytes]:
+    def _lines(self, batch: Sequence[Delivery]) -> bytes:
         if self._form == "json":
-            return map(_obeyed_by_none, map(ndjson.encode, batch))
+            return _obeyed_by_none(b"".join(map(ndjson.encode, batch)))
         if self._form == "body":
-            return map(_visible_body if sys.stdout.isatty() else _body, batch)
-        return map(str.encode, self._rows(batch))
+            if sys.stdout.isatty():
+                return b"".join(map(_visible_body, batch))
+            return b"".join((delivery.event.body or b"") + b"\n" for delivery in batch)
+        return "".join(self._rows(batch)).encode()
 
     def _rows(self, batch: Sequence[Delivery]) -> Iterable[str]:
         width = _terminal_width()
@@ -135,22 +136,6 @@ class Deliveries:
             head = "  ".join([*(_fit(shown(text, size), size) for text, size in columns), _fit(key, 12)])
             room = max(20, width - cells(head) - 2)
             yield f"{head}  {shown(preview(delivery.event, max(room, LOOKED_AT)), room)}\n"
-
-
-def _pieces(lines: Iterable[bytes]) -> Iterable[bytes]:
-    """The lines, joined to pieces of which a large one does not wait for the others to be made."""
-    piece, size = [], 0
-    for line in lines:
-        piece.append(line)
-        size += len(line)
-        if size > stdio.AHEAD:
-            yield b"".join(piece)
-            piece, size = [], 0
-    yield b"".join(piece)
-
-
-def _body(delivery: Delivery) -> bytes:
-    return (delivery.event.body or b"") + b"\n"
 
 
 def _visible_body(delivery: Delivery) -> bytes:

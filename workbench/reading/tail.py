@@ -256,7 +256,7 @@ class Merged:
         """Hand on one stream's batches until it ends or breaks."""
         try:
             async for batch in self._streams[address]:
-                size = sum(map(_size, batch))
+                size = _size(batch)
                 async with self._room:
                     while self._size and self._size + size > AHEAD_SIZE:
                         await self._room.wait()
@@ -269,13 +269,17 @@ class Merged:
         await self._batches.put(None)
 
 
-def _size(delivery: Delivery) -> int:
-    event = delivery.event
-    headers = event.wire.data if event.wire is not None else event.written.headers
-    size = len(event.body or b"") + len(event.key or b"")
-    if isinstance(headers, bytes):
-        return size + len(headers)
-    return size + sum(len(value) for _, value in headers if isinstance(value, bytes | str))
+def _size(batch: Sequence[Delivery]) -> int:
+    size = 0
+    for delivery in batch:
+        event = delivery.event
+        if event.body is not None:
+            size += len(event.body)
+        if event.wire is not None:
+            size += len(event.wire.data)
+        elif headers := event.written.headers:
+            size += sum([len(value) for _, value in headers if isinstance(value, bytes | str)])
+    return size
 
 
 @asynccontextmanager
