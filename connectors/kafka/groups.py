@@ -23,6 +23,7 @@ from workbench.model.listing import Listing
 from workbench.model.look import Gap
 
 _PEEK = 64 << 10
+_MOST_PEEKED = 8 << 20
 
 T = TypeVar("T")
 
@@ -243,7 +244,7 @@ async def _times(
 ) -> dict[Partition, int | None]:
     """The time of the first event at or behind an offset of each partition; None where it cannot be read."""
     shares = [Share(each, offsets[each], ends[each], leaders[each]) for each in partitions]
-    fetching = Fetching(cluster, shares, size=_PEEK * max(len(shares), 1))
+    fetching = Fetching(cluster, shares, size=min(_PEEK * max(len(shares), 1), _MOST_PEEKED))
     found: dict[Partition, int | None] = {}
     try:
         while not all(share.finished for share in shares):

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetching import Chunk, Fetching, Share
-from connectors.kafka.records import Batch, committed, deliveries, opened
+from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, opened
 from connectors.kafka.starts import Chosen
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
@@ -19,6 +19,8 @@ from workbench.model.look import Coverage, Gap, Interruption, Span
 _SIZE = 1 << 20
 """Bytes asked for at once: decoded in some milliseconds, which is how long the event loop stands still."""
 _BATCH = 2_000
+_ROOM = 8 << 20
+"""Bytes that are kept at most to decompress the next batch into."""
 
 
 _HELD = 64 << 20
@@ -119,6 +121,7 @@ class TopicStream:
         self._notes = tuple(notes)
         self._chosen = chosen
         self._total = total
+        self._room = bytearray()
         self._passed = self._held = 0
         self._rushed = False
         self._fetching = Fetching(
@@ -217,7 +220,7 @@ class TopicStream:
                 share.back_to(max(batch.base, start))
                 break
             try:
-                whole = opened(batch)
+                whole = self._opened(batch)
                 found = deliveries(whole, self._address, str(number), start, share.end, now)
             except FormatError as error:
                 self._fetching.gaps.append(damaged(share.partition, batch, error))
@@ -229,6 +232,14 @@ class TopicStream:
                 found = wanted
             events += found
         return events, size if events else 0
+
+    def _opened(self, batch: Batch) -> Batch:
+        if not batch.attributes & COMPRESSED:
+            return batch
+        whole = opened(batch, self._room)
+        if len(whole.bytes.buffer) <= _ROOM:
+            self._room = whole.bytes.buffer
+        return whole
 
     def _sort(self) -> None:
         """Move to the output what no partition can still bring something older than."""

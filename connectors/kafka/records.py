@@ -140,25 +140,26 @@ def _is_abort(batch: Batch) -> bool:
         return True  # as the broker says that this producer's transaction was
 
 
-def plain(batch: Batch, room: bytearray) -> Batch:
+def plain(batch: Batch, room: bytearray, checked: bool = False) -> Batch:
     """The batch without its compression. Its checksum is then that of the batch as it was.
 
     Args:
         batch: Which.
         room: Where to decompress it to, if there is enough; what is in it is lost. It is `plain(...).bytes.buffer`
             afterwards.
+        checked: Whether its checksum was found to match.
 
     Raises:
         FormatError: It cannot be decompressed, or comes to too much.
     """
-    codec = batch.attributes & COMPRESSED
-    if not codec:
+    attributes = batch.attributes & ~COMPRESSED
+    if attributes == batch.attributes:
         return batch
     view, front = batch.view, _HEADER.size
-    whole, end = decompressed(codec, view[front:], room, front)
+    whole, end = decompressed(batch.attributes & COMPRESSED, view[front:], room, front)
     whole[:front] = view[:front]
-    _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, batch.attributes & ~COMPRESSED)
-    return batch._replace(attributes=batch.attributes & ~COMPRESSED, bytes=Bytes(whole, 0, end))
+    _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, attributes)
+    return batch._replace(attributes=attributes, bytes=Bytes(whole, 0, end), checked=checked)
 
 
 def deliveries(
@@ -210,27 +211,34 @@ def times_in(batch: Batch) -> list[tuple[int | None, int]]:
         return [(event.timestamp, offset) for offset, event in _odd(batch)]
 
 
-def opened(batch: Batch) -> Batch:
+def opened(batch: Batch, room: bytearray) -> Batch:
     """The batch with its checksum checked, and without its compression.
+
+    Args:
+        batch: Which.
+        room: As `plain` uses it.
 
     Raises:
         FormatError: It is damaged, comes to too much, or is compressed in a way that is not known.
     """
-    if batch.checked:
-        return batch
     with _readable():
-        whole = DefaultRecordBatch(batch.view) if batch.magic >= 2 else MemoryRecords(bytes(batch.view)).next_batch()
-        if not whole.validate_crc():
-            raise FormatError("its checksum does not match")
-    return plain(batch, bytearray())._replace(checked=True)
+        _checked(batch)
+        return plain(batch, room, checked=True)
 
 
 def _records(batch: Batch) -> Iterable[Any]:
-    batch = opened(batch)
-    if batch.magic >= 2:
-        return DefaultRecordBatch(batch.view)  # type: ignore[no-any-return]
-    _must_be_bounded(batch)
-    return MemoryRecords(bytes(batch.view)).next_batch()  # type: ignore[no-any-return]
+    if batch.attributes & COMPRESSED:
+        batch = opened(batch, bytearray())
+    return _checked(batch)
+
+
+def _checked(batch: Batch) -> Iterable[Any]:
+    if batch.magic < 2:
+        _must_be_bounded(batch)
+    records = DefaultRecordBatch(batch.view) if batch.magic >= 2 else MemoryRecords(bytes(batch.view)).next_batch()
+    if not batch.checked and not records.validate_crc():
+        raise FormatError("its checksum does not match")
+    return records  # type: ignore[no-any-return]
 
 
 def _must_be_bounded(batch: Batch) -> None:
@@ -252,7 +260,7 @@ class _OddName(Exception):
 
 
 def _odd(batch: Batch) -> Iterator[tuple[int, Event]]:
-    return odd_records.events(bytes(opened(batch).view), batch.base, _kind(batch))
+    return odd_records.events(bytes(opened(batch, bytearray()).view), batch.base, _kind(batch))
 
 
 def _kind(batch: Batch) -> TimestampType:
