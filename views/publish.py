@@ -28,9 +28,10 @@ from views.widgets.sending import Receipts, Sending, Told
 from workbench.connecting.config import Level
 from workbench.model import ndjson
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
+from workbench.model.rules import Rules
 from workbench.model.wire import Value
 from workbench.operations.drafts import (
     Draft,
@@ -95,6 +96,7 @@ class PublishScreen(Frame):
         super().__init__()
         self._draft = self._last_kept = Draft()
         self._seed = secrets.randbits(128)
+        self._rules: dict[Address, Rules | None] = {}
         self._pause: Timer | None = None
         self._sending: Sending | None = None
         self._worker: Worker[None] | None = None
@@ -306,6 +308,7 @@ class PublishScreen(Frame):
 
     def _settle(self) -> None:
         """Render the first event, and say what is to be said of it."""
+        event = None
         try:
             event = self._rendering().event(0)
         except FormatError as error:
@@ -316,10 +319,31 @@ class PublishScreen(Frame):
             self.query_one("#preview", Static).update(self._preview(event))
         address = self._address()
         endpoint = next((each for each in self.desk.endpoints() if each.address == address), None)
-        said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, address, endpoint))
+        rules = self._rules_of(endpoint)
+        said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, event, address, endpoint, rules))
         made_from = [f"clone of {shown(self._draft.made_from)}"] if self._draft.made_from else []
         self.query_one("#remarks", Static).update(Text("\n".join([*made_from, *filter(None, [said])])))
         self.query_one("#remarks").display = bool(made_from or said)
+
+    def _rules_of(self, endpoint: Endpoint | None) -> Rules | None:
+        """What a target can hold; where that is not known yet, it is asked for, and all is settled again."""
+        if endpoint is None:
+            return None
+        if endpoint.address not in self._rules:
+            self._rules[endpoint.address] = None
+            self._ask(endpoint.address)
+        return self._rules[endpoint.address]
+
+    @work(group="rules")
+    async def _ask(self, address: Address) -> None:
+        try:
+            self._rules[address] = await (await self._session.connector(address.connection)).rules(address)
+        except WorkbenchError:
+            # Sending asks again, and says what is wrong.
+            del self._rules[address]
+            return
+        if self.is_mounted:
+            self._settle()
 
     def _judge(self, found: Verdict) -> None:
         mode = "template · " if self._draft.template else ""

@@ -13,7 +13,7 @@ from connectors.kafka.groups import all_groups, committed, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
 from connectors.kafka.newest import LATE, LATE_MS
-from connectors.kafka.publisher import TopicPublisher
+from connectors.kafka.publisher import TopicPublisher, largest
 from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
@@ -27,6 +27,7 @@ from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFo
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
+from workbench.model.rules import Rules
 from workbench.model.start import At, Beginning, Latest, Start, Window
 
 _ABILITIES = (
@@ -91,6 +92,18 @@ class KafkaConnector:
         topic = await self._topic(address)
         [endpoint] = await self._described({topic.name: topic})
         return endpoint
+
+    async def rules(self, address: Address) -> Rules:
+        """What a topic can hold: no properties, headers without types, and events up to its `max.message.bytes`."""
+        topic = await self._topic(address)
+        return Rules(
+            address,
+            "Kafka",
+            encoding="kafka-2",
+            properties=False,
+            size=await largest(self._cluster, topic.name),
+            size_setting="max.message.bytes",
+        )
 
     @asynccontextmanager
     async def browse(

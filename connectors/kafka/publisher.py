@@ -232,7 +232,7 @@ class TopicPublisher:
             ConnectorError: On entering: the cluster gives out no producer id.
         """
         identity = transaction.identity if transaction else await _identity(cluster, topic.name)
-        publisher = cls(cluster, topic, identity, await _largest(cluster, topic.name), transaction)
+        publisher = cls(cluster, topic, identity, await largest(cluster, topic.name), transaction)
         if transaction:
             transaction.publishers.append(publisher)
         try:
@@ -479,7 +479,7 @@ async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:
     return await persistently(attempt)
 
 
-async def _largest(cluster: Cluster, topic: str) -> int | None:
+async def largest(cluster: Cluster, topic: str) -> int | None:
     """How many bytes a batch of this topic may have; None where this user may not know."""
     settings = (await configured(cluster, [topic], [_MOST_BYTES])).get(topic, {})
     return int(settings[_MOST_BYTES]) if _MOST_BYTES in settings else None

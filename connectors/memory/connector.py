@@ -24,6 +24,7 @@ from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound,
 from workbench.model.event import Position
 from workbench.model.groups import Group
 from workbench.model.look import Gap
+from workbench.model.rules import Rules
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
 
 TAP_LENGTH = 100_000
@@ -111,6 +112,11 @@ class MemoryConnector:
                 return self._of_topic(topic)
             case exchange:
                 return self._of_exchange(exchange)
+
+    async def rules(self, address: Address) -> Rules:
+        """What an endpoint can hold: a topic all of an event, a queue no null body and no key."""
+        can = (await self.endpoint(address)).abilities
+        return Rules(address, "this broker", null_bodies=Ability.TOMBSTONES in can, keys=Ability.KEYS in can)
 
     @asynccontextmanager
     async def browse(

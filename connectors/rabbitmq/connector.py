@@ -14,7 +14,7 @@ from connectors.rabbitmq.counted import Counted
 from connectors.rabbitmq.following import Following
 from connectors.rabbitmq.kinds import kind_of
 from connectors.rabbitmq.looks import QueueLook
-from connectors.rabbitmq.publisher import ExchangePublisher
+from connectors.rabbitmq.publisher import PREAMBLE, ExchangePublisher
 from connectors.rabbitmq.rescue import Rescue
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
@@ -25,6 +25,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
+from workbench.model.rules import Rules
 from workbench.model.start import Latest, Start
 
 T = TypeVar("T")
@@ -108,6 +109,12 @@ class RabbitMQConnector:
         others = [endpoints.of_queue(queue, self._access.name, False, ()) for queue in queues]
         others = [other for other in others if other.address != address]
         return next(found for found in endpoints.linked([endpoint, *others], bindings) if found.address == address)
+
+    async def rules(self, address: Address) -> Rules:
+        """What a queue, stream or exchange can hold: see `workbench.connecting.connector.Connector`."""
+        kind = (await self._endpoint(address)).kind
+        client = await self._ask()
+        return endpoints.rules(address, kind, client.version, client.frame_max - PREAMBLE)
 
     async def _endpoint(self, address: Address) -> Endpoint:
         """The same without what dead-letters to it, which takes a look at all queues."""

@@ -10,6 +10,7 @@ from connectors.rabbitmq.kinds import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, Price
+from workbench.model.rules import Rules
 
 UNKNOWN: Final = ("type", "not known")
 """The detail of a queue of which not even the kind is known."""
@@ -90,6 +91,35 @@ def unlisted(
     kind = kind or "quorum queue"
     price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else Price(_MARKED)
     return Endpoint(address, kind, _QUEUE, ready, consumers=consumers, price=price, detail=detail)
+
+
+def rules(address: Address, kind: EndpointKind, version: tuple[int, ...], headers_size: int) -> Rules:
+    """What an endpoint can hold of an event.
+
+    What streams do to headers was measured on 3.10 and 4.0: AMQP 1.0, in which they keep messages, has no such values
+    in its application properties (part 3, 3.2.5). RabbitMQ 4.0 keeps the headers of a message in a map.
+
+    Args:
+        address: Which.
+        kind: A queue's or stream's kind.
+        version: The broker's.
+        headers_size: Bytes that properties and headers may take on this connection.
+    """
+    stream = kind == "stream"
+    return Rules(
+        address,
+        "RabbitMQ",
+        encoding="amqp-0-9-1",
+        null_bodies=False,
+        lost_properties=frozenset(("cluster_id",)) if stream else frozenset(),
+        keys=kind == "exchange",
+        key_size=255,
+        repeated_headers=version < (4,),
+        refused_headers=frozenset(("decimal",)) if stream else frozenset(),
+        lost_headers=frozenset(("array", "table")) if stream else frozenset(),
+        headers_size=headers_size,
+        time_step=1000,
+    )
 
 
 def why_not(endpoint: Endpoint, ability: Ability) -> str:

@@ -54,6 +54,9 @@ _RISKY: Final = frozenset({"decimal", "int16"})
 _RISKY_LETTERS: Final = re.compile(rb"[DU][\x00-\x1f]")
 """What their letters and values begin with, and other bytes may, too."""
 
+PREAMBLE: Final = 20
+"""Bytes of a frame around properties and headers, which have to fit into one."""
+
 _FLUSH: Final = 131_072
 """Bytes gathered before they are given to the network."""
 
@@ -181,10 +184,10 @@ class ExchangePublisher:
             properties = _properties(event)
             if len(key) > 255:
                 raise FormatError(f"its key has {len(key)} bytes, and AMQP allows 255")
-            if len(properties) > self._client.frame_max - 20:
+            if len(properties) > self._client.frame_max - PREAMBLE:
                 raise FormatError(
                     f"its properties and headers take {len(properties):,} bytes,"
-                    f" and this broker takes {self._client.frame_max - 20:,}"
+                    f" and this broker takes {self._client.frame_max - PREAMBLE:,}"
                 )
         except FormatError as error:
             self._reject(sequence, str(error).rstrip("."))

@@ -4,10 +4,14 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from decimal import Decimal
+from typing import Any, Literal
 
+import msgspec
+
+from workbench.model.address import Address
 from workbench.model.event import Event
-from workbench.model.wire import Content, Value, Wire
+from workbench.model.wire import Content, Headers, Value, Wire
 
 Keeps = Literal["wire", "sorted wire", "records", "texts"]
 """How much of properties and headers an endpoint keeps: the wire bytes of AMQP; those, but the headers sorted by name
@@ -174,3 +178,65 @@ def _typed(value: Value) -> object:
     if isinstance(value, list | tuple):
         return [_typed(inner) for inner in value]
     return type(value).__name__, value
+
+
+def doubtful(address: Address) -> Sequence[Event]:
+    """Events that not every endpoint can hold; each has its number in a header."""
+    plain: Headers = (("kept", "as it is"),)
+    contents = (
+        Content(plain),
+        Content((*plain, ("count", 5))),
+        Content((*plain, ("share", 0.5))),
+        Content((*plain, ("yes", True))),
+        Content((*plain, ("price", Decimal("1.5")))),
+        Content((*plain, ("list", [1, "a"]))),
+        Content((*plain, ("table", {"a": 1}))),
+        Content((*plain, ("time", datetime(2026, 11, 23, 10, tzinfo=UTC)))),
+        Content((*plain, ("none", None))),
+        Content((*plain, ("bytes", b"\xff\x00"))),
+        Content((*plain, ("a", "1"), ("a", "2"))),
+        Content((*plain, ("x" * 255, "a long name"))),
+        Content(plain, {"message_id": "m", "app_id": "a", "type": "T", "content_type": "text/plain"}),
+        Content(plain, {"cluster_id": "c"}),
+    )
+    key = address.name.encode()
+    events = [Event(key, b"body", written=content) for content in contents]
+    events += [
+        Event(key, None, written=Content(plain)),
+        Event(key, b"", written=Content(plain)),
+        Event(b"another key", b"body", written=Content(plain)),
+        Event(key, b"body", written=Content(plain), timestamp=_BEGIN // 1000 * 1000),
+        Event(key, b"body", written=Content(plain), timestamp=_BEGIN // 1000 * 1000 + 123),
+    ]
+    return [
+        msgspec.structs.replace(
+            event,
+            written=Content((*event.written.headers, ("number", str(number))), event.written.properties),
+        )
+        for number, event in enumerate(events)
+    ]
+
+
+def number_of(event: Event) -> int:
+    """Which of the doubtful events one was."""
+    return int(next(_text(value) for name, value in event.headers if name == "number"))
+
+
+def unchanged(sent: Event, seen: Event) -> bool:
+    """Whether all that was published of an event is there; the order of the headers aside, and bytes that are text."""
+    headers = [sorted((name, repr(_text(value))) for name, value in event.headers) for event in (sent, seen)]
+    properties = {name: value for name, value in seen.properties.items() if name in sent.properties}
+    return (
+        headers[0] == headers[1]
+        and properties == sent.properties
+        and seen.body == sent.body
+        and seen.key == sent.key
+        and (sent.timestamp is None or seen.timestamp == sent.timestamp)
+    )
+
+
+def _text(value: Value) -> Any:
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return value

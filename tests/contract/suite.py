@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.samples import Keeps, Keys, same_content, samples
+from tests.contract.samples import Keeps, Keys, doubtful, number_of, same_content, samples, unchanged
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Connector, GroupConnector, Stream
 from workbench.connecting.plugins import connect
@@ -380,6 +380,37 @@ class ConnectorContract:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             assert await publish(connector, place.address, []) == []
+
+    @needs(Ability.PUBLISH | Ability.BROWSE)
+    async def test_rules_refuse_what_would_not_arrive_and_tell_what_changes(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = doubtful(place.address)
+        arrived: dict[int, Event] = {}
+        refused: set[int] = set()
+        async with connect(broker.connection) as connector:
+            rules = await connector.rules(place.address)
+            for number, event in enumerate(events):
+                [receipt] = await publish(connector, place.address, [event])
+                if receipt.error:
+                    refused.add(number)
+            for delivery in await browse(connector, place.address):
+                arrived[number_of(delivery.event)] = delivery.event
+        for number, event in enumerate(events):
+            finding = rules.examine(event)
+            same = number not in refused and unchanged(event, arrived[number])
+            if finding.refusal:
+                assert not same, (finding, event)
+            else:
+                assert number not in refused, (finding, event)
+                assert same == (not finding.changes), (finding, event, arrived[number])
+
+    @needs(Ability.PUBLISH)
+    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        async with connect(broker.connection) as connector:
+            with pytest.raises(EndpointNotFound):
+                await connector.rules(self.missing(broker, kind))
 
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
     async def test_receipts_say_where_events_landed(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:

@@ -21,6 +21,7 @@ from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Coverage, Gap, Progress
 from workbench.model.receipt import Outcome, Receipt
+from workbench.model.rules import Rules
 from workbench.model.start import Window
 from workbench.operations.watch import Watch
 from workbench.reading.store import open_store
@@ -81,6 +82,9 @@ class OddConnector:
 
     async def endpoint(self, address: Address) -> Any:
         return self.here("endpoint", Endpoint(address, "topic", Ability.BROWSE))
+
+    async def rules(self, address: Address) -> Any:
+        return self.here("rules", Rules(address, "Odd"))
 
     async def groups(self) -> Any:
         return self.here("groups", [])
@@ -203,6 +207,7 @@ DOING: list[tuple[str, Callable[[Guarded], Awaitable[object]]]] = [
     ("exit", opened),
     ("endpoints", Guarded.endpoints),
     ("endpoint", lambda connector: connector.endpoint(PLACE)),
+    ("rules", lambda connector: connector.rules(PLACE)),
     ("groups", Guarded.groups),
     ("group", lambda connector: connector.group("g")),
     *((place, looked) for place in ("call", "open", "batch", "leave")),

@@ -15,6 +15,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event, Position
+from workbench.model.rules import Rules
 from workbench.model.wire import Content, Value, Wire, decode, encode
 from workbench.operations.drafts import (
     DRAFTS,
@@ -383,26 +384,33 @@ def test_a_template_file_becomes_a_draft_for_the_same_target() -> None:
 # Remarks.
 
 
-def test_what_a_target_cannot_hold_is_said() -> None:
+def test_what_a_target_cannot_hold_is_said_by_its_rules() -> None:
     topic = Endpoint(Address("k", "t"), "topic", Ability.PUBLISH | Ability.PARTITIONS | Ability.KEYS)
-    draft = Draft(body=None, properties=(Field("app_id", "a"), Field("type", "T")), partition=1)
-    assert list(remarks(draft, topic.address, topic)) == [
-        "k/t has no properties: app_id, type will stay behind.",
-        "k/t does not tell a null body from an empty one.",
+    draft = Draft(body=b"x", properties=(Field("app_id", "a"), Field("type", "T")), partition=1)
+    kafka = Rules(topic.address, "Kafka", properties=False)
+    assert list(remarks(draft, first(draft), topic.address, topic, kafka)) == [
+        "k/t has no properties: app_id, type stay behind.",
     ]
-    queue = Endpoint(Address("r", "q"), "classic queue", Ability.PUBLISH | Ability.PROPERTIES | Ability.TOMBSTONES)
-    assert list(remarks(replaced(draft, key=b"k"), queue.address, queue)) == [
-        "The queue's name takes the place of the key.",
+    assert list(remarks(draft, first(draft), topic.address, topic, None)) == []
+    queue = Endpoint(Address("r", "q"), "classic queue", Ability.PUBLISH)
+    rules = Rules(queue.address, "RabbitMQ", null_bodies=False, keys=False)
+    null = replaced(draft, key=b"k", body=None)
+    assert list(remarks(null, first(null), queue.address, queue, rules)) == [
+        "r/q cannot be sent this: its body is null, which RabbitMQ does not have: it would become an empty body.",
         "r/q has no partitions: leave that empty.",
     ]
-    deaf = Endpoint(Address("r", "x"), "exchange", Ability.TAIL | Ability.PROPERTIES | Ability.TOMBSTONES)
-    assert list(remarks(Draft(), deaf.address, deaf)) == ["r/x takes no events."]
+    keyed = replaced(draft, key=b"k", partition=None)
+    assert list(remarks(keyed, first(keyed), queue.address, queue, rules)) == [
+        "r/q keeps no keys: its own name takes their place.",
+    ]
+    deaf = Endpoint(Address("r", "x"), "exchange", Ability.TAIL)
+    assert list(remarks(Draft(), first(Draft()), deaf.address, deaf, None)) == ["r/x takes no events."]
 
 
 def test_a_schema_of_another_registry_is_told() -> None:
     draft = clone(of_kafka(b"\0\0\0\0\x2a{}"), READING)
-    assert list(remarks(draft, TOPIC, None)) == []
-    assert list(remarks(draft, Address("eu", "payments"), None)) == [
+    assert list(remarks(draft, None, TOPIC, None, None)) == []
+    assert list(remarks(draft, None, Address("eu", "payments"), None, None)) == [
         "Schema 42 is a number of kafka's registry: eu may know another schema by it."
     ]
 

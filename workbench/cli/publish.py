@@ -7,7 +7,6 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -152,10 +151,6 @@ async def publish_all(
         The exit code.
     """
     connector = await session.connector(target.connection)
-    endpoint = await connector.endpoint(target)
-    left_behind: set[str] = set()
-    if Ability.PROPERTIES not in endpoint.abilities:
-        batches = _noting_properties(batches, left_behind)
     receipts = _Receipts(target, form)
     try:
         published = await publishing.publish(connector, target, receipts.follow(batches), receipts.write, partition)
@@ -164,8 +159,8 @@ async def publish_all(
         raise
     except WorkbenchError as error:
         return fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
-    if left_behind:
-        say(f"{target} has no properties: {', '.join(sorted(left_behind))} stayed behind.")
+    for change in published.changes:
+        say(change)
     if many or published.failed or published.resent:
         say(f"{published.told()}.")
     if not published.failed:
@@ -243,17 +238,6 @@ def _identified(event: Event, keeps_properties: bool) -> Event:
     if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
         return msgspec.structs.replace(event, wire=with_property(event.wire, "message_id", message_id))
     return msgspec.structs.replace(event, wire=None, written=Content(headers, {**properties, "message_id": message_id}))
-
-
-async def _noting_properties(
-    batches: AsyncIterable[Sequence[Event]], names: set[str]
-) -> AsyncIterator[Sequence[Event]]:
-    async for batch in batches:
-        for event in batch:
-            # Properties that cannot be read are the publisher's to refuse.
-            with suppress(FormatError):
-                names.update(event.properties)
-        yield batch
 
 
 async def events_of(lines: AsyncIterable[Sequence[Line]]) -> AsyncIterator[Sequence[Event]]:

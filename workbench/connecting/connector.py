@@ -18,6 +18,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.look import Coverage, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
+from workbench.model.rules import Rules
 from workbench.model.start import Start, Window
 
 
@@ -127,6 +128,14 @@ class Connector(Protocol):
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now; never creates it.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+        """
+        ...
+
+    async def rules(self, address: Address) -> Rules:
+        """What an endpoint can hold of an event, and what it changes: asked before anything is sent there.
 
         Raises:
             EndpointNotFound: There is none of this name.

@@ -22,6 +22,7 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
+from workbench.model.rules import Rules
 from workbench.model.start import Start, Window
 
 Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
@@ -82,6 +83,10 @@ class Guarded:
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
         return await Boundary(f"Describing {address}").awaited(lambda: self._connector.endpoint(address), Endpoint)
+
+    async def rules(self, address: Address) -> Rules:
+        """What an endpoint can hold: always allowed."""
+        return await Boundary(f"Asking what {address} can hold").awaited(lambda: self._connector.rules(address), Rules)
 
     @asynccontextmanager
     async def browse(

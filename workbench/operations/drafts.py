@@ -25,6 +25,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event
+from workbench.model.rules import Changes, Rules
 from workbench.model.wire import Content, Value
 from workbench.operations.template import Renderer, Template
 from workbench.reading.codec import claims, decode
@@ -332,13 +333,17 @@ class Rendering:
         return str(uuid.UUID(int=chance.getrandbits(128), version=4))
 
 
-def remarks(draft: Draft, target: Address | None, endpoint: Endpoint | None) -> Iterator[str]:
+def remarks(
+    draft: Draft, event: Event | None, target: Address | None, endpoint: Endpoint | None, rules: Rules | None
+) -> Iterator[str]:
     """What the user should know before sending, a sentence each.
 
     Args:
         draft: What is to be sent.
+        event: The first event that it makes; None: it makes none.
         target: Where to; None: it is not known yet.
         endpoint: The target as it was listed; None: it is not known.
+        rules: What the target can hold; None: it is not known yet.
     """
     yield from draft.remarks
     layers = _layers(draft.as_it_came)
@@ -348,18 +353,18 @@ def remarks(draft: Draft, target: Address | None, endpoint: Endpoint | None) -> 
             f"{layers[-1].capitalize()} is a number of {draft.connection}'s registry: {target.connection} may know"
             " another schema by it."
         )
+    if rules is not None and event is not None:
+        finding = rules.examine(event)
+        if finding.refusal:
+            yield f"{rules.address} cannot be sent this: {finding.refusal}."
+        changes = Changes()
+        changes.add(finding.changes)
+        yield from changes.sentences()
     if endpoint is None:
         return
     can = endpoint.abilities
     if Ability.PUBLISH not in can:
         yield f"{endpoint.address} takes no events."
-    left = [field.name for field in draft.properties if not field.dropped]
-    if left and Ability.PROPERTIES not in can:
-        yield f"{endpoint.address} has no properties: {', '.join(left)} will stay behind."
-    if draft.key and Ability.KEYS not in can and draft.key != endpoint.address.name.encode():
-        yield "The queue's name takes the place of the key."
-    if draft.body is None and Ability.TOMBSTONES not in can:
-        yield f"{endpoint.address} does not tell a null body from an empty one."
     if draft.partition is not None and Ability.PARTITIONS not in can:
         yield f"{endpoint.address} has no partitions: leave that empty."
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from array import array
+from bisect import bisect_right
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Final
 
@@ -9,10 +11,19 @@ import msgspec
 
 from workbench.connecting.connector import Connector, Publisher
 from workbench.model.address import Address
-from workbench.model.errors import ConnectorError, FormatError, PublishUnknown, StoreError, WorkbenchError, lone_error
+from workbench.model.errors import (
+    ConnectorError,
+    FormatError,
+    PublishRejected,
+    PublishUnknown,
+    StoreError,
+    WorkbenchError,
+    lone_error,
+)
 from workbench.model.event import Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
+from workbench.model.rules import Changes, Finding, Rules
 
 _PACE_SECONDS: Final = 0.02
 """Events due within so long go out together: nobody sees the difference, and batches are what is fast."""
@@ -30,12 +41,14 @@ class Published(msgspec.Struct, frozen=True):
         refused: Events that it has not.
         unknown: Events that were sent, and of which it is not known whether it has taken them.
         resent: How many of the confirmed were sent again and may be there twice.
+        changes: What the target changes about the events, a sentence each.
     """
 
     confirmed: int
     refused: int
     unknown: int = 0
     resent: int = 0
+    changes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -62,6 +75,7 @@ class Published(msgspec.Struct, frozen=True):
             self.refused + len(failed) - unknown,
             self.unknown + unknown,
             self.resent + sum(receipt.resent for receipt in receipts),
+            self.changes,
         )
 
 
@@ -73,6 +87,8 @@ async def publish(
     partition: int | None = None,
 ) -> Published:
     """Publish batches as they come, as fast as the broker confirms them.
+
+    The target's rules are asked about each event before it is sent: one that the target cannot hold is refused.
 
     Args:
         connector: The open connection of `address`.
@@ -86,15 +102,68 @@ async def publish(
         FormatError, StoreError: `batches` could not be read on; all that came before is published, its receipts told.
     """
     published = Published(0, 0)
+
+    def tell(receipts: Sequence[Receipt]) -> None:
+        nonlocal published
+        published += receipts
+        on_receipts(receipts)
+
+    asked = _Asked(await connector.rules(address), tell)
     with lone_error():
         async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
-            sender = group.create_task(_send(publisher, batches, partition))
+            sender = group.create_task(_send(publisher, asked.allowed(batches), partition))
             async for receipts in publisher.receipts():
-                published += receipts
-                on_receipts(receipts)
+                tell(asked.numbered(receipts))
     if (broken := sender.result()) is not None:
         raise broken
-    return published
+    return msgspec.structs.replace(published, changes=asked.changes.sentences())
+
+
+class _Asked:
+    """Asks the target's rules about events on their way to the publisher, and keeps count of both."""
+
+    def __init__(self, rules: Rules, tell: Callable[[Sequence[Receipt]], None]) -> None:
+        self._rules = rules
+        self._tell = tell
+        # How many events the publisher had been given when one was refused, for each.
+        self._refused = array("Q")
+        self._given = 0
+        self.changes = Changes()
+
+    async def allowed(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+        """The events that the target can hold; of the others the receipts are told."""
+        async for batch in batches:
+            found = [self._rules.examine(event) for event in batch]
+            allowed = batch
+            if any(finding.refusal or finding.changes for finding in found):
+                allowed = self._sorted_out(batch, found)
+            self._given += len(allowed)
+            if allowed:
+                yield allowed
+
+    def _sorted_out(self, batch: Sequence[Event], found: Sequence[Finding]) -> Sequence[Event]:
+        allowed: list[Event] = []
+        receipts = []
+        for event, finding in zip(batch, found, strict=True):
+            if finding.refusal:
+                why = PublishRejected(f"{self._rules.address} was not sent an event: {finding.refusal}.")
+                receipts.append(Receipt(self._given + len(allowed) + len(self._refused), error=why))
+                self._refused.append(self._given + len(allowed))
+            else:
+                allowed.append(event)
+                self.changes.add(finding.changes)
+        if receipts:
+            self._tell(receipts)
+        return allowed
+
+    def numbered(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
+        """The publisher's receipts, each with the number that its event had before others were taken out."""
+        if not self._refused:
+            return receipts
+        return [
+            msgspec.structs.replace(each, sequence=each.sequence + bisect_right(self._refused, each.sequence))
+            for each in receipts
+        ]
 
 
 async def numbered(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
