@@ -6,14 +6,14 @@ will do.
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.model.event import Damaged
-from workbench.reading.batch import Chunk, candidates, stored_time
+from workbench.model.errors import StoreError
+from workbench.reading.batch import Chunk, candidates, cut_out, decode, stored_time
 from workbench.reading.codec import opaque
 from workbench.reading.database import failures, read
 from workbench.reading.needles import let_through
@@ -62,20 +62,22 @@ def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, quer
             if query is None:
                 hits = [index for index in range(begin, len(of)) if index in mine]
             else:
-                hits = [
-                    index
-                    for index in candidates(row.deliveries, row.ends, row.opaque, query.needles)
-                    if index >= begin and index in mine and _may_match(row, index, query)
-                ]
+                among = candidates(row.deliveries, row.ends, row.opaque, query.needles)
+                hits = list(_matching(row, (index for index in among if index >= begin and index in mine), query))
             times.extend(at[index] for index in hits)
             sequences.extend(first + index for index in hits)
     return _found(examined, times, sequences)
 
 
-def _may_match(row: StoredRow, index: int, query: Query) -> bool:
-    delivery = row.delivery(index, {})
-    # What can no longer be read cannot be ruled out.
-    return isinstance(delivery, Damaged) or query.matches(delivery)
+def _matching(row: StoredRow, among: Iterable[int], query: Query) -> Iterator[int]:
+    ends, deliveries, matches = row.ends, row.deliveries, query.matches
+    for index in among:
+        try:
+            if matches(decode(cut_out(deliveries, ends, index))):
+                yield index
+        except StoreError:
+            # What can no longer be read cannot be ruled out.
+            yield index
 
 
 def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
