@@ -22,6 +22,8 @@ from workbench.model.look import Gap
 _LEAST = 64 << 10
 _WAIT_MS = 500
 _REFRESH_SECONDS = 30.0
+_NAMED = 10_000
+"""Gaps that are named at most: a topic may hold nothing but damaged batches."""
 
 
 Line: TypeAlias = tuple[int, int]
@@ -100,6 +102,7 @@ class Fetching:
         """
         self.shares = {share.partition: share for share in shares}
         self.gaps: list[Gap] = []
+        self.unnamed = 0
         self.patience = Patience()
         self._cluster = cluster
         self._size = size
@@ -114,6 +117,13 @@ class Fetching:
         self._ill: set[int] = set()
         self._answers = 0
         self._refresh = time.monotonic() + _REFRESH_SECONDS
+
+    def miss(self, gaps: Iterable[Gap]) -> None:
+        """Remember what is not seen: the first by their names, the others by their number."""
+        more = list(gaps)
+        named = more[: max(_NAMED - len(self.gaps), 0)]
+        self.gaps += named
+        self.unnamed += len(more) - len(named)
 
     def close(self) -> None:
         """Let all connections go."""
@@ -255,11 +265,11 @@ class Fetching:
         last = (await self._cluster.offsets({share.partition: END}, leaders, committed=False))[share.partition]
         if share.next < first:
             until = first if share.end is None else min(first, share.end)
-            self.gaps.append(gone(share.partition, share.next, until))
+            self.miss([gone(share.partition, share.next, until)])
             share.next = first
         elif share.next > last:
             what = f"partition {share.partition[1]}, what came before offset {last}"
-            self.gaps.append(Gap(what, "the partition was cut back"))
+            self.miss([Gap(what, "the partition was cut back")])
             share.next = last if share.end is None else share.end
 
 

@@ -131,7 +131,7 @@ class TopicStream:
             wanted=self._wanted,
             grow=self._grown if grows else None,
         )
-        self._fetching.gaps += gaps
+        self._fetching.miss(gaps)
         self._ready: deque[list[Delivery]] = deque()
         self._read = 0
 
@@ -223,7 +223,7 @@ class TopicStream:
                 whole = self._opened(batch)
                 found = deliveries(whole, self._address, str(number), start, share.end, now)
             except FormatError as error:
-                self._fetching.gaps.append(damaged(share.partition, batch, error))
+                self._fetching.miss([damaged(share.partition, batch, error)])
                 continue
             size += whole.bytes.end - whole.bytes.begin
             if chosen and batch.base < chosen.ends.get(share.partition, 0):
@@ -274,6 +274,8 @@ def damaged(partition: Partition, batch: Batch, error: FormatError) -> Gap:
 def interruptions(fetching: Fetching) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
     """What is missing, and what else to know, as the gaps and notes of a coverage."""
     gaps, notes, patience = tuple(fetching.gaps), (), fetching.patience
+    if fetching.unnamed:
+        gaps = (*gaps, Gap(f"{fetching.unnamed:,} more places", f"only the first {len(gaps):,} are named"))
     if now := patience.interruption:
         at = time.strftime("%H:%M:%S", time.localtime(now.since / 1000))
         return (*gaps, Gap(f"what came since {at}", f"{now.reason.rstrip('.')}; trying again")), notes

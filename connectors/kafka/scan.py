@@ -66,7 +66,7 @@ class ScanStream:
         self._connection = connection
         self._shares = {share.partition: share for share in shares}
         self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES)
-        self._fetching.gaps += gaps
+        self._fetching.miss(gaps)
         self._notes = tuple(notes)
         self._needles = needles
         self._window = window
@@ -138,7 +138,7 @@ class ScanStream:
             await asyncio.wait(self._searching)
         for future in self._searching:
             found, gaps = future.result()
-            self._fetching.gaps += gaps
+            self._fetching.miss(gaps)
             if found:
                 self._ready.append(found)
         self._searching.clear()
