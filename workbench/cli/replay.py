@@ -59,12 +59,13 @@ async def replay(
     The source is a recording, a file of NDJSON lines, or an address, whose events are read from their beginning before
     the first is published. They stay there.
     """
+    place = recordings.address_or_recording(session, source) if isinstance(source, str) else source
     to = session.address(target)
     # What cannot be published to is found out before the source is looked at, which may cost something.
     await (await session.connector(to.connection)).endpoint(to)
     begun = False
     try:
-        async with _lines(session, source, left_out := _LeftOut()) as lines:
+        async with _lines(session, place, left_out := _LeftOut()) as lines:
             paced = publishing.at_rate(events_of(lines), rate) if rate else publishing.in_time(lines, speed)
             begun = True
             code = await publish_all(session, to, paced, None, chosen(form), True)
@@ -79,12 +80,11 @@ async def replay(
 
 @asynccontextmanager
 async def _lines(
-    session: Session, source: IO[bytes] | str, left_out: "_LeftOut"
+    session: Session, place: IO[bytes] | Path | Address, left_out: "_LeftOut"
 ) -> AsyncIterator[AsyncIterable[Sequence[Line]]]:
-    if not isinstance(source, str):
-        yield lines_of(source)
+    if not isinstance(place, Path | Address):
+        yield lines_of(place)
         return
-    place = recordings.address_or_recording(session, source)
     opened = recordings.played(session, place) if isinstance(place, Path) else _read(session, place)
     async with opened as stream:
         yield left_out.of(stream)
