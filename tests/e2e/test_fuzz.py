@@ -1,0 +1,25 @@
+"""Random input: it neither ends the screen nor makes it hang, and nothing unexpected is logged. `make soak` goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.fuzz import ROUND, Fuzz
+
+
+@pytest.mark.parametrize(
+    ("seed", "inputs", "pace", "arguments"),
+    [
+        (1, 2 * ROUND, 0.0, ["demo"]),
+        (2, 2 * ROUND, 0.0, ["demo"]),
+        (3, ROUND, 0.06, ["demo", "kafka/payments"]),
+    ],
+    ids=["in-bursts", "in-bursts-again", "as-a-person-types"],
+)
+def test_random_input_neither_ends_the_screen_nor_makes_it_hang(
+    tmp_path: Path, seed: int, inputs: int, pace: float, arguments: Sequence[str]
+) -> None:
+    fuzz = Fuzz(tmp_path, seed, *arguments, pace=pace)
+    fuzz.send(inputs)
+    fuzz.close()
