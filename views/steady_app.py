@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from textual._context import active_message_pump
 from textual.app import App
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Compose, Event, InputEvent, Key, Load, Mount, Paste
 from textual.message import Message
@@ -137,10 +138,18 @@ class SteadyApp(App[None]):
     async def _dispatch_message(self, message: Message) -> None:
         await self._guarded(super()._dispatch_message, message)
 
+    # Textual starts the message pumps of scroll bars by the first of these, and of all other widgets by the second.
+
     def _start_widget(self, parent: Widget, widget: Widget) -> None:
-        # Once for each widget, before its message pump starts.
-        widget._dispatch_message = partial(self._guarded, widget._dispatch_message)  # type: ignore[method-assign]
+        self._guard(widget)
         super()._start_widget(parent, widget)
+
+    def _register_child(self, parent: DOMNode, child: Widget, before: int | None, after: int | None) -> None:
+        self._guard(child)
+        super()._register_child(parent, child, before, after)
+
+    def _guard(self, widget: Widget) -> None:
+        widget._dispatch_message = partial(self._guarded, widget._dispatch_message)  # type: ignore[method-assign]
 
     def _handle_exception(self, error: Exception) -> None:
         """What Textual calls with all other exceptions: of workers, timers, callbacks, drawing and composing."""
