@@ -1,6 +1,7 @@
 """The terminal as the program reads it."""
 
 import os
+import re
 import selectors
 from codecs import getincrementaldecoder
 from typing import Final
@@ -10,6 +11,8 @@ from textual.drivers.linux_driver import LinuxDriver
 
 _AT_ONCE: Final = 4096
 """Bytes read in one go."""
+_PIECE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b|[^\x1b]+")
+"""A control sequence, or what is between two: what cannot be read is lost alone."""
 
 
 class TerminalDriver(LinuxDriver):
@@ -36,10 +39,9 @@ class TerminalDriver(LinuxDriver):
                 if selector.select(0.1):
                     if not (read := os.read(self.fileno, _AT_ONCE)):
                         raise OSError("The terminal is gone.")
-                    # To the parser no text at all would be the end.
-                    if text := decode(read):
+                    for piece in _PIECE.findall(decode(read)):
                         try:
-                            for event in parser.feed(text):
+                            for event in parser.feed(piece):
                                 self.process_message(event)
                         except ValueError:
                             # What it takes for a key, such as `ESC [ 27 ; 1 : 1 u`, and cannot read.
