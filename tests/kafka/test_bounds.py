@@ -3,7 +3,7 @@
 import struct
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import cramjam
@@ -19,7 +19,7 @@ from connectors.kafka.compression import MOST, decompressed
 from connectors.kafka.records import batches, deliveries, survey
 from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import INSTALLED
-from tests.kafka.conftest import MakeTopic
+from tests.kafka.conftest import MakeTopic, admin
 from tests.kafka.reading import BASE, browse, by_partition, numbered, publish
 from tests.kafka.test_records import batch
 from tests.kafka.test_scan import scan
@@ -115,6 +115,21 @@ async def write(kafka: KafkaAddress, address: Address, codec: str | None, *bodie
         await producer.stop()
 
 
+@pytest.fixture
+async def large(kafka: KafkaAddress, topic: MakeTopic) -> AsyncIterator[MakeTopic]:
+    """Makes topics that are deleted, for what they hold."""
+    made: list[str] = []
+
+    async def make(partitions: int = 1, **config: str) -> Address:
+        address = await topic(partitions, max_message_bytes=str(10 << 20), **config)
+        made.append(address.name)
+        return address
+
+    yield make
+    async with admin(kafka.bootstrap) as client:
+        await client.delete_topics(made)
+
+
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 async def test_a_bomb_is_a_gap_and_hides_nothing_else(
     connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic, codec: str
@@ -158,9 +173,9 @@ async def test_large_events_compressed_to_nothing_are_read_a_few_at_a_time(
 
 
 async def test_large_events_of_many_partitions_are_read_a_few_at_a_time(
-    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+    connector: KafkaConnector, kafka: KafkaAddress, large: MakeTopic
 ) -> None:
-    address = await topic(40, max_message_bytes="10485760")
+    address = await large(40)
     for partition in range(40):
         events = [Event(None, bytes(5 << 20), timestamp=BASE + number) for number in range(3)]
         await publish(connector, address, events, partition)
@@ -171,9 +186,9 @@ async def test_large_events_of_many_partitions_are_read_a_few_at_a_time(
 
 
 async def test_order_is_given_up_where_it_would_cost_too_much_memory_and_that_is_said(
-    connector: KafkaConnector, topic: MakeTopic
+    connector: KafkaConnector, large: MakeTopic
 ) -> None:
-    address = await topic(80, max_message_bytes="10485760")
+    address = await large(80)
     for partition in range(80):
         events = [Event(None, bytes(5 << 20), timestamp=BASE + number) for number in range(2)]
         await publish(connector, address, events, partition)
