@@ -130,8 +130,9 @@ def _place(address: Address, start: Start, end: int) -> tuple[Place, str]:
     match start:
         case At(position):
             return int(position.offset), ""
-        case FromEnd(count):
-            return max(0, end - count), ""
+        case FromEnd(count, before):
+            # No index tells where in a stream a time begins that messages are to be before.
+            return max(0, end - count), "" if before is None else f"only the last {count:,} were looked at"
         case Since(time_ms):
             return datetime.fromtimestamp(time_ms // 1000, UTC), (
                 "a stream is entered at the chunk of that time, so that some earlier messages may be among these"
