@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence, Set
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.frames import Arrival
-from connectors.rabbitmq.holding import MOST, Holding
+from connectors.rabbitmq.holding import MOST, MOST_BYTES, Holding
 from connectors.rabbitmq.rescue import Rescue
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError
@@ -51,7 +51,7 @@ class QueueClaims:
         self._holding = Holding(self._client, self._channel, self._endpoint)
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
-        async for arrivals in self._holding.receive(self._wanted):
+        async for arrivals in self._holding.receive(self._wanted, MOST_BYTES):
             self._hold(arrivals, len(self._tags))
             self._tags.extend(arrival[0] for arrival in arrivals)
             self._settled.extend(bytes(len(arrivals)))
@@ -128,8 +128,10 @@ class QueueClaims:
 
     def _conclude(self, returned: int) -> None:
         gaps, notes = [], []
-        if self._behind:
-            gaps.append(Gap(f"{self._behind:,} messages further back", "one pass holds no more"))
+        why = self._holding.exhausted
+        behind = self._behind + (self._wanted - len(self._tags) if why else 0)
+        if behind:
+            gaps.append(Gap(f"{behind:,} messages further back", why or "one pass holds no more"))
         if returned:
             notes.append(f"{returned:,} messages were given back and are marked as redelivered now")
         if returned and self._endpoint.kind == "quorum queue":

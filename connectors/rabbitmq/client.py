@@ -19,7 +19,7 @@ from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.refusals import refusal, translated
 from workbench.connecting.last_heard import LastHeard
-from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
 
 # pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
 logging.getLogger("pika").addHandler(logging.NullHandler())
@@ -32,9 +32,6 @@ _CLOSING: Final = 5.0
 
 _BLOCKED: Final = 60.0
 """Seconds after which a broker that blocks its publishers counts as lost."""
-
-_LEAST: Final = 4_096
-"""Bytes of the largest frame that every peer takes (AMQP 0-9-1 specification, 4.2.3)."""
 
 
 class _Connection(AsyncioConnection):  # type: ignore[misc]
@@ -149,11 +146,7 @@ class Client:
             await asyncio.wait([closed], timeout=_CLOSING)
             raise
         connection.slicer.largest = frames.LARGEST
-        client = cls(connection, place, closed)
-        if client.frame_max < _LEAST:
-            await client.close()
-            raise ConnectorError(f"{place} takes frames of {client.frame_max:,} bytes only; AMQP asks for {_LEAST:,}.")
-        return client
+        return cls(connection, place, closed)
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,6 +203,7 @@ class Channel:
         self._closed: asyncio.Future[ConnectorError] = asyncio.get_running_loop().create_future()
         self._news = asyncio.Event()
         self._cancelled: ConnectorError | None = None
+        self._fetched = self._count = 0
         connection.channels[self.number] = self
         driver.add_on_close_callback(self._end)
         driver.add_on_cancel_callback(self._on_cancel)
@@ -260,9 +254,7 @@ class Channel:
         Raises:
             EndpointNotFound: There is no such queue; the channel is closed.
         """
-        if "\n" in queue or "\r" in queue:
-            # The broker answers for the name without them, for which pika would wait in vain.
-            raise EndpointNotFound(f"There is no queue {queue!r}: RabbitMQ allows no line break in a name.")
+        _check_name("queue", queue)
         reply = await self._call(self._driver.queue_declare, queue, passive=True)
         return reply.message_count, reply.consumer_count
 
@@ -284,14 +276,21 @@ class Channel:
         Raises:
             EndpointNotFound: There is not; the channel is closed.
         """
+        _check_name("exchange", exchange)
         await self._call(self._driver.exchange_declare, exchange, passive=True)
 
     async def declare_temporary(self, queue: str, arguments: Mapping[str, Any]) -> None:
         """Make a queue that ends with this connection."""
-        await self._call(self._driver.queue_declare, queue, exclusive=True, auto_delete=True, arguments=dict(arguments))
+        await self._call(self._driver.queue_declare, queue, exclusive=True, arguments=dict(arguments))
 
     async def bind(self, queue: str, exchange: str, key: str, arguments: Mapping[str, Any]) -> None:
-        """Bind a queue to an exchange."""
+        """Bind a queue to an exchange.
+
+        Raises:
+            Unsupported: No key can be like this one.
+        """
+        if (size := _size(key)) is None or size > _SHORT:
+            raise Unsupported(f"{self._place}: a key in RabbitMQ is UTF-8 text of at most {_SHORT} bytes.")
         await self._call(self._driver.queue_bind, queue, exchange, key, arguments=dict(arguments))
 
     async def qos(self, prefetch: int) -> None:
@@ -331,12 +330,12 @@ class Channel:
             self._driver.basic_ack(tag, multiple=True)
 
     async def arrivals(self) -> list[Arrival]:
-        """All that has arrived and was not yet fetched; waits until there is something.
+        """All that has arrived and was not yet fetched; waits until there is something. Nothing where it was not kept.
 
         Raises:
             ConnectorError: The channel or the consumer has ended, and everything was fetched.
         """
-        while not self._mailbox.arrivals:
+        while not self._mailbox.arrivals and not self._mailbox.unkept:
             if self._closed.done():
                 raise self._closed.result()
             if self._cancelled:
@@ -354,8 +353,55 @@ class Channel:
 
     def fetch(self) -> list[Arrival]:
         """All that has arrived and was not yet fetched, maybe nothing."""
-        batch, self._mailbox.arrivals = self._mailbox.arrivals, []
+        mailbox = self._mailbox
+        batch, mailbox.arrivals = mailbox.arrivals, []
+        self._count += len(batch)
+        self._fetched += mailbox.size
+        mailbox.size = 0
         return batch
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of the messages that were fetched so far, bodies and properties."""
+        return self._fetched
+
+    def keep(self, room: int) -> None:
+        """Let no more wait to be fetched than so many bytes and a message: what comes then is not kept, so that the
+        connection is read and lives on while nobody fetches. `complete` tells of it, and `begin_again` gets it."""
+        self._mailbox.room = room
+
+    @property
+    def complete(self) -> bool:
+        """Whether what can be fetched is followed by what was not kept."""
+        return not self._mailbox.unkept or bool(self._mailbox.arrivals)
+
+    async def begin_again(self, queue: str, tag: str, arguments: Mapping[str, Any], most: int, held: int | None) -> int:
+        """Consume again from the first message that was not kept, when all that was kept is fetched; returns the
+        prefetch.
+
+        Args:
+            queue: What is consumed.
+            tag: By which consumer.
+            arguments: How to consume from there.
+            most: The prefetch where messages are small; of large ones no more come than there is room for.
+            held: The last message that was kept; those not kept go back behind it. None where nothing can go back,
+                because a stream is read by offset.
+        """
+        mailbox = self._mailbox
+        # What comes until the broker answers is not kept either, so that nothing overtakes.
+        await self.cancel(tag)
+        if held is None:
+            self.acknowledge_until(mailbox.unkept)
+        else:
+            if held:
+                self.acknowledge_until(held)
+            self.write([frames.requeue_until(self.number, mailbox.unkept)])
+        mailbox.unkept = 0
+        mean = self._fetched // max(self._count, 1) + 1
+        prefetch = max(1, min(most, mailbox.room // mean))
+        await self.qos(prefetch)
+        await self.consume(queue, tag, arguments)
+        return prefetch
 
     def answers(self) -> list[Answer | Returned]:
         """All confirmations and returns that have come and were not yet fetched; `news` tells of more."""
@@ -381,6 +427,34 @@ class Channel:
         if self._closed.done():
             raise self._closed.result()
         self._connection.write(b"".join(pieces))
+
+
+_SHORT: Final = 255
+"""Bytes of the longest name or key."""
+
+
+def _size(text: str) -> int | None:
+    """Bytes of a text in UTF-8; None where it was bytes that are not."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+def _check_name(kind: str, name: str) -> None:
+    """See that there can be such a name; the broker would close the connection over others, or not answer.
+
+    Raises:
+        EndpointNotFound: There cannot.
+    """
+    size = _size(name)
+    if size is None:
+        raise EndpointNotFound(f"There is no {kind} {name!r}: RabbitMQ allows nothing but UTF-8 in a name.")
+    if size > _SHORT:
+        raise EndpointNotFound(f"There is no {kind} of this name: RabbitMQ allows {_SHORT} bytes, and it has {size:,}.")
+    if "\n" in name or "\r" in name:
+        # The broker answers for the name without them, for which pika would wait in vain.
+        raise EndpointNotFound(f"There is no {kind} {name!r}: RabbitMQ allows no line break in a name.")
 
 
 def _settle(future: "asyncio.Future[Any]", value: object) -> None:

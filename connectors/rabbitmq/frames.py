@@ -4,6 +4,7 @@ Property lists are never decoded here. Frame layouts: AMQP 0-9-1 specification, 
 messages and their confirmations: 1.8 and https://www.rabbitmq.com/docs/confirms.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from struct import Struct
 from typing import Final, NamedTuple, TypeAlias
@@ -64,12 +65,22 @@ class Returned(NamedTuple):
 
 
 class Mailbox:
-    """What has arrived on one channel and was not yet fetched."""
+    """What has arrived on one channel and was not yet fetched.
 
-    __slots__ = ("_body", "_fragments", "_header", "_missing", "_properties", "answers", "arrivals")
+    Attributes:
+        arrivals: Delivered messages.
+        answers: Confirmations and returned messages.
+        size: Bytes of the messages, bodies and properties.
+        room: Bytes beyond which no further message is kept, until `size` and `unkept` are set to 0.
+        unkept: The delivery tag of the last message that was not kept; 0 where all were.
+    """
+
+    __slots__ = ("_fragments", "_header", "_missing", "_properties", "answers", "arrivals", "room", "size", "unkept")
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
+        self.size = self.unkept = 0
+        self.room = sys.maxsize
         self.answers: list[Answer | Returned] = []
         self._header: tuple[int, bool, bytes, bytes] | Returned | None = None
         self._properties = b""
@@ -107,7 +118,10 @@ class Mailbox:
         self._header = None
         if isinstance(header, Returned):
             self.answers.append(header._replace(properties=self._properties, body=body))
+        elif self.unkept or self.size > self.room:
+            self.unkept = header[0]
         else:
+            self.size += len(body) + len(self._properties)
             self.arrivals.append((*header, self._properties, body))
 
 
@@ -241,6 +255,14 @@ def publish_method(channel: int, exchange: bytes, key: bytes) -> bytes:
             b"\x01\xce",
         )
     )
+
+
+_rejection = Struct(">BHIIQBB").pack
+
+
+def requeue_until(channel: int, tag: int) -> bytes:
+    """A frame that gives all messages back up to this one, as far as they are not acknowledged: `basic.nack`."""
+    return _rejection(_METHOD, channel, 13, _NACK, tag, 0b11, _END)
 
 
 _acknowledgement = Struct(">BHIIQBB").pack

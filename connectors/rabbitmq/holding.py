@@ -15,6 +15,7 @@ them when the channel ends. Starting and ending a consumer waits for what was ap
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -38,7 +39,12 @@ _UNAPPLIED: Final = 16
 
 _STEPS: Final = 30
 _STEP: Final = 1_024
+_FIRST_STEP: Final = 16
+"""Before anything is known of their sizes."""
 _STEP_BYTES: Final = 67_108_864
+
+MOST_BYTES: Final = 268_435_456
+"""Bytes of messages that a pass takes in its hands; what holds them meanwhile is the broker's memory."""
 
 
 class Holding:
@@ -46,7 +52,7 @@ class Holding:
 
     Attributes:
         held: How many were received and are still to be given back.
-        exhausted: Whether more could be there, but the number of steps is used up.
+        exhausted: Why the pass ended though more could be there; empty where it did not.
     """
 
     def __init__(self, client: Client, channel: Channel, endpoint: Endpoint) -> None:
@@ -63,18 +69,25 @@ class Holding:
         self._unapplied = 0
         self._last: Arrival | None = None
         self._tag: str | None = None
-        self._step = 1 if self._returning else _STEP
+        self._step = 1 if self._returning else _FIRST_STEP
         self._steps = 0
         self._bytes = 0
         self.held = 0
-        self.exhausted = False
+        self.exhausted = ""
 
-    async def receive(self, wanted: int) -> AsyncGenerator[Sequence[Arrival], None]:
-        """Receive so many messages, or fewer where the queue has no more for us."""
+    async def receive(self, wanted: int, most: int = sys.maxsize) -> AsyncGenerator[Sequence[Arrival], None]:
+        """Receive so many messages, or fewer where the queue has no more for us, or where they are larger than `most`
+        bytes together."""
         while self._steps < _STEPS:
             missing = wanted - self._received
             if missing <= 0:
                 return
+            left = most - self._channel.fetched
+            if left <= 0:
+                self.exhausted = f"{most // 1_048_576:,} MB is what one pass holds"
+                return
+            if self._received:
+                self._step = min(self._step, max(1, left * self._received // (self._channel.fetched + 1)))
             until = self._until = self._received + min(missing, self._step)
             await self._consume()
             while arrivals := await self._next():
@@ -84,9 +97,11 @@ class Holding:
                 yield arrivals
             if self._received < until:
                 return
+            # Of the bodies: properties grow with each look, and the next look has to hold as many messages as this one.
             average = self._bytes // self._received + 1
             self._step = max(1, min(self._step * (4 if self._step < _STEP else 2), _STEP_BYTES // average))
-        self.exhausted = self._received < wanted
+        if self._received < wanted:
+            self.exhausted = "one pass holds no more"
 
     async def _consume(self) -> None:
         # Quorum queues give back in the order of the consumers' tags.

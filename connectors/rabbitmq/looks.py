@@ -8,7 +8,7 @@ from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.endpoints import UNKNOWN
 from connectors.rabbitmq.frames import Arrival
-from connectors.rabbitmq.holding import MOST, Holding
+from connectors.rabbitmq.holding import MOST, MOST_BYTES, Holding
 from connectors.rabbitmq.rescue import Rescue
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError, LookRefused
@@ -69,7 +69,7 @@ class QueueLook:
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         address = self._endpoint.address
         asked = min(self._asked, MOST)
-        async for arrivals in self._holding.receive(asked):
+        async for arrivals in self._holding.receive(asked, MOST_BYTES):
             if shown := (await self._counted(arrivals))[: asked - self.coverage.read]:
                 self.coverage = Coverage(self.coverage.read + len(shown))
                 yield deliveries(shown, address, int(time.time() * 1000), self._endpoint.kind)
@@ -137,7 +137,8 @@ class QueueLook:
                 )
             )
         elif read < self._asked:
-            gaps.append(Gap(f"{self._asked - read:,} messages further back", "a look holds no more at once"))
+            why = self._holding.exhausted or "one pass holds no more"
+            gaps.append(Gap(f"{self._asked - read:,} messages further back", why))
         detail = dict(self._endpoint.detail)
         if self._endpoint.consumers and (unacknowledged := detail.get("unacknowledged")):
             notes.append(f"consumers held about {unacknowledged} further messages, which nobody else can see")

@@ -37,7 +37,7 @@ from workbench.model.errors import (
 )
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Wire, decode, encode, field_types
+from workbench.model.wire import Wire, decode, encode, field_types, text
 
 WINDOW: Final = 2_000
 """Messages that may be unconfirmed."""
@@ -98,8 +98,9 @@ class ExchangePublisher:
         self._reconnect = reconnect
         self._address = address
         self._user = user.encode()
-        self._exchange = address.name.encode() if address.namespace == "exchange" else b""
-        self._queue = None if address.namespace == "exchange" else address.name.encode()
+        name = address.name.encode("utf-8", "surrogateescape")
+        self._exchange = name if address.namespace == "exchange" else b""
+        self._queue = None if address.namespace == "exchange" else name
         self._channel: Channel
         self._mending = asyncio.Lock()
         self._count = 0
@@ -197,7 +198,7 @@ class ExchangePublisher:
     def _doubtful(self, sent: _Sent) -> bool:
         """Whether the broker may find this message invalid: it then goes alone, so that no other's fate is unknown."""
         properties, body = sent.properties, sent.body
-        if len(body) >= WINDOW_BYTES:
+        if len(body) >= WINDOW_BYTES or (not sent.key.isascii() and isinstance(text(sent.key), bytes)):
             return True
         # Property flags: bit 8 is expiration, bit 4 is user_id.
         flagged = len(properties) >= 2 and (properties[0] & 0x01 or properties[1] & 0x10)

@@ -24,6 +24,11 @@ _SILENCE: Final = 1.0
 """Seconds without a message after which nothing more is expected."""
 
 
+WAITING: Final = 67_108_864
+"""Bytes of messages that wait for a slow reader; what comes then is read again later."""
+
+_TAG: Final = "look"
+
 Place: TypeAlias = int | str | datetime
 """A value of `x-stream-offset`."""
 
@@ -55,6 +60,7 @@ class StreamLook:
         self._end = end
         self._limit = limit
         self._unacknowledged = self._last = 0
+        self._prefetch = PREFETCH
         self._first: int | None = None
         self.coverage = Coverage(notes=(note,) if note else ())
 
@@ -68,7 +74,12 @@ class StreamLook:
         read = self.coverage.read
         if read == self._limit or (self._end is not None and (self._behind or 0) >= self._end):
             return ()
-        if self._unacknowledged >= PREFETCH // 4:
+        if not self._channel.complete:
+            place = self._place if self._behind is None else self._behind
+            arguments = {"x-stream-offset": place}
+            self._prefetch = await self._channel.begin_again(self._address.name, _TAG, arguments, PREFETCH, None)
+            self._unacknowledged = 0
+        elif self._unacknowledged > self._prefetch // 4:
             self._channel.acknowledge_until(self._last)
             self._unacknowledged = 0
         if self._end is None:
@@ -146,8 +157,9 @@ def _place(address: Address, start: Start, end: int) -> tuple[Place, str]:
 
 
 async def _consume(channel: Channel, stream: str, place: Place) -> None:
+    channel.keep(WAITING)
     await channel.qos(PREFETCH)
-    await channel.consume(stream, "look", {"x-stream-offset": place})
+    await channel.consume(stream, _TAG, {"x-stream-offset": place})
 
 
 async def depth(client: Client, stream: str) -> int:
@@ -156,6 +168,8 @@ async def depth(client: Client, stream: str) -> int:
     if end is None:
         return 0
     channel = await client.channel()
+    # A whole chunk may come all the same.
+    channel.keep(0)
     await channel.qos(1)
     await channel.consume(stream, "depth", {"x-stream-offset": "first"})
     arrivals = await channel.arrivals_within(_SILENCE)
@@ -173,10 +187,15 @@ async def _end(client: Client, stream: str) -> int | None:
     arrivals = await channel.arrivals_within(_SILENCE)
     while arrivals:
         last = arrivals[-1]
-        channel.acknowledge_until(last[0])
-        # The rest of a chunk comes before the answer to a later request on the same channel.
-        await channel.qos(PREFETCH)
-        arrivals = channel.fetch()
+        if channel.complete:
+            channel.acknowledge_until(last[0])
+            # The rest of a chunk comes before the answer to a later request on the same channel.
+            await channel.qos(PREFETCH)
+            arrivals = channel.fetch()
+        else:
+            rest = {"x-stream-offset": (offset(last) or 0) + 1}
+            await channel.begin_again(stream, _TAG, rest, PREFETCH, None)
+            arrivals = await channel.arrivals_within(_SILENCE)
     await channel.close()
     behind = offset(last) if last else None
     return None if behind is None else behind + 1

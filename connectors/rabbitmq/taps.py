@@ -32,8 +32,13 @@ LENGTH: Final = 100_000
 
 LENGTH_BYTES: Final = 268_435_456
 
+_COUNTED_BYTES: Final = 16_777_216
+"""Bytes of dropped copies that the broker keeps until they are counted."""
+
 _PREFETCH: Final = 1_000
 
+WAITING: Final = 67_108_864
+"""Bytes of copies that wait for a slow reader in this program; the others wait in the tap."""
 
 _ASK: Final = 5.0
 """Seconds between two questions whether copies were dropped, and whether some wait."""
@@ -163,17 +168,18 @@ class Tap:
         self._name = f"{PREFIX}{uuid.uuid4().hex}"
         self._traced = any(join.exchange == firehose.EXCHANGE for join in plan.joins)
         self._unacknowledged = self._last = 0
+        self._prefetch = _PREFETCH
         self._asked = time.monotonic()
         self._caught_up = time.time_ns() // 1_000_000
         self._unasked = False
-        self._dropped: list[tuple[int, int]] = []
+        self._dropped: list[tuple[int, int, int]] = []
         self.coverage = Coverage(gaps=plan.gaps, notes=plan.notes)
 
     async def open(self, client: Client) -> "Tap":
         """Declare, bind and read: from now on nothing is missed."""
         self._channel = await client.channel()
         dropped = f"{self._name}.dropped"
-        await self._channel.declare_temporary(dropped, {"x-max-length": 1})
+        await self._channel.declare_temporary(dropped, {"x-max-length": LENGTH, "x-max-length-bytes": _COUNTED_BYTES})
         await self._channel.declare_temporary(
             self._name,
             {
@@ -185,6 +191,7 @@ class Tap:
                 "x-dead-letter-routing-key": dropped,
             },
         )
+        self._channel.keep(WAITING)
         await self._channel.qos(_PREFETCH)
         await self._channel.consume(self._name, "tap", {})
         for join in self._plan.joins:
@@ -208,21 +215,24 @@ class Tap:
         if self._channel.ended is not None:
             return
         asked = time.time_ns() // 1_000_000
-        if await self._channel.purge(f"{self._name}.dropped"):
-            self._drop(self._caught_up, time.time_ns() // 1_000_000)
+        if dropped := await self._channel.purge(f"{self._name}.dropped"):
+            self._drop(self._caught_up, time.time_ns() // 1_000_000, dropped)
         self._unasked = bool((await self._channel.count(self._name))[0])
         if not self._unasked:
             self._caught_up = asked
 
-    def _drop(self, since: int, until: int) -> None:
+    def _drop(self, since: int, until: int, count: int) -> None:
         dropped = self._dropped
         if dropped and since <= dropped[-1][1]:
-            dropped[-1] = (dropped[-1][0], until)
+            dropped[-1] = (dropped[-1][0], until, dropped[-1][2] + count)
         else:
-            dropped.append((since, until))
+            dropped.append((since, until, count))
         if len(dropped) > _STRETCHES:
-            dropped[:2] = [(dropped[0][0], dropped[1][1])]
-        gaps = [Gap(f"part of what arrived {stretch(*each)}", _TOO_SLOW) for each in dropped]
+            dropped[:2] = [(dropped[0][0], dropped[1][1], dropped[0][2] + dropped[1][2])]
+        gaps = [
+            Gap(f"part of what arrived {stretch(begin, end)}, at least {lost:,} messages", _TOO_SLOW)
+            for begin, end, lost in dropped
+        ]
         self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, *gaps))
 
     async def next(self) -> Sequence[Delivery]:
@@ -231,7 +241,11 @@ class Tap:
         while not arrivals:
             if time.monotonic() - self._asked > _ASK and self._unasked:
                 await self.conclude()
-            if self._unacknowledged >= _PREFETCH // 4:
+            if not self._channel.complete:
+                held = self._last if self._unacknowledged else 0
+                self._prefetch = await self._channel.begin_again(self._name, "tap", {}, _PREFETCH, held)
+                self._unacknowledged = 0
+            elif self._unacknowledged > self._prefetch // 4:
                 self._channel.acknowledge_until(self._last)
                 self._unacknowledged = 0
             arrivals = await (self._channel.arrivals_within(_ASK) if self._unasked else self._channel.arrivals())
@@ -250,4 +264,6 @@ _FIREHOSE: Final = firehose.EXCHANGE.encode()
 _STRAIGHT: Final = Gap(
     "messages published straight to the queue", "a tap sees what comes through an exchange; the firehose is off"
 )
-_TOO_SLOW: Final = f"the reader was slow or stood still, and a tap holds {LENGTH:,} messages"
+_TOO_SLOW: Final = (
+    f"the reader was slow or stood still, and a tap holds {LENGTH:,} messages, or {LENGTH_BYTES // 1_048_576} MB"
+)

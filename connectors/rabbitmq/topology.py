@@ -4,7 +4,9 @@ https://www.rabbitmq.com/docs/management and the API's own page, `/api/index.htm
 to six seconds, so depths that matter are asked for by AMQP.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -23,9 +25,13 @@ _PAGE: Final = 500
 _NAMED: Final = 20
 """Things told of oddly that are named, of a kind."""
 
+MOST_BYTES: Final = 134_217_728
+"""Bytes of the longest answer that is read; 100,000 queues with their settings take a quarter of it."""
+
 Arguments = Mapping[str, Any]
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
+Read = TypeVar("Read")
 
 
 def _mapping(value: object) -> Arguments:
@@ -180,8 +186,7 @@ class Topology:
 
     async def settings(self) -> Listing[Queue]:
         """All queues, with no more than their settings: a tenth of the work of `queues`."""
-        path = f"queues/{self._vhost}?columns=name,type,arguments,effective_policy_definition"
-        return self._each(await self._get(path, list[msgspec.Raw]), Queue)
+        return await self._list(f"queues/{self._vhost}?columns=name,type,arguments,effective_policy_definition", Queue)
 
     async def queue(self, name: str) -> Queue:
         """One queue or stream."""
@@ -196,18 +201,18 @@ class Topology:
         return await self._get(f"exchanges/{self._vhost}/{_exchange(name)}", Exchange, f"exchange {name!r}")
 
     async def bindings(self) -> Listing[Binding]:
-        """All bindings, but for those that are told of oddly."""
-        return self._each(await self._get(f"bindings/{self._vhost}", list[msgspec.Raw]), Binding)
+        """All bindings."""
+        return await self._list(f"bindings/{self._vhost}", Binding)
 
-    async def bindings_to(self, queue: str) -> list[Binding]:
+    async def bindings_to(self, queue: str) -> Listing[Binding]:
         """What is routed to a queue."""
         path = f"queues/{self._vhost}/{quote(queue, safe='')}/bindings"
-        return await self._get(path, list[Binding], f"queue {queue!r}")
+        return await self._list(path, Binding, f"queue {queue!r}")
 
-    async def bindings_from(self, exchange: str) -> list[Binding]:
+    async def bindings_from(self, exchange: str) -> Listing[Binding]:
         """What an exchange routes."""
         path = f"exchanges/{self._vhost}/{_exchange(exchange)}/bindings/source"
-        return await self._get(path, list[Binding], f"exchange {exchange!r}")
+        return await self._list(path, Binding, f"exchange {exchange!r}")
 
     async def alternate(self, exchange: Exchange) -> bool:
         """Whether an exchange has an alternate exchange, as far as this user may know; in doubt it has."""
@@ -230,35 +235,54 @@ class Topology:
         except ConnectorError:
             return False
 
-    async def policies(self) -> list[Policy]:
+    async def policies(self) -> Listing[Policy]:
         """All policies; not every user may see them."""
-        return await self._get(f"policies/{self._vhost}", list[Policy])
+        return await self._list(f"policies/{self._vhost}", Policy)
 
     async def _pages(self, path: str, columns: str, kind: type[T]) -> Listing[T]:
         query = f"?page_size={_PAGE}&columns={columns}&page="
-        first = await self._get(f"{path}{query}1", _Page)
-        rest = [await self._get(f"{path}{query}{number}", _Page) for number in range(2, first.page_count + 1)]
-        return self._each([item for page in (first, *rest) for item in page.items], kind)
-
-    def _each(self, items: Sequence[msgspec.Raw], kind: type[T]) -> Listing[T]:
-        """What each of the items is; one that is no such thing hides no other."""
-        found: list[T] = []
-        gaps: list[Gap] = []
-        for item in items:
+        items: list[msgspec.Raw] = []
+        gaps: tuple[Gap, ...] = ()
+        number, count = 1, 1
+        while number <= count:
             try:
-                found.append(msgspec.json.decode(item, type=kind))
-            except msgspec.DecodeError as error:
-                gaps.append(Gap(_odd(item, kind), f"the management API at {self._place} tells of it oddly: {error}"))
-        if len(gaps) > _NAMED:
-            gaps[_NAMED:] = [Gap(f"{len(gaps) - _NAMED:,} more", "they are told of oddly, too")]
-        return Listing(found, gaps)
+                page = self._read(await self._fetch(f"{path}{query}{number}"), _Page)
+            except ConnectorError as error:
+                if number == 1:
+                    raise
+                gaps = (Gap(f"pages {number} to {count} of the {kind.__name__.lower()}s", str(error).rstrip(".")),)
+                break
+            if not page.items:
+                break
+            items += page.items
+            number, count = number + 1, page.page_count
+        entries = self._entries(items, kind)
+        return Listing(entries, (*entries.gaps, *gaps))
+
+    async def _list(self, path: str, kind: type[T], subject: str = "") -> Listing[T]:
+        return self._entries(self._read(await self._fetch(path, subject), list[msgspec.Raw]), kind)
 
     async def _get(self, path: str, kind: type[T], subject: str = "") -> T:
+        data = await self._fetch(path, subject)
+        if (entry := _entry(data, kind)) is None:
+            raise self._no_api()
+        return entry
+
+    async def _fetch(self, path: str, subject: str = "") -> bytes:
+        data = bytearray()
         with translated(f"the management API at {self._place}"):
-            reply = await self._http.get(f"{self._place}/api/{path}")
+            async with self._http.stream("GET", f"{self._place}/api/{path}") as reply:
+                if reply.status_code == 200:
+                    async for chunk in reply.aiter_bytes():
+                        data += chunk
+                        if len(data) > MOST_BYTES:
+                            raise ConnectorError(
+                                f"The management API at {self._place} answers with more than"
+                                f" {MOST_BYTES // 1_048_576} MB, which is not read."
+                            )
         match reply.status_code:
             case 200:
-                return self._read(reply.content, kind)
+                return bytes(data)
             case 401:
                 raise LoginRefused(
                     f"The management API at {self._place} does not accept user {self._user!r}:"
@@ -272,19 +296,58 @@ class Topology:
                 raise ConnectorError(f"There is no management API at {self._place}: name it with ?management=URL.")
         raise ConnectorError(f"The management API at {self._place} answered with HTTP status {reply.status_code}.")
 
-    def _read(self, data: bytes | msgspec.Raw, kind: type[T]) -> T:
+    def _read(self, data: bytes, kind: type[Read]) -> Read:
         try:
             return msgspec.json.decode(data, type=kind)
-        except msgspec.DecodeError:
-            raise ConnectorError(
-                f"What answers at {self._place} is no RabbitMQ management API: name it with ?management=URL."
-            ) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._no_api() from None
+
+    def _no_api(self) -> ConnectorError:
+        return ConnectorError(
+            f"What answers at {self._place} is no RabbitMQ management API: name it with ?management=URL."
+        )
+
+    def _entries(self, items: Sequence[msgspec.Raw], kind: type[T]) -> Listing[T]:
+        """What each of the items is; one that is no such thing hides no other."""
+        read = [_entry(item, kind) for item in items]
+        gaps = [
+            Gap(_odd(item, kind), f"the management API at {self._place} tells of it oddly")
+            for item, entry in zip(items, read, strict=True)
+            if entry is None
+        ]
+        if len(gaps) > _NAMED:
+            gaps[_NAMED:] = [Gap(f"{len(gaps) - _NAMED:,} more", "they are told of oddly, too")]
+        return Listing([entry for entry in read if entry is not None], gaps)
+
+
+def _entry(data: bytes | msgspec.Raw, kind: type[T]) -> T | None:
+    """One thing as the API tells of it; without the fields that it tells in another way than it should, and None
+    where that leaves nothing to name it by, or where what a look costs hangs on the field."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        told = json.loads(bytes(data).decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(told, dict):
+        return None
+    fields = {}
+    try:
+        for field in msgspec.structs.fields(kind):
+            if field.encode_name in told:
+                with nullcontext() if field.name == "type" else suppress(msgspec.ValidationError):
+                    fields[field.name] = msgspec.convert(told[field.encode_name], field.type, strict=False)
+        return kind(**fields)
+    except (TypeError, msgspec.ValidationError):
+        return None
 
 
 def _odd(item: msgspec.Raw, kind: type[Any]) -> str:
     try:
-        name = _mapping(msgspec.json.decode(item)).get("name", "")
-    except msgspec.DecodeError:
+        name = _mapping(msgspec.json.decode(item)).get("name") or ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
         name = ""
     return f"{kind.__name__.lower()} {name}".rstrip()
 
