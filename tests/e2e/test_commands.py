@@ -101,7 +101,8 @@ def test_what_tail_prints_publish_reads(
     run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, "-K", "|", "-H", "a=1", stdin=b"key|one\nkey|two\n")
     lines.write_text(run("workbench", "browse", "-c", f"k={kafka.url}", topic, "--json").out)
     done = run("workbench", "publish", "-c", f"r={managed(rabbitmq_4)}", queue, "--file", str(lines))
-    assert (done.code, done.err) == (0, "3 published, 0 refused.\n")
+    assert (done.code, done.err.splitlines()[-1]) == (0, "3 published, 0 refused.")
+    assert f"r/{queue} keeps no keys: its own name takes their place.\n" in done.err
     records = run("workbench", "browse", "-c", f"r={managed(rabbitmq_4)}", queue, "--json").records
     assert [record["body"] for record in records] == [{"text": text} for text in ("zero", "one", "two")]
     assert [record["headers"] for record in records] == [[], [["a", "1"]], [["a", "1"]]]
@@ -115,6 +116,45 @@ def test_a_line_that_is_no_event_is_named_and_those_before_it_are_published(kafk
     assert done.err.endswith("Confirmed until then: 2.\n")
     bodies = run("workbench", "browse", "-c", f"k={kafka.url}", topic, "-o", "body").out
     assert bodies == "zero\none\ntwo\n"
+
+
+def test_a_tombstone_is_refused_by_a_broker_without_null_bodies_before_it_is_sent(
+    rabbitmq_4: RabbitMQAddress, queue: str
+) -> None:
+    why = "its body is null, which RabbitMQ does not have: it would become an empty body."
+    done = run("workbench", "publish", "-c", f"r={managed(rabbitmq_4)}", queue, "--null")
+    assert done.code == 1
+    assert f"event 0: r/{queue} was not sent an event: {why}" in done.err
+    lines = b'{"body":{"text":"one"}}\n{"body":null}\n{"body":{"text":"two"},"properties":{"cluster_id":"c"}}\n'
+    done = run("workbench", "publish", "-c", f"r={managed(rabbitmq_4)}", queue, "--file", "-", stdin=lines)
+    assert done.code == 3
+    assert f"event 1: r/{queue} was not sent an event: {why}" in done.err
+    assert done.err.endswith("2 published, 1 refused.\n")
+    found = run("workbench", "browse", "-c", f"r={managed(rabbitmq_4)}", queue, "-o", "body")
+    assert found.out == "one\ntwo\n"
+
+
+def test_what_a_topic_changes_about_events_is_said(kafka: KafkaAddress, topic: str) -> None:
+    line = b'{"body":{"text":"one"},"headers":[["n",5]],"properties":{"app_id":"a","type":"T"}}\n'
+    done = run("workbench", "publish", "-c", f"k={kafka.url}", topic, "--file", "-", stdin=line)
+    assert done.err == (
+        f"k/{topic} has no properties: app_id, type stay behind.\n"
+        "Kafka's headers have no types: n become text.\n"
+        "1 published, 0 refused.\n"
+    )
+
+
+def test_a_body_in_another_charset_is_found_by_what_it_says(rabbitmq_4: RabbitMQAddress, queue: str) -> None:
+    text = '{"message": {"orderId": 7, "city": "Zürich"}}'
+    connection = pika.BlockingConnection(pika.URLParameters(rabbitmq_4.url))
+    with connection.channel() as channel:
+        for id, body in (("plain", text.encode()), ("mark", text.encode("utf-8-sig")), ("wide", text.encode("utf-16"))):
+            properties = pika.BasicProperties(message_id=id, content_type="application/json")
+            channel.basic_publish("", queue, body, properties)
+    connection.close()
+    for query in ("body.message.orderId = 7", "body.message.city = Zürich", "Zürich"):
+        done = run("workbench", "browse", "-c", f"r={managed(rabbitmq_4)}", queue, "-w", query, "--json")
+        assert [record["properties"]["message_id"] for record in done.records] == ["plain", "mark", "wide"], query
 
 
 def test_an_unroutable_event_is_an_error_that_names_exchange_and_key(rabbitmq_4: RabbitMQAddress) -> None:

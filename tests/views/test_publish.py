@@ -158,6 +158,16 @@ async def test_a_missing_target_and_one_that_is_not_there_are_sentences_in_place
         assert not busy(driver)
 
 
+async def test_what_a_target_cannot_hold_is_said_before_it_is_sent() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", "x")
+        await driver.press("escape", "N")
+        await driver.shows("shop/quorum cannot be sent this: its body", "is null, which this broker does not have")
+        await driver.press("s")
+        await driver.shows("0 published to shop/quorum, 1 refused.")
+        assert not await there(driver, "quorum")
+
+
 async def test_a_refusal_is_listed_with_its_reason() -> None:
     async with publishing(address("placed", "exchange")) as driver:
         await fill(driver, "key", "nobody.listens")
