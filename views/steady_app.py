@@ -50,7 +50,7 @@ class SteadyApp(App[None]):
         self.failures: Final[list[str]] = []
         """What nobody expected so far, a sentence each."""
         self._input: Final[asyncio.Queue[Event]] = asyncio.Queue()
-        self._dispatching = 0
+        self._waiting = self._dispatching = 0
 
     def on_mount(self) -> None:
         """Begin to take input."""
@@ -71,9 +71,15 @@ class SteadyApp(App[None]):
     async def on_event(self, event: Event) -> None:
         """Line input up; other events have no order to keep."""
         if isinstance(event, InputEvent | Paste) and not event.is_forwarded:
+            self._waiting += 1
             self._input.put_nowait(event)
         else:
             await super().on_event(event)
+
+    @property
+    def input_done(self) -> bool:
+        """Whether all input was taken, and all that it set off is done."""
+        return not self._waiting and not self._busy(None)
 
     async def _take_input(self) -> None:
         while True:
@@ -83,6 +89,7 @@ class SteadyApp(App[None]):
                 await super().on_event(event)
             except Exception as error:
                 self.unexpected(error)
+            self._waiting -= 1
 
     async def _settled(self, event: Event) -> None:
         """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`."""
@@ -92,7 +99,7 @@ class SteadyApp(App[None]):
             turns += 1
             await asyncio.sleep(0 if turns < _TURNS else 0.005)
 
-    def _busy(self, event: Event) -> bool:
+    def _busy(self, event: Event | None) -> bool:
         if self._dispatching or self.message_queue_size:
             return True
         if any(node.message_queue_size for node in self.screen.walk_children(with_self=True)):

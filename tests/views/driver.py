@@ -74,12 +74,10 @@ class Driver:
         """Press keys, one after the other; `=text` pastes a text into the field that has the focus."""
         for key in keys:
             if key.startswith("="):
-                focused = self.app.screen.focused
-                assert focused is not None, self.text
-                focused.post_message(Paste(key[1:]))
-                await self.pilot.pause()
+                self.app.post_message(Paste(key[1:]))
             else:
                 await self.pilot.press(key)
+            await self.until(lambda: self.app.input_done)
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], object]) -> None:
