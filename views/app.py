@@ -14,30 +14,30 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from views.actions import ACTIONS, Action, of_screen, unknown
+from views.app_context import AppContext
 from views.connections import Connections
-from views.desk import Desk
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
 from views.events import Events
+from views.export import body_text, export, line_text
 from views.external_editor import edited
-from views.frame import NARROW, Frame
 from views.later import DeadLetters, Journal, Trace
-from views.outside import body_text, export, line_text
 from views.palette import Everything, Palette
 from views.steady_app import SteadyApp
 from views.widgets.event_table import EventTable
+from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Level, Secret
-from workbench.connecting.keeping import left_behind, told_of
+from workbench.connecting.spool import left_behind, told_of
+from workbench.decode.display import shown
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content
 from workbench.operations.publish import publish
 from workbench.operations.watch import Watch
-from workbench.reading.archive import open_recording
-from workbench.reading.display import shown
-from workbench.reading.store import Store, open_store
-from workbench.reading.tail import Tail, tails
 from workbench.session import Session
+from workbench.store.archive import open_recording
+from workbench.store.ingest import Ingestion, ingestions
+from workbench.store.store import Store, open_store
 
 DEPLOYMENT: Final = Address("rabbit", "deployments"), {"service": "payments", "version": "1.1"}
 """Where the demo's shop takes deployments, and the one that fixes its payment service."""
@@ -52,7 +52,7 @@ TITLES: Final = {
 }
 
 
-Shown = TypeVar("Shown", bound=Frame)
+Shown = TypeVar("Shown", bound=WorkbenchScreen)
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -110,11 +110,11 @@ async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench
             if opening.recording is not None
             else store
         )
-        looking = await stack.enter_async_context(tails(store, app.looked))
+        looking = await stack.enter_async_context(ingestions(store, app.looked))
         names = session.names if opening.recording is None else ()
         watches = {name: watched(session, name, app.listed) for name in names}
-        app.desk = Desk(session, archive, looking, watches, opening.demo)
-        stack.callback(app.desk.close)
+        app.context = AppContext(session, archive, looking, watches, opening.demo)
+        stack.callback(app.context.close)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False
         yield app
@@ -146,7 +146,7 @@ class Workbench(SteadyApp):
     }
     DEFAULT_MODE = "events"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
-    desk: Desk
+    context: AppContext
     """What the screens share; there before the first of them."""
 
     def __init__(self, opening: Opening, keys: Mapping[str, str], theme: str | None) -> None:
@@ -176,11 +176,11 @@ class Workbench(SteadyApp):
 
     def on_mount(self) -> None:
         self.set_keymap(dict(self._keys))
-        for watch in self.desk.watches.values():
+        for watch in self.context.watches.values():
             self.start(watch)
         for path in left_behind():
             self.say(told_of(path), "warning")
-        if warning := self.desk.session.config.warning:
+        if warning := self.context.session.config.warning:
             self.say(warning, "warning")
         if self._opening.addresses:
             self.show_when_listed(self._opening.addresses)
@@ -191,14 +191,14 @@ class Workbench(SteadyApp):
 
     def add_watch(self, name: str) -> None:
         """Watch a connection that the session was given just now."""
-        watch = watched(self.desk.session, name, self.listed)
-        self.desk.watches[name] = watch
+        watch = watched(self.context.session, name, self.listed)
+        self.context.watches[name] = watch
         self.start(watch)
 
     def list_again(self) -> None:
         """List all connections now, also those whose password could not be had."""
-        for watch in self.desk.watches.values():
-            self.desk.session.retry(watch.name, refused=isinstance(watch.state, LoginRefused))
+        for watch in self.context.watches.values():
+            self.context.session.retry(watch.name, refused=isinstance(watch.state, LoginRefused))
             watch.refresh()
 
     def show_when_listed(self, addresses: Sequence[Address]) -> None:
@@ -207,7 +207,7 @@ class Workbench(SteadyApp):
         self._show_wanted()
 
     def _show_wanted(self) -> None:
-        if self._wanted and all(self.desk.endpoint(address) for address in self._wanted):
+        if self._wanted and all(self.context.endpoint(address) for address in self._wanted):
             wanted, self._wanted = self._wanted, ()
             self.events.call_later(self.events.go_to, wanted[0])
             self.events.call_later(self.events.open, wanted)
@@ -217,10 +217,10 @@ class Workbench(SteadyApp):
     def listed(self, watch: Watch) -> None:
         """A connection was listed, or its state has changed."""
         if self.is_running and (frame := self.frame) is not None:
-            frame.post_message(Frame.Listed(watch))
+            frame.post_message(WorkbenchScreen.Listed(watch))
             self._show_wanted()
 
-    def looked(self, tail: Tail) -> None:
+    def looked(self, tail: Ingestion) -> None:
         """Something was stored, or a look's state has changed."""
         if self.is_running:
             self.events.post_message(Events.Grew())
@@ -270,9 +270,9 @@ class Workbench(SteadyApp):
     # Screens.
 
     @property
-    def frame(self) -> Frame | None:
+    def frame(self) -> WorkbenchScreen | None:
         """The screen that is worked on, beneath the questions that lie on top of it."""
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, Frame)), None)
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, WorkbenchScreen)), None)
 
     @property
     def events(self) -> Events:
@@ -301,15 +301,15 @@ class Workbench(SteadyApp):
 
     @property
     def _recorded(self) -> bool:
-        return self.desk.store is not None and self.desk.store.recorded
+        return self.context.store is not None and self.context.store.recorded
 
     def is_production(self, name: str) -> bool:
         """Whether a connection is production."""
-        return self.desk.session.is_production(name)
+        return self.context.session.is_production(name)
 
     def go(self, mode: str) -> None:
         """Go to a screen."""
-        self._at(mode, Frame)
+        self._at(mode, WorkbenchScreen)
 
     def go_back(self) -> None:
         """Go to the screen that was left last."""
@@ -396,7 +396,7 @@ class Workbench(SteadyApp):
         )
 
     def _record(self, name: str) -> None:
-        if (store := self.desk.store) is not None:
+        if (store := self.context.store) is not None:
             self.run_worker(self._recording(store, Path(name).expanduser()), group="act")
 
     async def _recording(self, store: Store, path: Path) -> None:
@@ -405,7 +405,7 @@ class Workbench(SteadyApp):
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
-            unmasked = " Masks hide nothing in the file itself." if self.desk.session.config.masks else ""
+            unmasked = " Masks hide nothing in the file itself." if self.context.session.config.masks else ""
             self.say(f"What was seen and will be is kept in {path}.{unmasked}")
 
     def leave(self) -> None:
@@ -456,7 +456,7 @@ class Workbench(SteadyApp):
     async def _export(self, sequences: Sequence[int], path: Path) -> None:
         written = left_out = 0
         try:
-            async for done in export(self.desk.archive, sequences, path):
+            async for done in export(self.context.archive, sequences, path):
                 written, left_out = done
                 self._exported = f"{written + left_out:,} of {len(sequences):,} exported"
         except WorkbenchError as error:
@@ -504,7 +504,7 @@ class Workbench(SteadyApp):
             body=json.dumps(DEPLOYMENT[1]).encode(), written=Content((), {"content_type": "application/json"})
         )
         try:
-            connector = await self.desk.session.connector(DEPLOYMENT[0].connection)
+            connector = await self.context.session.connector(DEPLOYMENT[0].connection)
             await publish(connector, DEPLOYMENT[0], _once(event), lambda receipts: None)
         except WorkbenchError as error:
             self.say(str(error), "error")

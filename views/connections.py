@@ -10,18 +10,18 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
-from views.frame import Frame
 from views.widgets.options import Options
+from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
 from workbench.connecting.guard import Guarded
+from workbench.decode.display import shown
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
-from workbench.reading.display import shown
 
 
-class Connections(Frame):
+class Connections(WorkbenchScreen):
     """A line for each connection; enter tries each step on the way to its broker."""
 
     ACTIONS_OF = "connections"
@@ -42,7 +42,7 @@ class Connections(Frame):
     def listed(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
         super().listed(watch)
-        lines = [_line(each) for each in self.desk.watches.values()]
+        lines = [_line(each) for each in self.context.watches.values()]
         self.query_one(Options).show(lines, "No connection is open: a adds one.")
 
     def cannot_check(self) -> str | None:
@@ -51,7 +51,7 @@ class Connections(Frame):
     @property
     def _chosen(self) -> str | None:
         at = self.query_one(Options).highlighted
-        names = list(self.desk.watches)
+        names = list(self.context.watches)
         return names[at] if at is not None and at < len(names) else None
 
     def do_check(self) -> None:
@@ -80,7 +80,7 @@ class Connections(Frame):
             connection = Connection.parse(text)
         except ConfigError as error:
             return str(error)
-        if connection.name in self.desk.session.names:
+        if connection.name in self.context.session.names:
             return f"There is a connection {connection.name!r} already: choose another name."
         return None
 
@@ -90,7 +90,7 @@ class Connections(Frame):
     @work(exclusive=True, group="steps")
     async def _try(self, connection: Connection, text: str) -> None:
         """Try the steps; a connection that stands is taken into the session, and saved. Another leaves nothing."""
-        session = self.desk.session
+        session = self.context.session
 
         async def guarded() -> Guarded:
             nonlocal connection
@@ -121,8 +121,8 @@ class Connections(Frame):
 
     @work(exclusive=True, group="steps")
     async def _check(self, name: str) -> None:
-        self.desk.session.retry(name)
-        await self._steps(name, lambda: self.desk.session.unopened(name))
+        self.context.session.retry(name)
+        await self._steps(name, lambda: self.context.session.unopened(name))
 
     async def _steps(self, name: str, unopened: Callable[[], Awaitable[Guarded]]) -> bool:
         """Try each step and tell as it goes; whether all stood."""

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from views.actions import Action, shown_key
-from workbench.reading.display import shown
+from workbench.decode.display import shown
 
 Answer = TypeVar("Answer")
 

@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
-from views.frame import NARROW, Frame
-from views.looking import MOST, Looking, states
+from views.event_sources import MOST, EventSources, states
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -25,16 +24,17 @@ from views.widgets.group_table import GroupTable
 from views.widgets.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from views.widgets.query_bar import QueryBar
+from views.workbench_screen import NARROW, WorkbenchScreen
+from workbench.decode.display import shown
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import LookRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
 from workbench.operations.watch import Watch
-from workbench.reading.display import shown
-from workbench.reading.query import Query
-from workbench.reading.tail import Ended
-from workbench.reading.view import View
+from workbench.query.query import Query
+from workbench.store.ingest import Ended
+from workbench.store.view import View
 
 RATED: Final = 4
 """Seconds over which the rate of what comes in is told."""
@@ -44,7 +44,7 @@ BACKLOG: Final = 50_000
 """Events to be asked about from which on worker processes are started."""
 
 
-class Events(Frame):
+class Events(WorkbenchScreen):
     """Where everyone begins."""
 
     ACTIONS_OF = "events"
@@ -57,7 +57,7 @@ class Events(Frame):
 
     def __init__(self) -> None:
         super().__init__()
-        self._looking: Looking
+        self._looking: EventSources
         self._view: View | None = None
         self._query: Query | None = None
         self._grown = self._keeping_up = False
@@ -74,7 +74,7 @@ class Events(Frame):
                 yield EndpointTree(id="tree")
             with Vertical(id="right"):
                 yield Static("", id="status")
-                yield QueryBar(self.desk.session.query, id="query")
+                yield QueryBar(self.context.session.query, id="query")
                 yield Static("", id="banner")
                 with ContentSwitcher(initial="table", id="main"):
                     yield EventTable(id="table")
@@ -84,13 +84,13 @@ class Events(Frame):
                     yield Inspector(id="inspector")
 
     def on_mount(self) -> None:
-        self._looking = Looking(self.desk)
+        self._looking = EventSources(self.context)
         self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
         self.query_one("#tree-filter").display = False
         self.query_one("#banner").display = False
         self._tree.focus()
         self.listed(None)
-        if self.desk.store is None:
+        if self.context.store is None:
             self.show_all()
             self._go("table")
         self._show_status()
@@ -102,11 +102,11 @@ class Events(Frame):
         """Draw the endpoints anew."""
         super().listed(watch)
         others: dict[str, list[Address]] = {}
-        for look in self.desk.archive.looks.values():
+        for look in self.context.archive.looks.values():
             addresses = others.setdefault(look.address.connection, [])
             if look.address not in addresses:
                 addresses.append(look.address)
-        self._tree.show(self.desk.watches, others)
+        self._tree.show(self.context.watches, others)
         self._tell_card()
         group = self._group_table.name_shown
         if group is not None and watch is not None and self._switcher.current == "group":
@@ -126,8 +126,8 @@ class Events(Frame):
     def open(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints, and go there; where looking at the only one costs something, say what."""
         self.show_endpoints(addresses)
-        endpoint = self.desk.endpoint(addresses[0]) if len(addresses) == 1 else None
-        if endpoint is not None and endpoint.price.sentence and not self._looking.has_looked_at(endpoint.address):
+        endpoint = self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
+        if endpoint is not None and endpoint.cost.sentence and not self._looking.has_looked_at(endpoint.address):
             self._show_price(endpoint)
         else:
             self._go("table")
@@ -146,7 +146,7 @@ class Events(Frame):
         """Filter all that is held."""
         self._looking.show_all()
         self._query_bar.value = text
-        self._query = self.desk.session.query(text)
+        self._query = self.context.session.query(text)
         self._show_table()
         self._go("table")
 
@@ -212,13 +212,13 @@ class Events(Frame):
             self._pane, detail.current = "inspector", "inspector"
         self.query_one(KeyBar).refresh()
 
-    # Looking.
+    # EventSources.
 
     def _show_table(self) -> None:
-        self._view = View(self.desk.archive, self._query, self._looking.looks)
+        self._view = View(self.context.archive, self._query, self._looking.looks)
         self._switcher.current = "table"
         mixed = self._looking.looks is None or len(self._looking.addresses) > 1
-        self._table.show(self.desk.archive, self._view, mixed)
+        self._table.show(self.context.archive, self._view, mixed)
         self._table.empty = self._why_empty()
         self._tree.opened = frozenset(self._looking.addresses)
         connections = {address.connection for address in self._looking.addresses}
@@ -230,8 +230,8 @@ class Events(Frame):
     def _why_empty(self) -> str:
         if self._query is not None:
             return "No event matches the query."
-        endpoints = [endpoint for address in self._looking.addresses if (endpoint := self.desk.endpoint(address))]
-        if len(endpoints) == 1 and endpoints[0].price.sentence:
+        endpoints = [endpoint for address in self._looking.addresses if (endpoint := self.context.endpoint(address))]
+        if len(endpoints) == 1 and endpoints[0].cost.sentence:
             return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
         if len(endpoints) == 1 and endpoints[0].kind == "exchange":
             return "An exchange holds nothing. l shows what passes through it."
@@ -259,12 +259,12 @@ class Events(Frame):
         view = self._view
         if view is None:
             return
-        waiting = self.desk.archive.upto - view.examined
-        if self.desk.archive.upto > BACKLOG and self.desk.store is not None and not self._indexed:
+        waiting = self.context.archive.upto - view.examined
+        if self.context.archive.upto > BACKLOG and self.context.store is not None and not self._indexed:
             self._indexed = True
-            self.run_worker(self.desk.store.index(self.desk.workers), group="index")
+            self.run_worker(self.context.store.index(self.context.workers), group="index")
         try:
-            workers = self.desk.workers if waiting > BACKLOG else None
+            workers = self.context.workers if waiting > BACKLOG else None
             await view.catch_up(workers, partial(self._drawn, view))
         except WorkbenchError as error:
             self.workbench.say(str(error), "error")
@@ -278,7 +278,7 @@ class Events(Frame):
         if view is not self._view or self.closed:
             return
         self._table.grew()
-        self._query_bar.count(len(view), view.examined, self.desk.archive.upto > view.examined and not view.examined)
+        self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
     def _tell_ends(self) -> None:
         """Say why looks ended, and what they did not see; each once."""
@@ -304,7 +304,7 @@ class Events(Frame):
 
     def _count(self) -> None:
         """Remember how many events there are, for the rate of the last seconds."""
-        self._arrived.append((asyncio.get_running_loop().time(), self.desk.archive.upto))
+        self._arrived.append((asyncio.get_running_loop().time(), self.context.archive.upto))
         self._show_status()
 
     def _show_status(self) -> None:
@@ -329,7 +329,7 @@ class Events(Frame):
     @property
     def _endpoint(self) -> Endpoint | None:
         line = self._tree.line
-        return self.desk.endpoint(line.address) if line is not None and line.address is not None else None
+        return self.context.endpoint(line.address) if line is not None and line.address is not None else None
 
     @on(EndpointTree.Moved)
     def _moved_to(self) -> None:
@@ -345,7 +345,7 @@ class Events(Frame):
         if listed is None:
             self.query_one(EndpointCard).show(None, None, ())
             return
-        watch = self.desk.watches[listed.address.connection]
+        watch = self.context.watches[listed.address.connection]
         rates = watch.rates(listed.address)
         groups = [group for group in watch.groups if any(each.address == listed.address for each in group.partitions)]
         if endpoint is not None:
@@ -359,7 +359,7 @@ class Events(Frame):
         """Ask who reads an endpoint once the cursor rests on it."""
         await asyncio.sleep(0.3)
         try:
-            connector = await self.desk.session.connector(address.connection)
+            connector = await self.context.session.connector(address.connection)
             endpoint = await connector.endpoint(address)
         except WorkbenchError:
             # Its connection's state says so already.
@@ -396,7 +396,7 @@ class Events(Frame):
             self.open([line.address])
 
     def _open_group(self, line: Line) -> None:
-        for group in self.desk.watches[line.connection].groups:
+        for group in self.context.watches[line.connection].groups:
             if group.name == line.group:
                 self._switcher.current = "group"
                 self._group_table.show(group)
@@ -414,7 +414,7 @@ class Events(Frame):
             self.workbench.say(f"{shown(event.group.name)} has committed nothing in this partition.", "warning")
         elif not partition.lag:
             self.workbench.say(f"{shown(event.group.name)} has read all there is in this partition.", "information")
-        elif self.desk.store is not None:
+        elif self.context.store is not None:
             start = At(Position(partition.partition, partition.committed))
             self._looking.browse(partition.address, start, alone=True)
             self._table.follow = False
@@ -427,10 +427,10 @@ class Events(Frame):
         if self._in(self._tree):
             return self._endpoint
         addresses = self._looking.addresses
-        return self.desk.endpoint(addresses[0]) if len(addresses) == 1 else None
+        return self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
 
     def _cannot_look(self, ability: Ability, what: str) -> str | None:
-        if self.desk.store is None:
+        if self.context.store is None:
             return "This is a recording: nothing is asked of a broker."
         endpoint = self._target
         if endpoint is None:
@@ -445,7 +445,7 @@ class Events(Frame):
     def do_browse(self) -> None:
         endpoint = self._target
         assert endpoint is not None
-        if endpoint.price.sentence and self._priced != endpoint.address:
+        if endpoint.cost.sentence and self._priced != endpoint.address:
             self._show_price(endpoint)
             return
         self._hush()
@@ -456,7 +456,7 @@ class Events(Frame):
     def _show_price(self, endpoint: Endpoint) -> None:
         self._priced = endpoint.address
         most = f"Looks at {min(endpoint.depth, MOST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
-        self._tell(f"{endpoint.address}: {endpoint.price.sentence} {most}b looks, escape leaves it alone.", "price")
+        self._tell(f"{endpoint.address}: {endpoint.cost.sentence} {most}b looks, escape leaves it alone.", "price")
 
     def cannot_force(self) -> str | None:
         return None if self._looking.refused is not None else "No look was refused."
@@ -549,13 +549,13 @@ class Events(Frame):
     async def _inspect(self) -> None:
         delivery = await self._delivery()
         if not self.closed:
-            self._inspector.show(delivery, self.desk.archive.reading)
+            self._inspector.show(delivery, self.context.archive.reading)
 
     async def _delivery(self) -> Delivery | None:
         """The event at the cursor, masked as the configuration says."""
         sequence = self._table.cursor
-        found = await self.desk.archive.get(sequence) if sequence is not None else None
-        return self.desk.archive.reading.seen(found) if found is not None else None
+        found = await self.context.archive.get(sequence) if sequence is not None else None
+        return self.context.archive.reading.seen(found) if found is not None else None
 
     def cannot_next_match(self) -> str | None:
         return None if self._in(self._inspector) else "Open an event and find something in it with / first."
@@ -577,14 +577,14 @@ class Events(Frame):
     @work(exclusive=True, group=KEY_WORK)
     async def do_trace(self) -> None:
         delivery = await self._delivery()
-        correlation = self.desk.archive.reading.facts(delivery).correlation if delivery is not None else None
+        correlation = self.context.archive.reading.facts(delivery).correlation if delivery is not None else None
         if correlation is None:
             self.workbench.say("No convention finds a correlation id in this event: T takes any id.", "warning")
         else:
             self.workbench.follow_id(correlation)
 
     def cannot_publish(self) -> str | None:
-        if not self.desk.session.names:
+        if not self.context.session.names:
             return "There is no connection to publish to: a adds one."
         return None
 
@@ -599,7 +599,7 @@ class Events(Frame):
     async def do_clone(self) -> None:
         # As it came: a clone of what is masked must not be made of asterisks.
         sequence = self._table.cursor
-        delivery = await self.desk.archive.get(sequence) if sequence is not None else None
+        delivery = await self.context.archive.get(sequence) if sequence is not None else None
         if delivery is not None:
             self.workbench.clone_event(delivery)
 

@@ -7,14 +7,14 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
-from views.frame import Frame
 from views.widgets.options import Options
+from views.workbench_screen import WorkbenchScreen
+from workbench.decode.display import shown
 from workbench.model.endpoint import Endpoint
 from workbench.operations.watch import Watch
-from workbench.reading.display import shown
 
 
-class Trace(Frame):
+class Trace(WorkbenchScreen):
     """One correlation id across all connections; so far it leads to the events that are held."""
 
     ACTIONS_OF = "trace"
@@ -55,13 +55,13 @@ class Trace(Frame):
         self.workbench.show_flow(self.id_followed)
 
     async def _count(self, id: str) -> None:
-        found = await self.desk.archive.by_id(id)
+        found = await self.context.archive.by_id(id)
         sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
         if not self.closed:
             self.query_one("#held", Static).update(Text(sentence))
 
 
-class DeadLetters(Frame):
+class DeadLetters(WorkbenchScreen):
     """Groups of failures; so far it leads to the endpoints that hold them."""
 
     ACTIONS_OF = "dead_letters"
@@ -95,10 +95,10 @@ class DeadLetters(Frame):
             self.workbench.show_endpoint(dead[event.option_index].address)
 
     def _dead(self) -> Sequence[Endpoint]:
-        return [each for each in self.desk.endpoints() if each.holds_dead_letters]
+        return [each for each in self.context.endpoints() if each.holds_dead_letters]
 
 
-class Journal(Frame):
+class Journal(WorkbenchScreen):
     """What was changed on brokers; nothing is yet."""
 
     ACTIONS_OF = "journal"

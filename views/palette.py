@@ -6,7 +6,7 @@ from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 from textual.content import Content
 
 from views.actions import of_screen, shown_key
-from workbench.reading.display import shown
+from workbench.decode.display import shown
 
 if TYPE_CHECKING:
     from views.app import Workbench
@@ -59,7 +59,7 @@ class Everything(Provider):
                 )
         found = 0
         folded = query.casefold()
-        for endpoint in workbench.desk.endpoints():
+        for endpoint in workbench.context.endpoints():
             address = str(endpoint.address)
             # A plain test first: to score ten thousand names at each key would be felt.
             if folded in address.casefold() and (score := matcher.match(address)) > 0:

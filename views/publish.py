@@ -18,14 +18,17 @@ from textual.worker import Worker
 
 from views.dialogs import Ask
 from views.external_editor import edited
-from views.frame import NARROW, Frame
 from views.steady_app import KEY_WORK
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
 from views.widgets.draft_fields import DraftFields, FieldDialog
 from views.widgets.fields import Completing, TextField
-from views.widgets.sending import Receipts, Sending, Told
+from views.widgets.publish_progress import Receipts, Sending, Told
+from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Level
+from workbench.decode.codec import read
+from workbench.decode.display import shown, shown_bytes
+from workbench.decode.json_text import laid_out
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -48,9 +51,6 @@ from workbench.operations.drafts import (
 )
 from workbench.operations.publish import at_rate, numbered, publish, until
 from workbench.operations.template import Template, template_file, templates_folder
-from workbench.reading.codec import read
-from workbench.reading.display import shown, shown_bytes
-from workbench.reading.json_text import laid_out
 from workbench.session import Session
 
 PAUSE: Final = 0.25
@@ -61,7 +61,7 @@ _LOADED: Final = 64 << 20
 """Bytes of a file that may become a body."""
 
 
-class PublishScreen(Frame):
+class PublishScreen(WorkbenchScreen):
     """Target, key, headers, body; a preview of the first event; and the receipts of those that were sent."""
 
     ACTIONS_OF = "publish"
@@ -106,7 +106,7 @@ class PublishScreen(Frame):
 
     @property
     def _session(self) -> Session:
-        return self.desk.session
+        return self.context.session
 
     @property
     def busy(self) -> bool:
@@ -318,7 +318,7 @@ class PublishScreen(Frame):
             self._judge(verdict(event))
             self.query_one("#preview", Static).update(self._preview(event))
         address = self._address()
-        endpoint = next((each for each in self.desk.endpoints() if each.address == address), None)
+        endpoint = next((each for each in self.context.endpoints() if each.address == address), None)
         rules = self._rules_of(endpoint)
         said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, event, address, endpoint, rules))
         made_from = [f"clone of {shown(self._draft.made_from)}"] if self._draft.made_from else []
@@ -389,7 +389,7 @@ class PublishScreen(Frame):
     def _targets(self) -> Iterable[str]:
         """The addresses that can be published to, as a user may write them."""
         alone = len(self._session.names) == 1
-        for endpoint in self.desk.endpoints():
+        for endpoint in self.context.endpoints():
             if Ability.PUBLISH in endpoint.abilities:
                 written = str(endpoint.address)
                 yield written

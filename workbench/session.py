@@ -15,13 +15,13 @@ from workbench.connecting.error_log import unexpected
 from workbench.connecting.guard import Confirm, Guarded, level_of, nobody
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
+from workbench.decode.codec import queried
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
 from workbench.model.address import Address
-from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, lone_error
+from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.start import Start
-from workbench.reading.codec import queried
-from workbench.reading.conventions import Conventions
-from workbench.reading.masking import Masking
-from workbench.reading.query import Query, Reading, compile
+from workbench.query.query import Query, Reading, compile
 
 Item = TypeVar("Item")
 
@@ -82,7 +82,7 @@ class Session:
         waiting: list[asyncio.Future[Any]] = [*self._open.values(), *self._complete.values()]
         for promised in waiting:
             promised.cancel()
-        with lone_error():
+        with unwrap_exception_group():
             await self._tasks.__aexit__(None, None, None)
 
     async def connector(self, name: str) -> Guarded:

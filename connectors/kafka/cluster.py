@@ -16,10 +16,16 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
-from connectors.kafka.failures import Code, Passing, check, translated
+from connectors.kafka.errors import Code, RetriableError, check, translated
 from connectors.kafka.settings import Settings
 from connectors.kafka.versions import agreed
-from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, lone_error
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    EndpointNotFound,
+    unwrap_exception_group,
+)
 
 T = TypeVar("T")
 
@@ -269,7 +275,7 @@ class Cluster:
                 if without := nodes.get(-1):
                     check(Code.LEADER_NOT_AVAILABLE, f"read partition {without[0][1]} of topic {without[0][0]}")
                 answers = await together(ask(node, partitions) for node, partitions in nodes.items())
-            except (Passing, ConnectionLost):
+            except (RetriableError, ConnectionLost):
                 leaders.update(await self.leaders({topic for topic, _ in wanted}))
                 raise
             return {partition: offset for answer in answers for partition, offset in answer.items()}
@@ -336,7 +342,7 @@ def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> li
 
 async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Do things side by side; the first failure stops the others and is raised as it is, not in a group."""
-    with lone_error():
+    with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
     return [task.result() for task in tasks]
@@ -367,7 +373,7 @@ async def persistently(attempt: Callable[[], Awaitable[T]], seconds: float = _PA
     while True:
         try:
             return await attempt()
-        except Passing as passing:
+        except RetriableError as passing:
             if asyncio.get_running_loop().time() > deadline:
                 raise passing.final from None
         await asyncio.sleep(_PAUSE_SECONDS)

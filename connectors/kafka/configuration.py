@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka.protocol.admin import DescribeConfigsRequest
 
 from connectors.kafka.cluster import Cluster
-from connectors.kafka.failures import Code
+from connectors.kafka.errors import Code
 from workbench.model.errors import Unsupported
 
 _TOPIC = 2

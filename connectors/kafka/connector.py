@@ -8,7 +8,7 @@ from connectors.kafka.check import check
 from connectors.kafka.claims import LedgerClaims
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, together
 from connectors.kafka.configuration import configured
-from connectors.kafka.fetching import gone
+from connectors.kafka.fetcher import gone
 from connectors.kafka.groups import all_groups, committed, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
@@ -17,7 +17,7 @@ from connectors.kafka.publisher import TopicPublisher, largest
 from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
-from connectors.kafka.starts import partitions_of, starts_of
+from connectors.kafka.start_offsets import partitions_of, starts_of
 from connectors.kafka.versions import TRANSACTIONS
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection

@@ -12,7 +12,7 @@ import msgspec
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
 from connectors.kafka.cluster import Cluster, Partition, persistently
-from connectors.kafka.failures import Code, check, refusal
+from connectors.kafka.errors import Code, check, refusal
 from connectors.kafka.group_requests import (
     ConsumerGroupDescribeRequest,
     DescribeGroupsRequest,

@@ -10,8 +10,8 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, together
-from connectors.kafka.failures import check
-from connectors.kafka.fetching import Fetching, Share
+from connectors.kafka.errors import check
+from connectors.kafka.fetcher import Fetching, Share
 from connectors.kafka.group_kinds import SHARE, Told, coordinated_by
 from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
 from connectors.kafka.records import committed as committed_batches

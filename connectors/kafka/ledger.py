@@ -19,8 +19,8 @@ from aiokafka.protocol.transaction import (
 )
 
 from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, grouped
-from connectors.kafka.failures import Code, check
-from connectors.kafka.patience import patiently
+from connectors.kafka.errors import Code, check
+from connectors.kafka.retry import patiently
 from connectors.kafka.versions import TRANSACTIONS
 from workbench.model.errors import ConnectorError, Unsupported
 
@@ -155,7 +155,7 @@ class Transaction:
         """Raise the error for a broker's answer, or nothing for 0.
 
         Raises:
-            Passing: Asking again may help.
+            RetriableError: Asking again may help.
             ConnectorError: It will not.
         """
         if code in _FENCED:

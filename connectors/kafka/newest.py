@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from connectors.kafka.cluster import Cluster, Partition
-from connectors.kafka.fetching import Fetching, Share
+from connectors.kafka.fetcher import Fetching, Share
 from connectors.kafka.records import committed, times_in
 from workbench.model.errors import FormatError
 from workbench.model.look import Gap

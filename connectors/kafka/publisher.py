@@ -26,11 +26,11 @@ from aiokafka.record.util import calc_crc32c
 from connectors.kafka.channel import Channel
 from connectors.kafka.cluster import Cluster, Topic, beside, persistently
 from connectors.kafka.configuration import configured
-from connectors.kafka.failures import PASSING, Code, Passing, check, refusal
+from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
 from connectors.kafka.ledger import Transaction
 from connectors.kafka.partitioner import partitions_of
-from connectors.kafka.patience import Patience
 from connectors.kafka.produce import produce
+from connectors.kafka.retry import Patience
 from workbench.model import record_headers
 from workbench.model.errors import (
     ConnectionLost,
@@ -451,7 +451,7 @@ class TopicPublisher:
     async def _pause(self, error: ConnectorError) -> None:
         """After something that may pass: wait a little, ask who leads what now; give up if it lasts too long."""
         try:
-            if not isinstance(error, ConnectionLost | Passing):
+            if not isinstance(error, ConnectionLost | RetriableError):
                 raise error
             await self._patience.wait(error)
         except ConnectorError as final:

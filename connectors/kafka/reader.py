@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
-from connectors.kafka.fetching import Chunk, Fetching, Share
+from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, opened
-from connectors.kafka.starts import Chosen
+from connectors.kafka.start_offsets import Chosen
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery

@@ -16,7 +16,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from connectors.kafka import odd_records
 from connectors.kafka.channel import Bytes
 from connectors.kafka.compression import decompressed
-from connectors.kafka.fetch import Fetched
+from connectors.kafka.fetch_protocol import Fetched
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position, TimestampType

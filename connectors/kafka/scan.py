@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from connectors.kafka.cluster import Cluster, Partition
-from connectors.kafka.fetching import Chunk, Fetching, Share
+from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.needles import Needles
 from connectors.kafka.reader import damaged, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, plain

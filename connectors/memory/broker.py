@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from connectors.memory.deaths import Death, Deaths, Reason, dead_letter, died, in_circles
+from connectors.memory.dead_lettering import Death, Deaths, Reason, dead_letter, died, in_circles
 from connectors.memory.exchanges import Binding, Exchange, ExchangeType
 from connectors.memory.logs import LogKind, Topic
 from connectors.memory.queues import Message, Queue, QueueSettings

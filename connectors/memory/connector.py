@@ -12,14 +12,14 @@ from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.exchanges import Binding, Exchange
 from connectors.memory.groups import group as group_of
 from connectors.memory.logs import Topic
-from connectors.memory.passes import QueueClaims, QueueLook, QueuePass
 from connectors.memory.publisher import MemoryPublisher
+from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
 from connectors.memory.queues import Queue, QueueSettings
 from connectors.memory.streams import Changes, LogReading, Tap, answering
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
 from workbench.model.address import Address, Namespace
-from workbench.model.endpoint import Ability, Consumer, Endpoint, Price
+from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
 from workbench.model.event import Position
 from workbench.model.groups import Group
@@ -267,12 +267,12 @@ class MemoryConnector:
             consumers=len(broker.consumers(queue)),
             dead_letters_to=tuple(to),
             dead_letters_of=tuple(map(self._address, of)),
-            price=Price(sentence, None if queue.limit is None else used, queue.limit),
+            cost=LookCost(sentence, None if queue.limit is None else used, queue.limit),
             detail=tuple(_details(queue.settings)),
         )
 
     def _of_exchange(self, exchange: Exchange) -> Endpoint:
-        price = Price("Copies every message that is seen once more.")
+        price = LookCost("Copies every message that is seen once more.")
         of = [
             queue.name
             for queue in self._broker.queues.values()
@@ -284,7 +284,7 @@ class MemoryConnector:
             _EXCHANGE if exchange.name else _DEFAULT_EXCHANGE,
             published=exchange.published if exchange.name else None,
             dead_letters_of=tuple(map(self._address, of)),
-            price=price if exchange.name else Price(),
+            cost=price if exchange.name else LookCost(),
             detail=(("type", exchange.type),),
         )
 

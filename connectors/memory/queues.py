@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from connectors.memory.deaths import Deaths
+from connectors.memory.dead_lettering import Deaths
 from connectors.memory.headers import with_headers
 from workbench.model.event import Event
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Topology
 from workbench.connecting.check import Step, network, step
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence, Set
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.frames import Arrival
-from connectors.rabbitmq.holding import MOST, MOST_BYTES, Holding
-from connectors.rabbitmq.rescue import Rescue
+from connectors.rabbitmq.requeue_to_tail import Rescue
+from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery
@@ -45,7 +45,7 @@ class QueueClaims:
         Raises:
             LookRefused: A message that would not survive being given back could not be saved.
         """
-        if self._endpoint.kind == "quorum queue" and self._endpoint.price.limit is not None:
+        if self._endpoint.kind == "quorum queue" and self._endpoint.cost.limit is not None:
             await self._rescue.check()
         self._channel = await self._client.channel()
         self._holding = Holding(self._client, self._channel, self._endpoint)
@@ -60,7 +60,7 @@ class QueueClaims:
 
     def _hold(self, arrivals: Sequence[Arrival], begin: int) -> None:
         """Note how often these were delivered, and keep those that would not survive being given back."""
-        limit = self._endpoint.price.limit
+        limit = self._endpoint.cost.limit
         for number, arrival in enumerate(arrivals, begin):
             count = attempt(arrival)
             if limit is not None and count >= limit:
@@ -135,7 +135,7 @@ class QueueClaims:
         if returned:
             notes.append(f"{returned:,} messages were given back and are marked as redelivered now")
         if returned and self._endpoint.kind == "quorum queue":
-            of = "" if self._endpoint.price.limit is None else f" of {self._endpoint.price.limit}"
+            of = "" if self._endpoint.cost.limit is None else f" of {self._endpoint.cost.limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
             notes.append(f"{self._rescue.saved:,} had used up their deliveries and were put at the end of the queue")

@@ -15,9 +15,9 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel as DriverChannel
 
 from connectors.rabbitmq import frames
-from connectors.rabbitmq.access import Access
+from connectors.rabbitmq.errors import refusal, translated
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
-from connectors.rabbitmq.refusals import refusal, translated
+from connectors.rabbitmq.settings import Access
 from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
 

@@ -6,16 +6,16 @@ from functools import partial
 from typing import Self, TypeVar
 
 from connectors.rabbitmq import endpoints, streams, taps
-from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.check import check
 from connectors.rabbitmq.claims import QueueClaims
 from connectors.rabbitmq.client import Client
-from connectors.rabbitmq.counted import Counted
-from connectors.rabbitmq.following import Following
-from connectors.rabbitmq.kinds import kind_of
-from connectors.rabbitmq.looks import QueueLook
+from connectors.rabbitmq.delivery_counts import Counted
 from connectors.rabbitmq.publisher import PREAMBLE, ExchangePublisher
-from connectors.rabbitmq.rescue import Rescue
+from connectors.rabbitmq.queue_browse import QueueLook
+from connectors.rabbitmq.queue_type import kind_of
+from connectors.rabbitmq.reconnecting import Following
+from connectors.rabbitmq.requeue_to_tail import Rescue
+from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection

@@ -6,10 +6,10 @@ from typing import Any, Final
 import msgspec
 
 from connectors.rabbitmq import taps
-from connectors.rabbitmq.kinds import KINDS
+from connectors.rabbitmq.queue_type import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, Price
+from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, LookCost
 from workbench.model.rules import Rules
 
 UNKNOWN: Final = ("type", "not known")
@@ -43,9 +43,9 @@ def of_queue(
     kind = KINDS.get(queue.type, "classic queue")
     ready = (queue.messages if kind == "stream" else queue.messages_ready) if ready is None else ready
     consumers = queue.consumers if consumers is None else consumers
-    abilities, price = _STREAM, Price()
+    abilities, price = _STREAM, LookCost()
     if kind != "stream":
-        price = _price(delivery_limit(queue, version)) if kind == "quorum queue" else Price(_MARKED)
+        price = _price(delivery_limit(queue, version)) if kind == "quorum queue" else LookCost(_MARKED)
         hidden = queue.exclusive or (queue.setting(_SINGLE) and consumers)
         abilities = Ability.PUBLISH | Ability.PROPERTIES if hidden else _QUEUE
     if tappable:
@@ -58,7 +58,7 @@ def of_queue(
         published=queue.published,
         consumers=consumers,
         dead_letters_to=_dead_letters_to(queue, connection),
-        price=price,
+        cost=price,
         detail=tuple(_queue_detail(queue)),
         readers=tuple(
             Consumer(each.consumer_tag, each.channel, each.prefetch_count, each.active, each.ack_required)
@@ -89,8 +89,8 @@ def unlisted(
         return Endpoint(address, kind, _STREAM, ready, consumers=consumers, detail=detail)
     # A quorum queue is the kind that takes the most care.
     kind = kind or "quorum queue"
-    price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else Price(_MARKED)
-    return Endpoint(address, kind, _QUEUE, ready, consumers=consumers, price=price, detail=detail)
+    price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else LookCost(_MARKED)
+    return Endpoint(address, kind, _QUEUE, ready, consumers=consumers, cost=price, detail=detail)
 
 
 def rules(address: Address, kind: EndpointKind, version: tuple[int, ...], headers_size: int) -> Rules:
@@ -143,9 +143,9 @@ def why_not(endpoint: Endpoint, ability: Ability) -> str:
     return f"{address} has a single active consumer, which alone gets messages: stop it, or tail the queue instead."
 
 
-def _price(limit: int | None) -> Price:
+def _price(limit: int | None) -> LookCost:
     counted = f", of which a message has {limit}" if limit is not None else "; no limit is set"
-    return Price(f"{_MARKED} Each look counts as a delivery{counted}.", limit=limit)
+    return LookCost(f"{_MARKED} Each look counts as a delivery{counted}.", limit=limit)
 
 
 def _dead_letters_to(queue: Queue, connection: str) -> tuple[Address, ...]:
@@ -169,7 +169,7 @@ def of_exchange(exchange: Exchange, connection: str) -> Endpoint:
         "exchange",
         abilities,
         published=exchange.published,
-        price=Price("Every message is copied once more: the broker is slower while the tap is open."),
+        cost=LookCost("Every message is copied once more: the broker is slower while the tap is open."),
         detail=(("type", exchange.type), *((("policy", exchange.policy),) if exchange.policy else ())),
     )
 

@@ -22,8 +22,8 @@ import msgspec
 
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.client import Channel, Client
+from connectors.rabbitmq.errors import Blocked
 from connectors.rabbitmq.frames import Answer, Returned
-from connectors.rabbitmq.refusals import Blocked
 from workbench.model.address import Address
 from workbench.model.errors import (
     AccessRefused,

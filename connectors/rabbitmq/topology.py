@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from connectors.rabbitmq.access import Access
-from connectors.rabbitmq.refusals import translated
+from connectors.rabbitmq.errors import translated
+from connectors.rabbitmq.settings import Access
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing
 from workbench.model.look import Gap

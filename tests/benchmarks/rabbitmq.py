@@ -18,9 +18,9 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from connectors.rabbitmq import RabbitMQConnector
-from connectors.rabbitmq.access import Access
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import deliveries
+from connectors.rabbitmq.settings import Access
 from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
 from tests.brokers.shared import running
 from tests.rabbitmq.conftest import new_vhost

@@ -17,16 +17,16 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
+from workbench.facts.conventions import Conventions
+from workbench.facts.facts import Facts
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
 from workbench.model.wire import Content
-from workbench.reading.conventions import Conventions
-from workbench.reading.facts import Facts
-from workbench.reading.query import Reading, compile
-from workbench.reading.store import Store, open_store
-from workbench.reading.view import View
-from workbench.reading.workers import Workers
+from workbench.query.query import Reading, compile
+from workbench.store.store import Store, open_store
+from workbench.store.view import View
+from workbench.store.workers import Workers
 
 BATCH = 500
 TOPIC = Address("kafka", "payments")

@@ -27,8 +27,8 @@ from workbench.connecting.connector import Stream
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
 from workbench.model.start import Beginning
-from workbench.reading.store import open_store
-from workbench.reading.tail import Tail, tails
+from workbench.store.ingest import Ingestion, ingestions
+from workbench.store.store import open_store
 
 ROUNDS = 3
 PARTITIONS = 4
@@ -48,19 +48,19 @@ class Run(NamedTuple):
 
 
 async def store_all(url: str, name: str, count: int, live: bool) -> None:
-    """Tail an endpoint into a store, from its start; live: from now on, read once there is a line on stdin."""
+    """Ingestion an endpoint into a store, from its start; live: from now on, read once there is a line on stdin."""
     connector = connect(Connection.parse(f"bench={url}"))
     address = Address("bench", name, "exchange" if live else "queue")
     async with connector, open_store() as store:
         enough = asyncio.Event()
 
-        def changed(tail: Tail) -> None:
+        def changed(tail: Ingestion) -> None:
             if store.upto >= count:
                 enough.set()
 
         async def read(open: Callable[[], AbstractAsyncContextManager[Stream]]) -> None:
             began = clocks()
-            async with tails(store, changed) as looking:
+            async with ingestions(store, changed) as looking:
                 looking.begin("tail", address, open)
                 await enough.wait()
                 await store.flush()

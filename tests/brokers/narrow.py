@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from workbench.model.errors import lone_error
+from workbench.model.errors import unwrap_exception_group
 
 PRODUCE, FETCH, METADATA = 0, 1, 3
 DESCRIBE_GROUPS, LIST_GROUPS, API_VERSIONS, DESCRIBE_CONFIGS = 15, 16, 18, 32
@@ -88,7 +88,7 @@ class NarrowBroker:
         broker_reader, broker_writer = await asyncio.open_connection(*self._target)
         waiting: dict[int, tuple[int, int]] = {}
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError), lone_error():
+            with suppress(asyncio.IncompleteReadError, ConnectionError), unwrap_exception_group():
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._requests(reader, broker_writer, waiting))
                     group.create_task(self._answers(broker_reader, writer, waiting))

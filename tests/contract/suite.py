@@ -33,7 +33,7 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.receipt import Receipt
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
 from workbench.operations.expect import expect
-from workbench.reading.query import compile
+from workbench.query.query import compile
 
 MANY = 10_000
 DEADLINE = 60.0
@@ -347,19 +347,19 @@ class ConnectorContract:
     ) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
-            assert (await connector.endpoint(place.address)).price.sentence
+            assert (await connector.endpoint(place.address)).cost.sentence
 
     @needs(Ability.BROWSE, holds=False)
     async def test_look_at_a_log_is_free(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
-            assert (await connector.endpoint(place.address)).price.sentence == ""
+            assert (await connector.endpoint(place.address)).cost.sentence == ""
 
     @needs(counts=True)
     async def test_delivery_limit_is_part_of_the_price(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
         place = await broker.create(kind, delivery_limit=7)
         async with connect(broker.connection) as connector:
-            assert (await connector.endpoint(place.address)).price.limit == 7
+            assert (await connector.endpoint(place.address)).cost.limit == 7
 
     # Publishing
 

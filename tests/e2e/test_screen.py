@@ -12,7 +12,7 @@ from tests.e2e.terminal import SEQUENCE, Terminal
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Look
-from workbench.reading.store import open_store
+from workbench.store.store import open_store
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 DRAWING = re.compile(rb"\x1b\[[0-9;]*[mH]")

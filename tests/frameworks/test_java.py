@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.frameworks.java import from_kafka, from_rabbitmq, printed
-from workbench.reading.conventions import Conventions
-from workbench.reading.facts import Failure, Origin
+from workbench.facts.conventions import Conventions
+from workbench.facts.facts import Failure, Origin
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from faststream.kafka import KafkaBroker
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
+from workbench.facts.conventions import Conventions
+from workbench.facts.facts import Facts, Origin
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, encode
-from workbench.reading.conventions import Conventions
-from workbench.reading.facts import Facts, Origin
 
 
 def taken(url: str, queue: str) -> Delivery:

@@ -176,7 +176,7 @@ async def test_an_endpoint_tells_how_many_events_ever_came_in(
 async def test_a_partition_that_is_added_meanwhile_is_tailed_from_its_beginning(
     connector: KafkaConnector, topic: MakeTopic, kafka: KafkaAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.kafka.fetching._REFRESH_SECONDS", 0.1)
+    monkeypatch.setattr("connectors.kafka.fetcher._REFRESH_SECONDS", 0.1)
     address = await topic(1)
     async with connector.tail(address) as stream:
         async with admin(kafka.bootstrap) as client:

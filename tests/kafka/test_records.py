@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka.channel import Bytes
-from connectors.kafka.fetch import Fetched
+from connectors.kafka.fetch_protocol import Fetched
 from connectors.kafka.records import COMPRESSED, batches, committed, deliveries, survey, times_in
 from tests.kafka.reading import BASE
 from workbench.model.address import Address

@@ -29,7 +29,7 @@ async def test_a_killed_broker_is_told_of_and_nothing_is_lost(own_kafka: Kafka) 
             await publish(connector, made, numbered(100, 100))
         await driver.until(lambda: len(driver.app.events.sequences) >= 200)
         await driver.settled()
-        found = await driver.app.desk.archive.rows(driver.app.events.sequences)
+        found = await driver.app.context.archive.rows(driver.app.events.sequences)
         assert driver.one(EventTable).cursor == driver.app.events.sequences[-1]
     positions = [each.position for each in found if each is not None]
     assert len(positions) == len(set(map(str, positions))) == 200

@@ -9,7 +9,7 @@ import pytest
 from pika.exceptions import AMQPError
 
 from connectors.rabbitmq import RabbitMQConnector
-from connectors.rabbitmq.following import Following
+from connectors.rabbitmq.reconnecting import Following
 from tests.brokers.fixtures import OwnBrokers
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually, new_vhost

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.rabbitmq import RabbitMQConnector
-from connectors.rabbitmq.holding import MOST
+from connectors.rabbitmq.unacked import MOST
 from tests.rabbitmq.conftest import Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from workbench.model.address import Address
@@ -35,8 +35,8 @@ async def test_order_depth_and_unacknowledged_are_as_before(rabbit: Rabbit, kind
 async def test_order_is_kept_when_a_look_takes_many_steps(
     rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.rabbitmq.holding._STEP", 8)
-    monkeypatch.setattr("connectors.rabbitmq.holding._STEP_BYTES", 1_000)
+    monkeypatch.setattr("connectors.rabbitmq.unacked._STEP", 8)
+    monkeypatch.setattr("connectors.rabbitmq.unacked._STEP_BYTES", 1_000)
     queue = rabbit.queue(kind)
     events = numbered(5_000)
     async with RabbitMQConnector(rabbit.connection()) as connector:
@@ -52,7 +52,7 @@ async def test_price_shown_is_the_price_paid(rabbit: Rabbit) -> None:
     queue = rabbit.queue("quorum", x_delivery_limit=50)
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(3))
-        price = (await connector.endpoint(queue)).price
+        price = (await connector.endpoint(queue)).cost
         paid = [(await look(connector, queue))[1].notes for _ in range(2)]
         (_, _, third) = [seen.attempt for seen in await browse(connector, queue)]
     assert "counts as a delivery, of which a message has 50" in price.sentence
@@ -66,7 +66,7 @@ async def test_deliveries_used_up_are_part_of_the_price_as_far_as_a_look_has_see
     async with RabbitMQConnector(rabbit.connection()) as connector:
 
         async def used() -> int | None:
-            return (await connector.endpoint(queue)).price.used
+            return (await connector.endpoint(queue)).cost.used
 
         await publish_all(connector, queue, numbered(3))
         await publish_all(connector, classic, numbered(3))
@@ -81,7 +81,7 @@ async def test_deliveries_used_up_are_part_of_the_price_as_far_as_a_look_has_see
         assert told == [None, 1, 2, 3]
 
         async def listed() -> bool:
-            return {endpoint.address: endpoint.price.used for endpoint in await connector.endpoints()} == {
+            return {endpoint.address: endpoint.cost.used for endpoint in await connector.endpoints()} == {
                 queue: 3,
                 classic: None,
             }
@@ -100,7 +100,7 @@ async def test_limit_of_a_policy_counts_when_it_is_smaller(rabbit: Rabbit) -> No
     async with RabbitMQConnector(rabbit.connection()) as connector:
 
         async def applied() -> bool:
-            return (await connector.endpoint(queue)).price.limit == 9
+            return (await connector.endpoint(queue)).cost.limit == 9
 
         await eventually(applied)
 
@@ -204,7 +204,7 @@ async def test_consumer_that_takes_messages_meanwhile_is_a_gap(rabbit: Rabbit) -
 
 async def test_more_than_a_look_can_hold_is_a_gap(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST == 50_000
-    monkeypatch.setattr("connectors.rabbitmq.looks.MOST", 100)
+    monkeypatch.setattr("connectors.rabbitmq.queue_browse.MOST", 100)
     queue = rabbit.queue()
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(130))

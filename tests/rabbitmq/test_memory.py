@@ -67,7 +67,7 @@ async def test_stream_whose_reader_stands_still_is_read_on_without_a_gap(rabbit:
 async def test_look_and_claim_stop_at_what_one_pass_holds_and_say_so(
     rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("connectors.rabbitmq.looks.MOST_BYTES", 2 * 1_048_576)
+    monkeypatch.setattr("connectors.rabbitmq.queue_browse.MOST_BYTES", 2 * 1_048_576)
     monkeypatch.setattr("connectors.rabbitmq.claims.MOST_BYTES", 2 * 1_048_576)
     queue = rabbit.queue(kind)
     async with RabbitMQConnector(rabbit.connection()) as connector:

@@ -16,7 +16,7 @@ from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from tests.rabbitmq.test_killed import killed
 from workbench.connecting.config import Connection
-from workbench.connecting.keeping import kept_folder
+from workbench.connecting.spool import kept_folder
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectorError, LookRefused

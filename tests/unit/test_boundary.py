@@ -24,9 +24,9 @@ from workbench.model.receipt import Outcome, Receipt
 from workbench.model.rules import Rules
 from workbench.model.start import Window
 from workbench.operations.watch import Watch
-from workbench.reading.store import open_store
-from workbench.reading.tail import Ended, Tail, merged, tails
 from workbench.session import Session
+from workbench.store.ingest import Ended, Ingestion, ingestions, merged
+from workbench.store.store import open_store
 
 PASSWORD = "hunter2"
 CONNECTION = Connection.parse(f"odd=odd://user:{PASSWORD}@localhost")
@@ -291,10 +291,10 @@ async def test_a_listing_keeps_what_could_not_be_read() -> None:
 
 async def test_an_odd_stream_ends_as_a_state_and_its_neighbours_go_on(tmp_path: Path) -> None:
     changed = asyncio.Event()
-    async with open_store(tmp_path) as store, tails(store, lambda tail: changed.set()) as looking:
+    async with open_store(tmp_path) as store, ingestions(store, lambda tail: changed.set()) as looking:
         # Not even behind the boundary: the look is the last to know.
         direct: Any = OddConnector(batch=lambda: KeyError(0))
-        looks: list[Tail] = [
+        looks: list[Ingestion] = [
             looking.begin("browse", PLACE, lambda: guarded(batch=lambda: KeyError(0)).browse(PLACE)),
             looking.begin("browse", PLACE, lambda: direct.browse(PLACE)),
             looking.begin("browse", PLACE, lambda: guarded().browse(PLACE)),

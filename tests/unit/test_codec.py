@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
+from workbench.decode.codec import Reading, read, text_of
+from workbench.decode.compression import OPENED
+from workbench.decode.json_text import laid_out, tokens
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import Content, encode
-from workbench.reading.codec import Reading, read, text_of
-from workbench.reading.compression import OPENED
-from workbench.reading.json_text import laid_out, tokens
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
+from workbench.facts.conventions import Conventions
+from workbench.facts.facts import NOTHING, Fact, Facts, Failure, Origin
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Value, Wire, encode
-from workbench.reading.conventions import Conventions
-from workbench.reading.facts import NOTHING, Fact, Facts, Failure, Origin
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

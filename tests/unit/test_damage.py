@@ -15,12 +15,12 @@ from workbench.model.address import Address
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Damaged, Delivery, Event, Position
 from workbench.model.look import Look
-from workbench.reading.archive import open_recording
-from workbench.reading.batch import COUNT
-from workbench.reading.query import compile
-from workbench.reading.recording import export
-from workbench.reading.store import open_store
-from workbench.reading.view import View
+from workbench.query.query import compile
+from workbench.store.archive import open_recording
+from workbench.store.batch import COUNT
+from workbench.store.sqlite_export import export
+from workbench.store.store import open_store
+from workbench.store.view import View
 
 ADDRESS = Address("rabbit", "orders")
 MANY = 2 * COUNT + 7

@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.cli import stdio
 from workbench.cli.output import Deliveries
+from workbench.decode.codec import decode, opaque, queried, read, text_of
+from workbench.decode.compression import OPENED
+from workbench.decode.preview import preview
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Headers, content_claims, encode
-from workbench.reading import batch
-from workbench.reading.batch import Chunk, candidates, cut_out, pack
-from workbench.reading.codec import decode, opaque, queried, read, text_of
-from workbench.reading.compression import OPENED
-from workbench.reading.conventions import Conventions
-from workbench.reading.masking import Masking
-from workbench.reading.preview import preview
-from workbench.reading.query import Reading, compile, quoted
-from workbench.reading.search import select
+from workbench.query.query import Reading, compile, quoted
+from workbench.store import batch
+from workbench.store.batch import Chunk, candidates, cut_out, pack
+from workbench.store.search import select
 
 READING: Final = Reading(Conventions.builtin().facts, queried)
 ENVELOPE: Final = {

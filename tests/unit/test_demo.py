@@ -15,6 +15,8 @@ from connectors.memory.groups import group
 from tests.hostile import deliveries as hostile
 from workbench.connecting.config import Connection
 from workbench.connecting.guard import Guarded
+from workbench.decode.codec import read
+from workbench.facts.conventions import Conventions
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
@@ -22,8 +24,6 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import OfGroup
 from workbench.model.wire import Content
 from workbench.operations.publish import publish
-from workbench.reading.codec import read
-from workbench.reading.conventions import Conventions
 
 CLOCK = 1_764_000_000_000
 SOON = 20.0

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.hostile import deliveries
-from workbench.reading.codec import read
-from workbench.reading.display import cells, fitting, shown, shown_bytes
+from workbench.decode.codec import read
+from workbench.decode.display import cells, fitting, shown, shown_bytes
 
 ANY = st.text(st.characters(exclude_categories=()))
 ODD = st.text(

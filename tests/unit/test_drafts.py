@@ -10,6 +10,8 @@ import msgspec
 import pytest
 
 from tests.hostile import deliveries as hostile
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
 from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -31,9 +33,7 @@ from workbench.operations.drafts import (
     verdict,
 )
 from workbench.operations.template import Template
-from workbench.reading.conventions import Conventions
-from workbench.reading.masking import Masking
-from workbench.reading.query import Reading
+from workbench.query.query import Reading
 
 READING = Reading(Conventions.builtin().facts)
 QUEUE = Address("rabbit", "orders.dead")

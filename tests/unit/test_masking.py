@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
+from workbench.decode.codec import read
+from workbench.decode.display import shown, shown_bytes
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import READ, SEARCHED, Masking
 from workbench.model import ndjson, record_headers
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Headers, Value, Wire, encode
-from workbench.reading.codec import read
-from workbench.reading.conventions import Conventions
-from workbench.reading.display import shown, shown_bytes
-from workbench.reading.masking import READ, SEARCHED, Masking
 
 
 def seen(event: Event) -> Delivery:

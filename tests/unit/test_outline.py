@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import hostile
+from workbench.decode.json_text import laid_out
+from workbench.decode.outline import Outline
 from workbench.model.errors import FormatError
-from workbench.reading.json_text import laid_out
-from workbench.reading.outline import Outline
 
 ORDER = """{"id" : 1001, "total":1.10,
  "items": [{"sku":"a\\u00e9"}, 2e5 , []], "id": null, "note": {} }"""

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
+from workbench.facts.pattern import Pattern, literally
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, FormatError, QueryError
 from workbench.model.event import Delivery, Event
-from workbench.reading.conventions import Conventions
-from workbench.reading.masking import Masking
-from workbench.reading.pattern import Pattern, literally
-from workbench.reading.query import compile
+from workbench.query.query import compile
 
 ENDLESS = ["(a|a)*b", "(a+)+$", r"(\w+\s?)*$!", "(.*)*x", "a(.*b)?", "((a?){30}){30}a{30}b"]
 """Patterns that Python's `re` would not be done with in years, and one that looks far for each match."""

@@ -14,18 +14,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from workbench.decode.codec import opaque
+from workbench.facts.conventions import Conventions
+from workbench.facts.facts import Facts
 from workbench.model import wire
 from workbench.model.address import Address
 from workbench.model.errors import QueryError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Content, Wire
-from workbench.reading.codec import opaque
-from workbench.reading.completion import completions
-from workbench.reading.conventions import Conventions
-from workbench.reading.facts import Facts
-from workbench.reading.needles import let_through
-from workbench.reading.query import Reading, compile
-from workbench.reading.syntax import OPERATORS, SYMBOLS
+from workbench.query.completion import completions
+from workbench.query.grammar import OPERATORS, SYMBOLS
+from workbench.query.prefilter import let_through
+from workbench.query.query import Reading, compile
 
 NOW = 1_800_000_000_000
 

@@ -32,15 +32,15 @@ from workbench.model.errors import StoreError
 from workbench.model.event import Damaged, Delivery, Event, Position
 from workbench.model.look import Coverage, Look, Span
 from workbench.model.wire import Content
-from workbench.reading import batch
-from workbench.reading.archive import Archive, open_recording
-from workbench.reading.batch import decode, encode
-from workbench.reading.private_file import private_file
-from workbench.reading.query import Reading, compile
-from workbench.reading.recording import export
-from workbench.reading.store import Budget, open_store
-from workbench.reading.view import View
-from workbench.reading.workers import Workers
+from workbench.query.query import Reading, compile
+from workbench.store import batch
+from workbench.store.archive import Archive, open_recording
+from workbench.store.batch import decode, encode
+from workbench.store.session_file import private_file
+from workbench.store.sqlite_export import export
+from workbench.store.store import Budget, open_store
+from workbench.store.view import View
+from workbench.store.workers import Workers
 
 TOPIC = Address("kafka", "payments")
 LOOK = Look(TOPIC, "tail", 0)
@@ -77,7 +77,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of seven deliveries, so that a few deliveries are many rows."""
-    monkeypatch.setattr("workbench.reading.store.COUNT", 7)
+    monkeypatch.setattr("workbench.store.store.COUNT", 7)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ async def test_views_are_what_a_plain_list_would_hold(
     query = compile(text, NOW, READING)
     plain: list[tuple[int, Delivery]] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("workbench.reading.store.COUNT", 7)
+        patched.setattr("workbench.store.store.COUNT", 7)
         async with open_store(tmp_path_factory.mktemp("store"), reading=READING) as store:
             numbers = [store.look(LOOK) for _ in range(3)]
             view = View(store, query, looks, "stored")
@@ -212,7 +212,7 @@ async def test_an_id_finds_all_that_carry_it_indexed_or_not(
 async def test_two_ids_with_one_hash_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_rows: None
 ) -> None:
-    monkeypatch.setattr("workbench.reading.search.id_hash", lambda id: b"hash all")
+    monkeypatch.setattr("workbench.store.search.id_hash", lambda id: b"hash all")
     async with open_store(tmp_path, reading=READING) as store:
         await store.append(store.look(LOOK), events(50))
         await store.flush()

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_store import LOOK, event, events
-from workbench.reading.query import compile
-from workbench.reading.store import Budget, open_store
-from workbench.reading.view import View
+from workbench.query.query import compile
+from workbench.store.store import Budget, open_store
+from workbench.store.view import View
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=9), max_size=5))
@@ -34,7 +34,7 @@ async def test_a_row_is_found_again_after_others_came_before_it(
 async def test_where_a_delivery_was_dropped_its_row_is_the_one_that_took_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.reading.store.COUNT", 7)
+    monkeypatch.setattr("workbench.store.store.COUNT", 7)
     async with open_store(tmp_path, Budget(events=20)) as store:
         look = store.look(LOOK)
         view = View(store)

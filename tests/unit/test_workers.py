@@ -14,10 +14,10 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Look
-from workbench.reading.query import compile
-from workbench.reading.store import open_store
-from workbench.reading.view import View
-from workbench.reading.workers import ATTEMPTS, Workers
+from workbench.query.query import compile
+from workbench.store.store import open_store
+from workbench.store.view import View
+from workbench.store.workers import ATTEMPTS, Workers
 
 SOON = 60.0
 

@@ -100,7 +100,7 @@ class Driver:
     async def go_to(self, name: str, kind: str = "") -> None:
         """Put the cursor of the tree on an endpoint: of the only connection, or of one that is named."""
         target = Address.parse(name) if "/" in name else address(name, kind)
-        await self.until(lambda: self.app.desk.endpoint(target))
+        await self.until(lambda: self.app.context.endpoint(target))
         self.app.show_endpoint(target)
         await self.pilot.pause()
 
@@ -154,6 +154,6 @@ async def running(
     ):
         driver = Driver(app, pilot, broker)
         if connected:
-            await driver.until(lambda: all(watch.state == "connected" for watch in app.desk.watches.values()))
+            await driver.until(lambda: all(watch.state == "connected" for watch in app.context.watches.values()))
         await pilot.pause()
         yield driver

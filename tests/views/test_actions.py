@@ -11,33 +11,33 @@ from textual.widgets import Input
 
 from connectors.memory import embedded_broker
 from tests.views.driver import address, order, payment, running, shop
-from views import events, looking
+from views import event_sources, events
 from views.actions import ACTIONS, of_screen, shown_key
 from views.app import Opening, Workbench
 from views.connections import Connections, without_password
 from views.events import Events
-from views.frame import Frame
 from views.later import DeadLetters, Journal, Trace
 from views.publish import PublishScreen
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
 from views.widgets.inspector import Inspector
+from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.errors import ConfigError
 from workbench.model.look import Interruption
 
-SCREENS: tuple[type[Frame], ...] = (Events, Trace, DeadLetters, Journal, Connections, PublishScreen)
+SCREENS: tuple[type[WorkbenchScreen], ...] = (Events, Trace, DeadLetters, Journal, Connections, PublishScreen)
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
-def test_every_action_is_done_by_a_method_of_each_screen_that_has_it(screen: type[Frame]) -> None:
+def test_every_action_is_done_by_a_method_of_each_screen_that_has_it(screen: type[WorkbenchScreen]) -> None:
     missing = [action.id for action in of_screen(screen.ACTIONS_OF) if not hasattr(screen, f"do_{action.id}")]
     assert missing == []
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=lambda screen: screen.__name__)
-def test_no_key_does_two_things_on_a_screen(screen: type[Frame]) -> None:
+def test_no_key_does_two_things_on_a_screen(screen: type[WorkbenchScreen]) -> None:
     keys = [key for action in of_screen(screen.ACTIONS_OF) for key in action.keys.split(",") if key]
     assert sorted(keys) == sorted(set(keys))
 
@@ -123,12 +123,12 @@ async def test_enter_on_a_queue_shows_the_price_and_b_pays_it() -> None:
         await driver.go_to("orders")
         await driver.press("enter")
         await driver.shows("b looks, escape leaves it alone")
-        assert driver.app.desk.archive.upto == 0
+        assert driver.app.context.archive.upto == 0
         await driver.press("escape")
         await driver.hides("b looks, escape leaves it alone")
         await driver.press("b")
         await driver.shows("b looks, escape leaves it alone")
-        assert driver.app.desk.archive.upto == 0
+        assert driver.app.context.archive.upto == 0
         await driver.press("b")
         await driver.shows("OrderPlaced", "3 read")
         assert driver.broker.queues["orders"].depth == 3
@@ -139,7 +139,7 @@ async def test_refreshing_and_opening_again_never_look_into_a_queue() -> None:
         await driver.go_to("orders")
         await driver.press("r", "enter", "enter", "enter", "r")
         await driver.pilot.pause(0.2)
-        assert driver.app.desk.archive.upto == 0
+        assert driver.app.context.archive.upto == 0
 
 
 async def test_live_shows_what_arrives_and_escape_stops_it() -> None:
@@ -189,13 +189,13 @@ async def test_long_searches_run_in_processes_of_their_own(monkeypatch: pytest.M
     broker = shop()
     for number in range(20, 10_000):
         broker.append("payments", payment(number))
-    monkeypatch.setattr(looking, "LAST", 10_000)
+    monkeypatch.setattr(event_sources, "LAST", 10_000)
     async with running(broker=broker) as driver:
         await driver.open()
         await driver.until(lambda: len(driver.app.events.sequences) == 10_000)
         await driver.press("slash", "=body.total > 9994", "enter")
         await driver.until(lambda: len(driver.app.events.sequences) == 6)
-        store = driver.app.desk.store
+        store = driver.app.context.store
         assert store is not None
         await store.flush()
         await driver.until(lambda: store.indexed)
@@ -316,7 +316,7 @@ async def test_a_group_is_opened_down_to_the_event_it_is_stuck_on() -> None:
         assert tree.line is not None and tree.line.group == "ledger"
         await driver.press("enter")
         await driver.shows("k8")
-        found = await driver.app.desk.archive.get(driver.app.events.sequences[0])
+        found = await driver.app.context.archive.get(driver.app.events.sequences[0])
         assert found is not None and found.position is not None and found.position.offset == "4"
 
 
@@ -444,7 +444,7 @@ async def test_a_connection_that_fails_says_why_and_counts_down() -> None:
     gone = [Connection.parse("gone=kafka://127.0.0.1:1")]
     async with running((160, 40), connections=gone, connected=False) as driver:
         await driver.shows("○ gone", "retry")
-        assert isinstance(driver.app.desk.watches["gone"].state, Interruption)
+        assert isinstance(driver.app.context.watches["gone"].state, Interruption)
         await driver.press("5")
         await driver.shows("again in")
         await driver.press("enter")

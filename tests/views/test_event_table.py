@@ -21,20 +21,20 @@ from tests.hostile import deliveries as hostile
 from views.widgets import event_table
 from views.widgets.event_cells import COLUMNS, cut_in_the_middle, fitted
 from views.widgets.event_table import EventTable
+from workbench.decode.codec import queried
+from workbench.decode.display import cells
+from workbench.decode.preview import preview
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
 from workbench.model.wire import Content
-from workbench.reading.archive import Archive
-from workbench.reading.batch import encode
-from workbench.reading.codec import queried
-from workbench.reading.conventions import Conventions
-from workbench.reading.display import cells
-from workbench.reading.masking import Masking
-from workbench.reading.preview import preview
-from workbench.reading.query import Reading, compile
-from workbench.reading.store import Budget, Store, open_store
-from workbench.reading.view import View
+from workbench.query.query import Reading, compile
+from workbench.store.archive import Archive
+from workbench.store.batch import encode
+from workbench.store.store import Budget, Store, open_store
+from workbench.store.view import View
 
 TOPIC = Address("kafka", "payments")
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
@@ -171,7 +171,7 @@ async def bench(
 @pytest.fixture
 def small_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows of seven deliveries, so that a few deliveries are many rows."""
-    monkeypatch.setattr("workbench.reading.store.COUNT", 7)
+    monkeypatch.setattr("workbench.store.store.COUNT", 7)
 
 
 def names(numbers: Iterable[int]) -> list[str]:

@@ -18,14 +18,14 @@ from textual.pilot import Pilot
 from tests.hostile import deliveries as hostile
 from views.widgets.inspector import TABS, Inspector
 from views.widgets.pages import FOUND, LAID_OUT, Tab
+from workbench.decode.codec import queried
+from workbench.decode.display import cells
+from workbench.facts.conventions import Conventions
+from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Content, Wire, encode
-from workbench.reading.codec import queried
-from workbench.reading.conventions import Conventions
-from workbench.reading.display import cells
-from workbench.reading.masking import Masking
-from workbench.reading.query import Reading
+from workbench.query.query import Reading
 
 READING = Reading(Conventions.builtin().facts, queried)
 SEEN = round(datetime(2026, 11, 23, 10, 3, 22, tzinfo=UTC).timestamp() * 1000)

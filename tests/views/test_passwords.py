@@ -37,8 +37,8 @@ async def test_a_missing_password_is_asked_for_and_not_shown(folder: Path) -> No
         await driver.press("=hunter2")
         assert "hunter2" not in driver.text
         await driver.press("enter")
-        await driver.until(lambda: driver.app.desk.watches["m"].state == "connected")
-        found = (await driver.app.desk.session.complete("m")).password
+        await driver.until(lambda: driver.app.context.watches["m"].state == "connected")
+        found = (await driver.app.context.session.complete("m")).password
         assert found is not None
         assert found.reveal() == "hunter2"
 
@@ -61,7 +61,7 @@ async def test_a_command_that_fails_is_run_once_and_its_password_asked_for(folde
         await asked(driver, "m")
         assert runs(folder) == 2
         await driver.press("=hunter2", "enter")
-        await driver.until(lambda: driver.app.desk.watches["m"].state == "connected")
+        await driver.until(lambda: driver.app.context.watches["m"].state == "connected")
         assert runs(folder) == 2
 
 
@@ -81,8 +81,8 @@ async def test_a_connection_whose_password_is_not_given_is_not_added(folder: Pat
         await asked(driver, "added")
         await driver.press("escape")
         await driver.shows("✖ No password was given")
-        assert driver.app.desk.session.names == ["shop"]
-        assert list(driver.app.desk.watches) == ["shop"]
+        assert driver.app.context.session.names == ["shop"]
+        assert list(driver.app.context.watches) == ["shop"]
         assert not (folder / "XDG_CONFIG_HOME").exists()
         # Its name is free for another try.
         await driver.press("a", "=added=memory://never-added", "enter")
@@ -93,8 +93,8 @@ async def test_a_connection_that_does_not_stand_is_not_added(folder: Path) -> No
     async with running((160, 40)) as driver:
         await driver.press("a", "=added=amqp://127.0.0.1:1", "enter")
         await driver.shows("✖ TCP")
-        assert driver.app.desk.session.names == ["shop"]
-        assert list(driver.app.desk.watches) == ["shop"]
+        assert driver.app.context.session.names == ["shop"]
+        assert list(driver.app.context.watches) == ["shop"]
 
 
 async def test_a_connection_is_offered_to_the_file_that_was_read(folder: Path) -> None:

@@ -17,11 +17,11 @@ from views.widgets.body_editor import BodyEditor
 from views.widgets.draft_fields import DraftFields
 from views.widgets.fields import TextField, in_place
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.decode.display import cells, shown
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning
 from workbench.model.wire import Content, encode
-from workbench.reading.display import cells, shown
 
 OBEYED = [*range(32), *range(127, 160), 0x202E, 0x2066, 0x200B]
 
@@ -67,7 +67,7 @@ async def fill(driver: Driver, id: str, text: str) -> None:
 
 async def there(driver: Driver, name: str) -> list[Event]:
     """What an endpoint holds, seen by browsing it."""
-    connector = await driver.app.desk.session.connector(NAME)
+    connector = await driver.app.context.session.connector(NAME)
     start = Beginning() if name == "payments" else None
     async with connector.browse(address(name), start) as stream:
         return [delivery.event async for batch in stream for delivery in batch]

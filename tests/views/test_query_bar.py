@@ -14,10 +14,10 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from views.widgets.query_bar import QueryBar
-from workbench.reading.query import Query, compile
+from workbench.query.query import Query, compile
 
 
-class Frame(Screen[None]):
+class WorkbenchScreen(Screen[None]):
     """Has keys of its own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("tab", "app.go('pane')"), Binding("escape", "app.go('back')")]
@@ -39,8 +39,8 @@ class Program(App[None]):
         self.left = 0
         self.went: list[str] = []
 
-    def get_default_screen(self) -> Frame:
-        return Frame()
+    def get_default_screen(self) -> WorkbenchScreen:
+        return WorkbenchScreen()
 
     def on_query_bar_changed(self, message: QueryBar.Changed) -> None:
         self.told.append(message.query.text if isinstance(message.query, Query) else message.query)

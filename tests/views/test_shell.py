@@ -20,7 +20,7 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.event import Event
 from workbench.model.look import Look
-from workbench.reading.store import open_store
+from workbench.store.store import open_store
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 STRANGE = ("\x1b[31mred\x1b[0m", "user\u202egnp.exe", "a\tb\nc\rd", "\x9b2J", "wide 漢字" * 20, "Z\u0300\u0301" * 40)
@@ -74,7 +74,7 @@ async def test_the_mouse_opens_chooses_and_presses_keys() -> None:
         table = driver.one(EventTable)
         row = next(number for number, text in enumerate(driver.lines) if " k4 " in text)
         await driver.pilot.click(offset=(table.region.x + 5, row))
-        found = await driver.app.desk.archive.get(table.cursor or 0)
+        found = await driver.app.context.archive.get(table.cursor or 0)
         assert found is not None and found.event.key == b"k4"
         column = driver.lines[-1].index("? help")
         await driver.pilot.click(KeyBar, offset=(column, 0))

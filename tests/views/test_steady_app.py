@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from tests.views.driver import PATIENCE, Driver, running, shop
-from views.frame import Frame
 from views.later import Journal
+from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.error_log import error_log
 
 
@@ -44,7 +44,7 @@ async def _ended(driver: Driver) -> None:
 
 
 async def test_an_exception_in_an_action_is_told_and_the_program_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Frame, "do_theme", _fail)
+    monkeypatch.setattr(WorkbenchScreen, "do_theme", _fail)
     async with running() as driver:
         await driver.press("D")
         await _told(driver)
@@ -95,7 +95,7 @@ async def test_a_screen_that_cannot_be_composed_ends_the_program_with_a_sentence
 
 
 async def test_leaving_because_of_what_was_not_expected_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Frame, "do_theme", _fail)
+    monkeypatch.setattr(WorkbenchScreen, "do_theme", _fail)
     async with running() as driver:
         await driver.press("D")
         await driver.shows("unexpected KeyError")
@@ -109,7 +109,7 @@ async def test_a_listing_reaches_screens_that_are_not_composed_yet_and_that_are_
         # All in one go: no turn of the event loop in which a screen could be composed.
         for mode in ("trace", "dead_letters", "journal", "connections", "publish", "events"):
             driver.app.go(mode)
-            for watch in driver.app.desk.watches.values():
+            for watch in driver.app.context.watches.values():
                 driver.app.listed(watch)
         broker.declare_queue("new")
         driver.app.list_again()

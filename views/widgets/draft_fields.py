@@ -12,9 +12,9 @@ from textual.widgets import Checkbox, DataTable, Static
 
 from views.dialogs import Dialog
 from views.widgets.fields import TextField
+from workbench.decode.display import shown
 from workbench.model.errors import FormatError
 from workbench.operations.drafts import Draft, Field
-from workbench.reading.display import shown
 
 MOST: Final = 500
 """Fields that are listed: a stranger may have sent ten thousand headers, and all of them are sent."""

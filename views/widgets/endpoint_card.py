@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from workbench.decode.display import shown
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
-from workbench.reading.display import shown
 
 READERS = 50
 """Consumers listed; of more, how many there are is said."""
@@ -53,9 +53,9 @@ def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Ta
         row("dead letters to", ", ".join(map(str, endpoint.dead_letters_to)))
     if endpoint.dead_letters_of:
         row("dead letters of", ", ".join(map(str, endpoint.dead_letters_of)))
-    if endpoint.price.sentence:
-        used = f" {endpoint.price.used} of {endpoint.price.limit} used." if endpoint.price.used is not None else ""
-        row("looking", endpoint.price.sentence + used, "bold")
+    if endpoint.cost.sentence:
+        used = f" {endpoint.cost.used} of {endpoint.cost.limit} used." if endpoint.cost.used is not None else ""
+        row("looking", endpoint.cost.sentence + used, "bold")
     elif Ability.BROWSE in endpoint.abilities:
         row("looking", "free: enter opens it")
     for name, value in endpoint.detail:

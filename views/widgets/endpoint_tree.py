@@ -16,15 +16,15 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from views.widgets.lines import Lines
+from views.widgets.line_view import Lines
 from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, shown
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.groups import Group
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
-from workbench.reading.display import cells, shown
 
 LOGS: Final = ("topic", "stream")
 _SPARK: Final = 5

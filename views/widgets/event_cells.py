@@ -9,10 +9,10 @@ from typing import Final, Literal
 import msgspec
 
 from views.widgets.group_table import ago
+from workbench.decode.display import cells, shown, shown_bytes
+from workbench.decode.preview import LOOKED_AT, preview
+from workbench.facts.facts import Facts
 from workbench.model.event import Delivery
-from workbench.reading.display import cells, shown, shown_bytes
-from workbench.reading.facts import Facts
-from workbench.reading.preview import LOOKED_AT, preview
 
 COLOURS: Final = 12
 """How many colours tell correlations apart."""

@@ -34,13 +34,13 @@ from views.widgets.event_cells import (
     time_ago,
     time_of_day,
 )
-from views.widgets.lines import Lines
+from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, shown
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
-from workbench.reading.archive import Archive
-from workbench.reading.display import cells, shown
-from workbench.reading.view import Place, View
+from workbench.store.archive import Archive
+from workbench.store.view import Place, View
 
 FEW_COLUMNS: Final = 100
 """Columns of the screen below which the table has only those that it cannot do without."""

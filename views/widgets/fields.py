@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from workbench.reading.display import shown
+from workbench.decode.display import shown
 
 HIDDEN = "�"
 """Stands for a character that cannot be shown as it is, nor by a sign of its own."""

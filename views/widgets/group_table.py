@@ -9,8 +9,8 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
+from workbench.decode.display import shown
 from workbench.model.groups import Group, GroupPartition
-from workbench.reading.display import shown
 
 _COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
 

@@ -14,13 +14,13 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from views.widgets.lines import Lines
+from views.widgets.line_view import Lines
 from views.widgets.pages import FOUND, Page, Piece, Row, Tab, page
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, fitting, shown
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
-from workbench.reading.display import cells, fitting, shown
-from workbench.reading.query import PLAIN, Reading
+from workbench.query.query import PLAIN, Reading
 
 TABS: Final[tuple[Tab, ...]] = get_args(Tab)
 _BETWEEN: Final = " ── "

@@ -10,7 +10,7 @@ from views.actions import of_screen, shown_key
 from views.widgets.styles import text_style
 
 if TYPE_CHECKING:
-    from views.frame import Frame
+    from views.workbench_screen import WorkbenchScreen
 
 
 class KeyBar(Widget):
@@ -29,7 +29,7 @@ class KeyBar(Widget):
 
     def render(self) -> Text:
         """One line."""
-        frame = cast("Frame", self.screen)
+        frame = cast("WorkbenchScreen", self.screen)
         key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
         actions = [action for action in of_screen(frame.ACTIONS_OF) if action.label]
         own = frame.workbench.keys_of
@@ -54,4 +54,4 @@ class KeyBar(Widget):
     def on_click(self, event: Click) -> None:
         """A click on a key is that key."""
         if id := event.style.meta.get("act"):
-            cast("Frame", self.screen).action_act(id)
+            cast("WorkbenchScreen", self.screen).action_act(id)

@@ -13,13 +13,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
+from workbench.decode import codec
+from workbench.decode.display import cells, fitting, shown
+from workbench.decode.outline import Outline
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, TimestampType
 from workbench.model.wire import Value, field_types
-from workbench.reading import codec
-from workbench.reading.display import cells, fitting, shown
-from workbench.reading.outline import Outline
-from workbench.reading.query import Reading
+from workbench.query.query import Reading
 
 LAID_OUT: Final = 8 * 1024 * 1024
 """Bytes of a body that are shown as JSON or text; Raw shows all."""

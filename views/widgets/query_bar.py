@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, shown
 from workbench.model.errors import QueryError
-from workbench.reading.completion import Completions, completions
-from workbench.reading.display import cells, shown
-from workbench.reading.query import Query
+from workbench.query.completion import Completions, completions
+from workbench.query.query import Query
 
 PAUSE: Final = 0.3
 """Seconds without a key after which what was written is asked."""

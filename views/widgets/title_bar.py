@@ -9,12 +9,12 @@ from rich.text import Text
 from textual.widget import Widget
 
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, shown
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
-from workbench.reading.display import cells, shown
 
 if TYPE_CHECKING:
-    from views.frame import Frame
+    from views.workbench_screen import WorkbenchScreen
 
 
 class TitleBar(Widget):
@@ -43,10 +43,10 @@ class TitleBar(Widget):
 
     def render(self) -> Text:
         """One line; where there is no room, healthy connections come last."""
-        frame = cast("Frame", self.screen)
+        frame = cast("WorkbenchScreen", self.screen)
         left = Text(" ", no_wrap=True, end="")
         left.append(shown(frame.workbench.headline, max(self.size.width // 2, 12)), self._style("name"))
-        states = [self._state(watch) for watch in frame.desk.watches.values()]
+        states = [self._state(watch) for watch in frame.context.watches.values()]
         room = self.size.width - cells(left.plain) - 2
         rights = Text(no_wrap=True, end="")
         for number, (_, state) in enumerate(sorted(states, key=lambda each: each[0])):
@@ -64,7 +64,7 @@ class TitleBar(Widget):
     def _state(self, watch: Watch) -> tuple[bool, Text]:
         """Whether it is well, and how it stands."""
         name = shown(watch.name, 24)
-        production = cast("Frame", self.screen).workbench.is_production(watch.name)
+        production = cast("WorkbenchScreen", self.screen).workbench.is_production(watch.name)
         line = Text(no_wrap=True)
         match watch.state:
             case "connected":

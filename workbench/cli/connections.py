@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from workbench.cli import completing
+from workbench.cli import completion
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import (
+from workbench.cli.runner import (
     Exit,
     check_text,
     config_option,
@@ -25,8 +25,8 @@ from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Level
 from workbench.connecting.properties_file import kafka_url
-from workbench.model.errors import ConfigError, WorkbenchError, lone_error
-from workbench.reading.display import shown
+from workbench.decode.display import shown
+from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
 
 
@@ -57,7 +57,7 @@ def connections(context: click.Context, form: Format | None) -> None:
 
 
 @connections.command(short_help="Try a connection step by step.")
-@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completing.connections)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.connections)
 @format_option("table", "json")
 @with_session
 async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:
@@ -143,7 +143,7 @@ async def _all_steps(session: Session, names: Sequence[str]) -> AsyncIterator[tu
         finally:
             await steps.put(None)
 
-    with lone_error():
+    with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
             queues = {name: asyncio.Queue[Step | None]() for name in names}
             for name, queue in queues.items():

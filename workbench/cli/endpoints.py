@@ -3,21 +3,21 @@
 import click
 import msgspec
 
-from workbench.cli import completing
+from workbench.cli import completion
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import Exit, asked, said_gaps, with_session
+from workbench.cli.runner import Exit, asked, said_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
+from workbench.decode.display import shown
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
-from workbench.reading.display import shown
 from workbench.session import Session
 
 
 @click.command(short_help="List endpoints: queues, exchanges, streams, topics.")
 @click.argument(
-    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completing.addresses_or_connections
+    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
 )
 @format_option("table", "json")
 @with_session
@@ -74,7 +74,7 @@ def _record(endpoint: Endpoint) -> dict[str, object]:
         "consumers": endpoint.consumers,
         "dead_letters_to": [str(address) for address in endpoint.dead_letters_to],
         "dead_letters_of": [str(address) for address in endpoint.dead_letters_of],
-        "price": endpoint.price.sentence or None,
+        "price": endpoint.cost.sentence or None,
         "detail": dict(endpoint.detail),
         "readers": [msgspec.structs.asdict(reader) for reader in endpoint.readers],
     }

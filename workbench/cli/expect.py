@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import click
 
+from workbench.cli.browse import addresses_argument, tell
 from workbench.cli.output import Deliveries, Format, chosen, format_option
-from workbench.cli.reading import addresses_argument, tell
-from workbench.cli.running import Exit, fail, with_session
+from workbench.cli.runner import Exit, fail, with_session
 from workbench.cli.stdio import say
+from workbench.decode.display import shown
 from workbench.operations import expect as expecting
-from workbench.reading.display import shown
 from workbench.session import Session
 
 CORRELATION = "WORKBENCH_CORRELATION"

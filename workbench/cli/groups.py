@@ -4,22 +4,22 @@ import time
 
 import click
 
-from workbench.cli import completing
+from workbench.cli import completion
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.running import Exit, asked, fail, said_gaps, with_session
+from workbench.cli.runner import Exit, asked, fail, said_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
+from workbench.decode.display import shown
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
-from workbench.reading.display import shown
 from workbench.session import Session
 
 
 @click.command(short_help="List consumer groups with their lag.")
 @click.argument(
-    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completing.addresses_or_connections
+    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
 )
 @click.option("-g", "--group", "name", help="One group, partition by partition.")
 @format_option("table", "json")

@@ -6,15 +6,15 @@ import click
 
 from workbench import __version__
 from workbench.cli import screen
-from workbench.cli.running import connection_options
+from workbench.cli.runner import connection_options
 
 COMMANDS = {
     "ls": "endpoints",
     "groups": "groups",
     "publish": "publish",
     "replay": "replay",
-    "browse": "reading",
-    "tail": "reading",
+    "browse": "browse",
+    "tail": "browse",
     "expect": "expect",
     "connections": "connections",
     "demo": "screen",

@@ -12,11 +12,11 @@ from typing import Final, Literal, TextIO, TypeVar
 import click
 
 from workbench.cli import stdio
+from workbench.decode.codec import queried
+from workbench.decode.display import cells, shown, shown_bytes
+from workbench.decode.preview import LOOKED_AT, preview
 from workbench.model import ndjson
 from workbench.model.event import Delivery
-from workbench.reading.codec import queried
-from workbench.reading.display import cells, shown, shown_bytes
-from workbench.reading.preview import LOOKED_AT, preview
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Format = Literal["table", "json", "body"]

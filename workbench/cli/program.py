@@ -16,7 +16,7 @@ import click
 from click.shell_completion import shell_complete
 
 from workbench.cli.main import workbench
-from workbench.cli.running import Exit, failed, give_up_stdout
+from workbench.cli.runner import Exit, failed, give_up_stdout
 from workbench.connecting.error_log import log_error
 
 COMPLETE: Final = "_WORKBENCH_COMPLETE"

@@ -13,10 +13,11 @@ from typing import IO
 import click
 import msgspec
 
-from workbench.cli import completing
+from workbench.cli import completion
 from workbench.cli.output import Format, chosen, format_option, json_line
-from workbench.cli.running import Exit, fail, with_session
+from workbench.cli.runner import Exit, fail, with_session
 from workbench.cli.stdio import drained, say, write
+from workbench.decode.display import shown
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -28,7 +29,6 @@ from workbench.model.start import Since, parse_start
 from workbench.model.wire import NUMBERS, Content, with_property
 from workbench.operations import publish as publishing
 from workbench.operations.template import Renderer, Template, template_file
-from workbench.reading.display import shown
 from workbench.session import Session
 
 _CHUNK = 1 << 18
@@ -36,7 +36,7 @@ _CHUNK = 1 << 18
 
 
 @click.command(short_help="Publish events; each is confirmed by the broker.")
-@click.argument("address", shell_complete=completing.addresses)
+@click.argument("address", shell_complete=completion.addresses)
 @click.argument("body", required=False, type=click.UNPROCESSED)
 @click.option("-k", "--key", type=click.UNPROCESSED, help="The record key, or the routing key of an exchange.")
 @click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header; may be repeated.")

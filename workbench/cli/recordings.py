@@ -14,11 +14,11 @@ from workbench.model.errors import AddressError, ConfigError
 from workbench.model.event import Damaged, Delivery
 from workbench.model.look import Coverage, Gap, Look
 from workbench.model.start import Beginning, FromEnd, Since, Start
-from workbench.reading.archive import Archive, open_recording
-from workbench.reading.query import Query
-from workbench.reading.store import UNLIMITED, Store, open_store
-from workbench.reading.view import View
+from workbench.query.query import Query
 from workbench.session import Session
+from workbench.store.archive import Archive, open_recording
+from workbench.store.store import UNLIMITED, Store, open_store
+from workbench.store.view import View
 
 SUFFIX: Final = ".db"
 """How the names of recordings end; another name is recognised by what is in the file."""

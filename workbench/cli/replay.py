@@ -8,11 +8,11 @@ from typing import IO
 
 import click
 
-from workbench.cli import completing, recordings
+from workbench.cli import completion, recordings
+from workbench.cli.browse import tell
 from workbench.cli.output import Format, chosen, format_option
 from workbench.cli.publish import events_of, lines_of, publish_all
-from workbench.cli.reading import tell
-from workbench.cli.running import Exit, with_session
+from workbench.cli.runner import Exit, with_session
 from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -21,8 +21,8 @@ from workbench.model.event import Damaged
 from workbench.model.ndjson import Line
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
-from workbench.reading.spool import spooled
 from workbench.session import Session
+from workbench.store.spill import spilled
 
 
 class _Source(click.ParamType[IO[bytes] | str]):
@@ -40,9 +40,9 @@ class _Source(click.ParamType[IO[bytes] | str]):
 
 @click.command(short_help="Publish what was recorded, or what another endpoint holds.")
 @click.argument(
-    "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completing.addresses_or_files
+    "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completion.addresses_or_files
 )
-@click.argument("target", shell_complete=completing.addresses)
+@click.argument("target", shell_complete=completion.addresses)
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
 )
@@ -95,10 +95,10 @@ async def _read(session: Session, address: Address) -> AsyncIterator[Stream]:
     """What an endpoint holds, read to its end and given back."""
     connector = await session.connector(address.connection)
     endpoint = await connector.endpoint(address)
-    if endpoint.price.sentence:
-        say(f"{address}: {endpoint.price.sentence}")
+    if endpoint.cost.sentence:
+        say(f"{address}: {endpoint.cost.sentence}")
     start = Beginning() if Ability.SEEK in endpoint.abilities else None
-    async with spooled(connector.browse(address, start)) as stream:
+    async with spilled(connector.browse(address, start)) as stream:
         tell({address: stream.coverage})
         yield stream
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from workbench.cli.running import Exit, config_option, connection_options, current_config, fail, guarded, session_of
+from workbench.cli.runner import Exit, config_option, connection_options, current_config, fail, guarded, session_of
 from workbench.connecting.config import Connection
 from workbench.connecting.plugins import load
 from workbench.session import Session

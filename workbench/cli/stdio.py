@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from typing import Final, TextIO
 
-from workbench.reading.display import shown
+from workbench.decode.display import shown
 
 AHEAD: Final = 1 << 20
 """Bytes that may wait for the reader before `drained` waits for it."""

@@ -69,8 +69,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         path: The file that says so; None where there is none.
         default: The connections to open where none is named.
         connections: By name.
-        masks: Rules for what is masked, as `workbench.reading.masking` takes them.
-        conventions: The user's own conventions, as `workbench.reading.conventions` takes them.
+        masks: Rules for what is masked, as `workbench.facts.masking` takes them.
+        conventions: The user's own conventions, as `workbench.facts.conventions` takes them.
         theme: The screen's theme; None: its own dark one.
         keys: The user's own keys on the screen: an action's name, and keys with commas between them.
         stranger: A file in the working directory that is not trusted, and restricts what `path` says.

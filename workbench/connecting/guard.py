@@ -180,7 +180,7 @@ class Guarded:
         if self.level >= Level.LOOK and not self._connection.production:
             return
         endpoint = await self.endpoint(address)
-        if endpoint.price.sentence:
+        if endpoint.cost.sentence:
             await self._permit(Level.LOOK, f"looking at {address}, which is not free,")
 
     async def _permit(self, level: Level, what: str) -> None:

@@ -41,7 +41,7 @@ class Ability(Flag):
     """Keeps an event's properties."""
 
 
-class Price(msgspec.Struct, frozen=True):
+class LookCost(msgspec.Struct, frozen=True):
     """What a look at an endpoint costs.
 
     Attributes:
@@ -87,7 +87,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         consumers: How many consumers read it now; None where the broker does not say.
         dead_letters_to: Where its dead letters go.
         dead_letters_of: Whose dead letters come here.
-        price: What looking at it costs.
+        cost: What looking at it costs.
         detail: Further facts to show, name and text: an exchange's type, a policy, a limit.
         readers: Who the consumers are, where the broker says; always empty in a listing of all endpoints.
     """
@@ -101,7 +101,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     consumers: int | None = None
     dead_letters_to: tuple[Address, ...] = ()
     dead_letters_of: tuple[Address, ...] = ()
-    price: Price = Price()
+    cost: LookCost = LookCost()
     detail: tuple[tuple[str, str], ...] = ()
     readers: tuple[Consumer, ...] = ()
 

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lone_error() -> Iterator[None]:
+def unwrap_exception_group() -> Iterator[None]:
     """Around a task group: raise what went wrong in it as it was raised, and not in a group of one."""
     try:
         yield

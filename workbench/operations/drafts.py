@@ -20,6 +20,9 @@ import msgspec
 import platformdirs
 
 from workbench.connecting.state_files import write_private
+from workbench.decode.codec import claims, decode
+from workbench.decode.json_text import laid_out
+from workbench.facts.facts import Facts
 from workbench.model import ndjson, wire
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -28,10 +31,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.rules import Changes, Rules
 from workbench.model.wire import Content, Value
 from workbench.operations.template import Renderer, Template
-from workbench.reading.codec import claims, decode
-from workbench.reading.facts import Facts
-from workbench.reading.json_text import laid_out
-from workbench.reading.query import Reading
+from workbench.query.query import Reading
 
 EDITED: Final = 64 * 1024
 """The largest body that is edited as text here, in bytes."""

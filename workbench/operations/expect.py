@@ -9,11 +9,11 @@ import msgspec
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
-from workbench.model.errors import WorkbenchError, lone_error
+from workbench.model.errors import WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
-from workbench.reading.query import Query
-from workbench.reading.tail import Merged, merged
+from workbench.query.query import Query
+from workbench.store.ingest import Merged, merged
 
 OTHERS = 20
 """Events that came instead and are kept to be shown, the newest ones."""
@@ -67,7 +67,7 @@ async def expect(
             raise _CommandFailed
 
     async with merged(streams) as together:
-        with suppress(TimeoutError, _CommandFailed), lone_error():
+        with suppress(TimeoutError, _CommandFailed), unwrap_exception_group():
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
                 if command:
                     group.create_task(run(command))

@@ -18,7 +18,7 @@ from workbench.model.errors import (
     PublishUnknown,
     StoreError,
     WorkbenchError,
-    lone_error,
+    unwrap_exception_group,
 )
 from workbench.model.event import Event
 from workbench.model.ndjson import Line
@@ -109,7 +109,7 @@ async def publish(
         on_receipts(receipts)
 
     asked = _Asked(await connector.rules(address), tell)
-    with lone_error():
+    with unwrap_exception_group():
         async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
             sender = group.create_task(_send(publisher, asked.allowed(batches), partition))
             async for receipts in publisher.receipts():
@@ -181,7 +181,7 @@ async def until(stopped: asyncio.Event, batches: AsyncIterable[Sequence[Event]])
         return await anext(iterator, None)
 
     while not stopped.is_set():
-        with lone_error():
+        with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
                 batch = group.create_task(following())
                 stop = group.create_task(stopped.wait())

@@ -7,7 +7,7 @@ import msgspec
 from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.connector import MemoryConnector
 from connectors.memory.demo.shop import HISTORY, Settings, Shop
-from connectors.memory.demo.still import open_shop
+from connectors.memory.demo.static_shop import open_shop
 from connectors.memory.streams import answering
 from workbench.connecting.config import Connection
 from workbench.model.errors import ConfigError, ConnectionLost

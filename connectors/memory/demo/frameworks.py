@@ -1,4 +1,4 @@
-"""Events as frameworks write them: the names are theirs, as `workbench/reading/conventions.toml` tells where from."""
+"""Events as frameworks write them: the names are theirs, as `workbench/facts/conventions.toml` tells where from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime

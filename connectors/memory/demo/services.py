@@ -18,7 +18,6 @@ import msgspec
 
 from connectors.memory.broker import Broker
 from connectors.memory.demo import frameworks, layout, story
-from connectors.memory.demo.agenda import Agenda
 from connectors.memory.demo.frameworks import Cause
 from connectors.memory.demo.messages import (
     Buyer,
@@ -34,6 +33,7 @@ from connectors.memory.demo.messages import (
     StockHold,
     read,
 )
+from connectors.memory.demo.scheduler import Agenda
 from connectors.memory.demo.workers import Pause, QueueWorker, TopicReader, Verdict
 from connectors.memory.headers import with_headers
 from workbench.model.event import Event

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from connectors.memory.broker import Broker, Clock, wall_clock
-from connectors.memory.demo.agenda import Agenda
 from connectors.memory.demo.layout import declare
+from connectors.memory.demo.scheduler import Agenda
 from connectors.memory.demo.services import Services
 
 HISTORY: Final = 30 * 60_000

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from connectors.memory.broker import Broker
-from connectors.memory.demo.agenda import Agenda
+from connectors.memory.demo.scheduler import Agenda
 from connectors.memory.queues import Message
 from workbench.model.event import Event
 

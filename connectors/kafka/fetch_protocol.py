@@ -1,0 +1,148 @@
+"""Requests and answers of Fetch, versions 4 to 10 (https://kafka.apache.org/protocol#The_Messages_Fetch).
+
+Version 4 is the first that tells of transactions, 10 the first that brokers trust to understand all compressions
+(KIP-110). Record batches stay where they came in.
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from connectors.kafka.channel import Bytes, Channel
+from connectors.kafka.cluster import Partition, grouped
+from connectors.kafka.errors import check
+
+_SIZE = struct.Struct(">i")
+_NAME = struct.Struct(">h")
+_REQUEST = struct.Struct(">iiiib")
+_SESSION = struct.Struct(">ii")
+_NO_SESSION = _SESSION.pack(0, -1)
+_ABORTED = struct.Struct(">qq")
+_FETCH = 1
+_VERSIONS = range(4, 11)
+_READ_COMMITTED = 1
+
+
+class _Form(NamedTuple):
+    """What differs between versions.
+
+    Attributes:
+        sessions: Whether the request names a session, and topics to forget in it.
+        epoch: Whether a partition in it holds the epoch of the leader that is thought to lead.
+        beginning: Whether it holds a first offset, which only replicas say, and its answer one for all.
+        wanted: A partition in the request.
+        head: What is in front of the answer: the correlation id, time to wait, perhaps an error and a session.
+        found: A partition in the answer.
+    """
+
+    sessions: bool
+    epoch: bool
+    beginning: bool
+    wanted: struct.Struct
+    head: struct.Struct
+    found: struct.Struct
+
+
+def _form(version: int) -> _Form:
+    sessions, epoch, beginning = version >= 7, version >= 9, version >= 5
+    return _Form(
+        sessions,
+        epoch,
+        beginning,
+        struct.Struct(">i" + "i" * epoch + "q" + "q" * beginning + "i"),
+        struct.Struct(">iihii" if sessions else ">iii"),
+        struct.Struct(">ihqq" + "q" * beginning + "i"),
+    )
+
+
+_FORMS = {version: _form(version) for version in _VERSIONS}
+
+
+class Fetched(NamedTuple):
+    """What one fetch brought of one partition.
+
+    Attributes:
+        partition: Which.
+        code: 0, or why there is nothing.
+        stable: The offset behind the last event whose transaction is decided.
+        beginning: The first offset there is; -1 where the broker does not say.
+        aborted: Aborted transactions that reach in here: the producer's id and the first offset of each.
+        records: Record batches, the last of them perhaps cut off.
+    """
+
+    partition: Partition
+    code: int
+    stable: int
+    beginning: int
+    aborted: list[tuple[int, int]]
+    records: Bytes
+
+
+def fetch(
+    channel: Channel, offsets: Sequence[tuple[Partition, int]], size: int, each: int, wait: int
+) -> asyncio.Future[Bytes]:
+    """Ask for record batches of events whose transactions are committed.
+
+    Args:
+        channel: To the broker that leads all these partitions.
+        offsets: The partitions, and the first offset wanted of each. Those in front are served first.
+        size: Bytes at most, of all together, unless the first batch alone is larger.
+        each: Bytes at most, of each.
+        wait: Milliseconds that the broker may wait for the first event.
+
+    Returns:
+        The answer, for `parse`; it fails with ConnectionLost.
+    """
+    version = channel.version(_FETCH, "Fetch", _VERSIONS)
+    form = _FORMS[version]
+    parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED), _NO_SESSION if form.sessions else b""]
+    starts = dict(offsets)
+    before, behind = (-1,) * form.epoch, (-1,) * form.beginning
+    topics = grouped(
+        starts, lambda number, topic: form.wanted.pack(number, *before, starts[topic, number], *behind, each)
+    )
+    parts.append(_SIZE.pack(len(topics)))
+    for topic, rows in topics:
+        name = topic.encode()
+        parts += [_NAME.pack(len(name)), name, _SIZE.pack(len(rows)), *rows]
+    if form.sessions:
+        parts.append(_SIZE.pack(0))
+    return channel.ask(_FETCH, version, *parts)
+
+
+def parse(channel: Channel, answer: Bytes) -> list[Fetched]:
+    """Take an answer apart, without copying the records.
+
+    Args:
+        channel: That gave it.
+        answer: All of it.
+
+    Raises:
+        ConnectorError: The broker refuses the fetch as a whole.
+    """
+    form = _FORMS[channel.version(_FETCH, "Fetch", _VERSIONS)]
+    buffer = answer.buffer
+    head = form.head.unpack_from(buffer)
+    if form.sessions:
+        check(head[2], "fetch")
+    topics = head[-1]
+    position, found = form.head.size, []
+    for _ in range(topics):
+        (length,) = _NAME.unpack_from(buffer, position)
+        position += _NAME.size
+        topic = buffer[position : position + length].decode()
+        position += length
+        (partitions,) = _SIZE.unpack_from(buffer, position)
+        position += _SIZE.size
+        for _ in range(partitions):
+            number, code, _, stable, *first, count = form.found.unpack_from(buffer, position)
+            position += form.found.size
+            aborted = [_ABORTED.unpack_from(buffer, position + _ABORTED.size * each) for each in range(max(count, 0))]
+            position += _ABORTED.size * len(aborted)
+            (size,) = _SIZE.unpack_from(buffer, position)
+            position += _SIZE.size
+            records = Bytes(buffer, position, position + max(size, 0))
+            position = records.end
+            found.append(Fetched((topic, number), code, stable, first[0] if first else -1, aborted, records))
+    return found

@@ -1,0 +1,295 @@
+"""Fetching partitions to their ends, or for ever: it follows leaders and comes back from lost connections.
+
+Of each partition only the next offset is remembered: whatever breaks, fetching goes on from there, so that nothing is
+missed and nothing comes twice. Nothing is written to the cluster, and no consumer group takes part.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias
+
+from connectors.kafka.channel import Bytes, Channel
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
+from connectors.kafka.errors import Code, RetriableError, check
+from connectors.kafka.fetch_protocol import Fetched, fetch, parse
+from connectors.kafka.records import survey
+from connectors.kafka.retry import Patience
+from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
+from workbench.model.look import Gap
+
+_LEAST = 64 << 10
+_WAIT_MS = 500
+_REFRESH_SECONDS = 30.0
+_NAMED = 10_000
+"""Gaps that are named at most: a topic may hold nothing but damaged batches."""
+
+
+Line: TypeAlias = tuple[int, int]
+"""A broker, and which of the connections to it."""
+
+
+class Share:
+    """What is to be fetched of one partition.
+
+    Attributes:
+        partition: Which.
+        start: The first offset asked for.
+        next: The next offset to ask for.
+        end: Where to stop; None: never.
+        leader: The broker to ask; -1 where none is known.
+        served: When it last brought something, counted in answers; who waited longest comes first.
+    """
+
+    __slots__ = ("end", "leader", "next", "partition", "served", "start")
+
+    def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
+        self.partition = partition
+        self.start = self.next = start
+        self.end = end
+        self.leader = leader
+        self.served = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all was fetched."""
+        return self.end is not None and self.next >= self.end
+
+    def back_to(self, offset: int) -> None:
+        """Fetch from this offset on again, and soon: what came could not be kept."""
+        self.next, self.served = offset, 0
+
+
+class Chunk(NamedTuple):
+    """Record batches of one partition, from an answer.
+
+    Attributes:
+        share: The partition.
+        start: The offset that was asked for: earlier events of the first batch were not.
+        flags: The flags of all batches together.
+        fetched: The batches. Valid until the next chunks are asked for.
+    """
+
+    share: Share
+    start: int
+    flags: int
+    fetched: Fetched
+
+
+class Fetching:
+    """Asks all leaders at once, and for the next batches before those in hand are looked at."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        shares: Iterable[Share],
+        *,
+        size: int,
+        lines: int = 1,
+        wanted: Callable[[Share], bool] = lambda share: True,
+        grow: Callable[[Partition, int], Share] | None = None,
+    ) -> None:
+        """Nothing is asked for yet.
+
+        Args:
+            cluster: Where the partitions are.
+            shares: What to fetch.
+            size: Bytes to ask for at once.
+            lines: Connections to each broker. With two, it looks for one answer while it sends another.
+            wanted: Whether more of a partition is wanted at the moment.
+            grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
+        """
+        self.shares = {share.partition: share for share in shares}
+        self.gaps: list[Gap] = []
+        self.unnamed = 0
+        self.patience = Patience()
+        self._cluster = cluster
+        self._size = size
+        self._lines = lines
+        self._wanted = wanted
+        self._grow = grow
+        self._channels: dict[Line, Channel] = {}
+        self._pending: dict[Line, asyncio.Future[Bytes]] = {}
+        self._flying: dict[Line, list[Share]] = {}
+        self._asked: dict[Partition, tuple[Line, int]] = {}
+        self._trouble: ConnectorError | None = None
+        self._ill: set[int] = set()
+        self._answers = 0
+        self._refresh = time.monotonic() + _REFRESH_SECONDS
+
+    def miss(self, gaps: Iterable[Gap]) -> None:
+        """Remember what is not seen: the first by their names, the others by their number."""
+        more = list(gaps)
+        named = more[: max(_NAMED - len(self.gaps), 0)]
+        self.gaps += named
+        self.unnamed += len(more) - len(named)
+
+    def close(self) -> None:
+        """Let all connections go."""
+        for future in self._pending.values():
+            future.cancel()
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+        self._pending.clear()
+        self._flying.clear()
+
+    async def chunks(self) -> list[Chunk]:
+        """What the next answer brings; empty when it brings nothing, or when nothing is left or wanted.
+
+        Raises:
+            ConnectorError: A broker refuses, or what may pass did not. Asked again, it goes on where it stopped.
+        """
+        if trouble := self._trouble:
+            self._trouble = None
+            await self._recover(trouble)
+        if self._grow and time.monotonic() > self._refresh:
+            await self._follow()
+        for node in {share.leader for share in self._hungry()}:
+            for line in [(node, number) for number in range(self._lines)]:
+                if line not in self._pending and self._waiting(node):
+                    try:
+                        await self._connect(line)
+                    except (ConnectionLost, RetriableError) as error:
+                        self._is_ill(node, error)
+                        break
+                    else:
+                        self._ask(line)
+        if not self._pending:
+            return []
+        # Those that are well are not kept waiting for one that is not, nor the other way round.
+        timeout = _WAIT_MS / 1000 if self._trouble else None
+        done, _ = await asyncio.wait(self._pending.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for line in [line for line, future in self._pending.items() if future in done][:1]:
+            self._flying.pop(line)
+            try:
+                return self._accept(line, parse(self._channels[line], self._pending.pop(line).result()))
+            except (ConnectionLost, RetriableError) as error:
+                self._is_ill(line[0], error)
+        return []
+
+    def _is_ill(self, node: int, error: ConnectorError) -> None:
+        self._trouble = error
+        self._ill.add(node)
+
+    def _is_well(self, node: int) -> None:
+        self._ill.discard(node)
+        if not self._ill & {share.leader for share in self.shares.values() if not share.finished}:
+            self.patience.calm()
+
+    def _hungry(self) -> list[Share]:
+        return [share for share in self.shares.values() if not share.finished and self._wanted(share)]
+
+    def _waiting(self, node: int) -> list[Share]:
+        """What to ask a broker for next, who waited longest first."""
+        flying = {share for line, shares in self._flying.items() if line[0] == node for share in shares}
+        waiting = [share for share in self._hungry() if share.leader == node and share not in flying]
+        # Each line has a part of it, so that there is something for the others.
+        part = -(-(len(waiting) + len(flying)) // self._lines)
+        return sorted(waiting, key=lambda share: share.served)[:part]
+
+    async def _connect(self, line: Line) -> None:
+        node, _ = line
+        if node < 0:
+            topic = next(share.partition[0] for share in self.shares.values() if share.leader == node)
+            check(Code.LEADER_NOT_AVAILABLE, f"read topic {topic}")
+        channel = self._channels.get(line)
+        if channel is None or not channel.connected:
+            self._channels[line] = await Channel.open(self._cluster, node)
+
+    def _ask(self, line: Line) -> None:
+        if shares := self._waiting(line[0]):
+            offsets = [(share.partition, share.next) for share in shares]
+            self._asked.update({partition: (line, offset) for partition, offset in offsets})
+            each = max(self._size // len(shares), _LEAST)
+            self._flying[line] = shares
+            self._pending[line] = fetch(self._channels[line], offsets, self._size, each, _WAIT_MS)
+
+    def _accept(self, line: Line, answer: list[Fetched]) -> list[Chunk]:
+        """Take in an answer. What it refuses is dealt with afterwards."""
+        self._answers += 1
+        chunks = []
+        nothing = all(fetched.records.begin == fetched.records.end for fetched in answer)
+        for fetched in answer:
+            share = self.shares[fetched.partition]
+            if self._asked[fetched.partition] != (line, share.next):
+                continue  # another broker leads it by now, and was asked for the same
+            if fetched.code == Code.OFFSET_OUT_OF_RANGE:
+                self._is_ill(line[0], _OutOfRange(share))
+            elif fetched.code != Code.NONE:
+                try:
+                    check(fetched.code, f"read topic {share.partition[0]}")
+                except ConnectorError as error:
+                    self._is_ill(line[0], error)
+            elif seen := _surveyed(share, fetched):
+                chunks.append(Chunk(share, share.next, seen[1], fetched))
+                share.next, share.served = seen[0], self._answers
+            elif nothing and share.end is not None and fetched.stable >= share.end:
+                # The last events before the end are gone (compaction).
+                share.next = share.end
+        if not self._trouble:
+            self._is_well(line[0])
+            if self._channels[line].connected:
+                self._ask(line)
+        return chunks
+
+    async def _recover(self, error: ConnectorError) -> None:
+        """After something that may pass: pause, ask who leads what now, and go on."""
+        if not isinstance(error, ConnectionLost | RetriableError):
+            raise error
+        await self.patience.wait(error)
+        if isinstance(error, _OutOfRange):
+            with suppress(ConnectionLost, RetriableError):  # it comes again, and counts
+                await self._into_range(error.share)
+        else:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Ask who leads what now."""
+        self._refresh = time.monotonic() + _REFRESH_SECONDS
+        try:
+            leaders = await self._cluster.leaders({topic for topic, _ in self.shares})
+        except (ConnectionLost, RetriableError):
+            return  # whoever leads will not be reached either, and that counts
+        for partition, leader in leaders.items():
+            if share := self.shares.get(partition):
+                share.leader = leader
+            elif self._grow:
+                self.shares[partition] = self._grow(partition, leader)
+
+    async def _into_range(self, share: Share) -> None:
+        """Retention has overtaken the next offset, or the partition was cut back: go on where there is something."""
+        leaders = {share.partition: share.leader}
+        first = (await self._cluster.offsets({share.partition: BEGINNING}, leaders))[share.partition]
+        last = (await self._cluster.offsets({share.partition: END}, leaders, committed=False))[share.partition]
+        if share.next < first:
+            until = first if share.end is None else min(first, share.end)
+            self.miss([gone(share.partition, share.next, until)])
+            share.next = first
+        elif share.next > last:
+            what = f"partition {share.partition[1]}, what came before offset {last}"
+            self.miss([Gap(what, "the partition was cut back")])
+            share.next = last if share.end is None else share.end
+
+
+class _OutOfRange(RetriableError):
+    def __init__(self, share: Share) -> None:
+        super().__init__(ConnectorError(f"Partition {share.partition[1]} has no offset {share.next} any more."))
+        self.share = share
+
+
+def _surveyed(share: Share, fetched: Fetched) -> tuple[int, int] | None:
+    place = f"Partition {share.partition[1]} of topic {share.partition[0]} cannot be read from offset {share.next} on"
+    try:
+        seen = survey(fetched.records)
+    except FormatError as error:
+        raise ConnectorError(f"{place}: {error}.") from error
+    if seen and seen[0] <= share.next:
+        raise ConnectorError(f"{place}: the broker sends what is before it.")
+    return seen
+
+
+def gone(partition: Partition, start: int, end: int) -> Gap:
+    """The gap where retention was faster."""
+    return Gap(f"partition {partition[1]}, offsets {start} to {end - 1}", "deleted before it was read")

@@ -1,0 +1,74 @@
+"""How long to put up with what may pass: a lost connection, a leader that moves."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from connectors.kafka.errors import RetriableError
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
+from workbench.model.look import Interruption
+
+T = TypeVar("T")
+
+_SECONDS = 30.0
+_ABSENT_SECONDS = 5.0
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.0)
+
+
+class Patience:
+    """Counts how long something has been failing, and gives up when it has been too long.
+
+    Attributes:
+        interruption: Since when nothing was heard, why at last, and when it is tried again; None while all is well.
+        interruptions: How often it failed and came back.
+    """
+
+    def __init__(self) -> None:
+        self.interruption: Interruption | None = None
+        self.interruptions = 0
+        self._attempts = 0
+        self._heard = _now()
+        self._failing = 0.0
+
+    def calm(self) -> None:
+        """It works."""
+        if self.interruption:
+            self.interruptions += 1
+        self.interruption, self._attempts, self._heard = None, 0, _now()
+
+    async def wait(self, error: ConnectorError) -> None:
+        """It failed: return when it may be tried again, a little later each time.
+
+        Raises:
+            ConnectorError: It is not worth another attempt. One made nevertheless is the first again.
+        """
+        now = time.monotonic()
+        final = error.final if isinstance(error, RetriableError) else error
+        if self._attempts == 0:
+            self._failing = now
+        if now - self._failing > (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
+            self.interruption, self._attempts = Interruption(str(final), self._heard, _now()), 0
+            raise final
+        pause = _PAUSES[min(self._attempts, len(_PAUSES) - 1)]
+        self.interruption = Interruption(str(final), self._heard, _now() + round(pause * 1000))
+        self._attempts += 1
+        await asyncio.sleep(pause)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Do something that may be done twice until it works, or has been failing too long.
+
+    Raises:
+        ConnectorError: It is not worth another attempt.
+    """
+    patience = Patience()
+    while True:
+        try:
+            return await attempt()
+        except (ConnectionLost, RetriableError) as error:
+            await patience.wait(error)

@@ -1,0 +1,145 @@
+"""Following an endpoint through lost connections: it is tried again with growing pauses, and the gap is said."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import ClassVar, Final, Protocol, Self
+
+from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.settings import Access
+from workbench.model.errors import ConnectionLost
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage, Gap, Interruption, Span, stretch
+
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds before the first, second… attempt to connect again; the last one is kept."""
+
+
+class Source(Protocol):
+    """What one connection delivers: a tap, or a stream from an offset on.
+
+    Attributes:
+        gapless: Whether it goes on where it was after a lost connection.
+    """
+
+    gapless: ClassVar[bool]
+
+    @property
+    def coverage(self) -> Coverage:
+        """What it delivered so far."""
+        ...
+
+    def lost_since(self, heard: int) -> int:
+        """From when on something may be lost with a connection on which the broker was last heard then, in ms."""
+        ...
+
+    async def next(self) -> Sequence[Delivery]:
+        """The next batch.
+
+        Raises:
+            ConnectionLost: There will be none on this connection.
+        """
+        ...
+
+    async def conclude(self) -> None:
+        """Complete the coverage, while the connection is open."""
+        ...
+
+    async def renew(self, client: Client) -> Self:
+        """The same on another connection, nothing delivered yet."""
+        ...
+
+
+class Following:
+    """What arrives, until it is left.
+
+    Attributes:
+        interruption: While the connection is lost: why, since when, and when it is tried again.
+    """
+
+    def __init__(self, access: Access, subscribe: Callable[[Client], Awaitable[Source]]) -> None:
+        self._access = access
+        self._subscribe = subscribe
+        self._client: Client
+        self._source: Source
+        self._before = Coverage()
+        self.interruption: Interruption | None = None
+
+    async def open(self) -> None:
+        """Connect and subscribe: from now on nothing is missed.
+
+        Raises:
+            ConnectorError: That is not possible.
+        """
+        self._client, self._source = await self._connected(self._subscribe)
+
+    async def _connected(self, subscribe: Callable[[Client], Awaitable[Source]]) -> tuple[Client, Source]:
+        client = await Client.open(self._access)
+        try:
+            return client, await subscribe(client)
+        except BaseException:
+            await client.close()
+            raise
+
+    async def close(self) -> None:
+        """End the subscription."""
+        try:
+            if not self._client.lost:
+                await self._source.conclude()
+        finally:
+            await self._client.close()
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was read so far, over all connections, and when there was none."""
+        covered = _together(self._before, self._source.coverage)
+        if (lost := self.interruption) is None:
+            return covered
+        gap = Gap(f"what arrived {stretch(lost.since)}", f"{lost.reason.rstrip('.')}; trying again")
+        return _together(covered, Coverage(gaps=(gap,)))
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        while True:
+            try:
+                batch = await self._source.next()
+            except ConnectionLost as error:
+                await self._again(error)
+            else:
+                yield batch
+
+    async def _again(self, error: ConnectionLost) -> None:
+        since, first = self._source.lost_since(self._client.heard), str(error)
+        self.interruption = Interruption(first, since, int((time.time() + PAUSES[0]) * 1000))
+        await self._client.close()
+        attempt = 0
+        while True:
+            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+            self.interruption = Interruption(str(error), since, int((time.time() + pause) * 1000))
+            await asyncio.sleep(pause)
+            try:
+                client, source = await self._connected(self._source.renew)
+            except ConnectionLost as failure:
+                error, attempt = failure, attempt + 1
+            else:
+                break
+        self.interruption = None
+        when = stretch(since, int(time.time() * 1000))
+        interrupted = (
+            Coverage(notes=(f"nothing was missed while the connection was lost {when} ({first.rstrip('.')})",))
+            if source.gapless
+            else Coverage(gaps=(Gap(f"what arrived {when}", first.rstrip(".")),))
+        )
+        self._before = _together(self.coverage, interrupted)
+        self._client, self._source = client, source
+
+
+def _together(one: Coverage, other: Coverage) -> Coverage:
+    spans = one.spans or other.spans
+    if one.spans and other.spans:
+        spans = (Span(one.spans[0].partition, one.spans[0].start, other.spans[-1].end),)
+    return Coverage(
+        one.read + other.read,
+        spans,
+        tuple(dict.fromkeys((*one.gaps, *other.gaps))),
+        tuple(dict.fromkeys((*one.notes, *other.notes))),
+    )

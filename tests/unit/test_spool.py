@@ -1,0 +1,102 @@
+"""What is let go of is on disk before, and gone from there once it is safe elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import run
+from workbench.connecting.spool import keep, kept, kept_folder, left_behind
+from workbench.model import ndjson
+from workbench.model.address import Address
+from workbench.model.errors import StoreError
+from workbench.model.event import Delivery, Event
+from workbench.model.wire import Wire
+
+HELD = [
+    Delivery(
+        Event(b"orders.eu", body, Wire("amqp-0-9-1", b"\x10\x00\x02"), timestamp=None),
+        Address("rabbit", "orders"),
+        1_700_000_000_000,
+        None,
+        "shop",
+        True,
+        20,
+    )
+    for body in (b"\xff\x00", b'{"id":1}')
+]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_whole_deliveries_are_on_disk_within_and_gone_afterwards() -> None:
+    with kept(HELD) as path:
+        assert [ndjson.decode(line).delivery for line in path.read_bytes().splitlines(keepends=True)] == HELD
+    assert list(kept_folder().iterdir()) == []
+
+
+def test_an_error_leaves_them_there() -> None:
+    with pytest.raises(ZeroDivisionError), kept(HELD) as path:
+        raise ZeroDivisionError
+    assert len(path.read_bytes().splitlines()) == len(HELD)
+
+
+def test_only_this_user_may_read_them() -> None:
+    path = keep(HELD)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_each_has_a_file_of_its_own() -> None:
+    with kept(HELD) as one, kept(HELD[:1]) as other:
+        assert one != other
+    assert list(kept_folder().iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(state: Path) -> None:
+    (state / "event-workbench").write_text("not a folder")
+    with pytest.raises(StoreError, match="Nothing can be kept in"), kept(HELD):
+        raise AssertionError("let go of without being kept")
+
+
+def test_where_there_is_no_room_nothing_is_left_behind(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing but the disk itself refuses this call.
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        keep(HELD)
+    assert list(kept_folder().iterdir()) == []
+
+
+def test_what_was_left_behind_is_told_once_and_what_is_in_use_is_not() -> None:
+    assert list(left_behind()) == []
+    first = keep(HELD)
+    with kept(HELD):
+        assert left_behind() == [first]
+        second = keep(HELD)
+        assert left_behind() == [second]
+    with pytest.raises(ZeroDivisionError), kept(HELD) as third:
+        raise ZeroDivisionError
+    first.unlink()
+    assert left_behind() == [third]
+    assert list(left_behind()) == []
+    assert second.exists()
+
+
+def test_what_cannot_be_read_is_not_told_of(state: Path) -> None:
+    (state / "event-workbench").write_text("not a folder")
+    assert list(left_behind()) == []
+
+
+def test_a_command_says_what_was_left_behind_once() -> None:
+    path = keep(HELD)
+    said = [run("workbench", "ls", "-c", "m=memory://kept").err for _ in range(2)]
+    assert str(path) in said[0]
+    assert "--file" in said[0]
+    assert str(path) not in said[1]

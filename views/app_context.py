@@ -1,0 +1,90 @@
+"""What all screens work with: the session, what was seen so far, and what is being looked at."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, redirect_stderr
+from functools import cached_property
+from multiprocessing import resource_tracker
+from typing import Final
+
+from workbench.connecting.connector import Stream
+from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
+from workbench.model.start import Start
+from workbench.operations.watch import Watch
+from workbench.session import Session
+from workbench.store.archive import Archive
+from workbench.store.ingest import Ingestion, Ingestions
+from workbench.store.store import Store
+from workbench.store.workers import Workers
+
+
+class AppContext:
+    """One for each run of the program."""
+
+    def __init__(
+        self, session: Session, archive: Archive, tails: Ingestions, watches: dict[str, Watch], demo: bool = False
+    ) -> None:
+        """Lay out what the screens share.
+
+        Args:
+            session: The connections.
+            archive: What was seen: a `Store`, or a recording, which nothing is added to.
+            tails: What is being looked at.
+            watches: The connections as they are listed, by name.
+            demo: Whether this is the demo's shop.
+        """
+        self.session: Final = session
+        self.archive: Final = archive
+        self.tails: Final = tails
+        self.watches: Final = watches
+        self.demo: Final = demo
+
+    @property
+    def store(self) -> Store | None:
+        """Where looks go; None where a recording is open."""
+        return self.archive if isinstance(self.archive, Store) else None
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Processes for searches that are long; started when one is."""
+        # Their helper inherits stderr, and what Textual puts in its place has no descriptor to inherit.
+        with redirect_stderr(sys.__stderr__):
+            resource_tracker.ensure_running()
+        return Workers()
+
+    def endpoint(self, address: Address) -> Endpoint | None:
+        """An endpoint as it was listed last."""
+        watch = self.watches.get(address.connection)
+        return watch.endpoints.get(address) if watch else None
+
+    def endpoints(self) -> list[Endpoint]:
+        """All endpoints of all connections."""
+        return [endpoint for watch in self.watches.values() for endpoint in watch.endpoints.values()]
+
+    def browse(self, address: Address, start: Start | None, limit: int | None, force: bool = False) -> Ingestion:
+        """Look at what is in an endpoint; it goes into the store."""
+
+        @asynccontextmanager
+        async def stream() -> AsyncIterator[Stream]:
+            connector = await self.session.connector(address.connection)
+            async with connector.browse(address, start, limit, force) as opened:
+                yield opened
+
+        return self.tails.begin("browse", address, stream)
+
+    def tail(self, address: Address, start: Start | None = None, pattern: str | None = None) -> Ingestion:
+        """Look at what arrives at an endpoint; it goes into the store."""
+
+        @asynccontextmanager
+        async def stream() -> AsyncIterator[Stream]:
+            connector = await self.session.connector(address.connection)
+            async with connector.tail(address, start, pattern) as opened:
+                yield opened
+
+        return self.tails.begin("tail", address, stream)
+
+    def close(self) -> None:
+        """End the processes, should they have been needed."""
+        if "workers" in self.__dict__:
+            self.workers.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,66 @@
+"""Events on their way out of the program: to the clipboard, to a file."""
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from workbench.model import ndjson
+from workbench.model.errors import FormatError, StoreError
+from workbench.model.event import Delivery
+from workbench.store.archive import Archive
+from workbench.store.session_file import new_file
+
+AT_ONCE = 1_000
+"""Events read and written in one go."""
+
+
+def body_text(delivery: Delivery) -> tuple[str, str]:
+    """A body as text, and what kind of text that is: itself where it is UTF-8, else Base64."""
+    body = delivery.event.body or b""
+    try:
+        return body.decode(), "The body"
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "The body, which is not text, in Base64,"
+
+
+def line_text(delivery: Delivery) -> str:
+    """An event as the line that `workbench publish --file` reads.
+
+    Raises:
+        FormatError: Its headers hold what no JSON can say.
+    """
+    return ndjson.encode(delivery).decode().rstrip("\n")
+
+
+async def export(archive: Archive, sequences: Sequence[int], path: Path) -> AsyncIterator[tuple[int, int]]:
+    """Write events to a new file, a line each, masked as the configuration says.
+
+    Yields how many are written so far, and how many could not be: those whose headers hold what no JSON can say.
+
+    Raises:
+        StoreError: There is such a file, or it cannot be written.
+    """
+    new_file(path)
+    written = left_out = 0
+    for at in range(0, len(sequences), AT_ONCE):
+        found = await archive.rows(sequences[at : at + AT_ONCE])
+        lines = [_line(archive.reading.seen(delivery)) for delivery in found if delivery is not None]
+        try:
+            await archive.on_reader(_append, path, b"".join(filter(None, lines)))
+        except OSError as error:
+            raise StoreError(f"{path} holds {written:,} events and no more: {error.strerror}.") from error
+        left_out += lines.count(None)
+        written += len(lines) - lines.count(None)
+        yield written, left_out
+
+
+def _append(path: Path, lines: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(lines)
+
+
+def _line(delivery: Delivery) -> bytes | None:
+    try:
+        return ndjson.encode(delivery)
+    except FormatError:
+        return None

@@ -1,0 +1,185 @@
+"""What every screen has: the title with the connections' states above, its actions, and their keys below."""
+
+from typing import TYPE_CHECKING, ClassVar, Final, cast
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.events import Paste
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input, TextArea
+
+from views.actions import bindings
+from views.app_context import AppContext
+from views.widgets.key_bar import KeyBar
+from views.widgets.title_bar import TitleBar
+from workbench.operations.watch import Watch
+
+if TYPE_CHECKING:
+    from views.app import Workbench
+
+
+NARROW: Final = 100
+"""Columns below which a screen shows one pane."""
+
+
+class WorkbenchScreen(Screen[None]):
+    """A screen of the program. A subclass names itself for the action table and composes what is between the bars."""
+
+    ACTIONS_OF: ClassVar[str]
+    """The screen's name in the action table."""
+    BINDINGS: ClassVar[list[BindingType]] = []
+    AUTO_FOCUS = ""
+
+    class Listed(Message):
+        """A connection was listed, or its state has changed. A message, for the screen may not be composed yet."""
+
+        def __init__(self, watch: Watch) -> None:
+            super().__init__()
+            self.watch = watch
+
+    def __init_subclass__(cls) -> None:
+        cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
+        super().__init_subclass__()
+
+    @property
+    def workbench(self) -> "Workbench":
+        """The program."""
+        return cast("Workbench", self.app)
+
+    @property
+    def context(self) -> AppContext:
+        """What all screens share."""
+        return self.workbench.context
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar()
+        yield from self.compose_body()
+        yield KeyBar()
+
+    def compose_body(self) -> ComposeResult:
+        """What is between the bars."""
+        raise NotImplementedError
+
+    @property
+    def closed(self) -> bool:
+        """Whether its parts are gone, so that what a worker waited for has nobody to be told."""
+        return not self.query(KeyBar)
+
+    def on_frame_listed(self, event: Listed) -> None:
+        """Draw what was listed."""
+        self.listed(event.watch)
+
+    def on_screen_resume(self) -> None:
+        """Draw what was listed while another screen was shown."""
+        self.listed(None)
+
+    def listed(self, watch: Watch | None) -> None:
+        """A connection was listed, or its state has changed; None: any of them."""
+        self.query_one(TitleBar).refresh()
+        self.query_one(KeyBar).refresh()
+
+    def why_not(self, action: str) -> str | None:
+        """Why an action cannot be done now, in a sentence; None: it can."""
+        reason: str | None = getattr(self, f"cannot_{action}", lambda: None)()
+        return reason
+
+    def action_act(self, action: str) -> None:
+        """Do what a key says, or say why not."""
+        if reason := self.why_not(action):
+            self.workbench.say(reason, "warning")
+        else:
+            getattr(self, f"do_{action}")()
+            self.query_one(KeyBar).refresh()
+
+    def on_paste(self, event: Paste) -> None:
+        """An id that is pasted outside a field is followed."""
+        if not isinstance(self.focused, Input | TextArea):
+            self.workbench.follow_id(event.text)
+
+    # What can be done on every screen.
+
+    def do_publish(self) -> None:
+        self.workbench.compose_event(None)
+
+    def do_compose(self) -> None:
+        self.workbench.compose_event(None)
+
+    def do_add(self) -> None:
+        self.workbench.add_connection()
+
+    def do_trace_id(self) -> None:
+        self.workbench.ask_id()
+
+    def do_events(self) -> None:
+        self.workbench.go("events")
+
+    def do_traces(self) -> None:
+        self.workbench.go("trace")
+
+    def do_dead_letters(self) -> None:
+        self.workbench.go("dead_letters")
+
+    def do_journal(self) -> None:
+        self.workbench.go("journal")
+
+    def do_connections(self) -> None:
+        self.workbench.go("connections")
+
+    def do_down(self) -> None:
+        self._move("cursor_down")
+
+    def do_up(self) -> None:
+        self._move("cursor_up")
+
+    def do_top(self) -> None:
+        self._move("cursor_top")
+
+    def do_bottom(self) -> None:
+        self._move("cursor_bottom")
+
+    def do_half_down(self) -> None:
+        self._move("half_page_down")
+
+    def do_half_up(self) -> None:
+        self._move("half_page_up")
+
+    def do_pane(self) -> None:
+        self.focus_next()
+
+    def do_back(self) -> None:
+        if isinstance(self.focused, Input | TextArea):
+            self.set_focus(None)
+
+    def do_theme(self) -> None:
+        self.workbench.change_theme()
+
+    def cannot_record(self) -> str | None:
+        if self.context.store is None:
+            return "This is a recording: there is nothing to record."
+        return None
+
+    def do_record(self) -> None:
+        self.workbench.record()
+
+    def cannot_deploy(self) -> str | None:
+        return None if self.context.demo else "Only the demo has a payment service to fix: workbench demo opens it."
+
+    def do_deploy(self) -> None:
+        self.workbench.deploy()
+
+    def do_palette(self) -> None:
+        self.workbench.action_command_palette()
+
+    def do_quit(self) -> None:
+        self.workbench.leave()
+
+    def do_help(self) -> None:
+        self.workbench.show_help(self.ACTIONS_OF)
+
+    def _move(self, how: str) -> None:
+        focused: Widget | None = self.focused
+        move = getattr(focused, f"action_{how}", None)
+        if move is not None:
+            move()

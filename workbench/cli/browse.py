@@ -1,0 +1,358 @@
+"""`workbench browse` and `workbench tail`: what is there, and what arrives."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import click
+import msgspec
+from click.shell_completion import CompletionItem
+
+from workbench.cli import completion
+from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line
+from workbench.cli.recordings import Covered, Recorder, address_or_recording, played, recorder
+from workbench.cli.runner import Exit, fail, with_session
+from workbench.cli.stdio import say, write
+from workbench.connecting.connector import Stream
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability
+from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage
+from workbench.model.start import Since, Start, parse_start
+from workbench.operations.reading import Few, place_of
+from workbench.session import Session
+from workbench.store.ingest import Merged, merged
+
+STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
+"""Places to start that a shell offers."""
+
+
+class _StartType(click.ParamType[Start]):
+    name = "START"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        try:
+            return parse_start(str(value), round(time.time() * 1000))
+        except FormatError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(start) for start in STARTS if start.startswith(incomplete)]
+
+
+class _TimeType(_StartType):
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        start = super().convert(value, param, ctx)
+        if not isinstance(start, Since):
+            self.fail(f"{value!r} is not a time: write 2026-11-23T10:00, or -10m.", param, ctx)
+        return start
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What `selection_options` say.
+
+    Attributes:
+        start: Where to begin; None: where the command does.
+        until: Only events before this time.
+        where: A query.
+        limit: Stop after so many events.
+        as_record: Whether coverage is a record, too, where records are printed.
+        record: The recording to make of what is shown.
+    """
+
+    start: Start | None
+    until: Since | None
+    where: str | None
+    limit: int | None
+    as_record: bool
+    record: Path | None
+
+
+addresses_argument = click.argument(
+    "addresses", metavar="ADDRESS...", nargs=-1, required=True, shell_complete=completion.addresses
+)
+
+
+def selection_options(limit: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add `--from`, `--until`, `-w`, `-n`, `--record` and `--coverage`; the command gets them as its `selection`.
+
+    Args:
+        limit: What `-n` means.
+    """
+
+    def adding(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def selecting(**given: Any) -> None:
+            selection = Selection(*(given.pop(name) for name in Selection.__struct_fields__))
+            command(selection=selection, **given)
+
+        decorated: Callable[..., None] = selecting
+        for decorate in _decorators(limit):
+            decorated = decorate(decorated)
+        return decorated
+
+    return adding
+
+
+def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable[..., None]]]:
+    return (
+        click.option(
+            "--coverage", "as_record", is_flag=True, help="With NDJSON, end with a record of what was covered."
+        ),
+        click.option(
+            "--record",
+            metavar="FILE",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write what is shown into a recording, too, which browse and replay read.",
+        ),
+        click.option("-n", "--limit", type=click.IntRange(1), help=limit),
+        click.option("-w", "--where", metavar="QUERY", help="Only events that match, e.g. 'type = OrderPlaced'."),
+        click.option("--until", type=_TimeType(), help="Only events before this time."),
+        click.option(
+            "--from",
+            "start",
+            type=_StartType(),
+            help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset), end-500 (the newest 500 of all"
+            " partitions) or group:NAME.",
+        ),
+    )
+
+
+@click.command(short_help="Show what is there, without taking it.")
+@click.argument(
+    "places",
+    metavar="ADDRESS|RECORDING...",
+    type=click.UNPROCESSED,
+    nargs=-1,
+    required=True,
+    shell_complete=completion.addresses_or_files,
+)
+@selection_options(
+    "Show so many events: without --from the newest of a topic or stream, otherwise the first from there."
+)
+@click.option("--force", is_flag=True, help="Look even where the broker could give a message up for it.")
+@format_option("table", "json", "body")
+@with_session
+async def browse(
+    session: Session, places: tuple[str, ...], selection: Selection, force: bool, form: Format | None
+) -> int:
+    """Show what is there, without taking it, and stop.
+
+    Without --from, a topic or stream shows the 500 newest events of all its partitions, by their times, a queue its 500
+    oldest messages, and a recording everything from its beginning. With -w, these 500 are searched: name a place to
+    search from, such as --from beginning. Of several topics and streams, -n counts all together. Looking at a queue
+    hides its messages from other consumers for that moment, and marks them redelivered.
+    """
+    selected = _Selected(session, selection)
+    output = Deliveries(chosen(form))
+    failed: dict[Address | Path, Exit] = {}
+    looked_at = list(dict.fromkeys(address_or_recording(session, text) for text in places))
+
+    @contextmanager
+    def alone(place: Address | Path) -> Iterator[None]:
+        """What is wrong with one of several places keeps nobody from the others."""
+        try:
+            yield
+        except (ConnectorError, GuardRefused, StoreError) as error:
+            if len(looked_at) == 1:
+                raise
+            failed[place] = fail(str(error) if str(place) in str(error) else f"{place}: {error}", Exit.PARTLY)
+
+    browsed: dict[Address | Path, _Browsed] = {}
+    for place in looked_at:
+        with alone(place):
+            browsed[place] = await _Browsed.of(session, place, selected, force)
+    few = _few(selection, list(browsed.values()))
+    streams: dict[Address | Path, Stream] = {}
+
+    async def show(some: Sequence[Delivery]) -> None:
+        await recording.keep(some)
+        await output.write(some)
+
+    async with recorder(session, "browse", selection.record) as recording:
+        try:
+            for number, (place, each) in enumerate(browsed.items()):
+                left = selection.limit
+                with alone(place):
+                    async with each.open() as streams[place]:
+                        async for batch in streams[place]:
+                            if few is None:
+                                await show(selected.of(batch))
+                                if selected.enough:
+                                    break
+                            else:
+                                some = selected.matching(batch)
+                                few.add(number, some)
+                                left = (left or 0) - len(some)
+                                if left <= 0 and selection.start is not None:
+                                    break
+                if selected.enough:
+                    break
+            if few is not None:
+                await show(list(few))
+        finally:
+            coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
+            recording.cover(coverage)
+            tell(coverage, chosen(form) if selection.as_record else None)
+    return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
+
+
+@click.command(short_help="Show what arrives, without taking it.")
+@addresses_argument
+@selection_options("Stop after so many events.")
+@click.option("-k", "--key", "pattern", help="Of an exchange, only what this binding key matches.")
+@click.option("--idle", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds without an event.")
+@format_option("table", "json", "body")
+@with_session
+async def tail(
+    session: Session,
+    addresses: tuple[str, ...],
+    selection: Selection,
+    pattern: str | None,
+    idle: float | None,
+    form: Format | None,
+) -> int:
+    """Show what arrives, without taking it, until Ctrl+C.
+
+    Several addresses are shown in one list. A queue is tapped: a queue of our own is bound as it is, so that nothing is
+    taken from it.
+    """
+    selected = _Selected(session, selection)
+    output = Deliveries(chosen(form))
+    streams = {}
+    for address in dict.fromkeys(address_or_recording(session, text) for text in addresses):
+        if isinstance(address, Path):
+            raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
+        streams[address] = session.tail(address, selection.start, pattern)
+    async with AsyncExitStack() as ending, merged(streams) as together:
+        recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
+        # Once the streams are left: only then their coverage is complete.
+        ending.callback(_conclude, together, recording, chosen(form) if selection.as_record else None)
+        # Scripts wait for this line: what is published from here on will be seen.
+        say(f"tailing {', '.join(map(str, streams))}")
+        batches = aiter(together)
+        with suppress(TimeoutError):
+            while not selected.enough:
+                async with asyncio.timeout(idle):
+                    batch = await anext(batches, None)
+                if batch is None:
+                    break
+                some = selected.of(batch)
+                await recording.keep(some)
+                await output.write(some)
+    return Exit.FAILED if together.errors else Exit.DONE
+
+
+def _conclude(together: Merged, recording: Recorder, form: Format | None) -> None:
+    recording.cover(together.coverage)
+    tell(together.coverage, form)
+    for address, error in together.errors.items():
+        fail(f"{address}: {error}", Exit.FAILED)
+
+
+def tell(coverage: Covered, form: Format | None = None) -> None:
+    """Say on stderr what was covered; on stdout too where a `form` is given that holds records."""
+    for place, covered in coverage.items():
+        say(f"{place}: {covered}")
+        if form == "json":
+            spans = [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans]
+            gaps = [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps]
+            record = {
+                "read": covered.read,
+                "total": covered.total,
+                "spans": spans,
+                "gaps": gaps,
+                "notes": list(covered.notes),
+            }
+            write(json_line({"coverage": {"address": str(place), **record}}))
+
+
+class _Browsed(msgspec.Struct, frozen=True):
+    """What is to be browsed, known to be there.
+
+    Attributes:
+        open: Opens it.
+        depth: How many events are in it, where that is known.
+        log: Whether it is a log, in which a place can be chosen.
+    """
+
+    open: Callable[[], AbstractAsyncContextManager[Stream]]
+    depth: int | None = None
+    log: bool = False
+
+    @classmethod
+    async def of(cls, session: Session, place: Address | Path, selected: "_Selected", force: bool) -> Self:
+        """Ask for an endpoint, and show the price of looking at it."""
+        selection = selected.selection
+        if isinstance(place, Path):
+            return cls(functools.partial(played, session, place, selected.query, selection.start))
+        connector = await session.connector(place.connection)
+        endpoint = await connector.endpoint(place)
+        if endpoint.cost.sentence and Ability.BROWSE in endpoint.abilities:
+            say(f"{place}: {endpoint.cost.sentence}")
+        until = selection.until.time if selection.until else None
+
+        def opened() -> AbstractAsyncContextManager[Stream]:
+            start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
+            return connector.browse(place, start, most, force)
+
+        return cls(opened, endpoint.depth, Ability.SEEK in endpoint.abilities)
+
+    def covered(self, coverage: Coverage, few: Few | None) -> Coverage:
+        """A coverage that says of how many events it is, and what was read and could not be shown."""
+        total = self.depth if coverage.total is None else coverage.total
+        return msgspec.structs.replace(coverage, total=total, gaps=(*coverage.gaps, *(few.gaps if few else ())))
+
+
+def _few(selection: Selection, browsed: Sequence[_Browsed]) -> Few | None:
+    """Holds what is shown where that is only known once all was read: `-n` of several logs, or where a query or
+    `--until` leaves out some of the newest."""
+    if selection.limit is None or not all(each.log for each in browsed):
+        return None
+    newest, narrowed = selection.start is None, bool(selection.where or selection.until)
+    return Few(selection.limit, newest) if len(browsed) > 1 or (newest and narrowed) else None
+
+
+class _Selected:
+    """What of the deliveries is shown, masked as the configuration says; counts down to the limit."""
+
+    def __init__(self, session: Session, selection: Selection) -> None:
+        self.selection = selection
+        """What was asked for."""
+        self.query = session.query(selection.where)
+        """What must match."""
+        self._unfiltered = not selection.where and selection.until is None
+        self.left = selection.limit
+        """How many more are wanted; None: all."""
+        self._seen = session.reading.seen
+        self._masked = session.reading.masked is not None
+        self._until = selection.until.time if selection.until else None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the limit is reached."""
+        return self.left is not None and self.left <= 0
+
+    def matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """The deliveries of a batch that may be shown."""
+        if self._unfiltered and not self._masked:
+            return batch
+        return [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
+
+    def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        """The deliveries of a batch that are shown."""
+        batch = self.matching(batch)
+        if self.left is not None:
+            batch = batch[: self.left]
+            self.left -= len(batch)
+        return batch
+
+    def _is_before(self, delivery: Delivery) -> bool:
+        return self._until is None or delivery.time[0] < self._until

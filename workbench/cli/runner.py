@@ -1,0 +1,341 @@
+"""How a command runs: its connections, one event loop, errors as one sentence, exit codes."""
+
+import asyncio
+import errno
+import functools
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from workbench.cli import completion
+from workbench.cli.stdio import flush, flushed, say
+from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.error_log import log_error, unexpected
+from workbench.connecting.guard import Guarded
+from workbench.connecting.passwords import AskPassword
+from workbench.connecting.spool import left_behind, told_of
+from workbench.decode.display import shown
+from workbench.model.address import is_text
+from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
+from workbench.model.look import Gap
+from workbench.session import Session
+
+P = ParamSpec("P")
+Item = TypeVar("Item")
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+class Exit(IntEnum):
+    """Exit codes, as the README lists them."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    PARTLY = 3
+    NOT_FOUND = 4
+    STOPPED = 130
+
+
+class _Options(msgspec.Struct):
+    """What the connection options have collected so far, before and behind the command's name."""
+
+    connection: list[str] = []
+    config: Path | None = None
+    guard: str | None = None
+    confirm: list[str] = []
+
+
+_KEPT: Final = "workbench.options"
+_GRACE: Final = 1.0
+"""Seconds in which the reader of a command that was stopped may take what was printed."""
+
+
+def config_option(command: Command) -> Command:
+    """Add `--config`, before or behind the command's name; kept in the context."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        expose_value=False,
+        callback=_collect,
+        help="The configuration: ./workbench.toml, or else the one in your config folder.",
+    )(command)
+
+
+def connection_options(command: Command) -> Command:
+    """Add `-c`, `--config`, `--guard` and `--confirm`, before or behind the command's name; kept in the context."""
+    for decorate in (
+        click.option(
+            "--confirm",
+            metavar="NAME",
+            multiple=True,
+            expose_value=False,
+            callback=_collect,
+            shell_complete=completion.connections,
+            help="Type a production connection's name beforehand, as a script does; may be repeated.",
+        ),
+        click.option(
+            "--guard",
+            type=click.Choice([level.name.lower() for level in Level]),
+            expose_value=False,
+            callback=_collect,
+            help="What may be done through connections given by URL: move on this machine, observe elsewhere.",
+        ),
+        config_option,
+        click.option(
+            "-c",
+            "--connection",
+            metavar="[NAME=]URL|NAME",
+            multiple=True,
+            expose_value=False,
+            callback=_collect,
+            shell_complete=completion.connections,
+            help="A connection: a URL, or the name of a configured one; may be repeated.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def with_session(
+    command: Callable[Concatenate[Session, P], Awaitable[int | None]],
+) -> Callable[P, None]:
+    """Make a click command of a coroutine: it is given a session, and what it returns is the exit code."""
+
+    @connection_options
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        context = click.get_current_context()
+        check_text(context)
+
+        async def main() -> int | None:
+            async with session_of(context) as session:
+                warn_of(session.config)
+                return await command(session, *args, **kwargs)
+
+        _tell_left_behind()
+        sys.exit(guarded(main))
+
+    return run
+
+
+def warn_of(config: ConfigFile) -> None:
+    """Tell on stderr what a user must know of a file in the working directory."""
+    if config.warning:
+        say(f"workbench: {config.warning}")
+
+
+def check_text(context: click.Context) -> None:
+    """Refuse what is not UTF-8 where text is asked for: everywhere but in the names of files and in events' bytes.
+
+    Raises:
+        click.ClickException: An argument of the command is no text.
+    """
+    for parameter in context.command.params:
+        if isinstance(parameter.type, click.types.StringParamType):
+            given = context.params.get(parameter.name or "")
+            for value in given if isinstance(given, tuple) else (given,):
+                if isinstance(value, str) and not is_text(value):
+                    raise NotText(value)
+
+
+class NotText(click.ClickException):
+    """An argument whose bytes are not UTF-8."""
+
+    exit_code = Exit.USAGE
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"{value!r} is not UTF-8.")
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Say it as all is said that is wrong."""
+        fail(self.message, Exit.USAGE)
+
+
+def _tell_left_behind() -> None:
+    for path in left_behind():
+        say(f"workbench: {told_of(path)}")
+
+
+def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
+    """Run to the end on an event loop; returns the exit code, with what went wrong said on stderr."""
+
+    async def awaited() -> int | None:
+        # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        asyncio.get_running_loop().set_exception_handler(_logged)
+        patience = None
+        try:
+            return await main()
+        except asyncio.CancelledError:
+            # Whoever reads the output may stand still for ever.
+            patience = _GRACE
+            raise
+        finally:
+            await flushed(patience)
+
+    try:
+        return asyncio.run(awaited()) or Exit.DONE
+    except BaseException as error:
+        return failed(error)
+
+
+def _logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for any more, and asyncio would print."""
+    log_error(context.get("exception") or RuntimeError(context["message"]), str(context["message"]))
+
+
+def failed(error: BaseException) -> Exit:
+    """Say on stderr why a command ended, whatever it was; returns the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case ConfigError() | AddressError() | QueryError():
+            return fail(str(error), Exit.USAGE)
+        case WorkbenchError():
+            return fail(str(error), Exit.FAILED)
+        case click.ClickException():
+            error.show()
+            return Exit(error.exit_code)
+        case KeyboardInterrupt() | asyncio.CancelledError() | click.Abort():
+            return Exit.STOPPED
+        case BrokenPipeError():
+            # As with other tools: whoever reads the output has seen enough.
+            give_up_stdout()
+            return Exit.DONE
+        case OSError(errno=errno.EBADF):
+            give_up_stdout()
+            return fail("Standard input or output is closed.", Exit.FAILED)
+        case OSError():
+            give_up_stdout()
+            where = f"{_said(error.filename)}: " if error.filename else "Reading or writing failed: "
+            return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
+    return fail(unexpected(error, "The command"), Exit.FAILED)
+
+
+def give_up_stdout() -> None:
+    """Give up what stdout did not take: Python would complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _said(filename: object) -> str:
+    return os.fsdecode(filename) if isinstance(filename, str | bytes) else str(filename)
+
+
+async def asked(
+    session: Session, names: Sequence[str], question: Callable[[Guarded], Awaitable[Item]]
+) -> tuple[dict[str, Item], Exit]:
+    """What connections answer, and the exit code; what is wrong with the others is said on stderr.
+
+    Raises:
+        WorkbenchError: Only one is asked, and something is wrong with it.
+    """
+    answers: dict[str, Item] = {}
+    code = Exit.DONE
+    for name, answer in (await session.ask(names, question)).items():
+        if not isinstance(answer, WorkbenchError):
+            answers[name] = answer
+        elif len(names) == 1:
+            raise answer
+        else:
+            code = fail(str(answer) if name in str(answer) else f"{name}: {answer}", Exit.PARTLY)
+    return answers, code if answers else Exit.FAILED
+
+
+def said_gaps(name: str, gaps: Sequence[Gap]) -> Exit:
+    """Say on stderr what a listing lacks; returns the exit code."""
+    for gap in gaps:
+        fail(f"{name}: {gap.what} cannot be listed: {gap.reason}", Exit.PARTLY)
+    return Exit.PARTLY if gaps else Exit.DONE
+
+
+def named_config() -> Path | None:
+    """The file that `--config` names."""
+    options: _Options = click.get_current_context().meta[_KEPT]
+    return options.config
+
+
+def current_config() -> ConfigFile:
+    """The configuration that the command's options name.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here.
+    """
+    return ConfigFile.find(named_config())
+
+
+def fail(sentence: str, code: Exit) -> Exit:
+    """Tell the user on stderr what is wrong, in one line of visible characters; returns `code`."""
+    say(f"workbench: {sentence}")
+    return code
+
+
+def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    options = context.meta.setdefault(_KEPT, _Options())
+    if isinstance(value, tuple):
+        getattr(options, str(parameter.name)).extend(value)
+    elif value is not None:
+        setattr(options, str(parameter.name), value)
+
+
+def session_of(context: click.Context, ask_password: AskPassword | None = None) -> Session:
+    """The session that a command's options ask for, not yet entered.
+
+    Args:
+        context: The command's.
+        ask_password: Asks for a password; None: asks on the terminal.
+
+    Raises:
+        ConfigError: A connection or the configuration cannot be used.
+    """
+    options: _Options = context.meta[_KEPT]
+    given: list[Connection | str] = []
+    for text in options.connection:
+        if ":" in text:
+            connection = Connection.parse(text)
+            level = Level[options.guard.upper()] if options.guard else None
+            given.append(msgspec.structs.replace(connection, level=level))
+        else:
+            given.append(text)
+
+    async def confirm(connection: Connection, wanted: Level) -> bool:
+        if connection.name in options.confirm:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
+        return _asked(question, default="", show_default=False) == connection.name
+
+    return Session(given, ConfigFile.find(options.config), confirm, ask_password or _ask_password)
+
+
+async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
+    if reason is not None:
+        raise reason
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
+            " to ask for it."
+        )
+    return Secret(_asked(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
+
+
+def _asked(question: str, **how: Any) -> str:
+    """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
+    flush()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return str(click.prompt(shown(question), err=True, **how))
+    except click.Abort:
+        # Ends the loop at once, and with it what else would be asked.
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)

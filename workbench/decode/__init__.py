@@ -1,0 +1,1 @@
+"""A body's bytes as text, structure and visible characters."""

@@ -1,0 +1,35 @@
+"""A body in one line, as tables show it."""
+
+import re
+from typing import Final
+
+from workbench.decode.codec import opaque, read
+from workbench.decode.display import shown_bytes
+from workbench.model.event import Event
+
+LOOKED_AT: Final = 1_024
+"""Bytes of a body, and characters of its text, from which a line is made where nobody asks for more."""
+_SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\Z))|[ \t\r\n]+', re.DOTALL)
+"""A JSON string, or white space between tokens."""
+
+
+def preview(event: Event, limit: int = LOOKED_AT) -> str:
+    """The beginning of a body in one line: JSON without the space between its tokens, else text, else hex digits; `∅`
+    for null. Not yet cut to a width, nor fit for a terminal: that is `display.shown`.
+
+    Args:
+        event: Its body is read.
+        limit: At most about so many characters.
+    """
+    body = event.body
+    if not body:
+        return "" if body is not None else "∅"
+    if b"\n" not in body[:limit] and not opaque(event):
+        line = shown_bytes(body, limit)
+        if not line.startswith("0x"):
+            return line
+    found = read(event, limit)
+    if found.format == "hex":
+        return shown_bytes(body, limit)
+    line = found.text if found.format == "text" else _SPACE.sub(r"\1", found.text)
+    return f"{line}…" if found.truncated else line

@@ -1,0 +1,1 @@
+"""What an event says of itself: conventions, facts, and what of it is masked."""

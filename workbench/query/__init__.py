@@ -1,0 +1,1 @@
+"""The one filter language: its grammar, its meaning, and the bytes that a match must hold."""

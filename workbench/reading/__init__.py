@@ -1,1 +1,0 @@
-"""What makes events readable."""

@@ -1,0 +1,1 @@
+"""What was seen: kept, a row a batch, and looked at."""

@@ -1,0 +1,311 @@
+"""Several streams side by side: into one store (`tails`), or as one, in the order their batches arrive in (`merged`).
+
+Neither reads ahead of who takes the batches: a store whose disk is slow makes its streams wait, and those their broker,
+by a prefetch that is used up or by partitions that are not asked for more.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final, Literal
+
+import msgspec
+
+from workbench.connecting.connector import Stream
+from workbench.connecting.error_log import unexpected
+from workbench.model.address import Address
+from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, unwrap_exception_group
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage, Interruption, Look
+from workbench.store.store import Store
+
+AHEAD: Final = 4
+"""Batches a stream may be ahead of the reader; then its broker has to wait."""
+AHEAD_SIZE: Final = 16 * 1024 * 1024
+"""Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
+RETRIES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds before a lost connection is tried again, the last one for good."""
+COVERED: Final = 1.0
+"""Seconds after which a running look tells the store what it has covered."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A look that reads no more.
+
+    Attributes:
+        error: Why it could not go on; None: all was read, or it was stopped.
+    """
+
+    error: WorkbenchError | None = None
+
+
+State = Literal["opening", "running"] | Interruption | Ended
+
+
+class Ingestion:
+    """One look on its way into a store, begun by `Ingestions.begin`."""
+
+    def __init__(
+        self,
+        kind: Literal["browse", "tail"],
+        address: Address,
+        open: Callable[[], AbstractAsyncContextManager[Stream]],
+        store: Store,
+        changed: Callable[["Ingestion"], None],
+    ) -> None:
+        self.kind: Final = kind
+        """How it looks."""
+        self.address: Final = address
+        """At what."""
+        self.look: Final = store.look(Look(address, kind, round(time.time() * 1000)))
+        """Its number in the store."""
+        self._open = open
+        self._store = store
+        self._changed = changed
+        self._state: State = "opening"
+        self._stream: Stream | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._error: WorkbenchError | None = None
+        self._covered = 0.0
+        self._heard = round(time.time() * 1000)
+        self._coverage = Coverage()
+
+    @property
+    def state(self) -> State:
+        """How it stands; `Interruption`: it goes on by itself once the broker is back."""
+        if self._state == "running" and self._stream is not None and self._stream.interruption is not None:
+            return self._stream.interruption
+        return self._state
+
+    @property
+    def coverage(self) -> Coverage:
+        """What it has read so far, or in the end."""
+        return self._stream.coverage if self._stream is not None else self._coverage
+
+    def stop(self) -> None:
+        """Read no more; what it took to look is given back."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until it reads no more, and what it took is given back."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def start(self, group: asyncio.TaskGroup) -> "asyncio.Task[None]":
+        """Begin to read."""
+        self._task = group.create_task(self._run())
+        # Also where it is stopped before it began.
+        self._task.add_done_callback(self._end)
+        return self._task
+
+    async def _run(self) -> None:
+        try:
+            await self._read()
+        except WorkbenchError as error:
+            self._error = error
+        except Exception as error:
+            # An odd event must end its own look, and not the program with all others.
+            self._error = WorkbenchError(unexpected(error, f"Storing what {self.address} holds"))
+
+    def _end(self, task: "asyncio.Task[None]") -> None:
+        self._store.cover(self.look, self._coverage)
+        self._set(Ended(self._error))
+
+    async def _read(self) -> None:
+        async with AsyncExitStack() as stack:
+            stream = await self._opened(stack)
+            try:
+                self._stream = stream
+                self._set("running")
+                await self._take(stream)
+            finally:
+                self._stream = None
+                self._coverage = stream.coverage
+        # Leaving completes it: with the price that was paid.
+        self._coverage = stream.coverage
+
+    async def _opened(self, stack: AsyncExitStack) -> Stream:
+        attempt = 0
+        while True:
+            try:
+                return await stack.enter_async_context(self._open())
+            except ConnectionLost as error:
+                if self.kind == "browse":
+                    raise
+                await self._wait(error, attempt)
+                attempt += 1
+
+    async def _take(self, stream: Stream) -> None:
+        """Store a stream's batches until it ends. A connection that is lost while tailing is waited for."""
+        attempt = 0
+        while True:
+            try:
+                async for batch in stream:
+                    self._heard = round(time.time() * 1000)
+                    await self._store.append(self.look, batch)
+                    attempt = 0
+                    self._cover(stream)
+                    self._set("running")
+                return
+            except ConnectionLost as error:
+                if self.kind == "browse":
+                    raise
+                await self._wait(error, attempt)
+                attempt += 1
+
+    async def _wait(self, error: ConnectionLost, attempt: int) -> None:
+        pause = RETRIES[min(attempt, len(RETRIES) - 1)]
+        now = time.time()
+        self._set(Interruption(str(error), self._heard, round((now + pause) * 1000)))
+        await asyncio.sleep(pause)
+
+    def _set(self, state: State) -> None:
+        self._state = state
+        self._changed(self)
+
+    def _cover(self, stream: Stream) -> None:
+        now = time.monotonic()
+        if now - self._covered >= COVERED:
+            self._covered = now
+            self._store.cover(self.look, stream.coverage)
+
+
+class Ingestions:
+    """The looks into one store. Made by `tails`."""
+
+    def __init__(self, store: Store, changed: Callable[[Ingestion], None], group: asyncio.TaskGroup) -> None:
+        self._store = store
+        self._changed = changed
+        self._group = group
+        self._running: set[asyncio.Task[None]] = set()
+
+    def begin(
+        self,
+        kind: Literal["browse", "tail"],
+        address: Address,
+        open: Callable[[], AbstractAsyncContextManager[Stream]],
+    ) -> Ingestion:
+        """Begin to look; whatever goes wrong is the tail's state.
+
+        Args:
+            kind: `browse` ends where its endpoint ended; `tail` goes on, and waits for a broker that is away.
+            address: What is looked at.
+            open: Opens the stream; called again while the broker cannot be reached.
+        """
+        tail = Ingestion(kind, address, open, self._store, self._changed)
+        task = tail.start(self._group)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return tail
+
+    def stop(self) -> None:
+        """Let all looks end."""
+        for task in self._running:
+            task.cancel()
+
+
+@asynccontextmanager
+async def ingestions(store: Store, changed: Callable[[Ingestion], None]) -> AsyncIterator[Ingestions]:
+    """Looks into a store; on leaving, those that still run are stopped and what they took is given back.
+
+    Args:
+        store: Where to.
+        changed: Called when a look has stored something, or its state has changed.
+    """
+    async with asyncio.TaskGroup() as group:
+        looking = Ingestions(store, changed, group)
+        try:
+            yield looking
+        finally:
+            looking.stop()
+
+
+class Merged:
+    """The batches of several streams; ends when all have ended. A stream that breaks leaves the others running."""
+
+    def __init__(self, streams: Mapping[Address, Stream]) -> None:
+        self._streams = streams
+        self._batches: asyncio.Queue[tuple[Sequence[Delivery], int] | None] = asyncio.Queue(AHEAD * len(streams))
+        self._size = 0
+        self._room = asyncio.Condition()
+        self.errors: dict[Address, WorkbenchError] = {}
+        """Why streams broke, those that did."""
+
+    @property
+    def coverage(self) -> Mapping[Address, Coverage]:
+        """What each stream has covered."""
+        return {address: stream.coverage for address, stream in self._streams.items()}
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        running = len(self._streams)
+        while running:
+            waiting = await self._batches.get()
+            if waiting is None:
+                running -= 1
+                continue
+            batch, size = waiting
+            yield batch
+            # Only now the reader is done with it.
+            async with self._room:
+                self._size -= size
+                self._room.notify_all()
+
+    async def pump(self, address: Address) -> None:
+        """Hand on one stream's batches until it ends or breaks."""
+        try:
+            async for batch in self._streams[address]:
+                size = _size(batch)
+                async with self._room:
+                    while self._size and self._size + size > AHEAD_SIZE:
+                        await self._room.wait()
+                    self._size += size
+                await self._batches.put((batch, size))
+        except WorkbenchError as error:
+            self.errors[address] = error
+        except Exception as error:
+            self.errors[address] = ConnectorError(unexpected(error, f"Reading {address}"))
+        await self._batches.put(None)
+
+
+def _size(batch: Sequence[Delivery]) -> int:
+    size = 0
+    for delivery in batch:
+        event = delivery.event
+        if event.body is not None:
+            size += len(event.body)
+        if event.wire is not None:
+            size += len(event.wire.data)
+        elif headers := event.written.headers:
+            size += sum([len(value) for _, value in headers if isinstance(value, bytes | str)])
+    return size
+
+
+@asynccontextmanager
+async def merged(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) -> AsyncIterator[Merged]:
+    """Enter all streams, then read them side by side. Entered means: all are subscribed.
+
+    Raises:
+        ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
+    """
+    async with AsyncExitStack() as stack:
+        entered = {address: await _entered(stack, address, stream) for address, stream in streams.items()}
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                together = Merged(entered)
+                pumps = [group.create_task(together.pump(address)) for address in entered]
+                try:
+                    yield together
+                finally:
+                    for pump in pumps:
+                        pump.cancel()
+
+
+async def _entered(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
+    try:
+        return await stack.enter_async_context(stream)
+    except ConnectorError as error:
+        if str(address) in str(error):
+            raise
+        raise type(error)(f"{address}: {error}") from error

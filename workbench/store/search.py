@@ -1,0 +1,158 @@
+"""What is asked of stored rows: plain functions of a file's path, so that a worker process can do them.
+
+They hold no connection between calls and change nothing. `Workers` are the processes; any `concurrent.futures` executor
+will do.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.decode.codec import opaque
+from workbench.model.errors import StoreError
+from workbench.query.prefilter import let_through
+from workbench.query.query import Query, Reading
+from workbench.store.batch import Chunk, candidates, cut_out, decode, stored_time
+from workbench.store.database import failures, read
+from workbench.store.stored_row import StoredRow, stored_row
+
+
+class Found(NamedTuple):
+    """Deliveries that match, in the order of their times, and of their sequence numbers where times are equal.
+
+    Attributes:
+        examined: How many deliveries of the looks were asked.
+        times: Each one's time in milliseconds since 1970 UTC, 8 bytes each.
+        sequences: Each one's sequence number, 8 bytes each.
+    """
+
+    examined: int
+    times: bytes
+    sequences: bytes
+
+
+def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
+    """Search stored rows; rows that are gone by now are passed over.
+
+    Args:
+        path: The store's file.
+        firsts: Which rows, in order, by the sequence numbers with which they begin.
+        looks: Whose deliveries; None: everybody's.
+        query: What must match; None: nothing.
+        start: The first sequence number to ask about.
+
+    Raises:
+        StoreError: The file is gone, damaged or no store.
+    """
+    examined = 0
+    times, sequences = array("q"), array("q")
+    with closing(read(path)) as database, failures(path):
+        for first in firsts:
+            row = stored_row(database, first, deliveries=query is not None)
+            if row is None:
+                continue
+            of, at = row.looks, row.times
+            mine = {index for index, look in enumerate(of) if look in looks} if looks is not None else range(len(of))
+            begin = max(0, start - first)
+            examined += sum(index >= begin for index in mine) if looks is not None else len(of) - begin
+            if query is None:
+                hits = [index for index in range(begin, len(of)) if index in mine]
+            else:
+                among = candidates(row.deliveries, row.ends, row.opaque, query.needles)
+                hits = list(_matching(row, (index for index in among if index >= begin and index in mine), query))
+            times.extend(at[index] for index in hits)
+            sequences.extend(first + index for index in hits)
+    return _found(examined, times, sequences)
+
+
+def _matching(row: StoredRow, among: Iterable[int], query: Query) -> Iterator[int]:
+    ends, deliveries, matches = row.ends, row.deliveries, query.matches
+    for index in among:
+        try:
+            if matches(decode(cut_out(deliveries, ends, index))):
+                yield index
+        except StoreError:
+            # What can no longer be read cannot be ruled out.
+            yield index
+
+
+def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
+    """The same for deliveries in memory."""
+    examined = 0
+    times, sequences = array("q"), array("q")
+    for index in range(max(0, start - chunk.first), len(chunk.deliveries)):
+        if looks is None or chunk.looks[index] in looks:
+            examined += 1
+            delivery = chunk.deliveries[index]
+            if query is None or (
+                (opaque(delivery.event) or let_through(query.needles, chunk.encoded[index])) and query.matches(delivery)
+            ):
+                times.append(stored_time(delivery))
+                sequences.append(chunk.first + index)
+    return _found(examined, times, sequences)
+
+
+def by_time(times: bytes, sequences: bytes) -> tuple[bytes, bytes]:
+    """The same in the order of the times; equal times keep their order."""
+    unordered, numbers = array("q", times), array("q", sequences)
+    order = sorted(range(len(unordered)), key=unordered.__getitem__)
+    ordered = array("q", [unordered[index] for index in order])
+    return ordered.tobytes(), array("q", [numbers[index] for index in order]).tobytes()
+
+
+def kept(times: bytes, sequences: bytes, first: int) -> tuple[bytes, bytes]:
+    """The same without the sequence numbers below `first`."""
+    pairs = [pair for pair in zip(array("q", times), array("q", sequences), strict=True) if pair[1] >= first]
+    return array("q", [time for time, _ in pairs]).tobytes(), array("q", [number for _, number in pairs]).tobytes()
+
+
+def ids(path: Path, firsts: Sequence[int], reading: Reading) -> list[tuple[int, bytes, bytes]]:
+    """The ids in stored rows, to be looked up by `id_hash`.
+
+    Returns:
+        For each row its first sequence number, the hashes of all ids in it, 8 bytes each, and which delivery of the
+        row each belongs to, counted from 0, 2 bytes each.
+
+    Raises:
+        StoreError: The file is gone, damaged or no store.
+    """
+    found = []
+    with closing(read(path)) as database, failures(path):
+        for first in firsts:
+            row = stored_row(database, first)
+            if row is None:
+                continue
+            hashes, owners = [], array("H")
+            for index in range(row.count):
+                delivery = row.delivery(index, {})
+                for id in reading.facts(reading.seen(delivery)).ids:
+                    hashes.append(id_hash(id))
+                    owners.append(index)
+            found.append((first, b"".join(hashes), owners.tobytes()))
+    return found
+
+
+def id_hash(id: str) -> bytes:
+    """8 bytes that stand for an id. Different ids may share them, so whoever finds them asks the delivery."""
+    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def owners_of(hash: bytes, hashes: bytes, owners: bytes) -> list[int]:
+    """Which deliveries of a row have this hash, counted from 0."""
+    found, at = set(), hashes.find(hash)
+    while at >= 0:
+        if at % 8 == 0:
+            found.add(int.from_bytes(owners[at // 4 : at // 4 + 2], "little"))
+        at = hashes.find(hash, at + 1)
+    return sorted(found)
+
+
+def _found(examined: int, times: "array[int]", sequences: "array[int]") -> Found:
+    ascending = all(time <= following for time, following in pairwise(times))
+    if ascending:
+        return Found(examined, times.tobytes(), sequences.tobytes())
+    return Found(examined, *by_time(times.tobytes(), sequences.tobytes()))
