@@ -16,6 +16,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
+from workbench.cli.sessions import session_of
 from workbench.connecting.config import Connection, Secret
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.session import Session
@@ -98,9 +99,6 @@ async def _list_one(session: Session, name: str, incomplete: str, found: list[st
 
 
 def _session(context: click.Context) -> Session:
-    # It offers these completions to its own options.
-    from workbench.cli.runner import session_of
-
     return session_of(context, _ask_nobody)
 
 

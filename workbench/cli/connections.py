@@ -8,18 +8,10 @@ from pathlib import Path
 import click
 
 from workbench.cli import completion
+from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.runner import (
-    Exit,
-    check_text,
-    config_option,
-    connection_options,
-    current_config,
-    fail,
-    named_config,
-    warn_of,
-    with_session,
-)
+from workbench.cli.runner import Exit, check_text, fail, warn_of, with_session
+from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step

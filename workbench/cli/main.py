@@ -6,7 +6,7 @@ import click
 
 from workbench import __version__
 from workbench.cli import screen
-from workbench.cli.runner import connection_options
+from workbench.cli.options import connection_options
 
 COMMANDS = {
     "ls": "endpoints",

@@ -1,4 +1,4 @@
-"""How a command runs: its connections, one event loop, errors as one sentence, exit codes."""
+"""How a command runs: one event loop, errors as one sentence, exit codes."""
 
 import asyncio
 import errno
@@ -8,21 +8,17 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
-from pathlib import Path
 from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
-import msgspec
 
-from workbench.cli import completion
-from workbench.cli.stdio import flush, flushed, say
-from workbench.connecting.config import Connection, Level, Secret
+from workbench.cli.options import connection_options
+from workbench.cli.sessions import session_of
+from workbench.cli.stdio import flushed, say
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.error_log import log_error, unexpected
 from workbench.connecting.guard import Guarded
-from workbench.connecting.passwords import AskPassword
 from workbench.connecting.spool import left_behind, told_of
-from workbench.decode.display import shown
 from workbench.model.address import is_text
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
 from workbench.model.look import Gap
@@ -30,7 +26,6 @@ from workbench.session import Session
 
 P = ParamSpec("P")
 Item = TypeVar("Item")
-Command = TypeVar("Command", bound=Callable[..., object])
 
 
 class Exit(IntEnum):
@@ -44,64 +39,8 @@ class Exit(IntEnum):
     STOPPED = 130
 
 
-class _Options(msgspec.Struct):
-    """What the connection options have collected so far, before and behind the command's name."""
-
-    connection: list[str] = []
-    config: Path | None = None
-    guard: str | None = None
-    confirm: list[str] = []
-
-
-_KEPT: Final = "workbench.options"
 _GRACE: Final = 1.0
 """Seconds in which the reader of a command that was stopped may take what was printed."""
-
-
-def config_option(command: Command) -> Command:
-    """Add `--config`, before or behind the command's name; kept in the context."""
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        expose_value=False,
-        callback=_collect,
-        help="The configuration: ./workbench.toml, or else the one in your config folder.",
-    )(command)
-
-
-def connection_options(command: Command) -> Command:
-    """Add `-c`, `--config`, `--guard` and `--confirm`, before or behind the command's name; kept in the context."""
-    for decorate in (
-        click.option(
-            "--confirm",
-            metavar="NAME",
-            multiple=True,
-            expose_value=False,
-            callback=_collect,
-            shell_complete=completion.connections,
-            help="Type a production connection's name beforehand, as a script does; may be repeated.",
-        ),
-        click.option(
-            "--guard",
-            type=click.Choice([level.name.lower() for level in Level]),
-            expose_value=False,
-            callback=_collect,
-            help="What may be done through connections given by URL: move on this machine, observe elsewhere.",
-        ),
-        config_option,
-        click.option(
-            "-c",
-            "--connection",
-            metavar="[NAME=]URL|NAME",
-            multiple=True,
-            expose_value=False,
-            callback=_collect,
-            shell_complete=completion.connections,
-            help="A connection: a URL, or the name of a configured one; may be repeated.",
-        ),
-    ):
-        command = decorate(command)
-    return command
 
 
 def with_session(
@@ -257,85 +196,7 @@ def said_gaps(name: str, gaps: Sequence[Gap]) -> Exit:
     return Exit.PARTLY if gaps else Exit.DONE
 
 
-def named_config() -> Path | None:
-    """The file that `--config` names."""
-    options: _Options = click.get_current_context().meta[_KEPT]
-    return options.config
-
-
-def current_config() -> ConfigFile:
-    """The configuration that the command's options name.
-
-    Raises:
-        ConfigError: It cannot be read, or says something that is not known here.
-    """
-    return ConfigFile.find(named_config())
-
-
 def fail(sentence: str, code: Exit) -> Exit:
     """Tell the user on stderr what is wrong, in one line of visible characters; returns `code`."""
     say(f"workbench: {sentence}")
     return code
-
-
-def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    options = context.meta.setdefault(_KEPT, _Options())
-    if isinstance(value, tuple):
-        getattr(options, str(parameter.name)).extend(value)
-    elif value is not None:
-        setattr(options, str(parameter.name), value)
-
-
-def session_of(context: click.Context, ask_password: AskPassword | None = None) -> Session:
-    """The session that a command's options ask for, not yet entered.
-
-    Args:
-        context: The command's.
-        ask_password: Asks for a password; None: asks on the terminal.
-
-    Raises:
-        ConfigError: A connection or the configuration cannot be used.
-    """
-    options: _Options = context.meta[_KEPT]
-    given: list[Connection | str] = []
-    for text in options.connection:
-        if ":" in text:
-            connection = Connection.parse(text)
-            level = Level[options.guard.upper()] if options.guard else None
-            given.append(msgspec.structs.replace(connection, level=level))
-        else:
-            given.append(text)
-
-    async def confirm(connection: Connection, wanted: Level) -> bool:
-        if connection.name in options.confirm:
-            return True
-        if not sys.stdin.isatty():
-            return False
-        question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
-        return _asked(question, default="", show_default=False) == connection.name
-
-    return Session(given, ConfigFile.find(options.config), confirm, ask_password or _ask_password)
-
-
-async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
-    if reason is not None:
-        raise reason
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
-            " to ask for it."
-        )
-    return Secret(_asked(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
-
-
-def _asked(question: str, **how: Any) -> str:
-    """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
-    flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return str(click.prompt(shown(question), err=True, **how))
-    except click.Abort:
-        # Ends the loop at once, and with it what else would be asked.
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,7 +7,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from workbench.cli.runner import Exit, config_option, connection_options, current_config, fail, guarded, session_of
+from workbench.cli.options import config_option, connection_options
+from workbench.cli.runner import Exit, fail, guarded
+from workbench.cli.sessions import current_config, session_of
 from workbench.connecting.config import Connection
 from workbench.connecting.plugins import load
 from workbench.session import Session

@@ -1,0 +1,108 @@
+"""The session that a command's options ask for; passwords and production names are asked for on the terminal."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from workbench.cli.stdio import flush
+from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.passwords import AskPassword
+from workbench.decode.display import shown
+from workbench.model.errors import ConfigError
+from workbench.session import Session
+
+
+class _Options(msgspec.Struct):
+    """What the connection options have collected so far, before and behind the command's name."""
+
+    connection: list[str] = []
+    config: Path | None = None
+    guard: str | None = None
+    confirm: list[str] = []
+
+
+_KEPT: Final = "workbench.options"
+
+
+def collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Keep what an option says, before and behind the command's name, until the session is made."""
+    options = context.meta.setdefault(_KEPT, _Options())
+    if isinstance(value, tuple):
+        getattr(options, str(parameter.name)).extend(value)
+    elif value is not None:
+        setattr(options, str(parameter.name), value)
+
+
+def named_config() -> Path | None:
+    """The file that `--config` names."""
+    options: _Options = click.get_current_context().meta[_KEPT]
+    return options.config
+
+
+def current_config() -> ConfigFile:
+    """The configuration that the command's options name.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here.
+    """
+    return ConfigFile.find(named_config())
+
+
+def session_of(context: click.Context, ask_password: AskPassword | None = None) -> Session:
+    """The session that a command's options ask for, not yet entered.
+
+    Args:
+        context: The command's.
+        ask_password: Asks for a password; None: asks on the terminal.
+
+    Raises:
+        ConfigError: A connection or the configuration cannot be used.
+    """
+    options: _Options = context.meta[_KEPT]
+    given: list[Connection | str] = []
+    for text in options.connection:
+        if ":" in text:
+            connection = Connection.parse(text)
+            level = Level[options.guard.upper()] if options.guard else None
+            given.append(msgspec.structs.replace(connection, level=level))
+        else:
+            given.append(text)
+
+    async def confirm(connection: Connection, wanted: Level) -> bool:
+        if connection.name in options.confirm:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
+        return _asked(question, default="", show_default=False) == connection.name
+
+    return Session(given, ConfigFile.find(options.config), confirm, ask_password or _ask_password)
+
+
+async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
+    if reason is not None:
+        raise reason
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
+            " to ask for it."
+        )
+    return Secret(_asked(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
+
+
+def _asked(question: str, **how: Any) -> str:
+    """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
+    flush()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return str(click.prompt(shown(question), err=True, **how))
+    except click.Abort:
+        # Ends the loop at once, and with it what else would be asked.
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
