@@ -4,9 +4,10 @@ import pytest
 
 from workbench.model.endpoint import Ability
 
-pytest.register_assert_rewrite("tests.contract.suite")
+_PARTS = ("listing", "publishing", "rules", "browsing", "tailing", "starting", "groups", "claiming", "connecting")
+pytest.register_assert_rewrite("tests.contract.steps", *(f"tests.contract.{part}" for part in _PARTS))
 
-from tests.contract.suite import ConnectorContract, Kind  # noqa: E402
+from tests.contract.under_test import Contract, Kind  # noqa: E402
 
 _NONE = Ability(0)
 
@@ -26,7 +27,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _of_contract(suite: type | None) -> bool:
-    return suite is not None and issubclass(suite, ConnectorContract)
+    return suite is not None and issubclass(suite, Contract)
 
 
 def _fits(item: pytest.Function) -> bool:

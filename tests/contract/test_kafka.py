@@ -13,7 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import narrow
-from tests.contract.suite import ConnectorContract, Kind, Place, eventually
+from tests.contract.steps import eventually
+from tests.contract.suite import ConnectorContract
+from tests.contract.under_test import Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, EndpointKind

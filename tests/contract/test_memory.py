@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
-from tests.contract.suite import ConnectorContract, Kind, Place
+from tests.contract.suite import ConnectorContract
+from tests.contract.under_test import Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, EndpointKind

@@ -13,7 +13,8 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.contract.samples import Keeps
-from tests.contract.suite import ConnectorContract, Kind, Place
+from tests.contract.suite import ConnectorContract
+from tests.contract.under_test import Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, EndpointKind

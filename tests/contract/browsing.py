@@ -1,0 +1,215 @@
+"""Browsing: all that is there is shown, and all of it stays."""
+
+import asyncio
+
+import pytest
+
+from tests.contract.steps import (
+    DEADLINE,
+    MANY,
+    assert_same,
+    bodies,
+    browse,
+    cancelled_on_leaving,
+    depth_becomes,
+    inventory_becomes,
+    numbered,
+    publish,
+    publish_all,
+    read,
+)
+from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from workbench.connecting.plugins import connect
+from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.errors import EndpointNotFound, LookRefused, Unsupported
+
+
+class BrowsingContract(Contract):
+    """The tests."""
+
+    @needs(Ability.BROWSE | Ability.PUBLISH)
+    async def test_browse_is_complete(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        events = self.kinds[kind].events(MANY)
+        async with connect(broker.connection) as connector:
+            receipts = await publish_all(connector, place.address, events)
+            async with asyncio.timeout(DEADLINE), connector.browse(place.address) as stream:
+                seen = await read(stream)
+                coverage = stream.coverage
+        assert stream.interruption is None
+        assert_same(self.kinds[kind], events, receipts, seen)
+        assert (coverage.read, coverage.gaps) == (MANY, ())
+        assert {delivery.address for delivery in seen} == {place.address}
+
+    @needs(Ability.BROWSE | Ability.PARTITIONS)
+    async def test_coverage_names_the_offsets_read(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=2)
+        async with connect(broker.connection) as connector:
+            await publish(connector, place.address, numbered(7), partition=1)
+            async with asyncio.timeout(DEADLINE), connector.browse(place.address) as stream:
+                await read(stream)
+                spans = {span.partition: (span.start, span.end) for span in stream.coverage.spans}
+        assert spans == {"0": ("0", "0"), "1": ("0", "7")}
+
+    @needs(Ability.BROWSE)
+    async def test_browse_of_nothing_ends(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        async with connect(broker.connection) as connector:
+            assert await browse(connector, place.address) == []
+
+    @needs(Ability.BROWSE)
+    async def test_browse_shows_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(30)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            assert bodies(await browse(connector, place.address, limit=10)) == bodies(events[:10])
+            assert bodies(await browse(connector, place.address, limit=31)) == bodies(events)
+
+    @needs(Ability.BROWSE | Ability.PARTITIONS)
+    async def test_limit_is_for_all_partitions_together(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, self.kinds[kind].events(60))
+            assert len(await browse(connector, place.address, limit=10)) == 10
+
+    @needs(Ability.BROWSE)
+    async def test_browse_ends_where_the_endpoint_ended_on_entering(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = numbered(5)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with connector.browse(place.address) as stream:
+                await publish_all(connector, place.address, numbered(5, begin=5))
+                assert bodies(await read(stream)) == bodies(events)
+
+    @needs(Ability.BROWSE)
+    async def test_looking_twice_shows_the_same(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        events = self.kinds[kind].events(500)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            first = await browse(connector, place.address)
+            second = await browse(connector, place.address)
+            await depth_becomes(connector, place.address, 500)
+        if Ability.PARTITIONS in self.kinds[kind].abilities:
+            assert {seen.position: seen.event for seen in first} == {seen.position: seen.event for seen in second}
+        else:
+            assert bodies(second) == bodies(first)
+
+    @needs(Ability.BROWSE)
+    async def test_look_that_is_left_early_takes_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(3_000)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with connector.browse(place.address) as stream:
+                await read(stream, count=1)
+            await depth_becomes(connector, place.address, len(events))
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+
+    @needs(Ability.BROWSE, holds=True)
+    async def test_look_at_some_gives_them_back_before_the_others(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = numbered(10)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            assert len(await browse(connector, place.address, limit=4)) == 4
+            await depth_becomes(connector, place.address, 10)
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+
+    @needs(Ability.BROWSE, holds=True)
+    async def test_look_marks_as_redelivered(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            looks = [await browse(connector, place.address) for _ in range(2)]
+        assert [{delivery.redelivered for delivery in look} for look in looks] == [{False}, {True}]
+
+    @needs(Ability.BROWSE, counts=True)
+    async def test_look_counts_as_a_delivery(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            looks = [await browse(connector, place.address) for _ in range(3)]
+        assert [{delivery.attempt for delivery in look} for look in looks] == [{0}, {1}, {2}]
+
+    @needs(Ability.BROWSE, counts=True)
+    async def test_look_is_refused_before_it_could_lose_a_message(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind, delivery_limit=8)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            assert bodies(await browse(connector, place.address)) == bodies(numbered(5))
+            with pytest.raises(LookRefused):
+                for _ in range(9):
+                    await browse(connector, place.address)
+            await depth_becomes(connector, place.address, 5)
+
+    @needs(Ability.BROWSE, counts=True)
+    async def test_forced_looks_lose_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, delivery_limit=2)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            for _ in range(7):
+                seen = await browse(connector, place.address, force=True)
+                assert set(bodies(seen)) == set(bodies(numbered(5)))
+                await depth_becomes(connector, place.address, 5)
+
+    @needs(Ability.BROWSE)
+    async def test_cancelled_browse_takes_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(3_000)
+        begun = asyncio.Event()
+
+        async def look() -> None:
+            async with connector.browse(place.address) as stream:
+                async for _ in stream:
+                    begun.set()
+                    await asyncio.Event().wait()
+
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with cancelled_on_leaving(look()), asyncio.timeout(DEADLINE):
+                await begun.wait()
+            await depth_becomes(connector, place.address, len(events))
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+
+    @needs(Ability.BROWSE)
+    async def test_browse_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(600)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            before = await broker.inventory()
+            for steps in (0, 1, 2, 4, 8, 16, 64, 256):
+                async with cancelled_on_leaving(browse(connector, place.address)):
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+            await depth_becomes(connector, place.address, len(events))
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+            await inventory_becomes(broker, before)
+
+    @needs(Ability.BROWSE)
+    async def test_browse_of_a_missing_endpoint_creates_nothing(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        before = await broker.inventory()
+        async with connect(broker.connection) as connector:
+            with pytest.raises(EndpointNotFound):
+                await browse(connector, self.missing(broker, kind))
+        assert await broker.inventory() == before
+
+    @needs(lacks=Ability.BROWSE)
+    async def test_browse_is_unsupported_where_nothing_is_kept(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            with pytest.raises(Unsupported):
+                await browse(connector, place.address)

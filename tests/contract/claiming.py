@@ -1,0 +1,119 @@
+"""Claiming: what is settled is gone, and what is not comes back."""
+
+import asyncio
+
+import pytest
+
+from tests.contract.steps import (
+    DEADLINE,
+    MANY,
+    assert_same,
+    bodies,
+    browse,
+    cancelled_on_leaving,
+    depth_becomes,
+    numbered,
+    publish_all,
+    read,
+)
+from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from workbench.connecting.plugins import connect
+from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.errors import EndpointNotFound, Unsupported
+
+
+class ClaimingContract(Contract):
+    """The tests."""
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_claim_is_complete_and_what_is_settled_is_gone(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = self.kinds[kind].events(MANY)
+        async with connect(broker.connection) as connector:
+            receipts = await publish_all(connector, place.address, events)
+            async with connector.claim(place.address) as claims:
+                seen = await read(claims)
+                outcomes = await claims.settle(range(MANY))
+                assert claims.coverage.read == MANY
+            assert_same(self.kinds[kind], events, receipts, seen)
+            assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(at, None) for at in range(MANY)]
+            assert await browse(connector, place.address) == []
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(10)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with connector.claim(place.address) as claims:
+                assert bodies(await read(claims)) == bodies(events)
+                await depth_becomes(connector, place.address, 0)
+                outcomes = [*await claims.settle([4, 0]), *await claims.settle([9])]
+            assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(4, None), (0, None), (9, None)]
+            await depth_becomes(connector, place.address, 7)
+            left = [event for number, event in enumerate(events) if number not in (0, 4, 9)]
+            assert bodies(await browse(connector, place.address)) == bodies(left)
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(10)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with connector.claim(place.address, limit=4) as claims:
+                assert bodies(await read(claims)) == bodies(events[:4])
+                await depth_becomes(connector, place.address, 6)
+            await depth_becomes(connector, place.address, 10)
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = numbered(3_000)
+        begun = asyncio.Event()
+
+        async def hold() -> None:
+            async with connector.claim(place.address) as claims:
+                async for _ in claims:
+                    begun.set()
+                    await asyncio.Event().wait()
+
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            async with cancelled_on_leaving(hold()), asyncio.timeout(DEADLINE):
+                await begun.wait()
+            await depth_becomes(connector, place.address, len(events))
+            assert bodies(await browse(connector, place.address)) == bodies(events)
+
+    @needs(Ability.CLAIM, counts=True)
+    async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, delivery_limit=2)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            for _ in range(7):
+                async with connector.claim(place.address) as claims:
+                    assert set(bodies(await read(claims))) == set(bodies(numbered(5)))
+                await depth_becomes(connector, place.address, 5)
+
+    @needs(Ability.CLAIM)
+    async def test_claim_of_a_missing_endpoint_creates_nothing(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        before = await broker.inventory()
+        async with connect(broker.connection) as connector:
+            with pytest.raises(EndpointNotFound):
+                async with connector.claim(self.missing(broker, kind)):
+                    pass
+        assert await broker.inventory() == before
+
+    @needs(lacks=Ability.CLAIM)
+    async def test_claim_is_unsupported_where_nothing_is_given_up(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            with pytest.raises(Unsupported):
+                async with connector.claim(place.address):
+                    pass

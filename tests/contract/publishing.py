@@ -1,0 +1,157 @@
+"""Publishing: each event is answered for, and lands where it says."""
+
+import asyncio
+
+import pytest
+
+from tests.contract.steps import (
+    DEADLINE,
+    MANY,
+    assert_same,
+    bodies,
+    browse,
+    by_partition,
+    cancelled_on_leaving,
+    depth_becomes,
+    eventually,
+    numbered,
+    publish,
+    publish_all,
+)
+from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from workbench.connecting.plugins import connect
+from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.errors import EndpointNotFound, PublishRejected, Unsupported
+from workbench.model.event import Event, Position
+
+
+class PublishingContract(Contract):
+    """The tests."""
+
+    @needs(Ability.PUBLISH)
+    async def test_every_event_gets_one_receipt(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector, connector.publisher(place.address) as publisher:
+            async with asyncio.timeout(DEADLINE):
+                await publisher.send(numbered(10))
+                await publisher.send(numbered(1))
+                await publisher.finish()
+                batches = [batch async for batch in publisher.receipts()]
+        assert all(batches)
+        assert sorted(receipt.sequence for batch in batches for receipt in batch) == list(range(11))
+
+    @needs(Ability.PUBLISH)
+    async def test_publishing_nothing_is_answered_by_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector:
+            assert await publish(connector, place.address, []) == []
+
+    @needs(Ability.PUBLISH | Ability.PARTITIONS)
+    async def test_receipts_say_where_events_landed(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        events = self.kinds[kind].events(100)
+        async with connect(broker.connection) as connector:
+            receipts = await publish_all(connector, place.address, events)
+            seen = await browse(connector, place.address)
+        landed = {delivery.position: delivery.event.body for delivery in seen}
+        assert [landed[receipt.position] for receipt in receipts] == bodies(events)
+
+    @needs(Ability.PUBLISH | Ability.PARTITIONS)
+    async def test_equal_keys_land_in_one_partition(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        async with connect(broker.connection) as connector:
+            for _ in range(3):
+                await publish_all(connector, place.address, numbered(5, key=b"1001"))
+            assert len(by_partition(await browse(connector, place.address))) == 1
+
+    @needs(Ability.PUBLISH | Ability.PARTITIONS)
+    async def test_partition_can_be_chosen(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        async with connect(broker.connection) as connector:
+            for partition in (2, 0):
+                receipts = await publish(connector, place.address, numbered(5), partition)
+                assert [receipt.position for receipt in receipts] == [
+                    Position(str(partition), str(offset)) for offset in range(5)
+                ]
+
+    @needs(Ability.PUBLISH | Ability.PARTITIONS)
+    async def test_partition_that_does_not_exist_is_refused(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind, partitions=3)
+        async with connect(broker.connection) as connector:
+            receipts = await publish(connector, place.address, numbered(2), partition=3)
+            assert [type(receipt.error) for receipt in receipts] == [PublishRejected] * 2
+            await publish_all(connector, place.address, numbered(2))
+
+    @needs(Ability.PUBLISH, lacks=Ability.PARTITIONS)
+    async def test_partition_cannot_be_chosen_where_there_are_none(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        async with connect(broker.connection) as connector, connector.publisher(place.address) as publisher:
+            with pytest.raises(Unsupported):
+                await publisher.send(numbered(1), partition=0)
+
+    @needs(Ability.PUBLISH, routes=True)
+    async def test_unroutable_event_is_rejected_and_the_others_are_not(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind, pattern="orders.*")
+        events = [Event(key=key, body=key) for key in (b"orders.placed", b"lost.entirely", b"orders.paid")]
+        async with connect(broker.connection) as connector:
+            receipts = await publish(connector, place.address, events)
+            await depth_becomes(connector, place.read_at, 2)
+            seen = await browse(connector, place.read_at)
+        assert [receipt.error is None for receipt in receipts] == [True, False, True]
+        sentence = str(receipts[1].error)
+        assert place.address.name in sentence
+        assert "lost.entirely" in sentence
+        assert bodies(seen) == [b"orders.placed", b"orders.paid"]
+
+    @needs(Ability.PUBLISH, routes=True)
+    async def test_exchange_hands_on_everything(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        place = await broker.create(kind)
+        events = self.kinds[kind].events(MANY)
+        async with connect(broker.connection) as connector:
+            receipts = await publish_all(connector, place.address, events)
+            seen = await browse(connector, place.read_at)
+        assert_same(self.kinds[kind], events, receipts, seen)
+        assert {delivery.exchange for delivery in seen} == {place.address.name}
+
+    @needs(Ability.PUBLISH)
+    async def test_publishing_to_a_missing_endpoint_creates_nothing(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        before = await broker.inventory()
+        async with connect(broker.connection) as connector:
+            with pytest.raises(EndpointNotFound):
+                await publish(connector, self.missing(broker, kind), numbered(1))
+        assert await broker.inventory() == before
+
+    @needs(Ability.PUBLISH)
+    async def test_cancelled_publishing_leaves_the_beginning_in_order(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = numbered(5_000)
+        answered = asyncio.Event()
+
+        async def publish_on() -> None:
+            async with connector.publisher(place.address) as publisher, asyncio.TaskGroup() as group:
+                group.create_task(publisher.send(events))
+                async for _ in publisher.receipts():
+                    answered.set()
+
+        async with connect(broker.connection) as connector:
+            async with cancelled_on_leaving(publish_on()), asyncio.timeout(DEADLINE):
+                await answered.wait()
+            last = Event(key=b"k", body=b"the last")
+            await publish_all(connector, place.address, [last])
+
+            async def arrived() -> bool:
+                return last.body in bodies(await browse(connector, place.read_at))
+
+            await eventually(arrived)
+            *seen, end = bodies(await browse(connector, place.read_at))
+        assert end == last.body
+        assert 0 < len(seen) <= len(events)
+        assert seen == bodies(events)[: len(seen)]

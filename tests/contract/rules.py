@@ -1,0 +1,46 @@
+"""Rules: an endpoint states what it can hold, and keeps to that."""
+
+import pytest
+
+from tests.contract.samples import doubtful, number_of, unchanged
+from tests.contract.steps import browse, publish
+from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from workbench.connecting.plugins import connect
+from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.errors import EndpointNotFound
+from workbench.model.event import Event
+
+
+class RulesContract(Contract):
+    """The tests."""
+
+    @needs(Ability.PUBLISH | Ability.BROWSE)
+    async def test_rules_refuse_what_would_not_arrive_and_tell_what_changes(
+        self, broker: BrokerUnderTest, kind: EndpointKind
+    ) -> None:
+        place = await broker.create(kind)
+        events = doubtful(place.address)
+        arrived: dict[int, Event] = {}
+        refused: set[int] = set()
+        async with connect(broker.connection) as connector:
+            rules = await connector.rules(place.address)
+            for number, event in enumerate(events):
+                [receipt] = await publish(connector, place.address, [event])
+                if receipt.error:
+                    refused.add(number)
+            for delivery in await browse(connector, place.address):
+                arrived[number_of(delivery.event)] = delivery.event
+        for number, event in enumerate(events):
+            finding = rules.examine(event)
+            same = number not in refused and unchanged(event, arrived[number])
+            if finding.refusal:
+                assert not same, (finding, event)
+            else:
+                assert number not in refused, (finding, event)
+                assert same == (not finding.changes), (finding, event, arrived[number])
+
+    @needs(Ability.PUBLISH)
+    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+        async with connect(broker.connection) as connector:
+            with pytest.raises(EndpointNotFound):
+                await connector.rules(self.missing(broker, kind))
