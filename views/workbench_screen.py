@@ -67,7 +67,7 @@ class WorkbenchScreen(Screen[None]):
         """Whether its parts are gone, so that what a worker waited for has nobody to be told."""
         return not self.query(KeyBar)
 
-    def on_frame_listed(self, event: Listed) -> None:
+    def on_workbench_screen_listed(self, event: Listed) -> None:
         """Draw what was listed."""
         self.listed(event.watch)
 
