@@ -16,13 +16,15 @@ from textual.screen import Screen
 from views.actions import ACTIONS, Action, of_screen, unknown
 from views.app_context import AppContext
 from views.connections import Connections
+from views.dead_letters import DeadLetters
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
 from views.events import Events
 from views.export import body_text, export, line_text
 from views.external_editor import edited
-from views.later import DeadLetters, Journal, Trace
+from views.journal import Journal
 from views.palette import Everything, Palette
 from views.steady_app import SteadyApp
+from views.trace import Trace
 from views.widgets.event_table import EventTable
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Level, Secret

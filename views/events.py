@@ -21,7 +21,7 @@ from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
-from views.widgets.inspector import Inspector
+from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from views.widgets.query_bar import QueryBar
 from views.workbench_screen import NARROW, WorkbenchScreen

@@ -15,12 +15,14 @@ from views import event_sources, events
 from views.actions import ACTIONS, of_screen, shown_key
 from views.app import Opening, Workbench
 from views.connections import Connections, without_password
+from views.dead_letters import DeadLetters
 from views.events import Events
-from views.later import DeadLetters, Journal, Trace
+from views.journal import Journal
 from views.publish import PublishScreen
+from views.trace import Trace
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
-from views.widgets.inspector import Inspector
+from views.widgets.inspector.inspector import Inspector
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile

@@ -16,8 +16,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.hostile import deliveries as hostile
-from views.widgets.inspector import TABS, Inspector
-from views.widgets.pages import FOUND, LAID_OUT, Tab
+from views.widgets.inspector.inspector import TABS, Inspector
+from views.widgets.inspector.page import FOUND
+from views.widgets.inspector.tabs import LAID_OUT, Tab
 from workbench.decode.codec import queried
 from workbench.decode.display import cells
 from workbench.facts.conventions import Conventions

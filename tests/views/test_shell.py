@@ -14,7 +14,7 @@ from views.connections import Connections
 from views.events import Events
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
-from views.widgets.inspector import Inspector
+from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input
 
 from tests.views.driver import PATIENCE, Driver, running, shop
-from views.later import Journal
+from views.journal import Journal
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.error_log import error_log
 

@@ -14,8 +14,9 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from views.widgets.inspector.page import FOUND, Page, Piece, Row
+from views.widgets.inspector.tabs import Tab, page
 from views.widgets.line_view import Lines
-from views.widgets.pages import FOUND, Page, Piece, Row, Tab, page
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, fitting, shown
 from workbench.model.errors import FormatError

@@ -1,0 +1,55 @@
+"""Trace: one correlation id across all connections; so far it leads to the events that are held."""
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Input, Static
+
+from views.workbench_screen import WorkbenchScreen
+
+
+class Trace(WorkbenchScreen):
+    """One correlation id across all connections; so far it leads to the events that are held."""
+
+    ACTIONS_OF = "trace"
+
+    id_followed = ""
+    """The id; empty: none was given."""
+
+    def compose_body(self) -> ComposeResult:
+        with VerticalScroll(classes="planned"):
+            yield Static(Text("Trace"), classes="planned-title")
+            yield Static(
+                Text(
+                    "One correlation id across all brokers as one story: lanes for endpoints, rows for events, arrows"
+                    " for what caused what, and what could not be seen.\n\nThat picture is not drawn yet. What works:"
+                    " type or paste an id, and enter shows all that is held of its flow on the Events screen, from"
+                    " every endpoint that was looked at, in the order of time."
+                )
+            )
+            yield Input(placeholder="a correlation id, a message id or the id of a cause", select_on_focus=False)
+            yield Static("", id="held")
+
+    def follow(self, id: str) -> None:
+        """Show how many events of an id are held."""
+        self.id_followed = id.strip()
+        self.query_one(Input).value = self.id_followed
+        if self.id_followed:
+            self.run_worker(self._count(self.id_followed), exclusive=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in the field shows the events."""
+        self.id_followed = event.value.strip()
+        self.action_act("flow")
+
+    def cannot_flow(self) -> str | None:
+        return None if self.id_followed else "There is no id yet: type or paste one."
+
+    def do_flow(self) -> None:
+        self.workbench.show_flow(self.id_followed)
+
+    async def _count(self, id: str) -> None:
+        found = await self.context.archive.by_id(id)
+        sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
+        if not self.closed:
+            self.query_one("#held", Static).update(Text(sentence))

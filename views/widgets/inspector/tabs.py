@@ -1,0 +1,80 @@
+"""The inspector's four tabs: an event's body, headers, facts and bytes."""
+
+from typing import Final, Literal
+
+from views.widgets.inspector.facts import facts_page
+from views.widgets.inspector.headers import headers_page
+from views.widgets.inspector.hex import HexPage
+from views.widgets.inspector.page import Page, Sentence
+from views.widgets.inspector.text import TextPage
+from views.widgets.inspector.tree import Tree
+from views.widgets.inspector.values import count_of
+from workbench.decode import codec
+from workbench.decode.outline import Outline
+from workbench.model.event import Delivery, Event
+from workbench.query.query import Reading
+
+LAID_OUT: Final = 8 * 1024 * 1024
+"""Bytes of a body that are shown as JSON or text; Raw shows all."""
+VALUES: Final = 256 * 1024
+"""Characters shown of MessagePack and CBOR."""
+
+Tab = Literal["Body", "Headers", "Facts", "Raw"]
+
+
+def page(tab: Tab, delivery: Delivery, reading: Reading, broken: str = "") -> Page:
+    """What a tab shows of an event.
+
+    Args:
+        tab: Which.
+        delivery: As it may be seen.
+        reading: Says the facts.
+        broken: Why the body turned out not to be the JSON that it began as; empty: it is not known to be.
+    """
+    match tab:
+        case "Body":
+            return body_page(delivery.event, broken)
+        case "Headers":
+            return headers_page(delivery.event)
+        case "Facts":
+            return facts_page(delivery, reading)
+        case "Raw":
+            return raw_page(delivery.event)
+
+
+def body_page(event: Event, broken: str) -> Page:
+    if event.body is None:
+        return Sentence("null", "There is no body: a tombstone, which is not the same as an empty body.")
+    if not event.body:
+        return Sentence("empty", "The body is empty: it has no bytes.")
+    read = codec.read(event)
+    said = [f"{read.size:,} {'byte' if read.size == 1 else 'bytes'}", *read.notes]
+    if broken:
+        said.append(broken)
+    if read.format in ("JSON", "text"):
+        text, cut = codec.text_of(event, LAID_OUT)
+        if cut:
+            said.append(f"its first {len(text):,} characters")
+        if text and read.format == "JSON" and not broken:
+            return Tree(" · ".join(("JSON", *said)), Outline.of_json(text, cut))
+        if text:
+            return TextPage(" · ".join(("text", *said)), text)
+    if read.format in ("MessagePack", "CBOR"):
+        if read.truncated:
+            read = codec.read(event, VALUES)
+        if read.truncated:
+            said.append(f"its first {len(read.text):,} characters")
+        return Tree(" · ".join((read.format, *said)), Outline.of_lines(read.text))
+    data = codec.decode(event).data
+    return HexPage(" · ".join(("no text, in hex", *said)), (("", data),))
+
+
+def raw_page(event: Event) -> Page:
+    sections = [("", event.body or b"")]
+    if event.key:
+        sections.append((f"Key · {count_of(len(event.key), 'byte')}", event.key))
+    if event.wire is not None:
+        data = event.wire.data
+        sections.append((f"Properties and headers · {event.wire.encoding} · {count_of(len(data), 'byte')}", data))
+    body = "null" if event.body is None else "empty" if not event.body else count_of(len(event.body), "byte")
+    return HexPage(f"Body · {body}", sections)

@@ -1,0 +1,73 @@
+"""How headers, properties and facts are written: their values as text, and what kind each is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from workbench.model.wire import Value
+
+
+def value_text(value: Value) -> str:
+    """A value as it is shown."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            return bytes_text(value)
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def bytes_text(data: bytes) -> str:
+    """Bytes as the text they are, or in hex."""
+    try:
+        return f"0x{data.hex()}" if integer_in(data) is not None else data.decode()
+    except UnicodeDecodeError:
+        return f"0x{data.hex()}"
+
+
+def integer_in(value: Value) -> int | None:
+    """The integer in bytes that are as long as one and hold what no text does: so Spring writes partitions."""
+    if not isinstance(value, bytes) or len(value) not in (1, 2, 4, 8) or min(value) > 8:
+        return None
+    return int.from_bytes(value, signed=True)
+
+
+def value_to_copy(value: Value) -> str:
+    """A value as text, tables and arrays as JSON."""
+    nested = isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes)
+    return json.dumps(value, default=value_text, ensure_ascii=False) if nested else value_text(value)
+
+
+def value_type(value: Value) -> str:
+    """What kind of value it is, in a word."""
+    for kind, name in _NAMES:
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__
+
+
+_NAMES: Final[Sequence[tuple[Any, str]]] = (
+    (type(None), "null"),
+    (bool, "bool"),
+    (int, "int"),
+    (float, "float"),
+    (Decimal, "decimal"),
+    (str, "string"),
+    (bytes, "bytes"),
+    (datetime, "timestamp"),
+    (Mapping, "table"),
+    (Sequence, "array"),
+)
+
+
+def count_of(number: int, what: str) -> str:
+    """A number with its noun, in the plural if need be."""
+    plural = what if number == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number:,} {plural}"
