@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from aiokafka.conn import AIOKafkaConnection
-
-from connectors.kafka.cluster import CLIENT, Cluster, drop
-from connectors.kafka.versions import Offered, agreed
+from connectors.kafka.cluster import CLIENT, Cluster
+from connectors.kafka.driver import AIOKafkaConnection, drop, offered, take_over
+from connectors.kafka.versions import agreed
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -40,7 +39,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def __init__(self, connection: AIOKafkaConnection) -> None:
         self.place = f"{connection.host}:{connection.port}"
-        self._offered: Offered = connection._versions
+        self._offered = offered(connection)
         self._versions: dict[int, int] = {}
         self._connection = connection
         self._head = bytearray(_SIZE.size)
@@ -61,11 +60,7 @@ class Channel(asyncio.BufferedProtocol):
         """
         connection = await cluster.connect(node)
         channel = cls(connection)
-        transport = connection._writer.transport
-        # All that was asked has been answered, so the reader that stops here holds no bytes.
-        connection._read_task.cancel()
-        transport.set_protocol(channel)
-        channel._transport = transport
+        channel._transport = take_over(connection, channel)
         return channel
 
     @property

@@ -7,15 +7,21 @@ metadata in a way that creates the topic asked for, and reports every failure to
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from aiokafka.conn import AIOKafkaConnection
-from aiokafka.protocol.coordination import FindCoordinatorRequest
-from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.protocol.offset import OffsetRequest
 
+from connectors.kafka.driver import (
+    AIOKafkaConnection,
+    FindCoordinatorRequest,
+    MetadataRequest,
+    OffsetRequest,
+    drop,
+    gone,
+    offered,
+    versions_of,
+)
 from connectors.kafka.errors import Code, RetriableError, check, translated
 from connectors.kafka.settings import Settings
 from connectors.kafka.versions import agreed
@@ -43,7 +49,6 @@ GROUP, TRANSACTION = 0, 1
 CLIENT = "event-workbench"
 _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 30
-_CLOSE_SECONDS = 1
 _PATIENCE_SECONDS = 5
 _PAUSE_SECONDS = 0.1
 
@@ -78,7 +83,7 @@ class Cluster:
         """Close what is open; the cluster can be used again."""
         connections, self._shared = list(self._shared.values()), {}
         for connection in connections:
-            await _gone(connection)
+            await gone(connection)
 
     @property
     def brokers(self) -> list[int]:
@@ -148,10 +153,10 @@ class Cluster:
                 connection, _ = await self._sharing(node)
             except ConnectionLost:
                 return None
-            return all(key in connection._versions for key in keys)
+            return all(key in offered(connection) for key in keys)
 
-        offered = [each for each in await together(map(does, self.brokers)) if each is not None]
-        return bool(offered) and all(offered)
+        found = [each for each in await together(map(does, self.brokers)) if each is not None]
+        return bool(found) and all(found)
 
     async def _sharing(self, node: int | None) -> tuple[AIOKafkaConnection, bool]:
         """The connection to a broker that all share, and whether it was made just now."""
@@ -171,8 +176,8 @@ class Cluster:
         """
         settings = self.settings
         place = f"{connection.host}:{connection.port}"
-        known = [form.API_VERSION for form in request._CLASSES]
-        agreed(place, connection._versions, request.API_KEY, type(request).__name__.removesuffix("Request"), known)
+        name = type(request).__name__.removesuffix("Request")
+        agreed(place, offered(connection), request.API_KEY, name, versions_of(request))
         with translated(place, tls=settings.tls, user=settings.user, first=first):
             try:
                 return await connection.send(request)
@@ -311,25 +316,9 @@ class Cluster:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
             except BaseException:
-                if connection._protocol is not None:
-                    await _gone(connection)
+                await gone(connection)
                 raise
             return connection
-
-
-def drop(connection: AIOKafkaConnection) -> None:
-    """Close a connection at once: nothing that is on its way is of interest, and the broker may not be there."""
-    if connection._writer is not None:
-        connection._writer.transport.abort()
-    connection.close()
-
-
-async def _gone(connection: AIOKafkaConnection) -> None:
-    """Drop a connection, and return when its socket is closed."""
-    drop(connection)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await connection._closed_fut
 
 
 def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> list[tuple[str, list[T]]]:

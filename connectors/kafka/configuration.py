@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from aiokafka.protocol.admin import DescribeConfigsRequest
-
 from connectors.kafka.cluster import Cluster
+from connectors.kafka.driver import DescribeConfigsRequest
 from connectors.kafka.errors import Code
 from workbench.model.errors import Unsupported
 

@@ -9,9 +9,9 @@ from io import BytesIO
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
-from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
 from connectors.kafka.cluster import Cluster, Partition, persistently
+from connectors.kafka.driver import Array, Int16, Int32, Schema, String
 from connectors.kafka.errors import Code, check, refusal
 from connectors.kafka.group_requests import (
     ConsumerGroupDescribeRequest,

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, TypeAlias
 
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import (
+from connectors.kafka.driver import (
     Array,
     Boolean,
     Bytes,
@@ -20,10 +19,14 @@ from aiokafka.protocol.types import (
     Int16,
     Int32,
     Int64,
+    Request,
+    RequestStruct,
+    Response,
     Schema,
     String,
     TaggedFields,
     UnsignedVarInt32,
+    made_of,
 )
 
 
@@ -97,9 +100,9 @@ def _version(
 
 def _request(name: str, *forms: type[RequestStruct]) -> type[_Asked]:
     """A kind of request, with the forms of its versions, the oldest first."""
-    made: Any = type(f"{name}Request", (_Asked,), {"API_KEY": forms[0].API_KEY})
-    made._CLASSES = forms
-    return made  # type: ignore[no-any-return]
+    made: type[_Asked] = type(f"{name}Request", (_Asked,), {"API_KEY": forms[0].API_KEY})
+    made_of(made, forms)
+    return made
 
 
 _TAGS: _Field = ("tags", TaggedFields)

@@ -9,16 +9,15 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
-from aiokafka.protocol.commit import OffsetCommitRequest
-from aiokafka.protocol.transaction import (
+from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, grouped
+from connectors.kafka.driver import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
     EndTxnRequest,
     InitProducerIdRequest,
+    OffsetCommitRequest,
     TxnOffsetCommitRequest,
 )
-
-from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, grouped
 from connectors.kafka.errors import Code, check
 from connectors.kafka.retry import patiently
 from connectors.kafka.versions import TRANSACTIONS

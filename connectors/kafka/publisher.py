@@ -19,13 +19,10 @@ from decimal import Decimal
 from time import time_ns
 from typing import Any
 
-from aiokafka.protocol.transaction import InitProducerIdRequest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
-
 from connectors.kafka.channel import Channel
 from connectors.kafka.cluster import Cluster, Topic, beside, persistently
 from connectors.kafka.configuration import configured
+from connectors.kafka.driver import DefaultRecordBatchBuilder, InitProducerIdRequest, calc_crc32c
 from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
 from connectors.kafka.ledger import Transaction
 from connectors.kafka.partitioner import partitions_of

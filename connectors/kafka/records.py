@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
-from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.memory_records import MemoryRecords
 
 from connectors.kafka import odd_records
 from connectors.kafka.channel import Bytes
 from connectors.kafka.compression import decompressed
+from connectors.kafka.driver import DefaultRecordBatch, MemoryRecords
 from connectors.kafka.fetch_protocol import Fetched
 from workbench.model.address import Address
 from workbench.model.errors import FormatError

@@ -1,78 +1,24 @@
-"""pika's callbacks as awaitables, and messages in batches with their properties as bytes; nothing else.
-
-pika connects, authenticates, keeps the heartbeat and speaks the control methods. It does not see messages: its decoder
-changes floats and integer widths, and costs half the time. They are cut out of the received bytes by `frames.Slicer`
-and written by `frames.content`. Internal methods of pika 1.4 are overridden here and nowhere else.
-"""
+"""pika's callbacks as awaitables, and messages in batches with their properties as bytes; nothing else."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from pika import ConnectionParameters, PlainCredentials, SSLOptions, frame
-from pika.adapters.asyncio_connection import AsyncioConnection
+from pika import ConnectionParameters, PlainCredentials, SSLOptions
 from pika.channel import Channel as DriverChannel
 
 from connectors.rabbitmq import frames
+from connectors.rabbitmq.driver import DriverConnection
 from connectors.rabbitmq.errors import refusal, translated
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.settings import Access
-from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
-
-# pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
-logging.getLogger("pika").addHandler(logging.NullHandler())
-
-_PIECE: Final = 262_144
-"""Bytes taken from or given to the socket at once; pika's own 4,096 cost a call per ten messages."""
 
 _CLOSING: Final = 5.0
 """Seconds that a broker is given to agree to the end of a connection."""
 
 _BLOCKED: Final = 60.0
 """Seconds after which a broker that blocks its publishers counts as lost."""
-
-
-class _Connection(AsyncioConnection):  # type: ignore[misc]
-    """pika's connection, with messages taken out of what it receives."""
-
-    def __init__(self, parameters: ConnectionParameters, **callbacks: Any) -> None:
-        self.slicer = frames.Slicer(self._control)
-        self.channels: Final[dict[int, Channel]] = {}
-        self.heard: Final = LastHeard()
-        super().__init__(parameters, **callbacks)
-
-    def _proto_connection_made(self, transport: Any) -> None:
-        transport._MAX_RECV_BYTES = transport._MAX_CONSUME_BYTES = _PIECE
-        super()._proto_connection_made(transport)
-
-    def _on_data_available(self, data_in: bytes) -> None:
-        self.bytes_received += len(data_in)
-        self.heard.received()
-        if self.frames_received == 0 and data_in.startswith(b"AMQP"):
-            # The answer of a broker that speaks another version of the protocol.
-            super()._on_data_available(data_in)
-            return
-        try:
-            grown = self.slicer.feed(data_in)
-        except Exception as error:
-            # pika raises whatever its decoder meets in a stranger's bytes, and would keep no more than its text.
-            self._terminate_stream(error)
-            return
-        for number in grown:
-            if number in self.channels:
-                self.channels[number].wake()
-
-    def _control(self, data: bytes) -> None:
-        self._process_frame(frame.decode_frame(data)[1])
-
-    def write(self, data: bytes) -> None:
-        """Send frames that are ready to go."""
-        self.bytes_sent += len(data)
-        # pika copies what the network did not take of a piece, so pieces are small.
-        for at in range(0, len(data), _PIECE):
-            self._adapter_emit_data(data[at : at + _PIECE])
 
 
 class Client:
@@ -83,7 +29,7 @@ class Client:
         version: The broker's version, as numbers: (4, 0, 5).
     """
 
-    def __init__(self, connection: _Connection, place: str, closed: "asyncio.Future[BaseException]") -> None:
+    def __init__(self, connection: DriverConnection, place: str, closed: "asyncio.Future[BaseException]") -> None:
         self._connection = connection
         self._closed = closed
         self.place = place
@@ -131,7 +77,7 @@ class Client:
             if not opened.done():
                 opened.set_exception(refusal(error, place))
 
-        connection = _Connection(
+        connection = DriverConnection(
             parameters,
             on_open_callback=lambda _: _settle(opened, None),
             on_open_error_callback=end,
@@ -159,8 +105,8 @@ class Client:
         if self._connection.is_open:
             self._connection.close()
         done, _ = await asyncio.wait([self._closed], timeout=_CLOSING)
-        if not done and self._connection._transport is not None:
-            self._connection._transport.abort()
+        if not done:
+            self._connection.abort()
             await asyncio.wait([self._closed], timeout=_CLOSING)
 
     @property
@@ -194,7 +140,7 @@ class Client:
 class Channel:
     """One AMQP channel. Methods that wait raise as a `ConnectorError` what the broker closes the channel for."""
 
-    def __init__(self, client: Client, connection: _Connection, driver: DriverChannel) -> None:
+    def __init__(self, client: Client, connection: DriverConnection, driver: DriverChannel) -> None:
         self.number: Final[int] = driver.channel_number
         self._place = client.place
         self._connection = connection
@@ -204,7 +150,7 @@ class Channel:
         self._news = asyncio.Event()
         self._cancelled: ConnectorError | None = None
         self._fetched = self._count = 0
-        connection.channels[self.number] = self
+        connection.wake[self.number] = self.wake
         driver.add_on_close_callback(self._end)
         driver.add_on_cancel_callback(self._on_cancel)
 
@@ -214,7 +160,7 @@ class Channel:
 
     def _end(self, _: Any, error: BaseException) -> None:
         self._connection.slicer.mailboxes.pop(self.number, None)
-        self._connection.channels.pop(self.number, None)
+        self._connection.wake.pop(self.number, None)
         self._closed.set_result(refusal(error, self._place))
         self._news.set()
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import httpx
 from pika import exceptions
-from pika.adapters.utils import connection_workflow as workflow
 
+from connectors.rabbitmq import driver
 from connectors.rabbitmq.frames import FrameTooLarge
 from workbench.model.errors import (
     AccessRefused,
@@ -21,7 +21,7 @@ from workbench.model.errors import (
     Unsupported,
 )
 
-DRIVER: Final = (exceptions.AMQPError, workflow.AMQPConnectorException, httpx.HTTPError, httpx.InvalidURL, OSError)
+DRIVER: Final = (exceptions.AMQPError, driver.AMQPConnectorException, httpx.HTTPError, httpx.InvalidURL, OSError)
 """The roots of all that the drivers raise."""
 
 
@@ -77,7 +77,7 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
             return ConnectionLost(f"No TLS with {place}: {error.reason or 'it answered something else'}.")
         case ConnectionRefusedError() | httpx.ConnectError():
             return _unreachable(error, place)
-        case workflow.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
+        case driver.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
             return ConnectionLost(f"{place} did not answer in time.")
         case httpx.InvalidURL():
             return ConnectorError(f"{place} is not a URL that can be asked.")
@@ -92,9 +92,9 @@ def _cause(error: BaseException) -> BaseException:
     """pika wraps what went wrong while connecting in up to three layers."""
     while True:
         match error:
-            case workflow.AMQPConnectionWorkflowFailed():
+            case driver.AMQPConnectionWorkflowFailed():
                 inner: object = error.exceptions[-1]
-            case workflow.AMQPConnectorPhaseErrorBase():
+            case driver.AMQPConnectorPhaseErrorBase():
                 inner = error.exception
             case exceptions.AMQPConnectionError() if error.args:
                 inner = error.args[0]
