@@ -4,14 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from views.app_context import AppContext
-from views.widgets.endpoint_tree import LOGS
 from workbench.decode.display import shown
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
-from workbench.model.start import FromEnd, Start
-from workbench.operations.reading import LAST
+from workbench.model.start import Start
+from workbench.operations.reading import newest
 from workbench.store.ingest import Ended, Ingestion
 
 MOST: Final = 1_000
@@ -79,8 +78,8 @@ class EventSources:
                 continue
             if any(tail in self._running.get(address, ()) for tail in self.working):
                 continue
-            if endpoint.kind in LOGS and Ability.TAIL in endpoint.abilities:
-                self._begin(self._context.tail(address, FromEnd(LAST)), anew=True)
+            if endpoint.family == "log" and Ability.TAIL in endpoint.abilities:
+                self._begin(self._context.tail(address, newest(endpoint)), anew=True)
             elif Ability.BROWSE in endpoint.abilities:
                 self._begin(self._context.browse(address, None, MOST), anew=True)
 
@@ -94,18 +93,18 @@ class EventSources:
             alone: Show no other endpoint, whatever is shown now.
         """
         endpoint = self._context.endpoint(address)
-        if start is None and endpoint is not None and endpoint.kind in LOGS:
-            start = FromEnd(LAST)
+        if start is None and endpoint is not None:
+            start = newest(endpoint)
         self._keep(address, alone)
         self._begin(self._context.browse(address, start, MOST, force), anew=True)
 
     def tail(self, address: Address) -> None:
         """Look at what arrives at an endpoint; of a log, its last events come first."""
         endpoint = self._context.endpoint(address)
-        log = endpoint is not None and endpoint.kind in LOGS
+        start = newest(endpoint) if endpoint is not None else None
         self._keep(address, alone=False)
         self._stop(tail for tail in self._running.get(address, ()) if tail.kind == "tail")
-        self._begin(self._context.tail(address, FromEnd(LAST) if log else None), anew=log)
+        self._begin(self._context.tail(address, start), anew=start is not None)
 
     def stop(self) -> None:
         """Let all looks end; what they showed stays."""

@@ -27,7 +27,7 @@ from views.widgets.query_bar import QueryBar
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.decode.display import shown
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.endpoint import Ability, Endpoint, with_article
 from workbench.model.errors import LookRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
@@ -233,8 +233,8 @@ class Events(WorkbenchScreen):
         endpoints = [endpoint for address in self._looking.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and endpoints[0].cost.sentence:
             return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
-        if len(endpoints) == 1 and endpoints[0].kind == "exchange":
-            return "An exchange holds nothing. l shows what passes through it."
+        if len(endpoints) == 1 and endpoints[0].family == "routes":
+            return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
         return "Nothing is there."
 
     def _grew(self) -> None:
@@ -436,7 +436,7 @@ class Events(WorkbenchScreen):
         if endpoint is None:
             return "Go to an endpoint first: tab leads to the tree."
         if ability not in endpoint.abilities:
-            return f"{shown(str(endpoint.address))} is {_a(endpoint.kind)}: {what}."
+            return f"{shown(str(endpoint.address))} is {with_article(endpoint.kind)}: {what}."
         return None
 
     def cannot_browse(self) -> str | None:
@@ -697,7 +697,3 @@ class Events(WorkbenchScreen):
 
     def _in(self, widget: Widget) -> bool:
         return self.focused is widget or (self.focused is not None and widget in self.focused.ancestors)
-
-
-def _a(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"

@@ -35,7 +35,9 @@ _ABILITIES = (
     | Ability.TAIL
     | Ability.CLAIM
     | Ability.PUBLISH
-    | Ability.SEEK
+    | Ability.BY_POSITION
+    | Ability.BY_TIME
+    | Ability.FROM_END
     | Ability.SCAN
     | Ability.GROUPS
     | Ability.PARTITIONS
@@ -298,6 +300,7 @@ def _endpoint(
     return Endpoint(
         address=address,
         kind="topic",
+        family="log",
         abilities=abilities,
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),
         published=None if without else sum(ends[each] for each in known),

@@ -25,7 +25,7 @@ from workbench.model.event import Position
 from workbench.model.groups import Group
 from workbench.model.look import Gap
 from workbench.model.rules import Rules
-from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start
+from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start, check_start
 
 TAP_LENGTH = 100_000
 """Messages that a tap keeps when they arrive faster than they are read; then the oldest are dropped, and counted."""
@@ -36,18 +36,19 @@ MARGIN = 5
 _QUEUE = Ability.BROWSE | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
 _DEFAULT_EXCHANGE = Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES
 _EXCHANGE = Ability.TAIL | _DEFAULT_EXCHANGE
+_STARTS = Ability.BY_POSITION | Ability.BY_TIME | Ability.FROM_END
 _TOPIC = (
     Ability.BROWSE
     | Ability.TAIL
     | Ability.PUBLISH
-    | Ability.SEEK
+    | _STARTS
     | Ability.GROUPS
     | Ability.PARTITIONS
     | Ability.KEYS
     | Ability.TOMBSTONES
     | Ability.PROPERTIES
 )
-_STREAM = Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | Ability.SEEK | Ability.PROPERTIES
+_STREAM = Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | _STARTS | Ability.PROPERTIES
 _tap_numbers = count(1)
 
 
@@ -105,13 +106,9 @@ class MemoryConnector:
             EndpointNotFound: There is none of this name.
         """
         self._broker.observe()
-        match self._find(address):
-            case Queue() as queue:
-                return msgspec.structs.replace(self._of_queue(queue), readers=self._readers(queue))
-            case Topic() as topic:
-                return self._of_topic(topic)
-            case exchange:
-                return self._of_exchange(exchange)
+        found = self._find(address)
+        readers = self._readers(found) if isinstance(found, Queue) else ()
+        return msgspec.structs.replace(self._endpoint(found), readers=readers)
 
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: a topic all of an event, a queue no null body and no key."""
@@ -131,14 +128,15 @@ class MemoryConnector:
         """
         broker = self._broker
         broker.observe()
-        match self._find(address):
+        found = self._find(address)
+        check_start(self._endpoint(found), start)
+        match found:
             case Topic() as topic:
                 ends = {number: partition.end for number, partition in enumerate(topic.partitions)}
                 starts = self._starts(address, topic, start or Beginning())
                 among = _among(topic, start)
                 yield LogReading(broker, topic, address, starts, ends, limit, among=among)
             case Queue() as queue:
-                _no_start(address, start)
                 if not force:
                     _must_survive(address, queue, limit)
                 through = QueuePass(broker, queue.name, address, limit)
@@ -184,7 +182,8 @@ class MemoryConnector:
                 are no keys to choose by.
         """
         broker = self._broker
-        found = self._find(address)
+        found, start = self._find(address), None if start == Latest() else start
+        check_start(self._endpoint(found), start)
         if pattern is not None and (not isinstance(found, Exchange) or found.type not in ("direct", "topic")):
             raise Unsupported(f"{address} has no routing keys to choose by: tail it without a pattern.")
         with Changes.of(broker) as changes:
@@ -192,7 +191,6 @@ class MemoryConnector:
                 starts, among = self._starts(address, found, start or Latest()), _among(found, start)
                 yield LogReading(broker, found, address, starts, changes=changes, among=among)
                 return
-            _no_start(address, start)
             bindings, gaps = self._tapped(address, found, pattern)
             tap = broker.declare_queue(
                 f"workbench.tap-{next(_tap_numbers)}", QueueSettings(max_length=TAP_LENGTH, exclusive=True)
@@ -247,6 +245,15 @@ class MemoryConnector:
             raise EndpointNotFound(f"There is no {address}: `workbench ls {address.connection}` shows what there is.")
         return found
 
+    def _endpoint(self, found: Queue | Topic | Exchange) -> Endpoint:
+        match found:
+            case Queue():
+                return self._of_queue(found)
+            case Topic():
+                return self._of_topic(found)
+            case _:
+                return self._of_exchange(found)
+
     def _of_queue(self, queue: Queue) -> Endpoint:
         broker = self._broker
         bound = any(binding.queue == queue.name for at in broker.exchanges.values() for binding in at.bindings)
@@ -261,6 +268,7 @@ class MemoryConnector:
         return Endpoint(
             self._address(queue.name),
             queue.settings.kind,
+            "queue",
             _QUEUE | Ability.TAIL if bound else _QUEUE,
             depth=queue.depth,
             published=queue.published,
@@ -281,6 +289,7 @@ class MemoryConnector:
         return Endpoint(
             self._address(exchange.name, "exchange"),
             "exchange",
+            "routes",
             _EXCHANGE if exchange.name else _DEFAULT_EXCHANGE,
             published=exchange.published if exchange.name else None,
             dead_letters_of=tuple(map(self._address, of)),
@@ -293,6 +302,7 @@ class MemoryConnector:
         return Endpoint(
             self._address(topic.name),
             topic.kind,
+            "log",
             _STREAM if topic.kind == "stream" else _TOPIC,
             depth=topic.depth,
             published=topic.published,
@@ -378,11 +388,6 @@ def _newest(topic: Topic, start: FromEnd) -> list[tuple[int, int, int]]:
         if start.before is None or (event.timestamp or 0) < start.before
     )
     return heapq.nlargest(start.count, ranks)
-
-
-def _no_start(address: Address, start: Start | None) -> None:
-    if start is not None:
-        raise Unsupported(f"{address} is no log: it can only be read as it is now, without a place to start.")
 
 
 def _must_survive(address: Address, queue: Queue, limit: int | None) -> None:

@@ -26,7 +26,7 @@ from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
 from workbench.model.rules import Rules
-from workbench.model.start import Latest, Start
+from workbench.model.start import Latest, Start, check_start
 
 T = TypeVar("T")
 
@@ -170,8 +170,7 @@ class RabbitMQConnector:
         endpoint = await self._endpoint(address)
         if Ability.BROWSE not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.BROWSE))
-        if start is not None and Ability.SEEK not in endpoint.abilities:
-            raise Unsupported(f"{address} is a {endpoint.kind}, which is read from its front only.")
+        check_start(endpoint, start)
         async with await Client.open(self._access) as client:
             if endpoint.kind == "stream":
                 yield await streams.browse(client, address, start, limit)
@@ -211,13 +210,13 @@ class RabbitMQConnector:
             raise Unsupported(f"{address} is a {endpoint.kind}: a pattern is for exchanges.")
         if Ability.TAIL not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.TAIL))
+        start = None if start == Latest() else start
+        check_start(endpoint, start)
         if endpoint.kind == "stream":
             following = Following(self._access, lambda client: streams.tail(client, address, start))
-        elif start in (None, Latest()):
+        else:
             tap = taps.Tap(address, await self._plan(address, pattern))
             following = Following(self._access, tap.open)
-        else:
-            raise Unsupported(f"{address} is no log: it can be followed from now on only.")
         await following.open()
         try:
             yield following

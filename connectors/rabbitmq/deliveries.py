@@ -11,7 +11,6 @@ from typing import Final
 
 from connectors.rabbitmq.frames import Arrival
 from workbench.model.address import Address
-from workbench.model.endpoint import EndpointKind
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire, decode, timestamp, without_header
@@ -25,7 +24,7 @@ _long = Struct(">q").unpack_from
 _table = Struct(">I")
 
 
-def deliveries(arrivals: Sequence[Arrival], address: Address, seen_at: int, kind: EndpointKind) -> list[Delivery]:
+def deliveries(arrivals: Sequence[Arrival], address: Address, seen_at: int, kind: str) -> list[Delivery]:
     """What arrived from one queue.
 
     Args:

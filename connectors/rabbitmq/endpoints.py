@@ -9,13 +9,14 @@ from connectors.rabbitmq import taps
 from connectors.rabbitmq.queue_type import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Consumer, Endpoint, EndpointKind, LookCost
+from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
 from workbench.model.rules import Rules
 
 UNKNOWN: Final = ("type", "not known")
 """The detail of a queue of which not even the kind is known."""
 
-_STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.TAIL | Ability.SEEK
+_STARTS: Final = Ability.BY_POSITION | Ability.BY_TIME | Ability.FROM_END
+_STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.TAIL | _STARTS
 _QUEUE: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
 _SINGLE: Final = "single-active-consumer"
 _DEFAULT_LIMIT: Final = 20
@@ -53,6 +54,7 @@ def of_queue(
     return Endpoint(
         Address(connection, queue.name),
         kind,
+        "log" if kind == "stream" else "queue",
         abilities,
         depth=ready,
         published=queue.published,
@@ -68,7 +70,7 @@ def of_queue(
 
 
 def unlisted(
-    address: Address, reason: str, version: tuple[int, ...], kind: EndpointKind | None, ready: int, consumers: int
+    address: Address, reason: str, version: tuple[int, ...], kind: str | None, ready: int, consumers: int
 ) -> Endpoint:
     """An endpoint of which only AMQP tells, which says of a queue neither its settings nor its policies.
 
@@ -82,18 +84,19 @@ def unlisted(
     """
     detail: tuple[tuple[str, str], ...] = (("not known", reason),)
     if address.namespace == "exchange":
-        return Endpoint(address, "exchange", Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES, detail=detail)
+        abilities = Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES
+        return Endpoint(address, "exchange", "routes", abilities, detail=detail)
     if kind is None:
         detail = (UNKNOWN, *detail)
     if kind == "stream":
-        return Endpoint(address, kind, _STREAM, ready, consumers=consumers, detail=detail)
+        return Endpoint(address, kind, "log", _STREAM, ready, consumers=consumers, detail=detail)
     # A quorum queue is the kind that takes the most care.
     kind = kind or "quorum queue"
     price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else LookCost(_MARKED)
-    return Endpoint(address, kind, _QUEUE, ready, consumers=consumers, cost=price, detail=detail)
+    return Endpoint(address, kind, "queue", _QUEUE, ready, consumers=consumers, cost=price, detail=detail)
 
 
-def rules(address: Address, kind: EndpointKind, version: tuple[int, ...], headers_size: int) -> Rules:
+def rules(address: Address, kind: str, version: tuple[int, ...], headers_size: int) -> Rules:
     """What an endpoint can hold of an event.
 
     What streams do to headers was measured on 3.10 and 4.0: AMQP 1.0, in which they keep messages, has no such values
@@ -167,6 +170,7 @@ def of_exchange(exchange: Exchange, connection: str) -> Endpoint:
     return Endpoint(
         Address(connection, exchange.name, "exchange"),
         "exchange",
+        "routes",
         abilities,
         published=exchange.published,
         cost=LookCost("Every message is copied once more: the broker is slower while the tap is open."),

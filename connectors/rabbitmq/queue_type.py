@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.errors import Invalid
-from workbench.model.endpoint import EndpointKind
 from workbench.model.errors import AccessRefused
 
-KINDS: Final[Mapping[str, EndpointKind]] = {"classic": "classic queue", "quorum": "quorum queue", "stream": "stream"}
+KINDS: Final[Mapping[str, str]] = {"classic": "classic queue", "quorum": "quorum queue", "stream": "stream"}
 """RabbitMQ's names of queue types."""
 
 _NO_TYPE: Final = "unknown-to-rabbitmq"
@@ -27,7 +26,7 @@ _DIFFERENCE: Final = re.compile(
 )
 
 
-async def kind_of(client: Client, queue: str) -> EndpointKind | None:
+async def kind_of(client: Client, queue: str) -> str | None:
     """The kind of a queue that is there; None where this user may not ask, for want of the right to configure it."""
     settings: dict[str, Any] = {"x-queue-type": _NO_TYPE}
     durable = True

@@ -20,7 +20,7 @@ from tests.contract.steps import (
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, LookRefused, Unsupported
 
 
@@ -28,7 +28,7 @@ class BrowsingContract(Contract):
     """The tests."""
 
     @needs(Ability.BROWSE | Ability.PUBLISH)
-    async def test_browse_is_complete(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_browse_is_complete(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         events = self.kinds[kind].events(MANY)
         async with connect(broker.connection) as connector:
@@ -42,7 +42,7 @@ class BrowsingContract(Contract):
         assert {delivery.address for delivery in seen} == {place.address}
 
     @needs(Ability.BROWSE | Ability.PARTITIONS)
-    async def test_coverage_names_the_offsets_read(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_coverage_names_the_offsets_read(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=2)
         async with connect(broker.connection) as connector:
             await publish(connector, place.address, numbered(7), partition=1)
@@ -52,13 +52,13 @@ class BrowsingContract(Contract):
         assert spans == {"0": ("0", "0"), "1": ("0", "7")}
 
     @needs(Ability.BROWSE)
-    async def test_browse_of_nothing_ends(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_browse_of_nothing_ends(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             assert await browse(connector, place.address) == []
 
     @needs(Ability.BROWSE)
-    async def test_browse_shows_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_browse_shows_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(30)
         async with connect(broker.connection) as connector:
@@ -67,16 +67,14 @@ class BrowsingContract(Contract):
             assert bodies(await browse(connector, place.address, limit=31)) == bodies(events)
 
     @needs(Ability.BROWSE | Ability.PARTITIONS)
-    async def test_limit_is_for_all_partitions_together(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_limit_is_for_all_partitions_together(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, self.kinds[kind].events(60))
             assert len(await browse(connector, place.address, limit=10)) == 10
 
     @needs(Ability.BROWSE)
-    async def test_browse_ends_where_the_endpoint_ended_on_entering(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_browse_ends_where_the_endpoint_ended_on_entering(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(5)
         async with connect(broker.connection) as connector:
@@ -86,7 +84,7 @@ class BrowsingContract(Contract):
                 assert bodies(await read(stream)) == bodies(events)
 
     @needs(Ability.BROWSE)
-    async def test_looking_twice_shows_the_same(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_looking_twice_shows_the_same(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         events = self.kinds[kind].events(500)
         async with connect(broker.connection) as connector:
@@ -100,7 +98,7 @@ class BrowsingContract(Contract):
             assert bodies(second) == bodies(first)
 
     @needs(Ability.BROWSE)
-    async def test_look_that_is_left_early_takes_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_look_that_is_left_early_takes_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(3_000)
         async with connect(broker.connection) as connector:
@@ -111,9 +109,7 @@ class BrowsingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(events)
 
     @needs(Ability.BROWSE, holds=True)
-    async def test_look_at_some_gives_them_back_before_the_others(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_look_at_some_gives_them_back_before_the_others(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(10)
         async with connect(broker.connection) as connector:
@@ -123,7 +119,7 @@ class BrowsingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(events)
 
     @needs(Ability.BROWSE, holds=True)
-    async def test_look_marks_as_redelivered(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_look_marks_as_redelivered(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -131,7 +127,7 @@ class BrowsingContract(Contract):
         assert [{delivery.redelivered for delivery in look} for look in looks] == [{False}, {True}]
 
     @needs(Ability.BROWSE, counts=True)
-    async def test_look_counts_as_a_delivery(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_look_counts_as_a_delivery(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -139,9 +135,7 @@ class BrowsingContract(Contract):
         assert [{delivery.attempt for delivery in look} for look in looks] == [{0}, {1}, {2}]
 
     @needs(Ability.BROWSE, counts=True)
-    async def test_look_is_refused_before_it_could_lose_a_message(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_look_is_refused_before_it_could_lose_a_message(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, delivery_limit=8)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -152,7 +146,7 @@ class BrowsingContract(Contract):
             await depth_becomes(connector, place.address, 5)
 
     @needs(Ability.BROWSE, counts=True)
-    async def test_forced_looks_lose_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_forced_looks_lose_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, delivery_limit=2)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -162,7 +156,7 @@ class BrowsingContract(Contract):
                 await depth_becomes(connector, place.address, 5)
 
     @needs(Ability.BROWSE)
-    async def test_cancelled_browse_takes_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_cancelled_browse_takes_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(3_000)
         begun = asyncio.Event()
@@ -181,7 +175,7 @@ class BrowsingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(events)
 
     @needs(Ability.BROWSE)
-    async def test_browse_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_browse_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(600)
         async with connect(broker.connection) as connector:
@@ -196,9 +190,7 @@ class BrowsingContract(Contract):
             await inventory_becomes(broker, before)
 
     @needs(Ability.BROWSE)
-    async def test_browse_of_a_missing_endpoint_creates_nothing(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_browse_of_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
@@ -206,9 +198,7 @@ class BrowsingContract(Contract):
         assert await broker.inventory() == before
 
     @needs(lacks=Ability.BROWSE)
-    async def test_browse_is_unsupported_where_nothing_is_kept(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_browse_is_unsupported_where_nothing_is_kept(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):

@@ -18,7 +18,7 @@ from tests.contract.steps import (
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, Unsupported
 
 
@@ -26,9 +26,7 @@ class ClaimingContract(Contract):
     """The tests."""
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_claim_is_complete_and_what_is_settled_is_gone(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_claim_is_complete_and_what_is_settled_is_gone(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = self.kinds[kind].events(MANY)
         async with connect(broker.connection) as connector:
@@ -42,7 +40,7 @@ class ClaimingContract(Contract):
             assert await browse(connector, place.address) == []
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(10)
         async with connect(broker.connection) as connector:
@@ -57,7 +55,7 @@ class ClaimingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(left)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(10)
         async with connect(broker.connection) as connector:
@@ -69,7 +67,7 @@ class ClaimingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(events)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(3_000)
         begun = asyncio.Event()
@@ -88,7 +86,7 @@ class ClaimingContract(Contract):
             assert bodies(await browse(connector, place.address)) == bodies(events)
 
     @needs(Ability.CLAIM, counts=True)
-    async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, delivery_limit=2)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -98,9 +96,7 @@ class ClaimingContract(Contract):
                 await depth_becomes(connector, place.address, 5)
 
     @needs(Ability.CLAIM)
-    async def test_claim_of_a_missing_endpoint_creates_nothing(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_claim_of_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
@@ -109,9 +105,7 @@ class ClaimingContract(Contract):
         assert await broker.inventory() == before
 
     @needs(lacks=Ability.CLAIM)
-    async def test_claim_is_unsupported_where_nothing_is_given_up(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_claim_is_unsupported_where_nothing_is_given_up(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):

@@ -8,7 +8,7 @@ from tests.contract.steps import browse, numbered, publish
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.connector import GroupConnector
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, Unsupported
 from workbench.model.event import Position
 from workbench.model.start import OfGroup
@@ -17,8 +17,8 @@ from workbench.model.start import OfGroup
 class GroupsContract(Contract):
     """The tests."""
 
-    @needs(Ability.SEEK | Ability.GROUPS)
-    async def test_browse_of_what_a_group_has_not_read(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.GROUPS)
+    async def test_browse_of_what_a_group_has_not_read(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=2)
         group = f"contract-{uuid4().hex}"
         async with connect(broker.connection) as connector:
@@ -29,7 +29,7 @@ class GroupsContract(Contract):
         assert [delivery.position for delivery in seen] == [Position("0", str(offset)) for offset in (7, 8, 9)]
 
     @needs(Ability.GROUPS)
-    async def test_a_group_is_listed_down_to_its_partitions(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_a_group_is_listed_down_to_its_partitions(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=2)
         name = f"contract-{uuid4().hex}"
         async with connect(broker.connection) as connector:
@@ -50,8 +50,8 @@ class GroupsContract(Contract):
         assert group.lag == 3
         assert [each.oldest_unread for each in group.partitions] == [unread[0].event.timestamp, None]
 
-    @needs(Ability.SEEK | Ability.GROUPS)
-    async def test_unknown_group_is_unsupported(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.GROUPS)
+    async def test_unknown_group_is_unsupported(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         before = await broker.inventory()
         async with connect(broker.connection) as connector:

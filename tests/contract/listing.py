@@ -5,7 +5,7 @@ import pytest
 from tests.contract.steps import depth_becomes, eventually, numbered, publish_all
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound
 
 
@@ -22,9 +22,7 @@ class ListingContract(Contract):
         names = [endpoint.address.name for endpoint in listed]
         assert names == sorted(names)
 
-    async def test_endpoint_claims_what_is_expected_of_its_kind(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_endpoint_claims_what_is_expected_of_its_kind(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             endpoint = await connector.endpoint(place.address)
@@ -35,7 +33,7 @@ class ListingContract(Contract):
         assert endpoint.partitions == listed.partitions == partitions
 
     @needs(Ability.BROWSE)
-    async def test_depth_becomes_what_was_published(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_depth_becomes_what_was_published(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             await depth_becomes(connector, place.address, 0)
@@ -55,7 +53,7 @@ class ListingContract(Contract):
 
             await eventually(reached)
 
-    async def test_missing_endpoint_is_not_found(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_missing_endpoint_is_not_found(self, broker: BrokerUnderTest, kind: str) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
@@ -63,7 +61,7 @@ class ListingContract(Contract):
         assert await broker.inventory() == before
 
     @needs(holds=True)
-    async def test_dead_letters_link_both_queues(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_dead_letters_link_both_queues(self, broker: BrokerUnderTest, kind: str) -> None:
         dead = await broker.create("classic queue")
         place = await broker.create(kind, dead_letters_to=dead.address)
         async with connect(broker.connection) as connector:
@@ -71,9 +69,7 @@ class ListingContract(Contract):
             assert (await connector.endpoint(dead.address)).dead_letters_of == (place.address,)
 
     @needs(holds=True)
-    async def test_dead_letters_through_an_exchange_link_both_queues(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_dead_letters_through_an_exchange_link_both_queues(self, broker: BrokerUnderTest, kind: str) -> None:
         dead = await broker.create("classic queue")
         place = await broker.create(kind, dead_letters_to=dead.fed_by)
         async with connect(broker.connection) as connector:
@@ -83,21 +79,19 @@ class ListingContract(Contract):
         assert place.address in listed[dead.address].dead_letters_of
 
     @needs(holds=True)
-    async def test_look_that_takes_and_gives_back_has_a_price(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_look_that_takes_and_gives_back_has_a_price(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             assert (await connector.endpoint(place.address)).cost.sentence
 
     @needs(Ability.BROWSE, holds=False)
-    async def test_look_at_a_log_is_free(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_look_at_a_log_is_free(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             assert (await connector.endpoint(place.address)).cost.sentence == ""
 
     @needs(counts=True)
-    async def test_delivery_limit_is_part_of_the_price(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_delivery_limit_is_part_of_the_price(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, delivery_limit=7)
         async with connect(broker.connection) as connector:
             assert (await connector.endpoint(place.address)).cost.limit == 7

@@ -20,7 +20,7 @@ from tests.contract.steps import (
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, PublishRejected, Unsupported
 from workbench.model.event import Event, Position
 
@@ -29,7 +29,7 @@ class PublishingContract(Contract):
     """The tests."""
 
     @needs(Ability.PUBLISH)
-    async def test_every_event_gets_one_receipt(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_every_event_gets_one_receipt(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector, connector.publisher(place.address) as publisher:
             async with asyncio.timeout(DEADLINE):
@@ -41,13 +41,13 @@ class PublishingContract(Contract):
         assert sorted(receipt.sequence for batch in batches for receipt in batch) == list(range(11))
 
     @needs(Ability.PUBLISH)
-    async def test_publishing_nothing_is_answered_by_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_publishing_nothing_is_answered_by_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             assert await publish(connector, place.address, []) == []
 
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
-    async def test_receipts_say_where_events_landed(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_receipts_say_where_events_landed(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         events = self.kinds[kind].events(100)
         async with connect(broker.connection) as connector:
@@ -57,7 +57,7 @@ class PublishingContract(Contract):
         assert [landed[receipt.position] for receipt in receipts] == bodies(events)
 
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
-    async def test_equal_keys_land_in_one_partition(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_equal_keys_land_in_one_partition(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             for _ in range(3):
@@ -65,7 +65,7 @@ class PublishingContract(Contract):
             assert len(by_partition(await browse(connector, place.address))) == 1
 
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
-    async def test_partition_can_be_chosen(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_partition_can_be_chosen(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             for partition in (2, 0):
@@ -75,7 +75,7 @@ class PublishingContract(Contract):
                 ]
 
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
-    async def test_partition_that_does_not_exist_is_refused(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_partition_that_does_not_exist_is_refused(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             receipts = await publish(connector, place.address, numbered(2), partition=3)
@@ -83,9 +83,7 @@ class PublishingContract(Contract):
             await publish_all(connector, place.address, numbered(2))
 
     @needs(Ability.PUBLISH, lacks=Ability.PARTITIONS)
-    async def test_partition_cannot_be_chosen_where_there_are_none(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_partition_cannot_be_chosen_where_there_are_none(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector, connector.publisher(place.address) as publisher:
             with pytest.raises(Unsupported):
@@ -93,7 +91,7 @@ class PublishingContract(Contract):
 
     @needs(Ability.PUBLISH, routes=True)
     async def test_unroutable_event_is_rejected_and_the_others_are_not(
-        self, broker: BrokerUnderTest, kind: EndpointKind
+        self, broker: BrokerUnderTest, kind: str
     ) -> None:
         place = await broker.create(kind, pattern="orders.*")
         events = [Event(key=key, body=key) for key in (b"orders.placed", b"lost.entirely", b"orders.paid")]
@@ -108,7 +106,7 @@ class PublishingContract(Contract):
         assert bodies(seen) == [b"orders.placed", b"orders.paid"]
 
     @needs(Ability.PUBLISH, routes=True)
-    async def test_exchange_hands_on_everything(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_exchange_hands_on_everything(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = self.kinds[kind].events(MANY)
         async with connect(broker.connection) as connector:
@@ -118,9 +116,7 @@ class PublishingContract(Contract):
         assert {delivery.exchange for delivery in seen} == {place.address.name}
 
     @needs(Ability.PUBLISH)
-    async def test_publishing_to_a_missing_endpoint_creates_nothing(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_publishing_to_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
@@ -128,9 +124,7 @@ class PublishingContract(Contract):
         assert await broker.inventory() == before
 
     @needs(Ability.PUBLISH)
-    async def test_cancelled_publishing_leaves_the_beginning_in_order(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_cancelled_publishing_leaves_the_beginning_in_order(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(5_000)
         answered = asyncio.Event()

@@ -6,7 +6,7 @@ from tests.contract.samples import doubtful, number_of, unchanged
 from tests.contract.steps import browse, publish
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound
 from workbench.model.event import Event
 
@@ -16,7 +16,7 @@ class RulesContract(Contract):
 
     @needs(Ability.PUBLISH | Ability.BROWSE)
     async def test_rules_refuse_what_would_not_arrive_and_tell_what_changes(
-        self, broker: BrokerUnderTest, kind: EndpointKind
+        self, broker: BrokerUnderTest, kind: str
     ) -> None:
         place = await broker.create(kind)
         events = doubtful(place.address)
@@ -40,7 +40,7 @@ class RulesContract(Contract):
                 assert same == (not finding.changes), (finding, event, arrived[number])
 
     @needs(Ability.PUBLISH)
-    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: str) -> None:
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
                 await connector.rules(self.missing(broker, kind))

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.steps import bodies, browse, numbered, publish, publish_all, read
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import Unsupported
 from workbench.model.event import Event, Position
 from workbench.model.start import At, Beginning, FromEnd, Latest, Since
@@ -16,32 +16,30 @@ from workbench.model.start import At, Beginning, FromEnd, Latest, Since
 class StartingContract(Contract):
     """The tests."""
 
-    @needs(Ability.SEEK)
-    async def test_browse_from_the_beginning(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(log=True)
+    async def test_browse_from_the_beginning(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(10))
             assert bodies(await browse(connector, place.address, Beginning())) == bodies(numbered(10))
 
-    @needs(Ability.SEEK)
-    async def test_browse_from_the_end_shows_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(log=True)
+    async def test_browse_from_the_end_shows_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(10))
             assert await browse(connector, place.address, Latest()) == []
 
-    @needs(Ability.SEEK)
-    async def test_browse_of_the_last_ones(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.FROM_END)
+    async def test_browse_of_the_last_ones(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(10))
             assert bodies(await browse(connector, place.address, FromEnd(3))) == bodies(numbered(3, begin=7))
             assert bodies(await browse(connector, place.address, FromEnd(99))) == bodies(numbered(10))
 
-    @needs(Ability.SEEK | Ability.PARTITIONS)
-    async def test_last_ones_are_the_newest_of_all_partitions(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    @needs(Ability.FROM_END | Ability.PARTITIONS)
+    async def test_last_ones_are_the_newest_of_all_partitions(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         now = time.time_ns() // 1_000_000
         events = [Event(b"k", b"event %d" % number, timestamp=now - 1_000 + number) for number in range(30)]
@@ -61,8 +59,8 @@ class StartingContract(Contract):
                 await publish_all(connector, place.address, [Event(b"k", b"more")], partition=1)
                 assert {*bodies(await read(stream, 8))} == {*bodies([*events[23:], Event(body=b"more")])}
 
-    @needs(Ability.SEEK)
-    async def test_browse_from_a_position(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.BY_POSITION)
+    async def test_browse_from_a_position(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(10))
@@ -70,8 +68,8 @@ class StartingContract(Contract):
             assert position is not None
             assert bodies(await browse(connector, place.address, At(position))) == bodies(numbered(6, begin=4))
 
-    @needs(Ability.SEEK | Ability.PARTITIONS)
-    async def test_position_reads_its_partition_alone(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.BY_POSITION | Ability.PARTITIONS)
+    async def test_position_reads_its_partition_alone(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             for partition in range(3):
@@ -79,26 +77,24 @@ class StartingContract(Contract):
             seen = await browse(connector, place.address, At(Position("1", "7")))
         assert [delivery.position for delivery in seen] == [Position("1", str(offset)) for offset in (7, 8, 9)]
 
-    @needs(Ability.SEEK | Ability.PARTITIONS)
-    async def test_position_in_a_missing_partition_is_unsupported(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    @needs(Ability.BY_POSITION | Ability.PARTITIONS)
+    async def test_position_in_a_missing_partition_is_unsupported(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):
                 await browse(connector, place.address, At(Position("3", "0")))
 
-    @needs(Ability.SEEK)
-    async def test_browse_since_a_time_misses_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    @needs(Ability.BY_TIME)
+    async def test_browse_since_a_time_misses_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = self.kinds[kind].events(10)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
             assert bodies(await browse(connector, place.address, Since(0))) == bodies(events)
 
-    @needs(Ability.SEEK | Ability.PARTITIONS)
+    @needs(Ability.BY_TIME | Ability.PARTITIONS)
     async def test_browse_since_a_time_begins_with_the_first_event_of_that_time(
-        self, broker: BrokerUnderTest, kind: EndpointKind
+        self, broker: BrokerUnderTest, kind: str
     ) -> None:
         place = await broker.create(kind)
         events = self.kinds[kind].events(10)
@@ -110,10 +106,8 @@ class StartingContract(Contract):
             assert bodies(await browse(connector, place.address, Since(begin + 4))) == bodies(events[4:])
             assert await browse(connector, place.address, Since(end + 1)) == []
 
-    @needs(Ability.SEEK | Ability.TAIL)
-    async def test_tail_from_the_beginning_goes_on_with_what_arrives(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    @needs(Ability.TAIL, log=True)
+    async def test_tail_from_the_beginning_goes_on_with_what_arrives(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -122,10 +116,8 @@ class StartingContract(Contract):
                 await publish_all(connector, place.address, numbered(5, begin=5))
                 assert bodies(await read(stream, 5)) == bodies(numbered(5, begin=5))
 
-    @needs(Ability.SEEK | Ability.TAIL)
-    async def test_tail_from_the_last_ones_goes_on_with_what_arrives(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    @needs(Ability.FROM_END | Ability.TAIL)
+    async def test_tail_from_the_last_ones_goes_on_with_what_arrives(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
@@ -133,9 +125,9 @@ class StartingContract(Contract):
                 await publish_all(connector, place.address, numbered(5, begin=5))
                 assert bodies(await read(stream, 7)) == bodies(numbered(7, begin=3))
 
-    @needs(lacks=Ability.SEEK)
+    @needs(log=False)
     async def test_place_to_begin_is_unsupported_where_nothing_is_a_log(
-        self, broker: BrokerUnderTest, kind: EndpointKind
+        self, broker: BrokerUnderTest, kind: str
     ) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:

@@ -18,7 +18,7 @@ from tests.contract.steps import (
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, needs
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound
 from workbench.model.event import Event
 from workbench.operations.expect import expect
@@ -29,7 +29,7 @@ class TailingContract(Contract):
     """The tests."""
 
     @needs(Ability.TAIL)
-    async def test_tail_is_complete(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_tail_is_complete(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         events = self.kinds[kind].events(MANY)
         async with connect(broker.connection) as connector, connector.tail(place.address) as stream:
@@ -43,7 +43,7 @@ class TailingContract(Contract):
         assert {delivery.address for delivery in seen} == {place.address}
 
     @needs(Ability.TAIL)
-    async def test_tail_begins_now(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_tail_begins_now(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind, partitions=3)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.fed_by, numbered(5))
@@ -52,7 +52,7 @@ class TailingContract(Contract):
                 assert bodies(await read(stream, 5)) == bodies(numbered(5, begin=5))
 
     @needs(Ability.TAIL | Ability.BROWSE)
-    async def test_tail_takes_nothing(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_tail_takes_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(20)
         async with connect(broker.connection) as connector:
@@ -64,7 +64,7 @@ class TailingContract(Contract):
         assert not any(delivery.redelivered for delivery in seen)
 
     @needs(Ability.TAIL)
-    async def test_two_tails_see_the_same(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_two_tails_see_the_same(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         events = numbered(20)
         async with (
@@ -76,7 +76,7 @@ class TailingContract(Contract):
             assert bodies(await read(one, 20)) == bodies(await read(other, 20)) == bodies(events)
 
     @needs(Ability.TAIL, holds=True)
-    async def test_tail_of_a_queue_says_what_it_cannot_see(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_tail_of_a_queue_says_what_it_cannot_see(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector, connector.tail(place.address) as stream:
             coverage = stream.coverage
@@ -84,9 +84,7 @@ class TailingContract(Contract):
         assert "messages published straight to the queue" in [gap.what for gap in coverage.gaps]
 
     @needs(Ability.TAIL, holds=True)
-    async def test_nothing_can_be_ruled_out_in_a_tapped_queue(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_nothing_can_be_ruled_out_in_a_tapped_queue(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         async with connect(broker.connection) as connector:
             tail = {place.address: connector.tail(place.address)}
@@ -96,7 +94,7 @@ class TailingContract(Contract):
 
     @needs(Ability.TAIL, routes=True)
     async def test_tail_shows_the_part_of_an_exchange_that_is_asked_for(
-        self, broker: BrokerUnderTest, kind: EndpointKind
+        self, broker: BrokerUnderTest, kind: str
     ) -> None:
         place = await broker.create(kind)
         keys = (b"orders.placed", b"payments.declined", b"orders.paid")
@@ -108,7 +106,7 @@ class TailingContract(Contract):
             assert bodies(await read(stream, 2)) == [b"orders.placed", b"orders.paid"]
 
     @needs(Ability.TAIL)
-    async def test_cancelled_tail_leaves_nothing_behind(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_cancelled_tail_leaves_nothing_behind(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         before = await broker.inventory()
         entered = asyncio.Event()
@@ -127,7 +125,7 @@ class TailingContract(Contract):
                 assert bodies(await read(stream, 1)) == bodies(numbered(1))
 
     @needs(Ability.TAIL)
-    async def test_tail_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: EndpointKind) -> None:
+    async def test_tail_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: str) -> None:
         place = await broker.create(kind)
         before = await broker.inventory()
 
@@ -143,9 +141,7 @@ class TailingContract(Contract):
             await inventory_becomes(broker, before)
 
     @needs(Ability.TAIL)
-    async def test_tail_of_a_missing_endpoint_creates_nothing(
-        self, broker: BrokerUnderTest, kind: EndpointKind
-    ) -> None:
+    async def test_tail_of_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):

@@ -18,7 +18,7 @@ from tests.contract.suite import ConnectorContract
 from tests.contract.under_test import Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 
 
 class KafkaUnderTest:
@@ -37,7 +37,7 @@ class KafkaUnderTest:
 
     async def create(
         self,
-        kind: EndpointKind,
+        kind: str,
         *,
         partitions: int = 1,
         pattern: str = "#",
@@ -96,14 +96,16 @@ async def under_test(kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
 class TestKafka(ConnectorContract):
     """The suite against `kafka://`."""
 
-    kinds: ClassVar[Mapping[EndpointKind, Kind]] = {
+    kinds: ClassVar[Mapping[str, Kind]] = {
         "topic": Kind(
             Ability.BROWSE
             | Ability.TAIL
             | Ability.CLAIM
             | Ability.ATOMIC
             | Ability.PUBLISH
-            | Ability.SEEK
+            | Ability.BY_POSITION
+            | Ability.BY_TIME
+            | Ability.FROM_END
             | Ability.SCAN
             | Ability.GROUPS
             | Ability.PARTITIONS
@@ -124,7 +126,7 @@ class TestKafka(ConnectorContract):
 class TestNarrowKafka(TestKafka):
     """The suite against a broker that offers older versions, and no transactions."""
 
-    kinds: ClassVar[Mapping[EndpointKind, Kind]] = {
+    kinds: ClassVar[Mapping[str, Kind]] = {
         kind: replace(each, abilities=each.abilities & ~Ability.ATOMIC) for kind, each in TestKafka.kinds.items()
     }
 

@@ -11,7 +11,7 @@ from tests.contract.suite import ConnectorContract
 from tests.contract.under_test import Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 
 
 class Memory:
@@ -28,7 +28,7 @@ class Memory:
 
     async def create(
         self,
-        kind: EndpointKind,
+        kind: str,
         *,
         partitions: int = 1,
         pattern: str = "#",
@@ -79,7 +79,7 @@ _QUEUE = Ability.BROWSE | Ability.TAIL | Ability.CLAIM | Ability.REMOVE | Abilit
 class TestMemory(ConnectorContract):
     """The suite against `memory://`."""
 
-    kinds: ClassVar[Mapping[EndpointKind, Kind]] = {
+    kinds: ClassVar[Mapping[str, Kind]] = {
         "classic queue": Kind(_QUEUE, keeps="wire", holds=True),
         "quorum queue": Kind(_QUEUE, keeps="wire", holds=True, counts=True),
         "exchange": Kind(
@@ -89,7 +89,9 @@ class TestMemory(ConnectorContract):
             Ability.BROWSE
             | Ability.TAIL
             | Ability.PUBLISH
-            | Ability.SEEK
+            | Ability.BY_POSITION
+            | Ability.BY_TIME
+            | Ability.FROM_END
             | Ability.GROUPS
             | Ability.PARTITIONS
             | Ability.KEYS

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.samples import Keeps, Keys, samples
 from workbench.connecting.config import Connection
 from workbench.model.address import Address, Namespace
-from workbench.model.endpoint import Ability, EndpointKind
+from workbench.model.endpoint import Ability
 from workbench.model.event import Event
 
 
@@ -33,6 +33,11 @@ class Kind:
     holds: bool = False
     counts: bool = False
     routes: bool = False
+
+    @property
+    def log(self) -> bool:
+        """Whether it keeps what was read, in the order that it came."""
+        return not self.holds and not self.routes
 
     def events(self, count: int) -> Sequence[Event]:
         """So many events that this kind of endpoint can keep in full."""
@@ -74,7 +79,7 @@ class BrokerUnderTest(Protocol):
 
     async def create(
         self,
-        kind: EndpointKind,
+        kind: str,
         *,
         partitions: int = 1,
         pattern: str = "#",
@@ -102,15 +107,15 @@ class BrokerUnderTest(Protocol):
 
 
 needs = pytest.mark.needs
-"""Selects the kinds of endpoint that a test is for: `needs(Ability.SEEK, lacks=Ability.GROUPS, holds=True)`."""
+"""Selects the kinds of endpoint that a test is for: `needs(Ability.TAIL, lacks=Ability.GROUPS, holds=True)`."""
 
 
 class Contract:
     """What all parts of the suite share. A broker's module adds `kinds`, and the fixture `broker`."""
 
-    kinds: ClassVar[Mapping[EndpointKind, Kind]]
+    kinds: ClassVar[Mapping[str, Kind]]
 
-    def missing(self, broker: BrokerUnderTest, kind: EndpointKind) -> Address:
+    def missing(self, broker: BrokerUnderTest, kind: str) -> Address:
         """The address of an endpoint that does not exist."""
         namespace: Namespace = "exchange" if self.kinds[kind].routes else "queue"
         return Address(broker.connection.name, f"contract-missing-{uuid4().hex}", namespace)

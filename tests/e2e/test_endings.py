@@ -46,7 +46,7 @@ class Connector:
     async def endpoint(self, address):
         from workbench.model.endpoint import Ability, Endpoint
         here("endpoint")
-        return Endpoint(address, "topic", Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | Ability.CLAIM)
+        return Endpoint(address, "topic", "log", Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | Ability.CLAIM)
     @asynccontextmanager
     async def browse(self, *_):
         from workbench.model.look import Coverage

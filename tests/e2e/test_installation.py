@@ -52,7 +52,7 @@ def test_a_third_party_connector_is_found_and_lists_its_endpoints(tmp_path: Path
                     pass
 
                 async def endpoints(self):
-                    return [Endpoint(Address(self.name, "loft"), "classic queue", Ability.PUBLISH, depth=3)]
+                    return [Endpoint(Address(self.name, "loft"), "classic queue", "queue", Ability.PUBLISH, depth=3)]
         """)
     )
     (source / "pyproject.toml").write_text(

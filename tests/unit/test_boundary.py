@@ -81,7 +81,7 @@ class OddConnector:
         return self.here("endpoints", [])
 
     async def endpoint(self, address: Address) -> Any:
-        return self.here("endpoint", Endpoint(address, "topic", Ability.BROWSE))
+        return self.here("endpoint", Endpoint(address, "topic", "log", Ability.BROWSE))
 
     async def rules(self, address: Address) -> Any:
         return self.here("rules", Rules(address, "Odd"))
@@ -284,7 +284,9 @@ async def test_a_check_that_fails_oddly_is_its_last_step(odd: Callable[[], Any])
 
 async def test_a_listing_keeps_what_could_not_be_read() -> None:
     gap = Gap("queue x", "it is odd")
-    listed = await guarded(endpoints=lambda: Listing([Endpoint(PLACE, "topic", Ability.BROWSE)], [gap])).endpoints()
+    listed = await guarded(
+        endpoints=lambda: Listing([Endpoint(PLACE, "topic", "log", Ability.BROWSE)], [gap])
+    ).endpoints()
     assert [each.address for each in listed] == [PLACE] and listed.gaps == (gap,)
     assert (await guarded().endpoints()).gaps == ()
 
@@ -329,7 +331,7 @@ async def test_a_driver_that_cancels_itself_while_it_opens_is_a_sentence(monkeyp
 
 async def test_groups_that_cannot_be_listed_hide_no_endpoint() -> None:
     listed = asyncio.Event()
-    connector = guarded(endpoints=lambda: [Endpoint(PLACE, "topic", Ability.BROWSE)], groups=lambda: KeyError(0))
+    connector = guarded(endpoints=lambda: [Endpoint(PLACE, "topic", "log", Ability.BROWSE)], groups=lambda: KeyError(0))
 
     async def opened() -> Guarded:
         return connector

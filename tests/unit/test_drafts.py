@@ -385,14 +385,14 @@ def test_a_template_file_becomes_a_draft_for_the_same_target() -> None:
 
 
 def test_what_a_target_cannot_hold_is_said_by_its_rules() -> None:
-    topic = Endpoint(Address("k", "t"), "topic", Ability.PUBLISH | Ability.PARTITIONS | Ability.KEYS)
+    topic = Endpoint(Address("k", "t"), "topic", "log", Ability.PUBLISH | Ability.PARTITIONS | Ability.KEYS)
     draft = Draft(body=b"x", properties=(Field("app_id", "a"), Field("type", "T")), partition=1)
     kafka = Rules(topic.address, "Kafka", properties=False)
     assert list(remarks(draft, first(draft), topic.address, topic, kafka)) == [
         "k/t has no properties: app_id, type stay behind.",
     ]
     assert list(remarks(draft, first(draft), topic.address, topic, None)) == []
-    queue = Endpoint(Address("r", "q"), "classic queue", Ability.PUBLISH)
+    queue = Endpoint(Address("r", "q"), "classic queue", "queue", Ability.PUBLISH)
     rules = Rules(queue.address, "RabbitMQ", null_bodies=False, keys=False)
     null = replaced(draft, key=b"k", body=None)
     assert list(remarks(null, first(null), queue.address, queue, rules)) == [
@@ -403,7 +403,7 @@ def test_what_a_target_cannot_hold_is_said_by_its_rules() -> None:
     assert list(remarks(keyed, first(keyed), queue.address, queue, rules)) == [
         "r/q keeps no keys: its own name takes their place.",
     ]
-    deaf = Endpoint(Address("r", "x"), "exchange", Ability.TAIL)
+    deaf = Endpoint(Address("r", "x"), "exchange", "routes", Ability.TAIL)
     assert list(remarks(Draft(), first(Draft()), deaf.address, deaf, None)) == ["r/x takes no events."]
 
 

@@ -1,8 +1,9 @@
-"""The tree of endpoints: a connection each, its queues and topics, its exchanges and its consumer groups.
+"""The tree of endpoints: a connection each, its queues and topics, its routes and its consumer groups.
 
 Only visible lines are drawn, and the lines are made anew when a listing comes: ten thousand endpoints stay quick.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
@@ -26,22 +27,21 @@ from workbench.model.groups import Group
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
 
-LOGS: Final = ("topic", "stream")
 _SPARK: Final = 5
-_FOLDED_AT_FIRST: Final = ("exchanges", "groups")
+_FOLDED_AT_FIRST: Final = ("routes", "groups")
 
 
 class Line(msgspec.Struct, frozen=True):
     """One line of the tree.
 
     Attributes:
-        kind: What it stands for; `exchanges` and `groups` can be folded, as a `connection` can.
+        kind: What it stands for; `routes` and `groups` can be folded, as a `connection` can.
         connection: Whose.
         address: Of an endpoint.
         group: A consumer group's name.
     """
 
-    kind: Literal["connection", "endpoint", "exchanges", "groups", "group"]
+    kind: Literal["connection", "endpoint", "routes", "groups", "group"]
     connection: str
     address: Address | None = None
     group: str | None = None
@@ -145,7 +145,7 @@ class EndpointTree(Lines):
                 if line.address == address:
                     self.cursor_line = number
                     return
-            self._flipped |= {(kind, address.connection) for kind in ("exchanges",)}
+            self._flipped |= {(kind, address.connection) for kind in ("routes",)}
             self._flipped -= {("connection", address.connection)}
             self.show(self._watches, self._others)
 
@@ -158,7 +158,7 @@ class EndpointTree(Lines):
 
     def can_fold(self, line: Line) -> bool:
         """Whether a line holds others."""
-        return line.kind in ("connection", "exchanges", "groups")
+        return line.kind in ("connection", "routes", "groups")
 
     def toggle(self, line: Line) -> None:
         """Fold or unfold."""
@@ -177,16 +177,16 @@ class EndpointTree(Lines):
             listed = {endpoint.address for endpoint in endpoints}
             others = [address for address in self._others.get(name, ()) if address not in listed]
             for address in (
-                *(endpoint.address for endpoint in endpoints if endpoint.kind != "exchange"),
+                *(endpoint.address for endpoint in endpoints if endpoint.family != "routes"),
                 *others,
             ):
                 if self._wanted(address.name):
                     yield Line("endpoint", name, address)
-            exchanges = [endpoint.address for endpoint in endpoints if endpoint.kind == "exchange"]
-            if exchanges := [address for address in exchanges if self._wanted(address.name)]:
-                yield Line("exchanges", name)
-                if not self._folded("exchanges", name):
-                    yield from (Line("endpoint", name, address) for address in exchanges)
+            routes = [endpoint.address for endpoint in endpoints if endpoint.family == "routes"]
+            if routes := [address for address in routes if self._wanted(address.name)]:
+                yield Line("routes", name)
+                if not self._folded("routes", name):
+                    yield from (Line("endpoint", name, address) for address in routes)
             groups = [group.name for group in watch.groups if self._wanted(group.name)] if watch else []
             if groups:
                 yield Line("groups", name)
@@ -248,12 +248,14 @@ class EndpointTree(Lines):
                 elif not watch.endpoints:
                     left.append(("  no queues or topics", dim))
                 return left, []
-            case "exchanges":
-                count = sum(
-                    endpoint.kind == "exchange" and self._wanted(endpoint.address.name)
+            case "routes":
+                kinds = Counter(
+                    endpoint.kind
                     for endpoint in (watch.endpoints.values() if watch else ())
+                    if endpoint.family == "routes" and self._wanted(endpoint.address.name)
                 )
-                return [("  " + fold, dim), (f"exchanges ({count:,})", plain)], []
+                named = ", ".join(f"{kind}s ({count:,})" for kind, count in kinds.items())
+                return [("  " + fold, dim), (named, plain)], []
             case "groups":
                 groups = watch.groups if watch else ()
                 lag = sum(group.lag for group in groups)
@@ -276,7 +278,7 @@ class EndpointTree(Lines):
         endpoint = watch.endpoints.get(address) if watch else None
         sign = "▌" if address in self.opened else " "
         mark = "◆ " if address in self.marks else "  "
-        indent = "  " if endpoint is not None and endpoint.kind == "exchange" else ""
+        indent = "  " if endpoint is not None and endpoint.family == "routes" else ""
         left = [
             (sign, self._style("open")),
             (mark + indent, self._style("mark")),
@@ -356,11 +358,11 @@ class EndpointTree(Lines):
 
 
 def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:
-    """A queue's depth; a log's rate where events come in, else how many it holds, as of dead letters; an exchange's
-    rate."""
+    """A queue's depth; a log's rate where events come in, else how many it holds, as of dead letters; that of
+    routes."""
     rate = rates[-1] if rates else 0.0
-    if endpoint.kind == "exchange":
+    if endpoint.family == "routes":
         return f"{short(rate)}/s" if rate else ""
-    if endpoint.kind in LOGS and rate and not endpoint.holds_dead_letters:
+    if endpoint.family == "log" and rate and not endpoint.holds_dead_letters:
         return f"{short(rate)}/s"
     return "" if endpoint.depth is None else short(endpoint.depth)

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, shown
+from workbench.model.endpoint import quantity
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
 
@@ -69,13 +70,10 @@ class TitleBar(Widget):
         match watch.state:
             case "connected":
                 line.append("● ", self._style("well"))
-                kinds = Counter(endpoint.kind.rpartition(" ")[2] for endpoint in watch.endpoints.values())
-                counts = [
-                    f"{kinds[kind]:,} {kind}{'' if kinds[kind] == 1 else 's'}"
-                    for kind in ("queue", "stream", "topic")
-                    if kinds[kind]
-                ]
-                rest = " ".join(counts) or "empty"
+                kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
+                # "classic queue" and "quorum queue" are queues in a line as short as this one.
+                kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
+                rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
             case "connecting":
                 line.append("◌ ")
                 rest = "connecting …"

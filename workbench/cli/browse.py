@@ -303,7 +303,7 @@ class _Browsed(msgspec.Struct, frozen=True):
             start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
             return connector.browse(place, start, most, force)
 
-        return cls(opened, endpoint.depth, Ability.SEEK in endpoint.abilities)
+        return cls(opened, endpoint.depth, endpoint.family == "log")
 
     def covered(self, coverage: Coverage, few: Few | None) -> Coverage:
         """A coverage that says of how many events it is, and what was read and could not be shown."""

@@ -68,6 +68,7 @@ def _record(endpoint: Endpoint) -> dict[str, object]:
     return {
         "address": str(endpoint.address),
         "kind": endpoint.kind,
+        "family": endpoint.family,
         "abilities": [ability.name.lower() for ability in Ability if ability in endpoint.abilities and ability.name],
         "depth": endpoint.depth,
         "partitions": endpoint.partitions,

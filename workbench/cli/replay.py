@@ -16,7 +16,6 @@ from workbench.cli.runner import Exit, with_session
 from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability
 from workbench.model.event import Damaged
 from workbench.model.ndjson import Line
 from workbench.model.start import Beginning
@@ -97,7 +96,7 @@ async def _read(session: Session, address: Address) -> AsyncIterator[Stream]:
     endpoint = await connector.endpoint(address)
     if endpoint.cost.sentence:
         say(f"{address}: {endpoint.cost.sentence}")
-    start = Beginning() if Ability.SEEK in endpoint.abilities else None
+    start = Beginning() if endpoint.family == "log" else None
     async with spilled(connector.browse(address, start)) as stream:
         tell({address: stream.coverage})
         yield stream

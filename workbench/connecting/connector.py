@@ -149,7 +149,7 @@ class Connector(Protocol):
 
         Args:
             address: An endpoint with `Ability.BROWSE`.
-            start: Where to begin; None is the oldest there. Anything else needs `Ability.SEEK`.
+            start: Where to begin; None is the oldest there. Only of a log: see `check_start`.
             limit: At most so many events; None: all.
             force: Look even where that could make the broker give a message up.
 
@@ -167,7 +167,7 @@ class Connector(Protocol):
 
         Args:
             address: An endpoint with `Ability.TAIL`.
-            start: Where to begin; None is now. Anything else needs `Ability.SEEK`.
+            start: Where to begin; None is now. Only of a log: see `check_start`.
             pattern: The part of an exchange to see, as a binding key; None: all of it.
 
         Raises:

@@ -7,7 +7,9 @@ import msgspec
 
 from workbench.model.address import Address
 
-EndpointKind = Literal["classic queue", "quorum queue", "stream", "exchange", "topic"]
+Family = Literal["queue", "log", "routes"]
+"""How an endpoint treats events: a queue gives each up to whoever takes it, a log keeps it and is read from a place,
+and routes keep nothing and hand it on."""
 
 
 class Ability(Flag):
@@ -25,12 +27,16 @@ class Ability(Flag):
     """Publish and settle in one transaction."""
     PUBLISH = auto()
     """Take events."""
-    SEEK = auto()
-    """Read from a time or a position: a log."""
+    BY_POSITION = auto()
+    """Read from a position: `At`."""
+    BY_TIME = auto()
+    """Read from a time: `Since`."""
+    FROM_END = auto()
+    """Read the newest: `FromEnd`."""
     SCAN = auto()
     """Search at the speed of the wire, decoding only what may match."""
     GROUPS = auto()
-    """Consumer groups keep their positions here."""
+    """Consumer groups keep their positions here: `OfGroup` reads from one."""
     PARTITIONS = auto()
     """Holds its events in numbered partitions; one can be chosen when publishing."""
     KEYS = auto()
@@ -78,7 +84,8 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     Attributes:
         address: Where it is.
-        kind: What it is, in the broker's words.
+        kind: What it is, in the broker's own words: for people, and for no program to compare.
+        family: How it treats events.
         abilities: What can be done with it.
         depth: Events that can be read now; None where the broker does not say.
         published: Events that ever came in; counted on by the broker, so that two listings give a rate; it may begin
@@ -93,7 +100,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """
 
     address: Address
-    kind: EndpointKind
+    kind: str
+    family: Family
     abilities: Ability
     depth: int | None = None
     published: int | None = None
@@ -109,3 +117,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     def holds_dead_letters(self) -> bool:
         """Whether dead letters wait here that nobody reads: a queue for retries has its consumers."""
         return bool(self.dead_letters_of and self.depth and not self.consumers)
+
+
+def with_article(kind: str) -> str:
+    """A kind with its article: `an exchange`, `a classic queue`."""
+    return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
+
+
+def quantity(count: int, kind: str) -> str:
+    """So many of a kind: `1 topic`, `12 classic queues`."""
+    return f"{count:,} {kind}{'' if count == 1 else 's'}"

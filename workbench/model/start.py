@@ -1,12 +1,14 @@
 """Where a reading of a log begins."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
-from workbench.model.errors import FormatError
+from workbench.model.endpoint import Ability, Endpoint, with_article
+from workbench.model.errors import FormatError, Unsupported
 from workbench.model.event import Position
 
 
@@ -60,6 +62,34 @@ class Window(msgspec.Struct, frozen=True):
 
 
 Start: TypeAlias = Beginning | Latest | Since | At | FromEnd | OfGroup
+
+_NEEDS: Final[Mapping[type[Start], tuple[Ability, str]]] = {
+    Since: (Ability.BY_TIME, "a time (-10m, 2026-11-23T10:00)"),
+    At: (Ability.BY_POSITION, "a position (3:1200)"),
+    FromEnd: (Ability.FROM_END, "its newest events (end-500)"),
+    OfGroup: (Ability.GROUPS, "a consumer group's position (group:NAME)"),
+}
+"""What a start asks of a log, and what it is in words. Every log has its beginning and its end."""
+
+
+def check_start(endpoint: Endpoint, start: Start | None) -> None:
+    """Refuse a start that an endpoint does not have; None is where it is read from anyway.
+
+    Raises:
+        Unsupported: It does not have it; the sentence says which it has.
+    """
+    if start is None:
+        return
+    if endpoint.family != "log":
+        raise Unsupported(
+            f"{endpoint.address} is {with_article(endpoint.kind)}: only of a log can it be chosen where reading begins."
+        )
+    ability, wanted = _NEEDS.get(type(start), (Ability(0), ""))
+    if ability not in endpoint.abilities:
+        has = [words for each, words in _NEEDS.values() if each in endpoint.abilities]
+        places = ", ".join(["its beginning", *has]) + (" or " if not has else ", or ") + "where it ends now (latest)"
+        raise Unsupported(f"{endpoint.address} cannot be read from {wanted}, only from {places}.")
+
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

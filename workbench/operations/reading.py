@@ -30,11 +30,16 @@ def place_of(
             these are more, and among all of a queue.
     """
     narrowed = chosen or until is not None
-    if Ability.SEEK not in endpoint.abilities:
+    if endpoint.family != "log":
         return start, None if narrowed else limit or LAST
-    if start is None:
+    if start is None and Ability.FROM_END in endpoint.abilities:
         return FromEnd(max(limit or LAST, LAST if narrowed else 0), until), None
     return start, None if narrowed else limit
+
+
+def newest(endpoint: Endpoint, count: int = LAST) -> Start | None:
+    """Where a log's newest events begin; None for what keeps no events, or tells no end to count them from."""
+    return FromEnd(count) if Ability.FROM_END in endpoint.abilities else None
 
 
 class Few:
