@@ -28,8 +28,8 @@ from views.trace import Trace
 from views.widgets.event_table import EventTable
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Level, Secret
-from workbench.connecting.spool import left_behind, told_of
-from workbench.decode.display import shown
+from workbench.connecting.spool import describe_leftover, find_leftovers
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
 from workbench.model.event import Delivery, Event
@@ -180,8 +180,8 @@ class Workbench(SteadyApp):
         self.set_keymap(dict(self._keys))
         for watch in self.context.watches.values():
             self.start(watch)
-        for path in left_behind():
-            self.say(told_of(path), "warning")
+        for path in find_leftovers():
+            self.say(describe_leftover(path), "warning")
         if warning := self.context.session.config.warning:
             self.say(warning, "warning")
         if self._opening.addresses:
@@ -259,7 +259,7 @@ class Workbench(SteadyApp):
             question = f"The password {who}on {connection.place}. It is kept for this session only."
             self.ask(
                 f"Password of {connection.name}",
-                f"{shown(str(reason))} {question}" if reason else question,
+                f"{visible(str(reason))} {question}" if reason else question,
                 answer,
                 left=lambda: answer(""),
                 hidden=True,
@@ -350,7 +350,7 @@ class Workbench(SteadyApp):
 
     def say(self, sentence: str, kind: Literal["information", "warning", "error"] = "information") -> None:
         """Tell something in passing; what a stranger wrote in it is made visible."""
-        self.notify(shown(sentence), severity=kind, markup=False)
+        self.notify(visible(sentence), severity=kind, markup=False)
 
     def ask(
         self,

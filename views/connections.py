@@ -15,7 +15,7 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
 from workbench.connecting.guard import Guarded
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
@@ -95,7 +95,7 @@ class Connections(WorkbenchScreen):
         async def guarded() -> Guarded:
             nonlocal connection
             connection = await session.with_password(connection)
-            return session.guarded(connection)
+            return session.connector_for(connection)
 
         if not await self._steps(connection.name, guarded):
             return
@@ -122,24 +122,24 @@ class Connections(WorkbenchScreen):
     @work(exclusive=True, group="steps")
     async def _check(self, name: str) -> None:
         self.context.session.retry(name)
-        await self._steps(name, lambda: self.context.session.unopened(name))
+        await self._steps(name, lambda: self.context.session.new_connector(name))
 
     async def _steps(self, name: str, unopened: Callable[[], Awaitable[Guarded]]) -> bool:
         """Try each step and tell as it goes; whether all stood."""
         text = Text()
-        text.append(f"{shown(name)}\n\n", "bold")
+        text.append(f"{visible(name)}\n\n", "bold")
         told = self.query_one("#steps-text", Static)
         told.update(text)
         well = True
         try:
             async for step in (await unopened()).check():
                 text.append("✖ " if step.error else "● ", "bold red" if step.error else "green")
-                text.append(f"{shown(step.name)}  ")
-                text.append(f"{shown(step.error or step.found)}\n", "" if step.error else "dim")
+                text.append(f"{visible(step.name)}  ")
+                text.append(f"{visible(step.error or step.found)}\n", "" if step.error else "dim")
                 well = well and step.error is None
                 told.update(text)
         except WorkbenchError as error:
-            text.append(f"✖ {shown(str(error))}", "bold")
+            text.append(f"✖ {visible(str(error))}", "bold")
             well = False
         told.update(text)
         return well
@@ -161,8 +161,8 @@ def _line(watch: Watch) -> Text:
         case error:
             line.append("✖ ", "red")
             rest = str(error)
-    line.append(f"{shown(watch.name, 24)}  ", "bold")
-    line.append(shown(rest))
+    line.append(f"{visible(watch.name, 24)}  ", "bold")
+    line.append(visible(rest))
     return line
 
 

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from views.widgets.options import Options
 from views.workbench_screen import WorkbenchScreen
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.endpoint import Endpoint
 from workbench.operations.watch import Watch
 
@@ -54,6 +54,6 @@ class DeadLetters(WorkbenchScreen):
 def _dead(endpoint: Endpoint) -> Text:
     line = Text("✖ ", no_wrap=True)
     line.append(f"{endpoint.depth or 0:>7,}  ")
-    line.append(shown(str(endpoint.address), 60))
-    line.append(f"  ← {shown(', '.join(each.name for each in endpoint.dead_letters_of), 60)}", "dim")
+    line.append(visible(str(endpoint.address), 60))
+    line.append(f"  ← {visible(', '.join(each.name for each in endpoint.dead_letters_of), 60)}", "dim")
     return line

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from views.actions import Action, shown_key
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 
 Answer = TypeVar("Answer")
 
@@ -63,7 +63,7 @@ class Ask(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text(shown(self._title)), classes="dialog-title")
+            yield Static(Text(visible(self._title)), classes="dialog-title")
             yield Static(Text(self._question))
             yield Input(self._value, select_on_focus=False, password=self._hidden)
             yield Static("", classes="dialog-error")
@@ -98,7 +98,7 @@ class Agree(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text(shown(self._title)), classes="dialog-title")
+            yield Static(Text(visible(self._title)), classes="dialog-title")
             yield Static(Text(self._sentence))
             yield Static(Text(f"enter {self._yes}   escape leave"), classes="dialog-keys")
 
@@ -154,7 +154,7 @@ class Unexpected(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(Text("This should not have happened"), classes="dialog-title")
-            yield Static(Text(shown(self._sentence)))
+            yield Static(Text(visible(self._sentence)))
             yield Static(Text("enter goes on   q leaves"), classes="dialog-keys")
 
     def action_leave(self) -> None:

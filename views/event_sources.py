@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from views.app_context import AppContext
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import LookRefused
@@ -149,7 +149,7 @@ def state(tail: Ingestion) -> str:
         case "running":
             return "live" if tail.kind == "tail" else f"reading {tail.coverage.read:,}"
         case Interruption(reason=reason):
-            return f"lost: {shown(reason, 60)}"
+            return f"lost: {visible(reason, 60)}"
         case Ended(error=None):
             return "stopped" if tail.kind == "tail" else f"{tail.coverage.read:,} read"
         case _:

@@ -25,7 +25,7 @@ from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from views.widgets.query_bar import QueryBar
 from views.workbench_screen import NARROW, WorkbenchScreen
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
 from workbench.model.errors import LookRefused, WorkbenchError
@@ -295,7 +295,7 @@ class Events(WorkbenchScreen):
     def _tell(self, sentence: str, kind: Literal["price", "warning", "error", "note"]) -> None:
         banner = self.query_one("#banner", Static)
         banner.set_classes(kind)
-        banner.update(Text(shown(sentence)))
+        banner.update(Text(visible(sentence)))
         banner.display = True
 
     def _hush(self) -> None:
@@ -310,7 +310,7 @@ class Events(WorkbenchScreen):
     def _show_status(self) -> None:
         line = Text(" ", no_wrap=True, overflow="ellipsis")
         looking = self._looking
-        names = ", ".join(shown(str(address), 40) for address in looking.addresses)
+        names = ", ".join(visible(str(address), 40) for address in looking.addresses)
         line.append("everything held" if looking.looks is None else names or "no endpoint is open", "bold")
         for state in states(looking.tails):
             line.append(f" ▸ {state}")
@@ -411,9 +411,9 @@ class Events(WorkbenchScreen):
         """Open the event that a group is to read next."""
         partition = event.partition
         if partition.committed is None:
-            self.workbench.say(f"{shown(event.group.name)} has committed nothing in this partition.", "warning")
+            self.workbench.say(f"{visible(event.group.name)} has committed nothing in this partition.", "warning")
         elif not partition.lag:
-            self.workbench.say(f"{shown(event.group.name)} has read all there is in this partition.", "information")
+            self.workbench.say(f"{visible(event.group.name)} has read all there is in this partition.", "information")
         elif self.context.store is not None:
             start = At(Position(partition.partition, partition.committed))
             self._looking.browse(partition.address, start, alone=True)
@@ -436,7 +436,7 @@ class Events(WorkbenchScreen):
         if endpoint is None:
             return "Go to an endpoint first: tab leads to the tree."
         if ability not in endpoint.abilities:
-            return f"{shown(str(endpoint.address))} is {with_article(endpoint.kind)}: {what}."
+            return f"{visible(str(endpoint.address))} is {with_article(endpoint.kind)}: {what}."
         return None
 
     def cannot_browse(self) -> str | None:
@@ -555,7 +555,7 @@ class Events(WorkbenchScreen):
         """The event at the cursor, masked as the configuration says."""
         sequence = self._table.cursor
         found = await self.context.archive.get(sequence) if sequence is not None else None
-        return self.context.archive.reading.seen(found) if found is not None else None
+        return self.context.archive.reading.mask(found) if found is not None else None
 
     def cannot_next_match(self) -> str | None:
         return None if self._in(self._inspector) else "Open an event and find something in it with / first."

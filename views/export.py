@@ -44,7 +44,7 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
     written = left_out = 0
     for at in range(0, len(sequences), AT_ONCE):
         found = await archive.rows(sequences[at : at + AT_ONCE])
-        lines = [_line(archive.reading.seen(delivery)) for delivery in found if delivery is not None]
+        lines = [_line(archive.reading.mask(delivery)) for delivery in found if delivery is not None]
         try:
             await archive.on_reader(_append, path, b"".join(filter(None, lines)))
         except OSError as error:

@@ -6,7 +6,7 @@ from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 from textual.content import Content
 
 from views.actions import of_screen, shown_key
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 
 if TYPE_CHECKING:
     from views.app import Workbench
@@ -66,9 +66,9 @@ class Everything(Provider):
                 found += 1
                 yield Hit(
                     score,
-                    Content(shown(address)),
+                    Content(visible(address)),
                     lambda to=endpoint.address: workbench.show_endpoint(to),
-                    text=shown(address),
+                    text=visible(address),
                     help=endpoint.kind,
                 )
                 if found == FOUND:

@@ -27,8 +27,8 @@ from views.widgets.publish_progress import Receipts, Sending, Told
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Level
 from workbench.decode.codec import read
-from workbench.decode.display import shown, shown_bytes
-from workbench.decode.json_text import laid_out
+from workbench.decode.display import visible, visible_bytes
+from workbench.decode.json_text import lay_out
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -49,7 +49,7 @@ from workbench.operations.drafts import (
     remarks,
     verdict,
 )
-from workbench.operations.publish import at_rate, numbered, publish, until
+from workbench.operations.publish import at_rate, number_events, publish, until
 from workbench.operations.template import Template, template_file, templates_folder
 from workbench.session import Session
 
@@ -192,7 +192,7 @@ class PublishScreen(WorkbenchScreen):
     def _may_go_back(self, name: str) -> bool:
         """Whether a clone may go back to the connection it came from unasked: only where nobody was careful."""
         try:
-            connection = self._session.described(name)
+            connection = self._session.describe(name)
             level = self._session.level(name)
         except WorkbenchError:
             return False
@@ -226,7 +226,7 @@ class PublishScreen(WorkbenchScreen):
         self._write("count", str(draft.count))
         self._write("rate", "" if draft.rate is None else f"{draft.rate:g}")
         key = self.query_one("#key", TextField)
-        bytes_shown = "masked" if draft.hidden_key else shown_bytes(draft.key, 30)
+        bytes_shown = "masked" if draft.hidden_key else visible_bytes(draft.key, 30)
         key.placeholder = f"{bytes_shown}: kept until you type" if draft.key else ""
         self.query_one(DraftFields).show(draft)
         self._show_body()
@@ -257,7 +257,7 @@ class PublishScreen(WorkbenchScreen):
         elif reason:
             size = "" if reason.endswith("bytes") else f" {len(body):,} bytes."
             ways = "e opens it in $EDITOR, l" if is_text(self._draft) else "l"
-            sentence = f"The body is sent byte for byte and not edited here, for it {shown(reason)}."
+            sentence = f"The body is sent byte for byte and not edited here, for it {visible(reason)}."
             said.update(Text(f"{sentence}{size} {ways} takes another."))
         said.display = body is None or reason is not None
         editor.display = not said.display
@@ -313,15 +313,15 @@ class PublishScreen(WorkbenchScreen):
             event = self._rendering().event(0)
         except FormatError as error:
             self._judge(Verdict(str(error), wrong=True))
-            self.query_one("#preview", Static).update(Text(f"✖ {shown(str(error))}", "bold"))
+            self.query_one("#preview", Static).update(Text(f"✖ {visible(str(error))}", "bold"))
         else:
             self._judge(verdict(event))
             self.query_one("#preview", Static).update(self._preview(event))
         address = self._address()
         endpoint = next((each for each in self.context.endpoints() if each.address == address), None)
         rules = self._rules_of(endpoint)
-        said = "\n".join(f"⚠ {shown(each)}" for each in remarks(self._draft, event, address, endpoint, rules))
-        made_from = [f"clone of {shown(self._draft.made_from)}"] if self._draft.made_from else []
+        said = "\n".join(f"⚠ {visible(each)}" for each in remarks(self._draft, event, address, endpoint, rules))
+        made_from = [f"clone of {visible(self._draft.made_from)}"] if self._draft.made_from else []
         self.query_one("#remarks", Static).update(Text("\n".join([*made_from, *filter(None, [said])])))
         self.query_one("#remarks").display = bool(made_from or said)
 
@@ -348,7 +348,7 @@ class PublishScreen(WorkbenchScreen):
     def _judge(self, found: Verdict) -> None:
         mode = "template · " if self._draft.template else ""
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{'✖ ' if found.wrong else '● '}{mode}{shown(found.sentence)}", "bold" if found.wrong else "")
+        line.append(f"{'✖ ' if found.wrong else '● '}{mode}{visible(found.sentence)}", "bold" if found.wrong else "")
         self.query_one("#verdict", Static).update(line)
 
     def _rendering(self) -> Rendering:
@@ -357,27 +357,27 @@ class PublishScreen(WorkbenchScreen):
     def _preview(self, event: Event) -> Text:
         """An event as it will be sent, with what is masked made unreadable."""
         address = self._address() or Address("?", "?")
-        event = self._session.reading.seen(Delivery(event, address, time.time_ns() // 1_000_000)).event
+        event = self._session.reading.mask(Delivery(event, address, time.time_ns() // 1_000_000)).event
         text = Text()
         text.append("key  ", "bold")
-        text.append(f"{shown_bytes(event.key, 200)}\n")
+        text.append(f"{visible_bytes(event.key, 200)}\n")
         try:
             content = event.content
         except FormatError as error:
-            text.append(f"{shown(str(error))}\n")
+            text.append(f"{visible(str(error))}\n")
         else:
             for mark, (name, value) in [
                 *(("·", each) for each in list(content.properties.items())[:50]),
                 *((" ", each) for each in content.headers[:100]),
             ]:
-                said = shown_bytes(value, 200) if isinstance(value, bytes) else shown(_said(value), 200)
-                text.append(f"{mark} {shown(name, 60)}: ", "bold")
+                said = visible_bytes(value, 200) if isinstance(value, bytes) else visible(_said(value), 200)
+                text.append(f"{mark} {visible(name, 60)}: ", "bold")
                 text.append(f"{said}\n")
         body = read(event, _PREVIEWED)
         if notes := [body.format, *body.notes]:
-            text.append(f"{shown(', '.join(notes), 200)}\n", "dim")
+            text.append(f"{visible(', '.join(notes), 200)}\n", "dim")
         for line in body.text.split("\n"):
-            text.append(f"{shown(line, 2_000)}\n")
+            text.append(f"{visible(line, 2_000)}\n")
         return text
 
     def _address(self) -> Address | None:
@@ -430,7 +430,7 @@ class PublishScreen(WorkbenchScreen):
         sentence, wrong = "Abandoned: what was in flight is not answered for.", True
         try:
             connector = await self._session.connector(sending.address.connection)
-            events = numbered(rendering.event, sending.count)
+            events = number_events(rendering.event, sending.count)
             paced = at_rate(events, rate) if rate is not None else events
             await publish(connector, sending.address, until(sending.stopped, paced), sending.landed, partition)
             sentence, wrong = sending.ended(), sending.published.failed > 0
@@ -547,7 +547,7 @@ class PublishScreen(WorkbenchScreen):
         self._take_in()
         text = (self._draft.body or b"").decode()
         try:
-            self._replace_body(laid_out(text, len(text) * 100 + 100).text.encode())
+            self._replace_body(lay_out(text, len(text) * 100 + 100).text.encode())
         except FormatError as error:
             self._tell(f"The body is {error}.", wrong=True)
 
@@ -596,7 +596,7 @@ class PublishScreen(WorkbenchScreen):
             if names
             else f"a TOML file; none is in {templates_folder()}"
         )
-        self.app.push_screen(Ask("Template", shown(f"Which, {known}.")), self._open_template)
+        self.app.push_screen(Ask("Template", visible(f"Which, {known}.")), self._open_template)
 
     def _open_template(self, name: str | None) -> None:
         if name:
@@ -652,7 +652,7 @@ def _drafted(draft: Draft) -> Text:
     if not draft.target and not draft.made_from and not draft.body:
         return Text("an empty draft")
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(shown(draft.target or "no target yet", 40), "bold")
-    line.append(f"  {shown(draft.made_from, 40)}  " if draft.made_from else "  ", "dim")
-    line.append("masked" if draft.hidden else shown_bytes(draft.body, 60))
+    line.append(visible(draft.target or "no target yet", 40), "bold")
+    line.append(f"  {visible(draft.made_from, 40)}  " if draft.made_from else "  ", "dim")
+    line.append("masked" if draft.hidden else visible_bytes(draft.body, 60))
     return line

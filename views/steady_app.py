@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from views.dialogs import Unexpected
-from workbench.connecting.error_log import unexpected
+from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import WorkbenchError
 
 KEY_WORK: Final = "key"
@@ -117,11 +117,11 @@ class SteadyApp(App[None]):
         if isinstance(error, WorkbenchError):
             self.notify(str(error), severity="error", markup=False)
         elif not any(isinstance(screen, Unexpected) for screen in self.screen_stack):
-            self.failures.append(unexpected(error, "Something in the program"))
+            self.failures.append(log_unexpected(error, "Something in the program"))
             try:
                 self.push_screen(Unexpected(self.failures[-1], self._end))
             except Exception as worse:
-                self._end(unexpected(worse, "The program"))
+                self._end(log_unexpected(worse, "The program"))
 
     def _end(self, sentence: str) -> None:
         """End as soon as can be, for a reason that `failure` tells."""
@@ -136,7 +136,7 @@ class SteadyApp(App[None]):
             await dispatch(message)
         except Exception as error:
             if isinstance(message, Compose | Mount | Load):
-                self._end(unexpected(error, "Opening the screen"))
+                self._end(log_unexpected(error, "Opening the screen"))
                 raise
             self.unexpected(error)
         finally:
@@ -164,7 +164,7 @@ class SteadyApp(App[None]):
         if active_message_pump.get(self)._is_mounted and self._is_mounted:
             self.unexpected(cause)
         elif not self.failure:
-            self._end(unexpected(cause, "Opening the screen"))
+            self._end(log_unexpected(cause, "Opening the screen"))
 
     def panic(self, *renderables: RenderableType) -> None:
         """What Textual calls where it cannot go on; what it would print is not for users."""

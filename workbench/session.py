@@ -11,11 +11,11 @@ import msgspec
 from workbench.connecting.config import Connection, Level
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connector import Stream
-from workbench.connecting.error_log import unexpected
-from workbench.connecting.guard import Confirm, Guarded, level_of, nobody
+from workbench.connecting.error_log import log_unexpected
+from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
-from workbench.decode.codec import queried
+from workbench.decode.codec import query_value
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
@@ -33,7 +33,7 @@ class Session:
         self,
         given: Sequence[Connection | str] = (),
         config: ConfigFile | None = None,
-        confirm: Confirm = nobody,
+        confirm: Confirm = confirm_nothing,
         ask_password: AskPassword = ask_nobody,
     ) -> None:
         """Keep what to connect to; nothing is opened yet.
@@ -94,7 +94,7 @@ class Session:
             ConnectorError: It cannot be opened.
         """
         if name not in self._open:
-            self.described(name)
+            self.describe(name)
             opened = self._open[name] = asyncio.get_running_loop().create_future()
             self._keepers[name] = self._begin(self._keep(name, opened), opened)
         return await asyncio.shield(self._open[name])
@@ -123,16 +123,16 @@ class Session:
         async with connector.tail(address, start, pattern) as stream:
             yield stream
 
-    async def unopened(self, name: str) -> Guarded:
+    async def new_connector(self, name: str) -> Guarded:
         """A connector of its own for a connection, behind its guard and not yet entered.
 
         Raises:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used, or its password cannot be had.
         """
-        return self.guarded(await self.complete(name))
+        return self.connector_for(await self.complete(name))
 
-    def guarded(self, connection: Connection) -> Guarded:
+    def connector_for(self, connection: Connection) -> Guarded:
         """A connector for a connection, which need not be the session's, behind its guard and not yet entered.
 
         Raises:
@@ -150,7 +150,7 @@ class Session:
             ConfigError: What the configuration says of it cannot be used, or its password cannot be had.
         """
         if name not in self._complete:
-            self.described(name)
+            self.describe(name)
             waiting = self._complete[name] = asyncio.get_running_loop().create_future()
             self._begin(self._look_up(name, waiting), waiting)
         return await asyncio.shield(self._complete[name])
@@ -188,7 +188,7 @@ class Session:
             found = await self.ask_password(connection, reason)
         return msgspec.structs.replace(connection, password=found)
 
-    def described(self, name: str) -> Connection:
+    def describe(self, name: str) -> Connection:
         """A connection as its URL and its configuration have it: no password is looked up.
 
         Raises:
@@ -208,7 +208,7 @@ class Session:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used.
         """
-        connection = self.described(name)
+        connection = self.describe(name)
         return level_of(connection, load(connection.scheme))
 
     def is_production(self, name: str) -> bool:
@@ -240,7 +240,7 @@ class Session:
         config = self.config
         conventions = Conventions.load(config.conventions) if config.conventions else Conventions.builtin()
         masked = Masking(config.masks).apply if config.masks else None
-        return Reading(facts=conventions.facts, body=queried, masked=masked)
+        return Reading(facts=conventions.facts, body=query_value, masked=masked)
 
     def query(self, text: str | None) -> Query:
         """A query, read as this session understands events; None or an empty one matches everything.
@@ -272,7 +272,7 @@ class Session:
     async def _look_up(self, name: str, waiting: "asyncio.Future[Connection]") -> None:
         said = None if name in self._given else self.config.connections.get(name)
         try:
-            complete = await self.with_password(self.described(name), said)
+            complete = await self.with_password(self.describe(name), said)
         except Exception as error:
             _fail(waiting, error)
         else:
@@ -282,7 +282,7 @@ class Session:
     async def _keep(self, name: str, opened: "asyncio.Future[Guarded]") -> None:
         """Enter and leave a connector in one task, whoever asked for it first."""
         try:
-            connector = await self.unopened(name)
+            connector = await self.new_connector(name)
             async with connector:
                 opened.set_result(connector)
                 await self._closing.wait()
@@ -300,7 +300,7 @@ class Session:
             if opened.done() or (task is not None and task.cancelling()):
                 raise
             del self._open[name]
-            _fail(opened, ConnectorError(unexpected(error, f"Opening {name}")))
+            _fail(opened, ConnectorError(log_unexpected(error, f"Opening {name}")))
 
     def _unknown(self, name: str) -> str:
         names = dict.fromkeys((*self.names, *self.config.connections))

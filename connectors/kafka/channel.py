@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from connectors.kafka.cluster import CLIENT, Cluster
 from connectors.kafka.driver import AIOKafkaConnection, drop, offered, take_over
-from connectors.kafka.versions import agreed
+from connectors.kafka.versions import negotiate_version
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -75,7 +75,7 @@ class Channel(asyncio.BufferedProtocol):
             Unsupported: There is none.
         """
         if key not in self._versions:
-            self._versions[key] = agreed(self.place, self._offered, key, name, ours)
+            self._versions[key] = negotiate_version(self.place, self._offered, key, name, ours)
         return self._versions[key]
 
     def close(self) -> None:

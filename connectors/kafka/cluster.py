@@ -22,9 +22,9 @@ from connectors.kafka.driver import (
     offered,
     versions_of,
 )
-from connectors.kafka.errors import Code, RetriableError, check, translated
+from connectors.kafka.errors import Code, RetriableError, check, translate_errors
 from connectors.kafka.settings import Settings
-from connectors.kafka.versions import agreed
+from connectors.kafka.versions import negotiate_version
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -155,7 +155,7 @@ class Cluster:
                 return None
             return all(key in offered(connection) for key in keys)
 
-        found = [each for each in await together(map(does, self.brokers)) if each is not None]
+        found = [each for each in await run_together(map(does, self.brokers)) if each is not None]
         return bool(found) and all(found)
 
     async def _sharing(self, node: int | None) -> tuple[AIOKafkaConnection, bool]:
@@ -177,8 +177,8 @@ class Cluster:
         settings = self.settings
         place = f"{connection.host}:{connection.port}"
         name = type(request).__name__.removesuffix("Request")
-        agreed(place, offered(connection), request.API_KEY, name, versions_of(request))
-        with translated(place, tls=settings.tls, user=settings.user, first=first):
+        negotiate_version(place, offered(connection), request.API_KEY, name, versions_of(request))
+        with translate_errors(place, tls=settings.tls, user=settings.user, first=first):
             try:
                 return await connection.send(request)
             except TimeoutError:
@@ -263,7 +263,7 @@ class Cluster:
         leaders = dict(leaders)
 
         async def ask(node: int, partitions: Collection[Partition]) -> dict[Partition, int]:
-            topics = grouped(partitions, lambda number, topic: (number, wanted[topic, number]))
+            topics = group_by_topic(partitions, lambda number, topic: (number, wanted[topic, number]))
             answer = await self.ask(OffsetRequest(-1, int(committed), topics), node)
             found = {}
             for topic, rows in answer.topics:
@@ -279,7 +279,7 @@ class Cluster:
             try:
                 if without := nodes.get(-1):
                     check(Code.LEADER_NOT_AVAILABLE, f"read partition {without[0][1]} of topic {without[0][0]}")
-                answers = await together(ask(node, partitions) for node, partitions in nodes.items())
+                answers = await run_together(ask(node, partitions) for node, partitions in nodes.items())
             except (RetriableError, ConnectionLost):
                 leaders.update(await self.leaders({topic for topic, _ in wanted}))
                 raise
@@ -300,7 +300,9 @@ class Cluster:
         settings = self.settings
         if settings.tls and self._tls is None:
             self._tls = settings.context()
-        with translated(f"{host}:{port}", tls=settings.tls, user=settings.user, advertised=advertised, first=True):
+        with translate_errors(
+            f"{host}:{port}", tls=settings.tls, user=settings.user, advertised=advertised, first=True
+        ):
             connection = AIOKafkaConnection(
                 host,
                 port,
@@ -321,7 +323,7 @@ class Cluster:
             return connection
 
 
-def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> list[tuple[str, list[T]]]:
+def group_by_topic(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> list[tuple[str, list[T]]]:
     """Partitions as requests want them: under their topics, a row each."""
     topics: dict[str, list[T]] = {}
     for topic, number in partitions:
@@ -329,7 +331,7 @@ def grouped(partitions: Iterable[Partition], row: Callable[[int, str], T]) -> li
     return list(topics.items())
 
 
-async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def run_together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Do things side by side; the first failure stops the others and is raised as it is, not in a group."""
     with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
@@ -338,7 +340,7 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def run_beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do something while the block runs, and stop it then; what the block raises leaves it as it is, not in a group."""
     raised: BaseException | None = None
     async with asyncio.TaskGroup() as group:

@@ -27,7 +27,7 @@ _INTO: Mapping[int, Callable[[memoryview, memoryview], int]] = {
 }
 
 
-def decompressed(codec: int, data: memoryview, room: bytearray, begin: int) -> tuple[bytearray, int]:
+def decompress(codec: int, data: memoryview, room: bytearray, begin: int) -> tuple[bytearray, int]:
     """Decompress.
 
     Args:

@@ -11,7 +11,9 @@ _TOPIC = 2
 """The kind of resource that a topic is (DescribeConfigs)."""
 
 
-async def configured(cluster: Cluster, topics: Iterable[str], settings: Sequence[str]) -> Mapping[str, dict[str, str]]:
+async def describe_configs(
+    cluster: Cluster, topics: Iterable[str], settings: Sequence[str]
+) -> Mapping[str, dict[str, str]]:
     """Some settings of some topics, by name; those that are not known are left out.
 
     Raises:

@@ -6,10 +6,10 @@ from typing import Self
 
 from connectors.kafka.check import check
 from connectors.kafka.claims import LedgerClaims
-from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, together
-from connectors.kafka.configuration import configured
-from connectors.kafka.fetcher import gone
-from connectors.kafka.groups import all_groups, committed, one_group
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
+from connectors.kafka.configuration import describe_configs
+from connectors.kafka.fetcher import retention_gap
+from connectors.kafka.groups import all_groups, committed_offsets, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
 from connectors.kafka.newest import LATE, LATE_MS
@@ -199,11 +199,11 @@ class KafkaConnector:
         leaders = _leaders(topic)
         beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
-        of_ledger = await committed(self._cluster, ledger)
+        of_ledger = await committed_offsets(self._cluster, ledger)
         starts, gaps = dict(beginnings), []
         for each in starts.keys() & of_ledger.keys():
             if of_ledger[each] < beginnings[each]:
-                gaps.append(gone(each, of_ledger[each], beginnings[each]))
+                gaps.append(retention_gap(each, of_ledger[each], beginnings[each]))
             starts[each] = min(max(of_ledger[each], beginnings[each]), ends[each])
         queues = [Queue(each, first, ends[each], leaders[each]) for each, first in starts.items()]
         stream = TopicStream(self._cluster, address, queues, limit=limit, gaps=gaps)
@@ -258,7 +258,7 @@ class KafkaConnector:
         led = [each for each in partitions if leaders[each] >= 0]
         beginnings = await self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False)
-        configuration = await configured(self._cluster, topics, _CONFIGURATION)
+        configuration = await describe_configs(self._cluster, topics, _CONFIGURATION)
         abilities = _ABILITIES | (Ability.ATOMIC if await self._cluster.offers(TRANSACTIONS) else Ability(0))
         return [
             _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, {}))
@@ -273,7 +273,7 @@ class KafkaConnector:
             except ConnectorError as error:
                 return error
 
-        found = await together(described(topic) for topic in topics.values())
+        found = await run_together(described(topic) for topic in topics.values())
         errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, ConnectorError)}
         if len(errors) == len(topics):
             raise next(iter(errors.values()))

@@ -154,7 +154,7 @@ def check(code: int, doing: str) -> None:
 
 
 @contextmanager
-def translated(
+def translate_errors(
     place: str, *, tls: bool = False, user: str | None = None, advertised: bool = False, first: bool = False
 ) -> Iterator[None]:
     """Turn what sockets, TLS and aiokafka raise into `ConnectorError`s.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from connectors.kafka.channel import Bytes, Channel
-from connectors.kafka.cluster import Partition, grouped
+from connectors.kafka.cluster import Partition, group_by_topic
 from connectors.kafka.errors import check
 
 _SIZE = struct.Struct(">i")
@@ -99,7 +99,7 @@ def fetch(
     parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED), _NO_SESSION if form.sessions else b""]
     starts = dict(offsets)
     before, behind = (-1,) * form.epoch, (-1,) * form.beginning
-    topics = grouped(
+    topics = group_by_topic(
         starts, lambda number, topic: form.wanted.pack(number, *before, starts[topic, number], *behind, each)
     )
     parts.append(_SIZE.pack(len(topics)))

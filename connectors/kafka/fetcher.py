@@ -56,7 +56,7 @@ class Share:
         """Whether all was fetched."""
         return self.end is not None and self.next >= self.end
 
-    def back_to(self, offset: int) -> None:
+    def rewind(self, offset: int) -> None:
         """Fetch from this offset on again, and soon: what came could not be kept."""
         self.next, self.served = offset, 0
 
@@ -265,7 +265,7 @@ class Fetching:
         last = (await self._cluster.offsets({share.partition: END}, leaders, committed=False))[share.partition]
         if share.next < first:
             until = first if share.end is None else min(first, share.end)
-            self.miss([gone(share.partition, share.next, until)])
+            self.miss([retention_gap(share.partition, share.next, until)])
             share.next = first
         elif share.next > last:
             what = f"partition {share.partition[1]}, what came before offset {last}"
@@ -290,6 +290,6 @@ def _surveyed(share: Share, fetched: Fetched) -> tuple[int, int] | None:
     return seen
 
 
-def gone(partition: Partition, start: int, end: int) -> Gap:
+def retention_gap(partition: Partition, start: int, end: int) -> Gap:
     """The gap where retention was faster."""
     return Gap(f"partition {partition[1]}, offsets {start} to {end - 1}", "deleted before it was read")

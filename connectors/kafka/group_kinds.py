@@ -59,7 +59,7 @@ class _Listed(NamedTuple):
     type: str
 
 
-async def coordinated_by(cluster: Cluster, node: int, name: str | None = None) -> list[Told]:
+async def coordinated_groups(cluster: Cluster, node: int, name: str | None = None) -> list[Told]:
     """The groups that a broker coordinates and this user may see; or the one of a name, if it is among them.
 
     Raises:

@@ -9,12 +9,12 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, together
+from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, run_together
 from connectors.kafka.errors import check
 from connectors.kafka.fetcher import Fetching, Share
-from connectors.kafka.group_kinds import SHARE, Told, coordinated_by
+from connectors.kafka.group_kinds import SHARE, Told, coordinated_groups
 from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
-from connectors.kafka.records import committed as committed_batches
+from connectors.kafka.records import committed_batches as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError
@@ -49,7 +49,7 @@ class Readers(msgspec.Struct, frozen=True):
         return {*self.committed, *(each for _, some in self.told.members for each in some)}
 
 
-async def committed(cluster: Cluster, group: str, node: int | None = None) -> dict[Partition, int]:
+async def committed_offsets(cluster: Cluster, group: str, node: int | None = None) -> dict[Partition, int]:
     """The offsets that a group has committed; empty for a group that there is not.
 
     Args:
@@ -90,7 +90,7 @@ async def all_groups(cluster: Cluster) -> Listing[Group]:
             return error
 
     await cluster.topics(())
-    found = dict(zip(cluster.brokers, await together(map(coordinated, cluster.brokers)), strict=True))
+    found = dict(zip(cluster.brokers, await run_together(map(coordinated, cluster.brokers)), strict=True))
     refused = {node: some for node, some in found.items() if isinstance(some, ConnectorError)}
     if refused and len(refused) == len(found):
         raise next(iter(refused.values()))
@@ -113,8 +113,8 @@ async def one_group(cluster: Cluster, name: str) -> Group:
 
 
 async def _readers(cluster: Cluster, node: int, name: str | None) -> list[Readers]:
-    told = await coordinated_by(cluster, node, name)
-    return await together(_got(cluster, node, one) for one in told)
+    told = await coordinated_groups(cluster, node, name)
+    return await run_together(_got(cluster, node, one) for one in told)
 
 
 async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
@@ -122,7 +122,7 @@ async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
     try:
         if told.kind == SHARE:
             return await _got_shared(cluster, node, told)
-        return Readers(told, await committed(cluster, told.name, node), gaps=told.gaps)
+        return Readers(told, await committed_offsets(cluster, told.name, node), gaps=told.gaps)
     except ConnectionLost:
         raise
     except ConnectorError as error:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
-from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, grouped
+from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, group_by_topic
 from connectors.kafka.driver import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
@@ -37,7 +37,7 @@ async def advance(cluster: Cluster, ledger: str, offsets: Mapping[Partition, int
     """
 
     async def attempt() -> None:
-        rows = grouped(offsets, lambda number, topic: (number, offsets[topic, number], ledger))
+        rows = group_by_topic(offsets, lambda number, topic: (number, offsets[topic, number], ledger))
         request = OffsetCommitRequest(ledger, _NO_GENERATION, "", -1, rows)
         answer = await cluster.ask(request, await cluster.coordinator(GROUP, ledger))
         for code in _codes(answer.topics):
@@ -105,7 +105,7 @@ class Transaction:
                 return
 
             async def attempt() -> None:
-                topics = grouped(fresh, lambda number, topic: number)
+                topics = group_by_topic(fresh, lambda number, topic: number)
                 answer = await self._ask(AddPartitionsToTxnRequest(self.id, *self.identity, topics))
                 for code in _codes(answer.errors):
                     self.refuse(code)
@@ -137,7 +137,7 @@ class Transaction:
         self.refuse(answer.error_code)
 
     async def _add_offsets(self, offsets: Mapping[Partition, int]) -> None:
-        rows = grouped(offsets, lambda number, topic: (number, offsets[topic, number], self.id))
+        rows = group_by_topic(offsets, lambda number, topic: (number, offsets[topic, number], self.id))
         request = TxnOffsetCommitRequest(self.id, self.id, *self.identity, rows)
         answer = await self._cluster.ask(request, await self._cluster.coordinator(GROUP, self.id))
         for code in _codes(answer.errors):

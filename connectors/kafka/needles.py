@@ -65,7 +65,7 @@ class Group:
             return True
         if b"\\" not in part:
             return False
-        plain = unescaped(part)
+        plain = unescape(part)
         return any(each in plain for each in self._members)
 
     def _in_disguise(self, data: bytearray, begin: int, end: int) -> bool:
@@ -105,7 +105,7 @@ class Needles:
         return all(any(group.in_part(part) for part in parts if part) for group in self._groups)
 
 
-def unescaped(text: bytes) -> bytes:
+def unescape(text: bytes) -> bytes:
     """A JSON text with its escapes resolved; half of a surrogate pair stays as it is."""
 
     def character(match: re.Match[bytes]) -> bytes:

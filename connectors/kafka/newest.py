@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Fetching, Share
-from connectors.kafka.records import committed, times_in
+from connectors.kafka.records import committed_batches, times_in
 from workbench.model.errors import FormatError
 from workbench.model.look import Gap
 
@@ -142,7 +142,7 @@ async def _ranks(
             for chunk in await fetching.chunks():
                 each, end = chunk.share.partition, chunk.share.end
                 sizes[each] += chunk.fetched.records.end - chunk.fetched.records.begin
-                for batch in committed(chunk.fetched):
+                for batch in committed_batches(chunk.fetched):
                     try:
                         found = times_in(batch)
                     except FormatError:

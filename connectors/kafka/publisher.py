@@ -20,8 +20,8 @@ from time import time_ns
 from typing import Any
 
 from connectors.kafka.channel import Channel
-from connectors.kafka.cluster import Cluster, Topic, beside, persistently
-from connectors.kafka.configuration import configured
+from connectors.kafka.cluster import Cluster, Topic, persistently, run_beside
+from connectors.kafka.configuration import describe_configs
 from connectors.kafka.driver import DefaultRecordBatchBuilder, InitProducerIdRequest, calc_crc32c
 from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
 from connectors.kafka.ledger import Transaction
@@ -233,7 +233,7 @@ class TopicPublisher:
         if transaction:
             transaction.publishers.append(publisher)
         try:
-            async with beside(publisher._pump()):
+            async with run_beside(publisher._pump()):
                 yield publisher
         finally:
             if transaction:
@@ -478,7 +478,7 @@ async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:
 
 async def largest(cluster: Cluster, topic: str) -> int | None:
     """How many bytes a batch of this topic may have; None where this user may not know."""
-    settings = (await configured(cluster, [topic], [_MOST_BYTES])).get(topic, {})
+    settings = (await describe_configs(cluster, [topic], [_MOST_BYTES])).get(topic, {})
     return int(settings[_MOST_BYTES]) if _MOST_BYTES in settings else None
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
-from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, opened
+from connectors.kafka.records import COMPRESSED, Batch, committed_batches, decompress_batch, deliveries
 from connectors.kafka.start_offsets import Chosen
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
@@ -148,7 +148,7 @@ class TopicStream:
             decoded = 0
             for chunk in await self._fetching.chunks():
                 if decoded > _HELD:
-                    chunk.share.back_to(chunk.start)
+                    chunk.share.rewind(chunk.start)
                     continue
                 events, size = self._decoded(chunk, now)
                 self._shares[chunk.share.partition].add(events, size)
@@ -215,15 +215,15 @@ class TopicStream:
         number = share.partition[1]
         events: list[Delivery] = []
         size = 0
-        for batch in committed(chunk.fetched):
+        for batch in committed_batches(chunk.fetched):
             if size > _HELD:
-                share.back_to(max(batch.base, start))
+                share.rewind(max(batch.base, start))
                 break
             try:
                 whole = self._opened(batch)
                 found = deliveries(whole, self._address, str(number), start, share.end, now)
             except FormatError as error:
-                self._fetching.miss([damaged(share.partition, batch, error)])
+                self._fetching.miss([damage_gap(share.partition, batch, error)])
                 continue
             size += whole.bytes.end - whole.bytes.begin
             if chosen and batch.base < chosen.ends.get(share.partition, 0):
@@ -236,7 +236,7 @@ class TopicStream:
     def _opened(self, batch: Batch) -> Batch:
         if not batch.attributes & COMPRESSED:
             return batch
-        whole = opened(batch, self._room)
+        whole = decompress_batch(batch, self._room)
         if len(whole.bytes.buffer) <= _ROOM:
             self._room = whole.bytes.buffer
         return whole
@@ -266,7 +266,7 @@ class TopicStream:
         self._ready.extend(merged[index : index + _BATCH] for index in range(0, len(merged), _BATCH))
 
 
-def damaged(partition: Partition, batch: Batch, error: FormatError) -> Gap:
+def damage_gap(partition: Partition, batch: Batch, error: FormatError) -> Gap:
     """The gap where a batch cannot be read."""
     return Gap(f"partition {partition[1]}, offsets {batch.base} to {batch.next - 1}", f"damaged: {error}")
 

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from connectors.kafka import odd_records
 from connectors.kafka.channel import Bytes
-from connectors.kafka.compression import decompressed
+from connectors.kafka.compression import decompress
 from connectors.kafka.driver import DefaultRecordBatch, MemoryRecords
 from connectors.kafka.fetch_protocol import Fetched
 from workbench.model.address import Address
@@ -114,7 +114,7 @@ def survey(records: Bytes) -> tuple[int, int] | None:
     return batch.next, flags
 
 
-def committed(fetched: Fetched) -> list[Batch]:
+def committed_batches(fetched: Fetched) -> list[Batch]:
     """The batches, without the marks of transactions and without what belongs to aborted ones."""
     waiting = sorted(fetched.aborted, key=lambda each: each[1], reverse=True)
     aborted: set[int] = set()
@@ -155,7 +155,7 @@ def plain(batch: Batch, room: bytearray, checked: bool = False) -> Batch:
     if attributes == batch.attributes:
         return batch
     view, front = batch.view, _HEADER.size
-    whole, end = decompressed(batch.attributes & COMPRESSED, view[front:], room, front)
+    whole, end = decompress(batch.attributes & COMPRESSED, view[front:], room, front)
     whole[:front] = view[:front]
     _ATTRIBUTES.pack_into(whole, _ATTRIBUTES_AT, attributes)
     return batch._replace(attributes=attributes, bytes=Bytes(whole, 0, end), checked=checked)
@@ -210,7 +210,7 @@ def times_in(batch: Batch) -> list[tuple[int | None, int]]:
         return [(event.timestamp, offset) for offset, event in _odd(batch)]
 
 
-def opened(batch: Batch, room: bytearray) -> Batch:
+def decompress_batch(batch: Batch, room: bytearray) -> Batch:
     """The batch with its checksum checked, and without its compression.
 
     Args:
@@ -227,7 +227,7 @@ def opened(batch: Batch, room: bytearray) -> Batch:
 
 def _records(batch: Batch) -> Iterable[Any]:
     if batch.attributes & COMPRESSED:
-        batch = opened(batch, bytearray())
+        batch = decompress_batch(batch, bytearray())
     return _checked(batch)
 
 
@@ -251,7 +251,7 @@ def _must_be_bounded(batch: Batch) -> None:
             (size,) = _LENGTH.unpack_from(view, position)
             begin = position + _LENGTH.size
             position = begin + max(size, 0)
-        decompressed(codec, view[begin:position], bytearray(), 0)
+        decompress(codec, view[begin:position], bytearray(), 0)
 
 
 class _OddName(Exception):
@@ -259,7 +259,7 @@ class _OddName(Exception):
 
 
 def _odd(batch: Batch) -> Iterator[tuple[int, Event]]:
-    return odd_records.events(bytes(opened(batch, bytearray()).view), batch.base, _kind(batch))
+    return odd_records.events(bytes(decompress_batch(batch, bytearray()).view), batch.base, _kind(batch))
 
 
 def _kind(batch: Batch) -> TimestampType:

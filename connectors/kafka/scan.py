@@ -14,8 +14,8 @@ from typing import Self
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.needles import Needles
-from connectors.kafka.reader import damaged, interruptions
-from connectors.kafka.records import COMPRESSED, Batch, committed, deliveries, plain
+from connectors.kafka.reader import damage_gap, interruptions
+from connectors.kafka.records import COMPRESSED, Batch, committed_batches, deliveries, plain
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
@@ -126,7 +126,7 @@ class ScanStream:
                 # As it lies there, all at once.
                 work.append((chunk, None))
             else:
-                work += [(chunk, [batch]) for batch in committed(chunk.fetched)]
+                work += [(chunk, [batch]) for batch in committed_batches(chunk.fetched)]
         parts = min(len(work), os.cpu_count() or 1)
         for part in range(parts):
             some = work[part * len(work) // parts : (part + 1) * len(work) // parts]
@@ -154,7 +154,7 @@ class ScanStream:
             if some is None:
                 if not self._needles.in_bytes(*chunk.fetched.records):
                     continue
-                some = committed(chunk.fetched)
+                some = committed_batches(chunk.fetched)
             for batch in some:
                 try:
                     whole = plain(batch, room)
@@ -164,7 +164,7 @@ class ScanStream:
                     if self._in_time(batch) and (batch.magic < 2 or self._needles.in_bytes(*whole.records)):
                         found += self._events(batch, chunk, now)
                 except FormatError as error:
-                    gaps.append(damaged(chunk.share.partition, batch, error))
+                    gaps.append(damage_gap(chunk.share.partition, batch, error))
         return found, gaps
 
     def _in_time(self, batch: Batch) -> bool:

@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
-        name, options = connection.name, connection.only("tls", "sasl", *_FILES)
+        name, options = connection.name, connection.known_options("tls", "sasl", *_FILES)
         if connection.path:
             raise ConfigError(f"{name}: kafka:// connections have no path, and this one has {connection.path!r}.")
         if (tls := options.get("tls", "" if any(file in options for file in _FILES) else "no")) not in ("", "no"):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from connectors.kafka.cluster import Cluster, Partition, Topic
-from connectors.kafka.fetcher import gone
-from connectors.kafka.groups import committed as committed_by
+from connectors.kafka.fetcher import retention_gap
+from connectors.kafka.groups import committed_offsets as committed_by
 from connectors.kafka.newest import newest, rank
 from workbench.model.address import Address
 from workbench.model.errors import Unsupported
@@ -109,7 +109,9 @@ async def starts_of(
             wanted = {each: offset for each, offset in of_all.items() if each in ends}
             if not wanted:
                 raise Unsupported(f"Group {group!r} has not read {address}: it has committed no offset there.")
-    gaps = [gone(each, offset, beginnings[each]) for each, offset in wanted.items() if offset < beginnings[each]]
+    gaps = [
+        retention_gap(each, offset, beginnings[each]) for each, offset in wanted.items() if offset < beginnings[each]
+    ]
     # A partition that the group has never read is unread from its beginning.
     starts = {each: max(wanted.get(each, first), first) for each, first in beginnings.items()}
     return Place({each: min(first, ends[each]) for each, first in starts.items()}, ends, gaps)

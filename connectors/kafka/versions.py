@@ -17,7 +17,7 @@ TRANSACTIONS = (24, 25, 26, 28)
 """AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit: what publishing and settling in one takes."""
 
 
-def agreed(place: str, offered: Offered, key: int, name: str, ours: Iterable[int]) -> int:
+def negotiate_version(place: str, offered: Offered, key: int, name: str, ours: Iterable[int]) -> int:
     """The version to send.
 
     Args:

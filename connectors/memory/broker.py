@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from connectors.memory.dead_lettering import Death, Deaths, Reason, dead_letter, died, in_circles
+from connectors.memory.dead_lettering import Death, Deaths, Reason, add_death, dead_letter, in_circles
 from connectors.memory.exchanges import Binding, Exchange, ExchangeType
 from connectors.memory.logs import LogKind, Topic
 from connectors.memory.queues import Message, Queue, QueueSettings
@@ -277,7 +277,7 @@ class Broker:
             return
         key = message.event.key or b""
         death = Death(queue.name, reason, message.exchange, key, self._now, message.expiration)
-        deaths = died(message.deaths, death)
+        deaths = add_death(message.deaths, death)
         if queue.settings.dead_letter_routing_key is not None:
             key = queue.settings.dead_letter_routing_key.encode()
         letter = dead_letter(message.event, deaths, key)

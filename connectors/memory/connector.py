@@ -62,7 +62,7 @@ class MemoryConnector:
     embedded = True
 
     def __init__(self, connection: Connection) -> None:
-        connection.only()
+        connection.known_options()
         ((name, port), *others) = connection.hosts
         if port or others or connection.path:
             raise ConfigError(f"{connection.name}: an embedded broker has nothing but a name: write memory://NAME.")

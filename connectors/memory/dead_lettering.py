@@ -43,7 +43,7 @@ Deaths: TypeAlias = tuple[Death, ...]
 """All deaths of one message, the latest first."""
 
 
-def died(deaths: Deaths, death: Death) -> Deaths:
+def add_death(deaths: Deaths, death: Death) -> Deaths:
     """The deaths of a message that died once more."""
     others = tuple(known for known in deaths if (known.queue, known.reason) != (death.queue, death.reason))
     again = next((known for known in deaths if known not in others), None)

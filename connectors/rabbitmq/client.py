@@ -9,7 +9,7 @@ from pika.channel import Channel as DriverChannel
 
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.driver import DriverConnection
-from connectors.rabbitmq.errors import refusal, translated
+from connectors.rabbitmq.errors import refusal, translate_errors
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.settings import Access
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
@@ -130,7 +130,7 @@ class Client:
         opened: asyncio.Future[DriverChannel] = loop.create_future()
         if self.lost:
             raise refusal(self._closed.result(), self.place)
-        with translated(self.place):
+        with translate_errors(self.place):
             driver = self._connection.channel(on_open_callback=lambda channel: _settle(opened, channel))
             channel = Channel(self, self._connection, driver)
             await channel.outcome(opened)
@@ -181,7 +181,7 @@ class Channel:
         if self._closed.done():
             raise self._closed.result()
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        with translated(self._place):
+        with translate_errors(self._place):
             method(*arguments, callback=lambda answer: _settle(reply, answer.method), **named)
         return await self.outcome(reply)
 
@@ -189,7 +189,7 @@ class Channel:
         """End the channel: the broker takes back what was delivered and not acknowledged, in its order."""
         if self._closed.done():
             return
-        with translated(self._place):
+        with translate_errors(self._place):
             if not self._driver.is_closing:
                 self._driver.close()
         await asyncio.wait([self._closed])
@@ -272,7 +272,7 @@ class Channel:
         """Acknowledge all messages up to this one."""
         if self._closed.done():
             raise self._closed.result()
-        with translated(self._place):
+        with translate_errors(self._place):
             self._driver.basic_ack(tag, multiple=True)
 
     async def arrivals(self) -> list[Arrival]:
@@ -286,7 +286,7 @@ class Channel:
                 raise self._closed.result()
             if self._cancelled:
                 raise self._cancelled
-            await self.news()
+            await self.wait_for_news()
         return self.fetch()
 
     async def arrivals_within(self, seconds: float) -> list[Arrival]:
@@ -354,7 +354,7 @@ class Channel:
         batch, self._mailbox.answers = self._mailbox.answers, []
         return batch
 
-    async def news(self) -> None:
+    async def wait_for_news(self) -> None:
         """Wait until something more arrives, or the channel ends."""
         self._news.clear()
         if not self._closed.done():

@@ -85,7 +85,9 @@ class RabbitMQConnector:
         used = {binding.source for binding in bindings}
         version = (await self._ask()).version
         found = [
-            self._counted.told(endpoints.of_queue(queue, self._access.name, tracing or queue.name in tappable, version))
+            self._counted.annotate(
+                endpoints.of_queue(queue, self._access.name, tracing or queue.name in tappable, version)
+            )
             for queue in queues
             if not queue.name.startswith(taps.PREFIX)
         ]
@@ -96,11 +98,11 @@ class RabbitMQConnector:
             and not exchange.internal
             and (not exchange.name.startswith("amq.") or exchange.name in used)
         ]
-        return Listing(endpoints.linked(found, bindings), (*queues.gaps, *exchanges.gaps, *bindings.gaps))
+        return Listing(endpoints.link_dead_letters(found, bindings), (*queues.gaps, *exchanges.gaps, *bindings.gaps))
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One queue, stream or exchange: see `workbench.connecting.connector.Connector`."""
-        endpoint = self._counted.told(await self._endpoint(address))
+        endpoint = self._counted.annotate(await self._endpoint(address))
         try:
             queues = await self._topology.settings()
             bindings = await self._topology.bindings()
@@ -108,7 +110,9 @@ class RabbitMQConnector:
             return endpoint
         others = [endpoints.of_queue(queue, self._access.name, False, ()) for queue in queues]
         others = [other for other in others if other.address != address]
-        return next(found for found in endpoints.linked([endpoint, *others], bindings) if found.address == address)
+        return next(
+            found for found in endpoints.link_dead_letters([endpoint, *others], bindings) if found.address == address
+        )
 
     async def rules(self, address: Address) -> Rules:
         """What a queue, stream or exchange can hold: see `workbench.connecting.connector.Connector`."""
@@ -133,7 +137,7 @@ class RabbitMQConnector:
             kind = await kind_of(client, address.name) if address.namespace == "queue" else None
             if kind == "stream":
                 ready = await streams.depth(client, address.name)
-            return endpoints.unlisted(address, str(error), client.version, kind, ready, consumers)
+            return endpoints.amqp_only_endpoint(address, str(error), client.version, kind, ready, consumers)
         if queue.type == "stream":
             ready = await streams.depth(client, address.name)
         return endpoints.of_queue(queue, self._access.name, tappable, client.version, ready, consumers)

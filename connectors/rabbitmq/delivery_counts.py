@@ -28,7 +28,7 @@ class Counted:
         else:
             self._left.pop(address, None)
 
-    def told(self, endpoint: Endpoint) -> Endpoint:
+    def annotate(self, endpoint: Endpoint) -> Endpoint:
         """The endpoint, with what is known in its price. Consumers, or fewer messages than there were, mean that the
         one it is known of may be gone."""
         used, depth = self._left.get(endpoint.address, (0, 0))

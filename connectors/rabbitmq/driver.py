@@ -59,7 +59,7 @@ class DriverConnection(AsyncioConnection):  # type: ignore[misc]
 
     def _on_data_available(self, data_in: bytes) -> None:
         self.bytes_received += len(data_in)
-        self.heard.received()
+        self.heard.note()
         if self.frames_received == 0 and data_in.startswith(b"AMQP"):
             # The answer of a broker that speaks another version of the protocol.
             super()._on_data_available(data_in)

@@ -69,7 +69,7 @@ def of_queue(
     )
 
 
-def unlisted(
+def amqp_only_endpoint(
     address: Address, reason: str, version: tuple[int, ...], kind: str | None, ready: int, consumers: int
 ) -> Endpoint:
     """An endpoint of which only AMQP tells, which says of a queue neither its settings nor its policies.
@@ -178,7 +178,7 @@ def of_exchange(exchange: Exchange, connection: str) -> Endpoint:
     )
 
 
-def linked(endpoints: Sequence[Endpoint], bindings: Sequence[Binding]) -> list[Endpoint]:
+def link_dead_letters(endpoints: Sequence[Endpoint], bindings: Sequence[Binding]) -> list[Endpoint]:
     """The same endpoints, by name, with the dead letters followed through the exchanges that they go to."""
     sources: dict[Address, list[Address]] = {}
     routes: dict[str, list[str]] = {}

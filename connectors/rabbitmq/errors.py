@@ -34,7 +34,7 @@ class Blocked(ConnectionLost):
 
 
 @contextmanager
-def translated(place: str) -> Iterator[None]:
+def translate_errors(place: str) -> Iterator[None]:
     """Turn what a driver raises inside into a `ConnectorError`.
 
     Args:

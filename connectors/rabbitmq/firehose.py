@@ -20,7 +20,7 @@ NOTE: Final = (
 UNSEEN: Final = Gap("dead letters that come straight to the queue", "the firehose does not show them")
 
 
-def published(arrival: Arrival, queue: str) -> Arrival | None:
+def traced_message(arrival: Arrival, queue: str) -> Arrival | None:
     """The message that the firehose tells of, if this queue got it."""
     tag, redelivered, _, _, properties, body = arrival
     try:

@@ -260,7 +260,7 @@ class ExchangePublisher:
         """Wait until an answer comes; a channel that was closed is replaced."""
         channel = self._channel
         if channel.ended is None:
-            await channel.news()
+            await channel.wait_for_news()
             return
         async with self._mending:
             if channel is self._channel and self._fatal is None:

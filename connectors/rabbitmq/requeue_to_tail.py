@@ -9,7 +9,7 @@ from connectors.rabbitmq.client import Channel, Client
 from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.publisher import ExchangePublisher
-from workbench.connecting.spool import keep, kept
+from workbench.connecting.spool import keep, spool
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectorError, LookRefused, StoreError
 from workbench.model.event import Event
@@ -42,7 +42,7 @@ class Rescue:
             LookRefused: This user may not publish to the queue, or nothing can be kept on disk meanwhile.
         """
         try:
-            with kept([]):
+            with spool([]):
                 pass
         except StoreError as error:
             raise LookRefused(
@@ -68,7 +68,7 @@ class Rescue:
         with ExitStack() as stack:
             path = None
             try:
-                path = stack.enter_context(kept(held))
+                path = stack.enter_context(spool(held))
                 # The folder: what a look rescues in several steps is in several files.
                 fate = f"What was in hand is kept in {path.parent}, for `workbench publish --file`."
             except StoreError as error:

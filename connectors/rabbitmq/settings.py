@@ -53,7 +53,7 @@ class Access(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: An option is unknown, or names a file or URL that cannot be used.
         """
-        options = connection.only("management", "heartbeat", "ca", "cert", "key")
+        options = connection.known_options("management", "heartbeat", "ca", "cert", "key")
         secure = connection.scheme == "amqps"
         tls = _tls(connection.name, options.get("ca"), options.get("cert"), options.get("key"))
         hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)

@@ -203,7 +203,7 @@ class Tap:
         return await Tap(self._address, self._plan).open(client)
 
     def _untraced(self, arrival: Arrival) -> Arrival | None:
-        return firehose.published(arrival, self._address.name) if arrival[2] == _FIREHOSE else arrival
+        return firehose.traced_message(arrival, self._address.name) if arrival[2] == _FIREHOSE else arrival
 
     def lost_since(self, heard: int) -> int:
         """What waited in the tap is lost with it: since nothing waited, or since the broker was heard."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from connectors.rabbitmq.errors import translated
+from connectors.rabbitmq.errors import translate_errors
 from connectors.rabbitmq.settings import Access
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing
@@ -270,7 +270,7 @@ class Topology:
 
     async def _fetch(self, path: str, subject: str = "") -> bytes:
         data = bytearray()
-        with translated(f"the management API at {self._place}"):
+        with translate_errors(f"the management API at {self._place}"):
             async with self._http.stream("GET", f"{self._place}/api/{path}") as reply:
                 if reply.status_code == 200:
                     async for chunk in reply.aiter_bytes():

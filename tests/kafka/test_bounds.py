@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connectors.kafka import KafkaConnector
 from connectors.kafka.channel import Bytes, Channel
-from connectors.kafka.compression import MOST, decompressed
+from connectors.kafka.compression import MOST, decompress
 from connectors.kafka.records import batches, deliveries, survey
 from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import INSTALLED
@@ -49,7 +49,7 @@ CODECS: list[tuple[int, Callable[[bytes], bytes]]] = [
 def test_what_was_compressed_comes_out(
     codec: int, compress: Callable[[bytes], bytes], data: bytes, times: int, room: int
 ) -> None:
-    whole, end = decompressed(codec, memoryview(compress(data * times)), bytearray(room), 61)
+    whole, end = decompress(codec, memoryview(compress(data * times)), bytearray(room), 61)
     assert whole[61:end] == data * times
 
 
@@ -57,7 +57,7 @@ def test_what_was_compressed_comes_out(
 def test_what_comes_to_too_much_is_not_decompressed(codec: int, compress: Callable[[bytes], bytes]) -> None:
     bomb = memoryview(compress(bytes(MOST + 1)))
     with pytest.raises(FormatError, match="more than 128 MB when it is decompressed"):
-        decompressed(codec, bomb, bytearray(), 61)
+        decompress(codec, bomb, bytearray(), 61)
 
 
 @pytest.mark.parametrize(("codec", "compress"), CODECS)
@@ -66,14 +66,14 @@ def test_damage_is_no_crash(codec: int, compress: Callable[[bytes], bytes], cut:
     data = compress(b"some events " * 20)
     for damaged in (data[:-cut], data[:cut] + noise, noise):
         try:
-            decompressed(codec, memoryview(damaged), bytearray(), 61)
+            decompress(codec, memoryview(damaged), bytearray(), 61)
         except FormatError as error:
             assert str(error)
 
 
 def test_a_snappy_block_that_claims_gigabytes_is_refused() -> None:
     with pytest.raises(FormatError, match="more than 128 MB"):
-        decompressed(2, memoryview(bytes.fromhex("ffffffff0f") + bytes(20)), bytearray(), 61)
+        decompress(2, memoryview(bytes.fromhex("ffffffff0f") + bytes(20)), bytearray(), 61)
 
 
 @pytest.mark.parametrize("length", [-(2**31), -12, -1, 0, 13, 48])

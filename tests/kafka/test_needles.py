@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.kafka.needles import Needles, unescaped
+from connectors.kafka.needles import Needles, unescape
 from workbench.model.event import Event
 
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
@@ -58,11 +58,11 @@ def test_what_bytes_exclude_no_event_holds(body: bytes, needle: bytes) -> None:
 
 @given(TEXTS)
 def test_escapes_are_resolved_as_json_does(text: str) -> None:
-    assert unescaped(json.dumps(text).encode()) == f'"{text}"'.encode()
+    assert unescape(json.dumps(text).encode()) == f'"{text}"'.encode()
 
 
 def test_half_of_a_surrogate_pair_does_no_harm() -> None:
-    assert unescaped(rb"\ud83d!") == b"\xed\xa0\xbd!"
+    assert unescape(rb"\ud83d!") == b"\xed\xa0\xbd!"
 
 
 def test_of_each_group_one_member_is_enough_and_needed() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connectors.kafka.channel import Bytes
 from connectors.kafka.fetch_protocol import Fetched
-from connectors.kafka.records import COMPRESSED, batches, committed, deliveries, survey, times_in
+from connectors.kafka.records import COMPRESSED, batches, committed_batches, deliveries, survey, times_in
 from tests.kafka.reading import BASE
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
@@ -37,7 +37,9 @@ def fetched(data: bytes, aborted: list[tuple[int, int]] | None = None) -> Fetche
 
 def bodies(found: Fetched, start: int = 0, end: int | None = None) -> list[bytes | None]:
     address = Address("kafka", "t")
-    return [each.event.body for one in committed(found) for each in deliveries(one, address, "0", start, end, 0)]
+    return [
+        each.event.body for one in committed_batches(found) for each in deliveries(one, address, "0", start, end, 0)
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from([0, GZIP])), min_size=1, max_size=5), st.data())

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.kafka import KafkaConnector
-from connectors.kafka.needles import unescaped
+from connectors.kafka.needles import unescape
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, connect, make_topic
 from tests.kafka.reading import BASE, browse, decided, numbered, publish
@@ -38,7 +38,7 @@ def holds(event: Event, needles: Sequence[bytes]) -> bool:
     texts = [event.key or b"", event.body or b""]
     for name, value in event.headers:
         texts += [name.encode(), value if isinstance(value, bytes) else str(value or "").encode()]
-    return any(needle in spelling for text in texts for spelling in (text, unescaped(text)) for needle in needles)
+    return any(needle in spelling for text in texts for spelling in (text, unescape(text)) for needle in needles)
 
 
 async def fill(bootstrap: str, address: Address, codec: str | None, events: Sequence[Event], **options: object) -> None:

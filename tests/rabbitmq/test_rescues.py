@@ -16,7 +16,7 @@ from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from tests.rabbitmq.test_killed import killed
 from workbench.connecting.config import Connection
-from workbench.connecting.spool import kept_folder
+from workbench.connecting.spool import spool_folder
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectorError, LookRefused
@@ -65,7 +65,7 @@ def delivered_before(rabbit: Rabbit, queue: Address, *groups: tuple[int, int]) -
 
 def everywhere(rabbit: Rabbit, queue: Address) -> list[bytes]:
     """What to tell the messages in the queue and on disk by."""
-    lines = [line for path in kept_folder().glob("*.ndjson") for line in path.read_bytes().splitlines(keepends=True)]
+    lines = [line for path in spool_folder().glob("*.ndjson") for line in path.read_bytes().splitlines(keepends=True)]
     on_disk = [ndjson.decode(line).event.body or b"" for line in lines]
     return [body.strip() for body in (*rabbit.drain(queue, rabbit.ready(queue)), *on_disk)]
 
@@ -76,7 +76,7 @@ async def test_rescue_that_fails_leaves_all_in_hand_on_disk_or_in_the_queue(rabb
     async with RabbitMQConnector(reader(rabbit)) as connector:
         with pytest.raises(AccessRefused, match="What was in hand is kept in"):
             await used_up(connector, queue, 1)
-    assert list(kept_folder().glob("*.ndjson"))
+    assert list(spool_folder().glob("*.ndjson"))
     assert sorted(everywhere(rabbit, queue)) == sorted(names)
 
 
@@ -99,7 +99,7 @@ async def test_full_queue_leaves_on_disk_what_it_takes_no_copy_of(rabbit: Rabbit
     async with RabbitMQConnector(rabbit.connection()) as connector:
         with pytest.raises(ConnectorError, match="is its length limited"):
             await used_up(connector, queue, 1)
-    assert list(kept_folder().glob("*.ndjson"))
+    assert list(spool_folder().glob("*.ndjson"))
     assert sorted(everywhere(rabbit, queue)) == sorted([*names, *further])
 
 
@@ -161,7 +161,7 @@ async def test_nothing_stays_on_disk_when_the_copies_are_confirmed(rabbit: Rabbi
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(5))
         await used_up(connector, queue, 3)
-    assert list(kept_folder().iterdir()) == []
+    assert list(spool_folder().iterdir()) == []
     assert sorted(rabbit.drain(queue, 5)) == bodies(numbered(5))
 
 
@@ -173,7 +173,7 @@ async def test_what_cannot_be_published_stays_on_disk(rabbit: Rabbit) -> None:
     async with RabbitMQConnector(reader(rabbit)) as connector:
         with pytest.raises(AccessRefused, match="What was in hand is kept in"):
             await used_up(connector, queue, 1)
-    (path,) = kept_folder().iterdir()
+    (path,) = spool_folder().iterdir()
     assert ndjson.decode(path.read_bytes()).event.body == b"event 0"
 
 
@@ -211,7 +211,7 @@ async def test_killed_before_the_copy_is_confirmed_it_is_on_disk_and_can_be_publ
     for connection in blocked:
         await asyncio.to_thread(broker.rabbitmqctl, "close_connection", connection, "killed")
     await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
-    (path,) = kept_folder().iterdir()
+    (path,) = spool_folder().iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (line,) = path.read_bytes().splitlines(keepends=True)
     found = ndjson.decode(line)

@@ -25,7 +25,7 @@ from workbench.model.rules import Rules
 from workbench.model.start import Window
 from workbench.operations.watch import Watch
 from workbench.session import Session
-from workbench.store.ingest import Ended, Ingestion, ingestions, merged
+from workbench.store.ingest import Ended, Ingestion, ingestions, merge
 from workbench.store.store import open_store
 
 PASSWORD = "hunter2"
@@ -302,7 +302,7 @@ async def test_an_odd_stream_ends_as_a_state_and_its_neighbours_go_on(tmp_path: 
             looking.begin("browse", PLACE, lambda: guarded().browse(PLACE)),
         ]
         for look in looks:
-            await look.ended()
+            await look.wait_closed()
         states = [look.state for look in looks]
         assert states[2] == Ended() and store.upto == 4
         for state in states[:2]:
@@ -316,7 +316,7 @@ async def test_an_odd_stream_leaves_those_it_is_merged_with_running() -> None:
         odd: direct.tail(odd),
         other: guarded().tail(other),
     }
-    async with merged(streams) as together:
+    async with merge(streams) as together:
         assert len([batch async for batch in together]) == 3
         assert list(together.errors) == [odd] and str(error_log()) in str(together.errors[odd])
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.decode.codec import Reading, read, text_of
 from workbench.decode.compression import OPENED
-from workbench.decode.json_text import laid_out, tokens
+from workbench.decode.json_text import lay_out, tokens
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import Content, encode
@@ -31,7 +31,7 @@ def reading(body: bytes | None, content_type: str = "", content_encoding: str = 
 
 @given(JSON)
 def test_json_laid_out_is_the_same_json(value: object) -> None:
-    text = laid_out(json.dumps(value), 10_000_000).text
+    text = lay_out(json.dumps(value), 10_000_000).text
     assert json.dumps(json.loads(text)) == json.dumps(value)
 
 
@@ -40,7 +40,7 @@ def test_json_laid_out_is_the_same_json(value: object) -> None:
 @example({"0\\": None}, 4)
 def test_json_cut_anywhere_is_still_json_so_far(value: object, place: int) -> None:
     text = json.dumps(value)
-    laid_out(text[:place], 1000, cut=place < len(text))
+    lay_out(text[:place], 1000, cut=place < len(text))
 
 
 @given(st.text('[]{},:"\\ \n01.e-+tfn' + "aul"))

@@ -147,8 +147,8 @@ def test_only_known_options_are_taken() -> None:
     with pytest.raises(
         ConfigError, match=r"^rabbit: 'colour' is no option of amqp:// connections; they have ca, vhost\.$"
     ):
-        connection.only("ca", "vhost")
-    assert connection.only("ca", "colour") == {"ca": "ca.pem", "colour": "red"}
+        connection.known_options("ca", "vhost")
+    assert connection.known_options("ca", "colour") == {"ca": "ca.pem", "colour": "red"}
 
 
 def test_a_password_whose_host_was_forgotten_is_not_shown() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.cli import stdio
 from workbench.cli.output import Deliveries
-from workbench.decode.codec import decode, opaque, queried, read, text_of
+from workbench.decode.codec import decode, opaque, query_value, read, text_of
 from workbench.decode.compression import OPENED
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
@@ -26,12 +26,12 @@ from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Content, Headers, content_claims, encode
-from workbench.query.query import Reading, compile, quoted
+from workbench.query.query import Reading, compile, quote
 from workbench.store import batch
-from workbench.store.batch import Chunk, candidates, cut_out, pack
+from workbench.store.batch import Chunk, candidates, pack, slice_delivery
 from workbench.store.search import select
 
-READING: Final = Reading(Conventions.builtin().facts, queried)
+READING: Final = Reading(Conventions.builtin().facts, query_value)
 ENVELOPE: Final = {
     "messageId": "00000000-0000-0000-0000-00000000aaaa",
     "conversationId": "00000000-0000-0000-0000-00000000cccc",
@@ -113,9 +113,9 @@ def queries(draw: st.DrawFn, value: Any) -> str:
     """A query that often is about something in the value."""
     found = [(path, each) for path, each in _paths(value) if path]
     path, each = draw(st.sampled_from(found)) if found else (("a",), 1)
-    place = "body" + "".join(f"[{step}]" if isinstance(step, int) else f".{quoted(step)}" for step in path)
-    text = quoted(each if isinstance(each, str) and each else json.dumps(each, ensure_ascii=False))
-    plain = quoted(str(draw(st.sampled_from(["é", "名", "x", "7", "a€"]))))
+    place = "body" + "".join(f"[{step}]" if isinstance(step, int) else f".{quote(step)}" for step in path)
+    text = quote(each if isinstance(each, str) and each else json.dumps(each, ensure_ascii=False))
+    plain = quote(str(draw(st.sampled_from(["é", "名", "x", "7", "a€"]))))
     asked = (
         *(f"{place} = {text}", f"{place} exists", f"not {place} exists", f"{place} != {text}", text, plain),
         *(f"body ~ {plain}", f"body contains {plain}", f"correlation = {text}", f"{place} = {text} or {plain}"),
@@ -163,7 +163,7 @@ def test_a_query_finds_the_same_however_the_body_is_written_also_by_its_bytes(
     found = [
         index
         for index in candidates(row.deliveries, ends, hidden, query.needles)
-        if query.matches(batch.decode(cut_out(row.deliveries, ends, index)))
+        if query.matches(batch.decode(slice_delivery(row.deliveries, ends, index)))
     ]
     assert found == [0] * query.matches(other)
 
@@ -180,7 +180,7 @@ def test_everybody_reads_the_same(charset: str, packing: str, wire: bool) -> Non
     assert read(event).text == read(plain).text
     assert text_of(event, 10_000) == (text, False)
     assert preview(event).replace(" ", "") == text.replace(" ", "")
-    assert queried(event) == text.encode()
+    assert query_value(event) == text.encode()
     assert READING.facts(seen(event)) == READING.facts(seen(plain))
     assert READING.facts(seen(event)).correlation == ENVELOPE["conversationId"]
     masked = Masking(["body.message.orderId"]).apply(seen(event)).event
@@ -201,7 +201,7 @@ def test_a_mask_leaves_a_text_in_its_charset(charset: str) -> None:
 async def test_a_table_shows_the_text(tmp_path: Path) -> None:
     with (tmp_path / "table").open("w") as file:
         await Deliveries("table", file).write([seen(written('{"city": "Zürich"}', "UTF-16", "gzip"))])
-        await stdio.flushed()
+        await stdio.drain_all()
     assert '{"city":"Zürich"}' in (tmp_path / "table").read_text()
 
 
@@ -214,14 +214,14 @@ def test_the_values_of_message_pack_and_cbor_are_facts_and_paths() -> None:
 def test_what_claims_to_be_cbor_is_read_so_though_it_begins_as_a_text_does() -> None:
     event = Event(None, cbor2.dumps("hello"), written=Content((("content-type", "application/cbor"),)))
     assert read(event).text == '"hello"'
-    assert queried(event) == "hello"
+    assert query_value(event) == "hello"
     assert opaque(event)
 
 
 def test_a_charset_that_is_not_true_is_not_believed() -> None:
     for named in ("utf-16", "utf-32", "ibm037"):
         event = Event(None, b'{"a": 1}', written=Content((("content-type", f"application/json; charset={named}"),)))
-        assert queried(event) == b'{"a": 1}'
+        assert query_value(event) == b'{"a": 1}'
 
 
 def test_a_charset_that_is_not_known_is_named() -> None:
@@ -249,10 +249,10 @@ def test_whatever_is_not_opaque_is_just_its_bytes(body: bytes, said: str) -> Non
     claims = {"content_type": f"text/plain; charset={said}", "content_encoding": said}
     event = Event(None, body, written=Content((), claims))
     in_wire = Event(None, body, encode(Content((), claims)))
-    assert queried(event) == queried(in_wire)
+    assert query_value(event) == query_value(in_wire)
     assert opaque(event) == opaque(in_wire)
     if not opaque(event):
-        assert queried(event) == body
+        assert query_value(event) == body
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from tests.hostile import deliveries
 from workbench.decode.codec import read
-from workbench.decode.display import cells, fitting, shown, shown_bytes
+from workbench.decode.display import cells, count_fitting, visible, visible_bytes
 
 ANY = st.text(st.characters(exclude_categories=()))
 ODD = st.text(
@@ -24,35 +24,35 @@ def obeyed(line: str) -> list[str]:
 
 @given(ANY | ODD, st.none() | st.integers(0, 40))
 def test_nothing_that_a_terminal_obeys_is_ever_shown(text: str, width: int | None) -> None:
-    assert not obeyed(shown(text, width))
+    assert not obeyed(visible(text, width))
 
 
 @given(ANY | ODD, st.integers(0, 40))
 def test_a_line_never_takes_more_cells_than_it_may(text: str, width: int) -> None:
-    assert cells(shown(text, width)) <= width
+    assert cells(visible(text, width)) <= width
 
 
 @given(ANY | ODD, st.none() | st.integers(0, 40))
 def test_a_line_takes_the_cells_that_the_screen_counts(text: str, width: int | None) -> None:
-    line = shown(text, width)
+    line = visible(text, width)
     assert cells(line) == cell_len(line)
 
 
 def test_every_character_that_is_shown_takes_the_cells_that_the_screen_counts() -> None:
     for code in range(0x110000):
-        line = shown("a" + chr(code))
+        line = visible("a" + chr(code))
         assert cells(line) == cell_len(line), hex(code)
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126)))
 def test_plain_text_is_shown_as_it_is(text: str) -> None:
-    assert shown(text) == text
+    assert visible(text) == text
 
 
 @given(ANY, st.integers(1, 40))
 def test_a_line_that_fits_is_shown_whole(text: str, width: int) -> None:
-    whole = shown(text)
-    assert shown(text, max(width, cells(whole))) == whole
+    whole = visible(text)
+    assert visible(text, max(width, cells(whole))) == whole
 
 
 @pytest.mark.parametrize(
@@ -76,57 +76,57 @@ def test_a_line_that_fits_is_shown_whole(text: str, width: int) -> None:
     ],
 )
 def test_what_cannot_be_seen_is_made_visible(text: str, line: str) -> None:
-    assert shown(text) == line
+    assert visible(text) == line
 
 
 @pytest.mark.parametrize(
     "text", ["tiê\u0301ng Viê\u0323t", "สวัสดีชาวโลก", "नमस्ते", "한국어", "ひらがな", "Ünïcödé", "שלום"]
 )
 def test_what_people_write_is_shown_as_they_write_it(text: str) -> None:
-    assert shown(text) == text
+    assert visible(text) == text
 
 
 def test_a_letter_keeps_two_marks_of_a_tower() -> None:
-    assert shown("a" + "\u0301" * 4) == "a\u0301\u0301\\u{301}\\u{301}"
+    assert visible("a" + "\u0301" * 4) == "a\u0301\u0301\\u{301}\\u{301}"
 
 
 def test_a_decomposed_syllable_stays_one() -> None:
-    assert cells(shown("\u1112\u1161\u11ab")) == 2
+    assert cells(visible("\u1112\u1161\u11ab")) == 2
 
 
 def test_a_cut_line_says_so() -> None:
-    assert shown("abcdef", 4) == "abc…"
-    assert shown("日本語", 4) == "日…"
-    assert shown("a\x1b[31m", 4) == "a␛[…"
+    assert visible("abcdef", 4) == "abc…"
+    assert visible("日本語", 4) == "日…"
+    assert visible("a\x1b[31m", 4) == "a␛[…"
 
 
 @given(ANY | ODD, st.integers(1, 40))
 def test_as_many_characters_are_said_to_fit_as_do(text: str, width: int) -> None:
-    count = fitting(text, width)
-    assert count == min(1, len(text)) or cells(shown(text[:count])) <= width
-    assert count == len(text) or cells(shown(text[: count + 1])) > width
+    count = count_fitting(text, width)
+    assert count == min(1, len(text)) or cells(visible(text[:count])) <= width
+    assert count == len(text) or cells(visible(text[: count + 1])) > width
 
 
 def test_nothing_fits_into_no_cells() -> None:
-    assert shown("abc", 0) == ""
-    assert shown_bytes(b"abc", 0) == ""
+    assert visible("abc", 0) == ""
+    assert visible_bytes(b"abc", 0) == ""
 
 
 def test_a_long_body_is_cut_in_bounded_time() -> None:
-    assert shown_bytes(b"x" * 100_000_000, 10) == "xxxxxxxxx…"
+    assert visible_bytes(b"x" * 100_000_000, 10) == "xxxxxxxxx…"
 
 
 def test_bytes_that_are_no_text_are_shown_in_hex() -> None:
-    assert shown_bytes(b"\xff\x00") == "0xff00"
+    assert visible_bytes(b"\xff\x00") == "0xff00"
 
 
 def test_a_character_cut_in_half_is_not_taken_for_binary() -> None:
-    assert shown_bytes("é".encode() * 100, 9) == "é" * 8 + "…"
-    assert shown_bytes("👍".encode() * 100, 8) == "👍" * 3 + "…"
+    assert visible_bytes("é".encode() * 100, 9) == "é" * 8 + "…"
+    assert visible_bytes("👍".encode() * 100, 8) == "👍" * 3 + "…"
 
 
 def test_null_is_shown_apart_from_empty() -> None:
-    assert (shown_bytes(None), shown_bytes(b"")) == ("∅", "")
+    assert (visible_bytes(None), visible_bytes(b"")) == ("∅", "")
 
 
 def test_no_hostile_event_reaches_a_terminal() -> None:
@@ -135,8 +135,8 @@ def test_no_hostile_event_reaches_a_terminal() -> None:
         body = read(event, 2000).text.split("\n")
         for line in (*body, str(delivery.address), delivery.exchange or ""):
             for width in (7, 80):
-                drawn = shown(line, width)
+                drawn = visible(line, width)
                 assert not obeyed(drawn) and cells(drawn) <= width, name
         for data in (event.body, event.key):
-            drawn = shown_bytes(data, 30)
+            drawn = visible_bytes(data, 30)
             assert not obeyed(drawn) and cells(drawn) <= 30, name

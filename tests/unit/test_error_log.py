@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.connecting.config import Connection
-from workbench.connecting.error_log import ENTRY, LIMIT, error_log, log_error, unexpected
+from workbench.connecting.error_log import ENTRY, LIMIT, error_log, log_error, log_unexpected
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +80,8 @@ def test_nothing_in_the_log_moves_the_terminal_on_which_it_is_read() -> None:
 def test_the_sentence_names_the_file_and_says_when_nothing_can_be_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sentence = unexpected(ValueError("hunter2"), "Listing r")
+    sentence = log_unexpected(ValueError("hunter2"), "Listing r")
     assert sentence == f"Listing r failed with an unexpected ValueError; the details are in {error_log()}."
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    assert "could not be written to" in unexpected(ValueError("x"), "Listing r")
+    assert "could not be written to" in log_unexpected(ValueError("x"), "Listing r")

@@ -17,7 +17,7 @@ from workbench.model.event import Event
 from workbench.model.look import Interruption
 from workbench.model.start import Beginning
 from workbench.store import ingest as module
-from workbench.store.ingest import AHEAD_SIZE, Ended, Ingestion, Ingestions, ingestions, merged
+from workbench.store.ingest import AHEAD_SIZE, Ended, Ingestion, Ingestions, ingestions, merge
 from workbench.store.store import Store, open_store
 
 SOON = 10.0
@@ -84,7 +84,7 @@ async def test_several_endpoints_are_kept_in_one_store(desk: Desk) -> None:
 async def test_a_browse_ends_by_itself_and_the_store_knows_what_it_covered(desk: Desk) -> None:
     put(desk.broker, b"1", b"2")
     tail = desk.browse()
-    await tail.ended()
+    await tail.wait_closed()
     await desk.until(lambda: tail.state == Ended())
     assert tail.coverage.read == desk.store.looks[tail.look].coverage.read == 2
     assert desk.store.looks[tail.look].kind == "browse"
@@ -95,7 +95,7 @@ async def test_a_stopped_look_keeps_what_it_read(desk: Desk) -> None:
     tail = desk.tail()
     await desk.until(lambda: desk.store.upto == 1)
     tail.stop()
-    await tail.ended()
+    await tail.wait_closed()
     await desk.until(lambda: tail.state == Ended())
     put(desk.broker, b"2")
     await asyncio.sleep(0.05)
@@ -106,7 +106,7 @@ async def test_a_stopped_look_keeps_what_it_read(desk: Desk) -> None:
 async def test_a_look_that_is_stopped_before_it_began_has_ended(desk: Desk) -> None:
     tail = desk.tail()
     tail.stop()
-    await tail.ended()
+    await tail.wait_closed()
     await desk.until(lambda: tail.state == Ended())
 
 
@@ -204,7 +204,7 @@ async def test_a_reader_that_cannot_keep_up_makes_large_events_wait(
     for address in (TOPIC, OTHER):
         put(desk.broker, *bodies, address=address)
     streams = {address: desk.connector.tail(address, Beginning()) for address in (TOPIC, OTHER)}
-    async with merged(streams) as together:
+    async with merge(streams) as together:
         for _ in range(1_000):
             await asyncio.sleep(0)
         read = sum(coverage.read for coverage in together.coverage.values())

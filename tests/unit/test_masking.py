@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.hostile import deliveries
 from workbench.decode.codec import read
-from workbench.decode.display import shown, shown_bytes
+from workbench.decode.display import visible, visible_bytes
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import READ, SEARCHED, Masking
 from workbench.model import ndjson, record_headers
@@ -47,10 +47,10 @@ def everything(delivery: Delivery) -> str:
     parts = [
         line,
         read(event, 10_000_000).text,
-        shown_bytes(event.body),
-        shown_bytes(event.key),
-        *(shown(f"{name} {value!r}") for name, value in event.headers),
-        *(shown(f"{name} {value!r}") for name, value in event.properties.items()),
+        visible_bytes(event.body),
+        visible_bytes(event.key),
+        *(visible(f"{name} {value!r}") for name, value in event.headers),
+        *(visible(f"{name} {value!r}") for name, value in event.properties.items()),
         *(fact.value for fact in facts.found),
         wire.decode("latin-1"),
         encoded.decode("latin-1"),

@@ -13,7 +13,7 @@ from workbench.model.errors import EndpointNotFound, FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
-from workbench.operations.publish import Published, at_rate, in_time, numbered, publish, until
+from workbench.operations.publish import Published, at_rate, in_time, number_events, publish, until
 
 TOPIC = Address("m", "topic")
 Some = TypeVar("Some")
@@ -92,7 +92,7 @@ async def test_events_without_a_time_are_as_far_apart_as_they_were_seen() -> Non
 
 
 async def test_events_are_made_by_their_number() -> None:
-    events = await all_of(numbered(lambda number: Event(body=str(number).encode()), 450))
+    events = await all_of(number_events(lambda number: Event(body=str(number).encode()), 450))
     assert [event.body for event in events] == [str(number).encode() for number in range(450)]
 
 

@@ -164,7 +164,7 @@ async def test_a_question_ends_with_the_session(folder: Path) -> None:
 async def test_production_is_known_without_any_secret(folder: Path) -> None:
     async with Session(config=COMMANDED) as session:
         assert session.is_production("shop")
-        assert session.described("shop").production
+        assert session.describe("shop").production
         assert session.level("shop") == Level.OBSERVE
         assert not session.is_production("nowhere")
     assert not (folder / "runs").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import run
-from workbench.connecting.spool import keep, kept, kept_folder, left_behind
+from workbench.connecting.spool import find_leftovers, keep, spool, spool_folder
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
@@ -34,13 +34,13 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_whole_deliveries_are_on_disk_within_and_gone_afterwards() -> None:
-    with kept(HELD) as path:
+    with spool(HELD) as path:
         assert [ndjson.decode(line).delivery for line in path.read_bytes().splitlines(keepends=True)] == HELD
-    assert list(kept_folder().iterdir()) == []
+    assert list(spool_folder().iterdir()) == []
 
 
 def test_an_error_leaves_them_there() -> None:
-    with pytest.raises(ZeroDivisionError), kept(HELD) as path:
+    with pytest.raises(ZeroDivisionError), spool(HELD) as path:
         raise ZeroDivisionError
     assert len(path.read_bytes().splitlines()) == len(HELD)
 
@@ -52,14 +52,14 @@ def test_only_this_user_may_read_them() -> None:
 
 
 def test_each_has_a_file_of_its_own() -> None:
-    with kept(HELD) as one, kept(HELD[:1]) as other:
+    with spool(HELD) as one, spool(HELD[:1]) as other:
         assert one != other
-    assert list(kept_folder().iterdir()) == []
+    assert list(spool_folder().iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(state: Path) -> None:
     (state / "event-workbench").write_text("not a folder")
-    with pytest.raises(StoreError, match="Nothing can be kept in"), kept(HELD):
+    with pytest.raises(StoreError, match="Nothing can be kept in"), spool(HELD):
         raise AssertionError("let go of without being kept")
 
 
@@ -71,27 +71,27 @@ def test_where_there_is_no_room_nothing_is_left_behind(state: Path, monkeypatch:
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="No space left"):
         keep(HELD)
-    assert list(kept_folder().iterdir()) == []
+    assert list(spool_folder().iterdir()) == []
 
 
 def test_what_was_left_behind_is_told_once_and_what_is_in_use_is_not() -> None:
-    assert list(left_behind()) == []
+    assert list(find_leftovers()) == []
     first = keep(HELD)
-    with kept(HELD):
-        assert left_behind() == [first]
+    with spool(HELD):
+        assert find_leftovers() == [first]
         second = keep(HELD)
-        assert left_behind() == [second]
-    with pytest.raises(ZeroDivisionError), kept(HELD) as third:
+        assert find_leftovers() == [second]
+    with pytest.raises(ZeroDivisionError), spool(HELD) as third:
         raise ZeroDivisionError
     first.unlink()
-    assert left_behind() == [third]
-    assert list(left_behind()) == []
+    assert find_leftovers() == [third]
+    assert list(find_leftovers()) == []
     assert second.exists()
 
 
 def test_what_cannot_be_read_is_not_told_of(state: Path) -> None:
     (state / "event-workbench").write_text("not a folder")
-    assert list(left_behind()) == []
+    assert list(find_leftovers()) == []
 
 
 def test_a_command_says_what_was_left_behind_once() -> None:

@@ -21,7 +21,7 @@ from tests.hostile import deliveries as hostile
 from views.widgets import event_table
 from views.widgets.event_cells import COLUMNS, cut_in_the_middle, fitted
 from views.widgets.event_table import EventTable
-from workbench.decode.codec import queried
+from workbench.decode.codec import query_value
 from workbench.decode.display import cells
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
@@ -38,7 +38,7 @@ from workbench.store.view import View
 
 TOPIC = Address("kafka", "payments")
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
-READING = Reading(Conventions.builtin().facts, queried)
+READING = Reading(Conventions.builtin().facts, query_value)
 HEIGHT = 12
 OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
 
@@ -609,7 +609,7 @@ def _can_be_stored(delivery: Delivery) -> bool:
 
 async def test_what_is_masked_is_not_drawn(tmp_path: Path) -> None:
     masking = Masking(["body.card", "header.correlation_id"])
-    reading = Reading(Conventions.builtin().facts, queried, masking.apply)
+    reading = Reading(Conventions.builtin().facts, query_value, masking.apply)
     body = json.dumps({"card": "4111-1111", "n": "n0"}).encode()
     async with bench(tmp_path, [event(0, body=body)], columns=240, reading=reading) as it:
         it.table.columns = it.table.all_columns

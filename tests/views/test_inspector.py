@@ -19,7 +19,7 @@ from tests.hostile import deliveries as hostile
 from views.widgets.inspector.inspector import TABS, Inspector
 from views.widgets.inspector.page import FOUND
 from views.widgets.inspector.tabs import LAID_OUT, Tab
-from workbench.decode.codec import queried
+from workbench.decode.codec import query_value
 from workbench.decode.display import cells
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
@@ -28,7 +28,7 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Content, Wire, encode
 from workbench.query.query import Reading
 
-READING = Reading(Conventions.builtin().facts, queried)
+READING = Reading(Conventions.builtin().facts, query_value)
 SEEN = round(datetime(2026, 11, 23, 10, 3, 22, tzinfo=UTC).timestamp() * 1000)
 OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
 ORDER = b'{"orderId":1001,"total":1.10,"items":[{"sku":"a-1","n":2},{"sku":"b-2","n":1}],"note":null,"id":"x","id":"y"}'
@@ -55,7 +55,7 @@ class Bench:
         delivery = Event(b"key", event) if isinstance(event, bytes) else event
         if isinstance(delivery, Event):
             delivery = Delivery(delivery, Address("kafka", "orders"), SEEN, Position("3", "42"))
-        self.inspector.show(reading.seen(delivery) if delivery is not None else None, reading)
+        self.inspector.show(reading.mask(delivery) if delivery is not None else None, reading)
         await self.settled()
 
     async def press(self, *keys: str) -> None:

@@ -17,7 +17,7 @@ from views.widgets.body_editor import BodyEditor
 from views.widgets.draft_fields import DraftFields
 from views.widgets.fields import TextField, in_place
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning
@@ -370,7 +370,7 @@ def test_a_text_in_place_has_as_many_characters_and_none_that_is_obeyed() -> Non
         drawn = in_place(text)
         assert len(drawn) == len(text)
         assert all(
-            shown(character) == character for character in drawn if character not in "\t" and not is_mark(character)
+            visible(character) == character for character in drawn if character not in "\t" and not is_mark(character)
         )
     assert in_place("नमस्ते") == "नमस्ते"
 

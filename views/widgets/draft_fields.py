@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, DataTable, Static
 
 from views.dialogs import Dialog
 from views.widgets.fields import TextField
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.errors import FormatError
 from workbench.operations.drafts import Draft, Field
 
@@ -149,7 +149,7 @@ class FieldDialog(Dialog[tuple[str, Field] | None]):
                 raise FormatError("It has no name.")
             field.written()
         except FormatError as error:
-            self.query_one(".dialog-error", Static).update(Text(f"✖ {shown(str(error))}"))
+            self.query_one(".dialog-error", Static).update(Text(f"✖ {visible(str(error))}"))
             return
         old = self._field
         same = old is not None and (old.name, old.value, old.kind != "text", self._where) == (name, value, typed, where)
@@ -162,8 +162,8 @@ def _row(where: str, field: Field) -> tuple[Text, ...]:
     does = {"": "", "fresh": "made anew", "dropped": "dropped"}[field.change] if field.changed else "kept"
     return (
         Text(sign, "bold"),
-        Text(shown(field.name, 24), gone or "bold"),
-        Text(shown(field.value, 24), gone),
-        Text(shown(f"{does}: {field.reason}" if field.change else "")),
+        Text(visible(field.name, 24), gone or "bold"),
+        Text(visible(field.value, 24), gone),
+        Text(visible(f"{does}: {field.reason}" if field.change else "")),
         Text("property" if where == "properties" else field.kind, "dim"),
     )

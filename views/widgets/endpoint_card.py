@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
 
@@ -39,7 +39,7 @@ def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Ta
     table.add_column(ratio=1, overflow="fold")
 
     def row(name: str, value: str, style: str = "") -> None:
-        table.add_row(Text(shown(name)), Text(shown(value), style))
+        table.add_row(Text(visible(name)), Text(visible(value), style))
 
     row("address", str(endpoint.address), "bold")
     row("kind", endpoint.kind)

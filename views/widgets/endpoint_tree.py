@@ -20,7 +20,7 @@ from textual.strip import Strip
 from views.widgets.line_view import Lines
 from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.groups import Group
@@ -222,7 +222,7 @@ class EndpointTree(Lines):
         room = max(width - used - 1, 1)
         drawn: list[Segment] = []
         for text, style in left:
-            piece = shown(text, room)
+            piece = visible(text, room)
             room -= cells(piece)
             drawn.append(Segment(piece, style))
         drawn.append(Segment(" " * (room + 1), Style()))

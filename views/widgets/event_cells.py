@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from views.widgets.group_table import ago
-from workbench.decode.display import cells, shown, shown_bytes
+from workbench.decode.display import cells, visible, visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
 from workbench.facts.facts import Facts
 from workbench.model.event import Delivery
@@ -87,7 +87,7 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
     texts = {
         "type": facts.type,
         "correlation": correlation,
-        "key": None if event.key is None else shown_bytes(event.key, LOOKED_AT),
+        "key": None if event.key is None else visible_bytes(event.key, LOOKED_AT),
         "position": f"{position.partition}:{position.offset}".lstrip(":") if position else None,
         "message": facts.message,
         "causation": facts.causation,
@@ -108,7 +108,7 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
 
 def fitted(text: str, width: int, column: Column) -> str:
     """A text in exactly so many terminal cells, fit to be drawn."""
-    line = shown(text, width) if column.cut == "end" else cut_in_the_middle(text, width)
+    line = visible(text, width) if column.cut == "end" else cut_in_the_middle(text, width)
     # Most lines hold nothing unusual but the sign that they were cut, and `cells` would ask for every character.
     space = " " * (width - (len(line) if line.replace("…", "").isascii() else cells(line)))
     return space + line if column.side == "right" else line + space
@@ -116,14 +116,14 @@ def fitted(text: str, width: int, column: Column) -> str:
 
 def cut_in_the_middle(text: str, width: int) -> str:
     """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
-    line = shown(text, width)
-    if width < 5 or line == shown(text, 2 * width):
+    line = visible(text, width)
+    if width < 5 or line == visible(text, 2 * width):
         return line
     behind = (width - 1) // 2
     for count in range(behind, 0, -1):
-        end = shown(text[-count:])
+        end = visible(text[-count:])
         if cells(end) <= behind:
-            return shown(text, width - cells(end)) + end
+            return visible(text, width - cells(end)) + end
     return line
 
 

@@ -36,7 +36,7 @@ from views.widgets.event_cells import (
 )
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.store.archive import Archive
@@ -404,11 +404,11 @@ class EventTable(Lines):
     def _empty_line(self, y: int, width: int) -> Strip:
         if not self._known and self._view is not None:
             return Strip([])
-        lines = textwrap.wrap(shown(self.empty), max(min(width - 4, 60), 1))
+        lines = textwrap.wrap(visible(self.empty), max(min(width - 4, 60), 1))
         at = y - max((self.size.height - len(lines)) // 2, 0)
         if not 0 <= at < len(lines):
             return Strip([])
-        line = shown(lines[at], width)
+        line = visible(lines[at], width)
         return Strip([Segment(" " * ((width - cells(line)) // 2)), Segment(line, self._part_styles.get("dim"))])
 
     def _header(self, width: int) -> Strip:
@@ -479,7 +479,7 @@ class EventTable(Lines):
     @property
     def _chip(self) -> str:
         """How much came in that was not seen; in the bottom right."""
-        return shown(f" ↓ {self._unseen:,} new ", self._span) if self._unseen else ""
+        return visible(f" ↓ {self._unseen:,} new ", self._span) if self._unseen else ""
 
     def _width(self, column: Column) -> int:
         return self._widths.get(column.id, column.width) if column.width else 0
@@ -588,7 +588,7 @@ class EventTable(Lines):
 
 
 def _cells(archive: Archive, delivery: Delivery) -> Cells:
-    seen = archive.reading.seen(delivery)
+    seen = archive.reading.mask(delivery)
     return cells_of(seen, archive.reading.facts(seen))
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 
 HIDDEN = "�"
 """Stands for a character that cannot be shown as it is, nor by a sign of its own."""
@@ -25,13 +25,13 @@ def in_place(text: str) -> str:
         if character == "\t":
             piece = character
         elif unicodedata.category(character) in ("Mn", "Mc"):
-            # A mark is shown on its letter; what is a tower of them, `shown` spells out.
+            # A mark is shown on its letter; what is a tower of them, `visible` spells out.
             cluster = text[letter : place + 1]
-            piece = character if 1 < len(cluster) <= 1 + _MARKS and shown(cluster) == cluster else HIDDEN
+            piece = character if 1 < len(cluster) <= 1 + _MARKS and visible(cluster) == cluster else HIDDEN
         else:
             letter = place
-            visible = shown(character)
-            piece = visible if len(visible) == 1 else HIDDEN
+            spelled = visible(character)
+            piece = spelled if len(spelled) == 1 else HIDDEN
         pieces.append(piece)
     return "".join(pieces)
 
@@ -90,5 +90,5 @@ class Completing(Suggester):
         """The shortest text that begins so."""
         if not value:
             return None
-        found = (text for text in self._texts() if text.startswith(value) and shown(text) == text)
+        found = (text for text in self._texts() if text.startswith(value) and visible(text) == text)
         return min(found, key=lambda text: (len(text), text), default=None)

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.groups import Group, GroupPartition
 
 _COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
@@ -48,16 +48,16 @@ class GroupTable(Vertical):
         table = self.query_one(DataTable)
         same = self._group is not None and self._group.name == group.name
         self._group = group
-        title = Text(shown(group.name, 60), "bold")
-        kind = f"{shown(group.kind, 30)} · " if group.kind else ""
+        title = Text(visible(group.name, 60), "bold")
+        kind = f"{visible(group.kind, 30)} · " if group.kind else ""
         title.append(
-            f"  {kind}{shown(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
+            f"  {kind}{visible(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
         )
         title.append("   enter on a partition: the event it is to read next", "dim not bold")
         self.query_one("#group-title", Static).update(title)
         gaps = self.query_one("#group-gaps", Static)
         gaps.display = bool(group.gaps)
-        unknown = [f"Not known: {shown(gap.what, 60)} ({shown(gap.reason, 200)})" for gap in group.gaps]
+        unknown = [f"Not known: {visible(gap.what, 60)} ({visible(gap.reason, 200)})" for gap in group.gaps]
         gaps.update(Text("\n".join(unknown), "dim"))
         rows = [_row(partition) for partition in group.partitions]
         if same and table.row_count == len(rows):
@@ -79,13 +79,13 @@ class GroupTable(Vertical):
 def _row(partition: GroupPartition) -> Sequence[Text]:
     age = "" if partition.oldest_unread is None else ago(time.time() - partition.oldest_unread / 1000)
     return (
-        Text(shown(str(partition.address), 40)),
+        Text(visible(str(partition.address), 40)),
         Text(partition.partition, justify="right"),
         Text(partition.committed or "none", justify="right"),
         Text(partition.end, justify="right"),
         Text(f"{partition.lag:,}", "bold" if partition.lag else "dim", justify="right"),
         Text(age, justify="right"),
-        Text(shown(partition.member or "", 40), "dim"),
+        Text(visible(partition.member or "", 40), "dim"),
     )
 
 

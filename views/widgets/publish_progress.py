@@ -8,7 +8,7 @@ from typing import Final
 from rich.text import Text
 from textual.widgets import RichLog, Static
 
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.receipt import Receipt
 from workbench.operations.publish import Published
@@ -69,7 +69,7 @@ class Sending:
         """What it came to, in a sentence."""
         unsent = self.count - self._answered
         stopped = f"; stopped, {unsent:,} were not sent" if unsent else ""
-        return f"{self.published.told(f' to {self.address}')}{stopped}."
+        return f"{self.published.summary(f' to {self.address}')}{stopped}."
 
     @property
     def _answered(self) -> int:
@@ -81,10 +81,10 @@ class Sending:
         line.append("✖ " if receipt.error else "● ", "bold")
         line.append(f"{receipt.sequence:>6,}  ", "dim")
         if receipt.error is not None:
-            line.append(shown(str(receipt.error)))
+            line.append(visible(str(receipt.error)))
         else:
-            line.append(shown(str(self.address), 60))
-            line.append(shown(f" {place.partition}:{place.offset}" if place else ""))
+            line.append(visible(str(self.address), 60))
+            line.append(visible(f" {place.partition}:{place.offset}" if place else ""))
             line.append("  sent again, maybe there twice" if receipt.resent else "")
         return line
 
@@ -106,4 +106,4 @@ class Told(Static):
 
     def tell(self, sentence: str, wrong: bool = False) -> None:
         """Tell something."""
-        self.update(Text(f"{'✖ ' if wrong else ''}{shown(sentence)}", "bold" if wrong else ""))
+        self.update(Text(f"{'✖ ' if wrong else ''}{visible(sentence)}", "bold" if wrong else ""))

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.errors import QueryError
 from workbench.query.completion import Completions, completions
 from workbench.query.query import Query
@@ -275,7 +275,7 @@ class QueryBar(Widget):
         style = text_style(self, "query-bar--error")
         at = cells(_SIGN) + cells(self.value[: error.column]) - self._field.scroll_offset.x
         at = max(0, min(at, width - 1))
-        said = shown(error.message)
+        said = visible(error.message)
         if at + 2 + cells(said) <= width:
             return Text(f"{' ' * at}^ {said}", style)
         if cells(said) < at:
@@ -291,10 +291,10 @@ class QueryBar(Widget):
             return line.append("enter or escape: back to the events", dim)
         best = text_style(self, "query-bar--candidate")
         first = self._chosen or 0
-        line.append(shown(candidates[first], 40), best)
+        line.append(visible(candidates[first], 40), best)
         room = self.size.width - cells(line.plain)
         for candidate in (*candidates[first + 1 :], *candidates[:first]):
-            text = shown(candidate, 40)
+            text = visible(candidate, 40)
             room -= cells(text) + 2
             if room < 2:
                 line.append(" …", dim)

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.endpoint import quantity
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
@@ -46,7 +46,7 @@ class TitleBar(Widget):
         """One line; where there is no room, healthy connections come last."""
         frame = cast("WorkbenchScreen", self.screen)
         left = Text(" ", no_wrap=True, end="")
-        left.append(shown(frame.workbench.headline, max(self.size.width // 2, 12)), self._style("name"))
+        left.append(visible(frame.workbench.headline, max(self.size.width // 2, 12)), self._style("name"))
         states = [self._state(watch) for watch in frame.context.watches.values()]
         room = self.size.width - cells(left.plain) - 2
         rights = Text(no_wrap=True, end="")
@@ -64,7 +64,7 @@ class TitleBar(Widget):
 
     def _state(self, watch: Watch) -> tuple[bool, Text]:
         """Whether it is well, and how it stands."""
-        name = shown(watch.name, 24)
+        name = visible(watch.name, 24)
         production = cast("WorkbenchScreen", self.screen).workbench.is_production(watch.name)
         line = Text(no_wrap=True)
         match watch.state:
@@ -79,10 +79,10 @@ class TitleBar(Widget):
                 rest = "connecting …"
             case Interruption(reason=reason, retry_at=retry_at):
                 line.append("○ ", self._style("ill"))
-                rest = f"{shown(reason.rstrip('.'), 60)}, retry {max(round(retry_at / 1000 - time.time()), 0)} s"
+                rest = f"{visible(reason.rstrip('.'), 60)}, retry {max(round(retry_at / 1000 - time.time()), 0)} s"
             case error:
                 line.append("✖ ", self._style("ill"))
-                rest = shown(str(error).rstrip("."), 60)
+                rest = visible(str(error).rstrip("."), 60)
         line.append(name, self._style("production") if production else "")
         line.append(f" {rest}")
         return watch.state == "connected", line

@@ -13,8 +13,8 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import completion
-from workbench.cli.output import Deliveries, Format, chosen, format_option, json_line
-from workbench.cli.recordings import Covered, Recorder, address_or_recording, played, recorder
+from workbench.cli.output import Deliveries, Format, format_option, format_or_default, json_line
+from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import Exit, fail, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
@@ -26,7 +26,7 @@ from workbench.model.look import Coverage
 from workbench.model.start import Since, Start, parse_start
 from workbench.operations.reading import Few, place_of
 from workbench.session import Session
-from workbench.store.ingest import Merged, merged
+from workbench.store.ingest import Merged, merge
 
 STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
 """Places to start that a shell offers."""
@@ -151,7 +151,7 @@ async def browse(
     hides its messages from other consumers for that moment, and marks them redelivered.
     """
     selected = _Selected(session, selection)
-    output = Deliveries(chosen(form))
+    output = Deliveries(format_or_default(form))
     failed: dict[Address | Path, Exit] = {}
     looked_at = list(dict.fromkeys(address_or_recording(session, text) for text in places))
 
@@ -200,7 +200,7 @@ async def browse(
         finally:
             coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
-            tell(coverage, chosen(form) if selection.as_record else None)
+            tell(coverage, format_or_default(form) if selection.as_record else None)
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
 
 
@@ -225,16 +225,16 @@ async def tail(
     taken from it.
     """
     selected = _Selected(session, selection)
-    output = Deliveries(chosen(form))
+    output = Deliveries(format_or_default(form))
     streams = {}
     for address in dict.fromkeys(address_or_recording(session, text) for text in addresses):
         if isinstance(address, Path):
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         streams[address] = session.tail(address, selection.start, pattern)
-    async with AsyncExitStack() as ending, merged(streams) as together:
+    async with AsyncExitStack() as ending, merge(streams) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
-        ending.callback(_conclude, together, recording, chosen(form) if selection.as_record else None)
+        ending.callback(_conclude, together, recording, format_or_default(form) if selection.as_record else None)
         # Scripts wait for this line: what is published from here on will be seen.
         say(f"tailing {', '.join(map(str, streams))}")
         batches = aiter(together)
@@ -292,7 +292,7 @@ class _Browsed(msgspec.Struct, frozen=True):
         """Ask for an endpoint, and show the price of looking at it."""
         selection = selected.selection
         if isinstance(place, Path):
-            return cls(functools.partial(played, session, place, selected.query, selection.start))
+            return cls(functools.partial(play, session, place, selected.query, selection.start))
         connector = await session.connector(place.connection)
         endpoint = await connector.endpoint(place)
         if endpoint.cost.sentence and Ability.BROWSE in endpoint.abilities:
@@ -331,7 +331,7 @@ class _Selected:
         self._unfiltered = not selection.where and selection.until is None
         self.left = selection.limit
         """How many more are wanted; None: all."""
-        self._seen = session.reading.seen
+        self._seen = session.reading.mask
         self._masked = session.reading.masked is not None
         self._until = selection.until.time if selection.until else None
 

@@ -9,7 +9,7 @@ import click
 
 from workbench.cli import completion
 from workbench.cli.options import config_option, connection_options
-from workbench.cli.output import Format, chosen, format_option, json_line, table
+from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import Exit, check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
@@ -17,7 +17,7 @@ from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Level
 from workbench.connecting.properties_file import kafka_url
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
 
@@ -39,11 +39,13 @@ def connections(context: click.Context, form: Format | None) -> None:
         (name, _without_password(said.url), said.guard, "production" if said.production else "")
         for name, said in config.connections.items()
     ]
-    if chosen(form) == "json":
+    if format_or_default(form) == "json":
         keys = ("name", "url", "guard", "environment")
         write(b"".join(json_line(dict(zip(keys, row, strict=True))) for row in rows))
     elif rows:
-        write(table(("name", "url", "guard", "environment"), [[shown(cell) for cell in row] for row in rows]).encode())
+        write(
+            table(("name", "url", "guard", "environment"), [[visible(cell) for cell in row] for row in rows]).encode()
+        )
     else:
         say("No connection is configured: `workbench connections add NAME URL` adds one.")
 
@@ -60,11 +62,11 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     async for name, tried in _all_steps(session, checked):
         if tried.error is not None:
             failed.add(name)
-        if chosen(form) == "json":
+        if format_or_default(form) == "json":
             write(json_line({"connection": name, "step": tried.name, "found": tried.found, "error": tried.error}))
         else:
             mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
-            write(f"{mark} {shown(name)}  {shown(tried.name)}  {shown(what or '')}\n".encode())
+            write(f"{mark} {visible(name)}  {visible(tried.name)}  {visible(what or '')}\n".encode())
     if not names and not session.names:
         raise ConfigError("No connection is given or configured: -c NAME=URL gives one.")
     return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
@@ -146,7 +148,7 @@ async def _all_steps(session: Session, names: Sequence[str]) -> AsyncIterator[tu
 
 
 async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
-    connector = await session.unopened(name)
+    connector = await session.new_connector(name)
     failed = False
     async for tried in connector.check():
         yield tried

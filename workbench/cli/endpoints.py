@@ -4,11 +4,11 @@ import click
 import msgspec
 
 from workbench.cli import completion
-from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.runner import Exit, asked, said_gaps, with_session
+from workbench.cli.output import Format, format_option, format_or_default, json_line, table
+from workbench.cli.runner import Exit, ask_connections, report_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
@@ -28,14 +28,14 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
     listed: list[Endpoint] = []
     code = Exit.DONE
     if place is None or place in session.names:
-        answers, code = await asked(session, [place] if place else session.names, Guarded.endpoints)
+        answers, code = await ask_connections(session, [place] if place else session.names, Guarded.endpoints)
         for name, endpoints in answers.items():
             listed += endpoints
-            code = said_gaps(name, endpoints.gaps) or code
+            code = report_gaps(name, endpoints.gaps) or code
     else:
         address = session.address(place)
         listed.append(await (await session.connector(address.connection)).endpoint(address))
-    if chosen(form) == "json":
+    if format_or_default(form) == "json":
         write(b"".join(json_line(_record(endpoint)) for endpoint in listed))
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
@@ -52,7 +52,7 @@ def _row(endpoint: Endpoint) -> tuple[str, ...]:
     links += [f"← {_links(endpoint.dead_letters_of)}"] if endpoint.dead_letters_of else []
     numbers = (endpoint.depth, endpoint.partitions, endpoint.consumers)
     return (
-        shown(str(endpoint.address)),
+        visible(str(endpoint.address)),
         endpoint.kind,
         *("" if number is None else f"{number:,}" for number in numbers),
         "  ".join(links),
@@ -60,7 +60,7 @@ def _row(endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _links(addresses: tuple[Address, ...]) -> str:
-    names = [shown(str(address).partition("/")[2], 30) for address in addresses]
+    names = [visible(str(address).partition("/")[2], 30) for address in addresses]
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 

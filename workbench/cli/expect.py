@@ -13,10 +13,10 @@ from contextlib import suppress
 import click
 
 from workbench.cli.browse import addresses_argument, tell
-from workbench.cli.output import Deliveries, Format, chosen, format_option
+from workbench.cli.output import Deliveries, Format, format_option, format_or_default
 from workbench.cli.runner import Exit, fail, with_session
 from workbench.cli.stdio import say
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.operations import expect as expecting
 from workbench.session import Session
 
@@ -82,13 +82,13 @@ async def expect(
     streams = {address: session.tail(address) for address in map(session.address, addresses)}
     run = _running(command, correlation) if command else None
     found = await expecting.expect(streams, query, count, seconds, run)
-    await Deliveries(chosen(form)).write([session.reading.seen(match) for match in found.matches])
+    await Deliveries(format_or_default(form)).write([session.reading.mask(match) for match in found.matches])
     tell(found.coverage)
     for address, error in found.errors.items():
         fail(f"{address}: {error}", Exit.FAILED)
     if command and found.exit_code != 0:
         ended = "was still running" if found.exit_code is None else f"ended with exit code {found.exit_code}"
-        return fail(f"the command {shown(shlex.join(command), 60)} {ended}.", Exit.FAILED)
+        return fail(f"the command {visible(shlex.join(command), 60)} {ended}.", Exit.FAILED)
     if found.errors:
         return Exit.FAILED
     complete = all(covered.complete for covered in found.coverage.values())
@@ -100,7 +100,7 @@ async def expect(
         return Exit.DONE
     came = f"{len(found.matches)} of {count} came within {seconds:g} s"
     say(f"{came}; {found.arrived - len(found.matches)} others did:")
-    await Deliveries("table", sys.stderr).write([session.reading.seen(other) for other in found.others])
+    await Deliveries("table", sys.stderr).write([session.reading.mask(other) for other in found.others])
     return fail(f"{came}.", Exit.NOT_FOUND if complete else Exit.PARTLY)
 
 

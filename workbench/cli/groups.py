@@ -5,11 +5,11 @@ import time
 import click
 
 from workbench.cli import completion
-from workbench.cli.output import Format, chosen, format_option, json_line, table
-from workbench.cli.runner import Exit, asked, fail, said_gaps, with_session
+from workbench.cli.output import Format, format_option, format_or_default, json_line, table
+from workbench.cli.runner import Exit, ask_connections, fail, report_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
@@ -45,16 +45,16 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
             none.append(error)
             return Listing()
 
-    answers, code = await asked(session, connections, listed)
+    answers, code = await ask_connections(session, connections, listed)
     for connection, some in answers.items():
         found += [(connection, group) for group in some if address is None or _reads(group, address)]
-        code = said_gaps(connection, some.gaps) or code
+        code = report_gaps(connection, some.gaps) or code
     if none and not found:
         if code == Exit.DONE:
             raise none[0]
         fail(str(none[0]), Exit.FAILED)
     now = round(time.time() * 1000)
-    if chosen(form) == "json":
+    if format_or_default(form) == "json":
         write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
         if code == Exit.DONE:
@@ -70,8 +70,8 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
         write(table(titles, summaries, right=frozenset({"members", "lag", "oldest unread"})).encode())
     for connection, group in found:
         for gap in group.gaps:
-            of = f"{shown(connection)}: of group {shown(group.name)}"
-            say(f"{of}, {shown(gap.what)} is not known: {shown(gap.reason)}.")
+            of = f"{visible(connection)}: of group {visible(group.name)}"
+            say(f"{of}, {visible(gap.what)} is not known: {visible(gap.reason)}.")
     return code
 
 
@@ -86,19 +86,19 @@ def _of(group: Group, address: Address | None) -> list[GroupPartition]:
 def _row(connection: str, group: Group, now: int) -> tuple[str, ...]:
     age = _age(group.oldest_unread, now)
     texts = (group.name, connection, group.kind, group.state)
-    return (*map(shown, texts), f"{len(group.members):,}", f"{group.lag:,}", age)
+    return (*map(visible, texts), f"{len(group.members):,}", f"{group.lag:,}", age)
 
 
 def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[str, ...]:
     return (
-        shown(group.name),
-        shown(str(partition.address)),
+        visible(group.name),
+        visible(str(partition.address)),
         partition.partition,
         partition.committed or "none",
         partition.end,
         f"{partition.lag:,}",
         _age(partition.oldest_unread, now),
-        shown(partition.member or "", 40),
+        visible(partition.member or "", 40),
     )
 
 

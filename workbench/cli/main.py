@@ -56,4 +56,4 @@ def workbench(context: click.Context) -> None:
     connection its name may be left out of addresses.
     """
     if context.invoked_subcommand is None:
-        context.exit(screen.opened(()))
+        context.exit(screen.run_screen(()))

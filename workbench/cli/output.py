@@ -12,8 +12,8 @@ from typing import Final, Literal, TextIO, TypeVar
 import click
 
 from workbench.cli import stdio
-from workbench.decode.codec import queried
-from workbench.decode.display import cells, shown, shown_bytes
+from workbench.decode.codec import query_value
+from workbench.decode.display import cells, visible, visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
 from workbench.model import ndjson
 from workbench.model.event import Delivery
@@ -37,7 +37,7 @@ def format_option(*formats: Format) -> Callable[[Command], Command]:
     return decorate
 
 
-def chosen(form: Format | None) -> Format:
+def format_or_default(form: Format | None) -> Format:
     """The format asked for, else what suits where stdout goes."""
     return form or ("table" if sys.stdout.isatty() else "json")
 
@@ -85,7 +85,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset
     for line in lines:
         padded = []
         for cell, width, column in zip(line, widths, used, strict=True):
-            cell = shown(cell, width)
+            cell = visible(cell, width)
             space = " " * (width - cells(cell))
             padded.append(space + cell if header[column] in right else cell + space)
         out.append("  ".join(padded).rstrip())
@@ -104,7 +104,7 @@ class Deliveries:
     async def write(self, batch: Sequence[Delivery]) -> None:
         """Print a batch, as fast as it is read."""
         stdio.write(self._lines(batch), self._to)
-        await stdio.drained()
+        await stdio.drain()
 
     def _lines(self, batch: Sequence[Delivery]) -> bytes:
         if self._form == "json":
@@ -132,16 +132,16 @@ class Deliveries:
                 (str(delivery.address).partition("/")[2], place),
                 (f"{position.partition}:{position.offset}".lstrip(":") if position else "", 9),
             )
-            key = "" if delivery.event.key is None else shown_bytes(delivery.event.key, 12)
-            head = "  ".join([*(_fit(shown(text, size), size) for text, size in columns), _fit(key, 12)])
+            key = "" if delivery.event.key is None else visible_bytes(delivery.event.key, 12)
+            head = "  ".join([*(_fit(visible(text, size), size) for text, size in columns), _fit(key, 12)])
             room = max(20, width - cells(head) - 2)
-            yield f"{head}  {shown(preview(delivery.event, max(room, LOOKED_AT)), room)}\n"
+            yield f"{head}  {visible(preview(delivery.event, max(room, LOOKED_AT)), room)}\n"
 
 
 def _visible_body(delivery: Delivery) -> bytes:
-    said = queried(delivery.event)
+    said = query_value(delivery.event)
     lines = (said if isinstance(said, bytes) else delivery.event.body or b"").split(b"\n")
-    return "".join(f"{shown_bytes(line)}\n" for line in lines).encode()
+    return "".join(f"{visible_bytes(line)}\n" for line in lines).encode()
 
 
 def _fit(text: str, size: int) -> str:

@@ -16,7 +16,7 @@ import click
 from click.shell_completion import shell_complete
 
 from workbench.cli.main import workbench
-from workbench.cli.runner import Exit, failed, give_up_stdout
+from workbench.cli.runner import Exit, give_up_stdout, report_error
 from workbench.connecting.error_log import log_error
 
 COMPLETE: Final = "_WORKBENCH_COMPLETE"
@@ -38,7 +38,7 @@ def run() -> int:
             code = error.code if isinstance(error.code, int) else Exit.DONE if error.code is None else Exit.FAILED
         sys.stdout.flush()
     except BaseException as error:
-        code = failed(error)
+        code = report_error(error)
     # What is still there could not be written, and Python would try again.
     with suppress(OSError, ValueError):
         sys.stderr.flush()

@@ -14,10 +14,10 @@ import click
 import msgspec
 
 from workbench.cli import completion
-from workbench.cli.output import Format, chosen, format_option, json_line
+from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import Exit, fail, with_session
-from workbench.cli.stdio import drained, say, write
-from workbench.decode.display import shown
+from workbench.cli.stdio import drain, say, write
+from workbench.decode.display import visible
 from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -102,7 +102,7 @@ async def publish(
         batches = events_of(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
         renderer = Renderer(Template.read(template_file(template)), _pairs(values, "--set"))
-        batches = publishing.numbered(renderer.event, count or 1)
+        batches = publishing.number_events(renderer.event, count or 1)
     else:
         content = Content(
             tuple(_pair(text, "-H") for text in headers),
@@ -116,7 +116,7 @@ async def publish(
         )
         if count or values:
             renderer = Renderer(_as_template(event), _pairs(values, "--set"))
-            batches = publishing.numbered(renderer.event, count or 1)
+            batches = publishing.number_events(renderer.event, count or 1)
         else:
             batches = _one(event)
     if twice:
@@ -126,7 +126,7 @@ async def publish(
     if rate is not None:
         batches = publishing.at_rate(batches, rate)
     many = lines is not None or (count or 1) > 1 or twice
-    return await publish_all(session, target, batches, partition, chosen(form), many)
+    return await publish_all(session, target, batches, partition, format_or_default(form), many)
 
 
 async def publish_all(
@@ -162,7 +162,7 @@ async def publish_all(
     for change in published.changes:
         say(change)
     if many or published.failed or published.resent:
-        say(f"{published.told()}.")
+        say(f"{published.summary()}.")
     if not published.failed:
         return Exit.DONE
     return Exit.PARTLY if published.confirmed else Exit.FAILED
@@ -182,12 +182,12 @@ class _Receipts:
         """What a user who stops it has to know."""
         under_way = self._sent - self._answered
         unknown = f"; {under_way:,} more were on their way, and may be there or not" if under_way else ""
-        return f"Stopped: {self.published.told()}{unknown}."
+        return f"Stopped: {self.published.summary()}{unknown}."
 
     async def follow(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
         """The same events, counted, and no more of them while nobody reads the receipts."""
         async for batch in batches:
-            await drained()
+            await drain()
             self._sent += len(batch)
             yield batch
 
@@ -210,7 +210,7 @@ class _Receipts:
                 lines.append(json_line(record))
             elif receipt.error is None and receipt.sequence == 0:
                 where = f" {position.partition}:{position.offset}" if position else ""
-                lines.append(f"published to {shown(self._address)}{where}\n".encode())
+                lines.append(f"published to {visible(self._address)}{where}\n".encode())
             if receipt.error is not None:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
         write(b"".join(lines))

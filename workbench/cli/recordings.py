@@ -104,7 +104,7 @@ class _Recorded:
 
 
 @asynccontextmanager
-async def played(
+async def play(
     session: Session, path: Path, query: Query | None = None, start: Start | None = None
 ) -> AsyncIterator[Stream]:
     """What is in a recording, in the order of the events' times.

@@ -10,7 +10,7 @@ import click
 
 from workbench.cli import completion, recordings
 from workbench.cli.browse import tell
-from workbench.cli.output import Format, chosen, format_option
+from workbench.cli.output import Format, format_option, format_or_default
 from workbench.cli.publish import events_of, lines_of, publish_all
 from workbench.cli.runner import Exit, with_session
 from workbench.cli.stdio import say
@@ -21,7 +21,7 @@ from workbench.model.ndjson import Line
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
 from workbench.session import Session
-from workbench.store.spill import spilled
+from workbench.store.spill import spill
 
 
 class _Source(click.ParamType[IO[bytes] | str]):
@@ -67,7 +67,7 @@ async def replay(
         async with _lines(session, place, left_out := _LeftOut()) as lines:
             paced = publishing.at_rate(events_of(lines), rate) if rate else publishing.in_time(lines, speed)
             begun = True
-            code = await publish_all(session, to, paced, None, chosen(form), True)
+            code = await publish_all(session, to, paced, None, format_or_default(form), True)
             if left_out.damaged:
                 say(f"{left_out.damaged:,} events are damaged and were left out.")
             return Exit.PARTLY if left_out.damaged and code == Exit.DONE else code
@@ -84,7 +84,7 @@ async def _lines(
     if not isinstance(place, Path | Address):
         yield lines_of(place)
         return
-    opened = recordings.played(session, place) if isinstance(place, Path) else _read(session, place)
+    opened = recordings.play(session, place) if isinstance(place, Path) else _read(session, place)
     async with opened as stream:
         yield left_out.of(stream)
 
@@ -97,7 +97,7 @@ async def _read(session: Session, address: Address) -> AsyncIterator[Stream]:
     if endpoint.cost.sentence:
         say(f"{address}: {endpoint.cost.sentence}")
     start = Beginning() if endpoint.family == "log" else None
-    async with spilled(connector.browse(address, start)) as stream:
+    async with spill(connector.browse(address, start)) as stream:
         tell({address: stream.coverage})
         yield stream
 

@@ -14,11 +14,11 @@ import click
 
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
-from workbench.cli.stdio import flushed, say
+from workbench.cli.stdio import drain_all, say
 from workbench.connecting.config_file import ConfigFile
-from workbench.connecting.error_log import log_error, unexpected
+from workbench.connecting.error_log import log_error, log_unexpected
 from workbench.connecting.guard import Guarded
-from workbench.connecting.spool import left_behind, told_of
+from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.model.address import is_text
 from workbench.model.errors import AddressError, ConfigError, QueryError, WorkbenchError
 from workbench.model.look import Gap
@@ -60,7 +60,7 @@ def with_session(
                 return await command(session, *args, **kwargs)
 
         _tell_left_behind()
-        sys.exit(guarded(main))
+        sys.exit(run_command(main))
 
     return run
 
@@ -99,11 +99,11 @@ class NotText(click.ClickException):
 
 
 def _tell_left_behind() -> None:
-    for path in left_behind():
-        say(f"workbench: {told_of(path)}")
+    for path in find_leftovers():
+        say(f"workbench: {describe_leftover(path)}")
 
 
-def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
+def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
     """Run to the end on an event loop; returns the exit code, with what went wrong said on stderr."""
 
     async def awaited() -> int | None:
@@ -119,12 +119,12 @@ def guarded(main: Callable[[], Awaitable[int | None]]) -> int:
             patience = _GRACE
             raise
         finally:
-            await flushed(patience)
+            await drain_all(patience)
 
     try:
         return asyncio.run(awaited()) or Exit.DONE
     except BaseException as error:
-        return failed(error)
+        return report_error(error)
 
 
 def _logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ def _logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     log_error(context.get("exception") or RuntimeError(context["message"]), str(context["message"]))
 
 
-def failed(error: BaseException) -> Exit:
+def report_error(error: BaseException) -> Exit:
     """Say on stderr why a command ended, whatever it was; returns the exit code."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -157,7 +157,7 @@ def failed(error: BaseException) -> Exit:
             give_up_stdout()
             where = f"{_said(error.filename)}: " if error.filename else "Reading or writing failed: "
             return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
-    return fail(unexpected(error, "The command"), Exit.FAILED)
+    return fail(log_unexpected(error, "The command"), Exit.FAILED)
 
 
 def give_up_stdout() -> None:
@@ -169,7 +169,7 @@ def _said(filename: object) -> str:
     return os.fsdecode(filename) if isinstance(filename, str | bytes) else str(filename)
 
 
-async def asked(
+async def ask_connections(
     session: Session, names: Sequence[str], question: Callable[[Guarded], Awaitable[Item]]
 ) -> tuple[dict[str, Item], Exit]:
     """What connections answer, and the exit code; what is wrong with the others is said on stderr.
@@ -189,7 +189,7 @@ async def asked(
     return answers, code if answers else Exit.FAILED
 
 
-def said_gaps(name: str, gaps: Sequence[Gap]) -> Exit:
+def report_gaps(name: str, gaps: Sequence[Gap]) -> Exit:
     """Say on stderr what a listing lacks; returns the exit code."""
     for gap in gaps:
         fail(f"{name}: {gap.what} cannot be listed: {gap.reason}", Exit.PARTLY)

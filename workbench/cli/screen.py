@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from workbench.cli.options import config_option, connection_options
-from workbench.cli.runner import Exit, fail, guarded
+from workbench.cli.runner import Exit, fail, run_command
 from workbench.cli.sessions import current_config, session_of
 from workbench.connecting.config import Connection
 from workbench.connecting.plugins import load
@@ -56,7 +56,7 @@ class Screen(click.Group):
 @connection_options
 def open_screen(targets: tuple[str, ...]) -> None:
     """Open the screen on addresses or on a recording."""
-    sys.exit(opened(targets))
+    sys.exit(run_screen(targets))
 
 
 @click.command(short_help="The screen on a small shop, which runs on the embedded broker.")
@@ -65,10 +65,10 @@ def open_screen(targets: tuple[str, ...]) -> None:
 @config_option
 def demo(addresses: tuple[str, ...]) -> None:
     """The screen on a small shop, alive on the embedded broker; nothing else is needed, and nothing is left behind."""
-    sys.exit(opened(addresses, demo=True))
+    sys.exit(run_screen(addresses, demo=True))
 
 
-def opened(targets: Sequence[str], demo: bool = False) -> int:
+def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     """Open the screen, and wait until its user leaves; returns the exit code.
 
     Args:
@@ -100,7 +100,7 @@ def opened(targets: Sequence[str], demo: bool = False) -> int:
                 demo=shop,
             )
 
-    return guarded(main)
+    return run_command(main)
 
 
 def _is_target(word: str) -> bool:

@@ -12,7 +12,7 @@ from workbench.cli.stdio import flush
 from workbench.connecting.config import Connection, Level, Secret
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.passwords import AskPassword
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 
@@ -100,7 +100,7 @@ def _asked(question: str, **how: Any) -> str:
     flush()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return str(click.prompt(shown(question), err=True, **how))
+        return str(click.prompt(visible(question), err=True, **how))
     except click.Abort:
         # Ends the loop at once, and with it what else would be asked.
         raise KeyboardInterrupt from None

@@ -2,7 +2,7 @@
 
 A pager that is left open, a terminal under Ctrl+S or a slow pipe takes no bytes for minutes. Meanwhile connections have
 to be kept alive, so a command hands over what it prints (`write`, `say`) and, where there may be much of it, waits for
-room (`drained`): then its streams wait, too, and their brokers.
+room (`drain`): then its streams wait, too, and their brokers.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ import threading
 from contextlib import suppress
 from typing import Final, TextIO
 
-from workbench.decode.display import shown
+from workbench.decode.display import visible
 
 AHEAD: Final = 1 << 20
-"""Bytes that may wait for the reader before `drained` waits for it."""
+"""Bytes that may wait for the reader before `drain` waits for it."""
 
 
 def write(data: bytes, to: TextIO | None = None) -> None:
@@ -36,10 +36,10 @@ def write(data: bytes, to: TextIO | None = None) -> None:
 def say(sentence: str) -> None:
     """Tell the user on stderr, in one line of visible characters. Where nobody can be told, nothing happens."""
     with suppress(OSError):
-        write(shown(sentence).encode() + b"\n", sys.stderr)
+        write(visible(sentence).encode() + b"\n", sys.stderr)
 
 
-async def drained() -> None:
+async def drain() -> None:
     """Return when there is room for more on stdout and stderr: at most `AHEAD` bytes wait.
 
     Raises:
@@ -48,7 +48,7 @@ async def drained() -> None:
     await _wait(AHEAD)
 
 
-async def flushed(seconds: float | None = None) -> None:
+async def drain_all(seconds: float | None = None) -> None:
     """Return when everything is written, or after so many seconds.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 import msgspec
 
 from workbench.connecting.connector import Claims, Publisher, Stream
-from workbench.connecting.error_log import unexpected
+from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import ConnectorError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.listing import Listing
@@ -43,17 +43,17 @@ class Boundary(msgspec.Struct, frozen=True):
             yield
         # A plugin that wants to end the program must not: its user would take that for success.
         except (Exception, SystemExit) as error:
-            raise self.translated(error) from error.__cause__
+            raise self.translate(error) from error.__cause__
 
-    def translated(self, error: BaseException) -> WorkbenchError:
+    def translate(self, error: BaseException) -> WorkbenchError:
         """The error to raise for one that came out of the connector; what nobody expected is logged."""
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         if isinstance(error, WorkbenchError):
             return error
-        return ConnectorError(unexpected(error, self.what))
+        return ConnectorError(log_unexpected(error, self.what))
 
-    async def awaited(self, call: Callable[[], Awaitable[Item]], kind: type[Item]) -> Item:
+    async def answer(self, call: Callable[[], Awaitable[Item]], kind: type[Item]) -> Item:
         """What a method of the connector answers.
 
         Raises:
@@ -62,7 +62,7 @@ class Boundary(msgspec.Struct, frozen=True):
         with self.within():
             return of_kind(await call(), kind)
 
-    async def listed(self, call: Callable[[], Awaitable[Sequence[Item]]], kind: type[Item]) -> Listing[Item]:
+    async def listing(self, call: Callable[[], Awaitable[Sequence[Item]]], kind: type[Item]) -> Listing[Item]:
         """What a method of the connector lists, with what it could not read.
 
         Raises:
@@ -111,7 +111,7 @@ class Batches(Generic[Item]):
         except StopAsyncIteration:
             raise
         except (Exception, SystemExit) as error:
-            raise self._boundary.translated(error) from error.__cause__
+            raise self._boundary.translate(error) from error.__cause__
 
 
 class Bounded(Generic[Held]):
@@ -132,7 +132,7 @@ class Bounded(Generic[Held]):
             return of_kind(getattr(self._held, name), kind)
         except (Exception, SystemExit) as error:
             if name not in self._failures:
-                self._failures[name] = str(self._boundary.translated(error))
+                self._failures[name] = str(self._boundary.translate(error))
             return self._failures[name]
 
     @property
@@ -223,7 +223,7 @@ class Entered(Generic[Held, Item]):
             await self._context.__aexit__(kind, raised, trace)
         except (Exception, SystemExit) as error:
             if not _holds(error, raised):
-                raise self._boundary.translated(error) from error.__cause__
+                raise self._boundary.translate(error) from error.__cause__
 
 
 def _holds(error: BaseException, raised: BaseException | None) -> bool:

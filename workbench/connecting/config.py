@@ -32,7 +32,7 @@ class Secret:
         return "Secret(…)"
 
     @classmethod
-    def spelled(cls) -> list[str]:
+    def spellings(cls) -> list[str]:
         """All passwords of this process, also as they are written in URLs, JSON and Python; the longest first."""
         spellings = {
             spelling
@@ -52,7 +52,7 @@ class Secret:
 
 def without_secrets(text: str) -> str:
     """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
-    for secret in Secret.spelled():
+    for secret in Secret.spellings():
         text = text.replace(secret, "…")
     for credential in _CREDENTIALS:
         text = credential.sub(r"\1…", text)
@@ -160,7 +160,7 @@ class Connection(msgspec.Struct, frozen=True):
             options=dict(parse_qsl(parts.query, keep_blank_values=True)),
         )
 
-    def only(self, *known: str) -> Mapping[str, str]:
+    def known_options(self, *known: str) -> Mapping[str, str]:
         """The options, if all of them are `known`.
 
         Raises:

@@ -41,7 +41,7 @@ def log_error(error: BaseException, what: str = "") -> Path:
     return error_log()
 
 
-def unexpected(error: BaseException, what: str) -> str:
+def log_unexpected(error: BaseException, what: str) -> str:
     """Log an error and say so in a sentence.
 
     Args:

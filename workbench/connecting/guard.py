@@ -29,7 +29,7 @@ Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
 """Asks the user to type a production connection's name before something of this level; whether it was typed."""
 
 
-async def nobody(connection: Connection, level: Level) -> bool:
+async def confirm_nothing(connection: Connection, level: Level) -> bool:
     """Confirms nothing: there is nobody to ask."""
     return False
 
@@ -48,7 +48,7 @@ def level_of(connection: Connection, connector: object) -> Level:
 class Guarded:
     """A connector behind its connection's level and behind a `Boundary`; follows the `Connector` protocol itself."""
 
-    def __init__(self, connector: Connector, connection: Connection, confirm: Confirm = nobody) -> None:
+    def __init__(self, connector: Connector, connection: Connection, confirm: Confirm = confirm_nothing) -> None:
         """Guard `connector`, which was made for `connection`."""
         self._connector = connector
         self._connection = connection
@@ -78,15 +78,15 @@ class Guarded:
     async def endpoints(self) -> Listing[Endpoint]:
         """All that there is: always allowed."""
         boundary = Boundary(f"Listing {self._connection.name}")
-        return await boundary.listed(lambda: self._connector.endpoints(), Endpoint)
+        return await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
-        return await Boundary(f"Describing {address}").awaited(lambda: self._connector.endpoint(address), Endpoint)
+        return await Boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)
 
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: always allowed."""
-        return await Boundary(f"Asking what {address} can hold").awaited(lambda: self._connector.rules(address), Rules)
+        return await Boundary(f"Asking what {address} can hold").answer(lambda: self._connector.rules(address), Rules)
 
     @asynccontextmanager
     async def browse(
@@ -153,12 +153,12 @@ class Guarded:
     async def groups(self) -> Listing[Group]:
         """All consumer groups: always allowed."""
         boundary = Boundary(f"Listing the consumer groups of {self._connection.name}")
-        return await boundary.listed(lambda: self._grouped.groups(), Group)
+        return await boundary.listing(lambda: self._grouped.groups(), Group)
 
     async def group(self, name: str) -> Group:
         """One consumer group: always allowed."""
         boundary = Boundary(f"Describing a consumer group of {self._connection.name}")
-        return await boundary.awaited(lambda: self._grouped.group(name), Group)
+        return await boundary.answer(lambda: self._grouped.group(name), Group)
 
     @property
     def _grouped(self) -> GroupConnector:

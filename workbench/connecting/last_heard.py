@@ -28,7 +28,7 @@ class LastHeard:
         self._stale_until = 0.0
         self._timer = asyncio.get_running_loop().call_later(_TICK, self._tick)
 
-    def received(self) -> None:
+    def note(self) -> None:
         """Something came."""
         self._notice()
         if self._ticked >= self._stale_until:

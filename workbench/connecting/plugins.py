@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Connector
-from workbench.connecting.error_log import unexpected
+from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import ConfigError, WorkbenchError
 
 CONNECTORS = "event_workbench.connectors"
@@ -34,7 +34,7 @@ def load(name: str, group: str = CONNECTORS) -> Any:
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{name}:// is provided by {_owner(entries[0])}, which cannot be loaded: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise ConfigError(unexpected(error, f"Loading {_owner(entries[0])}, which provides {name}://,")) from error
+        raise ConfigError(log_unexpected(error, f"Loading {_owner(entries[0])}, which provides {name}://,")) from error
 
 
 def connect(connection: Connection) -> Connector:
@@ -49,7 +49,9 @@ def connect(connection: Connection) -> Connector:
     except WorkbenchError:
         raise
     except (Exception, SystemExit) as error:
-        raise ConfigError(unexpected(error, f"{connection.name}: making a {connection.scheme}:// connector")) from error
+        raise ConfigError(
+            log_unexpected(error, f"{connection.name}: making a {connection.scheme}:// connector")
+        ) from error
     return connector
 
 

@@ -19,13 +19,13 @@ from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 
 
-def kept_folder() -> Path:
+def spool_folder() -> Path:
     """Where the files are: the platform's state folder, never one that others share."""
     return platformdirs.user_state_path("event-workbench") / "kept"
 
 
 @contextmanager
-def kept(deliveries: Sequence[Delivery]) -> Iterator[Path]:
+def spool(deliveries: Sequence[Delivery]) -> Iterator[Path]:
     """Within, these are in a file, a line each; it is deleted on leaving without an error, and stays after one.
 
     Leave without an error only when a broker has them again: their copies confirmed, the originals acknowledged.
@@ -57,12 +57,12 @@ def keep(deliveries: Sequence[Delivery]) -> Path:
     return path
 
 
-def left_behind() -> Sequence[Path]:
+def find_leftovers() -> Sequence[Path]:
     """The files that programs which have ended left, each told once; none where the folder cannot be read."""
-    told_in = kept_folder() / "told"
+    told_in = spool_folder() / "told"
     try:
         told = set(told_in.read_text().split()) if told_in.exists() else set()
-        files = {path.name: path for path in kept_folder().glob("*.ndjson")}
+        files = {path.name: path for path in spool_folder().glob("*.ndjson")}
         found = [path for name, path in sorted(files.items()) if name not in told and not _in_use(path)]
         if found:
             names = [*sorted(told & files.keys()), *(path.name for path in found)]
@@ -72,7 +72,7 @@ def left_behind() -> Sequence[Path]:
     return found
 
 
-def told_of(path: Path) -> str:
+def describe_leftover(path: Path) -> str:
     """What a user is told of a file that was left behind."""
     return (
         f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
@@ -91,7 +91,7 @@ def _in_use(path: Path) -> bool:
 
 
 def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
-    folder = kept_folder()
+    folder = spool_folder()
     path = folder / f"{uuid4().hex}.ndjson"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ class Charset(NamedTuple):
         name = _NAMES.get(self.codec, self.codec)
         return f"{name} with a byte order mark" if self.mark else name
 
-    def encoded(self, text: str) -> bytes | None:
+    def encode(self, text: str) -> bytes | None:
         """The text so written; None where this charset does not have its characters."""
         try:
             return self.mark + text.encode(self.codec)
@@ -49,7 +49,7 @@ class Transcoded(NamedTuple):
 
 
 @lru_cache(256)
-def codec_named(charset: str) -> str | None:
+def python_codec(charset: str) -> str | None:
     """Python's name of a charset, in small letters; None where it has none, or none that is meant for strangers."""
     try:
         # Python also knows codecs that are no charsets, such as zlib, and some that take time for long texts.
@@ -61,7 +61,7 @@ def codec_named(charset: str) -> str | None:
     return name if name.startswith(_KNOWN) and name != "utf-7" else None
 
 
-def transcoded(data: bytes, codec: str, whole: bool) -> Transcoded | None:
+def transcode(data: bytes, codec: str, whole: bool) -> Transcoded | None:
     """The text in UTF-8; None where it is UTF-8 as it is, or no text in that charset.
 
     Args:

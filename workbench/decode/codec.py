@@ -18,9 +18,9 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from workbench.decode.charset import Charset, codec_named, readable, transcoded
-from workbench.decode.compression import MARKED, OPENED, UNMARKED, begun, opened
-from workbench.decode.json_text import laid_out
+from workbench.decode.charset import Charset, python_codec, readable, transcode
+from workbench.decode.compression import MARKED, OPENED, UNMARKED, decompress, detect
+from workbench.decode.json_text import lay_out
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import content_claims
@@ -71,7 +71,7 @@ class Claims(NamedTuple):
         return (
             self.format in _VALUES
             or not UNMARKED.keys().isdisjoint(self.encodings)
-            or (codec_named(self.charset) or "utf-8") != "utf-8"
+            or (python_codec(self.charset) or "utf-8") != "utf-8"
         )
 
 
@@ -119,11 +119,11 @@ def decode(event: Event, most: int | None = None) -> Decoded:
         except FormatError as error:
             if said.format == name:
                 complaints = (*complaints, str(error))
-    codec = codec_named(said.charset) if said.charset else "utf-8"
+    codec = python_codec(said.charset) if said.charset else "utf-8"
     if codec is None:
         complaints = (*complaints, f"the charset {said.charset[:40]} is not known")
     cut = most is not None and len(data) > most
-    text = transcoded(data[:most] if cut else data, codec or "utf-8", found.whole and not cut)
+    text = transcode(data[:most] if cut else data, codec or "utf-8", found.whole and not cut)
     if text is None:
         return msgspec.structs.replace(found, complaints=complaints)
     if not text.valid:
@@ -137,7 +137,7 @@ def decode(event: Event, most: int | None = None) -> Decoded:
     )
 
 
-def queried(event: Event) -> object:
+def query_value(event: Event) -> object:
     """The body as queries and facts read it: text in UTF-8 and other bytes as they are, or the values of a MessagePack
     or CBOR body; None for a null body."""
     if not event.body or not opaque(event):
@@ -196,7 +196,7 @@ def read(event: Event, limit: int = SHOWN) -> Reading:
         notes = (*notes, "not valid UTF-8")
     if said.format == "JSON" or text.lstrip(" \t\n\r")[:1] in ("{", "[", '"'):
         try:
-            layout = laid_out(text, limit, cut)
+            layout = lay_out(text, limit, cut)
         except FormatError as error:
             if said.format == "JSON":
                 notes = (*notes, f"claims to be JSON and is {error}")
@@ -293,7 +293,7 @@ def _claims(type: str, encoding: str) -> Claims:
     encodings = [each.strip().lower() for each in encoding.replace(":", ",").split(",")]
     compressed = tuple(each for each in encodings if each in MARKED or each in UNMARKED)
     if not charset:
-        charset = next((each for each in encodings if each not in compressed and codec_named(each)), "")
+        charset = next((each for each in encodings if each not in compressed and python_codec(each)), "")
     return Claims(named, charset, compressed)
 
 
@@ -314,8 +314,8 @@ def _unpacked(body: bytes, said: Claims) -> Decoded:
     complaints: list[str] = []
     unmarked = [name for name in said.encodings if name in UNMARKED]
     for _ in range(_LAYERS):
-        name = begun(data)
-        inside = opened(name, data) if name else None
+        name = detect(data)
+        inside = decompress(name, data) if name else None
         # Two bytes of zlib's begin many a body that is not zlib at all.
         if name and not inside and name != "zlib":
             complaints.append(f"begins like {name} and cannot be opened")
@@ -323,7 +323,7 @@ def _unpacked(body: bytes, said: Claims) -> Decoded:
             # HTTP names the outermost last.
             claimed = unmarked.pop()
             name = UNMARKED[claimed]
-            inside = opened(name, data)
+            inside = decompress(name, data)
             if not inside:
                 complaints.append(f"claims to be {claimed} and is not")
         if not name or not inside:

@@ -22,12 +22,12 @@ MARKED: Final = frozenset(("gzip", "x-gzip", "zlib", "zstd", "lz4"))
 """The content encodings of forms that are known by their first bytes."""
 
 
-def begun(data: bytes) -> str | None:
+def detect(data: bytes) -> str | None:
     """The form that these bytes begin as, where it has a mark."""
     return next((name for name, begin in _BEGINNINGS if data.startswith(begin)), None)
 
 
-def opened(name: str, data: bytes) -> Inside:
+def decompress(name: str, data: bytes) -> Inside:
     """What is inside a compressed form, as far as `OPENED` bytes.
 
     Args:

@@ -27,7 +27,7 @@ _MEDIAL: Final = re.compile("[\u1161-\u11ff\ud7b0-\ud7fb]")
 _WIDE_SINCE_UNICODE_16: Final = re.compile("[\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d376]")
 
 
-def shown(text: str, width: int | None = None) -> str:
+def visible(text: str, width: int | None = None) -> str:
     """One line of visible characters.
 
     Args:
@@ -54,7 +54,7 @@ def shown(text: str, width: int | None = None) -> str:
     return _cut("".join(kept), width - 1) + "…"
 
 
-def shown_bytes(data: bytes | None, width: int | None = None) -> str:
+def visible_bytes(data: bytes | None, width: int | None = None) -> str:
     """One line for a body or a key: its text where it is UTF-8, else its hex digits; `∅` for null."""
     if data is None:
         return "∅"
@@ -63,17 +63,17 @@ def shown_bytes(data: bytes | None, width: int | None = None) -> str:
         text = head.decode()
     except UnicodeDecodeError as error:
         if error.start < len(head) - 3 or len(head) == len(data):
-            return shown(f"0x{head.hex()}", width)
+            return visible(f"0x{head.hex()}", width)
         text = head[: error.start].decode()
-    return shown(text, width)
+    return visible(text, width)
 
 
-def fitting(text: str, width: int) -> int:
+def count_fitting(text: str, width: int) -> int:
     """How many characters of a text fit into so many cells once they are shown; at least one, if there is any."""
     if _PLAIN.fullmatch(text, 0, width):
         return min(len(text), max(width, 1))
     used = 0
-    # As in `shown`: what is beyond could not be shown.
+    # As in `visible`: what is beyond could not be shown.
     head = text[: (1 + _MARKS) * (width + 1)]
     for place, piece in enumerate(_visible(head)):
         used += cells(piece)
@@ -83,7 +83,7 @@ def fitting(text: str, width: int) -> int:
 
 
 def cells(text: str) -> int:
-    """How many terminal cells a line takes that `shown` made: none for a mark, two for a wide character, else one."""
+    """How many terminal cells a line takes that `visible` made: none for a mark, two for a wide character, else one."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 

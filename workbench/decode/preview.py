@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from workbench.decode.codec import opaque, read
-from workbench.decode.display import shown_bytes
+from workbench.decode.display import visible_bytes
 from workbench.model.event import Event
 
 LOOKED_AT: Final = 1_024
@@ -25,11 +25,11 @@ def preview(event: Event, limit: int = LOOKED_AT) -> str:
     if not body:
         return "" if body is not None else "∅"
     if b"\n" not in body[:limit] and not opaque(event):
-        line = shown_bytes(body, limit)
+        line = visible_bytes(body, limit)
         if not line.startswith("0x"):
             return line
     found = read(event, limit)
     if found.format == "hex":
-        return shown_bytes(body, limit)
+        return visible_bytes(body, limit)
     line = found.text if found.format == "text" else _SPACE.sub(r"\1", found.text)
     return f"{line}…" if found.truncated else line

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from workbench.decode.codec import queried
+from workbench.decode.codec import query_value
 from workbench.facts.facts import NOTHING, Fact, Facts, Kind
 from workbench.facts.pattern import Pattern
 from workbench.model.errors import ConfigError, FormatError
@@ -102,7 +102,7 @@ class Conventions:
                     hits.append((place.rank, 0, place, value))
         if body and len(body) <= LOOKED_INTO:
             # Of most bodies it is seen at once that they are what everybody reads.
-            said = body if body[0] == 0x7B and body[1:2] != b"\0" and body.isascii() else queried(event)
+            said = body if body[0] == 0x7B and body[1:2] != b"\0" and body.isascii() else query_value(event)
             if isinstance(said, Mapping):
                 seen |= self._heard(self._looked_into_values(said), hits)
             elif type(said) is bytes and (said[:1] == b"{" or said[:1].isspace()):

@@ -283,7 +283,7 @@ class Masking:
 
     def _in_text(self, text: str) -> str:
         assert self._text is not None
-        masked = self._text.masked(text)
+        masked = self._text.mask(text)
         # Two masks side by side may let a pattern match anew.
         return "*" * len(text) if self._text.in_text(masked) else masked
 
@@ -304,7 +304,7 @@ def _text(decoded: codec.Decoded) -> str | None:
 
 def _written(text: str, body: bytes, decoded: codec.Decoded) -> bytes:
     """A masked text as the body was written: in its charset, behind its frame."""
-    data = decoded.charset.encoded(text) if decoded.charset else text.encode()
+    data = decoded.charset.encode(text) if decoded.charset else text.encode()
     if data is None:
         return b"*" * len(body)
     return body[:5] + data if decoded.layers and decoded.layers[0].startswith("schema") else data

@@ -66,7 +66,7 @@ class Pattern:
         start, end = self._match(self._at_beginning, data, 0, len(data))[1 if self.groups else 0]
         return data[start:end].decode("utf-8", "replace") if start >= 0 else None
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """The text with `*` for each character that it matches, and for all behind a place from which on matches would
         take too long to find."""
         data = text.encode("utf-8", "replace")

@@ -35,11 +35,11 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
             raise AddressError(f"{text!r} is not UTF-8, as the names of endpoints are.")
         connection, _, name = text.partition("/")
         if name.startswith("exchange:"):
-            return cls(connection, name.removeprefix("exchange:"), "exchange").checked(text)
+            return cls(connection, name.removeprefix("exchange:"), "exchange").validate(text)
         # `queue:` is only needed before a name that itself begins like this.
-        return cls(connection, name.removeprefix("queue:")).checked(text)
+        return cls(connection, name.removeprefix("queue:")).validate(text)
 
-    def checked(self, text: str) -> "Address":
+    def validate(self, text: str) -> "Address":
         """This address, if it names a connection and an endpoint.
 
         Raises:

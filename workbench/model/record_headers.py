@@ -65,7 +65,7 @@ def _spans_from(data: bytes, position: int) -> tuple[list[tuple[bytes, bytes | N
 
 def write(headers: Iterable[Header]) -> bytes:
     """The bytes of headers."""
-    return joined([entry(name, value) for name, value in headers])
+    return join_headers([entry(name, value) for name, value in headers])
 
 
 def entry(name: bytes, value: bytes | None) -> bytes:
@@ -74,7 +74,7 @@ def entry(name: bytes, value: bytes | None) -> bytes:
     return _varint_bytes(len(name)) + name + held
 
 
-def joined(entries: Sequence[bytes]) -> bytes:
+def join_headers(entries: Sequence[bytes]) -> bytes:
     """The bytes of headers that were written one by one."""
     return _varint_bytes(len(entries)) + b"".join(entries)
 

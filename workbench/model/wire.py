@@ -446,7 +446,7 @@ def _name(name: bytes) -> str:
 def _with_entries(wire: Wire, pieces: Sequence[bytes]) -> Wire:
     """The same bytes with these headers, each in its bytes."""
     if wire.encoding == "kafka-2":
-        return Wire(wire.encoding, record_headers.joined(pieces))
+        return Wire(wire.encoding, record_headers.join_headers(pieces))
     return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
 
 

@@ -21,7 +21,7 @@ import platformdirs
 
 from workbench.connecting.state_files import write_private
 from workbench.decode.codec import claims, decode
-from workbench.decode.json_text import laid_out
+from workbench.decode.json_text import lay_out
 from workbench.facts.facts import Facts
 from workbench.model import ndjson, wire
 from workbench.model.address import Address
@@ -204,7 +204,7 @@ def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
         _, value = hidden(name, value, property=True)
         properties.append(_field(name, value, "", 0, change, reason))
     place = delivery.position
-    seen = reading.seen(delivery).event
+    seen = reading.mask(delivery).event
     return Draft(
         target=target,
         key=event.key,
@@ -392,7 +392,7 @@ def verdict(event: Event) -> Verdict:
     if not (claims(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):
         return Verdict(f"text, {size}" if text else "empty")
     try:
-        layout = laid_out(text, len(text) * 100 + 100)
+        layout = lay_out(text, len(text) * 100 + 100)
     except FormatError as error:
         return Verdict(f"{str(error).removeprefix('not JSON at ')}: this is not JSON, {size}", wrong=True)
     if layout.repeated:
@@ -526,7 +526,7 @@ def _hider(delivery: Delivery, reading: Reading) -> Callable[..., tuple[str, Val
         if reading.masked is None:
             return name, value
         alone = Content((), {name: value}) if property else Content(((name, value),))
-        seen = reading.seen(msgspec.structs.replace(delivery, event=Event(written=alone))).event.written
+        seen = reading.mask(msgspec.structs.replace(delivery, event=Event(written=alone))).event.written
         if property:
             return name, seen.properties.get(name, "***")
         return seen.headers[0] if seen.headers else ("***", "***")

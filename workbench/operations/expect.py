@@ -13,7 +13,7 @@ from workbench.model.errors import WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.query.query import Query
-from workbench.store.ingest import Merged, merged
+from workbench.store.ingest import Merged, merge
 
 OTHERS = 20
 """Events that came instead and are kept to be shown, the newest ones."""
@@ -66,7 +66,7 @@ async def expect(
         if exit_code := await command():
             raise _CommandFailed
 
-    async with merged(streams) as together:
+    async with merge(streams) as together:
         with suppress(TimeoutError, _CommandFailed), unwrap_exception_group():
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
                 if command:

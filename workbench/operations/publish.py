@@ -55,7 +55,7 @@ class Published(msgspec.Struct, frozen=True):
         """Events that are not confirmed, though they were sent."""
         return self.refused + self.unknown
 
-    def told(self, where: str = "") -> str:
+    def summary(self, where: str = "") -> str:
         """The figures, for the end of a sentence; `where` follows the published."""
         twice = f" ({self.resent:,} of them sent again, and maybe there twice)" if self.resent else ""
         unknown = f", {self.unknown:,} not known" if self.unknown else ""
@@ -166,7 +166,7 @@ class _Asked:
         ]
 
 
-async def numbered(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
+async def number_events(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
     """The events number 0 to `count` - 1, made as they are asked for."""
     for start in range(0, count, _BATCH):
         yield [event(number) for number in range(start, min(start + _BATCH, count))]

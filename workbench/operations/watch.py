@@ -29,7 +29,7 @@ State = Literal["connecting", "connected"] | Interruption | WorkbenchError
 """`Interruption`: tried again when it says; an error: nothing will change before the user does something."""
 
 
-async def nothing() -> None:
+async def do_nothing() -> None:
     """There is nothing to prepare."""
 
 
@@ -41,7 +41,7 @@ class Watch:
         name: str,
         connector: Callable[[], Awaitable[Guarded]],
         changed: Callable[["Watch"], None],
-        prepare: Callable[[], Awaitable[object]] = nothing,
+        prepare: Callable[[], Awaitable[object]] = do_nothing,
     ) -> None:
         """Prepare; nothing is reached before `run`.
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from workbench.query.grammar import OPERATORS, SYMBOLS, Expected, expectations
-from workbench.query.query import quoted
+from workbench.query.query import quote
 
 _FOLLOWED: Final = ("header.", "property.", "body.")
 _BREAKS: Final = frozenset(" \t\n(),=!<>~")
@@ -72,4 +72,4 @@ def _inserted(value: str) -> str:
     """A value as it must be written: in quotes where it would not be one word, or would mean more than its text."""
     if value and not any(character in " \t\n\r(),'\"" for character in value):
         return value
-    return quoted(value)
+    return quote(value)

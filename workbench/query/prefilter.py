@@ -36,7 +36,7 @@ def needles_of(node: Node, now: int, *, masked: bool = False) -> Needles | None:
     return tuple(group for group in groups if not (masked and any(map(_MASKED.search, group)))) or None
 
 
-def let_through(needles: Needles | None, data: bytes) -> bool:
+def may_match(needles: Needles | None, data: bytes) -> bool:
     """Whether the bytes of one delivery or of many may hold one that matches, if no body among them is opaque."""
     if needles is None:
         return True
@@ -51,7 +51,7 @@ def let_through(needles: Needles | None, data: bytes) -> bool:
     return True
 
 
-def escaped(text: str) -> tuple[bytes, ...]:
+def json_spellings(text: str) -> tuple[bytes, ...]:
     """The ways in which a text can stand in JSON, each needing at least these bytes."""
     return text.encode(), b"\\" if _OTHERWISE_ESCAPED.search(text) else b"\\u"
 
@@ -90,7 +90,7 @@ def _selectivity(group: tuple[bytes, ...]) -> int:
 
 def _names(symbol: Symbol) -> list[tuple[bytes, ...]]:
     if symbol.name == "body":
-        return [escaped(step) for step in symbol.path if isinstance(step, str) and step]
+        return [json_spellings(step) for step in symbol.path if isinstance(step, str) and step]
     if symbol.name == "header":
         name = symbol.path[0]
         # A backslash may be how a byte is shown that is not UTF-8.
@@ -134,7 +134,7 @@ def _values(
         many = meant.number is not None or meant.truth is not None or meant.time is not None
         if not meant.text or (null and meant.null) or (typed and many):
             return []
-        members += escaped(meant.text) if in_json else (meant.text.encode(),)
+        members += json_spellings(meant.text) if in_json else (meant.text.encode(),)
         if data and meant.data:
             members.append(meant.data)
     return [tuple(dict.fromkeys(members))] if members else []
@@ -144,7 +144,7 @@ def _facts(literals: Sequence[Written]) -> list[tuple[bytes, ...]]:
     """One group for the ways in which a fact can stand in bytes: as text, or as the bytes whose hex form it is."""
     members: list[bytes] = []
     for literal in literals:
-        members += escaped(literal.text)
+        members += json_spellings(literal.text)
         digits = literal.text.removeprefix("0x").replace("-", "")
         if _HEX.fullmatch(digits):
             members.append(bytes.fromhex(digits))

@@ -61,7 +61,7 @@ class Reading(msgspec.Struct, frozen=True):
     body: Callable[[Event], object] = own_body
     masked: Callable[[Delivery], Delivery] | None = None
 
-    def seen(self, delivery: Delivery) -> Delivery:
+    def mask(self, delivery: Delivery) -> Delivery:
         """The delivery as it may be seen."""
         return delivery if self.masked is None else self.masked(delivery)
 
@@ -88,7 +88,7 @@ class Query:
 
     def matches(self, delivery: Delivery) -> bool:
         """Whether a delivery is meant. Never raises: what cannot be read does not exist."""
-        return self._holds(_Seen(self.reading.seen(delivery), self.reading))
+        return self._holds(_Seen(self.reading.mask(delivery), self.reading))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Query) and self._identity == other._identity
@@ -104,14 +104,14 @@ class Query:
         return self.text, self.now, self.reading
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text as a value that means just this text."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def by_id(id: str, reading: Reading) -> Query:
     """The query for all that carries an id: of its flow, of itself or of its cause."""
-    value = quoted(id)
+    value = quote(id)
     return compile(f"correlation = {value} or message = {value} or causation = {value}", 0, reading)
 
 
@@ -290,7 +290,7 @@ def _fields(path: tuple[Step, ...]) -> _Values:
     names = [step for step in path if isinstance(step, str)]
     quoted = [b'"' + name.encode() + b'"' for name in names]
     # What hides a name from its quoted form: \uXXXX, and for some characters every escape.
-    escape = b"\\u" if all(len(needles_.escaped(name)[1]) == 2 for name in names) else b"\\"
+    escape = b"\\u" if all(len(needles_.json_spellings(name)[1]) == 2 for name in names) else b"\\"
 
     def values(seen: _Seen) -> Iterable[object]:
         body = seen.body

@@ -19,7 +19,7 @@ from workbench.decode.codec import opaque
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.model.wire import Content
-from workbench.query.prefilter import Needles, let_through
+from workbench.query.prefilter import Needles, may_match
 
 COUNT: Final = 2_000
 """Deliveries in a full row: fewer make the table slow, more make single look-ups slow."""
@@ -144,7 +144,7 @@ def stored_time(delivery: Delivery) -> int:
     return max(-(2**63), min(delivery.time[0], 2**63 - 1))
 
 
-def cut_out(deliveries: bytes, ends: Sequence[int], index: int) -> bytes:
+def slice_delivery(deliveries: bytes, ends: Sequence[int], index: int) -> bytes:
     """The bytes of one delivery, counted from 0."""
     return deliveries[ends[index - 1] if index else 0 : ends[index]]
 
@@ -160,7 +160,7 @@ def candidates(deliveries: bytes, ends: Sequence[int], hidden: Sequence[int], ne
     """
     if needles is None:
         return range(len(ends))
-    if not let_through(needles, deliveries):
+    if not may_match(needles, deliveries):
         return hidden
     # Of two conditions the second is mostly the value and the first its name, which nearly every delivery has.
     first, *others = sorted(reversed(needles), key=lambda group: -len(group[0]))
@@ -175,7 +175,9 @@ def candidates(deliveries: bytes, ends: Sequence[int], hidden: Sequence[int], ne
             # Places that are damaged may lead back.
             at = deliveries.find(member, max(ends[index], at + 1))
     found = (
-        {index for index in hits if let_through(tuple(others), cut_out(deliveries, ends, index))} if others else hits
+        {index for index in hits if may_match(tuple(others), slice_delivery(deliveries, ends, index))}
+        if others
+        else hits
     )
     return sorted(found.union(hidden))
 

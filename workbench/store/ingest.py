@@ -1,4 +1,4 @@
-"""Several streams side by side: into one store (`tails`), or as one, in the order their batches arrive in (`merged`).
+"""Several streams side by side: into one store (`ingestions`), or as one, in the order their batches come in (`merge`).
 
 Neither reads ahead of who takes the batches: a store whose disk is slow makes its streams wait, and those their broker,
 by a prefetch that is used up or by partitions that are not asked for more.
@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.connecting.connector import Stream
-from workbench.connecting.error_log import unexpected
+from workbench.connecting.error_log import log_unexpected
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
@@ -88,7 +88,7 @@ class Ingestion:
         if self._task is not None:
             self._task.cancel()
 
-    async def ended(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until it reads no more, and what it took is given back."""
         if self._task is not None:
             await asyncio.wait([self._task])
@@ -107,7 +107,7 @@ class Ingestion:
             self._error = error
         except Exception as error:
             # An odd event must end its own look, and not the program with all others.
-            self._error = WorkbenchError(unexpected(error, f"Storing what {self.address} holds"))
+            self._error = WorkbenchError(log_unexpected(error, f"Storing what {self.address} holds"))
 
     def _end(self, task: "asyncio.Task[None]") -> None:
         self._store.cover(self.look, self._coverage)
@@ -173,7 +173,7 @@ class Ingestion:
 
 
 class Ingestions:
-    """The looks into one store. Made by `tails`."""
+    """The looks into one store. Made by `ingestions`."""
 
     def __init__(self, store: Store, changed: Callable[[Ingestion], None], group: asyncio.TaskGroup) -> None:
         self._store = store
@@ -265,7 +265,7 @@ class Merged:
         except WorkbenchError as error:
             self.errors[address] = error
         except Exception as error:
-            self.errors[address] = ConnectorError(unexpected(error, f"Reading {address}"))
+            self.errors[address] = ConnectorError(log_unexpected(error, f"Reading {address}"))
         await self._batches.put(None)
 
 
@@ -283,7 +283,7 @@ def _size(batch: Sequence[Delivery]) -> int:
 
 
 @asynccontextmanager
-async def merged(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) -> AsyncIterator[Merged]:
+async def merge(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) -> AsyncIterator[Merged]:
     """Enter all streams, then read them side by side. Entered means: all are subscribed.
 
     Raises:

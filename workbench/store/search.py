@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from workbench.decode.codec import opaque
 from workbench.model.errors import StoreError
-from workbench.query.prefilter import let_through
+from workbench.query.prefilter import may_match
 from workbench.query.query import Query, Reading
-from workbench.store.batch import Chunk, candidates, cut_out, decode, stored_time
+from workbench.store.batch import Chunk, candidates, decode, slice_delivery, stored_time
 from workbench.store.database import failures, read
 from workbench.store.stored_row import StoredRow, stored_row
 
@@ -73,7 +73,7 @@ def _matching(row: StoredRow, among: Iterable[int], query: Query) -> Iterator[in
     ends, deliveries, matches = row.ends, row.deliveries, query.matches
     for index in among:
         try:
-            if matches(decode(cut_out(deliveries, ends, index))):
+            if matches(decode(slice_delivery(deliveries, ends, index))):
                 yield index
         except StoreError:
             # What can no longer be read cannot be ruled out.
@@ -89,7 +89,7 @@ def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, star
             examined += 1
             delivery = chunk.deliveries[index]
             if query is None or (
-                (opaque(delivery.event) or let_through(query.needles, chunk.encoded[index])) and query.matches(delivery)
+                (opaque(delivery.event) or may_match(query.needles, chunk.encoded[index])) and query.matches(delivery)
             ):
                 times.append(stored_time(delivery))
                 sequences.append(chunk.first + index)
@@ -104,7 +104,7 @@ def by_time(times: bytes, sequences: bytes) -> tuple[bytes, bytes]:
     return ordered.tobytes(), array("q", [numbers[index] for index in order]).tobytes()
 
 
-def kept(times: bytes, sequences: bytes, first: int) -> tuple[bytes, bytes]:
+def drop_below(times: bytes, sequences: bytes, first: int) -> tuple[bytes, bytes]:
     """The same without the sequence numbers below `first`."""
     pairs = [pair for pair in zip(array("q", times), array("q", sequences), strict=True) if pair[1] >= first]
     return array("q", [time for time, _ in pairs]).tobytes(), array("q", [number for _, number in pairs]).tobytes()
@@ -129,7 +129,7 @@ def ids(path: Path, firsts: Sequence[int], reading: Reading) -> list[tuple[int, 
             hashes, owners = [], array("H")
             for index in range(row.count):
                 delivery = row.delivery(index, {})
-                for id in reading.facts(reading.seen(delivery)).ids:
+                for id in reading.facts(reading.mask(delivery)).ids:
                     hashes.append(id_hash(id))
                     owners.append(index)
             found.append((first, b"".join(hashes), owners.tobytes()))

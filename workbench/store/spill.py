@@ -11,7 +11,7 @@ from workbench.store.store import UNLIMITED, Store, open_store
 
 
 class Spilled:
-    """What was read, as a stream that can be taken at any pace. Made by `spilled`."""
+    """What was read, as a stream that can be taken at any pace. Made by `spill`."""
 
     interruption: Final = None
     """A file is never away."""
@@ -27,7 +27,7 @@ class Spilled:
 
 
 @asynccontextmanager
-async def spilled(source: AbstractAsyncContextManager[Stream]) -> AsyncIterator[Spilled]:
+async def spill(source: AbstractAsyncContextManager[Stream]) -> AsyncIterator[Spilled]:
     """Enter a stream, read it to its end and leave it; then its events, as often as they are wanted.
 
     Args:

@@ -87,7 +87,7 @@ def _events(recording: sqlite3.Connection, source: Path, reading: Reading) -> It
             if (row := stored_row(recording, first)) is None:
                 continue
             for index, look in enumerate(row.looks):
-                delivery = reading.seen(row.delivery(index, looks))
+                delivery = reading.mask(row.delivery(index, looks))
                 yield first + index, look, *_event(delivery, reading)
 
 

@@ -14,7 +14,7 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Damaged, Delivery, Event
 from workbench.model.look import Coverage, Gap, Look
-from workbench.store.batch import cut_out, decode
+from workbench.store.batch import decode, slice_delivery
 
 _COLUMNS: Final = ("looks", "times", "opaque", "ends", "deliveries")
 
@@ -50,7 +50,7 @@ class StoredRow:
 
     def data(self, index: int) -> bytes:
         """The stored bytes of one delivery, counted from 0."""
-        return cut_out(self.deliveries, self.ends, index)
+        return slice_delivery(self.deliveries, self.ends, index)
 
     def delivery(self, index: int, looks: Mapping[int, Look]) -> Delivery:
         """One delivery, counted from 0.

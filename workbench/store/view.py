@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeVar, TypeVarTuple
 from workbench.query.query import Query
 from workbench.store.archive import Archive
 from workbench.store.batch import Row
-from workbench.store.search import Found, by_time, kept, search, select
+from workbench.store.search import Found, by_time, drop_below, search, select
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -30,7 +30,7 @@ INLINE: Final = 10_000
 """Sequence numbers that are put in order on the event loop, which takes some 5 ms; more go to a worker."""
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Nobody wants to know."""
 
 
@@ -91,7 +91,7 @@ class View:
         low = bisect_left(self._times, place.time)
         return bisect_left(self.sequences, place.sequence, low, bisect_right(self._times, place.time, low))
 
-    async def catch_up(self, executor: Executor | None = None, changed: Callable[[], None] = nothing) -> None:
+    async def catch_up(self, executor: Executor | None = None, changed: Callable[[], None] = do_nothing) -> None:
         """Ask about all that was stored since the last time; what was dropped from the store leaves the view.
 
         Cancelled, it has asked about a part, and goes on from there the next time.
@@ -181,7 +181,7 @@ class View:
             if self._late.sequences:
                 await self._sort(executor)
             parts = self._times.tobytes(), self.sequences.tobytes()
-            times, sequences = await self._run(executor, kept, *parts, first)
+            times, sequences = await self._run(executor, drop_below, *parts, first)
             self._times, self.sequences = array("q", times), array("q", sequences)
         self._first = first
         self._upto = max(self._upto, first)

@@ -79,7 +79,7 @@ def _settings(connection: Connection) -> Settings:
     if connection.path not in FACES:
         raise ConfigError(f"{connection.name}: a shop has two brokers: write demo://shop/rabbit or demo://shop/kafka.")
     try:
-        settings = msgspec.convert(connection.only("seed", "clock", "pace"), Settings, strict=False)
+        settings = msgspec.convert(connection.known_options("seed", "clock", "pace"), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{connection.name}: seed is a number, clock milliseconds since 1970 and pace events a second: {error}."

@@ -143,7 +143,7 @@ def spring_kafka(type: str, key: str, body: object, id: str, cause: Cause, now: 
     return Event(key.encode(), msgspec.json.encode(body), None, Content(_spring_headers(type, id, cause)), now)
 
 
-def registered(type: str, key: str, schema: int, body: bytes | None, id: str, cause: Cause, now: int) -> Event:
+def registry_record(type: str, key: str, schema: int, body: bytes | None, id: str, cause: Cause, now: int) -> Event:
     """A record in a schema registry's frame: a zero, four bytes of schema id, Avro. Without a body: a tombstone."""
     framed = None if body is None else pack(">bI", 0, schema) + body
     return Event(key.encode(), framed, None, Content(_spring_headers(type, id, cause)), now)
@@ -181,7 +181,7 @@ def cause_in(event: Event, new_id: Callable[[], str]) -> Cause:
     return Cause(correlation or new_id(), message)
 
 
-def unwrapped(body: bytes | None) -> tuple[msgspec.Raw, Cause]:
+def unwrap(body: bytes | None) -> tuple[msgspec.Raw, Cause]:
     """What is in MassTransit's envelope, and what it causes.
 
     Raises:

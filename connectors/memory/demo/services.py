@@ -73,7 +73,7 @@ class Services:
         self._counted = 0
         self._seen: deque[str] = deque(maxlen=100)
         self._failed: deque[tuple[str, int]] = deque(maxlen=1000)
-        self.workers = tuple(self._hired())
+        self.workers = tuple(self._workers())
         self._payments = [
             each for each in self.workers if isinstance(each, QueueWorker) and each.consumer.queue.name == "payments"
         ]
@@ -93,7 +93,7 @@ class Services:
         for worker in self.workers:
             worker.look()
 
-    def _hired(self) -> Iterator[QueueWorker | TopicReader]:
+    def _workers(self) -> Iterator[QueueWorker | TopicReader]:
         for queue, tag, share, prefetch, work in (
             ("orders", "order-service-7d9f", 0.65, 4, self._order),
             ("payments", "payments-1.0-a", 1.3, 2, self._pay),
@@ -227,7 +227,7 @@ class Services:
         """Books a parcel; what fails MassTransit moves to its error queue."""
         now, chance = self._agenda.now, self._chance
         try:
-            body, cause = frameworks.unwrapped(event.body)
+            body, cause = frameworks.unwrap(event.body)
             order = read(body, ShipOrder)
         except msgspec.DecodeError as error:
             failure = story.Failure("MassTransit.SerializationException", str(error), story.CARRIER_TIMEOUT.stack)
@@ -349,7 +349,7 @@ class Services:
         schema = 43 if self._counted % 53 == 0 else 42
         body = None if self._counted % 27 == 0 else _avro(sku, self._chance.randrange(200))
         type = "ArticleWithdrawn" if body is None else "StockChanged"
-        self._kafka.append("inventory", frameworks.registered(type, sku, schema, body, self._id(), cause, now))
+        self._kafka.append("inventory", frameworks.registry_record(type, sku, schema, body, self._id(), cause, now))
 
     def _task(self, name: str, order: int, customer: str, cause: Cause) -> None:
         self._rabbit.publish("celery", frameworks.celery(name, (order, customer), self._id(), cause, self._agenda.now))

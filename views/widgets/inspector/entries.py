@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from views.widgets.inspector.page import LONGEST, Page, Piece, Row, find_text
 from views.widgets.inspector.values import value_to_copy
-from workbench.decode.display import cells, shown
+from workbench.decode.display import cells, visible
 from workbench.model.wire import Value
 
 
@@ -26,7 +26,7 @@ class Entries(Page):
         self._entries = entries
         self._wide = wide
         self._columns = [
-            max((cells(shown(entry.cells[column], 40)) for entry in entries if len(entry.cells) > 1), default=0)
+            max((cells(visible(entry.cells[column], 40)) for entry in entries if len(entry.cells) > 1), default=0)
             for column in range(3)
         ]
         self._text = "\n".join(cell for entry in entries for cell in entry.cells)

@@ -18,7 +18,7 @@ from views.widgets.inspector.page import FOUND, Page, Piece, Row
 from views.widgets.inspector.tabs import Tab, page
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, fitting, shown
+from workbench.decode.display import cells, count_fitting, visible
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
 from workbench.query.query import PLAIN, Reading
@@ -184,7 +184,7 @@ class Inspector(Lines):
         if y == 0:
             strip = self._tabs()
         elif page is None:
-            strip = Strip([Segment(shown(" No event is chosen.", width), self._style("dim"))] if y == 1 else [])
+            strip = Strip([Segment(visible(" No event is chosen.", width), self._style("dim"))] if y == 1 else [])
         else:
             above = number - page.cursor
             if 0 <= above < len(self._block):
@@ -205,7 +205,7 @@ class Inspector(Lines):
         used = sum(len(segment.text) for segment in segments)
         room = self._width - used - 2
         if said and room > 0:
-            said = shown(said, room)
+            said = visible(said, room)
             segments.append(Segment(" " * (room - cells(said) + 1)))
             segments.append(Segment(said, self._style("heading")))
         return Strip(segments).crop(0, self._width)
@@ -236,7 +236,7 @@ class Inspector(Lines):
                 break
             # One cell more than there is tells that something must be cut.
             room = (piece.width or width - used) + 1
-            strip = Strip([Segment(shown(text, room), style) for text, style in self._marked(piece)])
+            strip = Strip([Segment(visible(text, room), style) for text, style in self._marked(piece)])
             if piece.width:
                 strip = _cut(strip, piece.width).adjust_cell_length(piece.width)
             strips.append(strip)
@@ -433,9 +433,9 @@ def _wrapped(row: Row, width: int) -> list[list[Piece]]:
                 room = width - indent
             # A letter takes a cell at least, with up to two marks.
             ahead = text[at : at + 3 * (room + 1)]
-            part = ahead[: fitting(ahead, room)]
+            part = ahead[: count_fitting(ahead, room)]
             part = part[: part.find("\n") + 1] or part
-            used = cells(shown(part))
+            used = cells(visible(part))
             if used > room and len(rows[-1]) > 1:
                 room = 0
                 continue
@@ -444,7 +444,7 @@ def _wrapped(row: Row, width: int) -> list[list[Piece]]:
             room = 0 if part.endswith("\n") and at + len(part) < len(text) else room - used
             at += len(part)
         if piece.width and room > 0 and len(rows) == 1:
-            fill = min(piece.width - cells(shown(text)), room)
+            fill = min(piece.width - cells(visible(text)), room)
             if fill > 0:
                 rows[-1].append(Piece(" " * fill))
                 room -= fill

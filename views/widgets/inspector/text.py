@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from views.widgets.inspector.page import STEPS, Page, Piece, Row, find_text
-from workbench.decode.display import fitting
+from workbench.decode.display import count_fitting
 
 
 class TextPage(Page):
@@ -45,7 +45,7 @@ class TextPage(Page):
             self._starts.append(at)
             end = text.find("\n", at, at + most)
             ahead = text[at : end if end >= 0 else at + most]
-            at += fitting(ahead, width) if ahead else 0
+            at += count_fitting(ahead, width) if ahead else 0
             at += at == end
         self._at = at
 
