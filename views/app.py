@@ -38,7 +38,7 @@ from workbench.operations.publish import publish
 from workbench.operations.watch import Watch
 from workbench.session import Session
 from workbench.store.archive import open_recording
-from workbench.store.ingest import Ingestion, ingestions
+from workbench.store.ingest import ingestions
 from workbench.store.store import Store, open_store
 
 DEPLOYMENT: Final = Address("rabbit", "deployments"), {"service": "payments", "version": "1.1"}
@@ -112,10 +112,10 @@ async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench
             if opening.recording is not None
             else store
         )
-        looking = await stack.enter_async_context(ingestions(store, app.looked))
+        begun = await stack.enter_async_context(ingestions(store))
         names = session.names if opening.recording is None else ()
         watches = {name: watched(session, name, app.listed) for name in names}
-        app.context = AppContext(session, archive, looking, watches, opening.demo)
+        app.context = AppContext(session, archive, begun, watches, opening.demo)
         stack.callback(app.context.close)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False
@@ -221,11 +221,6 @@ class Workbench(SteadyApp):
         if self.is_running and (frame := self.frame) is not None:
             frame.post_message(WorkbenchScreen.Listed(watch))
             self._show_wanted()
-
-    def looked(self, tail: Ingestion) -> None:
-        """Something was stored, or a look's state has changed."""
-        if self.is_running:
-            self.events.post_message(Events.Grew())
 
     async def confirm(self, connection: Connection, level: Level) -> bool:
         """Ask for a production connection's name."""

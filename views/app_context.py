@@ -23,20 +23,20 @@ class AppContext:
     """One for each run of the program."""
 
     def __init__(
-        self, session: Session, archive: Archive, tails: Ingestions, watches: dict[str, Watch], demo: bool = False
+        self, session: Session, archive: Archive, ingestions: Ingestions, watches: dict[str, Watch], demo: bool = False
     ) -> None:
         """Lay out what the screens share.
 
         Args:
             session: The connections.
             archive: What was seen: a `Store`, or a recording, which nothing is added to.
-            tails: What is being looked at.
+            ingestions: What is being looked at.
             watches: The connections as they are listed, by name.
             demo: Whether this is the demo's shop.
         """
         self.session: Final = session
         self.archive: Final = archive
-        self.tails: Final = tails
+        self.ingestions: Final = ingestions
         self.watches: Final = watches
         self.demo: Final = demo
 
@@ -71,7 +71,7 @@ class AppContext:
             async with connector.browse(address, start, limit, force) as opened:
                 yield opened
 
-        return self.tails.begin("browse", address, stream)
+        return self.ingestions.begin("browse", address, stream)
 
     def tail(self, address: Address, start: Start | None = None, pattern: str | None = None) -> Ingestion:
         """Look at what arrives at an endpoint; it goes into the store."""
@@ -82,7 +82,7 @@ class AppContext:
             async with connector.tail(address, start, pattern) as opened:
                 yield opened
 
-        return self.tails.begin("tail", address, stream)
+        return self.ingestions.begin("tail", address, stream)
 
     def close(self) -> None:
         """End the processes, should they have been needed."""

@@ -6,15 +6,11 @@ from typing import Final
 from views.app_context import AppContext
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
 from workbench.model.start import Start
-from workbench.operations.reading import newest
+from workbench.operations.reading import LAST, opening_of, place_of
 from workbench.store.ingest import Ended, Ingestion
-
-MOST: Final = 1_000
-"""Events of a queue that one look shows."""
 
 
 class EventSources:
@@ -24,8 +20,8 @@ class EventSources:
     def __init__(self, context: AppContext) -> None:
         self._context: Final = context
         self._looks: dict[Address, list[int]] = {}
-        self._running: dict[Address, list[Ingestion]] = {}
-        self._told: set[int] = set()
+        self._begun: dict[Address, list[Ingestion]] = {}
+        self._reported: set[int] = set()
         self._everything = False
 
     @property
@@ -39,21 +35,21 @@ class EventSources:
         return None if self._everything else [look for looks in self._looks.values() for look in looks]
 
     @property
-    def tails(self) -> list[Ingestion]:
+    def ingestions(self) -> list[Ingestion]:
         """The looks that this screen began, those that have ended too."""
-        return [tail for tails in self._running.values() for tail in tails]
+        return [each for begun in self._begun.values() for each in begun]
 
     @property
-    def working(self) -> list[Ingestion]:
+    def running(self) -> list[Ingestion]:
         """The looks that have not ended."""
-        return [tail for tail in self.tails if not isinstance(tail.state, Ended)]
+        return [each for each in self.ingestions if not isinstance(each.state, Ended)]
 
     @property
     def refused(self) -> Ingestion | None:
         """The look that the broker could lose a message for, and that was not made."""
-        for tail in self.tails:
-            if isinstance(tail.state, Ended) and isinstance(tail.state.error, LookRefused):
-                return tail
+        for each in self.ingestions:
+            if isinstance(each.state, Ended) and isinstance(each.state.error, LookRefused):
+                return each
         return None
 
     def has_looked_at(self, address: Address) -> bool:
@@ -69,51 +65,53 @@ class EventSources:
         comes."""
         wanted = list(addresses)
         self._everything = False
-        for address in [each for each in self._running if each not in wanted]:
-            self._stop(self._running.pop(address))
+        for address in [each for each in self._begun if each not in wanted]:
+            self._stop(self._begun.pop(address))
         self._looks = {address: self._looks.get(address) or self._held(address) for address in wanted}
         for address in wanted:
             endpoint = self._context.endpoint(address)
-            if endpoint is None or endpoint.cost.sentence or self._context.store is None:
+            if endpoint is None or self._context.store is None:
                 continue
-            if any(tail in self._running.get(address, ()) for tail in self.working):
+            if any(each in self._begun.get(address, ()) for each in self.running):
                 continue
-            if endpoint.family == "log" and Ability.TAIL in endpoint.abilities:
-                self._begin(self._context.tail(address, newest(endpoint)), anew=True)
-            elif Ability.BROWSE in endpoint.abilities:
-                self._begin(self._context.browse(address, None, MOST), anew=True)
+            match opening_of(endpoint):
+                case "tail":
+                    self.tail(address)
+                case "browse":
+                    self.browse(address)
 
     def browse(self, address: Address, start: Start | None = None, force: bool = False, alone: bool = False) -> None:
         """Look at what is in an endpoint.
 
         Args:
             address: Which.
-            start: Where to begin; None: where a user would, at a log's last events and a queue's oldest.
+            start: Where to begin; None: where `reading` says.
             force: Look even where the broker could lose a message for it.
             alone: Show no other endpoint, whatever is shown now.
         """
         endpoint = self._context.endpoint(address)
-        if start is None and endpoint is not None:
-            start = newest(endpoint)
+        limit: int | None = LAST
+        if endpoint is not None:
+            start, limit = place_of(endpoint, start, LAST)
         self._keep(address, alone)
-        self._begin(self._context.browse(address, start, MOST, force), anew=True)
+        self._begin(self._context.browse(address, start, limit, force), anew=True)
 
     def tail(self, address: Address) -> None:
         """Look at what arrives at an endpoint; of a log, its last events come first."""
         endpoint = self._context.endpoint(address)
-        start = newest(endpoint) if endpoint is not None else None
+        start = place_of(endpoint, None, LAST)[0] if endpoint is not None else None
         self._keep(address, alone=False)
-        self._stop(tail for tail in self._running.get(address, ()) if tail.kind == "tail")
+        self._stop(each for each in self._begun.get(address, ()) if each.kind == "tail")
         self._begin(self._context.tail(address, start), anew=start is not None)
 
     def stop(self) -> None:
         """Let all looks end; what they showed stays."""
-        self._stop(self.tails)
+        self._stop(self.ingestions)
 
-    def ended(self) -> list[Ingestion]:
+    def take_ended(self) -> list[Ingestion]:
         """The looks that have ended since this was asked last."""
-        ended = [tail for tail in self.tails if isinstance(tail.state, Ended) and tail.look not in self._told]
-        self._told.update(tail.look for tail in ended)
+        ended = [each for each in self.ingestions if isinstance(each.state, Ended) and each.look not in self._reported]
+        self._reported.update(each.look for each in ended)
         return ended
 
     def _held(self, address: Address) -> list[int]:
@@ -128,34 +126,35 @@ class EventSources:
         self._looks.setdefault(address, self._held(address))
         self._everything = False
 
-    def _begin(self, tail: Ingestion, anew: bool) -> None:
+    def _begin(self, ingestion: Ingestion, anew: bool) -> None:
         """Show one more look; `anew`: in the place of those before."""
+        address = ingestion.address
         if anew:
-            self._stop(self._running.pop(tail.address, ()))
-            self._looks[tail.address] = []
-        self._looks.setdefault(tail.address, []).append(tail.look)
-        self._running.setdefault(tail.address, []).append(tail)
+            self._stop(self._begun.pop(address, ()))
+            self._looks[address] = []
+        self._looks.setdefault(address, []).append(ingestion.look)
+        self._begun.setdefault(address, []).append(ingestion)
 
-    def _stop(self, tails: Iterable[Ingestion]) -> None:
-        for tail in tails:
-            tail.stop()
+    def _stop(self, ingestions: Iterable[Ingestion]) -> None:
+        for each in ingestions:
+            each.stop()
 
 
-def state(tail: Ingestion) -> str:
+def state_of(ingestion: Ingestion) -> str:
     """How a look stands, in a word or two."""
-    match tail.state:
+    match ingestion.state:
         case "opening":
             return "opening …"
         case "running":
-            return "live" if tail.kind == "tail" else f"reading {tail.coverage.read:,}"
+            return "live" if ingestion.kind == "tail" else f"reading {ingestion.coverage.read:,}"
         case Interruption(reason=reason):
             return f"lost: {visible(reason, 60)}"
         case Ended(error=None):
-            return "stopped" if tail.kind == "tail" else f"{tail.coverage.read:,} read"
+            return "stopped" if ingestion.kind == "tail" else f"{ingestion.coverage.read:,} read"
         case _:
             return "failed"
 
 
-def states(tails: Sequence[Ingestion]) -> list[str]:
+def states_of(ingestions: Sequence[Ingestion]) -> list[str]:
     """How several looks stand, each state once."""
-    return list(dict.fromkeys(map(state, tails)))
+    return list(dict.fromkeys(map(state_of, ingestions)))

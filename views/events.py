@@ -11,11 +11,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
-from views.event_sources import MOST, EventSources, states
+from views.event_sources import EventSources, states_of
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -31,6 +30,7 @@ from workbench.model.endpoint import Ability, Endpoint, with_article
 from workbench.model.errors import LookRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
+from workbench.operations.reading import LAST, price_of
 from workbench.operations.watch import Watch
 from workbench.query.query import Query
 from workbench.store.ingest import Ended
@@ -49,15 +49,9 @@ class Events(WorkbenchScreen):
 
     ACTIONS_OF = "events"
 
-    class Grew(Message):
-        """Something was stored, or a look's state has changed. Replaces its predecessor: a burst is one repaint."""
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, Events.Grew)
-
     def __init__(self) -> None:
         super().__init__()
-        self._looking: EventSources
+        self._sources: EventSources
         self._view: View | None = None
         self._query: Query | None = None
         self._grown = self._keeping_up = False
@@ -84,12 +78,13 @@ class Events(WorkbenchScreen):
                     yield Inspector(id="inspector")
 
     def on_mount(self) -> None:
-        self._looking = EventSources(self.context)
+        self._sources = EventSources(self.context)
         self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
         self.query_one("#tree-filter").display = False
         self.query_one("#banner").display = False
         self._tree.focus()
         self.listed(None)
+        self.listen_to_store()
         if self.context.store is None:
             self.show_all()
             self._go("table")
@@ -114,12 +109,12 @@ class Events(WorkbenchScreen):
                 if each.name == group:
                     self._group_table.show(each)
 
-    def on_events_grew(self) -> None:
+    def on_workbench_screen_store_changed(self) -> None:
         self._grew()
 
     def show_endpoints(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints: what is held; where looking is free, what is there and what comes, too."""
-        self._looking.show(addresses)
+        self._sources.show(addresses)
         self._priced = None
         self._show_table()
 
@@ -127,14 +122,14 @@ class Events(WorkbenchScreen):
         """Show the events of endpoints, and go there; where looking at the only one costs something, say what."""
         self.show_endpoints(addresses)
         endpoint = self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
-        if endpoint is not None and endpoint.cost.sentence and not self._looking.has_looked_at(endpoint.address):
+        if endpoint is not None and price_of(endpoint) and not self._sources.has_looked_at(endpoint.address):
             self._show_price(endpoint)
         else:
             self._go("table")
 
     def show_all(self) -> None:
         """Show all that is held."""
-        self._looking.show_all()
+        self._sources.show_all()
         self._show_table()
 
     def go_to(self, address: Address) -> None:
@@ -144,7 +139,7 @@ class Events(WorkbenchScreen):
 
     def show_query(self, text: str) -> None:
         """Filter all that is held."""
-        self._looking.show_all()
+        self._sources.show_all()
         self._query_bar.value = text
         self._query = self.context.session.query(text)
         self._show_table()
@@ -212,16 +207,16 @@ class Events(WorkbenchScreen):
             self._pane, detail.current = "inspector", "inspector"
         self.query_one(KeyBar).refresh()
 
-    # EventSources.
+    # Events.
 
     def _show_table(self) -> None:
-        self._view = View(self.context.archive, self._query, self._looking.looks)
+        self._view = View(self.context.archive, self._query, self._sources.looks)
         self._switcher.current = "table"
-        mixed = self._looking.looks is None or len(self._looking.addresses) > 1
+        mixed = self._sources.looks is None or len(self._sources.addresses) > 1
         self._table.show(self.context.archive, self._view, mixed)
         self._table.empty = self._why_empty()
-        self._tree.opened = frozenset(self._looking.addresses)
-        connections = {address.connection for address in self._looking.addresses}
+        self._tree.opened = frozenset(self._sources.addresses)
+        connections = {address.connection for address in self._sources.addresses}
         self.set_class(any(map(self.workbench.is_production, connections)), "production")
         self._tree.refresh()
         self._grew()
@@ -230,8 +225,8 @@ class Events(WorkbenchScreen):
     def _why_empty(self) -> str:
         if self._query is not None:
             return "No event matches the query."
-        endpoints = [endpoint for address in self._looking.addresses if (endpoint := self.context.endpoint(address))]
-        if len(endpoints) == 1 and endpoints[0].cost.sentence:
+        endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
+        if len(endpoints) == 1 and price_of(endpoints[0]):
             return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
         if len(endpoints) == 1 and endpoints[0].family == "routes":
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
@@ -282,15 +277,15 @@ class Events(WorkbenchScreen):
 
     def _tell_ends(self) -> None:
         """Say why looks ended, and what they did not see; each once."""
-        for tail in self._looking.ended():
-            error = tail.state.error if isinstance(tail.state, Ended) else None
+        for ended in self._sources.take_ended():
+            error = ended.state.error if isinstance(ended.state, Ended) else None
             if isinstance(error, LookRefused):
-                self._priced = tail.address
+                self._priced = ended.address
                 self._tell(f"{error} F looks nevertheless, once you have typed the name.", "warning")
             elif error is not None:
                 self._tell(str(error), "error")
-            elif tail.coverage.gaps or tail.coverage.notes:
-                self._tell(f"{tail.address}: {tail.coverage}.", "note")
+            elif ended.coverage.gaps or ended.coverage.notes:
+                self._tell(f"{ended.address}: {ended.coverage}.", "note")
 
     def _tell(self, sentence: str, kind: Literal["price", "warning", "error", "note"]) -> None:
         banner = self.query_one("#banner", Static)
@@ -309,12 +304,12 @@ class Events(WorkbenchScreen):
 
     def _show_status(self) -> None:
         line = Text(" ", no_wrap=True, overflow="ellipsis")
-        looking = self._looking
-        names = ", ".join(visible(str(address), 40) for address in looking.addresses)
-        line.append("everything held" if looking.looks is None else names or "no endpoint is open", "bold")
-        for state in states(looking.tails):
+        sources = self._sources
+        names = ", ".join(visible(str(address), 40) for address in sources.addresses)
+        line.append("everything held" if sources.looks is None else names or "no endpoint is open", "bold")
+        for state in states_of(sources.ingestions):
             line.append(f" ▸ {state}")
-        live = any(tail.state == "running" and tail.kind == "tail" for tail in looking.tails)
+        live = any(each.state == "running" and each.kind == "tail" for each in sources.ingestions)
         if live and len(self._arrived) > 1:
             (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
             rate = (upto - before) / (now - then)
@@ -416,7 +411,7 @@ class Events(WorkbenchScreen):
             self.workbench.say(f"{visible(event.group.name)} has read all there is in this partition.", "information")
         elif self.context.store is not None:
             start = At(Position(partition.partition, partition.committed))
-            self._looking.browse(partition.address, start, alone=True)
+            self._sources.browse(partition.address, start, alone=True)
             self._table.follow = False
             self._show_table()
             self._go("table")
@@ -426,7 +421,7 @@ class Events(WorkbenchScreen):
         """The endpoint that keys are about: at the tree's cursor, else the one whose events are shown."""
         if self._in(self._tree):
             return self._endpoint
-        addresses = self._looking.addresses
+        addresses = self._sources.addresses
         return self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
 
     def _cannot_look(self, ability: Ability, what: str) -> str | None:
@@ -445,31 +440,31 @@ class Events(WorkbenchScreen):
     def do_browse(self) -> None:
         endpoint = self._target
         assert endpoint is not None
-        if endpoint.cost.sentence and self._priced != endpoint.address:
+        if price_of(endpoint) and self._priced != endpoint.address:
             self._show_price(endpoint)
             return
         self._hush()
-        self._looking.browse(endpoint.address)
+        self._sources.browse(endpoint.address)
         self._show_table()
         self._go("table")
 
     def _show_price(self, endpoint: Endpoint) -> None:
         self._priced = endpoint.address
-        most = f"Looks at {min(endpoint.depth, MOST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
-        self._tell(f"{endpoint.address}: {endpoint.cost.sentence} {most}b looks, escape leaves it alone.", "price")
+        most = f"Looks at {min(endpoint.depth, LAST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
+        self._tell(f"{endpoint.address}: {price_of(endpoint)} {most}b looks, escape leaves it alone.", "price")
 
     def cannot_force(self) -> str | None:
-        return None if self._looking.refused is not None else "No look was refused."
+        return None if self._sources.refused is not None else "No look was refused."
 
     def do_force(self) -> None:
-        refused = self._looking.refused
+        refused = self._sources.refused
         assert refused is not None
         address = refused.address
         error = refused.state.error if isinstance(refused.state, Ended) else None
 
         def typed(name: str) -> None:
             self._hush()
-            self._looking.browse(address, force=True)
+            self._sources.browse(address, force=True)
             self._show_table()
 
         self.workbench.ask(
@@ -486,7 +481,7 @@ class Events(WorkbenchScreen):
         endpoint = self._target
         assert endpoint is not None
         self._hush()
-        self._looking.tail(endpoint.address)
+        self._sources.tail(endpoint.address)
         self._table.follow = True
         self._show_table()
         self._go("table")
@@ -672,23 +667,23 @@ class Events(WorkbenchScreen):
     def do_back(self) -> None:
         """Leave the field, close the banner, stop what runs, or go back."""
         field = self.query_one("#tree-filter", Input)
-        working = self._looking.working
-        browsing = [tail for tail in working if tail.kind == "browse"]
+        running = self._sources.running
+        browsing = [each for each in running if each.kind == "browse"]
         if self.focused is field:
             field.value, field.display = "", False
             self._tree.focus()
         elif self.query_one("#banner").display:
             self._hush()
         elif browsing:
-            for tail in browsing:
-                tail.stop()
+            for each in browsing:
+                each.stop()
         elif self._in(self._inspector):
             self._go("table")
         elif self._switcher.current == "group":
             self._switcher.current = "table"
             self._go("tree")
-        elif self._in(self._table) and working:
-            self._looking.stop()
+        elif self._in(self._table) and running:
+            self._sources.stop()
             self._show_status()
         elif field.display:
             field.value, field.display = "", False

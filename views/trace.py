@@ -1,11 +1,18 @@
 """Trace: one correlation id across all connections; so far it leads to the events that are held."""
 
+import asyncio
+from typing import Final
+
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
 from views.workbench_screen import WorkbenchScreen
+
+COUNTED: Final = 0.5
+"""Seconds between two counts of what is held, while more is stored."""
 
 
 class Trace(WorkbenchScreen):
@@ -30,12 +37,23 @@ class Trace(WorkbenchScreen):
             yield Input(placeholder="a correlation id, a message id or the id of a cause", select_on_focus=False)
             yield Static("", id="held")
 
+    def on_mount(self) -> None:
+        self._counting = self._count_again = False
+        self.listen_to_store()
+
+    def on_screen_resume(self) -> None:
+        """Count what was stored while another screen was shown."""
+        super().on_screen_resume()
+        self._count()
+
+    def on_workbench_screen_store_changed(self) -> None:
+        self._count()
+
     def follow(self, id: str) -> None:
         """Show how many events of an id are held."""
         self.id_followed = id.strip()
         self.query_one(Input).value = self.id_followed
-        if self.id_followed:
-            self.run_worker(self._count(self.id_followed), exclusive=True)
+        self._count()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the field shows the events."""
@@ -48,8 +66,23 @@ class Trace(WorkbenchScreen):
     def do_flow(self) -> None:
         self.workbench.show_flow(self.id_followed)
 
-    async def _count(self, id: str) -> None:
-        found = await self.context.archive.by_id(id)
-        sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
-        if not self.closed:
-            self.query_one("#held", Static).update(Text(sentence))
+    def _count(self) -> None:
+        """Say how many events of the id are held, and again while more are stored."""
+        self._count_again = True
+        if not self._counting and self.id_followed and self.is_current:
+            self._keep_counting()
+
+    @work(group="count")
+    async def _keep_counting(self) -> None:
+        self._counting = True
+        try:
+            while self._count_again and self.is_current:
+                self._count_again = False
+                found = await self.context.archive.by_id(self.id_followed)
+                held = f"{len(found):,} events of it are held: enter shows them."
+                if self.closed:
+                    return
+                self.query_one("#held", Static).update(Text(held if found else "No event held carries it."))
+                await asyncio.sleep(COUNTED)
+        finally:
+            self._counting = False

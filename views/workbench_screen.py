@@ -15,6 +15,7 @@ from views.app_context import AppContext
 from views.widgets.key_bar import KeyBar
 from views.widgets.title_bar import TitleBar
 from workbench.operations.watch import Watch
+from workbench.store.ingest import Ingestion
 
 if TYPE_CHECKING:
     from views.app import Workbench
@@ -39,6 +40,12 @@ class WorkbenchScreen(Screen[None]):
             super().__init__()
             self.watch = watch
 
+    class StoreChanged(Message):
+        """Something was stored, or a look's state has changed. Replaces its predecessor: a burst is one repaint."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, WorkbenchScreen.StoreChanged)
+
     def __init_subclass__(cls) -> None:
         cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
         super().__init_subclass__()
@@ -61,6 +68,16 @@ class WorkbenchScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
         raise NotImplementedError
+
+    def listen_to_store(self) -> None:
+        """Be told by `StoreChanged`, from now on, when there may be other events to show."""
+        if self.context.store is not None:
+            self.context.store.listeners.add(self._store_changed)
+            self.context.ingestions.listeners.add(self._store_changed)
+
+    def _store_changed(self, ingestion: Ingestion | None = None) -> None:
+        if self.is_running:
+            self.post_message(self.StoreChanged())
 
     @property
     def closed(self) -> bool:

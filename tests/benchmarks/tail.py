@@ -27,7 +27,7 @@ from workbench.connecting.connector import Stream
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
 from workbench.model.start import Beginning
-from workbench.store.ingest import Ingestion, ingestions
+from workbench.store.ingest import ingestions
 from workbench.store.store import open_store
 
 ROUNDS = 3
@@ -54,13 +54,15 @@ async def store_all(url: str, name: str, count: int, live: bool) -> None:
     async with connector, open_store() as store:
         enough = asyncio.Event()
 
-        def changed(tail: Ingestion) -> None:
+        def grew() -> None:
             if store.upto >= count:
                 enough.set()
 
+        store.listeners.add(grew)
+
         async def read(open: Callable[[], AbstractAsyncContextManager[Stream]]) -> None:
             began = clocks()
-            async with ingestions(store, changed) as looking:
+            async with ingestions(store) as looking:
                 looking.begin("tail", address, open)
                 await enough.wait()
                 await store.flush()

@@ -292,8 +292,7 @@ async def test_a_listing_keeps_what_could_not_be_read() -> None:
 
 
 async def test_an_odd_stream_ends_as_a_state_and_its_neighbours_go_on(tmp_path: Path) -> None:
-    changed = asyncio.Event()
-    async with open_store(tmp_path) as store, ingestions(store, lambda tail: changed.set()) as looking:
+    async with open_store(tmp_path) as store, ingestions(store) as looking:
         # Not even behind the boundary: the look is the last to know.
         direct: Any = OddConnector(batch=lambda: KeyError(0))
         looks: list[Ingestion] = [

@@ -61,8 +61,10 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with (
         MemoryConnector(Connection.parse(f"memory=memory://{broker.name}")) as connector,
         open_store(tmp_path) as store,
-        ingestions(store, lambda tail: changed.set()) as looking,
+        ingestions(store) as looking,
     ):
+        store.listeners.add(changed.set)
+        looking.listeners.add(lambda tail: changed.set())
         yield Desk(broker, connector, store, looking, changed)
 
 
@@ -88,6 +90,15 @@ async def test_a_browse_ends_by_itself_and_the_store_knows_what_it_covered(desk:
     await desk.until(lambda: tail.state == Ended())
     assert tail.coverage.read == desk.store.looks[tail.look].coverage.read == 2
     assert desk.store.looks[tail.look].kind == "browse"
+
+
+async def test_every_listener_is_told_that_the_store_has_grown(desk: Desk) -> None:
+    seen: list[set[int]] = [set(), set()]
+    desk.store.listeners |= {lambda each=each: each.add(desk.store.upto) for each in seen}  # type: ignore[misc]
+    put(desk.broker, b"1", b"2")
+    desk.browse()
+    await desk.until(lambda: desk.store.upto == 2)
+    assert all(2 in each for each in seen)
 
 
 async def test_a_stopped_look_keeps_what_it_read(desk: Desk) -> None:
@@ -170,7 +181,8 @@ async def test_leaving_stops_all_looks(tmp_path: Path) -> None:
         open_store(tmp_path) as store,
     ):
         entered = asyncio.Event()
-        async with ingestions(store, lambda tail: entered.set() if tail.state == "running" else None) as looking:
+        async with ingestions(store) as looking:
+            looking.listeners.add(lambda tail: entered.set() if tail.state == "running" else None)
             tail = looking.begin("tail", TOPIC, lambda: watched(connector.tail(TOPIC)))
             await entered.wait()
         assert left.is_set() and tail.state == Ended()

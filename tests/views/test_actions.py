@@ -331,6 +331,15 @@ async def test_trace_leads_to_the_events_of_a_flow() -> None:
         await driver.until(lambda: isinstance(driver.app.frame, Events) and len(driver.app.events.sequences) == 2)
 
 
+async def test_trace_counts_what_comes_in_meanwhile() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("t")
+        await driver.shows("2 events of it are held")
+        driver.broker.append("payments", payment(18))
+        await driver.shows("3 events of it are held")
+
+
 async def test_any_id_is_traced_typed_or_pasted() -> None:
     async with running() as driver:
         await driver.open()

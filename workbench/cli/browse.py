@@ -19,12 +19,11 @@ from workbench.cli.runner import Exit, fail, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability
 from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import Since, Start, parse_start
-from workbench.operations.reading import Few, place_of
+from workbench.operations.reading import Few, place_of, price_of
 from workbench.session import Session
 from workbench.store.ingest import Merged, merge
 
@@ -295,8 +294,8 @@ class _Browsed(msgspec.Struct, frozen=True):
             return cls(functools.partial(play, session, place, selected.query, selection.start))
         connector = await session.connector(place.connection)
         endpoint = await connector.endpoint(place)
-        if endpoint.cost.sentence and Ability.BROWSE in endpoint.abilities:
-            say(f"{place}: {endpoint.cost.sentence}")
+        if price := price_of(endpoint):
+            say(f"{place}: {price}")
         until = selection.until.time if selection.until else None
 
         def opened() -> AbstractAsyncContextManager[Stream]:

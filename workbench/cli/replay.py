@@ -20,6 +20,7 @@ from workbench.model.event import Damaged
 from workbench.model.ndjson import Line
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
+from workbench.operations.reading import price_of
 from workbench.session import Session
 from workbench.store.spill import spill
 
@@ -94,8 +95,8 @@ async def _read(session: Session, address: Address) -> AsyncIterator[Stream]:
     """What an endpoint holds, read to its end and given back."""
     connector = await session.connector(address.connection)
     endpoint = await connector.endpoint(address)
-    if endpoint.cost.sentence:
-        say(f"{address}: {endpoint.cost.sentence}")
+    if price := price_of(endpoint):
+        say(f"{address}: {price}")
     start = Beginning() if endpoint.family == "log" else None
     async with spill(connector.browse(address, start)) as stream:
         tell({address: stream.coverage})

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Literal
 
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Delivery
@@ -37,9 +37,19 @@ def place_of(
     return start, None if narrowed else limit
 
 
-def newest(endpoint: Endpoint, count: int = LAST) -> Start | None:
-    """Where a log's newest events begin; None for what keeps no events, or tells no end to count them from."""
-    return FromEnd(count) if Ability.FROM_END in endpoint.abilities else None
+def price_of(endpoint: Endpoint) -> str:
+    """What a browse of an endpoint costs, to be said before it begins; empty: nothing."""
+    return endpoint.cost.sentence if Ability.BROWSE in endpoint.abilities else ""
+
+
+def opening_of(endpoint: Endpoint) -> Literal["browse", "tail"] | None:
+    """How an endpoint is read as soon as it is opened: a log is followed, anything else is browsed; None: it is not,
+    because that has a price or cannot be done."""
+    if price_of(endpoint):
+        return None
+    if endpoint.family == "log" and Ability.TAIL in endpoint.abilities:
+        return "tail"
+    return "browse" if Ability.BROWSE in endpoint.abilities else None
 
 
 class Few:

@@ -52,7 +52,7 @@ class Ingestion:
         address: Address,
         open: Callable[[], AbstractAsyncContextManager[Stream]],
         store: Store,
-        changed: Callable[["Ingestion"], None],
+        changed: Callable[["Ingestion"], object],
     ) -> None:
         self.kind: Final = kind
         """How it looks."""
@@ -162,8 +162,9 @@ class Ingestion:
         await asyncio.sleep(pause)
 
     def _set(self, state: State) -> None:
-        self._state = state
-        self._changed(self)
+        if state != self._state:
+            self._state = state
+            self._changed(self)
 
     def _cover(self, stream: Stream) -> None:
         now = time.monotonic()
@@ -175,9 +176,10 @@ class Ingestion:
 class Ingestions:
     """The looks into one store. Made by `ingestions`."""
 
-    def __init__(self, store: Store, changed: Callable[[Ingestion], None], group: asyncio.TaskGroup) -> None:
+    def __init__(self, store: Store, group: asyncio.TaskGroup) -> None:
+        self.listeners: Final[set[Callable[[Ingestion], object]]] = set()
+        """Called with a look whose state has changed, on the event loop."""
         self._store = store
-        self._changed = changed
         self._group = group
         self._running: set[asyncio.Task[None]] = set()
 
@@ -187,39 +189,38 @@ class Ingestions:
         address: Address,
         open: Callable[[], AbstractAsyncContextManager[Stream]],
     ) -> Ingestion:
-        """Begin to look; whatever goes wrong is the tail's state.
+        """Begin to look; whatever goes wrong is the look's state.
 
         Args:
             kind: `browse` ends where its endpoint ended; `tail` goes on, and waits for a broker that is away.
             address: What is looked at.
             open: Opens the stream; called again while the broker cannot be reached.
         """
-        tail = Ingestion(kind, address, open, self._store, self._changed)
-        task = tail.start(self._group)
+        ingestion = Ingestion(kind, address, open, self._store, self._changed)
+        task = ingestion.start(self._group)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return tail
+        return ingestion
 
     def stop(self) -> None:
         """Let all looks end."""
         for task in self._running:
             task.cancel()
 
+    def _changed(self, ingestion: Ingestion) -> None:
+        for listener in tuple(self.listeners):
+            listener(ingestion)
+
 
 @asynccontextmanager
-async def ingestions(store: Store, changed: Callable[[Ingestion], None]) -> AsyncIterator[Ingestions]:
-    """Looks into a store; on leaving, those that still run are stopped and what they took is given back.
-
-    Args:
-        store: Where to.
-        changed: Called when a look has stored something, or its state has changed.
-    """
+async def ingestions(store: Store) -> AsyncIterator[Ingestions]:
+    """Looks into a store; on leaving, those that still run are stopped and what they took is given back."""
     async with asyncio.TaskGroup() as group:
-        looking = Ingestions(store, changed, group)
+        begun = Ingestions(store, group)
         try:
-            yield looking
+            yield begun
         finally:
-            looking.stop()
+            begun.stop()
 
 
 class Merged:

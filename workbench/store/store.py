@@ -89,6 +89,8 @@ class Store(Archive):
         self, path: Path, budget: Budget, reading: Reading, writer: Writer, thread: ThreadPoolExecutor
     ) -> None:
         super().__init__(path, reading)
+        self.listeners: Final[set[Callable[[], object]]] = set()
+        """Called when something was stored, on the event loop: at every batch, so each only takes note."""
         self._budget: Final = budget
         self._writer: Final = writer
         self._thread: Final = thread
@@ -180,6 +182,8 @@ class Store(Archive):
             at = end
             if len(pending.deliveries) >= COUNT or self._pending_size >= SIZE:
                 pending = self._fill()
+        for listener in tuple(self.listeners):
+            listener()
         return self.upto
 
     async def flush(self) -> None:
