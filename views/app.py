@@ -27,7 +27,8 @@ from views.steady_app import SteadyApp
 from views.trace import Trace
 from views.widgets.event_table import EventTable
 from views.workbench_screen import NARROW, WorkbenchScreen
-from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config import Connection, Secret
+from workbench.connecting.level import Level
 from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.decode.display import visible
 from workbench.model.address import Address

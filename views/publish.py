@@ -25,7 +25,7 @@ from views.widgets.draft_fields import DraftFields, FieldDialog
 from views.widgets.fields import Completing, TextField
 from views.widgets.publish_progress import Receipts, Sending, Told
 from views.workbench_screen import NARROW, WorkbenchScreen
-from workbench.connecting.config import Level
+from workbench.connecting.level import Level
 from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
 from workbench.decode.json_text import lay_out

@@ -15,11 +15,14 @@ def main() -> None:
     # Behind the check: what the command line imports would be looked up in the wrong package.
     try:
         from workbench.cli.program import run
+
+        # It deals with all that is raised; what ends here could not be imported.
+        code = run()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
         sys.exit(f"workbench: the installation is damaged ({type(error).__name__}: {error}); install it again.")
-    sys.exit(run())
+    sys.exit(code)
 
 
 def _intruder() -> str | None:

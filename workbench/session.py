@@ -8,11 +8,12 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
+from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
 from workbench.decode.codec import query_value

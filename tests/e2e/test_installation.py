@@ -8,12 +8,29 @@ from tests.e2e.command import run
 from workbench import __version__
 
 
-def test_version_imports_neither_a_driver_nor_the_screen() -> None:
-    done = run(sys.executable, "-X", "importtime", "-m", "workbench", "--version", env={**os.environ, "PYTHONPATH": ""})
-    assert done.out == f"workbench, version {__version__}\n"
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.err.splitlines()}
-    assert "click" in imported
-    assert not imported & {"textual", "rich", "pika", "aiokafka", "httpx", "connectors", "views"}
+def imported(*arguments: str) -> set[str]:
+    """The modules that a command imports, a package's by their full names."""
+    environment = {**os.environ, "PYTHONPATH": ""}
+    done = run(sys.executable, "-X", "importtime", "-m", "workbench", *arguments, env=environment)
+    assert done.code == 0
+    return {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+
+
+def test_the_version_is_printed() -> None:
+    assert run("workbench", "--version").out == f"workbench, version {__version__}\n"
+
+
+def test_version_and_help_import_little_more_than_click() -> None:
+    for asked in ("--version", "--help"):
+        modules = imported(asked)
+        assert "click" in modules
+        assert not modules & {"asyncio", "ssl", "logging", "msgspec", "importlib.metadata", "platformdirs", "traceback"}
+        assert not {name.partition(".")[0] for name in modules} & {
+            *("textual", "rich", "pika", "aiokafka", "httpx", "jinja2", "keyring", "connectors", "views")
+        }
+        assert {name for name in modules if name.startswith("workbench.cli.")} == {
+            *("workbench.cli.program", "workbench.cli.main", "workbench.cli.options", "workbench.cli.exit_codes")
+        }
 
 
 def test_listing_a_memory_broker_imports_no_driver() -> None:

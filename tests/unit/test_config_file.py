@@ -9,8 +9,8 @@ import keyring.backend
 import pytest
 
 from workbench.connecting import config_file, passwords
-from workbench.connecting.config import Level
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.level import Level
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 

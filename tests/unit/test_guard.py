@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from connectors.memory import MemoryConnector, embedded_broker
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Connection
 from workbench.connecting.guard import Guarded
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import GuardRefused
 from workbench.model.event import Event

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, ConfigError
 from workbench.model.event import Delivery, Event

@@ -13,9 +13,10 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Deliveries, Format, format_option, format_or_default, json_line
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
-from workbench.cli.runner import Exit, fail, with_session
+from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -124,7 +125,7 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
     )
 
 
-@click.command(short_help="Show what is there, without taking it.")
+@click.command()
 @click.argument(
     "places",
     metavar="ADDRESS|RECORDING...",
@@ -203,7 +204,7 @@ async def browse(
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
 
 
-@click.command(short_help="Show what arrives, without taking it.")
+@click.command()
 @addresses_argument
 @selection_options("Stop after so many events.")
 @click.option("-k", "--key", "pattern", help="Of an exchange, only what this binding key matches.")

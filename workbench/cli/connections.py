@@ -8,21 +8,22 @@ from pathlib import Path
 import click
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
-from workbench.cli.runner import Exit, check_text, fail, warn_of, with_session
+from workbench.cli.runner import check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
-from workbench.connecting.config import Level
+from workbench.connecting.level import Level
 from workbench.connecting.properties_file import kafka_url
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
 
 
-@click.group(short_help="Configured connections: list, check, add, trust.", invoke_without_command=True)
+@click.group(invoke_without_command=True)
 @connection_options
 @format_option("table", "json")
 @click.pass_context

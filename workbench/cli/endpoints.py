@@ -4,8 +4,9 @@ import click
 import msgspec
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
-from workbench.cli.runner import Exit, ask_connections, report_gaps, with_session
+from workbench.cli.runner import ask_connections, report_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
@@ -15,7 +16,7 @@ from workbench.model.errors import ConfigError
 from workbench.session import Session
 
 
-@click.command(short_help="List endpoints: queues, exchanges, streams, topics.")
+@click.command()
 @click.argument(
     "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
 )

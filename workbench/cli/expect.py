@@ -13,8 +13,9 @@ from contextlib import suppress
 import click
 
 from workbench.cli.browse import addresses_argument, tell
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Deliveries, Format, format_option, format_or_default
-from workbench.cli.runner import Exit, fail, with_session
+from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import say
 from workbench.decode.display import visible
 from workbench.operations import expect as expecting
@@ -49,7 +50,7 @@ class _WithCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-@click.command(cls=_WithCommand, short_help="Wait for events that match, as a test does.")
+@click.command(cls=_WithCommand)
 @addresses_argument
 @click.option(
     "-w", "--where", metavar="QUERY", required=True, help=f"What to wait for; ${CORRELATION} may stand in it."

@@ -5,8 +5,9 @@ import time
 import click
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
-from workbench.cli.runner import Exit, ask_connections, fail, report_gaps, with_session
+from workbench.cli.runner import ask_connections, fail, report_gaps, with_session
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
@@ -17,7 +18,7 @@ from workbench.model.listing import Listing
 from workbench.session import Session
 
 
-@click.command(short_help="List consumer groups with their lag.")
+@click.command()
 @click.argument(
     "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
 )

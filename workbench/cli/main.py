@@ -1,38 +1,69 @@
-"""The command `workbench`: its options, and how every command runs and fails."""
+"""The command `workbench`: its commands and options. Nothing of a command is imported before it is called."""
 
 from importlib import import_module
+from typing import Final, NamedTuple
 
 import click
 
 from workbench import __version__
-from workbench.cli import screen
-from workbench.cli.options import connection_options
+from workbench.cli.options import connection_options, record_option
 
-COMMANDS = {
-    "ls": "endpoints",
-    "groups": "groups",
-    "publish": "publish",
-    "replay": "replay",
-    "browse": "browse",
-    "tail": "browse",
-    "expect": "expect",
-    "connections": "connections",
-    "demo": "screen",
+
+class Entry(NamedTuple):
+    """Where a command is, and what the list of commands says of it.
+
+    Attributes:
+        module: The module of this package that has it, under the command's name.
+        short_help: One line.
+    """
+
+    module: str
+    short_help: str
+
+
+COMMANDS: Final = {
+    "ls": Entry("endpoints", "List endpoints: queues, exchanges, streams, topics."),
+    "groups": Entry("groups", "List consumer groups with their lag."),
+    "publish": Entry("publish", "Publish events; each is confirmed by the broker."),
+    "replay": Entry("replay", "Publish what was recorded, or what another endpoint holds."),
+    "browse": Entry("browse", "Show what is there, without taking it."),
+    "tail": Entry("browse", "Show what arrives, without taking it."),
+    "expect": Entry("expect", "Wait for events that match, as a test does."),
+    "connections": Entry("connections", "Configured connections: list, check, add, trust."),
+    "demo": Entry("screen", "The screen on a small shop, which runs on the embedded broker."),
 }
-"""The commands, in the order of the help, and the modules of this package that have them."""
+"""The commands, in the order of the help."""
 
 
-class Commands(screen.Screen):
-    """Imports a command's module when it is called, so that no command waits for what another needs."""
+class Commands(click.Group):
+    """Imports a command's module when it is called, so that no command waits for what another needs.
+
+    Its first word may also be an address or a recording, which the screen then opens.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if (entry := COMMANDS.get(cmd_name)) is None:
             return None
-        command: click.Command = getattr(import_module(f"workbench.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"workbench.cli.{entry.module}"), cmd_name)
+        command.short_help = entry.short_help
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            from workbench.cli import screen
+
+            if screen.is_target(args[0]):
+                return screen.open_screen.name, screen.open_screen, args
+        return super().resolve_command(ctx, args)
 
 
 @click.group(
@@ -42,7 +73,7 @@ class Commands(screen.Screen):
     subcommand_metavar="[ADDRESS|RECORDING]... | COMMAND [ARGS]...",
 )
 @click.version_option(__version__, prog_name="workbench")
-@screen.record_option
+@record_option
 @connection_options
 @click.pass_context
 def workbench(context: click.Context) -> None:
@@ -56,4 +87,6 @@ def workbench(context: click.Context) -> None:
     connection its name may be left out of addresses.
     """
     if context.invoked_subcommand is None:
+        from workbench.cli import screen
+
         context.exit(screen.run_screen(()))

@@ -1,10 +1,10 @@
 """The program around the commands: its standard streams, and where errors end that no command has dealt with.
 
 Nothing that Python would print by itself reaches the terminal: tracebacks, also those of threads, of tasks and at exit,
-go into the log, warnings and the logging of drivers nowhere.
+go into the log, warnings nowhere. What only an error needs is imported where there is one: `--version` and `--help` are
+to be there at once.
 """
 
-import logging
 import os
 import sys
 import threading
@@ -13,11 +13,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 import click
-from click.shell_completion import shell_complete
 
+from workbench.cli.exit_codes import Exit
 from workbench.cli.main import workbench
-from workbench.cli.runner import Exit, give_up_stdout, report_error
-from workbench.connecting.error_log import log_error
 
 COMPLETE: Final = "_WORKBENCH_COMPLETE"
 """The environment variable with which a shell asks for completions."""
@@ -38,6 +36,8 @@ def run() -> int:
             code = error.code if isinstance(error.code, int) else Exit.DONE if error.code is None else Exit.FAILED
         sys.stdout.flush()
     except BaseException as error:
+        from workbench.cli.runner import report_error
+
         code = report_error(error)
     # What is still there could not be written, and Python would try again.
     with suppress(OSError, ValueError):
@@ -56,11 +56,15 @@ def _done(arguments: list[str]) -> int:
 
 def _completed(arguments: list[str], instruction: str) -> int:
     """Answer a shell; whatever goes wrong, nothing is said, for it would stand in the line being written."""
+    from click.shell_completion import shell_complete
+
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         code = shell_complete(workbench, {}, "workbench", COMPLETE, instruction)
         sys.stdout.flush()
     except BaseException:
+        from workbench.cli.runner import give_up_stdout
+
         give_up_stdout()
         return Exit.DONE
     return code
@@ -92,17 +96,21 @@ def _hold_standard_streams() -> None:
 def _quieten() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    # Without a handler Python prints what drivers log.
-    logging.getLogger().addHandler(logging.NullHandler())
 
     def unraisable(raised: Any) -> None:
         if raised.exc_value is not None:
-            log_error(raised.exc_value, raised.err_msg or "Where nothing can be raised")
+            _log(raised.exc_value, raised.err_msg or "Where nothing can be raised")
 
     def in_thread(raised: Any) -> None:
         if raised.exc_value is not None:
-            log_error(raised.exc_value, f"Thread {raised.thread.name if raised.thread else ''}")
+            _log(raised.exc_value, f"Thread {raised.thread.name if raised.thread else ''}")
 
     sys.unraisablehook = unraisable
     threading.excepthook = in_thread
-    sys.excepthook = lambda kind, error, trace: log_error(error, "At the end of the program")
+    sys.excepthook = lambda kind, error, trace: _log(error, "At the end of the program")
+
+
+def _log(error: BaseException, what: str) -> None:
+    from workbench.connecting.error_log import log_error
+
+    log_error(error, what)

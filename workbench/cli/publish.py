@@ -14,8 +14,9 @@ import click
 import msgspec
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line
-from workbench.cli.runner import Exit, fail, with_session
+from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import drain, say, write
 from workbench.decode.display import visible
 from workbench.model import ndjson
@@ -35,7 +36,7 @@ _CHUNK = 1 << 18
 """Bytes of a file that are read, and handed to the broker, at once."""
 
 
-@click.command(short_help="Publish events; each is confirmed by the broker.")
+@click.command()
 @click.argument("address", shell_complete=completion.addresses)
 @click.argument("body", required=False, type=click.UNPROCESSED)
 @click.option("-k", "--key", type=click.UNPROCESSED, help="The record key, or the routing key of an exchange.")

@@ -10,9 +10,10 @@ import click
 
 from workbench.cli import completion, recordings
 from workbench.cli.browse import tell
+from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default
 from workbench.cli.publish import events_of, lines_of, publish_all
-from workbench.cli.runner import Exit, with_session
+from workbench.cli.runner import with_session
 from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -38,7 +39,7 @@ class _Source(click.ParamType[IO[bytes] | str]):
         return value
 
 
-@click.command(short_help="Publish what was recorded, or what another endpoint holds.")
+@click.command()
 @click.argument(
     "source", metavar="RECORDING|FILE|ADDRESS", type=_Source(), shell_complete=completion.addresses_or_files
 )

@@ -3,15 +3,16 @@
 import asyncio
 import errno
 import functools
+import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from enum import IntEnum
 from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
+from workbench.cli.exit_codes import Exit
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
 from workbench.cli.stdio import drain_all, say
@@ -26,17 +27,6 @@ from workbench.session import Session
 
 P = ParamSpec("P")
 Item = TypeVar("Item")
-
-
-class Exit(IntEnum):
-    """Exit codes, as the README lists them."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    PARTLY = 3
-    NOT_FOUND = 4
-    STOPPED = 130
 
 
 _GRACE: Final = 1.0
@@ -105,6 +95,8 @@ def _tell_left_behind() -> None:
 
 def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
     """Run to the end on an event loop; returns the exit code, with what went wrong said on stderr."""
+    # Without a handler Python prints what drivers log.
+    logging.getLogger().addHandler(logging.NullHandler())
 
     async def awaited() -> int | None:
         # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.

@@ -3,51 +3,22 @@
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
-from workbench.cli.options import config_option, connection_options
-from workbench.cli.runner import Exit, fail, run_command
+from workbench.cli.exit_codes import Exit
+from workbench.cli.options import config_option, connection_options, given_record, record_option
+from workbench.cli.runner import fail, run_command
 from workbench.cli.sessions import current_config, session_of
 from workbench.connecting.config import Connection
 from workbench.connecting.plugins import load
 from workbench.session import Session
 
-Command = TypeVar("Command", bound=Callable[..., object])
-
 SCREEN: Final = "event_workbench.screen"
 """The entry-point group of the screen, so that no command imports it."""
 SHOP: Final = (Connection.parse("rabbit=demo://shop/rabbit"), Connection.parse("kafka=demo://shop/kafka"))
 """The demo's brokers."""
-_KEPT: Final = "workbench.record"
-
-
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None:
-        context.meta[_KEPT] = value
-
-
-def record_option(command: Command) -> Command:
-    """Add `--record`, kept in the context: it may stand before or behind what is opened."""
-    return click.option(
-        "--record",
-        type=click.Path(path_type=Path, dir_okay=False),
-        expose_value=False,
-        callback=_keep,
-        help="Record what the screen sees in a file, which `workbench FILE` opens again.",
-    )(command)
-
-
-class Screen(click.Group):
-    """A group whose first word may be an address or a recording, which the screen then opens."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and _is_target(args[0]):
-            return open_screen.name, open_screen, args
-        return super().resolve_command(ctx, args)
 
 
 @click.command("open", hidden=True)
@@ -59,7 +30,7 @@ def open_screen(targets: tuple[str, ...]) -> None:
     sys.exit(run_screen(targets))
 
 
-@click.command(short_help="The screen on a small shop, which runs on the embedded broker.")
+@click.command()
 @click.argument("addresses", metavar="[ADDRESS]...", nargs=-1)
 @record_option
 @config_option
@@ -80,7 +51,7 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     recordings = [target for target in targets if _is_recording(target)]
     if recordings and len(targets) > 1:
         return fail("A recording is opened alone.", Exit.USAGE)
-    record: Path | None = click.get_current_context().meta.get(_KEPT)
+    record = given_record(click.get_current_context())
     if recordings and record is not None:
         return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)
 
@@ -103,7 +74,8 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     return run_command(main)
 
 
-def _is_target(word: str) -> bool:
+def is_target(word: str) -> bool:
+    """Whether a word that names no command says what the screen is to open."""
     return "/" in word or _is_recording(word)
 
 

@@ -3,45 +3,25 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 import msgspec
 
+from workbench.cli.options import given_options
 from workbench.cli.stdio import flush
-from workbench.connecting.config import Connection, Level, Secret
+from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 
 
-class _Options(msgspec.Struct):
-    """What the connection options have collected so far, before and behind the command's name."""
-
-    connection: list[str] = []
-    config: Path | None = None
-    guard: str | None = None
-    confirm: list[str] = []
-
-
-_KEPT: Final = "workbench.options"
-
-
-def collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Keep what an option says, before and behind the command's name, until the session is made."""
-    options = context.meta.setdefault(_KEPT, _Options())
-    if isinstance(value, tuple):
-        getattr(options, str(parameter.name)).extend(value)
-    elif value is not None:
-        setattr(options, str(parameter.name), value)
-
-
 def named_config() -> Path | None:
     """The file that `--config` names."""
-    options: _Options = click.get_current_context().meta[_KEPT]
-    return options.config
+    return given_options(click.get_current_context()).config
 
 
 def current_config() -> ConfigFile:
@@ -63,7 +43,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     Raises:
         ConfigError: A connection or the configuration cannot be used.
     """
-    options: _Options = context.meta[_KEPT]
+    options = given_options(context)
     given: list[Connection | str] = []
     for text in options.connection:
         if ":" in text:

@@ -4,12 +4,12 @@ import ipaddress
 import json
 import re
 from collections.abc import Mapping
-from enum import IntEnum
 from typing import ClassVar, Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
+from workbench.connecting.level import Level
 from workbench.model.address import is_text
 from workbench.model.errors import ConfigError
 
@@ -67,21 +67,6 @@ _CREDENTIALS: Final = (
 )
 """Userinfo and options of a URL, HTTP's Authorization, and what a driver writes of its settings. All of them bounded: a
 foreign text may be long, and made to be slow."""
-
-
-class Level(IntEnum):
-    """What may be done through a connection; each level allows those before it."""
-
-    OBSERVE = 0
-    """What costs the broker and its other clients nothing: list, read a log."""
-    LOOK = 1
-    """What costs something: browse a queue, tap an exchange."""
-    PUBLISH = 2
-    """Add events."""
-    MOVE = 3
-    """Take events out of their endpoint, once they are confirmed elsewhere."""
-    DESTROY = 4
-    """Delete events for good."""
 
 
 class Connection(msgspec.Struct, frozen=True):

@@ -28,7 +28,8 @@ import msgspec
 import platformdirs
 import tomli
 
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Connection
+from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
 from workbench.model.errors import ConfigError
 

@@ -15,8 +15,9 @@ from workbench.connecting.boundary import (
     of_kind,
 )
 from workbench.connecting.check import Step
-from workbench.connecting.config import Connection, Level
+from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Connector, GroupConnector, LogConnector, Publisher, Scan, Stream
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
