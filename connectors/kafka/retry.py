@@ -1,11 +1,11 @@
 """How long to put up with what may pass: a lost connection, a leader that moves."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from connectors.kafka.errors import RetriableError
+from workbench.connecting.retry import Backoff
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound
 from workbench.model.look import Interruption
 
@@ -27,15 +27,16 @@ class Patience:
     def __init__(self) -> None:
         self.interruption: Interruption | None = None
         self.interruptions = 0
-        self._attempts = 0
+        self._backoff = Backoff(_PAUSES)
         self._heard = _now()
-        self._failing = 0.0
+        self._failing: float | None = None
 
     def calm(self) -> None:
         """It works."""
         if self.interruption:
             self.interruptions += 1
-        self.interruption, self._attempts, self._heard = None, 0, _now()
+        self.interruption, self._failing, self._heard = None, None, _now()
+        self._backoff.reset()
 
     async def wait(self, error: ConnectorError) -> None:
         """It failed: return when it may be tried again, a little later each time.
@@ -45,15 +46,14 @@ class Patience:
         """
         now = time.monotonic()
         final = error.final if isinstance(error, RetriableError) else error
-        if self._attempts == 0:
+        if self._failing is None:
             self._failing = now
         if now - self._failing > (_ABSENT_SECONDS if isinstance(final, EndpointNotFound) else _SECONDS):
-            self.interruption, self._attempts = Interruption(str(final), self._heard, _now()), 0
+            self.interruption, self._failing = Interruption(str(final), self._heard, _now()), None
+            self._backoff.reset()
             raise final
-        pause = _PAUSES[min(self._attempts, len(_PAUSES) - 1)]
-        self.interruption = Interruption(str(final), self._heard, _now() + round(pause * 1000))
-        self._attempts += 1
-        await asyncio.sleep(pause)
+        self.interruption = self._backoff.fail(str(final), self._heard)
+        await self._backoff.wait()
 
 
 def _now() -> int:

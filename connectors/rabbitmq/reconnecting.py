@@ -1,18 +1,15 @@
 """Following an endpoint through lost connections: it is tried again with growing pauses, and the gap is said."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import ClassVar, Final, Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
+from workbench.connecting.retry import Backoff
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Interruption, Span, stretch
-
-PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds before the first, second… attempt to connect again; the last one is kept."""
 
 
 class Source(Protocol):
@@ -109,17 +106,15 @@ class Following:
 
     async def _again(self, error: ConnectionLost) -> None:
         since, first = self._source.lost_since(self._client.heard), str(error)
-        self.interruption = Interruption(first, since, int((time.time() + PAUSES[0]) * 1000))
+        backoff = Backoff()
+        self.interruption = backoff.fail(first, since)
         await self._client.close()
-        attempt = 0
         while True:
-            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
-            self.interruption = Interruption(str(error), since, int((time.time() + pause) * 1000))
-            await asyncio.sleep(pause)
+            await backoff.wait()
             try:
                 client, source = await self._connected(self._source.renew)
             except ConnectionLost as failure:
-                error, attempt = failure, attempt + 1
+                self.interruption = backoff.fail(str(failure), since)
             else:
                 break
         self.interruption = None

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from connectors.memory import Broker, MemoryConnector, embedded_broker
+from workbench.connecting import retry
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -16,7 +17,6 @@ from workbench.model.errors import ConnectionLost, EndpointNotFound
 from workbench.model.event import Event
 from workbench.model.look import Interruption
 from workbench.model.start import Beginning
-from workbench.store import ingest as module
 from workbench.store.ingest import AHEAD_SIZE, Ended, Ingestion, Ingestions, ingestions, merge
 from workbench.store.store import Store, open_store
 
@@ -124,7 +124,7 @@ async def test_a_look_that_is_stopped_before_it_began_has_ended(desk: Desk) -> N
 async def test_a_lost_broker_interrupts_a_tail_which_then_goes_on_where_it_stopped(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "RETRIES", (0.01,))
+    monkeypatch.setattr(retry, "PAUSES", (0.01,))
     put(desk.broker, b"1")
     tail = desk.tail()
     await desk.until(lambda: desk.store.upto == 1)
@@ -146,7 +146,7 @@ async def test_a_lost_broker_ends_a_browse(desk: Desk) -> None:
 
 
 async def test_a_tail_waits_for_a_broker_that_is_not_there_yet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RETRIES", (0.01,))
+    monkeypatch.setattr(retry, "PAUSES", (0.01,))
     desk.broker.stop()
     tail = desk.tail()
     await desk.until(lambda: isinstance(tail.state, Interruption))

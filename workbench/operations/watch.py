@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from workbench.connecting.guard import Guarded
+from workbench.connecting.retry import Backoff
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError, LoginRefused, Unsupported, WorkbenchError
@@ -20,8 +21,6 @@ PATIENCE: Final = 20.0
 """Seconds that a listing may take; a broker that is slower is said to be silent."""
 SHARE: Final = 4.0
 """A listing that took long is followed by a pause of so many times as long: watching must not wear a broker out."""
-RETRIES: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds before a lost connection is tried again, the last one for good."""
 REMEMBERED: Final = 30
 """Rates kept for each endpoint, a listing each."""
 
@@ -78,7 +77,7 @@ class Watch:
 
     async def run(self) -> None:
         """List until cancelled; what goes wrong becomes the state."""
-        failures = 0
+        backoff = Backoff()
         while True:
             self._wanted.clear()
             try:
@@ -88,18 +87,17 @@ class Watch:
                     connector = await self._connector()
                     self._listed(await connector.endpoints())
                 await self._list_groups(connector)
-                failures, self.state = 0, "connected"
+                backoff.reset()
+                self.state = "connected"
                 pause: float | None = max(EVERY, SHARE * (time.monotonic() - begun))
             except LoginRefused as error:
                 # The same password again helps nobody: some brokers lock its user out.
                 self.state, pause = error, None
             except (ConnectorError, TimeoutError) as error:
-                pause = RETRIES[min(failures, len(RETRIES) - 1)]
-                failures += 1
                 reason = str(error) or f"no answer within {PATIENCE:g} s."
-                now = time.time()
-                since = self.state.since if isinstance(self.state, Interruption) else round(now * 1000)
-                self.state = Interruption(reason, since, round((now + pause) * 1000))
+                since = self.state.since if isinstance(self.state, Interruption) else round(time.time() * 1000)
+                self.state = backoff.fail(reason, since)
+                pause = backoff.pause
             except WorkbenchError as error:
                 self.state, pause = error, None
             self._changed(self)

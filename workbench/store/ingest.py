@@ -14,6 +14,7 @@ import msgspec
 
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import log_unexpected
+from workbench.connecting.retry import Backoff
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
@@ -24,8 +25,6 @@ AHEAD: Final = 4
 """Batches a stream may be ahead of the reader; then its broker has to wait."""
 AHEAD_SIZE: Final = 16 * 1024 * 1024
 """Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
-RETRIES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""Seconds before a lost connection is tried again, the last one for good."""
 COVERED: Final = 1.0
 """Seconds after which a running look tells the store what it has covered."""
 
@@ -127,39 +126,35 @@ class Ingestion:
         self._coverage = stream.coverage
 
     async def _opened(self, stack: AsyncExitStack) -> Stream:
-        attempt = 0
+        backoff = Backoff()
         while True:
             try:
                 return await stack.enter_async_context(self._open())
             except ConnectionLost as error:
                 if self.kind == "browse":
                     raise
-                await self._wait(error, attempt)
-                attempt += 1
+                await self._wait(error, backoff)
 
     async def _take(self, stream: Stream) -> None:
         """Store a stream's batches until it ends. A connection that is lost while tailing is waited for."""
-        attempt = 0
+        backoff = Backoff()
         while True:
             try:
                 async for batch in stream:
                     self._heard = round(time.time() * 1000)
                     await self._store.append(self.look, batch)
-                    attempt = 0
+                    backoff.reset()
                     self._cover(stream)
                     self._set("running")
                 return
             except ConnectionLost as error:
                 if self.kind == "browse":
                     raise
-                await self._wait(error, attempt)
-                attempt += 1
+                await self._wait(error, backoff)
 
-    async def _wait(self, error: ConnectionLost, attempt: int) -> None:
-        pause = RETRIES[min(attempt, len(RETRIES) - 1)]
-        now = time.time()
-        self._set(Interruption(str(error), self._heard, round((now + pause) * 1000)))
-        await asyncio.sleep(pause)
+    async def _wait(self, error: ConnectionLost, backoff: Backoff) -> None:
+        self._set(backoff.fail(str(error), self._heard))
+        await backoff.wait()
 
     def _set(self, state: State) -> None:
         if state != self._state:
