@@ -1,15 +1,14 @@
 """What a `kafka://` URL says: where to begin, and how to get in."""
 
 import ssl
-from pathlib import Path
 
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.tls import OPTIONS, tls_context
 from workbench.model.errors import ConfigError
 
 _MECHANISMS = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
-_FILES = ("ca", "cert", "key")
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -44,15 +43,13 @@ class Settings(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
-        name, options = connection.name, connection.known_options("tls", "sasl", *_FILES)
+        name, options = connection.name, connection.known_options("tls", "sasl", *OPTIONS)
         if connection.path:
             raise ConfigError(f"{name}: kafka:// connections have no path, and this one has {connection.path!r}.")
-        if (tls := options.get("tls", "" if any(file in options for file in _FILES) else "no")) not in ("", "no"):
+        if (tls := options.get("tls", "" if any(file in options for file in OPTIONS) else "no")) not in ("", "no"):
             raise ConfigError(f"{name}: tls takes no value: write ?tls, or leave it out.")
         if (mechanism := options.get("sasl", "plain").lower()) not in _MECHANISMS:
             raise ConfigError(f"{name}: sasl={mechanism} is not known: there are {', '.join(_MECHANISMS)}.")
-        if "key" in options and "cert" not in options:
-            raise ConfigError(f"{name}: key= needs the certificate it belongs to: add cert=FILE.")
         if "sasl" in options and connection.user is None:
             raise ConfigError(f"{name}: sasl= needs a user: write kafka://USER:PASSWORD@HOST.")
         if connection.user is not None and connection.password is None:
@@ -64,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True):
             password=connection.password,
             mechanism=_MECHANISMS[mechanism],
             tls=tls != "no",
-            **{file: options[file] for file in _FILES if file in options},
+            **{file: options[file] for file in OPTIONS if file in options},
         )
 
     @property
@@ -80,26 +77,4 @@ class Settings(msgspec.Struct, frozen=True):
         """
         if not self.tls:
             return None
-        for option in _FILES:
-            if (file := getattr(self, option)) and not Path(file).is_file():
-                raise ConfigError(f"{self.name}: {option}={file} is not a file.")
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except ssl.SSLError as error:
-            raise ConfigError(
-                f"{self.name}: ca={self.ca} holds no certificate in PEM form: {_reason(error)}."
-            ) from None
-        if self.cert:
-            try:
-                # A key under a passphrase must not stop the program to ask for it.
-                context.load_cert_chain(self.cert, self.key, password=lambda: "")
-            except ssl.SSLError as error:
-                raise ConfigError(
-                    f"{self.name}: cert={self.cert} and its key cannot be used: {_reason(error)};"
-                    " they must be in PEM form, belong together, and have no passphrase."
-                ) from None
-        return context
-
-
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).replace("_", " ").lower()
+        return tls_context(self.name, self.ca, self.cert, self.key)

@@ -2,13 +2,13 @@
 
 import re
 import ssl
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.tls import OPTIONS, tls_context
 from workbench.model.errors import ConfigError
 
 GUEST: Final = "guest"
@@ -53,9 +53,9 @@ class Access(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: An option is unknown, or names a file or URL that cannot be used.
         """
-        options = connection.known_options("management", "heartbeat", "ca", "cert", "key")
+        options = connection.known_options("management", "heartbeat", *OPTIONS)
         secure = connection.scheme == "amqps"
-        tls = _tls(connection.name, options.get("ca"), options.get("cert"), options.get("key"))
+        tls = tls_context(connection.name, *map(options.get, OPTIONS))
         hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)
         user = connection.user or GUEST
         password = connection.password or Secret(GUEST if user == GUEST else "")
@@ -91,20 +91,3 @@ class Access(msgspec.Struct, frozen=True):
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _tls(name: str, ca: str | None, cert: str | None, key: str | None) -> ssl.SSLContext:
-    for option, file in (("ca", ca), ("cert", cert), ("key", key)):
-        if file is not None and not Path(file).is_file():
-            raise ConfigError(f"{name}: {option}={file} is not a file.")
-    if key and not cert:
-        raise ConfigError(f"{name}: key= needs the certificate that it belongs to, as cert=FILE.")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-        if cert:
-            # Without a password callback OpenSSL would ask on the terminal.
-            context.load_cert_chain(cert, key, password=lambda: "")
-    except (ssl.SSLError, OSError) as error:
-        reason = getattr(error, "reason", None) or "not readable"
-        raise ConfigError(f"{name}: the files of ca=, cert= or key= cannot be used ({reason}).") from None
-    return context
