@@ -5,7 +5,7 @@ import ssl
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
-from workbench.connecting.tls import OPTIONS, tls_context
+from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError
 
 _MECHANISMS = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
@@ -44,9 +44,10 @@ class Settings(msgspec.Struct, frozen=True):
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
         name, options = connection.name, connection.known_options("tls", "sasl", *OPTIONS)
+        files = tls_files(name, options)
         if connection.path:
             raise ConfigError(f"{name}: kafka:// connections have no path, and this one has {connection.path!r}.")
-        if (tls := options.get("tls", "" if any(file in options for file in OPTIONS) else "no")) not in ("", "no"):
+        if (tls := options.get("tls", "" if files else "no")) not in ("", "no"):
             raise ConfigError(f"{name}: tls takes no value: write ?tls, or leave it out.")
         if (mechanism := options.get("sasl", "plain").lower()) not in _MECHANISMS:
             raise ConfigError(f"{name}: sasl={mechanism} is not known: there are {', '.join(_MECHANISMS)}.")
@@ -61,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
             password=connection.password,
             mechanism=_MECHANISMS[mechanism],
             tls=tls != "no",
-            **{file: options[file] for file in OPTIONS if file in options},
+            **files,
         )
 
     @property

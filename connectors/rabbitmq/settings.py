@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
-from workbench.connecting.tls import OPTIONS, tls_context
+from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError
 
 GUEST: Final = "guest"
@@ -55,7 +55,7 @@ class Access(msgspec.Struct, frozen=True):
         """
         options = connection.known_options("management", "heartbeat", *OPTIONS)
         secure = connection.scheme == "amqps"
-        tls = tls_context(connection.name, *map(options.get, OPTIONS))
+        tls = tls_context(connection.name, **tls_files(connection.name, options))
         hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)
         user = connection.user or GUEST
         password = connection.password or Secret(GUEST if user == GUEST else "")

@@ -1,6 +1,7 @@
 """TLS as a connection's URL asks for it: `ca=FILE&cert=FILE&key=FILE`."""
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +9,18 @@ from workbench.model.errors import ConfigError
 
 OPTIONS: Final = ("ca", "cert", "key")
 """The options of a URL that name files."""
+
+
+def tls_files(name: str, options: Mapping[str, str]) -> dict[str, str]:
+    """The files among a URL's options, by option; none is opened.
+
+    Raises:
+        ConfigError: There is a key and no certificate.
+    """
+    files = {option: options[option] for option in OPTIONS if option in options}
+    if "key" in files and "cert" not in files:
+        raise ConfigError(f"{name}: key= needs the certificate it belongs to: add cert=FILE.")
+    return files
 
 
 def tls_context(name: str, ca: str | None = None, cert: str | None = None, key: str | None = None) -> ssl.SSLContext:
@@ -25,8 +38,6 @@ def tls_context(name: str, ca: str | None = None, cert: str | None = None, key: 
     for option, file in zip(OPTIONS, (ca, cert, key), strict=True):
         if file is not None and not Path(file).is_file():
             raise ConfigError(f"{name}: {option}={file} is not a file.")
-    if key and not cert:
-        raise ConfigError(f"{name}: key= needs the certificate it belongs to: add cert=FILE.")
     try:
         context = ssl.create_default_context(cafile=ca)
     except (ssl.SSLError, OSError) as error:
