@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, Literal, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 import msgspec
 from textual.command import Provider
-from textual.screen import Screen
 
 from views.actions import ACTIONS, Action, of_screen, unknown
 from views.app_context import AppContext
@@ -19,13 +18,12 @@ from views.connections import Connections
 from views.dead_letters import DeadLetters
 from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
 from views.events import Events
-from views.export import body_text, export, line_text
-from views.external_editor import edited
+from views.export import export
+from views.host import Host, Severity
 from views.journal import Journal
 from views.palette import Everything, Palette
 from views.steady_app import SteadyApp
 from views.trace import Trace
-from views.widgets.event_table import EventTable
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.level import Level
@@ -56,6 +54,24 @@ TITLES: Final = {
 
 
 Shown = TypeVar("Shown", bound=WorkbenchScreen)
+
+
+def _publish_screen(host: Host) -> WorkbenchScreen:
+    # Imported here: the first picture would wait for its template engine.
+    from views.publish import PublishScreen
+
+    return PublishScreen(host)
+
+
+SCREENS: Final[Mapping[str, Callable[[Host], WorkbenchScreen]]] = {
+    "events": Events,
+    "trace": Trace,
+    "dead_letters": DeadLetters,
+    "journal": Journal,
+    "connections": Connections,
+    "publish": _publish_screen,
+}
+"""Textual's modes: each has its screen, made when it is first gone to."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -128,25 +144,10 @@ def watched(session: Session, name: str, changed: Callable[[Watch], None]) -> Wa
     return Watch(name, partial(session.connector, name), changed, partial(session.complete, name))
 
 
-def _publish_screen() -> Screen[None]:
-    # Imported here: the first picture would wait for its template engine.
-    from views.publish import PublishScreen
-
-    return PublishScreen()
-
-
 class Workbench(SteadyApp):
     """The full-screen workbench."""
 
     CSS_PATH = "workbench.tcss"
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
-        "events": Events,
-        "trace": Trace,
-        "dead_letters": DeadLetters,
-        "journal": Journal,
-        "connections": Connections,
-        "publish": _publish_screen,
-    }
     DEFAULT_MODE = "events"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
     context: AppContext
@@ -173,6 +174,8 @@ class Workbench(SteadyApp):
         self._wanted: Sequence[Address] = ()
         self._left = self.DEFAULT_MODE
         self._keys = keys
+        for mode, screen in SCREENS.items():
+            self.add_mode(mode, partial(screen, self))
         if theme is not None and theme not in self.available_themes:
             raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
         self.theme = theme or "textual-dark"
@@ -219,8 +222,8 @@ class Workbench(SteadyApp):
 
     def listed(self, watch: Watch) -> None:
         """A connection was listed, or its state has changed."""
-        if self.is_running and (frame := self.frame) is not None:
-            frame.post_message(WorkbenchScreen.Listed(watch))
+        if self.is_running and (screen := self.base_screen) is not None:
+            screen.post_message(WorkbenchScreen.Listed(watch))
             self._show_wanted()
 
     async def confirm(self, connection: Connection, level: Level) -> bool:
@@ -268,7 +271,7 @@ class Workbench(SteadyApp):
     # Screens.
 
     @property
-    def frame(self) -> WorkbenchScreen | None:
+    def base_screen(self) -> WorkbenchScreen | None:
         """The screen that is worked on, beneath the questions that lie on top of it."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, WorkbenchScreen)), None)
 
@@ -283,8 +286,8 @@ class Workbench(SteadyApp):
     @property
     def headline(self) -> str:
         """What is open, for the title."""
-        frame = self.frame
-        place = TITLES[frame.ACTIONS_OF] if frame is not None else ""
+        screen = self.base_screen
+        place = TITLES[screen.ACTIONS_OF] if screen is not None else ""
         if self._opening.recording is not None:
             what = f"{self._opening.recording.name} (read-only)"
         elif self._opening.demo:
@@ -301,50 +304,42 @@ class Workbench(SteadyApp):
     def _recorded(self) -> bool:
         return self.context.store is not None and self.context.store.recorded
 
-    def is_production(self, name: str) -> bool:
-        """Whether a connection is production."""
-        return self.context.session.is_production(name)
-
     def go(self, mode: str) -> None:
         """Go to a screen."""
-        self._at(mode, WorkbenchScreen)
+        self._switch_to(mode, WorkbenchScreen)
 
     def go_back(self) -> None:
         """Go to the screen that was left last."""
         self.go(self._left)
 
-    def _at(self, mode: str, kind: type[Shown]) -> Shown:
+    def _switch_to(self, mode: str, kind: type[Shown]) -> Shown:
         """Go to a screen, which may not be composed yet: what it is to do there, it is told by `call_later`."""
         if mode != self.current_mode:
             self._left = self.current_mode
             self.switch_mode(mode)
-        frame = self._screen_stacks[mode][0]
-        assert isinstance(frame, kind)
-        return frame
+        screen = self._screen_stacks[mode][0]
+        assert isinstance(screen, kind)
+        return screen
 
     def follow_id(self, id: str) -> None:
         """Follow an id on the Trace screen."""
-        trace = self._at("trace", Trace)
+        trace = self._switch_to("trace", Trace)
         trace.call_later(trace.follow, id)
-
-    def ask_id(self) -> None:
-        """Ask for an id to follow."""
-        self.ask("Trace", "A correlation id, a message id or the id of a cause.", self.follow_id)
 
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
         quoted = json.dumps(id, ensure_ascii=False)
-        events = self._at("events", Events)
+        events = self._switch_to("events", Events)
         events.call_later(events.show_query, f"correlation = {quoted} or message = {quoted} or causation = {quoted}")
 
     def show_endpoint(self, address: Address) -> None:
         """Go to an endpoint on the Events screen."""
-        events = self._at("events", Events)
+        events = self._switch_to("events", Events)
         events.call_later(events.go_to, address)
 
     # What any screen may ask for.
 
-    def say(self, sentence: str, kind: Literal["information", "warning", "error"] = "information") -> None:
+    def say(self, sentence: str, kind: Severity = "information") -> None:
         """Tell something in passing; what a stranger wrote in it is made visible."""
         self.notify(visible(sentence), severity=kind, markup=False)
 
@@ -420,24 +415,6 @@ class Workbench(SteadyApp):
         self.copy_to_clipboard(text)
         self.say(f"{what} is copied, {len(text):,} characters.")
 
-    def copy_body(self, delivery: Delivery) -> None:
-        """Copy an event's body."""
-        self.copy(*body_text(delivery))
-
-    def copy_line(self, delivery: Delivery) -> None:
-        """Copy an event as a line for `workbench publish --file`."""
-        try:
-            self.copy(line_text(delivery), "The event's line")
-        except WorkbenchError as error:
-            self.say(str(error), "error")
-
-    async def open_outside(self, delivery: Delivery, variable: str, otherwise: str) -> None:
-        """Open a copy of an event's body in the user's editor or pager, and wait until that is left."""
-        try:
-            await edited(self, delivery.event.body or b"", variable, otherwise)
-        except ConfigError as error:
-            self.say(str(error), "error")
-
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
 
@@ -465,20 +442,6 @@ class Workbench(SteadyApp):
         finally:
             self._exported = ""
 
-    def choose_columns(self, table: EventTable) -> None:
-        """Ask which columns a table has."""
-        known = [column.id for column in table.all_columns]
-
-        def wrong(text: str) -> str | None:
-            unknown = [name for name in text.split() if name not in known]
-            return f"{unknown[0]!r} is no column; there are {' '.join(known)}." if unknown else None
-
-        def chosen(text: str) -> None:
-            table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
-
-        shown_now = " ".join(column.id for column in table.columns)
-        self.ask("Columns", f"In the order you like, of: {' '.join(known)}", chosen, shown_now, wrong)
-
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
         self._publish(address)
@@ -490,7 +453,7 @@ class Workbench(SteadyApp):
     def _publish(self, what: Address | Delivery | None) -> None:
         from views.publish import PublishScreen
 
-        screen = self._at("publish", PublishScreen)
+        screen = self._switch_to("publish", PublishScreen)
         screen.call_later(screen.begin, what)
 
     def deploy(self) -> None:
@@ -511,12 +474,16 @@ class Workbench(SteadyApp):
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""
-        connections = self._at("connections", Connections)
+        connections = self._switch_to("connections", Connections)
         connections.call_later(connections.ask_connection)
 
     def action_command_palette(self) -> None:
+        """What Textual's own key does."""
+        self.show_palette()
+
+    def show_palette(self) -> None:
         """Offer everything by its name, unless a question is to be answered first."""
-        if self.screen is self.frame:
+        if self.screen is self.base_screen:
             self.push_screen(Palette())
 
 

@@ -63,11 +63,11 @@ class Connections(WorkbenchScreen):
         self.action_act("check")
 
     def do_refresh(self) -> None:
-        self.workbench.list_again()
+        self.host.list_again()
 
     def ask_connection(self) -> None:
         """Ask for a connection's name and URL."""
-        self.workbench.ask(
+        self.host.ask(
             "Add a connection",
             "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092. It may be looked at,"
             " and more once its guard is raised in the configuration.",
@@ -100,8 +100,8 @@ class Connections(WorkbenchScreen):
         if not await self._steps(connection.name, guarded):
             return
         session.add(connection)
-        self.workbench.add_watch(connection.name)
-        self.workbench.ask(
+        self.host.add_watch(connection.name)
+        self.host.ask(
             f"{connection.name} stands",
             "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
             " gives it the next time. escape keeps it for this session only.",
@@ -115,9 +115,9 @@ class Connections(WorkbenchScreen):
         try:
             add(path.expanduser(), connection.name, without_password(url), level, False)
         except ConfigError as error:
-            self.workbench.say(str(error), "error")
+            self.host.say(str(error), "error")
         else:
-            self.workbench.say(f"{connection.name} is saved in {path}.")
+            self.host.say(f"{connection.name} is saved in {path}.")
 
     @work(exclusive=True, group="steps")
     async def _check(self, name: str) -> None:

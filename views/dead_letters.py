@@ -45,7 +45,7 @@ class DeadLetters(WorkbenchScreen):
     def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
         """Go there, unless it was emptied in the meantime."""
         if event.option_index < len(dead := self._dead()):
-            self.workbench.show_endpoint(dead[event.option_index].address)
+            self.host.show_endpoint(dead[event.option_index].address)
 
     def _dead(self) -> Sequence[Endpoint]:
         return [each for each in self.context.endpoints() if each.holds_dead_letters]

@@ -15,6 +15,9 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input, Static
 
 from views.event_sources import EventSources, states_of
+from views.export import body_text, line_text
+from views.external_editor import edit_externally
+from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -27,7 +30,7 @@ from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
-from workbench.model.errors import LookRefused, WorkbenchError
+from workbench.model.errors import ConfigError, LookRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
 from workbench.operations.reading import LAST, price_of
@@ -49,8 +52,8 @@ class Events(WorkbenchScreen):
 
     ACTIONS_OF = "events"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
         self._sources: EventSources
         self._view: View | None = None
         self._query: Query | None = None
@@ -217,7 +220,7 @@ class Events(WorkbenchScreen):
         self._table.empty = self._why_empty()
         self._tree.opened = frozenset(self._sources.addresses)
         connections = {address.connection for address in self._sources.addresses}
-        self.set_class(any(map(self.workbench.is_production, connections)), "production")
+        self.set_class(any(map(self.context.session.is_production, connections)), "production")
         self._tree.refresh()
         self._grew()
         self._show_status()
@@ -262,7 +265,7 @@ class Events(WorkbenchScreen):
             workers = self.context.workers if waiting > BACKLOG else None
             await view.catch_up(workers, partial(self._drawn, view))
         except WorkbenchError as error:
-            self.workbench.say(str(error), "error")
+            self.host.say(str(error), "error")
         if self.closed:
             return
         self._drawn(view)
@@ -406,9 +409,9 @@ class Events(WorkbenchScreen):
         """Open the event that a group is to read next."""
         partition = event.partition
         if partition.committed is None:
-            self.workbench.say(f"{visible(event.group.name)} has committed nothing in this partition.", "warning")
+            self.host.say(f"{visible(event.group.name)} has committed nothing in this partition.", "warning")
         elif not partition.lag:
-            self.workbench.say(f"{visible(event.group.name)} has read all there is in this partition.", "information")
+            self.host.say(f"{visible(event.group.name)} has read all there is in this partition.", "information")
         elif self.context.store is not None:
             start = At(Position(partition.partition, partition.committed))
             self._sources.browse(partition.address, start, alone=True)
@@ -467,7 +470,7 @@ class Events(WorkbenchScreen):
             self._sources.browse(address, force=True)
             self._show_table()
 
-        self.workbench.ask(
+        self.host.ask(
             "A look that may cost messages",
             f"{error} Type {address.name!r} to look.",
             typed,
@@ -487,7 +490,7 @@ class Events(WorkbenchScreen):
         self._go("table")
 
     def do_refresh(self) -> None:
-        self.workbench.list_again()
+        self.host.list_again()
 
     def do_mark(self) -> None:
         if self._in(self._tree):
@@ -502,7 +505,7 @@ class Events(WorkbenchScreen):
             field.display = True
             field.focus()
         elif self._in(self._inspector):
-            self.workbench.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
+            self.host.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
         else:
             if self.size.width < NARROW and self._pane == "tree":
                 self._go("table")
@@ -574,9 +577,9 @@ class Events(WorkbenchScreen):
         delivery = await self._delivery()
         correlation = self.context.archive.reading.facts(delivery).correlation if delivery is not None else None
         if correlation is None:
-            self.workbench.say("No convention finds a correlation id in this event: T takes any id.", "warning")
+            self.host.say("No convention finds a correlation id in this event: T takes any id.", "warning")
         else:
-            self.workbench.follow_id(correlation)
+            self.host.follow_id(correlation)
 
     def cannot_publish(self) -> str | None:
         if not self.context.session.names:
@@ -585,7 +588,7 @@ class Events(WorkbenchScreen):
 
     def do_publish(self) -> None:
         endpoint = self._target
-        self.workbench.compose_event(endpoint.address if endpoint is not None else None)
+        self.host.compose_event(endpoint.address if endpoint is not None else None)
 
     def cannot_clone(self) -> str | None:
         return self.cannot_publish() or self._no_event()
@@ -596,7 +599,7 @@ class Events(WorkbenchScreen):
         sequence = self._table.cursor
         delivery = await self.context.archive.get(sequence) if sequence is not None else None
         if delivery is not None:
-            self.workbench.clone_event(delivery)
+            self.host.clone_event(delivery)
 
     def cannot_move(self) -> str | None:
         return "Moving events is not there yet; c publishes one like it, and its original stays where it is."
@@ -611,9 +614,9 @@ class Events(WorkbenchScreen):
     async def do_copy(self) -> None:
         delivery = await self._delivery()
         if self._in(self._inspector):
-            self.workbench.copy(self._inspector.copied(), "The value at the cursor")
+            self.host.copy(self._inspector.copied(), "The value at the cursor")
         elif delivery is not None:
-            self.workbench.copy_body(delivery)
+            self.host.copy(*body_text(delivery))
 
     cannot_copy_line = cannot_copy
 
@@ -621,7 +624,10 @@ class Events(WorkbenchScreen):
     async def do_copy_line(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
-            self.workbench.copy_line(delivery)
+            try:
+                self.host.copy(line_text(delivery), "The event's line")
+            except WorkbenchError as error:
+                self.host.say(str(error), "error")
 
     cannot_edit = cannot_copy
     cannot_page = cannot_copy
@@ -630,23 +636,41 @@ class Events(WorkbenchScreen):
     async def do_edit(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
-            await self.workbench.open_outside(delivery, "EDITOR", "vi")
+            await self._open_externally(delivery, "EDITOR", "vi")
 
     @work(exclusive=True, group=KEY_WORK)
     async def do_page(self) -> None:
         delivery = await self._delivery()
         if delivery is not None:
-            await self.workbench.open_outside(delivery, "PAGER", "less")
+            await self._open_externally(delivery, "PAGER", "less")
+
+    async def _open_externally(self, delivery: Delivery, variable: str, otherwise: str) -> None:
+        """Open a copy of an event's body in the user's editor or pager, and wait until that is left."""
+        try:
+            await edit_externally(self.app, delivery.event.body or b"", variable, otherwise)
+        except ConfigError as error:
+            self.host.say(str(error), "error")
 
     def cannot_export(self) -> str | None:
         return None if self._view is not None and len(self._view) else "There is no event to export."
 
     def do_export(self) -> None:
         marked = sorted(self._table.marks)
-        self.workbench.export(marked or self.sequences, "marked" if marked else "shown")
+        self.host.export(marked or self.sequences, "marked" if marked else "shown")
 
     def do_columns(self) -> None:
-        self.workbench.choose_columns(self._table)
+        table = self._table
+        known = [column.id for column in table.all_columns]
+
+        def wrong(text: str) -> str | None:
+            unknown = [name for name in text.split() if name not in known]
+            return f"{unknown[0]!r} is no column; there are {' '.join(known)}." if unknown else None
+
+        def choose(text: str) -> None:
+            table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
+
+        now = " ".join(column.id for column in table.columns)
+        self.host.ask("Columns", f"In the order you like, of: {' '.join(known)}", choose, now, wrong)
 
     def do_widen(self) -> None:
         self._table.widen(self._table.chosen, 2)

@@ -20,7 +20,7 @@ GRACE: Final = 2.0
 """Seconds that an editor has to end, where the program is ended meanwhile."""
 
 
-async def edited(app: App[None], body: bytes, variable: str, otherwise: str) -> bytes:
+async def edit_externally(app: App[None], body: bytes, variable: str, otherwise: str) -> bytes:
     """What a user makes of a body in the program that an environment variable names.
 
     Until that program ends, the terminal is its own: the app reads no key and draws nothing. The event loop goes on, so

@@ -1,15 +1,13 @@
 """The palette: every action by its name, and every endpoint."""
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from views.actions import of_screen, shown_key
+from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
-
-if TYPE_CHECKING:
-    from views.app import Workbench
 
 FOUND: Final = 50
 """Endpoints that are offered at most."""
@@ -27,39 +25,38 @@ class Everything(Provider):
     """What can be done on this screen, and where one can go."""
 
     async def discover(self) -> Hits:
-        frame = cast("Workbench", self.app).frame
-        if frame is None:
+        screen = self.screen
+        if not isinstance(screen, WorkbenchScreen):
             return
-        for action in of_screen(frame.ACTIONS_OF):
-            reason = frame.why_not(action.id)
+        for action in of_screen(screen.ACTIONS_OF):
+            reason = screen.why_not(action.id)
             yield DiscoveryHit(
                 _name(action.id),
-                lambda id=action.id: frame.action_act(id),
+                lambda id=action.id: screen.action_act(id),
                 text=action.id,
                 help=_help(action.keys, reason or action.help),
             )
 
     async def search(self, query: str) -> Hits:
-        workbench = cast("Workbench", self.app)
-        frame = workbench.frame
-        if frame is None:
+        screen = self.screen
+        if not isinstance(screen, WorkbenchScreen):
             return
         matcher = self.matcher(query)
-        for action in of_screen(frame.ACTIONS_OF):
+        for action in of_screen(screen.ACTIONS_OF):
             name, line = _name(action.id), f"{_name(action.id)} · {action.help}"
             # What an action is called counts for more than what is said about it.
             if (score := matcher.match(name) or matcher.match(line) / 4) > 0:
-                reason = frame.why_not(action.id)
+                reason = screen.why_not(action.id)
                 yield Hit(
                     score,
                     matcher.highlight(line),
-                    lambda id=action.id: frame.action_act(id),
+                    lambda id=action.id: screen.action_act(id),
                     text=action.id,
                     help=_help(action.keys, reason),
                 )
         found = 0
         folded = query.casefold()
-        for endpoint in workbench.context.endpoints():
+        for endpoint in screen.context.endpoints():
             address = str(endpoint.address)
             # A plain test first: to score ten thousand names at each key would be felt.
             if folded in address.casefold() and (score := matcher.match(address)) > 0:
@@ -67,7 +64,7 @@ class Everything(Provider):
                 yield Hit(
                     score,
                     Content(visible(address)),
-                    lambda to=endpoint.address: workbench.show_endpoint(to),
+                    lambda to=endpoint.address: screen.host.show_endpoint(to),
                     text=visible(address),
                     help=endpoint.kind,
                 )

@@ -17,7 +17,8 @@ from textual.widgets import DataTable, Input, Static, TextArea
 from textual.worker import Worker
 
 from views.dialogs import Ask
-from views.external_editor import edited
+from views.external_editor import edit_externally
+from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
@@ -92,8 +93,8 @@ class PublishScreen(WorkbenchScreen):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
         self._draft = self._last_kept = Draft()
         self._seed = secrets.randbits(128)
         self._rules: dict[Address, Rules | None] = {}
@@ -202,7 +203,7 @@ class PublishScreen(WorkbenchScreen):
     def _kept(self) -> list[Draft]:
         drafts, sentences = kept()
         for sentence in sentences:
-            self.workbench.say(sentence, "warning")
+            self.host.say(sentence, "warning")
         return drafts
 
     def _keep(self) -> None:
@@ -213,7 +214,7 @@ class PublishScreen(WorkbenchScreen):
         try:
             keep(self._draft)
         except StoreError as error:
-            self.workbench.say(str(error), "warning")
+            self.host.say(str(error), "warning")
 
     def _open(self, draft: Draft) -> None:
         """Begin with a draft."""
@@ -455,7 +456,7 @@ class PublishScreen(WorkbenchScreen):
         if isinstance(self.focused, Input | TextArea):
             self.query_one(DraftFields).focus()
         elif self._sending is None:
-            self.workbench.go_back()
+            self.host.go_back()
         elif not self._sending.stopped.is_set():
             self._sending.stopped.set()
         elif self._worker is not None:
@@ -559,7 +560,7 @@ class PublishScreen(WorkbenchScreen):
         self._take_in()
         before = self._draft.body or b""
         try:
-            body = await edited(self.app, before, "EDITOR", "vi")
+            body = await edit_externally(self.app, before, "EDITOR", "vi")
         except ConfigError as error:
             self._tell(str(error), wrong=True)
         else:

@@ -43,7 +43,6 @@ class Trace(WorkbenchScreen):
 
     def on_screen_resume(self) -> None:
         """Count what was stored while another screen was shown."""
-        super().on_screen_resume()
         self._count()
 
     def on_workbench_screen_store_changed(self) -> None:
@@ -64,7 +63,7 @@ class Trace(WorkbenchScreen):
         return None if self.id_followed else "There is no id yet: type or paste one."
 
     def do_flow(self) -> None:
-        self.workbench.show_flow(self.id_followed)
+        self.host.show_flow(self.id_followed)
 
     def _count(self) -> None:
         """Say how many events of the id are held, and again while more are stored."""

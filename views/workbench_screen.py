@@ -1,7 +1,8 @@
 """What every screen has: the title with the connections' states above, its actions, and their keys below."""
 
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import ClassVar, Final
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Paste
@@ -10,16 +11,13 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from views.actions import bindings
+from views.actions import bindings, of_screen
 from views.app_context import AppContext
+from views.host import Host
 from views.widgets.key_bar import KeyBar
 from views.widgets.title_bar import TitleBar
 from workbench.operations.watch import Watch
 from workbench.store.ingest import Ingestion
-
-if TYPE_CHECKING:
-    from views.app import Workbench
-
 
 NARROW: Final = 100
 """Columns below which a screen shows one pane."""
@@ -50,20 +48,20 @@ class WorkbenchScreen(Screen[None]):
         cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
         super().__init_subclass__()
 
-    @property
-    def workbench(self) -> "Workbench":
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.host: Final = host
         """The program."""
-        return cast("Workbench", self.app)
 
     @property
     def context(self) -> AppContext:
         """What all screens share."""
-        return self.workbench.context
+        return self.host.context
 
     def compose(self) -> ComposeResult:
-        yield TitleBar()
+        yield TitleBar(lambda: self.host.headline, self.context.watches, self.context.session.is_production)
         yield from self.compose_body()
-        yield KeyBar()
+        yield KeyBar(of_screen(self.ACTIONS_OF), self.host.keys_of, self.why_not)
 
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
@@ -105,44 +103,48 @@ class WorkbenchScreen(Screen[None]):
     def action_act(self, action: str) -> None:
         """Do what a key says, or say why not."""
         if reason := self.why_not(action):
-            self.workbench.say(reason, "warning")
+            self.host.say(reason, "warning")
         else:
             getattr(self, f"do_{action}")()
             self.query_one(KeyBar).refresh()
 
+    @on(KeyBar.Pressed)
+    def _pressed(self, event: KeyBar.Pressed) -> None:
+        self.action_act(event.action)
+
     def on_paste(self, event: Paste) -> None:
         """An id that is pasted outside a field is followed."""
         if not isinstance(self.focused, Input | TextArea):
-            self.workbench.follow_id(event.text)
+            self.host.follow_id(event.text)
 
     # What can be done on every screen.
 
     def do_publish(self) -> None:
-        self.workbench.compose_event(None)
+        self.host.compose_event(None)
 
     def do_compose(self) -> None:
-        self.workbench.compose_event(None)
+        self.host.compose_event(None)
 
     def do_add(self) -> None:
-        self.workbench.add_connection()
+        self.host.add_connection()
 
     def do_trace_id(self) -> None:
-        self.workbench.ask_id()
+        self.host.ask("Trace", "A correlation id, a message id or the id of a cause.", self.host.follow_id)
 
     def do_events(self) -> None:
-        self.workbench.go("events")
+        self.host.go("events")
 
     def do_traces(self) -> None:
-        self.workbench.go("trace")
+        self.host.go("trace")
 
     def do_dead_letters(self) -> None:
-        self.workbench.go("dead_letters")
+        self.host.go("dead_letters")
 
     def do_journal(self) -> None:
-        self.workbench.go("journal")
+        self.host.go("journal")
 
     def do_connections(self) -> None:
-        self.workbench.go("connections")
+        self.host.go("connections")
 
     def do_down(self) -> None:
         self._move("cursor_down")
@@ -170,7 +172,7 @@ class WorkbenchScreen(Screen[None]):
             self.set_focus(None)
 
     def do_theme(self) -> None:
-        self.workbench.change_theme()
+        self.host.change_theme()
 
     def cannot_record(self) -> str | None:
         if self.context.store is None:
@@ -178,22 +180,22 @@ class WorkbenchScreen(Screen[None]):
         return None
 
     def do_record(self) -> None:
-        self.workbench.record()
+        self.host.record()
 
     def cannot_deploy(self) -> str | None:
         return None if self.context.demo else "Only the demo has a payment service to fix: workbench demo opens it."
 
     def do_deploy(self) -> None:
-        self.workbench.deploy()
+        self.host.deploy()
 
     def do_palette(self) -> None:
-        self.workbench.action_command_palette()
+        self.host.show_palette()
 
     def do_quit(self) -> None:
-        self.workbench.leave()
+        self.host.leave()
 
     def do_help(self) -> None:
-        self.workbench.show_help(self.ACTIONS_OF)
+        self.host.show_help(self.ACTIONS_OF)
 
     def _move(self, how: str) -> None:
         focused: Widget | None = self.focused

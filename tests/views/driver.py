@@ -130,9 +130,9 @@ class Driver:
 
     def one(self, kind: type[Node]) -> Node:
         """The only widget of a kind on the screen of the mode."""
-        frame = self.app.frame
-        assert frame is not None
-        return frame.query_one(kind)  # type: ignore[type-var]
+        screen = self.app.base_screen
+        assert screen is not None
+        return screen.query_one(kind)  # type: ignore[type-var]
 
 
 @asynccontextmanager

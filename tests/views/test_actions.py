@@ -65,9 +65,9 @@ async def test_keys_can_be_settled_in_the_configuration() -> None:
     config = ConfigFile(keys={"connections": "w", "theme": "ctrl+t"})
     async with running(config=config) as driver:
         await driver.press("5")
-        assert isinstance(driver.app.frame, Events)
+        assert isinstance(driver.app.base_screen, Events)
         await driver.press("w")
-        assert isinstance(driver.app.frame, Connections)
+        assert isinstance(driver.app.base_screen, Connections)
         before = driver.app.theme
         await driver.press("ctrl+t")
         assert driver.app.theme != before
@@ -86,9 +86,9 @@ async def test_numbers_and_d_change_the_screen() -> None:
     async with running() as driver:
         for key, screen in (("2", Trace), ("3", DeadLetters), ("4", Journal), ("5", Connections), ("1", Events)):
             await driver.press("escape", key)
-            await driver.until(lambda screen=screen: isinstance(driver.app.frame, screen))  # type: ignore[misc]
+            await driver.until(lambda screen=screen: isinstance(driver.app.base_screen, screen))  # type: ignore[misc]
         await driver.press("d")
-        assert isinstance(driver.app.frame, DeadLetters)
+        assert isinstance(driver.app.base_screen, DeadLetters)
         await driver.press("6")
         await driver.until(lambda: isinstance(driver.app.screen, PublishScreen))
 
@@ -328,7 +328,7 @@ async def test_trace_leads_to_the_events_of_a_flow() -> None:
         await driver.press("t")
         await driver.shows("2 events of it are held")
         await driver.press("enter")
-        await driver.until(lambda: isinstance(driver.app.frame, Events) and len(driver.app.events.sequences) == 2)
+        await driver.until(lambda: isinstance(driver.app.base_screen, Events) and len(driver.app.events.sequences) == 2)
 
 
 async def test_trace_counts_what_comes_in_meanwhile() -> None:
@@ -347,7 +347,7 @@ async def test_any_id_is_traced_typed_or_pasted() -> None:
         await driver.shows("2 events of it are held")
         await driver.press("escape", "1")
         driver.app.screen.post_message(Paste("flow-4\n"))
-        await driver.until(lambda: isinstance(driver.app.frame, Trace))
+        await driver.until(lambda: isinstance(driver.app.base_screen, Trace))
         await driver.until(lambda: driver.one(Input).value == "flow-4")
 
 

@@ -54,7 +54,7 @@ async def test_a_command_that_fails_is_run_once_and_its_password_asked_for(folde
         await driver.shows("gave no password (exit code 3)")
         await driver.press("escape")
         await driver.shows("✖ m No password was given; r asks again")
-        assert driver.app.is_production("m")
+        assert driver.app.context.session.is_production("m")
         await driver.press("5", "1")
         assert runs(folder) == 1
         await driver.press("r")

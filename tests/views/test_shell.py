@@ -206,7 +206,7 @@ async def test_no_hostile_event_is_obeyed_on_the_whole_screen(tmp_path: Path) ->
 async def test_every_screen_fits_a_small_terminal(key: str) -> None:
     async with running((80, 24)) as driver:
         await driver.press(key)
-        await driver.until(lambda: not isinstance(driver.app.frame, Events))
+        await driver.until(lambda: not isinstance(driver.app.base_screen, Events))
         assert all(cell_len(line) == 80 for line in driver.lines)
         assert "? help" in driver.lines[-1]
 
@@ -218,6 +218,6 @@ async def test_a_refused_connection_leaves_the_others_working() -> None:
         await driver.shows("○ gone", "● shop")
         await driver.open()
         await driver.press("5")
-        assert isinstance(driver.app.frame, Connections)
+        assert isinstance(driver.app.base_screen, Connections)
         await driver.press("j", "enter")
         await driver.shows("✖ TCP")

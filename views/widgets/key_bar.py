@@ -1,16 +1,15 @@
 """The last line: what can be done here, from the action table."""
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from rich.text import Text
 from textual.events import Click
+from textual.message import Message
 from textual.widget import Widget
 
-from views.actions import of_screen, shown_key
+from views.actions import Action, shown_key
 from views.widgets.styles import text_style
-
-if TYPE_CHECKING:
-    from views.workbench_screen import WorkbenchScreen
 
 
 class KeyBar(Widget):
@@ -27,13 +26,33 @@ class KeyBar(Widget):
     }
     """
 
+    class Pressed(Message):
+        """A key was clicked, by its action."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
+    def __init__(
+        self, actions: Sequence[Action], keys_of: Callable[[Action], str], why_not: Callable[[str], str | None]
+    ) -> None:
+        """Show.
+
+        Args:
+            actions: What can be done on the screen.
+            keys_of: An action's keys, as the user has settled them.
+            why_not: Why an action cannot be done now, in a sentence; None: it can.
+        """
+        super().__init__()
+        self._actions = [action for action in actions if action.label]
+        self._keys_of, self._why_not = keys_of, why_not
+
     def render(self) -> Text:
         """One line."""
-        frame = cast("WorkbenchScreen", self.screen)
         key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
-        actions = [action for action in of_screen(frame.ACTIONS_OF) if action.label]
-        own = frame.workbench.keys_of
-        parts = [(shown_key(own(action).partition(",")[0]), action.label, action.id) for action in actions]
+        parts = [
+            (shown_key(self._keys_of(action).partition(",")[0]), action.label, action.id) for action in self._actions
+        ]
         widths = [len(key) + len(label) + 3 for key, label, _ in parts]
         last = parts.pop()
         room, kept = self.size.width - widths[-1] - 1, []
@@ -44,7 +63,7 @@ class KeyBar(Widget):
             kept.append(part)
         line = Text(" ", no_wrap=True, overflow="crop", end="")
         for key, label, id in (*kept, last):
-            can = frame.why_not(id) is None
+            can = self._why_not(id) is None
             line.append(key, key_style if can else refused)
             line.append(f" {label}", "" if can else refused)
             line.append("  ")
@@ -54,4 +73,4 @@ class KeyBar(Widget):
     def on_click(self, event: Click) -> None:
         """A click on a key is that key."""
         if id := event.style.meta.get("act"):
-            cast("WorkbenchScreen", self.screen).action_act(id)
+            self.post_message(self.Pressed(id))

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -13,9 +14,6 @@ from workbench.decode.display import cells, visible
 from workbench.model.endpoint import quantity
 from workbench.model.look import Interruption
 from workbench.operations.watch import Watch
-
-if TYPE_CHECKING:
-    from views.workbench_screen import WorkbenchScreen
 
 
 class TitleBar(Widget):
@@ -38,16 +36,28 @@ class TitleBar(Widget):
     }
     """
 
+    def __init__(
+        self, headline: Callable[[], str], watches: Mapping[str, Watch], is_production: Callable[[str], bool]
+    ) -> None:
+        """Show.
+
+        Args:
+            headline: What is open.
+            watches: The connections, by name.
+            is_production: Whether a connection is production.
+        """
+        super().__init__()
+        self._headline, self._watches, self._is_production = headline, watches, is_production
+
     def on_mount(self) -> None:
         """Count down."""
         self.set_interval(1, self.refresh)
 
     def render(self) -> Text:
         """One line; where there is no room, healthy connections come last."""
-        frame = cast("WorkbenchScreen", self.screen)
         left = Text(" ", no_wrap=True, end="")
-        left.append(visible(frame.workbench.headline, max(self.size.width // 2, 12)), self._style("name"))
-        states = [self._state(watch) for watch in frame.context.watches.values()]
+        left.append(visible(self._headline(), max(self.size.width // 2, 12)), self._style("name"))
+        states = [self._state(watch) for watch in self._watches.values()]
         room = self.size.width - cells(left.plain) - 2
         rights = Text(no_wrap=True, end="")
         for number, (_, state) in enumerate(sorted(states, key=lambda each: each[0])):
@@ -65,7 +75,7 @@ class TitleBar(Widget):
     def _state(self, watch: Watch) -> tuple[bool, Text]:
         """Whether it is well, and how it stands."""
         name = visible(watch.name, 24)
-        production = cast("WorkbenchScreen", self.screen).workbench.is_production(watch.name)
+        production = self._is_production(watch.name)
         line = Text(no_wrap=True)
         match watch.state:
             case "connected":

@@ -1,0 +1,112 @@
+"""What the program does for its screens, without their knowing it or one another."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from views.actions import Action
+from views.app_context import AppContext
+from views.dialogs import nothing, nothing_wrong
+from workbench.model.address import Address
+from workbench.model.event import Delivery
+
+Severity = Literal["information", "warning", "error"]
+
+
+class Host(Protocol):
+    """The program, as its screens know it."""
+
+    @property
+    def context(self) -> AppContext:
+        """What all screens share."""
+
+    @property
+    def headline(self) -> str:
+        """What is open, for the title."""
+
+    def keys_of(self, action: Action) -> str:
+        """An action's keys, as the user has settled them."""
+
+    # Telling and asking.
+
+    def say(self, sentence: str, kind: Severity = "information") -> None:
+        """Tell something in passing; what a stranger wrote in it is made visible."""
+
+    def ask(
+        self,
+        title: str,
+        question: str,
+        then: Callable[[str], None],
+        value: str = "",
+        wrong: Callable[[str], str | None] = nothing_wrong,
+        left: Callable[[], None] = nothing,
+        hidden: bool = False,
+    ) -> None:
+        """Ask for a line of text on top of the screen.
+
+        Args:
+            title: What for.
+            question: In a sentence or two.
+            then: Gets the text; an empty one is as if the question had been left.
+            value: What stands there at first.
+            wrong: Why a text will not do, in a sentence; None: it will.
+            left: Called where there is no answer.
+            hidden: Whether what is typed is not shown.
+        """
+
+    def show_help(self, screen: str) -> None:
+        """Show a screen's keys."""
+
+    def show_palette(self) -> None:
+        """Offer everything by its name, unless a question is to be answered first."""
+
+    # Going to other screens.
+
+    def go(self, mode: str) -> None:
+        """Go to a screen."""
+
+    def go_back(self) -> None:
+        """Go to the screen that was left last."""
+
+    def show_endpoint(self, address: Address) -> None:
+        """Go to an endpoint on the Events screen."""
+
+    def show_flow(self, id: str) -> None:
+        """Show all that is held of an id on the Events screen."""
+
+    def follow_id(self, id: str) -> None:
+        """Follow an id on the Trace screen."""
+
+    def compose_event(self, address: Address | None) -> None:
+        """Write an event on the Publish screen."""
+
+    def clone_event(self, delivery: Delivery) -> None:
+        """Write an event like another on the Publish screen."""
+
+    def add_connection(self) -> None:
+        """Add a connection on the Connections screen."""
+
+    # What goes on whichever screen is shown.
+
+    def add_watch(self, name: str) -> None:
+        """Watch a connection that the session was given just now."""
+
+    def list_again(self) -> None:
+        """List all connections now, also those whose password could not be had."""
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
+
+    def export(self, sequences: Sequence[int], which: str) -> None:
+        """Ask for a file and write events into it."""
+
+    def record(self) -> None:
+        """Ask where to record this session."""
+
+    def change_theme(self) -> None:
+        """Change between dark and light."""
+
+    def deploy(self) -> None:
+        """Fix the demo's payment service: to its shop a deployment is an event like any other."""
+
+    def leave(self) -> None:
+        """Leave; asks while something runs."""
