@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import msgspec
 
@@ -16,13 +16,12 @@ from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
-from workbench.decode.codec import query_value
-from workbench.facts.conventions import Conventions
-from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.start import Start
-from workbench.query.query import Query, Reading, compile
+
+if TYPE_CHECKING:
+    from workbench.query.query import Query, Reading
 
 Item = TypeVar("Item")
 
@@ -232,23 +231,31 @@ class Session:
         self.names.append(connection.name)
 
     @cached_property
-    def reading(self) -> Reading:
+    def reading(self) -> "Reading":
         """How this session understands events: the conventions, codecs and masks of its configuration.
 
         Raises:
             ConfigError: The configuration has a convention or a mask that cannot be used.
         """
+        # What only moves events, as `publish` does, reads none of them.
+        from workbench.decode.codec import query_value
+        from workbench.facts.conventions import Conventions
+        from workbench.facts.masking import Masking
+        from workbench.query.query import Reading
+
         config = self.config
         conventions = Conventions.load(config.conventions) if config.conventions else Conventions.builtin()
         masked = Masking(config.masks).apply if config.masks else None
         return Reading(facts=conventions.facts, body=query_value, masked=masked)
 
-    def query(self, text: str | None) -> Query:
+    def query(self, text: str | None) -> "Query":
         """A query, read as this session understands events; None or an empty one matches everything.
 
         Raises:
             QueryError: It is no query.
         """
+        from workbench.query.query import compile
+
         return compile(text or "", reading=self.reading)
 
     def address(self, text: str) -> Address:

@@ -2,8 +2,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import uuid
 from pathlib import Path
 
+from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import run
 from workbench import __version__
 
@@ -31,6 +33,15 @@ def test_version_and_help_import_little_more_than_click() -> None:
         assert {name for name in modules if name.startswith("workbench.cli.")} == {
             *("workbench.cli.program", "workbench.cli.main", "workbench.cli.options", "workbench.cli.exit_codes")
         }
+
+
+def test_publishing_one_event_imports_neither_templates_nor_what_reads_events(kafka: KafkaAddress) -> None:
+    topic = f"start-up-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["kcat", "-b", kafka.bootstrap, "-P", "-t", topic], input=b"first\n", check=True)
+    modules = imported("publish", "-c", f"k={kafka.url}", topic, "one")
+    assert "aiokafka" in modules
+    assert not modules & {"jinja2", "importlib.metadata", "email.message", "keyring", "httpx", "textual", "pika", "re2"}
+    assert not modules & {"workbench.facts.conventions", "workbench.query.query", "sqlite3"}
 
 
 def test_listing_a_memory_broker_imports_no_driver() -> None:

@@ -1,10 +1,10 @@
 """Connectors and the screen, found through entry points: known by name without being imported."""
 
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Connector
+from workbench.connecting.entry_points import entry_points
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import ConfigError, WorkbenchError
 
@@ -14,7 +14,7 @@ CONNECTORS = "event_workbench.connectors"
 
 def names(group: str = CONNECTORS) -> list[str]:
     """The names registered in a group, sorted; nothing is imported."""
-    return sorted({entry.name for entry in entry_points(group=group)})
+    return sorted({entry.name for entry in entry_points(group)})
 
 
 def load(name: str, group: str = CONNECTORS) -> Any:
@@ -23,18 +23,18 @@ def load(name: str, group: str = CONNECTORS) -> Any:
     Raises:
         ConfigError: Nothing is, or two packages claim the name, or it cannot be imported.
     """
-    entries = list(entry_points(group=group, name=name))
+    entries = [entry for entry in entry_points(group) if entry.name == name]
     if not entries:
         raise ConfigError(f"{name}:// is not a kind of connection; there are {', '.join(names(group))}.")
     if len({entry.value for entry in entries}) > 1:
-        owners = " and ".join(sorted(_owner(entry) for entry in entries))
+        owners = " and ".join(sorted(entry.package for entry in entries))
         raise ConfigError(f"Two packages claim {name}://: {owners}. Uninstall one of them.")
     try:
         return entries[0].load()
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name}:// is provided by {_owner(entries[0])}, which cannot be loaded: {error}.") from error
+        raise ConfigError(f"{name}:// is provided by {entries[0].package}, which cannot be loaded: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise ConfigError(log_unexpected(error, f"Loading {_owner(entries[0])}, which provides {name}://,")) from error
+        raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {name}://,")) from error
 
 
 def connect(connection: Connection) -> Connector:
@@ -53,7 +53,3 @@ def connect(connection: Connection) -> Connector:
             log_unexpected(error, f"{connection.name}: making a {connection.scheme}:// connector")
         ) from error
     return connector
-
-
-def _owner(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else entry.value

@@ -11,7 +11,6 @@ import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from email.message import Message
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Final, Literal, NamedTuple
@@ -276,6 +275,8 @@ _TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
 
 @lru_cache(1024)
 def _claims(type: str, encoding: str) -> Claims:
+    from email.message import Message
+
     header = Message()
     header["content-type"] = " ".join(type.split())
     kind = header.get_content_type() if type else ""

@@ -30,8 +30,6 @@ from typing import Any
 import msgspec
 import platformdirs
 import tomli
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Event
@@ -100,6 +98,10 @@ class Renderer:
     """
 
     def __init__(self, template: Template, values: Mapping[str, str], seed: int | None = None) -> None:
+        # Most events are published without a template.
+        from jinja2 import StrictUndefined
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
         chance = random.Random(seed)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
         environment.globals = {
@@ -151,6 +153,8 @@ class Renderer:
         )
 
     def _compiled(self, what: str, text: str | None) -> Any:
+        from jinja2 import TemplateError, TemplateSyntaxError
+
         try:
             return None if text is None else self._environment.from_string(text)
         except TemplateSyntaxError as error:
