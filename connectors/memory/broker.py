@@ -5,7 +5,8 @@ fell due since the last call happens first, in the order in which it fell due.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from typing import TypeAlias
 
 from connectors.memory.dead_lettering import Death, Deaths, Reason, add_death, dead_letter, in_circles
@@ -144,17 +145,35 @@ class Broker:
         if full:
             raise PublishRejected(f"Queue {full[0]!r} is full and refuses what is published.")
 
+    def send(self, queue: str, event: Event) -> None:
+        """Publish straight to a queue that keeps keys, whatever the event's key is.
+
+        Raises:
+            PublishRejected: It is full.
+            EndpointNotFound: There is no such queue.
+        """
+        self.observe()
+        if queue not in self.queues:
+            raise EndpointNotFound(f"There is no queue {queue!r}.")
+        to = self.queues[queue]
+        if to.full:
+            raise PublishRejected(f"Queue {queue!r} is full and refuses what is published.")
+        self._push(to, _without_null(event, event.key or b""), "", (), None)
+        self.wake()
+
     def append(self, topic: str, event: Event, partition: int | None = None) -> tuple[int, int]:
         """Append an event to a topic and return its partition and offset: see `Topic.append`.
 
         Raises:
-            PublishRejected: There is no such partition.
+            PublishRejected: There is no such partition, or a bare log is to take a null body.
             EndpointNotFound: There is no such topic.
         """
         self.observe()
         log = self.topics.get(topic)
         if log is None:
             raise EndpointNotFound(f"There is no topic {topic!r}.")
+        if log.bare and event.body is None:
+            raise PublishRejected(f"{topic!r} takes no event without a body.")
         try:
             place = log.append(event, partition, self._now)
         except IndexError:
@@ -183,6 +202,12 @@ class Broker:
         """Who reads a queue."""
         return [consumer for consumer in self._consumers if consumer.queue is queue]
 
+    def held_keys(self, queue: Queue) -> Set[bytes]:
+        """The keys of what is held of a queue that keeps keys; of others none."""
+        if not queue.settings.keeps_keys:
+            return frozenset()
+        return {message.event.key or b"" for each in self.consumers(queue) for message in each.held.values()}
+
     def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
         """Note that a consumer group has read a partition up to before an offset."""
         self.committed.setdefault(group, {})[topic, partition] = offset
@@ -206,22 +231,27 @@ class Broker:
     def observe(self) -> None:
         """Let happen what has fallen due."""
         until = max(self.clock(), self._now)
-        expired = False
+        happened = False
         while (due := self.due()) is not None and due[0] <= until:
             self._now = max(self._now, due[0])
-            self._bury(due[1], due[1].pop(), "expired")
-            expired = True
+            due[1]()
+            happened = True
         self._now = until
-        if expired:
+        if happened:
             self.wake()
 
-    def due(self) -> tuple[int, Queue] | None:
-        """When the next message expires, in milliseconds since 1970 UTC, and in which queue; None: none will.
+    def due(self) -> tuple[int, Callable[[], None]] | None:
+        """When something happens by itself, in milliseconds since 1970 UTC, and what; None: nothing will.
 
         As in RabbitMQ, a message expires when it is at the head of its queue and not before.
         """
-        heads = ((queue.head, queue) for queue in self.queues.values())
-        times = [(head.expires, queue) for head, queue in heads if head and head.expires is not None]
+        times: list[tuple[int, Callable[[], None]]] = []
+        for queue in self.queues.values():
+            if (head := queue.head) and head.expires is not None:
+                times.append((head.expires, partial(self._expire, queue)))
+            if (rested := queue.rested) is not None:
+                times.append((rested, queue.end_rest))
+        times += [(each.leased_until, each.lapse) for each in self._consumers if each.leased_until is not None]
         return min(times, key=lambda entry: entry[0], default=None)
 
     def stop(self) -> None:
@@ -263,12 +293,15 @@ class Broker:
             queue.dropped += 1
             self._bury(queue, queue.pop(), "maxlen")
 
+    def _expire(self, queue: Queue) -> None:
+        self._bury(queue, queue.pop(), "expired")
+
     def _put_back(self, queue: Queue, message: Message) -> None:
         message.returns += 1
         if queue.limit is not None and message.returns > queue.limit:
             self._bury(queue, message, "delivery_limit")
         else:
-            queue.put_back(message)
+            queue.put_back(message, self._now)
 
     def _bury(self, queue: Queue, message: Message, reason: Reason) -> None:
         """Dead-letter a message that has left its queue, or delete it where there is nowhere to go."""
@@ -301,6 +334,9 @@ class Consumer:
         self.prefetch = prefetch
         self.held: dict[int, Message] = {}
         """What it holds, by place."""
+        self.leased_until: int | None = None
+        """When what it holds goes back by itself, in milliseconds since 1970 UTC; None: it does not. Taking more begins
+        the time anew for all."""
         self._broker = broker
 
     def take(self, limit: int | None = None, last_place: int | None = None) -> list[Message]:
@@ -311,13 +347,16 @@ class Consumer:
             last_place: None from behind this place.
         """
         self._broker.observe()
-        taken: list[Message] = []
-        while (head := self.queue.head) and (limit is None or len(taken) < limit):
-            if last_place is not None and head.place > last_place:
-                break
-            taken.append(self.queue.pop())
+        taken = self.queue.take(limit, last_place, self._broker.held_keys(self.queue))
         self.held.update((message.place, message) for message in taken)
+        if self.held and self.queue.settings.lease is not None:
+            self.leased_until = self._broker.clock() + self.queue.settings.lease
         return taken
+
+    def lapse(self) -> None:
+        """Lose what is held, because the lease is over: it goes back."""
+        self.leased_until = None
+        self.give_back(list(self.held.values()))
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Be done with messages: they are gone.

@@ -1,7 +1,7 @@
 """The embedded broker behind the connector protocol."""
 
 import heapq
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Self
@@ -11,9 +11,10 @@ import msgspec
 from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.exchanges import Binding, Exchange
 from connectors.memory.groups import group as group_of
-from connectors.memory.logs import Topic
+from connectors.memory.logs import LogKind, Topic
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
+from connectors.memory.queue_peek import QueuePeek
 from connectors.memory.queues import Queue, QueueSettings
 from connectors.memory.streams import Changes, LogReading, Tap, answering
 from workbench.connecting.check import Step, step
@@ -48,7 +49,17 @@ _TOPIC = (
     | Ability.TOMBSTONES
     | Ability.PROPERTIES
 )
+_BARE_LOG = (
+    Ability.BROWSE
+    | Ability.TAIL
+    | Ability.PUBLISH
+    | Ability.BY_POSITION
+    | Ability.BY_TIME
+    | Ability.PARTITIONS
+    | Ability.KEYS
+)
 _STREAM = Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | _STARTS | Ability.PROPERTIES
+_LOGS: Mapping[LogKind, Ability] = {"topic": _TOPIC, "stream": _STREAM, "bare log": _BARE_LOG}
 _tap_numbers = count(1)
 
 
@@ -111,14 +122,24 @@ class MemoryConnector:
         return msgspec.structs.replace(self._endpoint(found), readers=readers)
 
     async def rules(self, address: Address) -> Rules:
-        """What an endpoint can hold: a topic all of an event, a queue no null body and no key."""
+        """What an endpoint can hold: a topic all of an event, a queue no null body, and few a key."""
         can = (await self.endpoint(address)).abilities
-        return Rules(address, "this broker", null_bodies=Ability.TOMBSTONES in can, keys=Ability.KEYS in can)
+        found = self._find(address)
+        bare = isinstance(found, Topic) and found.bare
+        return Rules(
+            address,
+            "this broker",
+            null_bodies=Ability.TOMBSTONES in can,
+            properties=Ability.PROPERTIES in can,
+            keys=Ability.KEYS in can,
+            headers=not bare,
+            times=not bare,
+        )
 
     @asynccontextmanager
     async def browse(
         self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
-    ) -> AsyncIterator[QueueLook | LogReading]:
+    ) -> AsyncIterator[QueueLook | QueuePeek | LogReading]:
         """Look at a queue or read a topic, up to where it ends on entering.
 
         Raises:
@@ -136,6 +157,8 @@ class MemoryConnector:
                 starts = self._starts(address, topic, start or Beginning())
                 among = _among(topic, start)
                 yield LogReading(broker, topic, address, starts, ends, limit, among=among)
+            case Queue() as queue if queue.settings.numbered:
+                yield QueuePeek(broker, queue, address, _first_number(queue, start), queue.last_place, limit)
             case Queue() as queue:
                 if not force:
                     _must_survive(address, queue, limit)
@@ -173,7 +196,7 @@ class MemoryConnector:
     @asynccontextmanager
     async def tail(
         self, address: Address, start: Start | None = None, pattern: str | None = None
-    ) -> AsyncIterator[Tap | LogReading]:
+    ) -> AsyncIterator[Tap | QueuePeek | LogReading]:
         """Read a topic on and on, or tap an exchange or the exchanges that a queue is bound to.
 
         Raises:
@@ -190,6 +213,9 @@ class MemoryConnector:
             if isinstance(found, Topic):
                 starts, among = self._starts(address, found, start or Latest()), _among(found, start)
                 yield LogReading(broker, found, address, starts, changes=changes, among=among)
+                return
+            if isinstance(found, Queue) and found.settings.numbered:
+                yield QueuePeek(broker, found, address, _first_number(found, start or Latest()), changes=changes)
                 return
             bindings, gaps = self._tapped(address, found, pattern)
             tap = broker.declare_queue(
@@ -261,21 +287,24 @@ class MemoryConnector:
         to = [self._address(exchange, "exchange")] if exchange else []
         to += [self._address(target.name) for target in broker.dead_letter_queues(queue)]
         of = [other.name for other in broker.queues.values() if queue in broker.dead_letter_queues(other)]
-        used = max((message.returns for message in queue.waiting()), default=0)
-        sentence = "Sets `redelivered`; while the look is open, consumers do not get what it shows."
-        if queue.limit is not None:
-            sentence += f" Counts as a delivery: {used} of {queue.limit} are used."
+        abilities = _QUEUE
+        if bound or queue.settings.numbered:
+            abilities |= Ability.TAIL
+        if queue.settings.numbered:
+            abilities |= Ability.BY_POSITION
+        if queue.settings.keeps_keys:
+            abilities |= Ability.KEYS
         return Endpoint(
             self._address(queue.name),
             queue.settings.kind,
             "queue",
-            _QUEUE | Ability.TAIL if bound else _QUEUE,
+            abilities,
             depth=queue.depth,
             published=queue.published,
             consumers=len(broker.consumers(queue)),
             dead_letters_to=tuple(to),
             dead_letters_of=tuple(map(self._address, of)),
-            cost=LookCost(sentence, None if queue.limit is None else used, queue.limit),
+            cost=_look_cost(queue),
             detail=tuple(_details(queue.settings)),
         )
 
@@ -303,12 +332,13 @@ class MemoryConnector:
             self._address(topic.name),
             topic.kind,
             "log",
-            _STREAM if topic.kind == "stream" else _TOPIC,
-            depth=topic.depth,
-            published=topic.published,
-            partitions=None if topic.kind == "stream" else len(topic.partitions),
+            _LOGS[topic.kind],
+            depth=None if topic.bare else topic.depth,
+            published=None if topic.bare else topic.published,
+            partitions=len(topic.partitions) if topic.partitioned else None,
             dead_letters_to=tuple(map(self._address, to)),
             dead_letters_of=tuple(map(self._address, topic.dead_letters_of)),
+            cost=LookCost("Takes from the reads that consumers share.") if topic.bare else LookCost(),
         )
 
     def _readers(self, queue: Queue) -> tuple[Consumer, ...]:
@@ -332,11 +362,11 @@ class MemoryConnector:
                 for _, number, offset in _newest(topic, start):
                     starts[number] = min(starts[number], offset)
                 return starts
-            case At(Position(name, offset)):
-                chosen = [number for number in partitions if topic.labels[number] == name]
-                if not chosen or not offset.isdecimal():
+            case At(Position(name, offset) as position):
+                place = topic.place(position)
+                if place is None:
                     raise Unsupported(f"{address} has no place {name}:{offset}; its partitions are {_range(topic)}.")
-                return {chosen[0]: min(int(offset), partitions[chosen[0]].end)}
+                return dict([place])
             case OfGroup(group):
                 committed = self._broker.committed_offsets(group, topic.name)
                 if not committed:
@@ -388,6 +418,27 @@ def _newest(topic: Topic, start: FromEnd) -> list[tuple[int, int, int]]:
         if start.before is None or (event.timestamp or 0) < start.before
     )
     return heapq.nlargest(start.count, ranks)
+
+
+def _first_number(queue: Queue, start: Start | None) -> int:
+    """The number of the first message that a start means, in a queue that numbers them."""
+    match start:
+        case Latest():
+            return queue.last_place + 1
+        case At(Position(_, number)) if number.isdecimal():
+            return int(number)
+        case _:
+            return 0
+
+
+def _look_cost(queue: Queue) -> LookCost:
+    if queue.settings.numbered:
+        return LookCost()
+    sentence = "Sets `redelivered`; while the look is open, consumers do not get what it shows."
+    if queue.limit is None:
+        return LookCost(sentence)
+    used = max((message.returns for message in queue.waiting()), default=0)
+    return LookCost(f"{sentence} Counts as a delivery: {used} of {queue.limit} are used.", used, queue.limit)
 
 
 def _must_survive(address: Address, queue: Queue, limit: int | None) -> None:

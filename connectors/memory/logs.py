@@ -1,15 +1,21 @@
 """Partitioned logs: events that stay where they were appended, read by offset."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 from zlib import crc32
 
 import msgspec
 
-from workbench.model.event import Event
+from workbench.model.event import Event, Position
 
-LogKind = Literal["topic", "stream"]
-"""Kafka's topics have numbered partitions, RabbitMQ's streams have none."""
+LogKind = Literal["topic", "stream", "bare log"]
+"""Topics of Kafka have numbered partitions, streams of RabbitMQ none. A bare log has partitions and little else, as a
+stream of Kinesis: it keeps a key, a body and the time of arrival, counts nothing and has no consumer groups, and its
+offsets ascend and say nothing else."""
+
+_FIRST: Final = 10**20
+_STEP: Final = 7
+"""Where a bare log's offsets begin and how they ascend: 64 bits do not hold them, and they do not count its events."""
 
 
 class Partition:
@@ -68,6 +74,30 @@ class Topic:
         self._appended = 0
 
     @property
+    def partitioned(self) -> bool:
+        """Whether it has partitions to choose between."""
+        return self.kind != "stream"
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is a bare log."""
+        return self.kind == "bare log"
+
+    def position(self, partition: int, offset: int) -> Position:
+        """How a place is called outside."""
+        return Position(self.labels[partition], str(offset if not self.bare else _FIRST + _STEP * offset))
+
+    def place(self, position: Position) -> tuple[int, int] | None:
+        """The partition and offset that a position means; None: there is no such place."""
+        if position.partition not in self.labels or not position.offset.isdecimal():
+            return None
+        offset = int(position.offset)
+        if self.bare:
+            offset = max(-(-(offset - _FIRST) // _STEP), 0)
+        number = self.labels.index(position.partition)
+        return number, min(offset, self.partitions[number].end)
+
+    @property
     def published(self) -> int:
         """How many events ever came in."""
         return sum(partition.end for partition in self.partitions)
@@ -81,7 +111,7 @@ class Topic:
         """Append an event and return its partition and offset.
 
         Args:
-            event: Gets the time of appending if it has none.
+            event: Gets the time of appending if it has none. A bare log keeps no more of it than it can.
             partition: None: equal keys go to the same partition, events without a key to each in turn.
             now: In milliseconds since 1970 UTC.
 
@@ -94,6 +124,8 @@ class Topic:
         elif partition not in range(len(self.partitions)):
             raise IndexError(partition)
         self._appended += 1
-        if event.timestamp is None:
+        if self.bare:
+            event = Event(event.key or b"", event.body, timestamp=now, timestamp_type="append")
+        elif event.timestamp is None:
             event = msgspec.structs.replace(event, timestamp=now, timestamp_type="append")
         return partition, self.partitions[partition].append(event)

@@ -10,7 +10,7 @@ from connectors.memory.logs import Topic
 from connectors.memory.streams import BATCH, answering
 from workbench.model.address import Address
 from workbench.model.errors import PublishRejected, Unsupported
-from workbench.model.event import Event, Position
+from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 
 
@@ -33,7 +33,7 @@ class MemoryPublisher:
             Unsupported: A partition is given, and this is no topic.
             EndpointNotFound: It was deleted.
         """
-        if partition is not None and (self._topic is None or self._topic.kind == "stream"):
+        if partition is not None and (self._topic is None or not self._topic.partitioned):
             raise Unsupported(f"{self._address} has no partitions: publish without choosing one.")
         for number, event in enumerate(events):
             if number % BATCH == 0:
@@ -64,14 +64,20 @@ class MemoryPublisher:
         try:
             if self._topic is not None:
                 number, offset = self._broker.append(self._address.name, event, partition)
-                receipt = Receipt(sequence, Position(self._topic.labels[number], str(offset)))
+                receipt = Receipt(sequence, self._topic.position(number, offset))
             else:
-                exchange = self._address.name if self._address.namespace == "exchange" else ""
-                if self._address.namespace == "queue":
-                    event = msgspec.structs.replace(event, key=self._address.name.encode())
-                self._broker.publish(exchange, event)
+                self._broker_takes(event)
                 receipt = Receipt(sequence)
         except PublishRejected as error:
             receipt = Receipt(sequence, error=error)
         self._sent += 1
         return receipt
+
+    def _broker_takes(self, event: Event) -> None:
+        name = self._address.name
+        if self._address.namespace == "exchange":
+            self._broker.publish(name, event)
+        elif name in self._broker.queues and self._broker.queues[name].settings.keeps_keys:
+            self._broker.send(name, event)
+        else:
+            self._broker.publish("", msgspec.structs.replace(event, key=name.encode()))

@@ -38,7 +38,9 @@ class QueuePass:
         self._address = address
         self._last_place = self._consumer.queue.last_place
         self._limit = self._consumer.queue.depth if limit is None else limit
-        self._gaps = (Gap(f"{held:,} messages", "held by consumers"),) if held else ()
+        self._held = held
+        self._resting = self._consumer.queue.resting
+        self._behind = 0
         self._returned = 0
         self._renewed = 0
         self.messages: list[Message] = []
@@ -53,7 +55,16 @@ class QueuePass:
             notes.append(f"{self._returned:,} marked as redelivered{counted}")
         if self._renewed:
             notes.append(f"{self._renewed:,} had used up their deliveries and were put at the end of the queue")
-        return Coverage(len(self.messages), gaps=self._gaps, notes=tuple(notes))
+        gaps = [
+            Gap(f"{count:,} messages", reason)
+            for count, reason in (
+                (self._held, "held by consumers"),
+                (self._resting, "given back a moment ago"),
+                (self._behind, "behind others of their key"),
+            )
+            if count
+        ]
+        return Coverage(len(self.messages), gaps=tuple(gaps), notes=tuple(notes))
 
     async def take(self) -> Sequence[Delivery]:
         """The next batch; empty at the end of the pass.
@@ -65,6 +76,9 @@ class QueuePass:
         answering(self._broker)
         taken = self._consumer.take(min(self._limit - len(self.messages), BATCH), self._last_place)
         self.messages += taken
+        if not taken and len(self.messages) < self._limit:
+            waiting = self._consumer.queue.waiting()
+            self._behind = sum(message.place <= self._last_place for message in waiting) - self._resting
         return [of_queue(self._broker, self._consumer.queue, message, self._address) for message in taken]
 
     def acknowledge(self, message: Message) -> ConnectionLost | None:

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final, Self
 
 from connectors.memory.broker import Broker, Consumer
@@ -11,7 +12,7 @@ from connectors.memory.logs import Topic
 from connectors.memory.queues import Message, Queue
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, EndpointNotFound
-from workbench.model.event import Delivery, Position
+from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Span
 
 BATCH = 500
@@ -37,7 +38,7 @@ def of_queue(broker: Broker, queue: Queue, message: Message, address: Address) -
         broker.clock(),
         exchange=message.exchange,
         redelivered=message.redelivered,
-        attempt=message.returns if queue.settings.kind == "quorum queue" else None,
+        attempt=message.returns if queue.settings.counts else None,
     )
 
 
@@ -153,9 +154,12 @@ class LogReading:
     @property
     def coverage(self) -> Coverage:
         """What was read, by partition, and what retention had removed."""
-        labels = self._topic.labels
-        spans = tuple(Span(labels[number], str(self._starts[number]), str(at)) for number, at in self._next.items())
-        return Coverage(self._read, spans, self._gaps, total=None if self._ends is None else self._depth)
+        spans = []
+        for number, at in self._next.items():
+            start, end = self._topic.position(number, self._starts[number]), self._topic.position(number, at)
+            spans.append(Span(start.partition, start.offset, end.offset))
+        total = None if self._ends is None or self._topic.bare else self._depth
+        return Coverage(self._read, tuple(spans), self._gaps, total=total)
 
     def __aiter__(self) -> Self:
         return self
@@ -175,26 +179,25 @@ class LogReading:
 
     def _take(self) -> Sequence[Delivery]:
         room = BATCH if self._limit is None else min(BATCH, self._limit - self._read)
-        merged = heapq.merge(*(self._waiting(number) for number in self._next), key=lambda seen: seen.time[0])
-        batch = [delivery for delivery, _ in zip(merged, range(room), strict=False)]
-        for delivery in batch:
-            assert delivery.position is not None
-            number = self._topic.labels.index(delivery.position.partition)
-            self._next[number] = int(delivery.position.offset) + 1
+        merged = heapq.merge(*(self._waiting(number) for number in self._next), key=lambda seen: seen[0].time[0])
+        batch = []
+        for delivery, number, offset in islice(merged, room):
+            self._next[number] = offset + 1
+            batch.append(delivery)
         self._read += len(batch)
         return batch
 
-    def _waiting(self, number: int) -> Iterator[Delivery]:
+    def _waiting(self, number: int) -> Iterator[tuple[Delivery, int, int]]:
         partition = self._topic.partitions[number]
         start = self._next[number]
         if start < partition.start:
-            gone = f"offsets {start:,} to {partition.start - 1:,} of partition {number}"
+            first, last = self._topic.position(number, start), self._topic.position(number, partition.start - 1)
+            gone = f"offsets {int(first.offset):,} to {int(last.offset):,} of partition {number}"
             self._gaps = (*self._gaps, Gap(gone, "no longer kept"))
             start = self._next[number] = partition.start
         end = partition.end if self._ends is None else self._ends[number]
         now = self._broker.clock()
-        label = self._topic.labels[number]
         for begin in range(start, end, BATCH):
             for offset, event in enumerate(partition.read(begin, min(begin + BATCH, end)), begin):
                 if self._among(event.timestamp or 0, number, offset):
-                    yield Delivery(event, self._address, now, Position(label, str(offset)))
+                    yield Delivery(event, self._address, now, self._topic.position(number, offset)), number, offset

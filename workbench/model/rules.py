@@ -59,7 +59,9 @@ class Rules(msgspec.Struct, frozen=True):
         repeated_headers: Whether it keeps several headers of one name; else only the first.
         refused_headers: Types of headers that it cannot take.
         lost_headers: Types of headers that it loses.
+        headers: Whether it keeps headers.
         headers_size: Bytes of properties and headers at most, as they travel.
+        times: Whether it keeps an event's own time; else that of its arrival takes its place.
         time_step: Milliseconds to which it keeps an event's time.
         size: Bytes of an event at most, as the broker is set; None: not known.
         size_setting: What that setting is called.
@@ -76,7 +78,9 @@ class Rules(msgspec.Struct, frozen=True):
     repeated_headers: bool = True
     refused_headers: frozenset[HeaderType] = frozenset()
     lost_headers: frozenset[HeaderType] = frozenset()
+    headers: bool = True
     headers_size: int | None = None
+    times: bool = True
     time_step: int = 1
     size: int | None = None
     size_setting: str = ""
@@ -93,7 +97,9 @@ class Rules(msgspec.Struct, frozen=True):
         changes = []
         if key and not self.keys and key != self.address.name.encode():
             changes.append(Change(f"{self.address} keeps no keys: its own name takes their place."))
-        if self._coarse(event):
+        if not self.times and event.timestamp is not None:
+            changes.append(Change(f"{self.address} keeps no times: that of an event's arrival takes their place."))
+        elif self._coarse(event):
             changes.append(Change(f"{self.broker} keeps times in seconds: their milliseconds are left out."))
         if event.wire is not None or event.written.headers or event.written.properties:
             try:
@@ -120,7 +126,7 @@ class Rules(msgspec.Struct, frozen=True):
         for name, value in content.properties.items():
             if name not in _TEXTS or type(value) is not str or len(value) > _SHORT:
                 return False
-        if content.properties and not self.properties:
+        if (content.properties and not self.properties) or (content.headers and not self.headers):
             return False
         # A character takes four bytes at most.
         if self.headers_size is not None and 4 * size + 300 * len(_TEXTS) > self.headers_size:
@@ -156,6 +162,10 @@ class Rules(msgspec.Struct, frozen=True):
                 yield Change(f"{self.address} does not keep the property ", ".", name)
             else:
                 yield Change(f"{self.address} has no properties: ", " stay behind.", name)
+        if not self.headers:
+            for name, _ in content.headers:
+                yield Change(f"{self.address} has no headers: ", " stay behind.", name)
+            return
         seen = set()
         for name, value in content.headers:
             kind = _type(value)

@@ -80,9 +80,9 @@ def check_start(endpoint: Endpoint, start: Start | None) -> None:
     """
     if start is None:
         return
-    if endpoint.family != "log":
+    if endpoint.family != "log" and Ability.BY_POSITION not in endpoint.abilities:
         raise Unsupported(
-            f"{endpoint.address} is {with_article(endpoint.kind)}: only of a log can it be chosen where reading begins."
+            f"{endpoint.address} is {with_article(endpoint.kind)}: it cannot be chosen where reading begins."
         )
     ability, wanted = _NEEDS.get(type(start), (Ability(0), ""))
     if ability not in endpoint.abilities:
