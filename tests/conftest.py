@@ -4,7 +4,7 @@ import signal
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.brokers.fixtures"]
+pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection"]
 
 # A deadline for each example would be a timed assertion: the machine may be busy with something else.
 settings.register_profile("workbench", deadline=None)

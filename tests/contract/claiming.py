@@ -7,16 +7,17 @@ import pytest
 from tests.contract.steps import (
     DEADLINE,
     MANY,
+    assert_first,
     assert_same,
-    bodies,
     browse,
     cancelled_on_leaving,
     depth_becomes,
+    drain,
     numbered,
     publish_all,
     read,
 )
-from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, Unsupported
@@ -25,50 +26,59 @@ from workbench.model.errors import EndpointNotFound, Unsupported
 class ClaimingContract(Contract):
     """The tests."""
 
-    @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_claim_is_complete_and_what_is_settled_is_gone(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
-        events = self.kinds[kind].events(MANY)
+    @needs(Ability.CLAIM | Ability.REMOVE, whole=True)
+    async def test_claim_is_complete_and_what_is_settled_is_gone(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        events = kind.events(MANY)
         async with connect(broker.connection) as connector:
             receipts = await publish_all(connector, place.address, events)
             async with connector.claim(place.address) as claims:
                 seen = await read(claims)
-                outcomes = await claims.settle(range(MANY))
+                outcomes = await claims.settle(range(len(seen)))
                 assert claims.coverage.read == MANY
-            assert_same(self.kinds[kind], events, receipts, seen)
+            assert_same(kind, events, receipts, seen)
             assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(at, None) for at in range(MANY)]
             assert await browse(connector, place.address) == []
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
+    async def test_claims_in_rounds_take_everything(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        events = numbered(30)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, events)
+            assert kind.bodies(await drain(connector, place.address)) == kind.bodies(events)
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
         events = numbered(10)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
             async with connector.claim(place.address) as claims:
-                assert bodies(await read(claims)) == bodies(events)
-                await depth_becomes(connector, place.address, 0)
+                seen = await read(claims)
+                assert kind.bodies(seen) == kind.bodies(events)
+                await depth_becomes(connector, kind, place.address, 0)
                 outcomes = [*await claims.settle([4, 0]), *await claims.settle([9])]
             assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(4, None), (0, None), (9, None)]
-            await depth_becomes(connector, place.address, 7)
-            left = [event for number, event in enumerate(events) if number not in (0, 4, 9)]
-            assert bodies(await browse(connector, place.address)) == bodies(left)
+            await depth_becomes(connector, kind, place.address, 7)
+            left = [delivery for number, delivery in enumerate(seen) if number not in (0, 4, 9)]
+            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(left)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
+    async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
         events = numbered(10)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
             async with connector.claim(place.address, limit=4) as claims:
-                assert bodies(await read(claims)) == bodies(events[:4])
-                await depth_becomes(connector, place.address, 6)
-            await depth_becomes(connector, place.address, 10)
-            assert bodies(await browse(connector, place.address)) == bodies(events)
+                assert_first(kind, 4, events, await read(claims))
+                await depth_becomes(connector, kind, place.address, 6)
+            await depth_becomes(connector, kind, place.address, 10)
+            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
 
-    @needs(Ability.CLAIM | Ability.REMOVE)
-    async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
+    @needs(Ability.CLAIM | Ability.REMOVE, whole=True)
+    async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
         events = numbered(3_000)
         begun = asyncio.Event()
 
@@ -82,21 +92,21 @@ class ClaimingContract(Contract):
             await publish_all(connector, place.address, events)
             async with cancelled_on_leaving(hold()), asyncio.timeout(DEADLINE):
                 await begun.wait()
-            await depth_becomes(connector, place.address, len(events))
-            assert bodies(await browse(connector, place.address)) == bodies(events)
+            await depth_becomes(connector, kind, place.address, len(events))
+            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
 
     @needs(Ability.CLAIM, counts=True)
-    async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind, delivery_limit=2)
+    async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name, delivery_limit=2)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
             for _ in range(7):
                 async with connector.claim(place.address) as claims:
-                    assert set(bodies(await read(claims))) == set(bodies(numbered(5)))
-                await depth_becomes(connector, place.address, 5)
+                    assert set(kind.bodies(await read(claims))) == set(kind.bodies(numbered(5)))
+                await depth_becomes(connector, kind, place.address, 5)
 
     @needs(Ability.CLAIM)
-    async def test_claim_of_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: str) -> None:
+    async def test_claim_of_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
@@ -105,8 +115,8 @@ class ClaimingContract(Contract):
         assert await broker.inventory() == before
 
     @needs(lacks=Ability.CLAIM)
-    async def test_claim_is_unsupported_where_nothing_is_given_up(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
+    async def test_claim_is_unsupported_where_nothing_is_given_up(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):
                 async with connector.claim(place.address):

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from tests.contract.steps import browse, numbered, publish
-from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
 from workbench.connecting.connector import GroupConnector
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
@@ -18,8 +18,8 @@ class GroupsContract(Contract):
     """The tests."""
 
     @needs(Ability.GROUPS)
-    async def test_browse_of_what_a_group_has_not_read(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind, partitions=2)
+    async def test_browse_of_what_a_group_has_not_read(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name, partitions=2)
         group = f"contract-{uuid4().hex}"
         async with connect(broker.connection) as connector:
             for partition in range(2):
@@ -29,8 +29,8 @@ class GroupsContract(Contract):
         assert [delivery.position for delivery in seen] == [Position("0", str(offset)) for offset in (7, 8, 9)]
 
     @needs(Ability.GROUPS)
-    async def test_a_group_is_listed_down_to_its_partitions(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind, partitions=2)
+    async def test_a_group_is_listed_down_to_its_partitions(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name, partitions=2)
         name = f"contract-{uuid4().hex}"
         async with connect(broker.connection) as connector:
             assert isinstance(connector, GroupConnector)
@@ -51,8 +51,8 @@ class GroupsContract(Contract):
         assert [each.oldest_unread for each in group.partitions] == [unread[0].event.timestamp, None]
 
     @needs(Ability.GROUPS)
-    async def test_unknown_group_is_unsupported(self, broker: BrokerUnderTest, kind: str) -> None:
-        place = await broker.create(kind)
+    async def test_unknown_group_is_unsupported(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):

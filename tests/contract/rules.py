@@ -3,8 +3,8 @@
 import pytest
 
 from tests.contract.samples import doubtful, number_of, unchanged
-from tests.contract.steps import browse, publish
-from tests.contract.under_test import BrokerUnderTest, Contract, needs
+from tests.contract.steps import browse, drain, publish
+from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound
@@ -16,9 +16,9 @@ class RulesContract(Contract):
 
     @needs(Ability.PUBLISH | Ability.BROWSE)
     async def test_rules_refuse_what_would_not_arrive_and_tell_what_changes(
-        self, broker: BrokerUnderTest, kind: str
+        self, broker: BrokerUnderTest, kind: Kind
     ) -> None:
-        place = await broker.create(kind)
+        place = await broker.create(kind.name)
         events = doubtful(place.address)
         arrived: dict[int, Event] = {}
         refused: set[int] = set()
@@ -28,8 +28,9 @@ class RulesContract(Contract):
                 [receipt] = await publish(connector, place.address, [event])
                 if receipt.error:
                     refused.add(number)
-            for delivery in await browse(connector, place.address):
-                arrived[number_of(delivery.event)] = delivery.event
+            seen = await (browse if kind.whole else drain)(connector, place.address)
+            for delivery in seen:
+                arrived[number_of(delivery.event, events)] = delivery.event
         for number, event in enumerate(events):
             finding = rules.examine(event)
             same = number not in refused and unchanged(event, arrived[number])
@@ -40,7 +41,7 @@ class RulesContract(Contract):
                 assert same == (not finding.changes), (finding, event, arrived[number])
 
     @needs(Ability.PUBLISH)
-    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: str) -> None:
+    async def test_rules_of_a_missing_endpoint_are_not_found(self, broker: BrokerUnderTest, kind: Kind) -> None:
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
                 await connector.rules(self.missing(broker, kind))

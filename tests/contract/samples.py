@@ -13,9 +13,10 @@ from workbench.model.address import Address
 from workbench.model.event import Event
 from workbench.model.wire import Content, Headers, Value, Wire
 
-Keeps = Literal["wire", "sorted wire", "records", "texts"]
+Keeps = Literal["wire", "sorted wire", "records", "texts", "nothing"]
 """How much of properties and headers an endpoint keeps: the wire bytes of AMQP; those, but the headers sorted by name
-and only the first of each (RabbitMQ 4.0); names and bytes of Kafka's records; or texts and whole numbers (AMQP 1.0)."""
+and only the first of each (RabbitMQ 4.0); names and bytes of Kafka's records; texts and whole numbers (AMQP 1.0); or
+nothing."""
 
 Keys = Literal["any", "words", "none"]
 """Which keys it keeps: any bytes and null; routing keys; or none as published."""
@@ -23,7 +24,7 @@ Keys = Literal["any", "words", "none"]
 _BEGIN = time.time_ns() // 1_000_000 - 3_600_000  # an hour ago: no broker takes the future or keeps the distant past
 
 
-def samples(count: int, keeps: Keeps, keys: Keys, tombstones: bool) -> Sequence[Event]:
+def samples(count: int, keeps: Keeps, keys: Keys, timed: bool, tombstones: bool) -> Sequence[Event]:
     """So many different events, in the order in which to publish them; timestamps ascend by a millisecond each."""
     return [
         Event(
@@ -31,7 +32,7 @@ def samples(count: int, keeps: Keeps, keys: Keys, tombstones: bool) -> Sequence[
             body=_body(number, tombstones),
             wire=_WIRES[number // 2 % len(_WIRES)] if "wire" in keeps and number % 2 else None,
             written=_CONTENTS[keeps][number % len(_CONTENTS[keeps])],
-            timestamp=_BEGIN + number if keys == "any" else None,
+            timestamp=_BEGIN + number if timed else None,
         )
         for number in range(count)
     ]
@@ -146,6 +147,7 @@ _VALUES = Content(
     {"content_type": "application/json", "delivery_mode": 2, "priority": 3, "app_id": "contract"},
 )
 _CONTENTS: dict[Keeps, tuple[Content, ...]] = {
+    "nothing": (Content(),),
     "texts": _TEXTS,
     "wire": (*_TEXTS, _VALUES),
     "sorted wire": (*_TEXTS, _VALUES),
@@ -181,7 +183,7 @@ def _typed(value: Value) -> object:
 
 
 def doubtful(address: Address) -> Sequence[Event]:
-    """Events that not every endpoint can hold; each has its number in a header."""
+    """Events that not every endpoint can hold; each has its number in a header or in its body."""
     plain: Headers = (("kept", "as it is"),)
     contents = (
         Content(plain),
@@ -208,18 +210,22 @@ def doubtful(address: Address) -> Sequence[Event]:
         Event(key, b"body", written=Content(plain), timestamp=_BEGIN // 1000 * 1000),
         Event(key, b"body", written=Content(plain), timestamp=_BEGIN // 1000 * 1000 + 123),
     ]
-    return [
+    numbered = [
         msgspec.structs.replace(
             event,
+            body=b"body %d" % number if event.body else event.body,
             written=Content((*event.written.headers, ("number", str(number))), event.written.properties),
         )
         for number, event in enumerate(events)
     ]
+    bare = [Event(key, b"body %d" % len(numbered)), Event(key, b"body %d" % (len(numbered) + 1), timestamp=_BEGIN)]
+    return [*numbered, *bare]
 
 
-def number_of(event: Event) -> int:
-    """Which of the doubtful events one was."""
-    return int(next(_text(value) for name, value in event.headers if name == "number"))
+def number_of(event: Event, events: Sequence[Event]) -> int:
+    """Which of the doubtful events one was; where headers are not kept, that alone has an empty body which had it."""
+    numbers = [int(_text(value)) for name, value in event.headers if name == "number"]
+    return numbers[0] if numbers else [other.body for other in events].index(event.body)
 
 
 def unchanged(sent: Event, seen: Event) -> bool:

@@ -71,6 +71,19 @@ async def browse(
         return await read(stream)
 
 
+async def drain(connector: Connector, address: Address) -> list[Delivery]:
+    """Take all that is there, a claim after the other."""
+    taken: list[Delivery] = []
+    while True:
+        async with connector.claim(address) as claims:
+            seen = await read(claims)
+            outcomes = await claims.settle(range(len(seen)))
+        assert [outcome.error for outcome in outcomes if outcome.error] == []
+        if not seen:
+            return taken
+        taken += seen
+
+
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return when a condition holds."""
     async with asyncio.timeout(DEADLINE):
@@ -78,13 +91,24 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def depth_becomes(connector: Connector, address: Address, depth: int) -> None:
-    """Return when an endpoint has this depth."""
+async def depth_becomes(connector: Connector, kind: Kind, address: Address, depth: int) -> None:
+    """Return when an endpoint has this depth; at once where its kind says none."""
+    if not kind.countable:
+        assert (await connector.endpoint(address)).depth is None
+        return
 
     async def reached() -> bool:
-        return (await connector.endpoint(address)).depth == depth
+        found = (await connector.endpoint(address)).depth
+        assert found is not None
+        return found == depth
 
     await eventually(reached)
+
+
+async def given_back(connector: Connector, kind: Kind, address: Address, depth: int) -> None:
+    """Return when so many can be taken again that were held: at once where the kind promises it."""
+    if not kind.gives_back_at_once:
+        await depth_becomes(connector, kind, address, depth)
 
 
 async def inventory_becomes(broker: BrokerUnderTest, names: set[str]) -> None:
@@ -94,11 +118,6 @@ async def inventory_becomes(broker: BrokerUnderTest, names: set[str]) -> None:
         return await broker.inventory() == names
 
     await eventually(reached)
-
-
-def bodies(seen: Sequence[Delivery | Event]) -> list[bytes | None]:
-    """What a test tells events apart by."""
-    return [(item.event if isinstance(item, Delivery) else item).body for item in seen]
 
 
 def numbered(count: int, key: bytes | None = b"k", begin: int = 0) -> list[Event]:
@@ -118,7 +137,7 @@ async def cancelled_on_leaving(doing: Coroutine[Any, Any, object]) -> AsyncItera
 
 
 def assert_same(kind: Kind, sent: Sequence[Event], receipts: Sequence[Receipt], seen: Sequence[Delivery]) -> None:
-    """All events came out once, unchanged, in the order of the endpoint or of each of its partitions."""
+    """All events came out once, unchanged, in the order of their kind."""
     assert len(seen) == len(sent)
     if Ability.PARTITIONS in kind.abilities:
         places = [receipt.position for receipt in receipts]
@@ -129,15 +148,48 @@ def assert_same(kind: Kind, sent: Sequence[Event], receipts: Sequence[Receipt], 
             assert offsets == sorted(offsets)
         pairs = [(events[delivery.position], delivery.event) for delivery in seen]
     else:
-        pairs = list(zip(sent, (delivery.event for delivery in seen), strict=True))
-    tombstones = Ability.TOMBSTONES in kind.abilities
-    assert [got.body for _, got in pairs] == [put.body if tombstones else put.body or b"" for put, _ in pairs]
+        pairs = _pairs(kind, sent, [delivery.event for delivery in seen])
+    assert [got.body for _, got in pairs] == [_kept_body(kind, put) for put, _ in pairs]
     if Ability.KEYS in kind.abilities:
         assert [got.key for _, got in pairs] == [put.key for put, _ in pairs]
-    if kind.keys == "any":
+    if kind.times == "published":
         assert [got.timestamp for _, got in pairs] == [put.timestamp for put, _ in pairs]
+    elif kind.times == "arrival":
+        assert all(got.timestamp is not None and got.timestamp_type == "append" for _, got in pairs)
     for put, got in pairs:
         assert same_content(kind.keeps, put, got), f"{put!r} came out as {got!r}"
+
+
+def _pairs(kind: Kind, sent: Sequence[Event], seen: Sequence[Event]) -> list[tuple[Event, Event]]:
+    """Each event that was sent, with what came out of it."""
+    if kind.order == "by key":
+        sent, seen = (sorted(events, key=lambda event: event.key or b"") for events in (sent, seen))
+    if kind.order != "none":
+        return list(zip(sent, seen, strict=True))
+    alike = defaultdict[bytes | None, list[Event]](list)
+    for event in sent:
+        alike[_kept_body(kind, event)].append(event)
+    pairs = []
+    for got in seen:
+        assert alike[got.body], f"{got!r} was not sent, or came out twice"
+        put = next((event for event in alike[got.body] if same_content(kind.keeps, event, got)), alike[got.body][0])
+        alike[got.body].remove(put)
+        pairs.append((put, got))
+    return pairs
+
+
+def _kept_body(kind: Kind, event: Event) -> bytes | None:
+    return event.body if Ability.TOMBSTONES in kind.abilities else event.body or b""
+
+
+def assert_first(kind: Kind, count: int, sent: Sequence[Event], seen: Sequence[Delivery]) -> None:
+    """So many of the events were seen: the first, where there is an order."""
+    assert len(seen) == count
+    if kind.order == "none":
+        assert len({*kind.bodies(seen)}) == count
+        assert {*kind.bodies(seen)} <= {*kind.bodies(sent)}
+    else:
+        assert kind.bodies(seen) == kind.bodies(sent[:count])
 
 
 def by_partition(seen: Sequence[Delivery]) -> dict[str, list[Delivery]]:

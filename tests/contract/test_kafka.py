@@ -1,6 +1,6 @@
 """Apache Kafka passes the contract, and a broker that offers as little as Event Hubs, but for transactions."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import ClassVar
@@ -96,8 +96,10 @@ async def under_test(kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
 class TestKafka(ConnectorContract):
     """The suite against `kafka://`."""
 
-    kinds: ClassVar[Mapping[str, Kind]] = {
-        "topic": Kind(
+    kinds: ClassVar[Sequence[Kind]] = (
+        Kind(
+            "topic",
+            "log",
             Ability.BROWSE
             | Ability.TAIL
             | Ability.CLAIM
@@ -113,8 +115,10 @@ class TestKafka(ConnectorContract):
             | Ability.TOMBSTONES,
             keeps="records",
             keys="any",
-        )
-    }
+            times="published",
+            positions="counted",
+        ),
+    )
 
     @pytest.fixture
     async def broker(self, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:
@@ -126,9 +130,9 @@ class TestKafka(ConnectorContract):
 class TestNarrowKafka(TestKafka):
     """The suite against a broker that offers older versions, and no transactions."""
 
-    kinds: ClassVar[Mapping[str, Kind]] = {
-        kind: replace(each, abilities=each.abilities & ~Ability.ATOMIC) for kind, each in TestKafka.kinds.items()
-    }
+    kinds: ClassVar[Sequence[Kind]] = [
+        replace(kind, abilities=kind.abilities & ~Ability.ATOMIC) for kind in TestKafka.kinds
+    ]
 
     @pytest.fixture
     async def broker(self, kafka: KafkaAddress) -> AsyncIterator[KafkaUnderTest]:

@@ -1,9 +1,11 @@
 """The embedded broker passes the contract."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
@@ -39,17 +41,19 @@ class Memory:
         name = uuid4().hex
         address = Address("memory", name)
         exchange = Address("memory", f"{name}-exchange", "exchange")
-        if kind == "topic":
-            self._broker.declare_topic(name, partitions)
+        if kind in ("topic", "bare log"):
+            self._broker.declare_topic(name, partitions, kind="topic" if kind == "topic" else "bare log")
             return Place(address, address, address)
-        self._broker.declare_exchange(exchange.name)
-        settings = QueueSettings(
-            "quorum queue" if kind == "quorum queue" else "classic queue",
+        settings = msgspec.structs.replace(
+            _SETTINGS.get(kind, QueueSettings()),
             dead_letter_exchange=_exchange(dead_letters_to),
             dead_letter_routing_key=_key(dead_letters_to),
             delivery_limit=20 if delivery_limit is None else delivery_limit,
         )
         self._broker.declare_queue(name, settings)
+        if kind not in ("classic queue", "quorum queue", "exchange"):
+            return Place(address, address, address)
+        self._broker.declare_exchange(exchange.name)
         self._broker.bind(exchange.name, name, pattern)
         return Place(exchange if kind == "exchange" else address, exchange, address)
 
@@ -63,6 +67,14 @@ class Memory:
         return {*self._broker.queues, *self._broker.topics, *self._broker.committed}
 
 
+_SETTINGS = {
+    "quorum queue": QueueSettings("quorum queue"),
+    "unordered queue": QueueSettings("unordered queue", order="none", lease=30_000, rest=20),
+    "grouped queue": QueueSettings("grouped queue", order="by key", lease=30_000),
+    "numbered queue": QueueSettings("numbered queue", lease=30_000, numbered=True),
+}
+
+
 def _exchange(dead_letters_to: Address | None) -> str | None:
     if dead_letters_to is None:
         return None
@@ -73,34 +85,85 @@ def _key(dead_letters_to: Address | None) -> str | None:
     return dead_letters_to.name if dead_letters_to and dead_letters_to.namespace == "queue" else None
 
 
-_QUEUE = Ability.BROWSE | Ability.TAIL | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
+_TAKEN = Ability.BROWSE | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
+_CLASSIC = Kind(
+    "classic queue",
+    "queue",
+    _TAKEN | Ability.TAIL,
+    keeps="wire",
+    free=False,
+    holds=True,
+    dead_letters=True,
+    tapped=True,
+)
+_UNORDERED = Kind(
+    "unordered queue",
+    "queue",
+    _TAKEN,
+    keeps="wire",
+    order="none",
+    free=False,
+    holds=True,
+    gives_back_at_once=False,
+    counts=True,
+    dead_letters=True,
+)
+_LOG = Ability.BROWSE | Ability.TAIL | Ability.PUBLISH | Ability.BY_POSITION | Ability.BY_TIME | Ability.PARTITIONS
 
 
 class TestMemory(ConnectorContract):
     """The suite against `memory://`."""
 
-    kinds: ClassVar[Mapping[str, Kind]] = {
-        "classic queue": Kind(_QUEUE, keeps="wire", holds=True),
-        "quorum queue": Kind(_QUEUE, keeps="wire", holds=True, counts=True),
-        "exchange": Kind(
-            Ability.TAIL | Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES, keeps="wire", keys="words", routes=True
+    kinds: ClassVar[Sequence[Kind]] = (
+        _CLASSIC,
+        replace(_CLASSIC, name="quorum queue", counts=True),
+        _UNORDERED,
+        replace(
+            _UNORDERED,
+            name="grouped queue",
+            abilities=_TAKEN | Ability.KEYS,
+            keys="words",
+            order="by key",
+            whole=False,
+            gives_back_at_once=True,
         ),
-        "topic": Kind(
-            Ability.BROWSE
-            | Ability.TAIL
-            | Ability.PUBLISH
-            | Ability.BY_POSITION
-            | Ability.BY_TIME
-            | Ability.FROM_END
-            | Ability.GROUPS
-            | Ability.PARTITIONS
-            | Ability.KEYS
-            | Ability.TOMBSTONES
-            | Ability.PROPERTIES,
+        Kind(
+            "numbered queue",
+            "queue",
+            _TAKEN | Ability.TAIL | Ability.BY_POSITION,
+            keeps="wire",
+            positions="ascending",
+            counts=True,
+            dead_letters=True,
+        ),
+        Kind(
+            "exchange",
+            "routes",
+            Ability.TAIL | Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES,
+            keeps="wire",
+            keys="words",
+        ),
+        Kind(
+            "topic",
+            "log",
+            _LOG | Ability.FROM_END | Ability.GROUPS | Ability.KEYS | Ability.TOMBSTONES | Ability.PROPERTIES,
             keeps="records",
             keys="any",
+            times="published",
+            positions="counted",
         ),
-    }
+        Kind(
+            "bare log",
+            "log",
+            _LOG | Ability.KEYS,
+            keeps="nothing",
+            keys="words",
+            times="arrival",
+            positions="ascending",
+            countable=False,
+            free=False,
+        ),
+    )
 
     @pytest.fixture
     def broker(self) -> Iterator[Memory]:

@@ -1,8 +1,9 @@
 """RabbitMQ 3.10 and 4.0 pass the contract."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -116,19 +117,18 @@ def _api(rabbitmq: RabbitMQAddress) -> httpx.Client:
     return httpx.Client(base_url=rabbitmq.management_url, auth=("guest", "guest"), trust_env=False, timeout=30)
 
 
-def _kinds(keeps: Keeps) -> Mapping[str, Kind]:
+def _kinds(keeps: Keeps) -> Sequence[Kind]:
     """The kinds of endpoint, those that keep AMQP 0-9-1 keeping it like this."""
-    queue = Ability.BROWSE | Ability.TAIL | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
-    claimable = queue | Ability.CLAIM | Ability.REMOVE
-    return {
-        "classic queue": Kind(claimable, keeps, holds=True),
-        "quorum queue": Kind(claimable, keeps, holds=True, counts=True),
+    abilities = Ability.BROWSE | Ability.TAIL | Ability.CLAIM | Ability.REMOVE | Ability.PUBLISH | Ability.PROPERTIES
+    queue = Kind("classic queue", "queue", abilities, keeps, free=False, holds=True, dead_letters=True, tapped=True)
+    routing = Ability.TAIL | Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES
+    return (
+        queue,
+        replace(queue, name="quorum queue", counts=True),
         # RabbitMQ keeps what is in a stream as AMQP 1.0, which has fewer types.
-        "stream": Kind(_STREAM, keeps="texts"),
-        "exchange": Kind(
-            Ability.TAIL | Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES, keeps, keys="words", routes=True
-        ),
-    }
+        Kind("stream", "log", _STREAM, keeps="texts", positions="counted"),
+        Kind("exchange", "routes", routing, keeps, keys="words"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def vhost_4(rabbitmq_4: RabbitMQAddress) -> Iterator[str]:
 class TestRabbitMQ3(ConnectorContract):
     """The suite against RabbitMQ 3.10."""
 
-    kinds = _kinds(keeps="wire")
+    kinds: ClassVar[Sequence[Kind]] = _kinds(keeps="wire")
 
     @pytest.fixture
     def broker(self, rabbitmq_3: RabbitMQAddress, vhost_3: str) -> Iterator[RabbitMQUnderTest]:
@@ -160,7 +160,7 @@ class TestRabbitMQ3(ConnectorContract):
 class TestRabbitMQ4(ConnectorContract):
     """The suite against RabbitMQ 4.0."""
 
-    kinds = _kinds(keeps="sorted wire")
+    kinds: ClassVar[Sequence[Kind]] = _kinds(keeps="sorted wire")
 
     @pytest.fixture
     def broker(self, rabbitmq_4: RabbitMQAddress, vhost_4: str) -> Iterator[RabbitMQUnderTest]:

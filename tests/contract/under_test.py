@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 from uuid import uuid4
 
 import pytest
@@ -10,38 +10,83 @@ import pytest
 from tests.contract.samples import Keeps, Keys, samples
 from workbench.connecting.config import Connection
 from workbench.model.address import Address, Namespace
-from workbench.model.endpoint import Ability
-from workbench.model.event import Event
+from workbench.model.endpoint import Ability, Family
+from workbench.model.event import Delivery, Event
+
+Order = Literal["arrival", "by key", "none"]
+"""In which order events are seen: in that in which they came (within a partition, where there are partitions), in that
+among those of one key, or in none."""
+
+Times = Literal["published", "arrival", "any"]
+"""Which time an event has: its publisher's where that gave one, that of its arrival, or whatever the broker likes."""
+
+Positions = Literal["counted", "ascending", "none"]
+"""What identifies an event: offsets that count from 0, offsets that ascend and say no more, or nothing."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What the suite must know of a kind of endpoint.
+    """What the suite must know of a kind of endpoint. It is held to all of it: what is said here and not true, fails.
 
     Attributes:
+        name: What its endpoints say they are.
+        family: How it treats events.
         abilities: Exactly those that it claims.
         keeps: How much of properties and headers it keeps.
         keys: Which keys it keeps.
-        holds: A look takes the messages and gives them back (a classic or quorum queue); it may have dead letters.
-        counts: It counts deliveries, and has a delivery limit (a quorum queue).
-        routes: It keeps nothing and hands on by routing key (an exchange).
+        times: Which time an event has.
+        positions: What identifies an event.
+        order: In which order events are seen.
+        countable: Whether it says its depth.
+        whole: Whether one look sees all there is; else its coverage says that it did not.
+        free: Whether a look costs nothing; else its price is said in words.
+        holds: Whether a look takes the messages and gives them back.
+        gives_back_at_once: Whether what was held can be taken again as soon as it was given back, or some time later.
+        counts: Whether it counts deliveries and has a delivery limit.
+        dead_letters: Whether its dead letters can go to another endpoint of this kind.
+        tapped: Whether exchanges feed it, so that a tail sees what comes through them.
     """
 
+    name: str
+    family: Family
     abilities: Ability
     keeps: Keeps
     keys: Keys = "none"
+    times: Times = "any"
+    positions: Positions = "none"
+    order: Order = "arrival"
+    countable: bool = True
+    whole: bool = True
+    free: bool = True
     holds: bool = False
+    gives_back_at_once: bool = True
     counts: bool = False
-    routes: bool = False
+    dead_letters: bool = False
+    tapped: bool = False
 
     @property
-    def log(self) -> bool:
-        """Whether it keeps what was read, in the order that it came."""
-        return not self.holds and not self.routes
+    def placed(self) -> bool:
+        """Whether it can be chosen where a look begins."""
+        return self.family == "log" or Ability.BY_POSITION in self.abilities
 
     def events(self, count: int) -> Sequence[Event]:
-        """So many events that this kind of endpoint can keep in full."""
-        return samples(count, self.keeps, self.keys, Ability.TOMBSTONES in self.abilities)
+        """So many events that this kind of endpoint can keep in full, but for their times where it gives its own."""
+        timed = self.times != "any"
+        return samples(count, self.keeps, self.keys, timed, Ability.TOMBSTONES in self.abilities)
+
+    def bodies(self, seen: Sequence[Delivery | Event]) -> list[bytes | None]:
+        """What a test tells events apart by, in an order that is the same for the same events of this kind."""
+        events = [item.event if isinstance(item, Delivery) else item for item in seen]
+        if self.order == "none":
+            events.sort(key=lambda event: event.body or b"")
+        elif self.order == "by key":
+            events.sort(key=lambda event: event.key or b"")
+        return bodies(events)
+
+
+def bodies(seen: Sequence[Delivery | Event]) -> list[bytes | None]:
+    """What a test tells events apart by, in the order seen."""
+    return [(item.event if isinstance(item, Delivery) else item).body for item in seen]
 
 
 @dataclass(frozen=True)
@@ -50,8 +95,8 @@ class Place:
 
     Attributes:
         address: The endpoint.
-        fed_by: Publish here, and a tail of `address` shows it: for a queue an exchange bound to it by `#`.
-        read_at: Browse here to see what was published to `address`: for an exchange a classic queue bound to it.
+        fed_by: Publish here, and a tail of `address` shows it: for a tapped queue an exchange bound to it by `#`.
+        read_at: Browse here to see what was published to `address`: for an exchange a queue bound to it.
     """
 
     address: Address
@@ -89,11 +134,11 @@ class BrokerUnderTest(Protocol):
         """A new endpoint with a name of its own, ready for use; removed after the test.
 
         Args:
-            kind: One that the broker has.
-            partitions: Of a topic.
+            kind: The name of one that the broker has.
+            partitions: Of a log that has any.
             pattern: By which an exchange's queue is bound to it.
             dead_letters_to: A queue (through the default exchange) or an exchange, with the dead letters' own keys.
-            delivery_limit: Of a quorum queue; None: the broker's default.
+            delivery_limit: Where deliveries are counted; None: the broker's default.
         """
         ...
 
@@ -107,15 +152,15 @@ class BrokerUnderTest(Protocol):
 
 
 needs = pytest.mark.needs
-"""Selects the kinds of endpoint that a test is for: `needs(Ability.TAIL, lacks=Ability.GROUPS, holds=True)`."""
+"""Selects the kinds of endpoint that a test is for: `needs(Ability.TAIL, lacks=Ability.GROUPS, order="arrival")`."""
 
 
 class Contract:
     """What all parts of the suite share. A broker's module adds `kinds`, and the fixture `broker`."""
 
-    kinds: ClassVar[Mapping[str, Kind]]
+    kinds: ClassVar[Sequence[Kind]]
 
-    def missing(self, broker: BrokerUnderTest, kind: str) -> Address:
+    def missing(self, broker: BrokerUnderTest, kind: Kind) -> Address:
         """The address of an endpoint that does not exist."""
-        namespace: Namespace = "exchange" if self.kinds[kind].routes else "queue"
+        namespace: Namespace = "exchange" if kind.family == "routes" else "queue"
         return Address(broker.connection.name, f"contract-missing-{uuid4().hex}", namespace)

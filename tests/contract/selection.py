@@ -1,4 +1,6 @@
-"""Chooses from the suite what applies to each kind of endpoint; the rest is deselected, never skipped."""
+"""The plugin of pytest that chooses from the suite what applies to each kind of endpoint; the rest is deselected, never
+skipped. A connector that lives elsewhere loads it by `pytest_plugins = ["tests.contract.selection"]`.
+"""
 
 import pytest
 
@@ -12,10 +14,17 @@ from tests.contract.under_test import Contract, Kind  # noqa: E402
 _NONE = Ability(0)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the suite's marker known."""
+    config.addinivalue_line(
+        "markers", "needs(abilities, *, lacks, **traits): a contract test for kinds of endpoint that are like this"
+    )
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with a `kind` for each kind of endpoint that the broker has."""
     if _of_contract(metafunc.cls) and "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", list(metafunc.cls.kinds), ids=str)
+        metafunc.parametrize("kind", metafunc.cls.kinds, ids=lambda kind: kind.name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,11 +42,12 @@ def _of_contract(suite: type | None) -> bool:
 def _fits(item: pytest.Function) -> bool:
     if not _of_contract(item.cls) or not (marks := list(item.iter_markers("needs"))):
         return True
-    kind: Kind = item.cls.kinds[item.callspec.params["kind"]]
+    kind = item.callspec.params["kind"]
+    assert isinstance(kind, Kind)
     return all(_has(kind, *mark.args, **mark.kwargs) for mark in marks)
 
 
-def _has(kind: Kind, abilities: Ability = _NONE, *, lacks: Ability = _NONE, **traits: bool) -> bool:
+def _has(kind: Kind, abilities: Ability = _NONE, *, lacks: Ability = _NONE, **traits: object) -> bool:
     return (
         abilities in kind.abilities
         and not lacks & kind.abilities
