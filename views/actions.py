@@ -132,7 +132,7 @@ ACTIONS: Final = (
         "deploy", "", "", "Fix the demo's payment service, so that payments it rejected succeed when moved back.", ()
     ),
     Action("palette", "colon,ctrl+p", "", "Do anything by its name, or go to an endpoint.", ()),
-    Action("quit", "q,ctrl+c", "", "Leave; asks first while something runs.", ()),
+    Action("quit", "q,ctrl+c,ctrl+q", "", "Leave; asks first while something runs.", ()),
     Action("help", "question_mark", "help", "Show the keys of this screen.", ()),
 )
 """In the order of footer and help."""

@@ -107,6 +107,9 @@ async def run(
     """
     async with opened(session, Opening(tuple(addresses), recording, record, demo)) as app:
         await app.run_async()
+        # Textual takes a cancellation for its end and says nothing of it.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
     if app.failure:
         raise WorkbenchError(app.failure)
 
@@ -247,6 +250,7 @@ class Workbench(SteadyApp):
     async def ask_password(self, connection: Connection, reason: ConfigError | None) -> Secret | None:
         """Ask for a connection's password; one is asked for at a time."""
         async with self._asking:
+            await self.pause()
             answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
             def answer(text: str) -> None:
@@ -403,6 +407,8 @@ class Workbench(SteadyApp):
 
     def leave(self) -> None:
         """Leave; asks while something runs."""
+        if isinstance(self.screen, Agree):
+            return
         busy = [screen for stack in self._screen_stacks.values() for screen in stack if getattr(screen, "busy", False)]
         if busy:
             sentence = "Events are being published: what is in flight would not be answered for."
@@ -476,6 +482,10 @@ class Workbench(SteadyApp):
         """Add a connection on the Connections screen."""
         connections = self._switch_to("connections", Connections)
         connections.call_later(connections.ask_connection)
+
+    async def action_quit(self) -> None:
+        """Leave as `q` does: Textual's own Ctrl+Q, which works in fields and dialogs too."""
+        self.leave()
 
     def action_command_palette(self) -> None:
         """What Textual's own key does."""

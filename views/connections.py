@@ -101,6 +101,7 @@ class Connections(WorkbenchScreen):
             return
         session.add(connection)
         self.host.add_watch(connection.name)
+        await self.host.pause()
         self.host.ask(
             f"{connection.name} stands",
             "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"

@@ -146,11 +146,11 @@ def state_of(ingestion: Ingestion) -> str:
         case "opening":
             return "opening …"
         case "running":
-            return "live" if ingestion.kind == "tail" else f"reading {ingestion.coverage.read:,}"
+            return "live" if ingestion.kind == "tail" else f"reading: {ingestion.coverage.counted}"
         case Interruption(reason=reason):
             return f"lost: {visible(reason, 60)}"
         case Ended(error=None):
-            return "stopped" if ingestion.kind == "tail" else f"{ingestion.coverage.read:,} read"
+            return "stopped" if ingestion.kind == "tail" else ingestion.coverage.counted
         case _:
             return "failed"
 

@@ -25,6 +25,8 @@ KEY_WORK: Final = "key"
 """The group of workers that end what a key began: what is typed next waits for them."""
 PATIENCE: Final = 1.0
 """Seconds for which an input waits for what those before it began."""
+PAUSE: Final = 0.6
+"""Seconds without a key after which nobody is in the middle of typing."""
 _AWAITED: Final = (KEY_WORK, CommandPalette._GATHER_COMMANDS_GROUP)
 _TURNS: Final = 50
 """Turns of the event loop after which waiting costs no processor any more."""
@@ -36,7 +38,9 @@ class SteadyApp(App[None]):
     **One input at a time.** Textual sends a key to the widget that has the focus when it arrives, and a key that opens
     a field or a screen has its effect some messages later: letters typed ahead would be commands of what is on its way
     out. So input waits here until everything that the input before it set off is done, and typing fast, pasting and
-    slow lines do what typing slowly does.
+    slow lines do what typing slowly does. What was typed before the terminal was lent to another program waits until it
+    is given back. And what opens by itself waits for a pause (`pause`), so that it takes no key that was meant for what
+    it covers.
 
     **Nothing unexpected ends it.** Textual ends an app, with a traceback and its local variables, on any exception that
     a message's handler, a worker or a timer lets through. Here it is logged, told in a dialog, and the program goes on;
@@ -51,9 +55,14 @@ class SteadyApp(App[None]):
         """What nobody expected so far, a sentence each."""
         self._input: Final[asyncio.Queue[Event]] = asyncio.Queue()
         self._waiting = self._dispatching = 0
+        self._typed = 0.0
+        self._telling = False
+        self._lent = False
 
     def on_mount(self) -> None:
         """Begin to take input."""
+        self.app_suspend_signal.subscribe(self, lambda _: self._lend(True))
+        self.app_resume_signal.subscribe(self, lambda _: self._lend(False))
         self.run_worker(self._take_input(), group="input")
 
     def get_driver_class(self) -> type[Driver]:
@@ -72,6 +81,8 @@ class SteadyApp(App[None]):
         """Line input up; other events have no order to keep."""
         if isinstance(event, InputEvent | Paste) and not event.is_forwarded:
             self._waiting += 1
+            if isinstance(event, Key | Paste):
+                self._typed = time.monotonic()
             self._input.put_nowait(event)
         else:
             await super().on_event(event)
@@ -80,6 +91,15 @@ class SteadyApp(App[None]):
     def input_done(self) -> bool:
         """Whether all input was taken, and all that it set off is done."""
         return not self._waiting and not self._busy(None)
+
+    async def pause(self) -> None:
+        """Return when nobody is typing: whatever opens by itself, opens then."""
+        while (left := self._typed + PAUSE - time.monotonic()) > 0 or self._waiting:
+            left = max(left, 0.02)
+            await asyncio.sleep(left)
+
+    def _lend(self, lent: bool) -> None:
+        self._lent = lent
 
     async def _take_input(self) -> None:
         while True:
@@ -92,10 +112,13 @@ class SteadyApp(App[None]):
             self._waiting -= 1
 
     async def _settled(self, event: Event) -> None:
-        """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`."""
+        """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`.
+
+        What lends the terminal to another program has as long as that program.
+        """
         end = time.monotonic() + PATIENCE
         turns = 0
-        while self._busy(event) and time.monotonic() < end:
+        while self._lent or (self._busy(event) and time.monotonic() < end):
             turns += 1
             await asyncio.sleep(0 if turns < _TURNS else 0.005)
 
@@ -116,12 +139,20 @@ class SteadyApp(App[None]):
             return
         if isinstance(error, WorkbenchError):
             self.notify(str(error), severity="error", markup=False)
-        elif not any(isinstance(screen, Unexpected) for screen in self.screen_stack):
+        elif not self._telling:
+            self._telling = True
             self.failures.append(log_unexpected(error, "Something in the program"))
-            try:
-                self.push_screen(Unexpected(self.failures[-1], self._end))
-            except Exception as worse:
-                self._end(log_unexpected(worse, "The program"))
+            self.run_worker(self._tell(self.failures[-1]), group="tell")
+
+    async def _tell(self, sentence: str) -> None:
+        await self.pause()
+        try:
+            await self.push_screen(Unexpected(sentence, self._end), self._told)
+        except Exception as error:
+            self._end(log_unexpected(error, "The program"))
+
+    def _told(self, _: None) -> None:
+        self._telling = False
 
     def _end(self, sentence: str) -> None:
         """End as soon as can be, for a reason that `failure` tells."""

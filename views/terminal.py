@@ -16,8 +16,8 @@ _PIECE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b|[^\x1b]+")
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's own, but for two things: bytes that are no text or no key are no reason to stop reading, and a terminal
-    that is gone is."""
+    """Textual's own, but for three things: bytes that are no text or no key are no reason to stop reading, a terminal
+    that is gone is, and what was typed before the terminal is given back is the program's."""
 
     def _run_input_thread(self) -> None:
         try:
@@ -35,8 +35,10 @@ class TerminalDriver(LinuxDriver):
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
-            while not self.exit_event.is_set():
-                if selector.select(0.1):
+            last = False
+            while not last:
+                last = self.exit_event.is_set()
+                if selector.select(0 if last else 0.1):
                     if not (read := os.read(self.fileno, _AT_ONCE)):
                         raise OSError("The terminal is gone.")
                     for piece in _PIECE.findall(decode(read)):

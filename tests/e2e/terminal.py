@@ -120,7 +120,7 @@ class Terminal:
         self.received += drawn
         return bytes(drawn)
 
-    def until(self, text: str, seconds: float = 30.0) -> None:
+    def until(self, text: str, seconds: float = 90.0) -> None:
         """Take what is drawn until a text was drawn, in one run of one style, since keys were pressed last."""
         end = time.monotonic() + seconds
         while text.encode() not in self.received[self._pressed :]:
@@ -130,7 +130,8 @@ class Terminal:
 
     def ended(self) -> int:
         """Wait for the program's end; returns its exit code."""
-        end = time.monotonic() + 30
+        # What was typed ahead is done first.
+        end = time.monotonic() + 120
         while self.process.poll() is None and time.monotonic() < end:
             self.drain(0.1, 1.0)
         self.drain(0.1, 1.0)

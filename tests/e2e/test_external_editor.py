@@ -1,6 +1,7 @@
 """An editor or a pager has the terminal to itself as long as it likes, and nothing that comes meanwhile is lost."""
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import run
 from tests.e2e.terminal import Terminal
 from tests.rabbitmq.conftest import Rabbit, new_vhost
+from views.steady_app import PATIENCE
 from workbench.model.address import Address
 
 COUNT = 5_000
@@ -112,6 +114,22 @@ def test_the_body_of_a_draft_is_edited_and_the_screen_is_drawn_again(
         terminal.until("Receipts")
         terminal.press("q")
         terminal.drain()
+
+
+def test_what_is_typed_behind_the_editors_key_waits_until_it_is_closed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
+        terminal.until("JSON")
+        terminal.press("eq")
+        terminal.until("this is the editor")
+        until((tmp_path / "open").exists)
+        # Longer than a key waits for anything else: `q` would have ended the editor with the program.
+        with pytest.raises(subprocess.TimeoutExpired):
+            terminal.process.wait(3 * PATIENCE)
+        (tmp_path / "go").touch()
+        assert terminal.ended() == 0
+        assert not (tmp_path / "go").exists()
 
 
 def test_an_interrupt_ends_the_editor_and_not_the_program(environment: dict[str, str], tmp_path: Path) -> None:

@@ -65,7 +65,11 @@ def test_a_recording_shows_what_was_browsed_without_the_broker(
     ("options", "found"),
     [
         (["-w", "body.parity = odd and body.id > 15"], [17, 19]),
-        (["-n", "2"], [0, 1]),
+        (["-n", "2"], [18, 19]),
+        (["-n", "2", "-w", "body.parity = even"], [16, 18]),
+        (["-n", "2", "--until", "2090-01-01T00:00"], [18, 19]),
+        (["-n", "2", "--from", "beginning"], [0, 1]),
+        (["-n", "1000"], list(range(20))),
         (["--from", "end-3"], [17, 18, 19]),
         (["--from", "end-3", "-w", "body.parity = even"], [18]),
         (["--from", "end-0"], []),
@@ -78,6 +82,15 @@ def test_a_recording_is_selected_from_as_a_broker_is(recording: Path, options: l
     done = run("workbench", "browse", str(recording), *options)
     assert done.code == 0, done.err
     assert [record["body"]["json"]["id"] for record in done.records] == found
+
+
+def test_the_newest_of_several_recordings_are_counted_together(recording: Path) -> None:
+    copy = recording.with_name("copy.db")
+    copy.write_bytes(recording.read_bytes())
+    done = run("workbench", "browse", str(recording), str(copy), "-n", "3")
+    assert (len(done.records), done.records[-1]["body"]["json"]["id"]) == (3, 19)
+    alone = run("workbench", "browse", str(recording), "-n", "2")
+    assert alone.err == f"{recording}: 2 of 20 read\n"
 
 
 def test_only_what_is_shown_is_recorded(kafka: KafkaAddress, topic: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The screen in a real terminal: how it is opened and left, and that strangers' bytes are never obeyed."""
 
 import re
+import signal
 import unicodedata
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests import hostile
 from tests.e2e.command import run
+from tests.e2e.fuzz import private
 from tests.e2e.terminal import SEQUENCE, Terminal
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
@@ -73,11 +75,24 @@ def test_the_screen_needs_a_terminal(arguments: tuple[str, ...]) -> None:
 
 
 def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> None:
-    with Terminal(environment={"HOME": str(tmp_path)}) as terminal:
-        terminal.until("DEMO")
+    for key in ("q", "\x03", "\x11"):
+        with Terminal(environment={"HOME": str(tmp_path)}) as terminal:
+            terminal.until("DEMO")
+            terminal.until("payments")
+            terminal.press(key)
+            assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_the_screen_as_it_stops_a_command(tmp_path: Path, number: signal.Signals) -> None:
+    with Terminal("demo", folder=tmp_path, environment=private(tmp_path)) as terminal:
         terminal.until("payments")
-        terminal.press("q")
-        assert terminal.ended() == 0
+        terminal.process.send_signal(number)
+        assert terminal.ended() == 130
+        # The main screen of the terminal, its cursor, and echo as before.
+        assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"payments")
+        assert b"Traceback" not in terminal.received
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def queues(rabbit: Rabbit) -> dict[str, int]:
 
 def gap(tailed: Tailed, what: str) -> tuple[float, float]:
     """From when to when, in seconds since 1970, something was not seen."""
-    found = re.search(rf"not seen: {what} from (\S+) to (\S+) \(", tailed.err[-1])
+    found = re.search(rf"not seen: {what} from (\S+) to ([^\s,]+)[ ,]", tailed.err[-1])
     assert found, tailed.err
     since, upto = (datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() for text in found.groups())
     return since, upto

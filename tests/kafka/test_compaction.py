@@ -57,7 +57,7 @@ async def compact_and_look(connector: KafkaConnector, address: Address) -> None:
     } | {key: None for key in newest if newest[key] is None}
     last = by_partition(await browse(connector, address, FromEnd(20)))["0"]
     assert last == by_partition(found)["0"][-20:]
-    middle = next(offset for offset in range(left[0], left[-1]) if offset not in left)
+    middle = max(offset for offset in range(left[-1]) if offset not in left)
     after = by_partition(await browse(connector, address, At(Position("0", str(middle)))))["0"]
     assert after == [offset for offset in by_partition(await browse(connector, address))["0"] if offset > middle]
     hits, coverage = await scan(connector, [address], b"key-7")

@@ -418,7 +418,7 @@ async def test_deploying_needs_the_demo() -> None:
 
 
 async def test_quitting_is_done_by_its_key_and_by_name() -> None:
-    for keys in (["q"], ["ctrl+c"], ["colon", "=quit", "enter"]):
+    for keys in (["q"], ["ctrl+c"], ["ctrl+q"], ["colon", "=quit", "enter"]):
         async with running() as driver:
             await driver.press(*keys)
             await driver.until(lambda driver=driver: not driver.app.is_running)  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.widgets import Input
 
 from connectors.memory import embedded_broker
@@ -110,3 +111,18 @@ async def test_a_strangers_file_is_told_of(folder: Path) -> None:
     (folder / "workbench.toml").write_text('[connections.theirs]\nurl = "memory://theirs"')
     async with running(config=ConfigFile.find()) as driver:
         await driver.shows("is in use and not trusted")
+
+
+async def test_a_dialog_that_opens_by_itself_takes_no_key_that_was_meant_for_what_it_covers(folder: Path) -> None:
+    async with running() as driver:
+        await driver.press("j")
+        asking = driver.app.run_worker(driver.app.ask_password(Connection.parse("m=memory://ops@m"), None))
+        # In one go, while somebody types: `4` and `enter` are the screen's.
+        for key in ("4", "enter", "question_mark"):
+            driver.app.post_message(Key(key, None))
+        await driver.shows("Keys of Journal")
+        await asked(driver, "m")
+        await driver.press("=hunter2", "enter")
+        secret = await asking.wait()
+        assert secret is not None and secret.reveal() == "hunter2"
+        await driver.shows("Keys of Journal")

@@ -1,6 +1,8 @@
 """What is around the events: panes, mouse, many endpoints, production, strangers' names, other programs' leftovers."""
 
+import sqlite3
 import unicodedata
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from rich.cells import cell_len
 
 from connectors.memory import QueueSettings, embedded_broker
 from tests.hostile import deliveries as hostile
-from tests.views.driver import payment, running, shop
+from tests.views.driver import address, payment, running, shop
 from views.app import Opening
 from views.connections import Connections
 from views.events import Events
@@ -18,7 +20,7 @@ from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.model.event import Event
+from workbench.model.event import Delivery, Event
 from workbench.model.look import Look
 from workbench.store.store import open_store
 
@@ -200,6 +202,24 @@ async def test_no_hostile_event_is_obeyed_on_the_whole_screen(tmp_path: Path) ->
             if part < 3:
                 await driver.press("enter", "right", "escape")
         assert seen == set()
+
+
+async def test_a_damaged_event_of_a_recording_is_a_row_that_says_so_among_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    async with open_store(tmp_path) as store:
+        look = store.look(Look(address("payments"), "tail", 0))
+        await store.append(look, [Delivery(payment(number), address("payments"), number) for number in range(3)])
+        await store.record(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        # The first byte of an event says that it is an array.
+        database.execute("UPDATE batches SET deliveries = CAST(x'ff' || substr(deliveries, 2) AS BLOB)")
+    async with running((160, 40), opening=Opening(recording=path), connections=[]) as driver:
+        await driver.until(lambda: len(driver.app.events.sequences) == 3)
+        await driver.shows("damaged: ", "PaymentSettled", '"total":2.5')
+        driver.app.events.query_one(EventTable).focus()
+        await driver.press("g", "enter")
+        await driver.until(lambda: driver.one(Inspector).has_focus)
+        assert not driver.app.failures
 
 
 @pytest.mark.parametrize("key", ["2", "3", "4", "5"])

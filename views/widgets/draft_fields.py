@@ -53,10 +53,6 @@ class DraftFields(DataTable[Text]):
         super().__init__(id=id, cursor_type="row")
         self._places: Sequence[Place] = ()
 
-    def on_mount(self) -> None:
-        for title in _COLUMNS:
-            self.add_column(title)
-
     @property
     def place(self) -> Place | None:
         """The field at the cursor."""
@@ -69,7 +65,10 @@ class DraftFields(DataTable[Text]):
             *(Place("properties", number) for number in range(len(draft.properties))),
             *(Place("headers", number) for number in range(len(draft.headers))),
         ][:MOST]
-        self.clear()
+        # The columns too: they would stay as wide as what they held before.
+        self.clear(columns=True)
+        for title in _COLUMNS:
+            self.add_column(title)
         for place in self._places:
             self.add_row(*_row(place.where, place.field(draft)))
         more = len(draft.properties) + len(draft.headers) - len(self._places)

@@ -23,7 +23,7 @@ from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
-from workbench.model.start import Since, Start, parse_start
+from workbench.model.start import FromEnd, Since, Start, parse_start
 from workbench.operations.reading import Few, place_of, price_of
 from workbench.session import Session
 from workbench.store.ingest import Merged, merge
@@ -73,6 +73,11 @@ class Selection(msgspec.Struct, frozen=True):
     limit: int | None
     as_record: bool
     record: Path | None
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether something chooses among the events that are there."""
+        return bool(self.where or self.until)
 
 
 addresses_argument = click.argument(
@@ -147,7 +152,8 @@ async def browse(
 
     Without --from, a topic or stream shows the 500 newest events of all its partitions, by their times, a queue its 500
     oldest messages, and a recording everything from its beginning. With -w, these 500 are searched: name a place to
-    search from, such as --from beginning. Of several topics and streams, -n counts all together. Looking at a queue
+    search from, such as --from beginning. -n of a recording shows its newest, too, and of several topics, streams and
+    recordings counts all together. Looking at a queue
     hides its messages from other consumers for that moment, and marks them redelivered.
     """
     selected = _Selected(session, selection)
@@ -280,7 +286,7 @@ class _Browsed(msgspec.Struct, frozen=True):
     Attributes:
         open: Opens it.
         depth: How many events are in it, where that is known.
-        log: Whether it is a log, in which a place can be chosen.
+        log: Whether it is a log or a recording, in which a place can be chosen.
     """
 
     open: Callable[[], AbstractAsyncContextManager[Stream]]
@@ -292,7 +298,10 @@ class _Browsed(msgspec.Struct, frozen=True):
         """Ask for an endpoint, and show the price of looking at it."""
         selection = selected.selection
         if isinstance(place, Path):
-            return cls(functools.partial(play, session, place, selected.query, selection.start))
+            start = selection.start
+            if start is None and selection.limit is not None and not selection.narrowed:
+                start = FromEnd(selection.limit)
+            return cls(functools.partial(play, session, place, selected.query, start), log=True)
         connector = await session.connector(place.connection)
         endpoint = await connector.endpoint(place)
         if price := price_of(endpoint):
@@ -312,12 +321,12 @@ class _Browsed(msgspec.Struct, frozen=True):
 
 
 def _few(selection: Selection, browsed: Sequence[_Browsed]) -> Few | None:
-    """Holds what is shown where that is only known once all was read: `-n` of several logs, or where a query or
-    `--until` leaves out some of the newest."""
+    """Holds what is shown where that is only known once all was read: `-n` of several logs or recordings, or where a
+    query or `--until` leaves out some of the newest."""
     if selection.limit is None or not all(each.log for each in browsed):
         return None
-    newest, narrowed = selection.start is None, bool(selection.where or selection.until)
-    return Few(selection.limit, newest) if len(browsed) > 1 or (newest and narrowed) else None
+    newest = selection.start is None
+    return Few(selection.limit, newest) if len(browsed) > 1 or (newest and selection.narrowed) else None
 
 
 class _Selected:
@@ -328,7 +337,7 @@ class _Selected:
         """What was asked for."""
         self.query = session.query(selection.where)
         """What must match."""
-        self._unfiltered = not selection.where and selection.until is None
+        self._unfiltered = not selection.narrowed
         self.left = selection.limit
         """How many more are wanted; None: all."""
         self._seen = session.reading.mask

@@ -67,6 +67,7 @@ class _Recorded:
         self._query = query
         self._start = start
         self._read = self._damaged = 0
+        self._total: int | None = None
 
     @property
     def coverage(self) -> Coverage:
@@ -80,7 +81,7 @@ class _Recorded:
             gaps.append(Gap(f"the oldest {self._archive.first:,}", "dropped while it was recorded"))
         if self._damaged:
             gaps.append(Gap(f"{self._damaged:,} events", "damaged in the recording"))
-        return Coverage(self._read, gaps=tuple(gaps))
+        return Coverage(self._read, gaps=tuple(gaps), total=self._total)
 
     @property
     def interruption(self) -> None:
@@ -93,6 +94,7 @@ class _Recorded:
         await view.catch_up()
         sequences, self._read = view.sequences, view.examined
         if isinstance(start, FromEnd):
+            self._total = len(sequences)
             sequences = sequences[max(len(sequences) - start.count, 0) :]
             self._read = len(sequences)
         since = start.time if isinstance(start, Since) else None

@@ -99,9 +99,12 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
 
     async def awaited() -> int | None:
-        # TERM ends a command as Ctrl+C does, so that what was taken to look at is given back in either case.
+        # TERM and the end of the terminal end a command as Ctrl+C does, so that what was taken is given back; `nohup`
+        # asks for the contrary.
         if (task := asyncio.current_task()) is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         asyncio.get_running_loop().set_exception_handler(_logged)
         patience = None
         try:
