@@ -53,6 +53,9 @@ class Host(Protocol):
             hidden: Whether what is typed is not shown.
         """
 
+    async def pause(self) -> None:
+        """Return when nobody is typing: whatever opens by itself, opens then."""
+
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
 
