@@ -14,6 +14,7 @@ from views.widgets.options import Options
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
+from workbench.connecting.formats import connection_of, url_of
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError
@@ -69,15 +70,16 @@ class Connections(WorkbenchScreen):
         """Ask for a connection's name and URL."""
         self.host.ask(
             "Add a connection",
-            "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092. It may be looked at,"
-            " and more once its guard is raised in the configuration.",
+            "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092, or NAME and a"
+            " broker's own connection string. It may be looked at, and more once its guard is raised in the"
+            " configuration.",
             self._added,
             wrong=self._wrong,
         )
 
     def _wrong(self, text: str) -> str | None:
         try:
-            connection = Connection.parse(text)
+            connection = connection_of(text)
         except ConfigError as error:
             return str(error)
         if connection.name in self.context.session.names:
@@ -85,7 +87,7 @@ class Connections(WorkbenchScreen):
         return None
 
     def _added(self, text: str) -> None:
-        self._try(Connection.parse(text), text)
+        self._try(connection_of(text), text)
 
     @work(exclusive=True, group="steps")
     async def _try(self, connection: Connection, text: str) -> None:
@@ -111,7 +113,8 @@ class Connections(WorkbenchScreen):
         )
 
     def _save(self, connection: Connection, text: str, path: Path) -> None:
-        url = text.partition("=")[2] if "=" in text.partition("://")[0] else text
+        url, _ = url_of(text)
+        url = url.partition("=")[2] if "=" in url.partition("://")[0] else url
         level = "observe" if not connection.loopback else "move"
         try:
             add(path.expanduser(), connection.name, without_password(url), level, False)

@@ -6,7 +6,9 @@ answer into one of two buffers, so that one can be worked on while the next is b
 """
 
 import asyncio
+import math
 import struct
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -37,7 +39,8 @@ class Bytes(NamedTuple):
 class Channel(asyncio.BufferedProtocol):
     """One authenticated connection to one broker, which answers in the order in which it was asked."""
 
-    def __init__(self, connection: AIOKafkaConnection) -> None:
+    def __init__(self, connection: AIOKafkaConnection, max_idle: float = math.inf) -> None:
+        """Use `open`."""
         self.place = f"{connection.host}:{connection.port}"
         self._offered = offered(connection)
         self._versions: dict[int, int] = {}
@@ -50,6 +53,8 @@ class Channel(asyncio.BufferedProtocol):
         self._correlation = 0
         self._awaited: deque[asyncio.Future[Bytes]] = deque()
         self._transport: asyncio.Transport | None = None
+        self._max_idle = max_idle
+        self._used = time.monotonic()
 
     @classmethod
     async def open(cls, cluster: Cluster, node: int) -> "Channel":
@@ -59,14 +64,15 @@ class Channel(asyncio.BufferedProtocol):
             ConnectorError: It cannot be reached, or does not let the user in.
         """
         connection = await cluster.connect(node)
-        channel = cls(connection)
+        channel = cls(connection, cluster.settings.max_idle)
         channel._transport = take_over(connection, channel)
         return channel
 
     @property
     def connected(self) -> bool:
-        """Whether the broker is still there."""
-        return self._transport is not None
+        """Whether the broker is still there; not known of one that nothing was heard of for too long."""
+        idle = not self._awaited and time.monotonic() - self._used > self._max_idle
+        return self._transport is not None and not idle
 
     def version(self, key: int, name: str, ours: Iterable[int]) -> int:
         """The version of a request to send over it; see `agreed`.
@@ -127,6 +133,7 @@ class Channel(asyncio.BufferedProtocol):
         elif self._got == self._size:
             whole = Bytes(self._buffers[self._turn], 0, self._size)
             self._turn, self._size, self._got = 1 - self._turn, -1, 0
+            self._used = time.monotonic()
             # Nobody may wait for it any more.
             if not (answer := self._awaited.popleft()).done():
                 answer.set_result(whole)

@@ -20,7 +20,7 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
         return
     cluster = Cluster(settings)
     try:
-        entered = await step(f"Kafka {settings.user or 'without a user'}", lambda: _entered(cluster))
+        entered = await step(f"Kafka {settings.who or 'without a user'}", lambda: _entered(cluster))
         yield entered
         if entered.error:
             return
@@ -33,5 +33,5 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
 
 
 async def _entered(cluster: Cluster) -> str:
-    topics = await cluster.topics()
+    topics = await cluster.visible()
     return f"{len(cluster.places)} brokers, {len(topics):,} topics"

@@ -95,8 +95,12 @@ class Cluster:
         """Host and port of each broker as it advertises itself, as of the last metadata."""
         return self._places
 
-    async def connect(self, node: int | None = None) -> AIOKafkaConnection:
+    async def connect(self, node: int | None = None, max_idle: float | None = None) -> AIOKafkaConnection:
         """A connection of the caller's own, to a broker or, for None, to the first of the URL's that answers.
+
+        Args:
+            node: Which broker.
+            max_idle: Seconds without a word after which it closes itself; None: the caller sees to that.
 
         Raises:
             ConnectorError: No broker can be reached that way, or none lets the user in.
@@ -106,11 +110,12 @@ class Cluster:
                 await self.topics(())
             if node not in self._places:
                 raise ConnectionLost(f"Broker {node} of {self.settings.name} is not there at the moment.")
-            return await self._open(*self._places[node], advertised=self._places[node] not in self.settings.hosts)
+            place = self._places[node]
+            return await self._open(*place, place not in self.settings.hosts, max_idle)
         failures: list[ConnectorError] = []
         for host, port in dict.fromkeys([*self.settings.hosts, *self._places.values()]):
             try:
-                return await self._open(host, port, advertised=False)
+                return await self._open(host, port, False, max_idle)
             except ConnectorError as error:
                 failures.append(error)
         # Being turned away says more than not being answered.
@@ -164,7 +169,7 @@ class Cluster:
             connection = self._shared.get(node)
             if connection is not None and connection.connected():
                 return connection, False
-            connection = self._shared[node] = await self.connect(node)
+            connection = self._shared[node] = await self.connect(node, self.settings.max_idle)
             return connection, True
 
     async def exchange(self, connection: AIOKafkaConnection, request: Any, first: bool = False) -> Any:
@@ -178,7 +183,7 @@ class Cluster:
         place = f"{connection.host}:{connection.port}"
         name = type(request).__name__.removesuffix("Request")
         negotiate_version(place, offered(connection), request.API_KEY, name, versions_of(request))
-        with translate_errors(place, tls=settings.tls, user=settings.user, first=first):
+        with translate_errors(place, tls=settings.tls, user=settings.who, first=first):
             try:
                 return await connection.send(request)
             except TimeoutError:
@@ -204,6 +209,17 @@ class Cluster:
             for code, name, internal, partitions in await self._metadata(names)
             if code in (Code.NONE, Code.LEADER_NOT_AVAILABLE)
         }
+
+    async def visible(self) -> dict[str, Topic]:
+        """Describe all topics that there are, or the one that the connection is for.
+
+        Raises:
+            EndpointNotFound: That one is not there.
+            ConnectorError: The cluster could not be asked.
+        """
+        if (only := self.settings.only) is None:
+            return await self.topics()
+        return {only: await self.topic(only)}
 
     async def topic(self, name: str) -> Topic:
         """Describe one topic.
@@ -296,18 +312,17 @@ class Cluster:
         found = await self.topics(topics)
         return {(name, number): node for name, topic in found.items() for number, node in topic.leaders.items()}
 
-    async def _open(self, host: str, port: int, advertised: bool) -> AIOKafkaConnection:
+    async def _open(self, host: str, port: int, advertised: bool, max_idle: float | None) -> AIOKafkaConnection:
         settings = self.settings
         if settings.tls and self._tls is None:
             self._tls = settings.context()
-        with translate_errors(
-            f"{host}:{port}", tls=settings.tls, user=settings.user, advertised=advertised, first=True
-        ):
+        with translate_errors(f"{host}:{port}", tls=settings.tls, user=settings.who, advertised=advertised, first=True):
             connection = AIOKafkaConnection(
                 host,
                 port,
                 client_id=CLIENT,
                 request_timeout_ms=_ANSWER_SECONDS * 1000,
+                max_idle_ms=None if max_idle is None else round(max_idle * 1000),
                 ssl_context=self._tls,
                 security_protocol=settings.protocol,
                 sasl_mechanism=settings.mechanism if settings.user is not None else None,

@@ -1,6 +1,7 @@
 """How topics are configured, as far as a user may know and a broker says."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.driver import DescribeConfigsRequest
@@ -9,6 +10,9 @@ from workbench.model.errors import Unsupported
 
 _TOPIC = 2
 """The kind of resource that a topic is (DescribeConfigs)."""
+_MOST_BYTES = "max.message.bytes"
+_ROOM = 1 << 10
+"""Bytes of a request that are no batch's: its header, the topic's name, a few numbers."""
 
 
 async def describe_configs(
@@ -32,3 +36,24 @@ async def describe_configs(
         for code, _, _, name, entries in answer.resources
         if code == Code.NONE
     }
+
+
+class Limit(NamedTuple):
+    """How many bytes a batch may have.
+
+    Attributes:
+        bytes: So many.
+        setting: What says so.
+    """
+
+    bytes: int
+    setting: str
+
+
+async def largest(cluster: Cluster, topic: str) -> Limit | None:
+    """How many bytes a batch of this topic may have; None where this user may not know."""
+    settings = (await describe_configs(cluster, [topic], [_MOST_BYTES])).get(topic, {})
+    limits = [Limit(int(settings[_MOST_BYTES]), _MOST_BYTES)] if _MOST_BYTES in settings else []
+    if most := cluster.settings.max_request:
+        limits.append(Limit(most - _ROOM, "max.request.size"))
+    return min(limits, default=None)

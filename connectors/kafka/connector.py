@@ -7,13 +7,13 @@ from typing import Self
 from connectors.kafka.check import check
 from connectors.kafka.claims import LedgerClaims
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
-from connectors.kafka.configuration import describe_configs
+from connectors.kafka.configuration import describe_configs, largest
 from connectors.kafka.fetcher import retention_gap
 from connectors.kafka.groups import all_groups, committed_offsets, one_group
 from connectors.kafka.ledger import Transaction, advance
 from connectors.kafka.needles import Needles
 from connectors.kafka.newest import LATE, LATE_MS
-from connectors.kafka.publisher import TopicPublisher, largest
+from connectors.kafka.publisher import TopicPublisher
 from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
@@ -59,14 +59,18 @@ _CONFIGURATION = (
 class KafkaConnector:
     """One Kafka cluster: its topics are the endpoints. Looking at them writes nothing and costs nothing."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, settings: Settings | None = None) -> None:
         """Read the connection; the cluster is reached at first use.
+
+        Args:
+            connection: Its name is that of the addresses.
+            settings: How to reach the cluster; None: as the connection's `kafka://` URL says.
 
         Raises:
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
         self._name = connection.name
-        self._cluster = Cluster(Settings.of(connection))
+        self._cluster = Cluster(settings or Settings.of(connection))
         self._transactions: dict[str, Transaction] = {}
 
     async def __aenter__(self) -> Self:
@@ -81,7 +85,7 @@ class KafkaConnector:
 
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
-        topics = {name: topic for name, topic in (await self._cluster.topics()).items() if not topic.internal}
+        topics = {name: topic for name, topic in (await self._cluster.visible()).items() if not topic.internal}
         try:
             return Listing(await self._described(topics))
         except ConnectionLost:
@@ -98,13 +102,14 @@ class KafkaConnector:
     async def rules(self, address: Address) -> Rules:
         """What a topic can hold: no properties, headers without types, and events up to its `max.message.bytes`."""
         topic = await self._topic(address)
+        limit = await largest(self._cluster, topic.name)
         return Rules(
             address,
             "Kafka",
             encoding="kafka-2",
             properties=False,
-            size=await largest(self._cluster, topic.name),
-            size_setting="max.message.bytes",
+            size=limit.bytes if limit else None,
+            size_setting=limit.setting if limit else "",
         )
 
     @asynccontextmanager

@@ -196,6 +196,8 @@ class Fetching:
             check(Code.LEADER_NOT_AVAILABLE, f"read topic {topic}")
         channel = self._channels.get(line)
         if channel is None or not channel.connected:
+            if channel is not None:
+                channel.close()
             self._channels[line] = await Channel.open(self._cluster, node)
 
     def _ask(self, line: Line) -> None:

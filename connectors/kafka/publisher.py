@@ -21,7 +21,7 @@ from typing import Any
 
 from connectors.kafka.channel import Channel
 from connectors.kafka.cluster import Cluster, Topic, persistently, run_beside
-from connectors.kafka.configuration import describe_configs
+from connectors.kafka.configuration import Limit, largest
 from connectors.kafka.driver import DefaultRecordBatchBuilder, InitProducerIdRequest, calc_crc32c
 from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
 from connectors.kafka.ledger import Transaction
@@ -52,7 +52,6 @@ _ROOM = 1 << 10
 _LARGEST = 50 << 20
 """Where the broker does not say how large an event may be. Half of what makes it hang up (socket.request.max.bytes)."""
 _TIMEOUT_MS = 15_000
-_MOST_BYTES = "max.message.bytes"
 
 _UNWELCOME = frozenset(
     {
@@ -192,7 +191,7 @@ class TopicPublisher:
         cluster: Cluster,
         topic: Topic,
         identity: tuple[int, int],
-        largest: int | None,
+        largest: Limit | None,
         transaction: Transaction | None = None,
     ) -> None:
         """See `open`."""
@@ -200,7 +199,8 @@ class TopicPublisher:
         self._cluster = cluster
         self._topic = topic.name
         self._largest = largest
-        self._batch_size = min(_BATCH_SIZE, largest or _BATCH_SIZE)
+        self._batch_size = min(_BATCH_SIZE, largest.bytes if largest else _BATCH_SIZE)
+        self._request_size = min(_REQUEST_SIZE, cluster.settings.max_request or _REQUEST_SIZE)
         self._lanes = {number: Lane(number, leader, Producer(identity)) for number, leader in topic.leaders.items()}
         self._keyless = 0
         self._channels: dict[int, Channel] = {}
@@ -325,9 +325,10 @@ class TopicPublisher:
         except Unwritable as error:
             self._refused([numbers[error.index]], f"The event cannot be written: {error}.")
             return error.index + 1
-        if pack.size > (self._largest or _LARGEST):
-            allowed = f", and topic {self._topic} takes no more than {self._largest:,} (max.message.bytes)"
-            why = allowed if self._largest else ", more than Kafka lets through"
+        if pack.size > (self._largest.bytes if self._largest else _LARGEST):
+            why = ", more than Kafka lets through"
+            if self._largest:
+                why = f", and topic {self._topic} takes no more than {self._largest.bytes:,} ({self._largest.setting})"
             self._refused([numbers[begin]], f"The event takes {pack.size:,} bytes{why}.")
         else:
             lane.packs.append(pack)
@@ -359,7 +360,7 @@ class TopicPublisher:
                         # A share of the lanes a request, so that there is something for the next one.
                         for lane in lanes[: -(-led[node] // _REQUESTS)]:
                             size += lane.packs[0].size
-                            if not chosen or size <= _REQUEST_SIZE:
+                            if not chosen or size <= self._request_size:
                                 chosen.append(lane)
                                 lane.busy = True
                         lanes = [lane for lane in lanes if not lane.busy]
@@ -386,11 +387,17 @@ class TopicPublisher:
         async with self._opening[node]:
             channel = self._channels.get(node)
             if channel is None or not channel.connected:
+                if channel is not None:
+                    channel.close()
                 channel = self._channels[node] = await Channel.open(self._cluster, node)
         if self._transaction:
             await self._transaction.include((self._topic, lane.number) for lane in lanes)
-        batches = []
+        batches: list[tuple[int, bytearray]] = []
+        size = 0
         for lane in lanes:
+            size += lane.packs[0].size
+            if batches and size > self._request_size:
+                break  # they have grown since they were chosen: the rest goes with the next request
             batches.append((lane.number, lane.packs[0].seal(lane.producer)))
             lane.packs[0].sent += 1
         transaction = self._transaction.id if self._transaction else None
@@ -474,12 +481,6 @@ async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:
         return answer.producer_id, answer.producer_epoch
 
     return await persistently(attempt)
-
-
-async def largest(cluster: Cluster, topic: str) -> int | None:
-    """How many bytes a batch of this topic may have; None where this user may not know."""
-    settings = (await describe_configs(cluster, [topic], [_MOST_BYTES])).get(topic, {})
-    return int(settings[_MOST_BYTES]) if _MOST_BYTES in settings else None
 
 
 def _stand_ins(data: bytes) -> tuple[list[tuple[str, bytes | None]], bytes]:

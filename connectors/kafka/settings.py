@@ -24,6 +24,10 @@ class Settings(msgspec.Struct, frozen=True):
         ca: File of the authorities to trust instead of the system's.
         cert: File of the client's certificate, and of its key unless `key` is given.
         key: File of the client's key.
+        called: Who logs in, in a user's words; None: the user.
+        only: The one topic to see; None: all.
+        max_request: Bytes of the largest request, where the broker hangs up over a larger one; None: unknown.
+        max_idle: Seconds after which a connection that was not used is taken for lost, and made anew.
     """
 
     name: str
@@ -35,6 +39,10 @@ class Settings(msgspec.Struct, frozen=True):
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    called: str | None = None
+    only: str | None = None
+    max_request: int | None = None
+    max_idle: float = 540.0
 
     @classmethod
     def of(cls, connection: Connection) -> "Settings":
@@ -62,8 +70,15 @@ class Settings(msgspec.Struct, frozen=True):
             password=connection.password,
             mechanism=_MECHANISMS[mechanism],
             tls=tls != "no",
-            **files,
+            ca=files.get("ca"),
+            cert=files.get("cert"),
+            key=files.get("key"),
         )
+
+    @property
+    def who(self) -> str | None:
+        """Who logs in, for sentences; None: nobody."""
+        return self.called or self.user
 
     @property
     def protocol(self) -> str:

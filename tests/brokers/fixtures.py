@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, overload
 
 import pytest
 
-from tests.brokers import install
+from tests.brokers import install, narrow
+from tests.brokers.certificates import Certificates
 from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.brokers.narrow import EventHubs
 from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
 from tests.brokers.shared import BROKERS, VARIABLE, SharedBrokers, running
 
@@ -95,6 +97,32 @@ def rabbitmq_4(shared_brokers: SharedBrokers) -> RabbitMQAddress:
 def kafka(shared_brokers: SharedBrokers) -> KafkaAddress:
     """Kafka, which creates a topic that is asked for and not there."""
     return running("kafka", KafkaAddress) or shared_brokers.address("kafka", KafkaAddress)
+
+
+@pytest.fixture(scope="session")
+def kafka_of_event_hubs(kafka: KafkaAddress) -> Iterator[KafkaAddress]:
+    """A Kafka that lets in who has a connection string; one of its own where the running one does not."""
+    if kafka.connection_string:
+        yield kafka
+    else:
+        with Kafka("event-hubs") as own:
+            yield own
+
+
+@pytest.fixture(scope="session")
+def certificates_of_event_hubs(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What the stand-in for Event Hubs shows."""
+    return Certificates.issue(tmp_path_factory.mktemp("event-hubs") / "certificates")
+
+
+@pytest.fixture
+async def event_hubs(
+    kafka_of_event_hubs: KafkaAddress, certificates_of_event_hubs: Certificates
+) -> AsyncIterator[EventHubs]:
+    """A Kafka that is as much like Event Hubs as it can be; nothing that the service refuses may reach it."""
+    async with narrow.event_hubs(kafka_of_event_hubs, certificates_of_event_hubs) as found:
+        yield found
+    assert found.broker.refused == []
 
 
 @pytest.fixture

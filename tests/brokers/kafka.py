@@ -16,6 +16,7 @@ from tests.brokers.isolation import Daemon, Port, PrivateBroker, StateFolder
 
 _CLUSTER = "ZXZlbnQtd29ya2JlbmNoIQ"  # any 16 bytes in base64
 _MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
+_CONNECTION_STRING = "Endpoint=sb://127.0.0.1/;SharedAccessKeyName=tests;SharedAccessKey=dGVzdHMgb2YgRXZlbnQgSHVicw=="
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class KafkaAddress:
     ca_file: str
     client_cert: str
     client_key: str
+    connection_string: str = ""
+    """As Event Hubs has them: the password of user $ConnectionString, by PLAIN."""
 
 
 class Kafka(KafkaAddress, PrivateBroker):
@@ -52,6 +55,7 @@ class Kafka(KafkaAddress, PrivateBroker):
             ca_file=str(self._certificates.ca),
             client_cert=str(self._certificates.client),
             client_key=str(self._certificates.client_key),
+            connection_string=_CONNECTION_STRING,
         )
         self._configuration = self._write_configuration()
         self._process = Daemon(
@@ -121,7 +125,8 @@ class Kafka(KafkaAddress, PrivateBroker):
             "ssl.client.auth": "requested",
             "sasl.enabled.mechanisms": ",".join(("PLAIN", *_MECHANISMS)),
             "listener.name.sasl_ssl.plain.sasl.jaas.config": (
-                f'{modules}.plain.PlainLoginModule required user_alice="alice-secret";'
+                f'{modules}.plain.PlainLoginModule required user_alice="alice-secret"'
+                f' user_$ConnectionString="{_CONNECTION_STRING}";'
             ),
             "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config": scram,
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,

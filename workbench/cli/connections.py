@@ -16,8 +16,9 @@ from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
+from workbench.connecting.config import without_secrets
+from workbench.connecting.formats import url_of
 from workbench.connecting.level import Level
-from workbench.connecting.properties_file import kafka_url
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
@@ -75,7 +76,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
 
 @connections.command(short_help="Write a connection into the configuration.")
 @click.argument("name")
-@click.argument("url", metavar="URL|FILE.properties", type=click.UNPROCESSED)
+@click.argument("url", metavar="URL", type=click.UNPROCESSED)
 @click.option(
     "--level",
     type=click.Choice([level.name.lower() for level in Level]),
@@ -89,24 +90,23 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
 @click.pass_context
 def add(context: click.Context, name: str, url: str, level: str, production: bool, here: bool) -> None:
     """Write a connection into your configuration, or into the file that --config names. Keep passwords out of the URL:
-    write ${VARIABLE}, or set password_command or keyring in the file. A Kafka client's properties file says the same as
-    a URL does; a password that stands there is not copied."""
+    write ${VARIABLE}, or set password_command or keyring in the file. Your broker's own
+    connection string, or its clients' file.properties, says the same as a URL does; a password that stands there is not
+    copied."""
     named = named_config()
     if here and named is not None:
         context.exit(fail("--here and --config name two files: choose one.", Exit.USAGE))
     path = config_file.here_path() if here else named or config_file.own_path()
     check_text(context)
     try:
-        left_out = None
-        if url.endswith(".properties"):
-            url, left_out = kafka_url(Path(url))
+        url, left_out = url_of(url)
         config_file.add(path, name, url, level, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     option = f"--config {shlex.quote(str(named))} " if named else ""
     say(f"{name} is in {path}. `workbench {option}connections check {name}` tries it.")
     if left_out:
-        say("Its password stays where it is: set password_command or keyring = true, or be asked.")
+        say("Its password was left out: set password_command or keyring = true, or be asked.")
 
 
 @connections.command(short_help="Let a configuration file run its commands.")
@@ -166,10 +166,14 @@ async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
 
 def _without_password(url: str) -> str:
     """The URL for a listing: options may hold secrets too, so only their names are shown."""
+    try:
+        url, _ = url_of(url, files=False)
+    except ConfigError:
+        return "…"
     url, _, options = url.partition("?")
     head, at, tail = url.rpartition("@")
     scheme, slashes, login = head.partition("//")
     user, colon, password = login.partition(":")
     hidden = password if config_file.VARIABLE.fullmatch(password) else "…"
     names = "&".join(option.partition("=")[0] for option in options.split("&"))
-    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{tail}{'?' if names else ''}{names}"
+    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{without_secrets(tail)}{'?' if names else ''}{names}"

@@ -12,6 +12,7 @@ from workbench.cli.options import given_options
 from workbench.cli.stdio import flush
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.formats import connection_of, is_connection
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword
 from workbench.decode.display import visible
@@ -44,10 +45,11 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
         ConfigError: A connection or the configuration cannot be used.
     """
     options = given_options(context)
+    config = ConfigFile.find(options.config)
     given: list[Connection | str] = []
     for text in options.connection:
-        if ":" in text:
-            connection = Connection.parse(text)
+        if text not in config.connections and is_connection(text):
+            connection = connection_of(text)
             level = Level[options.guard.upper()] if options.guard else None
             given.append(msgspec.structs.replace(connection, level=level))
         else:
@@ -61,7 +63,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
         question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
         return _asked(question, default="", show_default=False) == connection.name
 
-    return Session(given, ConfigFile.find(options.config), confirm, ask_password or _ask_password)
+    return Session(given, config, confirm, ask_password or _ask_password)
 
 
 async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:

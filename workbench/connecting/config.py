@@ -54,6 +54,10 @@ def without_secrets(text: str) -> str:
     """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
     for secret in Secret.spellings():
         text = text.replace(secret, "…")
+    return _without_credentials(text)
+
+
+def _without_credentials(text: str) -> str:
     for credential in _CREDENTIALS:
         text = credential.sub(r"\1…", text)
     return text
@@ -63,7 +67,9 @@ _CREDENTIALS: Final = (
     re.compile(r"(://)\S{1,1000}(?=@)"),
     re.compile(r"(://[^\s?]{0,1000}\?)[^\s'\"]+"),
     re.compile(r"(?i)(\b(?:basic|bearer)\s{1,9})[\w+/=.~-]+"),
-    re.compile(r"""(?i)((?:password|passwd|secret|token)['"]?\s{0,9}[=:]\s{0,9}b?)(?:'[^']*'|"[^"]*"|[^\s,;)]+)"""),
+    re.compile(
+        r"""(?i)((?:password|passwd|secret|token|access_?key)['"]?\s{0,9}[=:]\s{0,9}b?)(?:'[^']*'|"[^"]*"|[^\s,;)]+)"""
+    ),
 )
 """Userinfo and options of a URL, HTTP's Authorization, and what a driver writes of its settings. All of them bounded: a
 foreign text may be long, and made to be slow."""
@@ -118,7 +124,7 @@ class Connection(msgspec.Struct, frozen=True):
         named = re.match(r"([^/:=?@]+)=(?=[a-z][a-z0-9+.-]*:)", text)
         name, url = (named[1], text[named.end() :]) if named else ("", text)
         # Whatever is before an @ may be a password, however wrongly it was written; so may an option be.
-        shown = re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0]
+        shown = _without_credentials(re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0])
         if not is_text(text):
             raise ConfigError(f"{shown!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
         if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):

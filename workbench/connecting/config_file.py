@@ -29,6 +29,7 @@ import platformdirs
 import tomli
 
 from workbench.connecting.config import Connection
+from workbench.connecting.formats import connection_of
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
 from workbench.model.errors import ConfigError
@@ -168,7 +169,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
                 " password of the keyring or an environment variable: look at the file, then say"
                 f" `workbench connections trust {self.stranger}`."
             )
-        connection = Connection.parse(f"{name}={_expanded(said.url, name)}")
+        connection = connection_of(f"{name}={_expanded(said.url, name)}", files=False)
         level = Level[said.guard.upper()]
         return msgspec.structs.replace(connection, level=level, production=said.production)
 
@@ -218,7 +219,7 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
     """
     import tomlkit
 
-    connection = Connection.parse(f"{name}={url}")
+    connection = connection_of(f"{name}={url}", files=False)
     if connection.password and not VARIABLE.fullmatch(connection.password.reveal()):
         raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
     if any("@" in value for value in connection.options.values()):
@@ -273,7 +274,7 @@ def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
 def _given_by_url(url: str) -> Level:
     """What may be done through a connection that nobody has vouched for."""
     try:
-        return Level.MOVE if Connection.parse(url).loopback else Level.OBSERVE
+        return Level.MOVE if connection_of(url, files=False).loopback else Level.OBSERVE
     except ConfigError:
         return Level.OBSERVE
 

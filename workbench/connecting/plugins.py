@@ -24,17 +24,18 @@ def load(name: str, group: str = CONNECTORS) -> Any:
         ConfigError: Nothing is, or two packages claim the name, or it cannot be imported.
     """
     entries = [entry for entry in entry_points(group) if entry.name == name]
+    what = f"{name}://" if group == CONNECTORS else repr(name)
     if not entries:
-        raise ConfigError(f"{name}:// is not a kind of connection; there are {', '.join(names(group))}.")
+        raise ConfigError(f"{what} is not a kind of connection; there are {', '.join(names(group))}.")
     if len({entry.value for entry in entries}) > 1:
         owners = " and ".join(sorted(entry.package for entry in entries))
-        raise ConfigError(f"Two packages claim {name}://: {owners}. Uninstall one of them.")
+        raise ConfigError(f"Two packages claim {what}: {owners}. Uninstall one of them.")
     try:
         return entries[0].load()
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name}:// is provided by {entries[0].package}, which cannot be loaded: {error}.") from error
+        raise ConfigError(f"{what} is provided by {entries[0].package}, which cannot be loaded: {error}.") from error
     except (Exception, SystemExit) as error:
-        raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {name}://,")) from error
+        raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {what},")) from error
 
 
 def connect(connection: Connection) -> Connector:

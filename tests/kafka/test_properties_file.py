@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from connectors.kafka.properties_file import url_of as kafka_url
 from workbench.connecting.config import Connection
-from workbench.connecting.properties_file import kafka_url
 from workbench.model.errors import ConfigError
 
 
 def url_of(tmp_path: Path, text: str) -> tuple[str, str | None]:
     file = tmp_path / "client.properties"
     file.write_text(text)
-    return kafka_url(file)
+    return kafka_url(str(file))
 
 
 def test_a_plain_cluster(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_said_in_a_url_is_refused(tmp_path: Path, text: str, sent
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
-        kafka_url(tmp_path / "missing.properties")
+        kafka_url(str(tmp_path / "missing.properties"))
     (tmp_path / "binary.properties").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not UTF-8"):
-        kafka_url(tmp_path / "binary.properties")
+        kafka_url(str(tmp_path / "binary.properties"))

@@ -14,7 +14,7 @@ _SECURITY: Final = {"PLAINTEXT": (False, False), "SSL": (True, False), "SASL_PLA
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
-def kafka_url(path: Path) -> tuple[str, str | None]:
+def url_of(file: str) -> tuple[str, str | None]:
     """The URL of a Kafka cluster as a properties file describes it, and the password that stands there, if one does.
 
     The URL holds no password. Certificates are taken where they are PEM files.
@@ -22,6 +22,7 @@ def kafka_url(path: Path) -> tuple[str, str | None]:
     Raises:
         ConfigError: The file cannot be read, names no broker, or wants what cannot be said in a URL.
     """
+    path = Path(file)
     said = _entries(path)
     servers = [each.strip() for each in said.get("bootstrap.servers", said.get("metadata.broker.list", "")).split(",")]
     if not any(servers):

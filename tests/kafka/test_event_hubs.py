@@ -1,0 +1,129 @@
+"""Event Hubs by its Kafka endpoint: how one gets in, what is never sent, and what passes without a word."""
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from connectors.kafka.connector import KafkaConnector
+from connectors.kafka.event_hubs import EventHubsConnector, settings_of
+from tests.brokers.narrow import LARGEST_REQUEST, PRODUCE, EventHubs
+from tests.kafka.conftest import make_topic
+from tests.kafka.reading import browse, numbered, publish
+from workbench.connecting.config import Connection, without_secrets
+from workbench.connecting.formats import connection_of
+from workbench.connecting.plugins import connect
+from workbench.model.errors import ConfigError, EndpointNotFound, LoginRefused
+from workbench.model.event import Event
+from workbench.model.receipt import Receipt
+
+
+def opened(event_hubs: EventHubs, hub: str = "", max_idle: float | None = None) -> KafkaConnector:
+    """A connector named kafka, not yet entered."""
+    connection = Connection.parse(f"kafka={event_hubs.url(hub)}")
+    settings = settings_of(connection)
+    if max_idle is not None:
+        settings = msgspec.structs.replace(settings, max_idle=max_idle)
+    return KafkaConnector(connection, settings)
+
+
+async def test_a_pasted_connection_string_gets_in(event_hubs: EventHubs, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Authorities of one's own are named by an option, and a connection string has none.
+    monkeypatch.setenv("SSL_CERT_FILE", str(event_hubs.ca))
+    address = await make_topic(event_hubs.kafka.bootstrap)
+    async with connect(connection_of(f"kafka={event_hubs.connection_string}")) as connector:
+        assert isinstance(connector, EventHubsConnector)
+        assert address in [endpoint.address for endpoint in await connector.endpoints()]
+        steps = [step async for step in connector.check()]
+    assert not any(step.error for step in steps)
+    assert "Kafka tests" in [step.name for step in steps]
+
+
+async def test_a_wrong_key_is_told_by_the_name_of_the_policy(event_hubs: EventHubs) -> None:
+    async with EventHubsConnector(Connection.parse(f"kafka={event_hubs.url(key='wrong')}")) as connector:
+        with pytest.raises(LoginRefused, match="does not let user 'tests' in: the name or the password is wrong"):
+            await connector.endpoints()
+
+
+async def test_a_connection_for_one_hub_sees_this_one(event_hubs: EventHubs) -> None:
+    hub, other = await make_topic(event_hubs.kafka.bootstrap), await make_topic(event_hubs.kafka.bootstrap)
+    settings = settings_of(Connection.parse(f"kafka={event_hubs.url()}"))
+    for only, seen in ((hub, [hub]), (other, [other])):
+        # The real one knows the connection string of the namespace alone.
+        of_hub = msgspec.structs.replace(settings, only=only.name)
+        async with KafkaConnector(Connection.parse("kafka=eventhubs://h"), of_hub) as connector:
+            assert [endpoint.address for endpoint in await connector.endpoints()] == seen
+    gone = msgspec.structs.replace(settings, only="gone")
+    async with KafkaConnector(Connection.parse("kafka=eventhubs://h"), gone) as connector:
+        with pytest.raises(EndpointNotFound, match="kafka has no topic 'gone'"):
+            await connector.endpoints()
+
+
+def test_the_hub_is_part_of_what_logs_in() -> None:
+    settings = settings_of(connection_of("Endpoint=sb://ns/;SharedAccessKeyName=p;SharedAccessKey=k+/=;EntityPath=h"))
+    assert settings.password is not None
+    assert (settings.hosts, settings.user, settings.protocol, settings.only) == (
+        (("ns", 9093),),
+        "$ConnectionString",
+        "SASL_SSL",
+        "h",
+    )
+    assert settings.password.reveal() == ("Endpoint=sb://ns/;SharedAccessKeyName=p;SharedAccessKey=k+/=;EntityPath=h")
+    assert without_secrets(f"it said {settings.password.reveal()}.") == "it said …."
+    assert "k+/=" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("eh=eventhubs://ns", "eh: Event Hubs lets in who has a policy and its key"),
+        ("eh=eventhubs://p@ns", "eh: Event Hubs lets in who has a policy and its key"),
+        ("eh=eventhubs://p:@ns", "eh: Event Hubs lets in who has a policy and its key"),
+        ("eh=eventhubs://p:k@a,b", "one host and at most one hub"),
+        ("eh=eventhubs://p:k@a/b/c", "one host and at most one hub"),
+        ("eh=eventhubs://p:k@a?tls", "'tls' is no option of eventhubs:// connections; they have ca"),
+    ],
+)
+def test_what_cannot_be_a_namespace_is_told(url: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        EventHubsConnector(Connection.parse(url))
+
+
+async def test_no_request_is_too_large(event_hubs: EventHubs) -> None:
+    address = await make_topic(event_hubs.kafka.bootstrap, 8, max_message_bytes="2000000")
+    async with opened(event_hubs) as connector:
+        receipts = await publish(connector, address, numbered(6_000, size=1_000))
+        assert not any(receipt.error for receipt in receipts)
+        limit = (await connector.rules(address)).size
+        assert limit is not None and limit < LARGEST_REQUEST
+        largest = Event(b"k", bytes(limit - 200))
+        assert errors(await publish(connector, address, [largest])) == []
+        [error] = errors(await publish(connector, address, [Event(b"k", bytes(limit))]))
+        assert f"takes no more than {limit:,} (max.request.size)" in error
+        assert len(await browse(connector, address)) == 6_001
+    assert event_hubs.broker.asked[PRODUCE, 7] > 6
+    assert event_hubs.broker.refused == []
+
+
+def errors(receipts: Iterable[Receipt]) -> list[str]:
+    return [str(receipt.error) for receipt in receipts if receipt.error]
+
+
+async def test_connections_that_were_forgotten_while_idle_are_made_anew_without_a_word(event_hubs: EventHubs) -> None:
+    address = await make_topic(event_hubs.kafka.bootstrap)
+    async with opened(event_hubs, max_idle=0.5) as connector, connector.publisher(address) as publisher:
+        await publisher.send(numbered(1))
+        await publisher.flush()
+        async with connector.browse(address) as stream:
+            await connector.endpoint(address)
+            event_hubs.broker.forget()
+            await asyncio.sleep(0.6)  # what is waited for is that nothing happens
+            async with asyncio.timeout(10):
+                assert (await connector.endpoint(address)).depth == 1
+                await publisher.send(numbered(1, first=1))
+                await publisher.flush()
+                assert len([delivery async for batch in stream for delivery in batch]) == 1
+                assert stream.interruption is None
+    async with opened(event_hubs) as connector:
+        assert len(await browse(connector, address)) == 2
