@@ -373,10 +373,28 @@ def test_a_connection_is_added_from_a_clients_properties_file(tmp_path: Path) ->
         "bootstrap.servers=h:9092\nsecurity.protocol=SASL_SSL\nsasl.username=ops\nsasl.password=hunter2\n"
     )
     done = run("workbench", "connections", "add", "log", "client.properties", env=env, cwd=tmp_path)
-    assert done.code == 0 and "Its password stays where it is" in done.err
+    assert done.code == 0 and "Its password was left out" in done.err
     [listed] = run("workbench", "connections", env=env, cwd=tmp_path).records
     assert listed["url"] == "kafka://ops@h:9092?tls&sasl"
     assert not any("hunter2" in path.read_text() for path in tmp_path.rglob("*.toml"))
+
+
+def test_a_connection_is_added_from_a_connection_string(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    string = "Endpoint=sb://ns.example/;SharedAccessKeyName=ops;SharedAccessKey=c2VjcmV0;EntityPath=orders"
+    done = run("workbench", "connections", "add", "eh", string, env=env, cwd=tmp_path)
+    assert done.code == 0 and "Its password was left out" in done.err
+    variable = string.replace("c2VjcmV0", "${KEY}")
+    assert run("workbench", "connections", "add", "eh2", variable, env=env, cwd=tmp_path).code == 0
+    [file] = tmp_path.rglob("*.toml")
+    file.write_text(f'{file.read_text()}\n[connections.by-hand]\nurl = "{string}"\n')
+    done = run("workbench", "connections", env=env, cwd=tmp_path)
+    assert [listed["url"] for listed in done.records] == [
+        "eventhubs://ops@ns.example/orders",
+        "eventhubs://ops:${KEY}@ns.example/orders",
+        "eventhubs://ops@ns.example/orders",
+    ]
+    assert "c2VjcmV0" not in done.out
 
 
 def test_a_command_that_will_not_end_is_ended(kafka: KafkaAddress, topic: str) -> None:

@@ -176,4 +176,5 @@ def _without_password(url: str) -> str:
     user, colon, password = login.partition(":")
     hidden = password if config_file.VARIABLE.fullmatch(password) else "…"
     names = "&".join(option.partition("=")[0] for option in options.split("&"))
-    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{without_secrets(tail)}{'?' if names else ''}{names}"
+    tail = without_secrets(tail)
+    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{tail}{'?' if names else ''}{names}"
