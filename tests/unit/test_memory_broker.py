@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from connectors.memory.queues import Message
 from workbench.model.errors import EndpointNotFound, PublishRejected
-from workbench.model.event import Event
+from workbench.model.event import Event, Position
 from workbench.model.wire import Content, Value, Wire, encode, field_types
 
 NOW = 1_790_000_000_000
@@ -399,6 +399,42 @@ def test_queue_without_a_limit_takes_a_message_back_for_ever(broker: Broker, set
     assert look(broker, "q") == ["a"]
 
 
+def test_unordered_queue_hands_out_each_message_once_in_another_order_each_time(broker: Broker) -> None:
+    broker.declare_queue("q", QueueSettings("unordered queue", order="none"))
+    publish(broker, "q", *map(str, range(20)))
+    consumer = broker.consume("q")
+    orders = []
+    for _ in range(2):
+        taken = [*consumer.take(limit=5), *consumer.take()]
+        orders.append([message.place for message in taken])
+        consumer.give_back(taken)
+    first, second = orders
+    assert sorted(first) == sorted(second) == list(range(1, 21))
+    assert first != sorted(first) and second != sorted(second) and first != second
+
+
+def test_queue_that_is_ordered_by_key_hands_out_ten_of_a_key_and_then_none_while_they_are_held(broker: Broker) -> None:
+    broker.declare_queue("q", QueueSettings("grouped queue", order="by key"))
+    for number in range(24):
+        broker.send("q", Event(b"ab"[number % 2 : number % 2 + 1], str(number).encode()))
+    one, other = broker.consume("q"), broker.consume("q")
+    taken = one.take(limit=12)
+    assert [message.place for message in taken] == list(range(1, 13))
+    assert other.take() == []
+    one.acknowledge([message for message in taken if message.event.key == b"a"])
+    assert [message.event.body for message in other.take()] == [b"12", b"14", b"16", b"18", b"20", b"22"]
+
+
+def test_message_that_came_back_rests_before_it_can_be_taken_again(broker: Broker, clock: Clock) -> None:
+    broker.declare_queue("q", QueueSettings(rest=100))
+    publish(broker, "q", "a")
+    consumer = broker.consume("q")
+    consumer.give_back(consumer.take())
+    assert (consumer.take(), broker.queues["q"].depth, look(broker, "q")) == ([], 0, ["a"])
+    clock.now += 100
+    assert [message.returns for message in consumer.take()] == [1]
+
+
 def test_exclusive_queue_goes_with_its_consumer(broker: Broker) -> None:
     broker.declare_exchange("x", "fanout")
     broker.declare_queue("q", QueueSettings(exclusive=True))
@@ -500,6 +536,26 @@ def test_offset_at_a_time_is_that_of_the_first_event_not_before_it(broker: Broke
         broker.append("t", Event(b"k", b"x", timestamp=time))
     partition = broker.topics["t"].partitions[0]
     assert [partition.offset_at(time) for time in (0, 20, 31, 41)] == [0, 1, 3, 4]
+
+
+def test_bare_log_keeps_a_key_a_body_and_the_time_of_arrival(broker: Broker) -> None:
+    topic = broker.declare_topic("t", 2, kind="bare log")
+    broker.append("t", Event(None, b"x", None, Content((("h", "v"),)), 5), partition=1)
+    assert topic.partitions[1].read(0, 1) == [Event(b"", b"x", timestamp=NOW, timestamp_type="append")]
+    with pytest.raises(PublishRejected, match="'t' takes no event without a body"):
+        broker.append("t", Event(b"k"))
+
+
+def test_offsets_of_a_bare_log_ascend_and_lead_back_to_their_place(broker: Broker) -> None:
+    topic = broker.declare_topic("t", 2, kind="bare log")
+    for _ in range(3):
+        broker.append("t", Event(b"k", b"x"), partition=1)
+    offsets = [int(topic.position(1, offset).offset) for offset in range(4)]
+    assert offsets == sorted({*offsets}) and offsets[0] > 2**64 and offsets[1] - offsets[0] > 1
+    assert [topic.place(topic.position(1, offset)) for offset in range(4)] == [(1, offset) for offset in range(4)]
+    assert topic.place(Position("1", str(offsets[1] + 1))) == (1, 2)
+    assert topic.place(Position("1", "0")) == (1, 0)
+    assert topic.place(Position("2", str(offsets[0]))) is None
 
 
 def test_partition_that_does_not_exist_is_rejected(broker: Broker) -> None:

@@ -23,6 +23,7 @@ STREAM = endpoints.rules(Address("r", "s"), "stream", (4, 0), 1000)
 QUEUE = endpoints.rules(Address("r", "q"), "quorum queue", (3, 10), 1000)
 EXCHANGE = endpoints.rules(Address("r", "x", "exchange"), "exchange", (4, 0), 1000)
 TOPIC = Rules(Address("k", "t"), "Kafka", encoding="kafka-2", properties=False, size=100, size_setting="max")
+BARE = Rules(Address("b", "log"), "Bare", properties=False, headers=False, times=False)
 SECONDS = "RabbitMQ keeps times in seconds: their milliseconds are left out."
 ONE_OF_A_NAME = "r/exchange:x keeps one header of a name: of a only the first stays."
 TYPED = Content((("price", Decimal("1.5")), ("x-death", [{"count": 1}]), ("n", 5), ("a", "1"), ("a", "2")))
@@ -85,6 +86,16 @@ def test_what_amqp_has_no_form_for_is_refused(header: tuple[str, int | str | Dec
             ["k/t has no properties: app_id, type stay behind.", "Kafka's headers have no types: n become text."],
         ),
         (TOPIC, Event(b"k", None, Wire("kafka-2", record_headers.write([(b"n", b"\xff")])), timestamp=1), []),
+        (
+            BARE,
+            Event(b"k", b"", written=Content((("n", 5), ("s", "x")), {"app_id": "a"}), timestamp=1),
+            [
+                "b/log keeps no times: that of an event's arrival takes their place.",
+                "b/log has no properties: app_id stay behind.",
+                "b/log has no headers: n, s stay behind.",
+            ],
+        ),
+        (BARE, Event(b"k", b""), []),
     ],
 )  # fmt: skip
 def test_what_changes_is_said(rules: Rules, event: Event, sentences: list[str]) -> None:
