@@ -1,23 +1,24 @@
 """The main screen: endpoints on the left; on the right their events, the query on them, and one of them in full."""
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final, Literal
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Input, Static
+from textual.widgets import ContentSwitcher, Input
 
-from views.event_sources import EventSources, states_of
+from views.catch_up import CatchUp
+from views.event_sources import EventSources
 from views.export import body_text, line_text
 from views.external_editor import edit_externally
 from views.host import Host
+from views.price_banner import PriceBanner, ask_to_force
+from views.status_line import StatusLine
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -30,17 +31,14 @@ from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
-from workbench.model.errors import ConfigError, LookRefused, WorkbenchError
+from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
-from workbench.operations.reading import LAST, price_of
+from workbench.operations.reading import price_of
 from workbench.operations.watch import Watch
 from workbench.query.query import Query
-from workbench.store.ingest import Ended
 from workbench.store.view import View
 
-RATED: Final = 4
-"""Seconds over which the rate of what comes in is told."""
 FRAME: Final = 1 / 15
 """Seconds between two looks for what has come in: between them, more of it is one repaint."""
 BACKLOG: Final = 50_000
@@ -57,11 +55,9 @@ class Events(WorkbenchScreen):
         self._sources: EventSources
         self._view: View | None = None
         self._query: Query | None = None
-        self._grown = self._keeping_up = False
+        self._catching_up = CatchUp(self, self._catch_up, FRAME)
         self._indexed = False
-        self._priced: Address | None = None
         self._detailed: Endpoint | None = None
-        self._arrived: deque[tuple[float, int]] = deque(maxlen=RATED)
         self._pane: Literal["tree", "table", "inspector"] = "tree"
 
     def compose_body(self) -> ComposeResult:
@@ -70,9 +66,9 @@ class Events(WorkbenchScreen):
                 yield Input(id="tree-filter", placeholder="endpoints whose name holds …", select_on_focus=False)
                 yield EndpointTree(id="tree")
             with Vertical(id="right"):
-                yield Static("", id="status")
+                yield StatusLine(id="status")
                 yield QueryBar(self.context.session.query, id="query")
-                yield Static("", id="banner")
+                yield PriceBanner(id="banner")
                 with ContentSwitcher(initial="table", id="main"):
                     yield EventTable(id="table")
                     yield GroupTable(id="group")
@@ -84,7 +80,6 @@ class Events(WorkbenchScreen):
         self._sources = EventSources(self.context)
         self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
         self.query_one("#tree-filter").display = False
-        self.query_one("#banner").display = False
         self._tree.focus()
         self.listed(None)
         self.listen_to_store()
@@ -113,7 +108,7 @@ class Events(WorkbenchScreen):
                     self._group_table.show(each)
 
     def on_workbench_screen_store_changed(self) -> None:
-        self._grew()
+        self._catching_up.request()
 
     def show_endpoints(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints: what is held; where looking is free, what is there and what comes, too."""
@@ -126,7 +121,7 @@ class Events(WorkbenchScreen):
         self.show_endpoints(addresses)
         endpoint = self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
         if endpoint is not None and price_of(endpoint) and not self._sources.has_looked_at(endpoint.address):
-            self._show_price(endpoint)
+            self._banner.show_price(endpoint)
         else:
             self._go("table")
 
@@ -170,6 +165,10 @@ class Events(WorkbenchScreen):
     @property
     def _query_bar(self) -> QueryBar:
         return self.query_one(QueryBar)
+
+    @property
+    def _banner(self) -> PriceBanner:
+        return self.query_one(PriceBanner)
 
     @property
     def _group_table(self) -> GroupTable:
@@ -222,7 +221,7 @@ class Events(WorkbenchScreen):
         connections = {address.connection for address in self._sources.addresses}
         self.set_class(any(map(self.context.session.is_production, connections)), "production")
         self._tree.refresh()
-        self._grew()
+        self._catching_up.request()
         self._show_status()
 
     def _why_empty(self) -> str:
@@ -234,24 +233,6 @@ class Events(WorkbenchScreen):
         if len(endpoints) == 1 and endpoints[0].family == "routes":
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
         return "Nothing is there."
-
-    def _grew(self) -> None:
-        """Let the view follow what is stored."""
-        self._grown = True
-        if not self._keeping_up:
-            self._keep_up()
-
-    @work(group="keep-up")
-    async def _keep_up(self) -> None:
-        """Look for what has come in until nothing more has. Ends by itself, so that an error is not the end of it."""
-        self._keeping_up = True
-        try:
-            while self._grown:
-                self._grown = False
-                await self._catch_up()
-                await asyncio.sleep(FRAME)
-        finally:
-            self._keeping_up = False
 
     async def _catch_up(self) -> None:
         view = self._view
@@ -269,7 +250,8 @@ class Events(WorkbenchScreen):
         if self.closed:
             return
         self._drawn(view)
-        self._tell_ends()
+        for ended in self._sources.take_ended():
+            self._banner.show_end(ended)
         self._show_status()
 
     def _drawn(self, view: View) -> None:
@@ -278,49 +260,12 @@ class Events(WorkbenchScreen):
         self._table.grew()
         self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
-    def _tell_ends(self) -> None:
-        """Say why looks ended, and what they did not see; each once."""
-        for ended in self._sources.take_ended():
-            error = ended.state.error if isinstance(ended.state, Ended) else None
-            if isinstance(error, LookRefused):
-                self._priced = ended.address
-                self._tell(f"{error} F looks nevertheless, once you have typed the name.", "warning")
-            elif error is not None:
-                self._tell(str(error), "error")
-            elif ended.coverage.gaps or ended.coverage.notes:
-                self._tell(f"{ended.address}: {ended.coverage}.", "note")
-
-    def _tell(self, sentence: str, kind: Literal["price", "warning", "error", "note"]) -> None:
-        banner = self.query_one("#banner", Static)
-        banner.set_classes(kind)
-        banner.update(Text(visible(sentence)))
-        banner.display = True
-
-    def _hush(self) -> None:
-        self._priced = None
-        self.query_one("#banner").display = False
-
     def _count(self) -> None:
-        """Remember how many events there are, for the rate of the last seconds."""
-        self._arrived.append((asyncio.get_running_loop().time(), self.context.archive.upto))
+        self.query_one(StatusLine).count(self.context.archive.upto)
         self._show_status()
 
     def _show_status(self) -> None:
-        line = Text(" ", no_wrap=True, overflow="ellipsis")
-        sources = self._sources
-        names = ", ".join(visible(str(address), 40) for address in sources.addresses)
-        line.append("everything held" if sources.looks is None else names or "no endpoint is open", "bold")
-        for state in states_of(sources.ingestions):
-            line.append(f" ▸ {state}")
-        live = any(each.state == "running" and each.kind == "tail" for each in sources.ingestions)
-        if live and len(self._arrived) > 1:
-            (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
-            rate = (upto - before) / (now - then)
-            line.append(f" {rate:,.0f}/s" if rate >= 1 else "")
-        marked = len(self._table.marks)
-        if marked:
-            line.append(f" · {marked:,} marked")
-        self.query_one("#status", Static).update(line, layout=False)
+        self.query_one(StatusLine).show(self._sources, len(self._table.marks))
 
     # Endpoints at the cursor.
 
@@ -331,7 +276,7 @@ class Events(WorkbenchScreen):
 
     @on(EndpointTree.Moved)
     def _moved_to(self) -> None:
-        self._hush()
+        self._banner.clear()
         self._tell_card()
         self.query_one(KeyBar).refresh()
         endpoint = self._endpoint
@@ -443,18 +388,13 @@ class Events(WorkbenchScreen):
     def do_browse(self) -> None:
         endpoint = self._target
         assert endpoint is not None
-        if price_of(endpoint) and self._priced != endpoint.address:
-            self._show_price(endpoint)
+        if price_of(endpoint) and not self._banner.has_priced(endpoint.address):
+            self._banner.show_price(endpoint)
             return
-        self._hush()
+        self._banner.clear()
         self._sources.browse(endpoint.address)
         self._show_table()
         self._go("table")
-
-    def _show_price(self, endpoint: Endpoint) -> None:
-        self._priced = endpoint.address
-        most = f"Looks at {min(endpoint.depth, LAST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
-        self._tell(f"{endpoint.address}: {price_of(endpoint)} {most}b looks, escape leaves it alone.", "price")
 
     def cannot_force(self) -> str | None:
         return None if self._sources.refused is not None else "No look was refused."
@@ -463,19 +403,13 @@ class Events(WorkbenchScreen):
         refused = self._sources.refused
         assert refused is not None
         address = refused.address
-        error = refused.state.error if isinstance(refused.state, Ended) else None
 
-        def typed(name: str) -> None:
-            self._hush()
+        def force() -> None:
+            self._banner.clear()
             self._sources.browse(address, force=True)
             self._show_table()
 
-        self.host.ask(
-            "A look that may cost messages",
-            f"{error} Type {address.name!r} to look.",
-            typed,
-            wrong=lambda text: None if text == address.name else "That is not its name.",
-        )
+        ask_to_force(self.host, refused, force)
 
     def cannot_live(self) -> str | None:
         return self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without taking it")
@@ -483,7 +417,7 @@ class Events(WorkbenchScreen):
     def do_live(self) -> None:
         endpoint = self._target
         assert endpoint is not None
-        self._hush()
+        self._banner.clear()
         self._sources.tail(endpoint.address)
         self._table.follow = True
         self._show_table()
@@ -696,8 +630,8 @@ class Events(WorkbenchScreen):
         if self.focused is field:
             field.value, field.display = "", False
             self._tree.focus()
-        elif self.query_one("#banner").display:
-            self._hush()
+        elif self._banner.display:
+            self._banner.clear()
         elif browsing:
             for each in browsing:
                 each.stop()

@@ -19,24 +19,23 @@ from textual.worker import Worker
 from views.dialogs import Ask
 from views.external_editor import edit_externally
 from views.host import Host
+from views.kept_drafts import KeptDrafts, line_of
 from views.steady_app import KEY_WORK
 from views.widgets.body_editor import BodyEditor
 from views.widgets.choice import Choice
 from views.widgets.draft_fields import DraftFields, FieldDialog
+from views.widgets.event_preview import EventPreview
 from views.widgets.fields import Completing, TextField
 from views.widgets.publish_progress import Receipts, Sending, Told
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.level import Level
-from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
 from workbench.decode.json_text import lay_out
-from workbench.model import ndjson
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
-from workbench.model.event import Delivery, Event
+from workbench.model.event import Delivery
 from workbench.model.rules import Rules
-from workbench.model.wire import Value
 from workbench.operations.drafts import (
     Draft,
     Field,
@@ -45,8 +44,6 @@ from workbench.operations.drafts import (
     clone,
     from_template,
     is_text,
-    keep,
-    kept,
     remarks,
     verdict,
 )
@@ -56,8 +53,6 @@ from workbench.session import Session
 
 PAUSE: Final = 0.25
 """Seconds without a key after which what was written is rendered, judged and kept."""
-_PREVIEWED: Final = 8 * 1024
-"""Characters of a body in the preview."""
 _LOADED: Final = 64 << 20
 """Bytes of a file that may become a body."""
 
@@ -95,7 +90,8 @@ class PublishScreen(WorkbenchScreen):
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._draft = self._last_kept = Draft()
+        self._draft = Draft()
+        self._drafts = KeptDrafts(host)
         self._seed = secrets.randbits(128)
         self._rules: dict[Address, Rules | None] = {}
         self._pause: Timer | None = None
@@ -139,14 +135,14 @@ class PublishScreen(WorkbenchScreen):
                 yield Static("", id="remarks")
                 yield Static("Preview of the first event", classes="heading", id="preview-heading")
                 with VerticalScroll(id="preview-pane"):
-                    yield Static("", id="preview")
+                    yield EventPreview(id="preview")
                 yield Static("Receipts", classes="heading", id="receipts-heading")
                 yield Receipts(id="receipts")
         yield Told("", id="told")
 
     def on_mount(self) -> None:
         self._tell("ctrl+s sends; escape leaves a field, then s does.")
-        drafts = self._kept()
+        drafts = self._drafts.load()
         self._open(drafts[0] if drafts else Draft())
         self.set_interval(0.1, self._show_progress)
 
@@ -159,7 +155,7 @@ class PublishScreen(WorkbenchScreen):
         if what is not None and self.busy:
             self._tell("Events are being published: escape stops that.", wrong=True)
         elif what is not None:
-            self._keep()
+            self._drafts.keep(self._draft)
             self._open(self._beginning(what))
         field = "#target" if not self._draft.target else "#body" if self._draft.locked is None else "#fields"
         self.query_one(field).focus()
@@ -170,11 +166,11 @@ class PublishScreen(WorkbenchScreen):
 
     def on_screen_suspend(self) -> None:
         """Something else is shown, perhaps for good."""
-        self._keep()
+        self._drafts.keep(self._draft)
 
     def on_unmount(self) -> None:
         """What was typed last may not have been kept yet."""
-        self._keep()
+        self._drafts.keep(self._draft)
 
     # Drafts.
 
@@ -200,27 +196,10 @@ class PublishScreen(WorkbenchScreen):
         careful = connection.production or (connection.level is not None and not connection.loopback)
         return level >= Level.PUBLISH and not careful
 
-    def _kept(self) -> list[Draft]:
-        drafts, sentences = kept()
-        for sentence in sentences:
-            self.host.say(sentence, "warning")
-        return drafts
-
-    def _keep(self) -> None:
-        """Keep the draft, if there is anything in it that would be lost."""
-        if self._draft == self._last_kept:
-            return
-        self._last_kept = self._draft
-        try:
-            keep(self._draft)
-        except StoreError as error:
-            self.host.say(str(error), "warning")
-
     def _open(self, draft: Draft) -> None:
         """Begin with a draft."""
         self._draft = draft
-        # A clone is worth keeping as it is; an empty draft is not.
-        self._last_kept = Draft() if draft.made_from else draft
+        self._drafts.begin(draft)
         self._write("target", draft.target)
         self._write("key", self._key_text)
         self._write("partition", "" if draft.partition is None else str(draft.partition))
@@ -305,20 +284,20 @@ class PublishScreen(WorkbenchScreen):
 
     def _paused(self) -> None:
         self._settle()
-        self._keep()
+        self._drafts.keep(self._draft)
 
     def _settle(self) -> None:
         """Render the first event, and say what is to be said of it."""
-        event = None
+        event, address, preview = None, self._address(), self.query_one(EventPreview)
         try:
             event = self._rendering().event(0)
         except FormatError as error:
             self._judge(Verdict(str(error), wrong=True))
-            self.query_one("#preview", Static).update(Text(f"✖ {visible(str(error))}", "bold"))
+            preview.show_error(str(error))
         else:
             self._judge(verdict(event))
-            self.query_one("#preview", Static).update(self._preview(event))
-        address = self._address()
+            delivery = Delivery(event, address or Address("?", "?"), time.time_ns() // 1_000_000)
+            preview.show(self._session.reading.mask(delivery).event)
         endpoint = next((each for each in self.context.endpoints() if each.address == address), None)
         rules = self._rules_of(endpoint)
         said = "\n".join(f"⚠ {visible(each)}" for each in remarks(self._draft, event, address, endpoint, rules))
@@ -354,32 +333,6 @@ class PublishScreen(WorkbenchScreen):
 
     def _rendering(self) -> Rendering:
         return Rendering(self._draft, self._seed)
-
-    def _preview(self, event: Event) -> Text:
-        """An event as it will be sent, with what is masked made unreadable."""
-        address = self._address() or Address("?", "?")
-        event = self._session.reading.mask(Delivery(event, address, time.time_ns() // 1_000_000)).event
-        text = Text()
-        text.append("key  ", "bold")
-        text.append(f"{visible_bytes(event.key, 200)}\n")
-        try:
-            content = event.content
-        except FormatError as error:
-            text.append(f"{visible(str(error))}\n")
-        else:
-            for mark, (name, value) in [
-                *(("·", each) for each in list(content.properties.items())[:50]),
-                *((" ", each) for each in content.headers[:100]),
-            ]:
-                said = visible_bytes(value, 200) if isinstance(value, bytes) else visible(_said(value), 200)
-                text.append(f"{mark} {visible(name, 60)}: ", "bold")
-                text.append(f"{said}\n")
-        body = read(event, _PREVIEWED)
-        if notes := [body.format, *body.notes]:
-            text.append(f"{visible(', '.join(notes), 200)}\n", "dim")
-        for line in body.text.split("\n"):
-            text.append(f"{visible(line, 2_000)}\n")
-        return text
 
     def _address(self) -> Address | None:
         try:
@@ -445,7 +398,7 @@ class PublishScreen(WorkbenchScreen):
                 # The next sending is of other events.
                 self._seed = secrets.randbits(128)
                 self._settle()
-                self._keep()
+                self._drafts.keep(self._draft)
 
     def _show_progress(self) -> None:
         if self._sending is not None:
@@ -479,7 +432,7 @@ class PublishScreen(WorkbenchScreen):
             if where == "properties":
                 old = tuple(each for each in old if each.name != field.name)
             self._change(msgspec.structs.replace(self._draft, **{where: (*old, field)}))
-            self._keep()
+            self._drafts.keep(self._draft)
 
     def _no_field(self) -> str | None:
         return (
@@ -507,7 +460,7 @@ class PublishScreen(WorkbenchScreen):
             else:
                 self._draft = place.put(self._draft)
                 self._added(answer)
-            self._keep()
+            self._drafts.keep(self._draft)
 
         self.app.push_screen(FieldDialog(place.where, old), changed)
 
@@ -515,7 +468,7 @@ class PublishScreen(WorkbenchScreen):
         place = self.query_one(DraftFields).place
         if place is not None:
             self._change(place.put(self._draft))
-            self._keep()
+            self._drafts.keep(self._draft)
 
     def cannot_keep_field(self) -> str | None:
         place = self.query_one(DraftFields).place
@@ -528,12 +481,12 @@ class PublishScreen(WorkbenchScreen):
         if place is not None:
             old = place.field(self._draft)
             self._change(place.put(self._draft, msgspec.structs.replace(old, changed=not old.changed)))
-            self._keep()
+            self._drafts.keep(self._draft)
 
     def do_as_template(self) -> None:
         self._take_in()
         self._change(msgspec.structs.replace(self._draft, template=not self._draft.template))
-        self._keep()
+        self._drafts.keep(self._draft)
 
     def do_null_body(self) -> None:
         self._take_in()
@@ -588,7 +541,7 @@ class PublishScreen(WorkbenchScreen):
         self._draft = msgspec.structs.replace(self._draft, body=body, hidden=False)
         self._show_body()
         self._settle()
-        self._keep()
+        self._drafts.keep(self._draft)
 
     def do_open_template(self) -> None:
         names = sorted(path.stem for path in templates_folder().glob("*.toml"))
@@ -608,10 +561,10 @@ class PublishScreen(WorkbenchScreen):
                 self._tell(str(error), wrong=True)
 
     def do_drafts(self) -> None:
-        self._keep()
-        drafts = [Draft(), *self._kept()]
+        self._drafts.keep(self._draft)
+        drafts = [Draft(), *self._drafts.load()]
         self.app.push_screen(
-            Choice("Drafts", [_drafted(draft) for draft in drafts]), lambda at: self._reopen(drafts, at)
+            Choice("Drafts", [line_of(draft) for draft in drafts]), lambda at: self._reopen(drafts, at)
         )
 
     def _reopen(self, drafts: list[Draft], at: int | None) -> None:
@@ -639,21 +592,3 @@ def _rate(text: str) -> float | None:
     except ValueError:
         return None
     return rate if rate > 0 else None
-
-
-def _said(value: Value) -> str:
-    """The value of a header or a property, as the table has it."""
-    try:
-        return value if isinstance(value, str) else ndjson.value_text(value)
-    except FormatError as error:
-        return str(error)
-
-
-def _drafted(draft: Draft) -> Text:
-    if not draft.target and not draft.made_from and not draft.body:
-        return Text("an empty draft")
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(visible(draft.target or "no target yet", 40), "bold")
-    line.append(f"  {visible(draft.made_from, 40)}  " if draft.made_from else "  ", "dim")
-    line.append("masked" if draft.hidden else visible_bytes(draft.body, 60))
-    return line

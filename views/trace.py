@@ -1,14 +1,14 @@
 """Trace: one correlation id across all connections; so far it leads to the events that are held."""
 
-import asyncio
 from typing import Final
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
+from views.catch_up import CatchUp
+from views.host import Host
 from views.workbench_screen import WorkbenchScreen
 
 COUNTED: Final = 0.5
@@ -22,6 +22,10 @@ class Trace(WorkbenchScreen):
 
     id_followed = ""
     """The id; empty: none was given."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._counting = CatchUp(self, self._count_held, COUNTED)
 
     def compose_body(self) -> ComposeResult:
         with VerticalScroll(classes="planned"):
@@ -38,7 +42,6 @@ class Trace(WorkbenchScreen):
             yield Static("", id="held")
 
     def on_mount(self) -> None:
-        self._counting = self._count_again = False
         self.listen_to_store()
 
     def on_screen_resume(self) -> None:
@@ -67,21 +70,11 @@ class Trace(WorkbenchScreen):
 
     def _count(self) -> None:
         """Say how many events of the id are held, and again while more are stored."""
-        self._count_again = True
-        if not self._counting and self.id_followed and self.is_current:
-            self._keep_counting()
+        if self.id_followed and self.is_current:
+            self._counting.request()
 
-    @work(group="count")
-    async def _keep_counting(self) -> None:
-        self._counting = True
-        try:
-            while self._count_again and self.is_current:
-                self._count_again = False
-                found = await self.context.archive.by_id(self.id_followed)
-                held = f"{len(found):,} events of it are held: enter shows them."
-                if self.closed:
-                    return
-                self.query_one("#held", Static).update(Text(held if found else "No event held carries it."))
-                await asyncio.sleep(COUNTED)
-        finally:
-            self._counting = False
+    async def _count_held(self) -> None:
+        found = await self.context.archive.by_id(self.id_followed)
+        sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
+        if not self.closed:
+            self.query_one("#held", Static).update(Text(sentence))
