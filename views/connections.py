@@ -1,6 +1,5 @@
 """The connections of the session: how each stands, what is wrong step by step, and how to add one."""
 
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
 from workbench.connecting.formats import connection_of, url_of
 from workbench.connecting.guard import Guarded
+from workbench.connecting.url import without_password
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError
-from workbench.model.look import Interruption
-from workbench.operations.watch import Watch
+from workbench.operations.watch import Watch, countdown, describe_state, sign
 
 
 class Connections(WorkbenchScreen):
@@ -151,28 +150,13 @@ class Connections(WorkbenchScreen):
 
 def _line(watch: Watch) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
-    match watch.state:
-        case "connected":
-            line.append("● ", "green")
-            gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
-            rest = "; ".join([f"{len(watch.endpoints):,} endpoints", *gaps])
-        case "connecting":
-            line.append("◌ ")
-            rest = "connecting …"
-        case Interruption(reason=reason, retry_at=retry_at):
-            line.append("○ ", "red")
-            rest = f"{reason} Tried again in {max(round(retry_at / 1000 - time.time()), 0)} s."
-        case error:
-            line.append("✖ ", "red")
-            rest = str(error)
+    well, waiting = watch.state == "connected", watch.state == "connecting"
+    line.append(f"{sign(watch.state)} ", "" if waiting else "green" if well else "red")
+    if well:
+        gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
+        rest = "; ".join([f"{len(watch.endpoints):,} endpoints", *gaps])
+    else:
+        rest = describe_state(watch.state) + countdown(watch.state)
     line.append(f"{visible(watch.name, 24)}  ", "bold")
     line.append(visible(rest))
     return line
-
-
-def without_password(url: str) -> str:
-    """A URL whose password is left out."""
-    scheme, _, rest = url.partition("://")
-    hosts, query, options = rest.partition("?")
-    login, at, place = hosts.rpartition("@")
-    return f"{scheme}://{login.partition(':')[0]}{at}{place}{query}{options}"

@@ -24,8 +24,7 @@ from workbench.decode.display import cells, visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.groups import Group
-from workbench.model.look import Interruption
-from workbench.operations.watch import Watch
+from workbench.operations.watch import Watch, describe_state
 
 _SPARK: Final = 5
 _FOLDED_AT_FIRST: Final = ("routes", "groups")
@@ -239,12 +238,9 @@ class EndpointTree(Lines):
                 if watch is None:
                     return left, []
                 state = watch.state
-                if state == "connecting":
-                    left.append(("  connecting …", dim))
-                elif isinstance(state, Interruption):
-                    left.append((f"  {state.reason}", self._style("dead")))
-                elif state != "connected":
-                    left.append((f"  {state}", self._style("dead")))
+                if state != "connected":
+                    style = dim if state == "connecting" else self._style("dead")
+                    left.append((f"  {describe_state(state)}", style))
                 elif not watch.endpoints:
                     left.append(("  no queues or topics", dim))
                 return left, []

@@ -1,6 +1,5 @@
 """The first line: what this is, and how each connection stands."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -12,8 +11,7 @@ from textual.widget import Widget
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
 from workbench.model.endpoint import quantity
-from workbench.model.look import Interruption
-from workbench.operations.watch import Watch
+from workbench.operations.watch import Watch, countdown, describe_state, sign
 
 
 class TitleBar(Widget):
@@ -77,25 +75,19 @@ class TitleBar(Widget):
         name = visible(watch.name, 24)
         production = self._is_production(watch.name)
         line = Text(no_wrap=True)
-        match watch.state:
-            case "connected":
-                line.append("● ", self._style("well"))
-                kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
-                # "classic queue" and "quorum queue" are queues in a line as short as this one.
-                kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
-                rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
-            case "connecting":
-                line.append("◌ ")
-                rest = "connecting …"
-            case Interruption(reason=reason, retry_at=retry_at):
-                line.append("○ ", self._style("ill"))
-                rest = f"{visible(reason.rstrip('.'), 60)}, retry {max(round(retry_at / 1000 - time.time()), 0)} s"
-            case error:
-                line.append("✖ ", self._style("ill"))
-                rest = visible(str(error).rstrip("."), 60)
+        well = watch.state == "connected"
+        waiting = watch.state == "connecting"
+        line.append(f"{sign(watch.state)} ", "" if waiting else self._style("well" if well else "ill"))
+        if well:
+            kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
+            # "classic queue" and "quorum queue" are queues in a line as short as this one.
+            kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
+            rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
+        else:
+            rest = describe_state(watch.state, 60) + countdown(watch.state)
         line.append(name, self._style("production") if production else "")
         line.append(f" {rest}")
-        return watch.state == "connected", line
+        return well, line
 
     def _style(self, part: str) -> Style:
         return text_style(self, f"title-bar--{part}")

@@ -16,9 +16,9 @@ from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
-from workbench.connecting.config import without_secrets
 from workbench.connecting.formats import url_of
 from workbench.connecting.level import Level
+from workbench.connecting.url import for_listing
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
@@ -38,7 +38,7 @@ def connections(context: click.Context, form: Format | None) -> None:
         context.exit(fail(str(error), Exit.USAGE))
     warn_of(config)
     rows = [
-        (name, _without_password(said.url), said.guard, "production" if said.production else "")
+        (name, _listed_url(said.url), said.guard, "production" if said.production else "")
         for name, said in config.connections.items()
     ]
     if format_or_default(form) == "json":
@@ -164,17 +164,9 @@ async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
     yield await step("list", listed)
 
 
-def _without_password(url: str) -> str:
-    """The URL for a listing: options may hold secrets too, so only their names are shown."""
+def _listed_url(url: str) -> str:
+    """The URL for a listing; a connection string is listed as the URL that it means."""
     try:
-        url, _ = url_of(url, files=False)
+        return for_listing(url_of(url, files=False)[0])
     except ConfigError:
         return "…"
-    url, _, options = url.partition("?")
-    head, at, tail = url.rpartition("@")
-    scheme, slashes, login = head.partition("//")
-    user, colon, password = login.partition(":")
-    hidden = password if config_file.VARIABLE.fullmatch(password) else "…"
-    names = "&".join(option.partition("=")[0] for option in options.split("&"))
-    tail = without_secrets(tail)
-    return f"{scheme}{slashes}{user}{colon}{hidden if colon else ''}{at}{tail}{'?' if names else ''}{names}"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 import msgspec
 
 from workbench.connecting.level import Level
+from workbench.connecting.url import for_error, without_credentials
 from workbench.model.address import is_text
 from workbench.model.errors import ConfigError
 
@@ -54,25 +55,7 @@ def without_secrets(text: str) -> str:
     """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
     for secret in Secret.spellings():
         text = text.replace(secret, "…")
-    return _without_credentials(text)
-
-
-def _without_credentials(text: str) -> str:
-    for credential in _CREDENTIALS:
-        text = credential.sub(r"\1…", text)
-    return text
-
-
-_CREDENTIALS: Final = (
-    re.compile(r"(://)\S{1,1000}(?=@)"),
-    re.compile(r"(://[^\s?]{0,1000}\?)[^\s'\"]+"),
-    re.compile(r"(?i)(\b(?:basic|bearer)\s{1,9})[\w+/=.~-]+"),
-    re.compile(
-        r"""(?i)((?:password|passwd|secret|token|access_?key)['"]?\s{0,9}[=:]\s{0,9}b?)(?:'[^']*'|"[^"]*"|[^\s,;)]+)"""
-    ),
-)
-"""Userinfo and options of a URL, HTTP's Authorization, and what a driver writes of its settings. All of them bounded: a
-foreign text may be long, and made to be slow."""
+    return without_credentials(text)
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -123,24 +106,23 @@ class Connection(msgspec.Struct, frozen=True):
         """
         named = re.match(r"([^/:=?@]+)=(?=[a-z][a-z0-9+.-]*:)", text)
         name, url = (named[1], text[named.end() :]) if named else ("", text)
-        # Whatever is before an @ may be a password, however wrongly it was written; so may an option be.
-        shown = _without_credentials(re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0])
+        quoted = for_error(url)
         if not is_text(text):
-            raise ConfigError(f"{shown!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
+            raise ConfigError(f"{quoted!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
         if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):
-            raise ConfigError(f"{shown!r} is not a connection: write NAME=URL or a URL, such as amqp://localhost.")
+            raise ConfigError(f"{quoted!r} is not a connection: write NAME=URL or a URL, such as amqp://localhost.")
         try:
             parts = urlsplit(url)
         except ValueError:
-            raise ConfigError(f"{shown!r} is not a URL.") from None
+            raise ConfigError(f"{quoted!r} is not a URL.") from None
         if "#" in url or "@" in parts.path + parts.query:
             raise ConfigError(
-                f"{shown!r} is not a URL: write / ? # and @ in a user, a password, a path or an option"
+                f"{quoted!r} is not a URL: write / ? # and @ in a user, a password, a path or an option"
                 " as %2F %3F %23 and %40."
             )
         login, at, places = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
-        hosts = tuple(_host(place, shown) for place in places.split(",")) if places else (("localhost", None),)
+        hosts = tuple(_host(place, quoted) for place in places.split(",")) if places else (("localhost", None),)
         return cls(
             name=name or hosts[0][0].replace("/", "-"),
             scheme=scheme[1],

@@ -32,11 +32,10 @@ from workbench.connecting.config import Connection
 from workbench.connecting.formats import connection_of
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
+from workbench.connecting.url import VARIABLE
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
-VARIABLE: Final = re.compile(r"\$\{\w+\}")
-"""What stands in a URL in a password's place."""
 
 T = TypeVar("T")
 

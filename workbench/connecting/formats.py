@@ -13,13 +13,12 @@ import msgspec
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.entry_points import EntryPoint, entry_points
 from workbench.connecting.plugins import load
+from workbench.connecting.url import VARIABLE
 
 FORMATS: Final = "event_workbench.connection_formats"
 """The entry-point group. The name is a key that every such connection string has, `Endpoint` for `Endpoint=…;…`, or the
 end of a file's name, `.properties`. The object makes of the string, or of the file's path, a URL without its
 password, and the password, None where there is none; it raises `ConfigError` with a sentence that holds no secret."""
-
-_VARIABLE: Final = re.compile(r"\$\{\w+\}")
 
 
 def connection_of(text: str, files: bool = True) -> Connection:
@@ -57,7 +56,7 @@ def url_of(text: str, files: bool = True) -> tuple[str, bool]:
     if (found := _foreign(text, files)) is None:
         return text, False
     _, url, password = found
-    if password and _VARIABLE.fullmatch(password):
+    if password and VARIABLE.fullmatch(password):
         return url.replace("@", f":{password}@", 1), False
     return url, password is not None
 

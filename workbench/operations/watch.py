@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from workbench.connecting.guard import Guarded
 from workbench.connecting.retry import Backoff
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError, LoginRefused, Unsupported, WorkbenchError
@@ -26,6 +27,38 @@ REMEMBERED: Final = 30
 
 State = Literal["connecting", "connected"] | Interruption | WorkbenchError
 """`Interruption`: tried again when it says; an error: nothing will change before the user does something."""
+
+
+def sign(state: State) -> str:
+    """One character for how a connection stands."""
+    match state:
+        case "connected":
+            return "●"
+        case "connecting":
+            return "◌"
+        case Interruption():
+            return "○"
+    return "✖"
+
+
+def describe_state(state: State, width: int | None = None) -> str:
+    """How a connection stands that is not connected, without a full stop.
+
+    Args:
+        state: How it stands.
+        width: Cells that the reason may take; None: as many as it needs.
+    """
+    if state == "connecting":
+        return "connecting …"
+    reason = state.reason if isinstance(state, Interruption) else str(state)
+    return visible(reason.rstrip("."), width)
+
+
+def countdown(state: State) -> str:
+    """When the connection is tried again, to be put behind how it stands; empty where it is not."""
+    if not isinstance(state, Interruption):
+        return ""
+    return f", retry in {max(round(state.retry_at / 1000 - time.time()), 0)} s"
 
 
 async def do_nothing() -> None:

@@ -1,0 +1,35 @@
+"""URLs without what is secret in them."""
+
+import pytest
+
+from workbench.connecting.url import for_error, for_listing, without_password
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("amqp://u:secret@h/v", "amqp://u@h/v"),
+        ("kafka://u:s@cret@h:1,i:2?tls", "kafka://u@h:1,i:2?tls"),
+        ("amqp://h?management=http://h:15672", "amqp://h?management=http://h:15672"),
+        ("amqp://u@h?management=http://a:b@h", "amqp://u@h?management=http://a:b@h"),
+    ],
+)
+def test_a_saved_url_has_no_password_of_its_own(url: str, written: str) -> None:
+    assert without_password(url) == written
+
+
+@pytest.mark.parametrize(
+    ("url", "listed"),
+    [
+        ("amqp://u:secret@h/v?heartbeat=20&management=http://a:b%40h", "amqp://u:…@h/v?heartbeat&management"),
+        ("amqp://u:${SHOP}@h/v", "amqp://u:${SHOP}@h/v"),
+        ("kafka://u@h:1,i:2", "kafka://u@h:1,i:2"),
+    ],
+)
+def test_a_listed_url_has_variables_and_the_names_of_options_alone(url: str, listed: str) -> None:
+    assert for_listing(url) == listed
+
+
+@pytest.mark.parametrize("url", ["amqp://u:se?cret@h", "amqp:/u:secret@h", "u:se\ncret@h", "amqp://h?token=secret"])
+def test_an_error_quotes_nothing_that_may_be_a_password(url: str) -> None:
+    assert "cret" not in for_error(url)
