@@ -4,7 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery
 from workbench.store.archive import Archive

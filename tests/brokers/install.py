@@ -37,6 +37,7 @@ _PACKAGES = {
     "util-linux": "unshare",
     "mount": "mount",
     "tmux": "tmux",
+    "jq": "jq",
 }
 """Debian's name of a package, and a command by which we see that it is there."""
 

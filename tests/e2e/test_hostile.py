@@ -13,7 +13,7 @@ from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import INSTALLED, managed, run
 from tests.e2e.terminal import sent_to_terminal
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.errors import FormatError
 
 OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -19,7 +19,8 @@ from tests.kafka.conftest import MakeTopic
 from tests.kafka.reading import BASE, browse, numbered, publish
 from tests.kafka.test_group_kinds import workbench
 from tests.kafka.test_groups import commit
-from workbench.model import ndjson, record_headers
+from workbench.decode import ndjson
+from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Event

@@ -17,7 +17,7 @@ from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from tests.rabbitmq.test_killed import killed
 from workbench.connecting.config import Connection
 from workbench.connecting.spool import spool_folder
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectorError, LookRefused
 

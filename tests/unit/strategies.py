@@ -4,9 +4,11 @@ AMQP bytes come from an encoder of their own, after the specification's grammar 
 them is not held against itself.
 """
 
+import codecs
+import gzip
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -239,10 +241,42 @@ documents = st.builds(
 )
 """JSON as programs write it: compact or not, escaped or not, NaN included."""
 
+_ENVELOPES: Sequence[Callable[[bytes], bytes]] = (
+    bytes,
+    lambda body: codecs.BOM_UTF8 + body,
+    lambda body: body.decode().encode("utf-16"),
+    lambda body: gzip.compress(body, mtime=0),
+    lambda body: b"\0\0\0\1\2" + body,
+)
+bodies = st.builds(lambda body, put: put(body), documents, st.sampled_from(_ENVELOPES))
+"""JSON as it travels: plain, behind a mark, in UTF-16, compressed, in a registry's frame."""
+
+
+def said_by(body: bytes) -> tuple[Any] | None:
+    """The JSON in such a body as any tool reads it; None where none can without a loss."""
+    for begin, opened in ((b"\x1f\x8b", gzip.decompress), (b"\0\0\0\1\2", lambda body: body[5:])):
+        if body.startswith(begin):
+            body = opened(body)
+    text = body.decode("utf-16" if body.startswith(codecs.BOM_UTF16) else "utf-8-sig")
+
+    def constant(name: str) -> Any:
+        raise ValueError(name)
+
+    def unique(members: list[tuple[str, Any]]) -> Any:
+        if len(dict(members)) < len(members):
+            raise ValueError("a key more than once")
+        return dict(members)
+
+    try:
+        return (json.loads(text, parse_constant=constant, object_pairs_hook=unique),)
+    except ValueError:
+        return None
+
+
 events: st.SearchStrategy[Event] = st.builds(
     Event,
     key=st.none() | texts,
-    body=st.none() | texts | documents,
+    body=st.none() | texts | documents | bodies,
     wire=st.none(),
     written=written,
     timestamp=st.none() | int64,
@@ -250,7 +284,7 @@ events: st.SearchStrategy[Event] = st.builds(
 ) | st.builds(
     Event,
     key=st.none() | texts,
-    body=st.none() | texts | documents,
+    body=st.none() | texts | documents | bodies,
     wire=sent.map(lambda message: message.wire) | st.binary(max_size=30).map(lambda data: Wire("amqp-0-9-1", data)),
     timestamp=st.none() | int64,
 )

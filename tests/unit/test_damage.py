@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.e2e.command import run
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Damaged, Delivery, Event, Position

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
+from workbench.decode import ndjson
 from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import READ, SEARCHED, Masking
-from workbench.model import ndjson, record_headers
+from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event

@@ -8,10 +8,10 @@ import pytest
 
 from connectors.memory import MemoryConnector, embedded_broker
 from workbench.connecting.config import Connection
+from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.errors import EndpointNotFound, FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.operations.publish import Published, at_rate, in_time, number_events, publish, until
 

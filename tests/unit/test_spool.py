@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.command import run
 from workbench.connecting.spool import find_leftovers, keep, spool, spool_folder
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event

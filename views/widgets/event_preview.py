@@ -5,9 +5,9 @@ from typing import Final
 from rich.text import Text
 from textual.widgets import Static
 
+from workbench.decode import ndjson
 from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
-from workbench.model import ndjson
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import Value

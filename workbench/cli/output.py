@@ -12,10 +12,10 @@ from typing import Final, Literal, TextIO, TypeVar
 import click
 
 from workbench.cli import stdio
+from workbench.decode import ndjson
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells, visible, visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
-from workbench.model import ndjson
 from workbench.model.event import Delivery
 
 Command = TypeVar("Command", bound=Callable[..., object])

@@ -18,13 +18,13 @@ from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import drain, say, write
+from workbench.decode import ndjson
 from workbench.decode.display import visible
-from workbench.model import ndjson
+from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import FormatError, PublishUnknown, WorkbenchError
 from workbench.model.event import Event
-from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
 from workbench.model.wire import NUMBERS, Content, with_property

@@ -16,9 +16,9 @@ from workbench.cli.publish import events_of, lines_of, publish_all
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
+from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.event import Damaged
-from workbench.model.ndjson import Line
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
 from workbench.operations.reading import price_of

@@ -14,7 +14,7 @@ from uuid import uuid4
 import platformdirs
 
 from workbench.connecting.state_files import new_private, sync_folder
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 

@@ -13,7 +13,7 @@ import msgspec
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Content, Encoding, Value, encode
+from workbench.model.wire import Content, Value, encode
 
 HeaderType = Literal["decimal", "array", "table"]
 
@@ -69,7 +69,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     address: Address
     broker: str
-    encoding: Encoding | None = None
+    encoding: str | None = None
     null_bodies: bool = True
     properties: bool = True
     lost_properties: frozenset[str] = frozenset()

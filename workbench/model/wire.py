@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from workbench.model import record_headers
 from workbench.model.errors import FormatError
 
-Encoding = Literal["amqp-0-9-1", "kafka-2"]
+ENCODINGS: Final = ("amqp-0-9-1", "kafka-2")
+"""Those that are known."""
 
 if TYPE_CHECKING:
     Value: TypeAlias = bool | int | float | str | bytes | Decimal | datetime | Sequence[Any] | Mapping[str, Any] | None
@@ -41,7 +42,7 @@ class Wire(msgspec.Struct, frozen=True, gc=False, array_like=True):
         data: The bytes, untouched.
     """
 
-    encoding: Encoding
+    encoding: str
     data: bytes
 
 

@@ -20,10 +20,11 @@ import msgspec
 import platformdirs
 
 from workbench.connecting.state_files import write_private
+from workbench.decode import ndjson
 from workbench.decode.codec import claims, decode
 from workbench.decode.json_text import lay_out
 from workbench.facts.facts import Facts
-from workbench.model import ndjson, wire
+from workbench.model import wire
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.connector import Connector, Publisher
+from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.errors import (
     ConnectorError,
@@ -21,7 +22,6 @@ from workbench.model.errors import (
     unwrap_exception_group,
 )
 from workbench.model.event import Event
-from workbench.model.ndjson import Line
 from workbench.model.receipt import Receipt
 from workbench.model.rules import Changes, Finding, Rules
 

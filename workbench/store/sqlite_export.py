@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workbench.model import ndjson
+from workbench.decode import ndjson
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery
 from workbench.query.query import PLAIN, Reading

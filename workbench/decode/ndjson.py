@@ -5,17 +5,26 @@
      "body":{"json":{"reason":"declined"}},"properties":{}}
 
 Only `body` must be there. Keys and bodies are bytes: null, a plain text, `{"text":…}`, `{"base64":…}`, or `{"json":…}`,
-which stands for the JSON written compactly, as `encode` would. Headers and properties have types: what JSON can say is
-written plainly, the rest as an object with one member, `{"base64":…}` for bytes, `{"decimal":"1.50"}`,
-`{"time":"2026-11-23T10:03:22Z"}`, `{"float":"NaN"}`. A nested table is an object too, and written `{"table":{…}}` where
-it could be taken for one of these. `wire` holds the bytes in which a broker sent headers and properties, AMQP's plainly
-and others under the name of their encoding; it wins for as long as it says what stands there, and is passed over in a
-line that was edited. Times are ISO 8601 in UTC, or
-milliseconds since 1970 where that cannot say them.
+which stands for the JSON written compactly, as `encode` would. A body that is JSON, as `codec.decode` reads it, always
+has `json`. Where other bytes would come of it, or a tool could spell its numbers anew, `text` or `base64` stands beside
+it, and wins for as long as it says the same. A `json` that was edited wins over them, and is written compactly in
+UTF-8. There is no `json` where it would lie: where an object repeats a key, a number is beyond every double, bytes are
+no characters, it nests deeper than `DEPTH` or is larger than `_BIG`; nor for `NaN`, which is no JSON.
+
+Headers and properties have types: what JSON can say is written plainly, the rest as an object with one member,
+`{"base64":…}` for bytes, `{"decimal":"1.50"}`, `{"time":"2026-11-23T10:03:22Z"}`, `{"float":"NaN"}`. A nested table is
+an object too, and written `{"table":{…}}` where it could be taken for one of these. `wire` holds the bytes in which a
+broker sent headers and properties, in the encoding that `encoding` names. It wins for as long as it says what stands
+there, and is passed over in a line that was edited. (Older lines name no encoding for AMQP's, and have others as an
+object by their encoding.) Times are ISO 8601 in UTC, or milliseconds since 1970 where that cannot say them.
+
+Values are compared, not spellings: 1 says the same as 1.0, and what a tool that has only doubles makes of a number says
+the same as the number.
 """
 
 import binascii
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -24,11 +33,12 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from workbench.decode import codec
 from workbench.model import wire as encodings
 from workbench.model.address import Address
 from workbench.model.errors import AddressError, FormatError
 from workbench.model.event import Damaged, Delivery, Event, Position, TimestampType
-from workbench.model.wire import DEPTH, Content, Encoding, Value, Wire
+from workbench.model.wire import DEPTH, Content, Value, Wire
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -80,12 +90,12 @@ def encode(seen: Delivery | Event) -> bytes:
     content = _content(event)
     if content is not None:
         line["headers"] = [(name, _form(value, 1)) for name, value in content.headers]
-    line["body"] = None if event.body is None else _body(event.body)
+    line["body"] = None if event.body is None else _body(event)
     if content is not None:
         line["properties"] = {name: _form(value, 1) for name, value in content.properties.items()}
     if event.wire is not None:
-        data = _base64(event.wire.data)
-        line["wire"] = data if event.wire.encoding == _PLAINLY else {event.wire.encoding: data}
+        line["wire"] = _base64(event.wire.data)
+        line["encoding"] = event.wire.encoding
     try:
         return _to_json(line) + b"\n"
     except UnicodeEncodeError:
@@ -159,13 +169,16 @@ def value_from(text: str) -> Value:
 _to_json: Final = msgspec.json.Encoder().encode
 _from_json: Final = msgspec.json.Decoder().decode
 
-_PLAINLY: Final[Encoding] = "amqp-0-9-1"
+_UNNAMED: Final = "amqp-0-9-1"
+"""The encoding of a wire that names none, as in older lines."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ISO: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 """The milliseconds that ISO 8601 can say: the years 1 to 9999."""
 
-_BIG: Final = 1 << 20
+_DOUBLE: Final = 2**53
+"""Beyond this, not every whole number is a double, and tools that have nothing else round it."""
+_BIG: Final = 4 << 20
 """A body of more bytes is not tried as JSON: decoded, it could take many times the memory."""
 
 
@@ -186,7 +199,7 @@ def _number(text: str) -> int | str:
 
 def _time(milliseconds: int) -> str | int:
     if milliseconds not in _ISO:
-        return milliseconds
+        return milliseconds if abs(milliseconds) <= _DOUBLE else str(milliseconds)
     seconds, rest = divmod(milliseconds, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
 
@@ -207,25 +220,69 @@ def _base64(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).decode()
 
 
-def _body(body: bytes) -> object:
-    if _is_canonical(body):
-        return {"json": msgspec.Raw(body)}
-    text = _text(body)
-    return {"text": text} if isinstance(text, str) else text
+def _body(event: Event) -> object:
+    body = event.body or b""
+    found = _json(event)
+    if found is None:
+        text = _text(body)
+        return {"text": text} if isinstance(text, str) else text
+    compact = found[1]
+    form: dict[str, object] = {"json": msgspec.Raw(compact)}
+    if compact != body or _is_unsteady(body):
+        text = _text(body)
+        form |= {"text": text} if isinstance(text, str) else text
+    return form
 
 
-def _is_canonical(body: bytes) -> bool:
-    """Whether the bytes are what `decode` makes of the JSON that they are."""
-    if len(body) > _BIG:
-        return False
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_UNSTEADY: Final = re.compile(rb"[:,\[]-?(?:[0-9]{16}|[0-9]+(?:\.0(?![0-9])|(?:\.[0-9]+)?e))")
+"""Numbers that another tool may write otherwise: 1.0 as 1, 1e16 with its zeros, long ones rounded."""
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG: Final = b"0" * 16
+_HUGE: Final = re.compile(rb"[0-9]{309}")
+"""A number that is no double, and that many tools make the largest one of."""
+
+
+def _json(event: Event) -> tuple[object, bytes] | None:
+    """The value of a body that is JSON, and that as JSON written compactly; None where it is none, or would lie."""
+    text = event.body or b""
+    if not text or len(text) > _BIG:
+        return None
+    # ASCII that begins so is nothing else by accident, whatever the event claims.
+    plain = text[0] in b"{[" and text.isascii() and b"\0" not in text
+    if not plain and codec.opaque(event):
+        decoded = codec.decode(event)
+        bad = decoded.charset is not None and decoded.complaints
+        if decoded.format is not None or not decoded.whole or bad or len(decoded.data) > _BIG:
+            return None
+        text = decoded.data
     try:
-        value = _from_json(body)
-        if _to_json(value) != body:
-            return False
+        value = _from_json(text)
+        compact = _to_json(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return None
+    if compact != text and compact != msgspec.json.format(text, indent=-1) and _members(compact) != _members(text):
+        # An object repeats a key.
+        return None
+    if len(compact) > 308 and _HUGE.search(compact) and _HUGE.search(_STRING.sub(b"", compact)):
+        return None
     # What nests deeper, some tool could not read; few openings cannot nest deep, which spares most bodies the walk.
-    return body.count(b"[") + body.count(b"{") <= DEPTH or _depth(value) <= DEPTH
+    if compact.count(b"[") + compact.count(b"{") > DEPTH and _depth(value) > DEPTH:
+        return None
+    return value, compact
+
+
+def _is_unsteady(json: bytes) -> bool:
+    """Whether compact JSON has numbers that another tool may write otherwise."""
+    digits = json.translate(_DIGITS)
+    # Most have none that could be one, which is seen without the slower search.
+    if b".0" not in json and b"0e" not in digits and _LONG not in digits:
+        return False
+    return bool(_UNSTEADY.search(b"," + _STRING.sub(b'""', json)))
+
+
+def _members(json: bytes) -> int:
+    return _STRING.sub(b"", json).count(b":")
 
 
 def _depth(value: object) -> int:
@@ -285,7 +342,8 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
     key: Any = None
     headers: list[tuple[str, Any]] | None = None
     properties: dict[str, Any] | None = None
-    wire: str | dict[Encoding, str] | None = None
+    wire: str | dict[str, str] | None = None
+    encoding: str | None = None
 
 
 def _exact(text: str) -> float:
@@ -302,7 +360,7 @@ _any: Final = msgspec.json.Decoder(float_hook=_exact).decode
 
 
 def _event(said: _Said) -> Event:
-    wire = None if said.wire is None else _wire(said.wire)
+    wire = None if said.wire is None else _wire(said.wire, said.encoding)
     if wire is not None and not _says(wire, said):
         wire = None
     written = Content()
@@ -311,7 +369,7 @@ def _event(said: _Said) -> Event:
             tuple([(name, _value(form, 1)) for name, form in said.headers or ()]),
             {name: _value(form, 1) for name, form in (said.properties or {}).items()},
         )
-    return Event(
+    event = Event(
         None if said.key is None else _bytes(said.key, "key"),
         None if said.body is None else _bytes(said.body, "body"),
         wire,
@@ -319,15 +377,34 @@ def _event(said: _Said) -> Event:
         None if said.time is None else _milliseconds(said.time),
         said.time_type,
     )
+    return _edited(event, said)
 
 
-def _wire(form: str | dict[Encoding, str]) -> Wire:
-    if isinstance(form, str):
-        return Wire(_PLAINLY, _from_base64(form))
-    if len(form) != 1:
-        raise FormatError("the wire is not in one encoding")
-    [(encoding, data)] = form.items()
-    return Wire(encoding, _from_base64(data))
+def _wire(form: str | dict[str, str], encoding: str | None) -> Wire:
+    if isinstance(form, dict):
+        if len(form) != 1 or encoding is not None:
+            raise FormatError("the wire is not in one encoding")
+        [(encoding, form)] = form.items()
+    elif encoding is None:
+        encoding = _UNNAMED
+    if encoding not in encodings.ENCODINGS:
+        raise FormatError(f"the encoding {encoding!r} is not known")
+    return Wire(encoding, _from_base64(form))
+
+
+def _edited(event: Event, said: _Said) -> Event:
+    """The event with the `json` of key and body in the place of their bytes, where these say something else."""
+    changes: dict[str, bytes] = {}
+    if isinstance(said.body, dict) and len(said.body) == 2:
+        found = _json(event)
+        shown = _to_json(said.body["json"])
+        if found is None or not (found[1] == shown or _same(found[0], said.body["json"])):
+            changes["body"] = shown
+    if isinstance(said.key, dict) and len(said.key) == 2:
+        found = _json(Event(body=event.key))
+        if found is None or not _same(found[0], said.key["json"]):
+            changes["key"] = _to_json(said.key["json"])
+    return msgspec.structs.replace(event, **changes) if changes else event
 
 
 def _says(wire: Wire, said: _Said) -> bool:
@@ -345,38 +422,57 @@ def _says(wire: Wire, said: _Said) -> bool:
     )
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two JSON values are equal: 1 and 1.0 are, which many tools write alike; 1 and true are not."""
-    if isinstance(one, dict):
+def _same(held: object, shown: object) -> bool:
+    """Whether a JSON value is still what was held, as far as tools keep values: 1 is 1.0, and 1 is not true."""
+    if isinstance(held, dict):
         return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(_same(value, other[name]) for name, value in one.items())
+            isinstance(shown, dict)
+            and held.keys() == shown.keys()
+            and all(_same(value, shown[name]) for name, value in held.items())
         )
-    if isinstance(one, list | tuple):
-        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+    if isinstance(held, list | tuple):
+        return isinstance(shown, list | tuple) and len(held) == len(shown) and all(map(_same, held, shown))
+    if isinstance(held, bool) != isinstance(shown, bool):
+        return False
+    return held == shown or (
+        isinstance(held, int | float) and isinstance(shown, int | float) and _is_rounded(held, shown)
+    )
+
+
+def _is_rounded(held: float, shown: float) -> bool:
+    """Whether a number is what a tool that has only doubles makes of another: the shortest text that names the double,
+    whole numbers filled up with zeros."""
+    try:
+        double = float(held)
+    except OverflowError:
+        return False
+    return shown == double if isinstance(shown, float) else Decimal(shown) == Decimal(repr(double))
 
 
 def _milliseconds(time: str | int) -> int:
     if isinstance(time, int):
         return time
+    if _LARGE.fullmatch(time) and -(2**63) <= int(time) < 2**63:
+        return int(time)
     moment = _datetime(time)
     if moment.utcoffset() is None:
         raise FormatError(f"the time {time!r} names no zone, such as Z at its end")
     return (moment - _EPOCH) // _MILLISECOND
 
 
+_LARGE: Final = re.compile(r"-?[0-9]{16,19}")
+
+
 def _bytes(form: object, what: str) -> bytes:
-    """The bytes of a key or a body."""
+    """The bytes of a key or a body; those beside a `json`, where there are two."""
     match form:
         case str():
             return form.encode()
         case {"json": value, **others} if not others:
             return _to_json(value)
-        case {"text": str(text), **others} if not others:
+        case {"text": str(text), **others} if not others.keys() - {"json"}:
             return text.encode()
-        case {"base64": str(text), **others} if not others:
+        case {"base64": str(text), **others} if not others.keys() - {"json"}:
             return _from_base64(text)
     raise FormatError(f'the {what} is none of null, a text, {{"json":…}}, {{"text":…}} and {{"base64":…}}')
 
