@@ -31,7 +31,7 @@ class Action(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """Its first key as a user writes it."""
-        return shown_key(self.keys.partition(",")[0])
+        return key_name(self.keys.partition(",")[0])
 
 
 _LISTS: Final = ("events", "connections")
@@ -152,7 +152,7 @@ def bindings(screen: str) -> list[Binding]:
     ]
 
 
-def unknown(ids: Iterable[str]) -> list[str]:
+def unknown_actions(ids: Iterable[str]) -> list[str]:
     """Which of these are no actions."""
     known = {action.id for action in ACTIONS}
     return [id for id in ids if id not in known]
@@ -167,16 +167,16 @@ _WRITTEN: Final[Mapping[str, str]] = {
 }
 
 
-def shown_key(key: str) -> str:
+def key_name(key: str) -> str:
     """A key as a user writes it: `/` and not `slash`."""
     return _WRITTEN.get(key, key)
 
 
-def markdown() -> str:
+def markdown_table() -> str:
     """The table as the README shows it: where, key, what it does."""
     rows = ["| where | key | what it does |", "|---|---|---|"]
     for action in ACTIONS:
-        keys = " ".join(f"`{shown_key(key)}`" for key in action.keys.split(",") if key) or f"`:` {action.id}"
+        keys = " ".join(f"`{key_name(key)}`" for key in action.keys.split(",") if key) or f"`:` {action.id}"
         where = ", ".join(screen.replace("_", " ") for screen in action.screens) or "everywhere"
         rows.append(f"| {where} | {keys} | `{action.id}`: {action.help} |")
     return "\n".join(rows)

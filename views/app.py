@@ -12,11 +12,11 @@ from typing import ClassVar, Final, TypeVar
 import msgspec
 from textual.command import Provider
 
-from views.actions import ACTIONS, Action, of_screen, unknown
+from views.actions import ACTIONS, Action, of_screen, unknown_actions
 from views.app_context import AppContext
 from views.connections import Connections
 from views.dead_letters import DeadLetters
-from views.dialogs import Agree, Ask, Keys, nothing, nothing_wrong
+from views.dialogs import Agree, Ask, Keys, accept_any, do_nothing
 from views.events import Events
 from views.export import export
 from views.host import Host, Severity
@@ -105,7 +105,7 @@ async def run(
         ConfigError: The configuration names an action or a theme that there is not.
         WorkbenchError: Something unexpected ended it.
     """
-    async with opened(session, Opening(tuple(addresses), recording, record, demo)) as app:
+    async with open_workbench(session, Opening(tuple(addresses), recording, record, demo)) as app:
         await app.run_async()
         # Textual takes a cancellation for its end and says nothing of it.
         if (task := asyncio.current_task()) is not None and task.cancelling():
@@ -115,7 +115,7 @@ async def run(
 
 
 @asynccontextmanager
-async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench"]:
+async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["Workbench"]:
     """The program, ready to run, with all that it stands on.
 
     Raises:
@@ -134,7 +134,7 @@ async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench
         )
         begun = await stack.enter_async_context(ingestions(store))
         names = session.names if opening.recording is None else ()
-        watches = {name: watched(session, name, app.listed) for name in names}
+        watches = {name: watch_of(session, name, app.report_listing) for name in names}
         app.context = AppContext(session, archive, begun, watches, opening.demo)
         stack.callback(app.context.close)
         session.confirm = app.confirm
@@ -142,7 +142,7 @@ async def opened(session: Session, opening: Opening) -> AsyncIterator["Workbench
         yield app
 
 
-def watched(session: Session, name: str, changed: Callable[[Watch], None]) -> Watch:
+def watch_of(session: Session, name: str, changed: Callable[[Watch], None]) -> Watch:
     """A watch of a session's connection."""
     return Watch(name, partial(session.connector, name), changed, partial(session.complete, name))
 
@@ -167,7 +167,7 @@ class Workbench(SteadyApp):
         Raises:
             ConfigError: There is no such action or theme.
         """
-        if wrong := unknown(keys):
+        if wrong := unknown_actions(keys):
             known = ", ".join(action.id for action in ACTIONS)
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
         super().__init__()
@@ -200,7 +200,7 @@ class Workbench(SteadyApp):
 
     def add_watch(self, name: str) -> None:
         """Watch a connection that the session was given just now."""
-        watch = watched(self.context.session, name, self.listed)
+        watch = watch_of(self.context.session, name, self.report_listing)
         self.context.watches[name] = watch
         self.start(watch)
 
@@ -223,7 +223,7 @@ class Workbench(SteadyApp):
 
     # What the core tells.
 
-    def listed(self, watch: Watch) -> None:
+    def report_listing(self, watch: Watch) -> None:
         """A connection was listed, or its state has changed."""
         if self.is_running and (screen := self.base_screen) is not None:
             screen.post_message(WorkbenchScreen.Listed(watch))
@@ -298,14 +298,14 @@ class Workbench(SteadyApp):
             what = "DEMO"
         else:
             what = ""
-        recording = "● recording" if self._recorded else ""
+        recording = "● recording" if self._is_recorded else ""
         parts = ["workbench", recording, self._exported, what, place]
         if self.size.width >= NARROW:
             parts += [time.strftime("%Z"), "a adds your broker" if self._opening.demo else ""]
         return " · ".join(filter(None, parts))
 
     @property
-    def _recorded(self) -> bool:
+    def _is_recorded(self) -> bool:
         return self.context.store is not None and self.context.store.recorded
 
     def go(self, mode: str) -> None:
@@ -353,8 +353,8 @@ class Workbench(SteadyApp):
         question: str,
         then: Callable[[str], None],
         value: str = "",
-        wrong: Callable[[str], str | None] = nothing_wrong,
-        left: Callable[[], None] = nothing,
+        wrong: Callable[[str], str | None] = accept_any,
+        left: Callable[[], None] = do_nothing,
         hidden: bool = False,
     ) -> None:
         """Ask for a line of text on top of the screen.
@@ -394,9 +394,9 @@ class Workbench(SteadyApp):
 
     def _record(self, name: str) -> None:
         if (store := self.context.store) is not None:
-            self.run_worker(self._recording(store, Path(name).expanduser()), group="act")
+            self.run_worker(self._record_into(store, Path(name).expanduser()), group="act")
 
-    async def _recording(self, store: Store, path: Path) -> None:
+    async def _record_into(self, store: Store, path: Path) -> None:
         try:
             await store.record(path)
         except WorkbenchError as error:

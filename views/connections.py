@@ -33,29 +33,29 @@ class Connections(WorkbenchScreen):
                 yield Static("", id="steps-text")
 
     def on_mount(self) -> None:
-        self.set_interval(1, lambda: self.listed(None))
+        self.set_interval(1, lambda: self.show_listing(None))
 
     def on_screen_resume(self) -> None:
         """Go to the list."""
         self.query_one(Options).focus()
 
-    def listed(self, watch: Watch | None) -> None:
+    def show_listing(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
-        super().listed(watch)
+        super().show_listing(watch)
         lines = [_line(each) for each in self.context.watches.values()]
         self.query_one(Options).show(lines, "No connection is open: a adds one.")
 
     def cannot_check(self) -> str | None:
-        return None if self._chosen else "There is no connection: a adds one."
+        return None if self._name_at_cursor else "There is no connection: a adds one."
 
     @property
-    def _chosen(self) -> str | None:
+    def _name_at_cursor(self) -> str | None:
         at = self.query_one(Options).highlighted
         names = list(self.context.watches)
         return names[at] if at is not None and at < len(names) else None
 
     def do_check(self) -> None:
-        if (name := self._chosen) is not None:
+        if (name := self._name_at_cursor) is not None:
             self._check(name)
 
     def on_option_list_option_selected(self) -> None:
@@ -72,7 +72,7 @@ class Connections(WorkbenchScreen):
             "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092, or NAME and a"
             " broker's own connection string. It may be looked at, and more once its guard is raised in the"
             " configuration.",
-            self._added,
+            self._add,
             wrong=self._wrong,
         )
 
@@ -85,7 +85,7 @@ class Connections(WorkbenchScreen):
             return f"There is a connection {connection.name!r} already: choose another name."
         return None
 
-    def _added(self, text: str) -> None:
+    def _add(self, text: str) -> None:
         self._try(connection_of(text), text)
 
     @work(exclusive=True, group="steps")
@@ -131,8 +131,8 @@ class Connections(WorkbenchScreen):
         """Try each step and tell as it goes; whether all stood."""
         text = Text()
         text.append(f"{visible(name)}\n\n", "bold")
-        told = self.query_one("#steps-text", Static)
-        told.update(text)
+        report = self.query_one("#steps-text", Static)
+        report.update(text)
         well = True
         try:
             async for step in (await unopened()).check():
@@ -140,11 +140,11 @@ class Connections(WorkbenchScreen):
                 text.append(f"{visible(step.name)}  ")
                 text.append(f"{visible(step.error or step.found)}\n", "" if step.error else "dim")
                 well = well and step.error is None
-                told.update(text)
+                report.update(text)
         except WorkbenchError as error:
             text.append(f"✖ {visible(str(error))}", "bold")
             well = False
-        told.update(text)
+        report.update(text)
         return well
 
 

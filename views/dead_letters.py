@@ -36,22 +36,22 @@ class DeadLetters(WorkbenchScreen):
         """Go to the list."""
         self.query_one(Options).focus()
 
-    def listed(self, watch: Watch | None) -> None:
+    def show_listing(self, watch: Watch | None) -> None:
         """List the endpoints that hold dead letters."""
-        super().listed(watch)
-        lines = [_dead(endpoint) for endpoint in self._dead()]
+        super().show_listing(watch)
+        lines = [_line_of(endpoint) for endpoint in self._endpoints()]
         self.query_one(Options).show(lines, "No dead-letter endpoint holds anything.")
 
     def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
         """Go there, unless it was emptied in the meantime."""
-        if event.option_index < len(dead := self._dead()):
+        if event.option_index < len(dead := self._endpoints()):
             self.host.show_endpoint(dead[event.option_index].address)
 
-    def _dead(self) -> Sequence[Endpoint]:
+    def _endpoints(self) -> Sequence[Endpoint]:
         return [each for each in self.context.endpoints() if each.holds_dead_letters]
 
 
-def _dead(endpoint: Endpoint) -> Text:
+def _line_of(endpoint: Endpoint) -> Text:
     line = Text("✖ ", no_wrap=True)
     line.append(f"{endpoint.depth or 0:>7,}  ")
     line.append(visible(str(endpoint.address), 60))

@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from views.actions import Action, shown_key
+from views.actions import Action, key_name
 from workbench.decode.display import visible
 
 Answer = TypeVar("Answer")
@@ -26,12 +26,12 @@ class Dialog(ModalScreen[Answer]):
         return super().dismiss(result) if self.app.screen is self else AwaitComplete()
 
 
-def nothing_wrong(text: str) -> str | None:
+def accept_any(text: str) -> str | None:
     """Any text will do."""
     return None
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Do nothing."""
 
 
@@ -45,7 +45,7 @@ class Ask(Dialog[str | None]):
         title: str,
         question: str,
         value: str = "",
-        wrong: Callable[[str], str | None] = nothing_wrong,
+        wrong: Callable[[str], str | None] = accept_any,
         hidden: bool = False,
     ) -> None:
         """Ask.
@@ -124,7 +124,7 @@ class Keys(Dialog[None]):
         table.add_column(no_wrap=True, style="bold")
         table.add_column(ratio=1)
         for action in self._actions:
-            keys = " ".join(shown_key(key) for key in self._own(action).split(",") if key)
+            keys = " ".join(key_name(key) for key in self._own(action).split(",") if key)
             table.add_row(Text(keys or ":"), Text(action.help))
         with Vertical(classes="dialog wide"):
             yield Static(Text(f"Keys of {self._title}"), classes="dialog-title")

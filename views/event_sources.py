@@ -67,7 +67,7 @@ class EventSources:
         self._everything = False
         for address in [each for each in self._begun if each not in wanted]:
             self._stop(self._begun.pop(address))
-        self._looks = {address: self._looks.get(address) or self._held(address) for address in wanted}
+        self._looks = {address: self._looks.get(address) or self._looks_at(address) for address in wanted}
         for address in wanted:
             endpoint = self._context.endpoint(address)
             if endpoint is None or self._context.store is None:
@@ -114,7 +114,7 @@ class EventSources:
         self._reported.update(each.look for each in ended)
         return ended
 
-    def _held(self, address: Address) -> list[int]:
+    def _looks_at(self, address: Address) -> list[int]:
         """The looks at an endpoint that show most: its last, or all that a recording has."""
         looks = [number for number, look in self._context.archive.looks.items() if look.address == address]
         return looks if self._context.store is None else looks[-1:]
@@ -123,7 +123,7 @@ class EventSources:
         """Leave other endpoints, unless several are shown and this is one of them."""
         if alone or address not in self._looks:
             self.show([])
-        self._looks.setdefault(address, self._held(address))
+        self._looks.setdefault(address, self._looks_at(address))
         self._everything = False
 
     def _begin(self, ingestion: Ingestion, anew: bool) -> None:

@@ -81,7 +81,7 @@ class Events(WorkbenchScreen):
         self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
         self.query_one("#tree-filter").display = False
         self._tree.focus()
-        self.listed(None)
+        self.show_listing(None)
         self.listen_to_store()
         if self.context.store is None:
             self.show_all()
@@ -91,9 +91,9 @@ class Events(WorkbenchScreen):
 
     # What the program tells this screen.
 
-    def listed(self, watch: Watch | None) -> None:
+    def show_listing(self, watch: Watch | None) -> None:
         """Draw the endpoints anew."""
-        super().listed(watch)
+        super().show_listing(watch)
         others: dict[str, list[Address]] = {}
         for look in self.context.archive.looks.values():
             addresses = others.setdefault(look.address.connection, [])
@@ -217,7 +217,7 @@ class Events(WorkbenchScreen):
         mixed = self._sources.looks is None or len(self._sources.addresses) > 1
         self._table.show(self.context.archive, self._view, mixed)
         self._table.empty = self._why_empty()
-        self._tree.opened = frozenset(self._sources.addresses)
+        self._tree.open_addresses = frozenset(self._sources.addresses)
         connections = {address.connection for address in self._sources.addresses}
         self.set_class(any(map(self.context.session.is_production, connections)), "production")
         self._tree.refresh()
@@ -244,20 +244,20 @@ class Events(WorkbenchScreen):
             self.run_worker(self.context.store.index(self.context.workers), group="index")
         try:
             workers = self.context.workers if waiting > BACKLOG else None
-            await view.catch_up(workers, partial(self._drawn, view))
+            await view.catch_up(workers, partial(self._draw, view))
         except WorkbenchError as error:
             self.host.say(str(error), "error")
-        if self.closed:
+        if self.is_closed:
             return
-        self._drawn(view)
+        self._draw(view)
         for ended in self._sources.take_ended():
             self._banner.show_end(ended)
         self._show_status()
 
-    def _drawn(self, view: View) -> None:
-        if view is not self._view or self.closed:
+    def _draw(self, view: View) -> None:
+        if view is not self._view or self.is_closed:
             return
-        self._table.grew()
+        self._table.update_rows()
         self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
     def _count(self) -> None:
@@ -275,7 +275,7 @@ class Events(WorkbenchScreen):
         return self.context.endpoint(line.address) if line is not None and line.address is not None else None
 
     @on(EndpointTree.Moved)
-    def _moved_to(self) -> None:
+    def _follow_cursor(self) -> None:
         self._banner.clear()
         self._tell_card()
         self.query_one(KeyBar).refresh()
@@ -294,8 +294,8 @@ class Events(WorkbenchScreen):
         if endpoint is not None:
             self._detailed = endpoint
         detailed = self._detailed
-        told = detailed if detailed is not None and detailed.address == listed.address else listed
-        self.query_one(EndpointCard).show(told, rates[-1] if rates else None, groups)
+        known = detailed if detailed is not None and detailed.address == listed.address else listed
+        self.query_one(EndpointCard).show(known, rates[-1] if rates else None, groups)
 
     @work(exclusive=True, group="card")
     async def _ask_readers(self, address: Address) -> None:
@@ -307,7 +307,7 @@ class Events(WorkbenchScreen):
         except WorkbenchError:
             # Its connection's state says so already.
             return
-        if not self.closed:
+        if not self.is_closed:
             self._tell_card(endpoint)
 
     # Actions.
@@ -346,11 +346,11 @@ class Events(WorkbenchScreen):
                 self._go("table")
 
     @on(EndpointTree.Opened)
-    def _clicked(self, event: EndpointTree.Opened) -> None:
+    def _open_clicked(self, event: EndpointTree.Opened) -> None:
         self._open(event.line)
 
     @on(GroupTable.Chosen)
-    def _stuck_at(self, event: GroupTable.Chosen) -> None:
+    def _open_next_of_group(self, event: GroupTable.Chosen) -> None:
         """Open the event that a group is to read next."""
         partition = event.partition
         if partition.committed is None:
@@ -453,34 +453,34 @@ class Events(WorkbenchScreen):
         self._tree.filter(event.value)
 
     @on(Input.Submitted, "#tree-filter")
-    def _filtered_tree(self) -> None:
+    def _leave_tree_filter(self) -> None:
         self._tree.focus()
 
     @on(QueryBar.Changed)
-    def _queried(self, event: QueryBar.Changed) -> None:
+    def _apply_query(self, event: QueryBar.Changed) -> None:
         self._query = event.query
         self._show_table()
 
     @on(QueryBar.Left)
-    def _left_query(self) -> None:
+    def _leave_query(self) -> None:
         self._go("table")
 
     def do_follow(self) -> None:
         self._table.follow = not self._table.follow
 
     @on(EventTable.Moved)
-    def _at_event(self) -> None:
+    def _inspect_cursor(self) -> None:
         self._inspect()
         self.query_one(KeyBar).refresh()
 
     @on(EventTable.Opened)
-    def _opened_event(self) -> None:
+    def _open_event(self) -> None:
         self._go("inspector")
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self) -> None:
         delivery = await self._delivery()
-        if not self.closed:
+        if not self.is_closed:
             self._inspector.show(delivery, self.context.archive.reading)
 
     async def _delivery(self) -> Delivery | None:
@@ -548,7 +548,7 @@ class Events(WorkbenchScreen):
     async def do_copy(self) -> None:
         delivery = await self._delivery()
         if self._in(self._inspector):
-            self.host.copy(self._inspector.copied(), "The value at the cursor")
+            self.host.copy(self._inspector.text_to_copy(), "The value at the cursor")
         elif delivery is not None:
             self.host.copy(*body_text(delivery))
 
@@ -607,10 +607,10 @@ class Events(WorkbenchScreen):
         self.host.ask("Columns", f"In the order you like, of: {' '.join(known)}", choose, now, wrong)
 
     def do_widen(self) -> None:
-        self._table.widen(self._table.chosen, 2)
+        self._table.widen(self._table.chosen_column, 2)
 
     def do_narrow(self) -> None:
-        self._table.widen(self._table.chosen, -2)
+        self._table.widen(self._table.chosen_column, -2)
 
     def do_colour(self) -> None:
         self._table.coloured = not self._table.coloured

@@ -56,14 +56,14 @@ async def _lend_terminal(app: App[None], command: list[str]) -> None:
             app.suspend(),
             redirect_stdout(StringIO()),
             redirect_stderr(StringIO()),
-            _interrupts_left_to_it(),
+            _leave_interrupts(),
         ):
             try:
                 process = await asyncio.create_subprocess_exec(*command)
             except (OSError, ValueError) as error:
                 failed = error
             else:
-                await _ended(process)
+                await _wait_for(process)
     except SuspendNotSupported:
         raise ConfigError("This terminal cannot be handed to another program.") from None
     app.refresh(layout=True)
@@ -71,7 +71,7 @@ async def _lend_terminal(app: App[None], command: list[str]) -> None:
         raise failed
 
 
-async def _ended(process: Process) -> None:
+async def _wait_for(process: Process) -> None:
     try:
         await process.wait()
     except asyncio.CancelledError:
@@ -87,7 +87,7 @@ async def _ended(process: Process) -> None:
 
 
 @contextmanager
-def _interrupts_left_to_it() -> Iterator[None]:
+def _leave_interrupts() -> Iterator[None]:
     """The terminal sends Ctrl+C to all who share it, and it is meant for who is in front."""
     # A handler, and not SIG_IGN: what is ignored stays ignored in the program that is started.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from views.actions import Action
 from views.app_context import AppContext
-from views.dialogs import nothing, nothing_wrong
+from views.dialogs import accept_any, do_nothing
 from workbench.model.address import Address
 from workbench.model.event import Delivery
 
@@ -37,8 +37,8 @@ class Host(Protocol):
         question: str,
         then: Callable[[str], None],
         value: str = "",
-        wrong: Callable[[str], str | None] = nothing_wrong,
-        left: Callable[[], None] = nothing,
+        wrong: Callable[[str], str | None] = accept_any,
+        left: Callable[[], None] = do_nothing,
         hidden: bool = False,
     ) -> None:
         """Ask for a line of text on top of the screen.

@@ -5,7 +5,7 @@ from typing import Final
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from views.actions import of_screen, shown_key
+from views.actions import key_name, of_screen
 from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 
@@ -77,5 +77,5 @@ def _name(id: str) -> str:
 
 
 def _help(keys: str, sentence: str | None) -> str:
-    written = " ".join(shown_key(key) for key in keys.split(",") if key)
+    written = " ".join(key_name(key) for key in keys.split(",") if key)
     return "  ".join(filter(None, (written, sentence)))

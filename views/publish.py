@@ -26,7 +26,7 @@ from views.widgets.choice import Choice
 from views.widgets.draft_fields import DraftFields, FieldDialog
 from views.widgets.event_preview import EventPreview
 from views.widgets.fields import Completing, TextField
-from views.widgets.publish_progress import Receipts, Sending, Told
+from views.widgets.publish_progress import OutcomeLine, Receipts, Sending
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.level import Level
 from workbench.decode.display import visible, visible_bytes
@@ -79,12 +79,12 @@ class PublishScreen(WorkbenchScreen):
         & .heading { height: 1; text-style: bold; }
         & #preview-pane { height: 1fr; }
         & #receipts { height: 1fr; background: $background; }
-        & #told { height: auto; max-height: 3; min-height: 1; padding: 0 1; background: $surface; }
+        & #outcome-line { height: auto; max-height: 3; min-height: 1; padding: 0 1; background: $surface; }
         &.narrow #sides { layout: vertical; }
         &.narrow #writing { width: 1fr; height: 2fr; }
         &.narrow #outcome { width: 1fr; height: 1fr; border-left: none; }
         &:ansi .line Static, &:ansi #locked, &:ansi #remarks { color: ansi_default; }
-        &:ansi #verdict, &:ansi #told, &:ansi #receipts { background: ansi_default; }
+        &:ansi #verdict, &:ansi #outcome-line, &:ansi #receipts { background: ansi_default; }
     }
     """
 
@@ -138,7 +138,7 @@ class PublishScreen(WorkbenchScreen):
                     yield EventPreview(id="preview")
                 yield Static("Receipts", classes="heading", id="receipts-heading")
                 yield Receipts(id="receipts")
-        yield Told("", id="told")
+        yield OutcomeLine("", id="told")
 
     def on_mount(self) -> None:
         self._tell("ctrl+s sends; escape leaves a field, then s does.")
@@ -156,7 +156,7 @@ class PublishScreen(WorkbenchScreen):
             self._tell("Events are being published: escape stops that.", wrong=True)
         elif what is not None:
             self._drafts.keep(self._draft)
-            self._open(self._beginning(what))
+            self._open(self._draft_of(what))
         field = "#target" if not self._draft.target else "#body" if self._draft.locked is None else "#fields"
         self.query_one(field).focus()
 
@@ -174,7 +174,7 @@ class PublishScreen(WorkbenchScreen):
 
     # Drafts.
 
-    def _beginning(self, what: Address | Delivery) -> Draft:
+    def _draft_of(self, what: Address | Delivery) -> Draft:
         match what:
             case Address() as address:
                 return Draft(target=str(address))
@@ -273,16 +273,16 @@ class PublishScreen(WorkbenchScreen):
 
     @on(Input.Changed)
     @on(TextArea.Changed)
-    def _typed(self) -> None:
+    def _note_typing(self) -> None:
         before = self._draft
         self._take_in()
         if self._draft == before:
             return
         if self._pause is not None:
             self._pause.stop()
-        self._pause = self.set_timer(PAUSE, self._paused)
+        self._pause = self.set_timer(PAUSE, self._settle_and_keep)
 
-    def _paused(self) -> None:
+    def _settle_and_keep(self) -> None:
         self._settle()
         self._drafts.keep(self._draft)
 
@@ -290,7 +290,7 @@ class PublishScreen(WorkbenchScreen):
         """Render the first event, and say what is to be said of it."""
         event, address, preview = None, self._address(), self.query_one(EventPreview)
         try:
-            event = self._rendering().event(0)
+            event = self._make_rendering().event(0)
         except FormatError as error:
             self._judge(Verdict(str(error), wrong=True))
             preview.show_error(str(error))
@@ -331,7 +331,7 @@ class PublishScreen(WorkbenchScreen):
         line.append(f"{'✖ ' if found.wrong else '● '}{mode}{visible(found.sentence)}", "bold" if found.wrong else "")
         self.query_one("#verdict", Static).update(line)
 
-    def _rendering(self) -> Rendering:
+    def _make_rendering(self) -> Rendering:
         return Rendering(self._draft, self._seed)
 
     def _address(self) -> Address | None:
@@ -351,7 +351,7 @@ class PublishScreen(WorkbenchScreen):
                     yield written.partition("/")[2]
 
     def _tell(self, sentence: str, wrong: bool = False) -> None:
-        self.query_one(Told).tell(sentence, wrong)
+        self.query_one(OutcomeLine).tell(sentence, wrong)
 
     # Sending.
 
@@ -368,7 +368,7 @@ class PublishScreen(WorkbenchScreen):
             if self._value("rate") and draft.rate is None:
                 raise FormatError(f"The rate {self._value('rate')!r} is not a number above 0.")
             address = self._session.address(draft.target.strip())
-            rendering = self._rendering()
+            rendering = self._make_rendering()
             rendering.event(0)
         except WorkbenchError as error:
             self._tell(str(error), wrong=True)
@@ -386,8 +386,8 @@ class PublishScreen(WorkbenchScreen):
             connector = await self._session.connector(sending.address.connection)
             events = number_events(rendering.event, sending.count)
             paced = at_rate(events, rate) if rate is not None else events
-            await publish(connector, sending.address, until(sending.stopped, paced), sending.landed, partition)
-            sentence, wrong = sending.ended(), sending.published.failed > 0
+            await publish(connector, sending.address, until(sending.stopped, paced), sending.add_receipts, partition)
+            sentence, wrong = sending.summary(), sending.published.failed > 0
         except WorkbenchError as error:
             sentence = f"{error} {sending.published.told_until}"
         finally:
@@ -403,7 +403,7 @@ class PublishScreen(WorkbenchScreen):
     def _show_progress(self) -> None:
         if self._sending is not None:
             self.query_one(Receipts).add(self._sending.lines())
-            self.query_one(Told).update(self._sending.progress())
+            self.query_one(OutcomeLine).update(self._sending.progress())
 
     def do_back(self) -> None:
         if isinstance(self.focused, Input | TextArea):
@@ -423,9 +423,9 @@ class PublishScreen(WorkbenchScreen):
     # Headers, properties and the body.
 
     def do_add_field(self) -> None:
-        self.app.push_screen(FieldDialog(), self._added)
+        self.app.push_screen(FieldDialog(), self._add_field)
 
-    def _added(self, answer: tuple[str, Field] | None) -> None:
+    def _add_field(self, answer: tuple[str, Field] | None) -> None:
         if answer is not None:
             where, field = answer
             old = getattr(self._draft, where)
@@ -443,7 +443,7 @@ class PublishScreen(WorkbenchScreen):
     cannot_remove_field = _no_field
 
     @on(DataTable.RowSelected)
-    def _selected(self) -> None:
+    def _edit_selected(self) -> None:
         self.action_act("edit_field")
 
     def do_edit_field(self) -> None:
@@ -459,7 +459,7 @@ class PublishScreen(WorkbenchScreen):
                 self._change(place.put(self._draft, answer[1]))
             else:
                 self._draft = place.put(self._draft)
-                self._added(answer)
+                self._add_field(answer)
             self._drafts.keep(self._draft)
 
         self.app.push_screen(FieldDialog(place.where, old), changed)
@@ -517,7 +517,7 @@ class PublishScreen(WorkbenchScreen):
         except ConfigError as error:
             self._tell(str(error), wrong=True)
         else:
-            if body != before and not self.closed:
+            if body != before and not self.is_closed:
                 self._replace_body(body)
 
     def do_load_body(self) -> None:

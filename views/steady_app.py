@@ -104,14 +104,14 @@ class SteadyApp(App[None]):
     async def _take_input(self) -> None:
         while True:
             event = await self._input.get()
-            await self._settled(event)
+            await self._wait_until_settled(event)
             try:
                 await super().on_event(event)
             except Exception as error:
                 self.unexpected(error)
             self._waiting -= 1
 
-    async def _settled(self, event: Event) -> None:
+    async def _wait_until_settled(self, event: Event) -> None:
         """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`.
 
         What lends the terminal to another program has as long as that program.
@@ -160,7 +160,7 @@ class SteadyApp(App[None]):
         self._return_code = 1
         self._close_messages_no_wait()
 
-    async def _guarded(self, dispatch: Callable[[Message], Awaitable[None]], message: Message) -> None:
+    async def _dispatch_guarded(self, dispatch: Callable[[Message], Awaitable[None]], message: Message) -> None:
         """Dispatch a message to a widget or to the app: Textual would end the message pump on an exception."""
         self._dispatching += 1
         try:
@@ -174,7 +174,7 @@ class SteadyApp(App[None]):
             self._dispatching -= 1
 
     async def _dispatch_message(self, message: Message) -> None:
-        await self._guarded(super()._dispatch_message, message)
+        await self._dispatch_guarded(super()._dispatch_message, message)
 
     # Textual starts the message pumps of scroll bars by the first of these, and of all other widgets by the second.
 
@@ -187,7 +187,7 @@ class SteadyApp(App[None]):
         super()._register_child(parent, child, before, after)
 
     def _guard(self, widget: Widget) -> None:
-        widget._dispatch_message = partial(self._guarded, widget._dispatch_message)  # type: ignore[method-assign]
+        widget._dispatch_message = partial(self._dispatch_guarded, widget._dispatch_message)  # type: ignore[method-assign]
 
     def _handle_exception(self, error: Exception) -> None:
         """What Textual calls with all other exceptions: of workers, timers, callbacks, drawing and composing."""

@@ -76,5 +76,5 @@ class Trace(WorkbenchScreen):
     async def _count_held(self) -> None:
         found = await self.context.archive.by_id(self.id_followed)
         sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
-        if not self.closed:
+        if not self.is_closed:
             self.query_one("#held", Static).update(Text(sentence))

@@ -78,19 +78,19 @@ class WorkbenchScreen(Screen[None]):
             self.post_message(self.StoreChanged())
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether its parts are gone, so that what a worker waited for has nobody to be told."""
         return not self.query(KeyBar)
 
     def on_workbench_screen_listed(self, event: Listed) -> None:
         """Draw what was listed."""
-        self.listed(event.watch)
+        self.show_listing(event.watch)
 
     def on_screen_resume(self) -> None:
         """Draw what was listed while another screen was shown."""
-        self.listed(None)
+        self.show_listing(None)
 
-    def listed(self, watch: Watch | None) -> None:
+    def show_listing(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
         self.query_one(TitleBar).refresh()
         self.query_one(KeyBar).refresh()
@@ -109,7 +109,7 @@ class WorkbenchScreen(Screen[None]):
             self.query_one(KeyBar).refresh()
 
     @on(KeyBar.Pressed)
-    def _pressed(self, event: KeyBar.Pressed) -> None:
+    def _act_on_click(self, event: KeyBar.Pressed) -> None:
         self.action_act(event.action)
 
     def on_paste(self, event: Paste) -> None:

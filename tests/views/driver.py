@@ -11,7 +11,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
-from views.app import Opening, Workbench, opened
+from views.app import Opening, Workbench, open_workbench
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.address import Address
@@ -149,7 +149,7 @@ async def running(
     given = [Connection.parse(f"{NAME}=memory://{broker.name}")] if connections is None else connections
     async with (
         Session(given, config) as session,
-        opened(session, opening or Opening()) as app,
+        open_workbench(session, opening or Opening()) as app,
         app.run_test(size=size, notifications=True) as pilot,
     ):
         driver = Driver(app, pilot, broker)

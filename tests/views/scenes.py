@@ -20,7 +20,7 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
-from views.actions import markdown
+from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
 from views.widgets import event_cells, group_table
@@ -142,7 +142,7 @@ def with_keys(readme: str) -> str:
     """The README with the table of keys as it is now."""
     begin, end = "<!-- keys -->\n", "<!-- /keys -->"
     before, _, rest = readme.partition(begin)
-    return f"{before}{begin}{markdown()}\n{end}{rest.partition(end)[2]}"
+    return f"{before}{begin}{markdown_table()}\n{end}{rest.partition(end)[2]}"
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from connectors.memory import embedded_broker
 from tests.views.driver import address, order, payment, running, shop
 from views import event_sources, events
-from views.actions import ACTIONS, of_screen, shown_key
+from views.actions import ACTIONS, key_name, of_screen
 from views.app import Opening, Workbench
 from views.connections import Connections
 from views.dead_letters import DeadLetters
@@ -52,9 +52,7 @@ def test_every_action_has_a_name_of_its_own_and_a_sentence() -> None:
 async def test_footer_help_and_palette_come_from_the_table() -> None:
     async with running((160, 45)) as driver:
         footer = driver.lines[-1]
-        assert all(
-            f"{shown_key(action.key)} {action.label}" in footer for action in of_screen("events") if action.label
-        )
+        assert all(f"{key_name(action.key)} {action.label}" in footer for action in of_screen("events") if action.label)
         await driver.press("question_mark")
         await driver.shows("Keys of Events", "Never costs.")
         await driver.press("escape", "colon", "=Change between dark")

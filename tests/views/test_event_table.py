@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
 from views.widgets import event_table
-from views.widgets.event_cells import COLUMNS, cut_in_the_middle, fitted
+from views.widgets.event_cells import COLUMNS, fit, shorten_middle
 from views.widgets.event_table import EventTable
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells
@@ -109,7 +109,7 @@ class Bench:
         """Store events and let the table know."""
         await self.store.append(self.look, some)
         await self.view.catch_up()
-        self.table.grew()
+        self.table.update_rows()
         await self.pause()
 
     @property
@@ -337,7 +337,7 @@ async def test_what_was_there_before_the_list_was_shown_is_not_new(tmp_path: Pat
         await it.store.append(it.look, events(0, 100))
         it.view = View(it.store)
         it.table.show(it.store, it.view)
-        await it.view.catch_up(changed=it.table.grew)
+        await it.view.catch_up(changed=it.table.update_rows)
         await it.pause()
         assert (it.table.cursor, it.table.unseen) == (0, 0)
         await it.grow(events(100, 101))
@@ -457,15 +457,15 @@ async def test_a_narrow_screen_has_only_what_is_needed(tmp_path: Path) -> None:
 
 async def test_a_click_on_a_header_chooses_the_column_that_is_widened(tmp_path: Path) -> None:
     async with bench(tmp_path, events(0, 3)) as it:
-        assert it.table.chosen == "key"
+        assert it.table.chosen_column == "key"
         await it.click(it.lines[0].index("from") + 1, 0)
-        assert it.table.chosen == "from"
+        assert it.table.chosen_column == "from"
         assert it.table.cursor == 2
         before = it.lines[0].index("type")
-        it.table.widen(it.table.chosen, 5)
+        it.table.widen(it.table.chosen_column, 5)
         await it.pause()
         assert it.lines[0].index("type") == before + 5
-        it.table.widen(it.table.chosen, -100)
+        it.table.widen(it.table.chosen_column, -100)
         await it.pause()
         assert it.lines[0].index("type") == it.lines[0].index("from") + 6
         it.table.widen("body", 5)
@@ -565,7 +565,7 @@ def test_a_body_of_megabytes_is_looked_at_only_at_its_beginning() -> None:
     ],
 )
 def test_ids_are_cut_in_the_middle(text: str, width: int, line: str) -> None:
-    assert cut_in_the_middle(text, width) == line
+    assert shorten_middle(text, width) == line
 
 
 def test_every_cell_is_as_wide_as_it_should_be() -> None:
@@ -573,7 +573,7 @@ def test_every_cell_is_as_wide_as_it_should_be() -> None:
     for column in COLUMNS:
         for text in texts:
             for width in range(1, 30):
-                assert cells(fitted(text, width, column)) == width
+                assert cells(fit(text, width, column)) == width
 
 
 # Strangers.

@@ -117,7 +117,7 @@ async def test_without_an_event_it_says_so() -> None:
         await bench.show(None)
         assert bench.lines()[:2] == [" Body ── Headers ── Facts ── Raw", " No event is chosen."]
         await bench.press("enter", "down", "right", "G", "y")
-        assert bench.inspector.copied() == ""
+        assert bench.inspector.text_to_copy() == ""
 
 
 async def test_the_active_tab_is_told_without_colour_and_changed_by_keys_and_mouse() -> None:
@@ -155,7 +155,7 @@ async def test_a_tab_is_found_as_it_was_left() -> None:
         await bench.show(ORDER)
         await bench.go('"total"')
         await bench.press("right", "down", "left")
-        assert bench.inspector.copied() == "1.10"
+        assert bench.inspector.text_to_copy() == "1.10"
 
 
 # Body.
@@ -218,7 +218,7 @@ async def test_a_click_on_the_sign_or_on_the_cursor_folds() -> None:
     async with opened() as bench:
         await bench.show(ORDER)
         await bench.pilot.click(Inspector, offset=(6, 5))
-        assert bench.inspector.copied().startswith("[{") and "▸" not in "".join(bench.rows())
+        assert bench.inspector.text_to_copy().startswith("[{") and "▸" not in "".join(bench.rows())
         await bench.pilot.click(Inspector, offset=(6, 5))
         assert bench.rows()[3] == '  ▸ "items": [ … 2 items ],'
         await bench.pilot.click(Inspector, offset=(0, 2))
@@ -255,13 +255,13 @@ async def test_a_value_higher_than_the_screen_is_gone_through() -> None:
         seen: set[str] = set()
         for _ in range(200):
             seen |= {f"{number:03}" for number in range(80) if any(f"line {number:03}" in row for row in bench.lines())}
-            if bench.inspector.copied() == "1":
+            if bench.inspector.text_to_copy() == "1":
                 break
             await bench.press("down")
         # Of the last line what stands behind it was cut in two.
-        assert len(seen) > 60 and bench.inspector.copied() == "1"
+        assert len(seen) > 60 and bench.inspector.text_to_copy() == "1"
         await bench.press("up", "pagedown", "up")
-        assert bench.inspector.copied().startswith("line 000")
+        assert bench.inspector.text_to_copy().startswith("line 000")
 
 
 async def test_it_is_said_what_a_body_was_taken_for() -> None:
@@ -313,7 +313,7 @@ async def test_text_is_wrapped_and_none_of_it_missing() -> None:
         await bench.settled()
         assert bench.lines()[2:].index("last") < end
         await bench.press("home", "down", "down", "down")
-        assert bench.inspector.copied() == words
+        assert bench.inspector.text_to_copy() == words
 
 
 async def test_a_large_body_is_seen_before_all_of_it_was_read() -> None:
@@ -328,7 +328,7 @@ async def test_a_large_body_is_seen_before_all_of_it_was_read() -> None:
         await bench.settled()
         assert page.rows == 1 + 2 + 4 * 40_000
         await bench.press("end", "up", "up", "up")
-        assert bench.inspector.copied() == "39999"
+        assert bench.inspector.text_to_copy() == "39999"
 
 
 async def test_reading_a_large_body_stops_when_another_event_is_shown() -> None:
@@ -385,10 +385,10 @@ async def test_headers_of_amqp_have_their_types() -> None:
             ["raw", "bytes", "0xfffe"],
         ]
         await bench.go("x-death")
-        copied = json.loads(bench.inspector.copied())
+        copied = json.loads(bench.inspector.text_to_copy())
         assert copied == [{"queue": "orders", "count": 3, "time": "2026-11-23T00:00:00+00:00"}]
         await bench.go("raw")
-        assert bench.inspector.copied() == "0xfffe"
+        assert bench.inspector.text_to_copy() == "0xfffe"
 
 
 async def test_headers_of_kafka_are_bytes_and_may_repeat() -> None:
@@ -405,7 +405,7 @@ async def test_headers_of_kafka_are_bytes_and_may_repeat() -> None:
         ]
         await bench.go("id")
         await bench.press("down")
-        assert bench.inspector.copied() == "two"
+        assert bench.inspector.text_to_copy() == "two"
 
 
 async def test_properties_that_cannot_be_read_are_said_and_their_bytes_shown() -> None:
@@ -440,7 +440,7 @@ async def test_each_fact_stands_with_its_convention_and_all_that_is_known_of_the
         local = datetime.fromtimestamp(SEEN / 1000 - 1).astimezone()
         assert said["time"][:2] == local.isoformat(" ", "milliseconds").split() and "producer" in said["time"]
         await bench.go("correlation")
-        assert bench.inspector.copied() == "7f3a90c2"
+        assert bench.inspector.text_to_copy() == "7f3a90c2"
         assert bench.lines()[1] == f"{len(facts.found)} facts by {len({fact.convention for fact in facts.found})}" + (
             " convention" if len({fact.convention for fact in facts.found}) == 1 else " conventions"
         )
@@ -483,9 +483,9 @@ async def test_raw_has_the_bytes_of_body_key_and_properties() -> None:
         assert rows[3] == "Key · 7 bytes" and rows[4].endswith("the key")
         assert rows[5] == f"Properties and headers · amqp-0-9-1 · {len(wire.data)} bytes" and "m-1" in rows[6]
         await bench.go("00000010")
-        assert bench.inspector.copied() == "61 62 63 64 65 66"
+        assert bench.inspector.text_to_copy() == "61 62 63 64 65 66"
         await bench.go("Key")
-        assert bench.inspector.copied() == b"the key".hex()
+        assert bench.inspector.text_to_copy() == b"the key".hex()
 
 
 async def test_a_narrow_dump_has_fewer_bytes_in_a_row() -> None:
@@ -507,15 +507,15 @@ async def test_a_text_is_found_in_folded_parts_and_marked() -> None:
         await bench.press("enter")
         await bench.press("home")
         bench.inspector.search("SKU")
-        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.copied() == "a-1"
+        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.text_to_copy() == "a-1"
         here, other = bench.styled("sku")
         assert here.reverse and other.underline and not other.reverse
         bench.inspector.next_match()
-        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.copied() == "b-2"
+        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.text_to_copy() == "b-2"
         bench.inspector.next_match()
         assert bench.lines()[0].endswith("1 of 2")
         bench.inspector.previous_match()
-        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.copied() == "b-2"
+        assert bench.lines()[0].endswith("2 of 2") and bench.inspector.text_to_copy() == "b-2"
 
 
 async def test_finding_begins_at_the_cursor() -> None:
@@ -523,7 +523,7 @@ async def test_finding_begins_at_the_cursor() -> None:
         await bench.show(ORDER)
         await bench.go('"note"')
         bench.inspector.search('"id"')
-        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.copied() == "x"
+        assert bench.lines()[0].endswith("1 of 2") and bench.inspector.text_to_copy() == "x"
         bench.inspector.search("sku")
         assert bench.lines()[0].endswith("1 of 2")
 
@@ -545,7 +545,7 @@ async def test_finding_goes_on_in_another_event_and_tab() -> None:
         await bench.show(b'{"a": 1, "sku": "c-3"}')
         assert bench.lines()[0].endswith("Raw")
         bench.inspector.next_match()
-        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.copied() == "c-3"
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.text_to_copy() == "c-3"
         await bench.press("left")
         bench.inspector.next_match()
         assert bench.lines()[0].endswith("1 of 1") and bench.inspector.tab == "Raw"
@@ -569,7 +569,7 @@ async def test_each_tab_is_searched(tab: Tab, text: str, copied: str) -> None:
         await bench.settled()
         bench.inspector.search(text)
         assert bench.lines()[0].rstrip("0123456789").endswith(" of ")
-        assert bench.inspector.copied() == copied
+        assert bench.inspector.text_to_copy() == copied
 
 
 async def test_a_place_that_was_not_read_yet_is_gone_to_when_it_is() -> None:
@@ -579,7 +579,7 @@ async def test_a_place_that_was_not_read_yet_is_gone_to_when_it_is() -> None:
         bench.inspector.search("here")
         assert bench.lines()[0].endswith("1 of 1 …")
         await bench.settled()
-        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.copied() == "here"
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.text_to_copy() == "here"
 
 
 async def test_of_very_many_places_the_first_are_counted() -> None:
@@ -641,7 +641,7 @@ async def test_no_hostile_event_breaks_a_line_or_is_obeyed(width: int, height: i
                     move()
                 inspector.action_toggle()
                 if len(delivery.event.body or b"") < 1_000_000:
-                    inspector.copied().encode()
+                    inspector.text_to_copy().encode()
                     inspector.search("a")
                     inspector.next_match()
         await bench.settled()

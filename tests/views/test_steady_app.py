@@ -110,7 +110,7 @@ async def test_a_listing_reaches_screens_that_are_not_composed_yet_and_that_are_
         for mode in ("trace", "dead_letters", "journal", "connections", "publish", "events"):
             driver.app.go(mode)
             for watch in driver.app.context.watches.values():
-                driver.app.listed(watch)
+                driver.app.report_listing(watch)
         broker.declare_queue("new")
         driver.app.list_again()
         await driver.shows("new")

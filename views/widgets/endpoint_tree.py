@@ -105,7 +105,7 @@ class EndpointTree(Lines):
         self._filter = ""
         self.marks: set[Address] = set()
         """Endpoints that were marked."""
-        self.opened: frozenset[Address] = frozenset()
+        self.open_addresses: frozenset[Address] = frozenset()
         """Endpoints whose events are shown."""
 
     @property
@@ -169,7 +169,7 @@ class EndpointTree(Lines):
     def _all(self) -> Iterator[Line]:
         for name in dict.fromkeys((*self._watches, *self._others)):
             yield Line("connection", name)
-            if self._folded("connection", name):
+            if self._is_folded("connection", name):
                 continue
             watch = self._watches.get(name)
             endpoints = list(watch.endpoints.values()) if watch else []
@@ -179,25 +179,25 @@ class EndpointTree(Lines):
                 *(endpoint.address for endpoint in endpoints if endpoint.family != "routes"),
                 *others,
             ):
-                if self._wanted(address.name):
+                if self._matches_filter(address.name):
                     yield Line("endpoint", name, address)
             routes = [endpoint.address for endpoint in endpoints if endpoint.family == "routes"]
-            if routes := [address for address in routes if self._wanted(address.name)]:
+            if routes := [address for address in routes if self._matches_filter(address.name)]:
                 yield Line("routes", name)
-                if not self._folded("routes", name):
+                if not self._is_folded("routes", name):
                     yield from (Line("endpoint", name, address) for address in routes)
-            groups = [group.name for group in watch.groups if self._wanted(group.name)] if watch else []
+            groups = [group.name for group in watch.groups if self._matches_filter(group.name)] if watch else []
             if groups:
                 yield Line("groups", name)
-                if not self._folded("groups", name):
+                if not self._is_folded("groups", name):
                     yield from (Line("group", name, group=group) for group in groups)
 
-    def _folded(self, kind: str, connection: str) -> bool:
+    def _is_folded(self, kind: str, connection: str) -> bool:
         if self._filter:
             return False
         return (kind in _FOLDED_AT_FIRST) != ((kind, connection) in self._flipped)
 
-    def _wanted(self, name: str) -> bool:
+    def _matches_filter(self, name: str) -> bool:
         return self._filter in name.casefold()
 
     # Drawing.
@@ -230,7 +230,7 @@ class EndpointTree(Lines):
     def _parts(self, line: Line) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
         """What stands on the left and may be cut, and what stands on the right."""
         dim, plain = self._style("dim"), Style()
-        fold = "" if not self.can_fold(line) else "▸ " if self._folded(line.kind, line.connection) else "▾ "
+        fold = "" if not self.can_fold(line) else "▸ " if self._is_folded(line.kind, line.connection) else "▾ "
         watch = self._watches.get(line.connection)
         match line.kind:
             case "connection":
@@ -248,7 +248,7 @@ class EndpointTree(Lines):
                 kinds = Counter(
                     endpoint.kind
                     for endpoint in (watch.endpoints.values() if watch else ())
-                    if endpoint.family == "routes" and self._wanted(endpoint.address.name)
+                    if endpoint.family == "routes" and self._matches_filter(endpoint.address.name)
                 )
                 named = ", ".join(f"{kind}s ({count:,})" for kind, count in kinds.items())
                 return [("  " + fold, dim), (named, plain)], []
@@ -272,13 +272,13 @@ class EndpointTree(Lines):
         address, watch, dim = line.address, self._watches.get(line.connection), self._style("dim")
         assert address is not None
         endpoint = watch.endpoints.get(address) if watch else None
-        sign = "▌" if address in self.opened else " "
+        sign = "▌" if address in self.open_addresses else " "
         mark = "◆ " if address in self.marks else "  "
         indent = "  " if endpoint is not None and endpoint.family == "routes" else ""
         left = [
             (sign, self._style("open")),
             (mark + indent, self._style("mark")),
-            (address.name or "(default)", self._style("open") if address in self.opened else Style()),
+            (address.name or "(default)", self._style("open") if address in self.open_addresses else Style()),
         ]
         if endpoint is None:
             return left, []
@@ -328,13 +328,13 @@ class EndpointTree(Lines):
     def action_unfold(self) -> None:
         """Unfold the line at the cursor."""
         line = self.line
-        if line is not None and self.can_fold(line) and self._folded(line.kind, line.connection):
+        if line is not None and self.can_fold(line) and self._is_folded(line.kind, line.connection):
             self.toggle(line)
 
     def action_fold(self) -> None:
         """Fold the line at the cursor."""
         line = self.line
-        if line is not None and self.can_fold(line) and not self._folded(line.kind, line.connection):
+        if line is not None and self.can_fold(line) and not self._is_folded(line.kind, line.connection):
             self.toggle(line)
 
     def on_click(self, event: Click) -> None:

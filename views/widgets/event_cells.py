@@ -67,7 +67,7 @@ class Cells(msgspec.Struct, frozen=True):
         endpoint: Where, without the connection.
         address: Where, with it.
         colour: A number below `COLOURS`, the same for all of a correlation; None where there is none.
-        texts: By column; as strangers wrote them, for `fitted`.
+        texts: By column; as strangers wrote them, for `fit`.
     """
 
     time: int
@@ -102,19 +102,19 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
         address.partition("/")[2],
         address,
         None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % COLOURS,
-        {column: _shortened(text) for column, text in texts.items() if text},
+        {column: _shorten(text) for column, text in texts.items() if text},
     )
 
 
-def fitted(text: str, width: int, column: Column) -> str:
+def fit(text: str, width: int, column: Column) -> str:
     """A text in exactly so many terminal cells, fit to be drawn."""
-    line = visible(text, width) if column.cut == "end" else cut_in_the_middle(text, width)
+    line = visible(text, width) if column.cut == "end" else shorten_middle(text, width)
     # Most lines hold nothing unusual but the sign that they were cut, and `cells` would ask for every character.
     space = " " * (width - (len(line) if line.replace("…", "").isascii() else cells(line)))
     return space + line if column.side == "right" else line + space
 
 
-def cut_in_the_middle(text: str, width: int) -> str:
+def shorten_middle(text: str, width: int) -> str:
     """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
     line = visible(text, width)
     if width < 5 or line == visible(text, 2 * width):
@@ -148,6 +148,6 @@ def time_ago(milliseconds: int) -> str:
     return ago(seconds) if seconds > -1 else f"in {ago(-seconds)}"
 
 
-def _shortened(text: str) -> str:
+def _shorten(text: str) -> str:
     """Not more of a text than is looked at, from both its ends."""
     return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}…{text[-LOOKED_AT:]}"

@@ -30,7 +30,7 @@ from views.widgets.event_cells import (
     Cells,
     Column,
     cells_of,
-    fitted,
+    fit,
     time_ago,
     time_of_day,
 )
@@ -124,7 +124,7 @@ class EventTable(Lines):
         self._at: Place | None = None
         self._top: Place | None = None
         self._end: Place | None = None
-        self._told: int | None = None
+        self._reported: int | None = None
         self._old = 0
         self._unseen = 0
         self._seen: tuple[int | None, bool, list[int]] | None = None
@@ -164,16 +164,16 @@ class EventTable(Lines):
         self._known = False
         self.scroll_to(y=0, animate=False, force=True)
         if len(view.sequences):
-            self.grew()
+            self.update_rows()
         else:
             self.refresh()
 
-    def grew(self) -> None:
+    def update_rows(self) -> None:
         """The view may have other rows than before; what comes in is fetched first, and then drawn at once."""
         if self._view is None:
             return
         self._known = True
-        if not self._missing():
+        if not self._missing_rows():
             self._settle()
         elif self.is_mounted:
             self._fetch_missing()
@@ -215,7 +215,7 @@ class EventTable(Lines):
         self.refresh()
 
     @property
-    def chosen(self) -> str:
+    def chosen_column(self) -> str:
         """The column whose header was clicked last; before, the one beside the body."""
         names = [column.id for column in self.columns]
         if self._chosen in names:
@@ -305,8 +305,8 @@ class EventTable(Lines):
         """Put the cursor into a row."""
         self._row = row
         self._at = self._view.place(row) if self._view is not None and row < len(self._sequences) else None
-        if self.cursor != self._told:
-            self._told = self.cursor
+        if self.cursor != self._reported:
+            self._reported = self.cursor
             self.post_message(self.Moved(self.cursor))
 
     def _count_unseen(self) -> None:
@@ -343,7 +343,7 @@ class EventTable(Lines):
 
     # Fetching.
 
-    def _missing(self) -> Sequence[int]:
+    def _missing_rows(self) -> Sequence[int]:
         """The sequence numbers of rows that will be seen and whose cells are not there."""
         if not self._sequences:
             return ()
@@ -351,12 +351,12 @@ class EventTable(Lines):
         return [each for each in self._sequences[top : top + self._page] if each not in self._cells]
 
     def _fetch_missing(self) -> None:
-        if (self._fetching is None or self._fetching.is_finished) and self._missing():
+        if (self._fetching is None or self._fetching.is_finished) and self._missing_rows():
             self._fetching = self.run_worker(self._fetch(), group="fetch")
 
     async def _fetch(self) -> None:
         """Fetch what can be seen until all of it is there: the list may grow and be scrolled meanwhile."""
-        while (archive := self._archive) is not None and (missing := self._missing()):
+        while (archive := self._archive) is not None and (missing := self._missing_rows()):
             try:
                 found: Sequence[Delivery | None] = await archive.rows(missing)
                 sentence = "It is no longer held."
@@ -366,7 +366,7 @@ class EventTable(Lines):
             for sequence, delivery in zip(missing, found, strict=True):
                 if archive is not self._archive:
                     break
-                self._cells[sequence] = _said(sentence) if delivery is None else _cells(archive, delivery)
+                self._cells[sequence] = _cells_saying(sentence) if delivery is None else _cells(archive, delivery)
                 if asyncio.get_running_loop().time() - began > AT_ONCE:
                     await asyncio.sleep(0)
                     began = asyncio.get_running_loop().time()
@@ -414,7 +414,7 @@ class EventTable(Lines):
     def _header(self, width: int) -> Strip:
         parts = []
         for column, room in self._room:
-            title = fitted(column.title, room, msgspec.structs.replace(column, cut="end"))
+            title = fit(column.title, room, msgspec.structs.replace(column, cut="end"))
             parts.append((title, self._part_styles.get("chosen" if column.id == self._chosen else "header")))
         return self._line(Segment(" " * _SIGNS), parts, width)
 
@@ -431,7 +431,7 @@ class EventTable(Lines):
             self._cells.move_to_end(sequence)
             parts = []
             for column, room in self._room:
-                text = fitted(self._text(found, column, room), room, column)
+                text = fit(self._text(found, column, room), room, column)
                 parts.append((text, None if here else self._style_of(found, column)))
             strip = self._line(sign, parts, width)
         if not here:
@@ -521,7 +521,7 @@ class EventTable(Lines):
     def on_resize(self) -> None:
         """Another size shows other rows."""
         if self._known:
-            self.grew()
+            self.update_rows()
 
     def on_mouse_scroll_up(self) -> None:
         """Who looks back does not follow."""
@@ -592,6 +592,6 @@ def _cells(archive: Archive, delivery: Delivery) -> Cells:
     return cells_of(seen, archive.reading.facts(seen))
 
 
-def _said(sentence: str) -> Cells:
+def _cells_saying(sentence: str) -> Cells:
     """A line for an event that cannot be read."""
     return Cells(0, 0, "", "", None, {"body": sentence})

@@ -8,7 +8,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.widget import Widget
 
-from views.actions import Action, shown_key
+from views.actions import Action, key_name
 from views.widgets.styles import text_style
 
 
@@ -51,7 +51,7 @@ class KeyBar(Widget):
         """One line."""
         key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
         parts = [
-            (shown_key(self._keys_of(action).partition(",")[0]), action.label, action.id) for action in self._actions
+            (key_name(self._keys_of(action).partition(",")[0]), action.label, action.id) for action in self._actions
         ]
         widths = [len(key) + len(label) + 3 for key, label, _ in parts]
         last = parts.pop()

@@ -1,4 +1,4 @@
-"""A sending as it goes: how far it is, and where each event landed."""
+"""A sending as it goes: how far it is, and where each event add_receipts."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ class Sending:
         self._lines: list[Text] = []
         self._listed = 0
 
-    def landed(self, receipts: Sequence[Receipt]) -> None:
+    def add_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Take receipts in."""
         self.published += receipts
         for receipt in receipts:
@@ -54,7 +54,7 @@ class Sending:
 
     def progress(self) -> Text:
         """How far it is, and how fast."""
-        done = self._answered
+        done = self._count_answered
         full = _BAR * done // self.count
         rate = done / max(time.monotonic() - self._start, 0.001)
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -65,14 +65,14 @@ class Sending:
         line.append("   stopping …, escape abandons" if self.stopped.is_set() else "   escape stops")
         return line
 
-    def ended(self) -> str:
+    def summary(self) -> str:
         """What it came to, in a sentence."""
-        unsent = self.count - self._answered
+        unsent = self.count - self._count_answered
         stopped = f"; stopped, {unsent:,} were not sent" if unsent else ""
         return f"{self.published.summary(f' to {self.address}')}{stopped}."
 
     @property
-    def _answered(self) -> int:
+    def _count_answered(self) -> int:
         return self.published.confirmed + self.published.failed
 
     def _line(self, receipt: Receipt) -> Text:
@@ -101,7 +101,7 @@ class Receipts(RichLog):
             self.write(Text("\n").join(lines))
 
 
-class Told(Static):
+class OutcomeLine(Static):
     """A line that tells how things stand: progress, what came of it, or what is wrong."""
 
     def tell(self, sentence: str, wrong: bool = False) -> None:

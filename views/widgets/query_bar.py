@@ -177,7 +177,7 @@ class QueryBar(Widget):
             self._timer = None
 
     @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    def _submit(self, event: Input.Submitted) -> None:
         event.stop()
         if self._ask(insists=True):
             self._leave()
@@ -263,13 +263,13 @@ class QueryBar(Widget):
         waits = writing and self._offered.candidates and not self._insists
         line: Text | None = None
         if error is not None and not waits:
-            line = self._pointed(error)
+            line = self._error_line(error)
         elif writing:
             line = self._candidates()
         self._below.display = line is not None
         self._below.update(line or "")
 
-    def _pointed(self, error: QueryError) -> Text:
+    def _error_line(self, error: QueryError) -> Text:
         """What is wrong, with a caret under the place; in the caret's line where there is room."""
         width = max(self.size.width, 1)
         style = text_style(self, "query-bar--error")

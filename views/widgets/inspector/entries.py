@@ -62,7 +62,7 @@ class Entries(Page):
             place += len(cell) + 1
         return Row(pieces, indent)
 
-    def copied(self, number: int) -> str:
+    def text_to_copy(self, number: int) -> str:
         if number:
             return value_to_copy(self._entries[number - 1].value)
         return "\n".join("\t".join(entry.cells) for entry in self._entries)

@@ -20,10 +20,10 @@ def facts_page(delivery: Delivery, reading: Reading) -> Page:
     for fact in found:
         entries.append(Entry((fact.kind, fact.value, f"{fact.convention} · {fact.source}"), fact.value))
     entries.append(Entry(("Where and when it was seen",)))
-    for name, value, note in _seen(delivery):
+    for name, value, note in _sightings(delivery):
         entries.append(Entry((name, value, note), value))
     entries.append(Entry(("What it is made of",)))
-    for name, value, note in _made_of(event):
+    for name, value, note in _contents(event):
         entries.append(Entry((name, value, note), value))
     conventions = len({fact.convention for fact in found})
     heading = f"{count_of(len(found), 'fact')} by {count_of(conventions, 'convention')}"
@@ -37,7 +37,7 @@ _SET_BY: Final[Mapping[TimestampType, str]] = {
 }
 
 
-def _seen(delivery: Delivery) -> Iterator[tuple[str, str, str]]:
+def _sightings(delivery: Delivery) -> Iterator[tuple[str, str, str]]:
     address, position = delivery.address, delivery.position
     yield "address", str(address), ""
     if position is not None:
@@ -55,7 +55,7 @@ def _seen(delivery: Delivery) -> Iterator[tuple[str, str, str]]:
         yield "attempt", f"{delivery.attempt:,}", "how often it was delivered before, as the broker counts"
 
 
-def _made_of(event: Event) -> Iterator[tuple[str, str, str]]:
+def _contents(event: Event) -> Iterator[tuple[str, str, str]]:
     key = event.key
     yield "key", "none" if key is None else bytes_text(key[:LONGEST]), "" if key is None else count_of(len(key), "byte")
     body = event.body

@@ -59,7 +59,7 @@ class HexPage(Page):
         plain = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
         return Row([*pieces, Piece(plain, "string", place + start)])
 
-    def copied(self, number: int) -> str:
+    def text_to_copy(self, number: int) -> str:
         """A row's bytes, or all under a heading."""
         if not number:
             return self._sections[0][1].hex() if self._sections else ""

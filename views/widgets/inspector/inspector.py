@@ -118,7 +118,7 @@ class Inspector(Lines):
     def _turn(self) -> None:
         """Draw another page, and read what it still has to."""
         self._places, self._at, self._sought = (), None, None
-        self._changed()
+        self._relayout()
         self._read_rest()
 
     def _read_rest(self) -> None:
@@ -145,11 +145,11 @@ class Inspector(Lines):
             return
         # Laying out the screen anew for each step would take longer than the steps.
         if before.complete or before.rows > 1.5 * self._laid_out.height:
-            self._changed()
+            self._relayout()
         if self._sought is not None:
             self._seek()
 
-    def _changed(self) -> None:
+    def _relayout(self) -> None:
         """Rows are other ones, or others."""
         self._wrapped_rows = None
         page = self.page
@@ -162,7 +162,7 @@ class Inspector(Lines):
         """Wrap anew."""
         for each in self._pages.values():
             each.resize(self._width)
-        self._changed()
+        self._relayout()
         self._read_rest()
 
     @property
@@ -201,7 +201,7 @@ class Inspector(Lines):
         for number, name in enumerate(TABS):
             segments.append(Segment(_BETWEEN if number else " ", self._style("dim")))
             segments.append(Segment(name, self._style("tab") if name == self.tab else Style()))
-        said = self._said()
+        said = self._match_count()
         used = sum(len(segment.text) for segment in segments)
         room = self._width - used - 2
         if said and room > 0:
@@ -210,7 +210,7 @@ class Inspector(Lines):
             segments.append(Segment(said, self._style("heading")))
         return Strip(segments).crop(0, self._width)
 
-    def _said(self) -> str:
+    def _match_count(self) -> str:
         """What was found, for the line of the tabs."""
         if not self._text or self._delivery is None or self._at is None:
             return ""
@@ -224,7 +224,7 @@ class Inspector(Lines):
         """The rows of the row at the cursor."""
         if self._wrapped_rows is None:
             page = self.page
-            self._wrapped_rows = [[]] if page is None else _wrapped(page.row(page.cursor, self._width), self._width)
+            self._wrapped_rows = [[]] if page is None else _wrap(page.row(page.cursor, self._width), self._width)
         return self._wrapped_rows
 
     def _draw(self, pieces: Sequence[Piece], width: int) -> Strip:
@@ -236,14 +236,14 @@ class Inspector(Lines):
                 break
             # One cell more than there is tells that something must be cut.
             room = (piece.width or width - used) + 1
-            strip = Strip([Segment(visible(text, room), style) for text, style in self._marked(piece)])
+            strip = Strip([Segment(visible(text, room), style) for text, style in self._mark_matches(piece)])
             if piece.width:
-                strip = _cut(strip, piece.width).adjust_cell_length(piece.width)
+                strip = _crop(strip, piece.width).adjust_cell_length(piece.width)
             strips.append(strip)
             used += strip.cell_length
-        return _cut(Strip.join(strips), width)
+        return _crop(Strip.join(strips), width)
 
-    def _marked(self, piece: Piece) -> Iterator[tuple[str, Style]]:
+    def _mark_matches(self, piece: Piece) -> Iterator[tuple[str, Style]]:
         """A piece, cut where what was found begins and ends."""
         style = self._style(piece.look)
         page = self.page
@@ -296,7 +296,7 @@ class Inspector(Lines):
         page = self.page
         if page is not None:
             page.cursor = max(0, min(row, page.rows - 1))
-            self._changed()
+            self._relayout()
             self._to_cursor()
 
     def _to_cursor(self) -> None:
@@ -364,10 +364,10 @@ class Inspector(Lines):
             page.toggle(row)
         self._go(row)
 
-    def copied(self) -> str:
+    def text_to_copy(self) -> str:
         """The text of the value at the cursor: a string's text, all of a container, bytes in hex."""
         page = self.page
-        text = page.copied(page.cursor) if page is not None else ""
+        text = page.text_to_copy(page.cursor) if page is not None else ""
         # Half of a surrogate pair can be sent nowhere.
         return text.encode("utf-8", "backslashreplace").decode()
 
@@ -382,7 +382,7 @@ class Inspector(Lines):
         if page is not None and len(self._places):
             here = bisect_left(self._places, page.place_of(page.cursor))
             self._to_place(here if here < min(len(self._places), FOUND) else 0)
-        self._changed()
+        self._relayout()
 
     def next_match(self) -> None:
         """Go to the next place; after another event or tab was shown, find the text in it."""
@@ -414,13 +414,13 @@ class Inspector(Lines):
         self.refresh()
 
 
-def _cut(strip: Strip, width: int) -> Strip:
+def _crop(strip: Strip, width: int) -> Strip:
     if strip.cell_length <= width:
         return strip
     return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
 
 
-def _wrapped(row: Row, width: int) -> list[list[Piece]]:
+def _wrap(row: Row, width: int) -> list[list[Piece]]:
     """A row's pieces in as many rows as they take; what follows a line break begins a row."""
     rows: list[list[Piece]] = [[]]
     indent = min(row.indent, width // 2)

@@ -68,7 +68,7 @@ class Page:
         """
         return Row([Piece(self.heading, "heading")])
 
-    def copied(self, number: int) -> str:
+    def text_to_copy(self, number: int) -> str:
         """The value in a row; of the heading: of the whole page."""
         return ""
 

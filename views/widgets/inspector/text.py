@@ -56,7 +56,7 @@ class TextPage(Page):
         end = self._starts[number] if number < len(self._starts) else self._at
         return Row([Piece(self._text[start:end].removesuffix("\n"), "", start)])
 
-    def copied(self, number: int) -> str:
+    def text_to_copy(self, number: int) -> str:
         """The line, however many rows it takes."""
         if not number:
             return self._text

@@ -53,7 +53,7 @@ class Tree(Page):
             pieces.append(Piece(",", "mark"))
         return Row(pieces, indent + 4)
 
-    def copied(self, number: int) -> str:
+    def text_to_copy(self, number: int) -> str:
         return self._outline.copied(self._outline.line(number - 1)) if number else self._outline.text
 
     def toggle(self, number: int) -> None:
