@@ -343,3 +343,36 @@ def test_what_was_taken_to_look_at_is_given_back_when_the_reader_goes_away(
             assert channel.basic_get(name)[2] == b"0000" * 250
         finally:
             channel.queue_delete(name)
+
+
+@pytest.mark.parametrize(
+    ("reader", "code", "printed"),
+    [("| head -2", 0, 2), ("| true", 0, 0), (">/dev/full", 3, 0), (">&-", 3, 0)],
+)
+def test_receipts_that_nobody_takes_stop_no_publishing(
+    folder: Path, kafka: KafkaAddress, reader: str, code: int, printed: int
+) -> None:
+    source, target = f"endings-{uuid.uuid4().hex[:8]}", f"endings-{uuid.uuid4().hex[:8]}"
+    connection = f"-c k={kafka.url}"
+    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", source, stdin=b"x\n" * 20_000).code == 0
+    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", target, stdin=b"first\n").code == 0
+    for number, command in enumerate(
+        (f"publish {connection} {target} x --count 20000 --json", f"replay {connection} {source} {target} --json"), 1
+    ):
+        done = shell(folder, f"workbench {command} {reader}")
+        assert (done.code, len(done.out.splitlines())) == (code, printed), done.err
+        assert "20,000 published, 0 refused" in done.err
+        assert ("Receipts were not printed: " in done.err) == (code == 3)
+        there = run("workbench", "browse", "-c", f"k={kafka.url}", target, "-n", "1")
+        assert f"1 of {number * 20_000 + 1:,} read" in there.err
+
+
+def test_a_refusal_counts_though_nobody_takes_the_receipts(folder: Path, rabbitmq_4: RabbitMQAddress) -> None:
+    lines = folder / "lines"
+    lines.write_text('{"body":{"text":"x"}}\n' * 5000 + '{"body":null}\n')
+    done = shell(
+        folder,
+        f"workbench publish -c 'r={managed(rabbitmq_4)}' r/exchange:amq.fanout --file {lines} --json | head -1",
+    )
+    assert done.code == 1, done.err
+    assert "0 published, 5,001 refused" in done.err

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,8 +16,8 @@ import msgspec
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line
-from workbench.cli.runner import fail, with_session
-from workbench.cli.stdio import drain, say, write
+from workbench.cli.runner import fail, give_up_stdout, with_session
+from workbench.cli.stdio import drain, drain_all, say, write
 from workbench.decode import ndjson
 from workbench.decode.display import visible
 from workbench.decode.ndjson import Line
@@ -140,6 +140,8 @@ async def publish_all(
 ) -> int:
     """Publish batches, print a receipt for each event, and say at the end, however it comes, how many there were.
 
+    Receipts that nobody takes stop nothing: they are no longer printed, and the figures are said.
+
     Args:
         session: Where the connections are.
         target: Where to.
@@ -160,13 +162,16 @@ async def publish_all(
         raise
     except WorkbenchError as error:
         return fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
+    await receipts.taken(drain_all)
     for change in published.changes:
         say(change)
-    if many or published.failed or published.resent:
+    if many or published.failed or published.resent or receipts.broken:
         say(f"{published.summary()}.")
-    if not published.failed:
+    if published.failed:
+        return Exit.PARTLY if published.confirmed else Exit.FAILED
+    if receipts.broken is None or isinstance(receipts.broken, BrokenPipeError):
         return Exit.DONE
-    return Exit.PARTLY if published.confirmed else Exit.FAILED
+    return fail(f"Receipts were not printed: {receipts.broken.strerror}.", Exit.PARTLY)
 
 
 class _Receipts:
@@ -176,6 +181,8 @@ class _Receipts:
         self._address = str(address)
         self._form = form
         self.published = publishing.Published(0, 0)
+        self.broken: OSError | None = None
+        """Why they cannot be printed any more."""
         self._answered = self._sent = 0
 
     @property
@@ -188,9 +195,20 @@ class _Receipts:
     async def follow(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
         """The same events, counted, and no more of them while nobody reads the receipts."""
         async for batch in batches:
-            await drain()
+            await self.taken(drain)
             self._sent += len(batch)
             yield batch
+
+    async def taken(self, draining: Callable[[], Awaitable[None]]) -> None:
+        """Wait for whoever reads them, if anybody still does."""
+        try:
+            await draining()
+        except OSError as error:
+            self._break(error)
+
+    def _break(self, error: OSError) -> None:
+        self.broken = error
+        give_up_stdout()
 
     def write(self, receipts: Sequence[Receipt]) -> None:
         lines = []
@@ -214,7 +232,10 @@ class _Receipts:
                 lines.append(f"published to {visible(self._address)}{where}\n".encode())
             if receipt.error is not None:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
-        write(b"".join(lines))
+        try:
+            write(b"".join(lines))
+        except OSError as error:
+            self._break(error)
 
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
