@@ -218,6 +218,18 @@ class Broker:
         offsets = self.committed.get(group, {})
         return {partition: offset for (name, partition), offset in offsets.items() if name == topic}
 
+    def dead_letter_sources(self) -> Mapping[str, Sequence[str]]:
+        """For each queue that holds dead letters, the queues whose dead letters they are; all in one go."""
+        sources: dict[str, list[str]] = {}
+        for queue in self.queues.values():
+            for target in self.dead_letter_queues(queue):
+                sources.setdefault(target.name, []).append(queue.name)
+        return sources
+
+    def bound_queues(self) -> Set[str]:
+        """The queues that are bound to an exchange."""
+        return {binding.queue for exchange in self.exchanges.values() for binding in exchange.bindings}
+
     def dead_letter_queues(self, queue: Queue) -> list[Queue]:
         """The queues that a queue's dead letters may go to."""
         exchange, key = queue.settings.dead_letter_exchange, queue.settings.dead_letter_routing_key

@@ -1,7 +1,7 @@
 """The embedded broker behind the connector protocol."""
 
 import heapq
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Self
@@ -105,7 +105,10 @@ class MemoryConnector:
         """All queues, exchanges and topics by name; without taps and the default exchange."""
         broker = self._broker
         broker.observe()
-        queues = [self._of_queue(queue) for queue in broker.queues.values() if not queue.settings.exclusive]
+        sources, bound = broker.dead_letter_sources(), broker.bound_queues()
+        queues = [
+            self._of_queue(each, sources, bound) for each in broker.queues.values() if not each.settings.exclusive
+        ]
         exchanges = [self._of_exchange(exchange) for exchange in broker.exchanges.values()]
         topics = [self._of_topic(topic) for topic in broker.topics.values()]
         return sorted((*queues, *exchanges, *topics), key=lambda endpoint: endpoint.address)
@@ -274,21 +277,20 @@ class MemoryConnector:
     def _endpoint(self, found: Queue | Topic | Exchange) -> Endpoint:
         match found:
             case Queue():
-                return self._of_queue(found)
+                return self._of_queue(found, self._broker.dead_letter_sources(), self._broker.bound_queues())
             case Topic():
                 return self._of_topic(found)
             case _:
                 return self._of_exchange(found)
 
-    def _of_queue(self, queue: Queue) -> Endpoint:
+    def _of_queue(self, queue: Queue, sources: Mapping[str, Sequence[str]], bound: Set[str]) -> Endpoint:
         broker = self._broker
-        bound = any(binding.queue == queue.name for at in broker.exchanges.values() for binding in at.bindings)
         exchange = queue.settings.dead_letter_exchange
         to = [self._address(exchange, "exchange")] if exchange else []
         to += [self._address(target.name) for target in broker.dead_letter_queues(queue)]
-        of = [other.name for other in broker.queues.values() if queue in broker.dead_letter_queues(other)]
+        of = sources.get(queue.name, ())
         abilities = _QUEUE
-        if bound or queue.settings.numbered:
+        if queue.name in bound or queue.settings.numbered:
             abilities |= Ability.TAIL
         if queue.settings.numbered:
             abilities |= Ability.BY_POSITION

@@ -19,7 +19,7 @@ from workbench.model.event import Event
 from workbench.model.wire import Content
 from workbench.session import Session
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test gives up."""
 NAME = "shop"
 """The connection's."""
