@@ -386,7 +386,8 @@ class PublishScreen(WorkbenchScreen):
             connector = await self._session.connector(sending.address.connection)
             events = number_events(rendering.event, sending.count)
             paced = at_rate(events, rate) if rate is not None else events
-            await publish(connector, sending.address, until(sending.stopped, paced), sending.add_receipts, partition)
+            where = None if partition is None else str(partition)
+            await publish(connector, sending.address, until(sending.stopped, paced), sending.add_receipts, where)
             sentence, wrong = sending.summary(), sending.published.failed > 0
         except WorkbenchError as error:
             sentence = f"{error} {sending.published.told_until}"

@@ -68,6 +68,11 @@ class Topic(msgspec.Struct, frozen=True):
     leaders: Mapping[int, int]
     replicas: int
 
+    @property
+    def leader_of(self) -> dict[Partition, int]:
+        """The same, by topic and number."""
+        return {(self.name, number): leader for number, leader in self.leaders.items()}
+
 
 class Cluster:
     """Connections to the brokers of one cluster, made when they are needed, and what the brokers know of each other."""

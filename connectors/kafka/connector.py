@@ -1,26 +1,26 @@
 """Kafka behind the connector protocol."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Self
 
 from connectors.kafka.check import check
-from connectors.kafka.claims import LedgerClaims
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
 from connectors.kafka.configuration import describe_configs, largest
-from connectors.kafka.fetcher import retention_gap
-from connectors.kafka.groups import all_groups, committed_offsets, one_group
-from connectors.kafka.ledger import Transaction, advance
+from connectors.kafka.groups import all_groups, one_group
 from connectors.kafka.needles import Needles
 from connectors.kafka.newest import LATE, LATE_MS
-from connectors.kafka.publisher import TopicPublisher
+from connectors.kafka.pipeline import Pipeline
+from connectors.kafka.publisher import ClusterPublisher
 from connectors.kafka.reader import Queue, TopicStream
 from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
 from connectors.kafka.start_offsets import partitions_of, starts_of
+from connectors.kafka.transaction import LedgerTransaction
 from connectors.kafka.versions import TRANSACTIONS
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
+from workbench.connecting.connector import Claims, Purpose
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
@@ -71,7 +71,6 @@ class KafkaConnector:
         """
         self._name = connection.name
         self._cluster = Cluster(settings or Settings.of(connection))
-        self._transactions: dict[str, Transaction] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,7 +117,7 @@ class KafkaConnector:
     ) -> AsyncIterator[TopicStream]:
         """Show what is there: up to the end of each partition on entering, merged by time. Nothing to force."""
         topic = await self._topic(address)
-        leaders = _leaders(topic)
+        leaders = topic.leader_of
         partitions = partitions_of(address, topic, start or Beginning())
         beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
@@ -147,7 +146,7 @@ class KafkaConnector:
         if pattern is not None:
             raise Unsupported(f"{address} is a topic: a pattern chooses part of an exchange, and Kafka has none.")
         topic = await self._topic(address)
-        leaders = _leaders(topic)
+        leaders = topic.leader_of
         partitions = partitions_of(address, topic, start or Latest())
         beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
@@ -170,7 +169,7 @@ class KafkaConnector:
         if not needles or not all(group and all(group) for group in needles):
             raise Unsupported("A search needs something to look for.")
         topics = [await self._topic(address) for address in addresses]
-        leaders = {each: leader for topic in topics for each, leader in _leaders(topic).items()}
+        leaders = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
         beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
         starts, notes = dict(beginnings), list[str]()
@@ -190,55 +189,33 @@ class KafkaConnector:
             stream.close()
 
     @asynccontextmanager
-    async def claim(
-        self, address: Address, limit: int | None = None, ledger: str | None = None
-    ) -> AsyncIterator[LedgerClaims]:
-        """Go over what a ledger has not dealt with yet, up to the end of each partition on entering.
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
+        """Nothing is claimed from a topic but in a transaction.
 
-        While publishers for the same ledger are open, settling decides in one transaction on all that they published
-        since the last time and on how far the ledger is. They are opened first: that undoes what was left undecided.
+        Raises:
+            EndpointNotFound: There is none of this name.
+            Unsupported: It is a log.
         """
-        topic = await self._topic(address)
-        if not ledger:
-            raise Unsupported(f"{address} is a log and gives no event up: name a ledger to say how far one has got.")
-        leaders = _leaders(topic)
-        beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
-        ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
-        of_ledger = await committed_offsets(self._cluster, ledger)
-        starts, gaps = dict(beginnings), []
-        for each in starts.keys() & of_ledger.keys():
-            if of_ledger[each] < beginnings[each]:
-                gaps.append(retention_gap(each, of_ledger[each], beginnings[each]))
-            starts[each] = min(max(of_ledger[each], beginnings[each]), ends[each])
-        queues = [Queue(each, first, ends[each], leaders[each]) for each, first in starts.items()]
-        stream = TopicStream(self._cluster, address, queues, limit=limit, gaps=gaps)
+        yield await self._claimed_from(address)
 
-        async def settled(offsets: Mapping[Partition, int]) -> None:
-            if transaction := self._transactions.get(ledger):
-                await transaction.commit(offsets)
-            else:
-                await advance(self._cluster, ledger, offsets)
-
-        try:
-            yield LedgerClaims(stream, settled)
-        finally:
-            stream.close()
+    async def _claimed_from(self, address: Address) -> Claims:
+        await self._topic(address)
+        raise Unsupported(f"{address} is a log and gives no event up: name a ledger to say how far one has got.")
 
     @asynccontextmanager
-    async def publisher(self, address: Address, ledger: str | None = None) -> AsyncIterator[TopicPublisher]:
-        """A pipeline into a topic: idempotent, in order per partition, each event written to all in-sync replicas.
+    async def publisher(self) -> AsyncIterator[ClusterPublisher]:
+        """A pipeline into topics: idempotent, in order per partition, each event written to all in-sync replicas."""
+        async with (
+            Pipeline.open(self._cluster) as pipeline,
+            ClusterPublisher.open(pipeline, self._topic_of) as publisher,
+        ):
+            yield publisher
 
-        With a ledger, what is published counts when claims of the same ledger are settled: receipts come before, and
-        what is not settled on leaving is undone. Several publishers of one ledger share its transaction.
-        """
-        topic = await self._topic(address)
-        async with AsyncExitStack() as stack:
-            transaction = self._transactions.get(ledger) if ledger else None
-            if ledger and not transaction:
-                transaction = await stack.enter_async_context(Transaction.opened(self._cluster, ledger))
-                self._transactions[ledger] = transaction
-                stack.callback(self._transactions.pop, ledger)
-            yield await stack.enter_async_context(TopicPublisher.open(self._cluster, topic, transaction))
+    @asynccontextmanager
+    async def transaction(self, ledger: str) -> AsyncIterator[LedgerTransaction]:
+        """What is published and how far the ledger is, decided together: see `LedgerTransaction`."""
+        async with LedgerTransaction.open(self._cluster, ledger, self._topic_of) as transaction:
+            yield transaction
 
     async def groups(self) -> Listing[Group]:
         """All groups that this user may see, by name, with their lag: of consumers, share groups, Streams groups."""
@@ -253,13 +230,21 @@ class KafkaConnector:
         return await one_group(self._cluster, name)
 
     async def _topic(self, address: Address) -> Topic:
+        return await self._cluster.topic(self._topic_of(address))
+
+    def _topic_of(self, address: Address) -> str:
+        """The name of the topic at an address.
+
+        Raises:
+            EndpointNotFound: There can be none.
+        """
         if address.namespace != "queue":
             raise EndpointNotFound(f"{self._name} is a Kafka cluster and has no exchanges: write {self._name}/TOPIC.")
-        return await self._cluster.topic(address.name)
+        return address.name
 
     async def _described(self, topics: Mapping[str, Topic]) -> list[Endpoint]:
         partitions = [(name, number) for name, topic in topics.items() for number in topic.leaders]
-        leaders = {each: leader for topic in topics.values() for each, leader in _leaders(topic).items()}
+        leaders = {each: leader for topic in topics.values() for each, leader in topic.leader_of.items()}
         led = [each for each in partitions if leaders[each] >= 0]
         beginnings = await self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False)
@@ -284,10 +269,6 @@ class KafkaConnector:
             raise next(iter(errors.values()))
         listed = sorted((each for each in found if isinstance(each, Endpoint)), key=lambda each: each.address.name)
         return Listing(listed, [Gap(f"topic {name}", str(error)) for name, error in sorted(errors.items())])
-
-
-def _leaders(topic: Topic) -> dict[Partition, int]:
-    return {(topic.name, number): leader for number, leader in topic.leaders.items()}
 
 
 def _endpoint(

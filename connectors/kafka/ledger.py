@@ -7,7 +7,7 @@ ledger, so that whoever opens it again fences out whoever had it before, and wha
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any
 
 from connectors.kafka.cluster import GROUP, TRANSACTION, Cluster, Partition, group_by_topic
 from connectors.kafka.driver import (
@@ -21,7 +21,7 @@ from connectors.kafka.driver import (
 from connectors.kafka.errors import Code, check
 from connectors.kafka.retry import patiently
 from connectors.kafka.versions import TRANSACTIONS
-from workbench.model.errors import ConnectorError, Unsupported
+from workbench.model.errors import AccessRefused, ConnectorError, Unsupported
 
 _TIMEOUT_MS = 60_000
 """After which a coordinator undoes what nobody decides."""
@@ -48,51 +48,48 @@ async def advance(cluster: Cluster, ledger: str, offsets: Mapping[Partition, int
     await patiently(attempt)
 
 
-class Flushed(Protocol):
-    """Something that publishes within a transaction."""
-
-    async def flush(self) -> None:
-        """Return when all that was sent is answered for."""
-        ...
-
-
-class Transaction:
-    """One transaction after the other for one ledger, shared by all that publish for it.
+class Coordination:
+    """What the coordinators of a cluster are told of one ledger's transactions, one after the other.
 
     Attributes:
         id: The transactional id.
         identity: The producer's id and epoch.
-        publishers: Who publishes in it.
+        failure: Why nothing can be decided any more.
     """
 
     def __init__(self, cluster: Cluster, ledger: str) -> None:
         """See `opened`."""
         self.id = ledger
         self.identity = (-1, -1)
-        self.publishers: list[Flushed] = []
+        self.failure: ConnectorError | None = None
         self._cluster = cluster
         self._included: set[Partition] = set()
         self._deciding = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, cluster: Cluster, ledger: str) -> AsyncIterator["Transaction"]:
-        """A transaction for a ledger; what is not decided on leaving is undone.
+    async def opened(cls, cluster: Cluster, ledger: str) -> AsyncIterator["Coordination"]:
+        """Transactions for a ledger; what is not decided on leaving is undone.
+
+        Where there can be none, `failure` says why.
 
         Raises:
-            ConnectorError: On entering: this user may not have one, or the cluster gives none.
+            ConnectorError: On entering: the cluster could not be asked.
         """
-        if not await cluster.offers(TRANSACTIONS):
-            raise Unsupported(f"{cluster.settings.name} offers no transactions: publish without a ledger.")
-        transaction = cls(cluster, ledger)
-        transaction.identity = await patiently(transaction._begin)
+        coordination = cls(cluster, ledger)
         try:
-            yield transaction
+            if not await cluster.offers(TRANSACTIONS):
+                raise Unsupported(f"{cluster.settings.name} offers no transactions: publish without a ledger.")
+            coordination.identity = await patiently(coordination._begin)
+        except (AccessRefused, Unsupported) as error:
+            coordination.failure = error
+        try:
+            yield coordination
         finally:
-            if transaction._included:
+            if coordination._included:
                 # Where this fails, the coordinator does it later.
                 with suppress(ConnectorError):
-                    await transaction._ask(EndTxnRequest(ledger, *transaction.identity, False))
+                    await coordination._ask(EndTxnRequest(ledger, *coordination.identity, False))
 
     async def include(self, partitions: Iterable[Partition]) -> None:
         """Make partitions part of the transaction, before anything is written to them.
@@ -101,6 +98,8 @@ class Transaction:
             ConnectorError: They are not.
         """
         async with self._deciding:
+            if self.failure:
+                raise self.failure
             if not (fresh := [each for each in partitions if each not in self._included]):
                 return
 
@@ -117,14 +116,18 @@ class Transaction:
         """Decide everything that was published since the last time, and advance the ledger, in one.
 
         Raises:
-            ConnectorError: It is not known that it was decided.
+            ConnectorError: It is not known that it was decided, and nothing is decided after it.
         """
-        for publisher in self.publishers:
-            await publisher.flush()
         async with self._deciding:
-            await patiently(lambda: self._add_ledger())
-            await patiently(lambda: self._add_offsets(offsets))
-            await patiently(lambda: self._end())
+            try:
+                if self.failure:
+                    raise self.failure
+                await patiently(lambda: self._add_ledger())
+                await patiently(lambda: self._add_offsets(offsets))
+                await patiently(lambda: self._end())
+            except ConnectorError as error:
+                self.failure = error
+                raise
             self._included.clear()
 
     async def _begin(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from connectors.kafka.channel import Channel
+from connectors.kafka.cluster import Partition
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -28,25 +29,26 @@ class Produced(NamedTuple):
     """What became of one batch.
 
     Attributes:
+        topic: Its topic.
         partition: The number of its partition.
         code: 0, or why it was not taken.
         offset: The offset of its first event; negative where it is not known.
     """
 
+    topic: str
     partition: int
     code: int
     offset: int
 
 
 async def produce(
-    channel: Channel, topic: str, batches: Sequence[tuple[int, bytearray]], transaction: str | None
+    channel: Channel, batches: Sequence[tuple[Partition, bytearray]], transaction: str | None
 ) -> list[Produced]:
     """Have record batches written to all in-sync replicas.
 
     Args:
         channel: To the broker that leads all these partitions.
-        topic: Which.
-        batches: The number of a partition and a batch for it; one a partition.
+        batches: A partition and a batch for it; one a partition.
         transaction: The transactional id they belong to; None: none.
 
     Raises:
@@ -55,13 +57,17 @@ async def produce(
     """
     version = channel.version(_PRODUCE, "Produce", _PARTITION_ANSWERS)
     row = _PARTITION_ANSWERS[version]
-    name, identity = topic.encode(), (transaction or "").encode()
+    identity = (transaction or "").encode()
+    by_topic: dict[str, list[bytes | bytearray]] = {}
+    for (topic, number), batch in batches:
+        by_topic.setdefault(topic, []).extend((_BATCH.pack(number, len(batch)), batch))
     parts: list[bytes | bytearray] = [
         _NAME.pack(-1 if transaction is None else len(identity)) + identity,
-        _REQUEST.pack(_ALL_IN_SYNC, _TIMEOUT_MS, 1) + _NAME.pack(len(name)) + name + _SIZE.pack(len(batches)),
+        _REQUEST.pack(_ALL_IN_SYNC, _TIMEOUT_MS, len(by_topic)),
     ]
-    for number, batch in batches:
-        parts += [_BATCH.pack(number, len(batch)), batch]
+    for topic, rows in by_topic.items():
+        name = topic.encode()
+        parts += [_NAME.pack(len(name)) + name + _SIZE.pack(len(rows) // 2), *rows]
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             buffer, *_ = await channel.ask(_PRODUCE, version, *parts)
@@ -73,10 +79,11 @@ async def produce(
     for _ in range(topics):
         (length,) = _NAME.unpack_from(buffer, position)
         position += _NAME.size + length
+        topic = bytes(buffer[position - length : position]).decode()
         (partitions,) = _SIZE.unpack_from(buffer, position)
         position += _SIZE.size
         for _ in range(partitions):
             number, code, offset, *_ = row.unpack_from(buffer, position)
             position += row.size
-            found.append(Produced(number, code, offset))
+            found.append(Produced(topic, number, code, offset))
     return found

@@ -189,10 +189,10 @@ class TopicStream:
         """Why a broker cannot be reached at the moment, and when it is tried again."""
         return self._fetching.patience.interruption
 
-    def reached(self, partition: Partition) -> int:
+    def reached(self, partition: str) -> int:
         """The offset behind all of a partition that was handed over, with what is never shown behind it."""
-        share = self._shares[partition]
-        number = str(partition[1])
+        share = self._shares[self._address.name, int(partition)]
+        number = partition
         waiting = (each.position for batch in self._ready for each in batch if each.position)
         return min((int(each.offset) for each in waiting if each.partition == number), default=share.shown)
 

@@ -41,6 +41,7 @@ class Broker:
         members: Who is in each consumer group now, by the group's name.
         watchers: Called after every change, without saying which.
         running: Whether it answers.
+        ledgers: Who keeps each ledger now: whoever opened it last.
     """
 
     def __init__(self, name: str, clock: Clock = wall_clock) -> None:
@@ -54,6 +55,7 @@ class Broker:
         self.members: dict[str, tuple[Member, ...]] = {}
         self.watchers: set[Callable[[], None]] = set()
         self.running = True
+        self.ledgers: dict[str, object] = {}
         self._consumers: list[Consumer] = []
         self._now = clock()
 
@@ -349,6 +351,8 @@ class Consumer:
         self.leased_until: int | None = None
         """When what it holds goes back by itself, in milliseconds since 1970 UTC; None: it does not. Taking more begins
         the time anew for all."""
+        self.lapsed: list[Message] = []
+        """What it lost when its lease was over, for whoever asks and empties it."""
         self._broker = broker
 
     def take(self, limit: int | None = None, last_place: int | None = None) -> list[Message]:
@@ -368,6 +372,7 @@ class Consumer:
     def lapse(self) -> None:
         """Lose what is held, because the lease is over: it goes back."""
         self.leased_until = None
+        self.lapsed += self.held.values()
         self.give_back(list(self.held.values()))
 
     def acknowledge(self, messages: Sequence[Message]) -> None:

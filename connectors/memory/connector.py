@@ -17,8 +17,10 @@ from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
 from connectors.memory.queue_peek import QueuePeek
 from connectors.memory.queues import Queue, QueueSettings
 from connectors.memory.streams import Changes, LogReading, Tap, answering
+from connectors.memory.transaction import MemoryTransaction
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
+from workbench.connecting.connector import Purpose
 from workbench.model.address import Address, Namespace
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
@@ -41,6 +43,8 @@ _STARTS = Ability.BY_POSITION | Ability.BY_TIME | Ability.FROM_END
 _TOPIC = (
     Ability.BROWSE
     | Ability.TAIL
+    | Ability.CLAIM
+    | Ability.ATOMIC
     | Ability.PUBLISH
     | _STARTS
     | Ability.GROUPS
@@ -176,10 +180,8 @@ class MemoryConnector:
                 )
 
     @asynccontextmanager
-    async def claim(
-        self, address: Address, limit: int | None = None, ledger: str | None = None
-    ) -> AsyncIterator[QueueClaims]:
-        """Hold what waits in a queue, which needs no ledger.
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[QueueClaims]:
+        """Hold what waits in a queue, for either purpose.
 
         Raises:
             EndpointNotFound: There is none of this name.
@@ -189,10 +191,12 @@ class MemoryConnector:
         broker.observe()
         queue = self._find(address)
         if not isinstance(queue, Queue):
-            raise Unsupported(f"{address} is no queue and gives nothing up: browse it and publish what you choose.")
+            raise Unsupported(
+                f"{address} is no queue and gives nothing up: name a ledger to say how far one has got, or browse it."
+            )
         through = QueuePass(broker, queue.name, address, limit)
         try:
-            yield QueueClaims(through)
+            yield QueueClaims(through, address)
         finally:
             through.close()
 
@@ -233,18 +237,19 @@ class MemoryConnector:
                 consumer.close()
 
     @asynccontextmanager
-    async def publisher(self, address: Address) -> AsyncIterator[MemoryPublisher]:
-        """A pipeline into an endpoint; the broker answers at once.
-
-        Raises:
-            EndpointNotFound: There is none of this name.
-        """
-        found = self._find(address)
-        publisher = MemoryPublisher(self._broker, address, found if isinstance(found, Topic) else None)
+    async def publisher(self) -> AsyncIterator[MemoryPublisher]:
+        """A pipeline into the endpoints; the broker answers at once."""
+        publisher = MemoryPublisher(self._broker, self._find)
         try:
             yield publisher
         finally:
             await publisher.finish()
+
+    @asynccontextmanager
+    async def transaction(self, ledger: str) -> AsyncIterator[MemoryTransaction]:
+        """What is published and how far the ledger is, decided together: see `MemoryTransaction`."""
+        async with MemoryTransaction.open(self._broker, ledger, self._find) as transaction:
+            yield transaction
 
     async def groups(self) -> Sequence[Group]:
         """All consumer groups that have committed an offset, by name."""
@@ -453,7 +458,7 @@ def _must_survive(address: Address, queue: Queue, limit: int | None) -> None:
 
 
 def _details(settings: QueueSettings) -> Iterator[tuple[str, str]]:
-    for name in ("message_ttl", "max_length", "dead_letter_exchange", "dead_letter_routing_key"):
+    for name in ("message_ttl", "max_length", "lease", "dead_letter_exchange", "dead_letter_routing_key"):
         if (value := getattr(settings, name)) is not None:
             yield name.replace("_", "-"), str(value)
 

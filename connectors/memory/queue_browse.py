@@ -1,14 +1,14 @@
 """Passes over a queue of the embedded broker: its messages are held, and given back or given up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final, Self
 
 from connectors.memory.broker import Broker, Consumer
 from connectors.memory.queues import Message
 from connectors.memory.streams import BATCH, answering, of_queue
 from workbench.model.address import Address
-from workbench.model.errors import ConnectionLost
+from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 from workbench.model.receipt import Outcome
@@ -18,9 +18,6 @@ class QueuePass:
     """What waits in a queue when the pass begins, held until it ends and then given back, each message to its place.
 
     A message that would not survive its return is put at the tail instead.
-
-    Attributes:
-        messages: Those that were taken, in order.
     """
 
     def __init__(self, broker: Broker, queue: str, address: Address, limit: int | None) -> None:
@@ -43,7 +40,9 @@ class QueuePass:
         self._behind = 0
         self._returned = 0
         self._renewed = 0
-        self.messages: list[Message] = []
+        self._taken = 0
+        self._sequences: dict[int, int] = {}
+        self._in_hand: dict[int, Message] = {}
 
     @property
     def coverage(self) -> Coverage:
@@ -64,7 +63,7 @@ class QueuePass:
             )
             if count
         ]
-        return Coverage(len(self.messages), gaps=tuple(gaps), notes=tuple(notes))
+        return Coverage(self._taken, gaps=tuple(gaps), notes=tuple(notes))
 
     async def take(self) -> Sequence[Delivery]:
         """The next batch; empty at the end of the pass.
@@ -74,15 +73,33 @@ class QueuePass:
         """
         await asyncio.sleep(0)
         answering(self._broker)
-        taken = self._consumer.take(min(self._limit - len(self.messages), BATCH), self._last_place)
-        self.messages += taken
-        if not taken and len(self.messages) < self._limit:
+        taken = self._consumer.take(min(self._limit - self._taken, BATCH), self._last_place)
+        for sequence, message in enumerate(taken, self._taken):
+            self._sequences[message.place] = sequence
+            self._in_hand[sequence] = message
+        self._taken += len(taken)
+        if not taken and self._taken < self._limit:
             waiting = self._consumer.queue.waiting()
             self._behind = sum(message.place <= self._last_place for message in waiting) - self._resting
         return [of_queue(self._broker, self._consumer.queue, message, self._address) for message in taken]
 
-    def acknowledge(self, message: Message) -> ConnectionLost | None:
-        """Give a message up; the error if the connection broke before."""
+    def lapsed(self) -> Sequence[int]:
+        """Those that are held no more since the last time, because the lease was over."""
+        self._broker.observe()
+        lapsed, self._consumer.lapsed = self._consumer.lapsed, []
+        sequences = [self._sequences.pop(message.place) for message in lapsed]
+        for sequence in sequences:
+            del self._in_hand[sequence]
+        return sequences
+
+    def holds(self, sequence: int) -> bool:
+        """Whether a message was taken and is neither given up nor back."""
+        return sequence in self._in_hand
+
+    def acknowledge(self, sequence: int) -> ConnectionLost | None:
+        """Give up a message that is held; the error if the connection broke before."""
+        message = self._in_hand.pop(sequence)
+        self._sequences.pop(message.place, None)
         if message.place not in self._consumer.held:
             return ConnectionLost(f"{self._address} took the message back when the broker was stopped.")
         self._consumer.acknowledge([message])
@@ -125,27 +142,43 @@ class QueueLook:
 class QueueClaims:
     """A pass of which messages can be settled: those are gone."""
 
-    def __init__(self, through: QueuePass) -> None:
+    def __init__(self, through: QueuePass, address: Address) -> None:
         self._pass = through
-        self._settled: set[int] = set()
+        self._address = address
+        self._lapsed: set[int] = set()
 
     @property
     def coverage(self) -> Coverage:
         """That of the pass."""
         return self._pass.coverage
 
+    @property
+    def lapsed(self) -> Set[int]:
+        """Those whose lease was over before they were settled."""
+        self._lapsed.update(self._pass.lapsed())
+        return self._lapsed
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Sequence[Delivery]:
+        self._lapsed.update(self._pass.lapsed())
         if batch := await self._pass.take():
             return batch
         raise StopAsyncIteration
 
     async def settle(self, sequences: Sequence[int]) -> Sequence[Outcome]:
         """Give these up: see `workbench.connecting.connector.Claims`."""
-        claimed = range(len(self._pass.messages))
-        if any(sequence not in claimed or sequence in self._settled for sequence in sequences):
+        lapsed = self.lapsed
+        if len({*sequences}) < len(sequences) or not all(
+            self._pass.holds(sequence) or sequence in lapsed for sequence in sequences
+        ):
             raise ValueError("a sequence was settled before, or never claimed")
-        self._settled.update(sequences)
-        return [Outcome(sequence, self._pass.acknowledge(self._pass.messages[sequence])) for sequence in sequences]
+        return [self._settled(sequence) for sequence in sequences]
+
+    def _settled(self, sequence: int) -> Outcome:
+        if sequence in self._lapsed:
+            self._lapsed.remove(sequence)
+            return Outcome(sequence, ConnectorError(f"{self._address} has the message again: its lease was over."))
+        error = self._pass.acknowledge(sequence)
+        return Outcome(sequence) if error is None else Outcome.failed(sequence, error)

@@ -205,6 +205,10 @@ class Queue:
         self._ready.clear()
         self._resting.clear()
 
+    def id_of(self, place: int) -> str | None:
+        """What the queue calls the message at a place; None where it names none: those with leases do."""
+        return None if self.settings.lease is None else str(place)
+
     def delivered(self, message: Message) -> Event:
         """The event as a consumer of this queue gets it: a quorum queue writes how often it was delivered before."""
         if self.settings.kind != "quorum queue" or not message.returns:

@@ -39,6 +39,7 @@ def of_queue(broker: Broker, queue: Queue, message: Message, address: Address) -
         exchange=message.exchange,
         redelivered=message.redelivered,
         attempt=message.returns if queue.settings.counts else None,
+        id=queue.id_of(message.place),
     )
 
 
@@ -160,6 +161,10 @@ class LogReading:
             spans.append(Span(start.partition, start.offset, end.offset))
         total = None if self._ends is None or self._topic.bare else self._depth
         return Coverage(self._read, tuple(spans), self._gaps, total=total)
+
+    def reached(self, partition: str) -> int:
+        """The offset behind all of a partition that was handed over."""
+        return self._next[self._topic.labels.index(partition)]
 
     def __aiter__(self) -> Self:
         return self

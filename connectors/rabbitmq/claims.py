@@ -1,7 +1,6 @@
 """Claiming from a queue: messages are held until each is acknowledged or, in the end, given back in their order."""
 
 import time
-from array import array
 from collections.abc import AsyncIterator, Sequence, Set
 
 from connectors.rabbitmq.client import Client
@@ -17,9 +16,11 @@ from workbench.model.receipt import Outcome
 
 
 class QueueClaims:
-    """One pass over a classic or quorum queue. Of what is held it keeps the delivery tags, not the messages.
+    """One pass over a classic or quorum queue. It keeps none of the messages, and notes of those behind the first that
+    is held which are settled.
 
     Attributes:
+        lapsed: Nothing: a channel holds its messages for as long as it lives.
         coverage: What was claimed so far, and in the end what giving back has cost.
         used: The deliveries counted for the message that has most, with this claim's; of a quorum queue.
     """
@@ -31,10 +32,13 @@ class QueueClaims:
         self._wanted = min(ready, MOST, ready if limit is None else limit)
         self._behind = (ready if limit is None else min(ready, limit)) - self._wanted
         self._rescue = rescue
-        self._tags = array("Q")
-        self._settled = bytearray()
+        # Of each behind the first that is held, whether it is settled.
+        self._first = 0
+        self._flags = bytearray()
         self._doomed: dict[int, Arrival] = {}
+        self.lapsed: Set[int] = frozenset()
         self.used = 0
+        self.settled = 0
         self._further = 0
         self._holding: Holding
         self.coverage = Coverage()
@@ -52,10 +56,9 @@ class QueueClaims:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         async for arrivals in self._holding.receive(self._wanted, MOST_BYTES):
-            self._hold(arrivals, len(self._tags))
-            self._tags.extend(arrival[0] for arrival in arrivals)
-            self._settled.extend(bytes(len(arrivals)))
-            self.coverage = Coverage(len(self._tags))
+            self._hold(arrivals, self._claimed)
+            self._flags.extend(bytes(len(arrivals)))
+            self.coverage = Coverage(self._claimed)
             yield deliveries(arrivals, self._endpoint.address, int(time.time() * 1000), self._endpoint.kind)
 
     def _hold(self, arrivals: Sequence[Arrival], begin: int) -> None:
@@ -70,7 +73,7 @@ class QueueClaims:
 
     async def settle(self, sequences: Sequence[int]) -> Sequence[Outcome]:
         """Acknowledge these: see `workbench.connecting.connector.Claims`."""
-        if any(not 0 <= sequence < len(self._tags) or self._settled[sequence] for sequence in sequences):
+        if any(self._is_settled(sequence) for sequence in sequences):
             raise ValueError("a sequence was settled before, or never claimed")
         try:
             await self._holding.finish()
@@ -78,28 +81,41 @@ class QueueClaims:
             # Up to the first that is left it is few commands for the broker.
             until = max((sequence for sequence in sequences if sequence < first), default=None)
             self._holding.acknowledge(
-                None if until is None else self._tags[until],
-                [self._tags[sequence] for sequence in sequences if sequence > first],
+                None if until is None else _tag(until), [_tag(sequence) for sequence in sequences if sequence > first]
             )
-            for sequence in sequences:
-                self._settled[sequence] = 1
+            self._note(sequences)
             # The queue answers behind the acknowledgements: what it has not dealt with by then is lost with it.
             await self._channel.count(self._endpoint.address.name)
         except ConnectorError as error:
-            return [Outcome(sequence, error) for sequence in sequences]
+            return [Outcome.failed(sequence, error) for sequence in sequences]
         return [Outcome(sequence) for sequence in sequences]
+
+    @property
+    def _claimed(self) -> int:
+        """How many were claimed so far."""
+        return self._first + len(self._flags)
+
+    def _is_settled(self, sequence: int) -> bool:
+        """Whether it is not held."""
+        return not self._first <= sequence < self._claimed or bool(self._flags[sequence - self._first])
 
     def _first_left_by(self, sequences: Set[int]) -> int:
         """The first sequence that is not settled, and is not when these are."""
-        first = self._settled.find(0)
-        while first in sequences:
-            first = self._settled.find(0, first + 1)
-        return len(self._settled) if first < 0 else first
+        first = self._flags.find(0)
+        while first >= 0 and self._first + first in sequences:
+            first = self._flags.find(0, first + 1)
+        return self._claimed if first < 0 else self._first + first
 
-    @property
-    def settled(self) -> int:
-        """How many were settled."""
-        return self._settled.count(1)
+    def _note(self, sequences: Sequence[int]) -> None:
+        """Note what is settled, and forget it where nothing before it is held."""
+        self.settled += len(sequences)
+        for sequence in sequences:
+            self._flags[sequence - self._first] = 1
+            self._doomed.pop(sequence, None)
+        first = self._flags.find(0)
+        settled = len(self._flags) if first < 0 else first
+        del self._flags[:settled]
+        self._first += settled
 
     async def close(self) -> None:
         """Give back what was not settled.
@@ -109,15 +125,11 @@ class QueueClaims:
         """
         if self._channel.ended is None:
             # Where all is settled, nothing is given back whose order has to be kept.
-            async for arrivals in self._holding.rest(lambda: bool(self._settled.count(0) or self._further)):
-                self._hold(arrivals, len(self._tags) + self._further)
+            async for arrivals in self._holding.rest(lambda: self.settled < self._claimed + self._further):
+                self._hold(arrivals, self._claimed + self._further)
                 self._further += len(arrivals)
-        doomed = [
-            arrival
-            for sequence, arrival in self._doomed.items()
-            if sequence >= len(self._tags) or not self._settled[sequence]
-        ]
-        returned = self._settled.count(0) + self._further - len(doomed)
+        doomed = [*self._doomed.values()]
+        returned = self._claimed + self._further - self.settled - len(doomed)
         self._holding.held = returned
         try:
             if doomed:
@@ -129,7 +141,7 @@ class QueueClaims:
     def _conclude(self, returned: int) -> None:
         gaps, notes = [], []
         why = self._holding.exhausted
-        behind = self._behind + (self._wanted - len(self._tags) if why else 0)
+        behind = self._behind + (self._wanted - self._claimed if why else 0)
         if behind:
             gaps.append(Gap(f"{behind:,} messages further back", why or "one pass holds no more"))
         if returned:
@@ -139,4 +151,9 @@ class QueueClaims:
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
             notes.append(f"{self._rescue.saved:,} had used up their deliveries and were put at the end of the queue")
-        self.coverage = Coverage(len(self._tags), (), tuple(gaps), tuple(notes))
+        self.coverage = Coverage(self._claimed, (), tuple(gaps), tuple(notes))
+
+
+def _tag(sequence: int) -> int:
+    """The delivery tag of a claimed message: its channel has received no others before."""
+    return sequence + 1

@@ -200,7 +200,7 @@ class Channel:
         Raises:
             EndpointNotFound: There is no such queue; the channel is closed.
         """
-        _check_name("queue", queue)
+        check_name("queue", queue)
         reply = await self._call(self._driver.queue_declare, queue, passive=True)
         return reply.message_count, reply.consumer_count
 
@@ -222,7 +222,7 @@ class Channel:
         Raises:
             EndpointNotFound: There is not; the channel is closed.
         """
-        _check_name("exchange", exchange)
+        check_name("exchange", exchange)
         await self._call(self._driver.exchange_declare, exchange, passive=True)
 
     async def declare_temporary(self, queue: str, arguments: Mapping[str, Any]) -> None:
@@ -387,7 +387,7 @@ def _size(text: str) -> int | None:
         return None
 
 
-def _check_name(kind: str, name: str) -> None:
+def check_name(kind: str, name: str) -> None:
     """See that there can be such a name; the broker would close the connection over others, or not answer.
 
     Raises:

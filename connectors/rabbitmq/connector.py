@@ -19,7 +19,7 @@ from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
-from workbench.connecting.connector import Claims, Publisher, Stream
+from workbench.connecting.connector import Claims, Publisher, Purpose, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
@@ -188,10 +188,8 @@ class RabbitMQConnector:
                     self._counted.note(address, look.used, endpoint.depth or 0)
 
     @asynccontextmanager
-    async def claim(
-        self, address: Address, limit: int | None = None, ledger: str | None = None
-    ) -> AsyncIterator[Claims]:
-        """Hold messages of a queue, which needs no ledger: see `workbench.connecting.connector.Connector`."""
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
+        """Hold messages of a queue, for either purpose: see `workbench.connecting.connector.Connector`."""
         endpoint = await self._endpoint(address)
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
@@ -237,12 +235,11 @@ class RabbitMQConnector:
         return taps.of_exchange(exchange, bindings, await self._topology.alternate(exchange), pattern, address)
 
     @asynccontextmanager
-    async def publisher(self, address: Address) -> AsyncIterator[Publisher]:
-        """A pipeline into a queue, a stream or an exchange: see `workbench.connecting.connector.Connector`."""
+    async def publisher(self) -> AsyncIterator[Publisher]:
+        """A pipeline into queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
         client = await Client.open(self._access)
-        publisher = ExchangePublisher(client, address, self._access.user, partial(Client.open, self._access))
+        publisher = ExchangePublisher(client, self._access.user, partial(Client.open, self._access))
         try:
-            await self._exists(client, address)
             await publisher.open()
             yield publisher
         finally:

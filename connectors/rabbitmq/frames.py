@@ -52,6 +52,7 @@ class Returned(NamedTuple):
     Attributes:
         code: The AMQP reply code; 312 is NO_ROUTE.
         text: The broker's reason.
+        exchange: Where it was published to.
         key: The routing key.
         properties: Its properties; RabbitMQ 4 may write them differently from how they were sent.
         body: Its body.
@@ -59,6 +60,7 @@ class Returned(NamedTuple):
 
     code: int
     text: str
+    exchange: bytes
     key: bytes
     properties: bytes = b""
     body: bytes = b""
@@ -235,7 +237,7 @@ def _returned(data: bytes, at: int) -> Returned:
     for _ in range(3):
         texts.append(data[at + 1 : at + 1 + data[at]])
         at += 1 + data[at]
-    return Returned(code, texts[0].decode("utf-8", "replace"), texts[2])
+    return Returned(code, texts[0].decode("utf-8", "replace"), texts[1], texts[2])
 
 
 _head = Struct(">BHI").pack

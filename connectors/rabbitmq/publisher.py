@@ -7,21 +7,21 @@ A message that the broker cannot take may make it close the channel, or the conn
 not read. Those before it may be stored, but their confirmations may never come; and which one it was, the broker seldom
 says. So what is unanswered is sent again on a new channel, one message at a time, until the culprit closes that, too:
 what is confirmed on the way may be there twice, and its receipt says so. Messages that are known to be risky travel
-alone, so that this need not happen.
+alone, so that this need not happen; so does the first to each exchange, which shows whether this user may write to it.
 """
 
 import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
 
 from connectors.rabbitmq import frames
-from connectors.rabbitmq.client import Channel, Client
+from connectors.rabbitmq.client import Channel, Client, check_name
 from connectors.rabbitmq.errors import Blocked
 from connectors.rabbitmq.frames import Answer, Returned
 from workbench.model.address import Address
@@ -32,7 +32,6 @@ from workbench.model.errors import (
     EndpointNotFound,
     FormatError,
     PublishRejected,
-    PublishUnknown,
     Unsupported,
 )
 from workbench.model.event import Event
@@ -61,17 +60,39 @@ _FLUSH: Final = 131_072
 """Bytes gathered before they are given to the network."""
 
 
+_NO_ROUTE: Final = 312
+
+
+class _Target:
+    """Where events go.
+
+    Attributes:
+        address: Its address.
+        exchange: What is published to; empty: the default exchange.
+        queue: The routing key of all events, to reach a queue; None: each event has its own.
+    """
+
+    __slots__ = ("address", "exchange", "queue")
+
+    def __init__(self, address: Address) -> None:
+        name = address.name.encode("utf-8", "surrogateescape")
+        self.address = address
+        self.exchange = name if address.namespace == "exchange" else b""
+        self.queue = None if address.namespace == "exchange" else name
+
+
 class _Sent:
     """A message that the broker has not answered for."""
 
-    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence")
+    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence", "target")
 
-    def __init__(self, sequence: int, key: bytes, properties: bytes, body: bytes) -> None:
+    def __init__(self, sequence: int, target: _Target, key: bytes, properties: bytes, body: bytes) -> None:
         self.sequence = sequence
+        self.target = target
         self.key = key
         self.properties = properties
         self.body = body
-        self.returned: str | None = None
+        self.returned: Returned | None = None
         self.resent = False
 
     @property
@@ -81,26 +102,22 @@ class _Sent:
 
 
 class ExchangePublisher:
-    """A pipeline into an exchange, or through the default exchange into a queue.
+    """A pipeline into the exchanges of a virtual host, and through the default exchange into its queues.
 
     Args:
         client: A connection.
-        address: Where to.
         user: Who is logged in there.
         reconnect: Opens another connection when the broker closes this one, which then is the publisher's own; None
             gives up instead.
     """
 
-    def __init__(
-        self, client: Client, address: Address, user: str, reconnect: Callable[[], Awaitable[Client]] | None = None
-    ) -> None:
+    def __init__(self, client: Client, user: str, reconnect: Callable[[], Awaitable[Client]] | None = None) -> None:
         self._client = client
         self._reconnect = reconnect
-        self._address = address
         self._user = user.encode()
-        name = address.name.encode("utf-8", "surrogateescape")
-        self._exchange = name if address.namespace == "exchange" else b""
-        self._queue = None if address.namespace == "exchange" else name
+        self._targets: dict[Address, _Target] = {}
+        self._proven: set[bytes] = set()
+        self._refused: dict[bytes, ConnectorError] = {}
         self._channel: Channel
         self._mending = asyncio.Lock()
         self._count = 0
@@ -114,17 +131,12 @@ class ExchangePublisher:
         self._receipts: list[Receipt] = []
         self._finished = False
         self._fatal: ConnectorError | None = None
-        self._announcement: tuple[bytes, bytes] = (b"", b"")
+        self._announced: _Target | None = None
+        self._announced_key = self._announcement = b""
 
     async def open(self) -> None:
-        """Open the channel on which to publish.
-
-        Raises:
-            EndpointNotFound: There is no such exchange.
-        """
+        """Open the channel on which to publish."""
         channel = await self._client.channel()
-        if self._exchange:
-            await channel.exists(self._address.name)
         await channel.confirm()
         self._channel = channel
 
@@ -132,22 +144,35 @@ class ExchangePublisher:
         """End the connection that is in use."""
         await self._client.close()
 
-    async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
+    async def send(self, address: Address, events: Sequence[Event], partition: str | None = None) -> None:
         """Hand events over: see `workbench.connecting.connector.Publisher`. There are no partitions."""
-        if partition is not None:
-            raise Unsupported(f"{self._address} has no partitions: leave the partition out.")
+        first, self._count = self._count, self._count + len(events)
+        numbers = range(first, self._count)
+        try:
+            if partition is not None:
+                raise Unsupported(f"{address} has no partitions: leave the partition out.")
+            target = await self._target(address)
+        except ConnectorError as error:
+            if error is self._fatal:
+                raise
+            self._refuse(numbers, error)
+            return
+        # What was refused for all a while ago may be allowed by now.
+        self._refused.pop(target.exchange, None)
         pieces: list[bytes] = []
         gathered = 0
-        for event in events:
-            sequence, self._count = self._count, self._count + 1
-            sent = self._read(sequence, event)
+        for sequence, event in zip(numbers, events, strict=True):
+            sent = self._read(sequence, target, event)
             if sent is None:
                 continue
-            alone = self._doubtful(sent)
+            alone = target.exchange not in self._proven or self._doubtful(sent)
             if not self._roomy(sent.size, alone):
                 self._write(pieces)
                 gathered = 0
                 await self._until(partial(self._roomy, sent.size, alone))
+            if refused := self._refused.get(target.exchange):
+                self._refuse(numbers[sequence - first :], refused)
+                break
             gathered += self._add(sent, pieces)
             if gathered >= _FLUSH:
                 self._write(pieces)
@@ -158,6 +183,29 @@ class ExchangePublisher:
                 await self._until(self._answered_for)
         self._write(pieces)
         self._take_answers()
+
+    async def _target(self, address: Address) -> _Target:
+        """Where an address is; whether there is such an exchange is asked when it is first published to.
+
+        Raises:
+            EndpointNotFound: There is not, or there can be no queue of this name.
+        """
+        if (target := self._targets.get(address)) is None:
+            target = _Target(address)
+            if target.queue is not None:
+                check_name("queue", address.name)
+            while target.exchange:
+                try:
+                    channel = await self._client.channel()
+                    await channel.exists(address.name)
+                    await channel.close()
+                    break
+                except ConnectorError:
+                    if not self._client.lost:
+                        raise
+                    await self._until(lambda: not self._client.lost)
+            self._targets[address] = target
+        return target
 
     async def finish(self) -> None:
         """Wait for the rest of the answers: see `workbench.connecting.connector.Publisher`."""
@@ -179,8 +227,8 @@ class ExchangePublisher:
             else:
                 await self._news()
 
-    def _read(self, sequence: int, event: Event) -> _Sent | None:
-        key = self._queue if self._queue is not None else event.key or b""
+    def _read(self, sequence: int, target: _Target, event: Event) -> _Sent | None:
+        key = target.queue if target.queue is not None else event.key or b""
         try:
             properties = _properties(event)
             if len(key) > 255:
@@ -191,9 +239,9 @@ class ExchangePublisher:
                     f" and this broker takes {self._client.frame_max - PREAMBLE:,}"
                 )
         except FormatError as error:
-            self._reject(sequence, str(error).rstrip("."))
+            self._reject(sequence, target, str(error).rstrip("."))
             return None
-        return _Sent(sequence, key, properties, event.body or b"")
+        return _Sent(sequence, target, key, properties, event.body or b"")
 
     def _doubtful(self, sent: _Sent) -> bool:
         """Whether the broker may find this message invalid: it then goes alone, so that no other's fate is unknown."""
@@ -236,9 +284,10 @@ class ExchangePublisher:
         self._tag += 1
         self._sent[self._tag] = sent
         self._bytes += sent.size
-        if self._announcement[0] != sent.key or not self._announcement[1]:
-            self._announcement = sent.key, frames.publish_method(self._channel.number, self._exchange, sent.key)
-        pieces.append(self._announcement[1])
+        if self._announced is not sent.target or self._announced_key != sent.key:
+            self._announced, self._announced_key = sent.target, sent.key
+            self._announcement = frames.publish_method(self._channel.number, sent.target.exchange, sent.key)
+        pieces.append(self._announcement)
         pieces += frames.content(self._channel.number, sent.properties, sent.body, self._client.frame_max)
         return sent.size + 64
 
@@ -277,11 +326,13 @@ class ExchangePublisher:
             self._give_up([*unanswered, *self._suspects], error)
             return
         discarded: list[_Sent] = []
-        if len(unanswered) == 1:
+        if self._is_of_target(error):
+            discarded = self._refuse_target(unanswered, error)
+        elif len(unanswered) == 1:
             if isinstance(error, ConnectionLost):
                 self._leave_open(unanswered[0], str(error))
             else:
-                self._reject(unanswered[0].sequence, str(error).rstrip("."))
+                self._reject(unanswered[0].sequence, unanswered[0].target, str(error).rstrip("."))
                 discarded, self._suspects = list(self._suspects), deque()
         else:
             self._suspects.extend(unanswered)
@@ -293,7 +344,7 @@ class ExchangePublisher:
         except ConnectorError as failure:
             self._give_up([*self._suspects, *discarded], failure)
             return
-        self._tag, self._oldest, self._next_return, self._announcement = 0, 1, 1, (b"", b"")
+        self._tag, self._oldest, self._next_return, self._announced = 0, 1, 1, None
         for sent in self._suspects:
             sent.resent = True
         pieces: list[bytes] = []
@@ -305,11 +356,38 @@ class ExchangePublisher:
 
     def _is_hopeless(self, error: ConnectorError) -> bool:
         """Whether every other message would meet the same."""
-        if isinstance(error, EndpointNotFound | Blocked) or self._losses >= _LOSSES:
+        if isinstance(error, Blocked) or self._losses >= _LOSSES:
             return True
-        if isinstance(error, AccessRefused):
-            return "access to topic" not in str(error)
-        return self._client.lost and self._reconnect is None
+        return self._client.lost and (self._reconnect is None or isinstance(error, AccessRefused))
+
+    def _is_of_target(self, error: ConnectorError) -> bool:
+        """Whether every other message to the same exchange would meet the same."""
+        return isinstance(error, EndpointNotFound) or (
+            isinstance(error, AccessRefused) and "access to topic" not in str(error)
+        )
+
+    def _refuse_target(self, unanswered: Sequence[_Sent], error: ConnectorError) -> list[_Sent]:
+        """Publish no more to the exchange that was refused; returns what is to be sent as if it had not been before."""
+        exchanges = {sent.target.exchange for sent in unanswered}
+        if len(exchanges) != 1:
+            # The one that is refused is found among them like any other culprit.
+            self._suspects.extend(unanswered)
+            return []
+        [exchange] = exchanges
+        self._refused[exchange] = error
+        self._proven.discard(exchange)
+        self._targets = {at: target for at, target in self._targets.items() if target.exchange != exchange}
+        if len(unanswered) == 1:
+            self._refuse([unanswered[0].sequence], error)
+        else:
+            for sent in unanswered:
+                self._leave_open(sent, str(error))
+        for sent in self._suspects:
+            if sent.target.exchange == exchange:
+                self._leave_open(sent, str(error))
+        others = [sent for sent in self._suspects if sent.target.exchange != exchange]
+        self._suspects.clear()
+        return others
 
     def _give_up(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
         self._suspects.clear()
@@ -341,6 +419,8 @@ class ExchangePublisher:
             sent = self._sent.get(tag)
             if sent is None or sent.returned is not None or sent.body != returned.body or sent.key != returned.key:
                 continue
+            if sent.target.exchange != returned.exchange:
+                continue
             if sent.properties == returned.properties:
                 first = tag
                 break
@@ -348,7 +428,7 @@ class ExchangePublisher:
         if first is None:
             return
         self._next_return = first + 1
-        self._sent[first].returned = f"{returned.text} ({returned.code})"
+        self._sent[first].returned = returned
 
     def _settle(self, answer: Answer) -> None:
         if answer.multiple:
@@ -363,33 +443,39 @@ class ExchangePublisher:
         sent = self._sent.pop(tag)
         self._bytes -= sent.size
         self._losses = 0
+        self._proven.add(sent.target.exchange)
         if sent.returned is not None:
-            self._reject(sent.sequence, f"{self._nowhere(sent.key)}: {sent.returned}")
+            self._refuse([sent.sequence], _nowhere(sent, sent.returned))
         elif taken:
             self._receipts.append(Receipt(sent.sequence, resent=sent.resent))
         else:
             self._reject(
-                sent.sequence, "the broker did not take it (basic.nack): the queue is full, or could not store it"
+                sent.sequence,
+                sent.target,
+                "the broker did not take it (basic.nack): the queue is full, or could not store it",
             )
 
-    def _nowhere(self, key: bytes) -> str:
-        if self._queue is not None:
-            return f"there is no queue {self._address.name!r} any more"
-        return f"no queue is bound to exchange {self._address.name!r} for the key {key.decode(errors='replace')!r}"
+    def _reject(self, sequence: int, target: _Target, reason: str) -> None:
+        self._refuse([sequence], PublishRejected(f"{target.address} did not take an event: {reason}."))
 
-    def _reject(self, sequence: int, reason: str) -> None:
-        self._receipts.append(
-            Receipt(sequence, error=PublishRejected(f"{self._address} did not take an event: {reason}."))
-        )
+    def _refuse(self, sequences: Iterable[int], error: ConnectorError) -> None:
+        self._receipts += [Receipt(sequence, error=error) for sequence in sequences]
         self._channel.wake()
 
     def _leave_open(self, sent: _Sent, reason: str) -> None:
-        self._receipts.append(
-            Receipt(
-                sent.sequence, error=PublishUnknown(f"It is not known whether {self._address} took an event: {reason}")
-            )
-        )
+        why = ConnectorError(f"It is not known whether {sent.target.address} took an event: {reason}")
+        self._receipts.append(Receipt(sent.sequence, error=why, state="unknown"))
         self._channel.wake()
+
+
+def _nowhere(sent: _Sent, returned: Returned) -> ConnectorError:
+    """Why no queue took a message."""
+    target, reason = sent.target, f"{returned.text} ({returned.code})"
+    if target.queue is not None and returned.code == _NO_ROUTE:
+        return EndpointNotFound(f"{target.address} took no event: there is no queue {target.address.name!r}: {reason}.")
+    key = sent.key.decode(errors="replace")
+    where = f"no queue is bound to exchange {target.address.name!r} for the key {key!r}"
+    return PublishRejected(f"{target.address} did not take an event: {where}: {reason}.")
 
 
 def _properties(event: Event) -> bytes:

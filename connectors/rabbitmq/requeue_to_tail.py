@@ -107,11 +107,15 @@ class Rescue:
         return without_header(wire, "CC")
 
     async def _publish(self, events: Sequence[Event]) -> list[Receipt]:
-        publisher = ExchangePublisher(self._client, Address(self._address.connection, "", "exchange"), self._user)
+        publisher = ExchangePublisher(self._client, self._user)
         await publisher.open()
-        await publisher.send(events)
+        await publisher.send(Address(self._address.connection, "", "exchange"), events)
         await publisher.finish()
-        return [receipt async for batch in publisher.receipts() for receipt in batch]
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+        for receipt in receipts:
+            if isinstance(receipt.error, AccessRefused):
+                raise receipt.error
+        return receipts
 
 
 def _inside(error: StoreError) -> str:

@@ -65,8 +65,8 @@ async def publish(bootstrap, topic, file):
         pairs = [line.rstrip(b"\\n").split(b"\\t", 1) for line in lines]
     events = [Event(key, body) for key, body in pairs]
     async with KafkaConnector(Connection.parse(f"kafka=kafka://{bootstrap}")) as connector:
-        async with connector.publisher(Address("kafka", topic)) as publisher:
-            await publisher.send(events)
+        async with connector.publisher() as publisher:
+            await publisher.send(Address("kafka", topic), events)
             await publisher.finish()
             receipts = [receipt async for some in publisher.receipts() for receipt in some]
     print("published", sum(receipt.error is None for receipt in receipts))
@@ -289,9 +289,9 @@ async def publishing(bench: Bench) -> None:
     async def publish() -> None:
         async with (
             KafkaConnector(Connection.parse(f"kafka={bench.broker.url}")) as connector,
-            connector.publisher(Address("kafka", ours)) as publisher,
+            connector.publisher() as publisher,
         ):
-            await publisher.send(events)
+            await publisher.send(Address("kafka", ours), events)
             await publisher.finish()
             answered = [receipt async for some in publisher.receipts() for receipt in some]
         assert len(answered) == EVENTS_PUBLISHED and not any(receipt.error for receipt in answered)

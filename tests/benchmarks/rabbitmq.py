@@ -90,11 +90,11 @@ async def timed(work: Callable[[], Awaitable[int]]) -> float:
 
 async def publish(connector: RabbitMQConnector, address: Address, count: int) -> int:
     """Publish pipelined through the connector, every receipt looked at."""
-    async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
+    async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
 
         async def send() -> None:
             for begin in range(0, count, 1_000):
-                await publisher.send([EVENT] * min(1_000, count - begin))
+                await publisher.send(address, [EVENT] * min(1_000, count - begin))
             await publisher.finish()
 
         group.create_task(send())

@@ -198,7 +198,7 @@ class BrowsingContract(Contract):
         place = await broker.create(kind.name)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
-            async with connector.claim(place.address, limit=2) as claims:
+            async with connector.claim(place.address, "move", limit=2) as claims:
                 assert len(await read(claims)) == 2
                 assert kind.bodies(await browse(connector, place.address)) == kind.bodies(numbered(5))
 

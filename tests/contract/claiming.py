@@ -32,7 +32,7 @@ class ClaimingContract(Contract):
         events = kind.events(MANY)
         async with connect(broker.connection) as connector:
             receipts = await publish_all(connector, place.address, events)
-            async with connector.claim(place.address) as claims:
+            async with connector.claim(place.address, "move") as claims:
                 seen = await read(claims)
                 outcomes = await claims.settle(range(len(seen)))
                 assert claims.coverage.read == MANY
@@ -54,7 +54,7 @@ class ClaimingContract(Contract):
         events = numbered(10)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
-            async with connector.claim(place.address) as claims:
+            async with connector.claim(place.address, "move") as claims:
                 seen = await read(claims)
                 assert kind.bodies(seen) == kind.bodies(events)
                 await depth_becomes(connector, kind, place.address, 0)
@@ -70,7 +70,7 @@ class ClaimingContract(Contract):
         events = numbered(10)
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
-            async with connector.claim(place.address, limit=4) as claims:
+            async with connector.claim(place.address, "move", limit=4) as claims:
                 assert_first(kind, 4, events, await read(claims))
                 await depth_becomes(connector, kind, place.address, 6)
             await depth_becomes(connector, kind, place.address, 10)
@@ -83,7 +83,7 @@ class ClaimingContract(Contract):
         begun = asyncio.Event()
 
         async def hold() -> None:
-            async with connector.claim(place.address) as claims:
+            async with connector.claim(place.address, "move") as claims:
                 async for _ in claims:
                     begun.set()
                     await asyncio.Event().wait()
@@ -101,7 +101,7 @@ class ClaimingContract(Contract):
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
             for _ in range(7):
-                async with connector.claim(place.address) as claims:
+                async with connector.claim(place.address, "move") as claims:
                     assert set(kind.bodies(await read(claims))) == set(kind.bodies(numbered(5)))
                 await depth_becomes(connector, kind, place.address, 5)
 
@@ -110,7 +110,7 @@ class ClaimingContract(Contract):
         before = await broker.inventory()
         async with connect(broker.connection) as connector:
             with pytest.raises(EndpointNotFound):
-                async with connector.claim(self.missing(broker, kind)):
+                async with connector.claim(self.missing(broker, kind), "move"):
                     pass
         assert await broker.inventory() == before
 
@@ -119,5 +119,5 @@ class ClaimingContract(Contract):
         place = await broker.create(kind.name)
         async with connect(broker.connection) as connector:
             with pytest.raises(Unsupported):
-                async with connector.claim(place.address):
+                async with connector.claim(place.address, "move"):
                     pass

@@ -25,10 +25,10 @@ async def publish(
     connector: Connector, address: Address, events: Sequence[Event], partition: int | None = None
 ) -> list[Receipt]:
     """Publish, and return a receipt for each event in the order of the events."""
-    async with asyncio.timeout(DEADLINE), connector.publisher(address) as publisher:
+    async with asyncio.timeout(DEADLINE), connector.publisher() as publisher:
 
         async def send() -> None:
-            await publisher.send(events, partition)
+            await publisher.send(address, events, None if partition is None else str(partition))
             await publisher.finish()
 
         async with asyncio.TaskGroup() as group:
@@ -75,7 +75,7 @@ async def drain(connector: Connector, address: Address) -> list[Delivery]:
     """Take all that is there, a claim after the other."""
     taken: list[Delivery] = []
     while True:
-        async with connector.claim(address) as claims:
+        async with connector.claim(address, "move") as claims:
             seen = await read(claims)
             outcomes = await claims.settle(range(len(seen)))
         assert [outcome.error for outcome in outcomes if outcome.error] == []

@@ -146,7 +146,14 @@ class TestMemory(ConnectorContract):
         Kind(
             "topic",
             "log",
-            _LOG | Ability.FROM_END | Ability.GROUPS | Ability.KEYS | Ability.TOMBSTONES | Ability.PROPERTIES,
+            _LOG
+            | Ability.CLAIM
+            | Ability.ATOMIC
+            | Ability.FROM_END
+            | Ability.GROUPS
+            | Ability.KEYS
+            | Ability.TOMBSTONES
+            | Ability.PROPERTIES,
             keeps="records",
             keys="any",
             times="published",

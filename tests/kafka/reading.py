@@ -28,8 +28,8 @@ async def publish(
     connector: KafkaConnector, address: Address, events: Sequence[Event], partition: int | None = None
 ) -> list[Receipt]:
     """Publish, and return all receipts by number."""
-    async with connector.publisher(address) as publisher:
-        await publisher.send(events, partition)
+    async with connector.publisher() as publisher:
+        await publisher.send(address, events, None if partition is None else str(partition))
         await publisher.finish()
         receipts = [receipt async for some in publisher.receipts() for receipt in some]
     return sorted(receipts, key=lambda receipt: receipt.sequence)

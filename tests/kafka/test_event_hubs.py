@@ -112,8 +112,8 @@ def errors(receipts: Iterable[Receipt]) -> list[str]:
 
 async def test_connections_that_were_forgotten_while_idle_are_made_anew_without_a_word(event_hubs: EventHubs) -> None:
     address = await make_topic(event_hubs.kafka.bootstrap)
-    async with opened(event_hubs, max_idle=0.5) as connector, connector.publisher(address) as publisher:
-        await publisher.send(numbered(1))
+    async with opened(event_hubs, max_idle=0.5) as connector, connector.publisher() as publisher:
+        await publisher.send(address, numbered(1))
         await publisher.flush()
         async with connector.browse(address) as stream:
             await connector.endpoint(address)
@@ -121,7 +121,7 @@ async def test_connections_that_were_forgotten_while_idle_are_made_anew_without_
             await asyncio.sleep(0.6)  # what is waited for is that nothing happens
             async with asyncio.timeout(10):
                 assert (await connector.endpoint(address)).depth == 1
-                await publisher.send(numbered(1, first=1))
+                await publisher.send(address, numbered(1, first=1))
                 await publisher.flush()
                 assert len([delivery async for batch in stream for delivery in batch]) == 1
                 assert stream.interruption is None

@@ -97,11 +97,11 @@ async def test_browse_follows_the_leaders(
 async def test_publishing_follows_the_leaders(
     cluster: tuple[Kafka, SecondKafka], connector: KafkaConnector, address: Address
 ) -> None:
-    async with connector.publisher(address) as publisher:
+    async with connector.publisher() as publisher:
         for first in range(0, EVENTS, 1_000):
             if first == EVENTS // 3:
                 await asyncio.to_thread(cluster[1].kill)
-            await publisher.send(numbered(1_000, first=first, size=250))
+            await publisher.send(address, numbered(1_000, first=first, size=250))
         await publisher.finish()
         receipts = [receipt async for some in publisher.receipts() for receipt in some]
     assert not any(receipt.error for receipt in receipts)

@@ -56,12 +56,16 @@ async def in_transactions(connector: KafkaConnector, broker: Kafka, address: Add
     undone = parts(ABORTED[: len(ABORTED) // 2], 3_000)
     ledger = f"million-{uuid.uuid4().hex}"
     for some in parts(numbers, len(numbers) // 5):
-        async with connector.publisher(address, ledger) as publisher, connector.claim(source, 1, ledger) as claims:
+        async with (
+            connector.transaction(ledger) as transaction,
+            transaction.publisher() as publisher,
+            transaction.claim(source, "move", 1) as claims,
+        ):
             assert len(await anext(claims)) == 1
-            await publisher.send(events(some))
+            await publisher.send(address, events(some))
             [outcome] = await claims.settle([0])
             assert not outcome.error
-            await publisher.send(events(next(undone)))
+            await publisher.send(address, events(next(undone)))
             await publisher.flush()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.kafka import KafkaConnector
 from connectors.kafka.channel import Bytes
 from connectors.kafka.odd_records import events
-from connectors.kafka.publisher import Pack, Producer
+from connectors.kafka.pack import Pack, Producer
 from connectors.kafka.records import batches, deliveries
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic
@@ -24,10 +24,21 @@ from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
+from workbench.model.receipt import Receipt
 from workbench.model.wire import Content, Wire, field_types, with_header, with_headers, without_header
 
 HEADERS = [(b"caf\xe9", b"1"), (b"plain", b"text"), (b"\xff\xfe", None), (b"caf\xe9", b"\xe9"), (b"", b"")]
 ODD = Event(b"key", b"odd", Wire("kafka-2", record_headers.write(HEADERS)), timestamp=BASE + 1)
+
+
+class Nobody:
+    """Has events packed, and hears no more of them."""
+
+    def answered(self, receipts: list[Receipt]) -> None:
+        pass
+
+    def ended(self) -> None:
+        pass
 
 
 async def test_an_event_with_an_odd_name_hides_none_beside_it(
@@ -55,7 +66,7 @@ async def test_an_event_with_an_odd_name_hides_none_beside_it(
 @pytest.mark.parametrize("codec", [1, 2, 3, 4])
 def test_an_odd_name_is_found_in_compressed_batches(codec: int) -> None:
     wanted = [ODD, *numbered(100)]
-    pack = Pack(1 << 20, transactional=False)
+    pack = Pack(1 << 20, transactional=False, owner=Nobody())
     pack.fill(range(len(wanted)), wanted)
     plain = pack.seal(Producer((1, 0)))
     squeezed = plain[:61] + compressed(codec, bytes(plain[61:]))
@@ -117,7 +128,7 @@ def test_a_batch_is_read_as_it_was_written(all_headers: list[list[tuple[bytes, b
         Event(b"k", b"%d" % number, Wire("kafka-2", record_headers.write(headers)), timestamp=BASE + number)
         for number, headers in enumerate(all_headers)
     ]
-    pack = Pack(1 << 20, transactional=False)
+    pack = Pack(1 << 20, transactional=False, owner=Nobody())
     assert pack.fill(range(len(written)), written) == len(written)
     found = list(events(bytes(pack.seal(Producer((1, 0)))), 7, "create"))
     assert [offset for offset, _ in found] == list(range(7, 7 + len(written)))

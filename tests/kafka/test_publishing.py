@@ -43,9 +43,9 @@ async def test_a_partition_keeps_the_order_in_which_events_were_sent(
     connector: KafkaConnector, topic: MakeTopic
 ) -> None:
     address = await topic(4)
-    async with connector.publisher(address) as publisher:
+    async with connector.publisher() as publisher:
         for first in range(0, 5_000, 7):
-            await publisher.send(numbered(7, first=first))
+            await publisher.send(address, numbered(7, first=first))
         await publisher.finish()
     times: dict[str, list[int]] = {}
     for delivery in await browse(connector, address):
@@ -147,8 +147,8 @@ async def test_what_is_left_before_finish_is_abandoned_without_a_trace(
 ) -> None:
     address = await topic()
     with pytest.raises(RuntimeError, match="changed my mind"):
-        async with connector.publisher(address) as publisher:
-            await publisher.send(numbered(10))
+        async with connector.publisher() as publisher:
+            await publisher.send(address, numbered(10))
             raise RuntimeError("changed my mind")
     await publish(connector, address, numbered(1))
     assert len(await browse(connector, address)) in range(1, 12)

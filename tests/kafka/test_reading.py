@@ -126,7 +126,7 @@ async def test_a_topic_that_is_not_there_is_not_made_by_asking(connector: KafkaC
     address = Address("kafka", "kafka-tests-never-made")
     with pytest.raises(EndpointNotFound, match="has no topic 'kafka-tests-never-made'"):
         await connector.endpoint(address)
-    for look in (connector.browse(address), connector.tail(address), connector.publisher(address)):
+    for look in (connector.browse(address), connector.tail(address)):
         with pytest.raises(EndpointNotFound):
             async with look:
                 pass

@@ -104,11 +104,11 @@ async def test_scan_goes_on_at_the_next_offset(own_kafka: Kafka, connector: Kafk
 
 async def test_publishing_neither_loses_nor_doubles_nor_reorders(own_kafka: Kafka, connector: KafkaConnector) -> None:
     address = await make_topic(own_kafka.bootstrap, 3)
-    async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
+    async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
         for first in range(0, EVENTS, 500):
             if first == EVENTS // 4:
                 group.create_task(restart(own_kafka))
-            await publisher.send(numbered(500, first=first, size=SIZE))
+            await publisher.send(address, numbered(500, first=first, size=SIZE))
             await asyncio.sleep(0.005)
         await publisher.finish()
         receipts = [receipt async for some in publisher.receipts() for receipt in some]
@@ -126,15 +126,16 @@ async def test_a_transactional_copy_is_exactly_once(
     target, ledger = await make_topic(own_kafka.bootstrap, 2), f"kafka-tests-move-{uuid.uuid4().hex}"
     settled = 0
     async with (
-        connector.publisher(target, ledger) as publisher,
-        connector.claim(filled, ledger=ledger) as claims,
+        connector.transaction(ledger) as transaction,
+        transaction.publisher() as publisher,
+        transaction.claim(filled, "move") as claims,
         asyncio.TaskGroup() as group,
     ):
         group.create_task(publisher_receipts(publisher))
         async for batch in claims:
             if settled == 0:
                 group.create_task(restart(own_kafka))
-            await publisher.send([delivery.event for delivery in batch])
+            await publisher.send(target, [delivery.event for delivery in batch])
             outcomes = await claims.settle(range(settled, settled + len(batch)))
             assert not any(outcome.error for outcome in outcomes)
             settled += len(batch)

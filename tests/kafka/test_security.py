@@ -35,9 +35,13 @@ async def test_everything_works_over_tls_with_a_login(kafka: KafkaAddress, mecha
         async with connector.scan([source], [[b"event-4711."]]) as scan:
             assert [delivery.event.key async for batch in scan for delivery in batch] == [b"key-4711"]
             assert scan.coverage.complete
-        async with connector.publisher(target, ledger) as publisher, connector.claim(source, 100, ledger) as claims:
+        async with (
+            connector.transaction(ledger) as transaction,
+            transaction.publisher() as publisher,
+            transaction.claim(source, "move", 100) as claims,
+        ):
             claimed = [delivery async for batch in claims for delivery in batch]
-            await publisher.send([delivery.event for delivery in claimed])
+            await publisher.send(target, [delivery.event for delivery in claimed])
             assert not any(outcome.error for outcome in await claims.settle(range(100)))
         await lag_becomes(connector, ledger, 4_900)
         assert (await connector.endpoint(source)).depth == 5_000
@@ -79,7 +83,7 @@ async def test_a_topic_without_permission_is_told(strict: StrictKafka) -> None:
     address = await make_topic(strict.bootstrap)
     async with logged_in(strict) as connector:
         assert await connector.endpoints() == []
-        for look in (connector.browse(address), connector.tail(address), connector.publisher(address)):
+        for look in (connector.browse(address), connector.tail(address)):
             with pytest.raises(AccessRefused, match=f"no permission to see topic {address.name}"):
                 async with look:
                     pass

@@ -64,14 +64,14 @@ async def test_a_ledger_goes_on_where_less_is_offered(event_hubs: NarrowBroker, 
     async with connect(event_hubs.url) as connector:
         await publish(connector, address, numbered(5))
         assert Ability.ATOMIC not in (await connector.endpoint(address)).abilities
-        async with connector.claim(address, 2, ledger) as claims:
+        async with connector.transaction(ledger) as transaction, transaction.claim(address, "move", 2) as claims:
             [batch] = [batch async for batch in claims]
             await claims.settle(range(len(batch)))
-        async with connector.claim(address, None, ledger) as claims:
+        async with connector.transaction(ledger) as transaction, transaction.claim(address, "move") as claims:
             left = [each async for batch in claims for each in batch]
         assert len(left) == 3
         with pytest.raises(Unsupported, match="offers no transactions"):
-            async with connector.publisher(address, ledger):
+            async with connector.transaction(ledger) as transaction, transaction.publisher():
                 pass
 
 
@@ -120,7 +120,9 @@ async def test_a_version_that_is_not_offered_is_said_at_once(
     async with narrow(kafka.bootstrap, {**EVENT_HUBS, **offered}) as broker:
         with pytest.raises(WorkbenchError) as caught:
             async with connect(broker.url) as connector, asyncio.timeout(10):
-                await publish(connector, address, numbered(1))
+                [receipt] = await publish(connector, address, numbered(1))
+                if receipt.error:
+                    raise receipt.error
                 await browse(connector, address)
     assert str(caught.value) == f"The broker at {broker.bootstrap} {said}"
     assert broker.refused == []

@@ -22,8 +22,8 @@ def bodies(seen: Sequence[Delivery | Event]) -> list[bytes]:
 
 async def publish(connector: Connector, address: Address, events: Sequence[Event]) -> list[Receipt]:
     """Publish, and return a receipt for each event in the order of the events."""
-    async with asyncio.timeout(DEADLINE), connector.publisher(address) as publisher:
-        await publisher.send(events)
+    async with asyncio.timeout(DEADLINE), connector.publisher() as publisher:
+        await publisher.send(address, events)
         await publisher.finish()
         receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
     assert sorted(receipt.sequence for receipt in receipts) == list(range(len(events)))

@@ -26,7 +26,7 @@ async def test_settled_events_are_gone_and_the_others_back_in_order(rabbit: Rabb
     events = numbered(3_000)
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, events)
-        async with connector.claim(queue) as claims:
+        async with connector.claim(queue, "move") as claims:
             assert bodies(await claimed(claims)) == bodies(events)
             outcomes = await claims.settle(range(0, 3_000, 3))
         assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(n, None) for n in range(0, 3_000, 3)]
@@ -44,7 +44,7 @@ async def test_limited_claims_keep_the_order(rabbit: Rabbit, kind: str) -> None:
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, events)
         for limit in (50, 7, 20):
-            async with connector.claim(queue, limit=limit) as claims:
+            async with connector.claim(queue, "move", limit=limit) as claims:
                 assert len(await claimed(claims)) == limit
         assert bodies(await browse(connector, queue)) == bodies(events)
 
@@ -54,7 +54,7 @@ async def test_settling_while_claiming(rabbit: Rabbit, kind: str) -> None:
     queue = rabbit.queue(kind)
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(5_000))
-        async with connector.claim(queue) as claims:
+        async with connector.claim(queue, "move") as claims:
             seen = 0
             async for batch in claims:
                 outcomes = await claims.settle(range(seen, seen + len(batch)))
@@ -79,7 +79,7 @@ async def test_what_was_settled_does_not_come_back(rabbit: Rabbit, kind: str, or
         queue = rabbit.queue(kind)
         async with RabbitMQConnector(rabbit.connection()) as connector:
             await publish_all(connector, queue, numbered(len(numbers) + 50))
-            async with connector.claim(queue, limit=len(numbers)) as claims:
+            async with connector.claim(queue, "move", limit=len(numbers)) as claims:
                 await claimed(claims)
                 for sequences in settled:
                     assert not any(outcome.error for outcome in await claims.settle(sequences))
@@ -92,7 +92,7 @@ async def test_settling_meanwhile_claims_no_more_than_asked_for(rabbit: Rabbit, 
     queue = rabbit.queue(kind)
     # So large that they arrive one by one.
     rabbit.publish(queue, *[b"%d" % number + bytes(300_000) for number in range(20)])
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.claim(queue, limit=8) as claims:
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.claim(queue, "move", limit=8) as claims:
         claimed = 0
         async for batch in claims:
             await claims.settle(range(claimed, claimed + len(batch)))
@@ -107,7 +107,7 @@ async def test_event_at_its_delivery_limit_survives_being_given_back(rabbit: Rab
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, events)
         for _ in range(6):
-            async with connector.claim(queue) as claims:
+            async with connector.claim(queue, "move") as claims:
                 assert sorted(bodies(await claimed(claims))) == bodies(events)
     assert sorted(rabbit.drain(queue, 4)) == bodies(events)
 
@@ -116,7 +116,7 @@ async def test_settling_in_a_deleted_queue_is_an_outcome(rabbit: Rabbit) -> None
     queue = rabbit.queue()
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(3))
-        async with connector.claim(queue) as claims:
+        async with connector.claim(queue, "move") as claims:
             await claimed(claims)
             rabbit.channel.queue_delete(queue.name)
             outcomes = await claims.settle([0, 2])
@@ -128,7 +128,7 @@ async def test_settling_twice_is_a_mistake_that_is_told(rabbit: Rabbit) -> None:
     queue = rabbit.queue()
     async with RabbitMQConnector(rabbit.connection()) as connector:
         await publish_all(connector, queue, numbered(3))
-        async with connector.claim(queue) as claims:
+        async with connector.claim(queue, "move") as claims:
             await claimed(claims)
             await claims.settle([1])
             with pytest.raises(ValueError, match="settled before"):
@@ -139,5 +139,5 @@ async def test_stream_cannot_be_claimed(rabbit: Rabbit) -> None:
     stream = rabbit.queue("stream")
     async with RabbitMQConnector(rabbit.connection()) as connector:
         with pytest.raises(Unsupported, match="gives nothing up"):
-            async with connector.claim(stream):
+            async with connector.claim(stream, "move"):
                 pass

@@ -72,7 +72,7 @@ def test_returned_message_is_read_as_pika_writes_it() -> None:
     made, mailbox, _ = slicer()
     method = frame.Method(7, spec.Basic.Return(312, "NO_ROUTE", "exchange", "key")).marshal()
     made.feed(method + b"".join(frames.content(7, NO_PROPERTIES, b"body", 4_096)))
-    assert mailbox.answers == [Returned(312, "NO_ROUTE", b"key", NO_PROPERTIES, b"body")]
+    assert mailbox.answers == [Returned(312, "NO_ROUTE", b"exchange", b"key", NO_PROPERTIES, b"body")]
 
 
 def test_other_frames_are_handed_on_whole() -> None:

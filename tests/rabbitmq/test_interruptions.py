@@ -128,12 +128,12 @@ async def test_look_claim_and_publishing_end_with_one_sentence_and_lose_nothing(
             async with (
                 asyncio.timeout(DEADLINE),
                 connector.browse(queues[0]) as stream,
-                connector.claim(queues[1]) as claims,
-                connector.publisher(target) as publisher,
+                connector.claim(queues[1], "move") as claims,
+                connector.publisher() as publisher,
             ):
                 async for _ in claims:
                     break
-                await publisher.send(durable)
+                await publisher.send(target, durable)
                 await publisher.finish()
                 confirmed = [receipt async for batch in publisher.receipts() for receipt in batch]
                 assert len(confirmed) == len(durable)

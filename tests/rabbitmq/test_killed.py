@@ -23,10 +23,10 @@ async def main(url, what, name):
     async with RabbitMQConnector(Connection.parse(url)) as connector:
         queue = Address("rabbit", name)
         if what == "publish":
-            async with connector.publisher(queue) as publisher:
+            async with connector.publisher() as publisher:
                 number = 0
                 while True:
-                    await publisher.send([Event(body=b"%d" % n) for n in range(number, number + 500)])
+                    await publisher.send(queue, [Event(body=b"%d" % n) for n in range(number, number + 500)])
                     number += 500
                     print("ready", flush=True)
         if what == "rescue":

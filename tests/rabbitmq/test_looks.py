@@ -75,7 +75,7 @@ async def test_deliveries_used_up_are_part_of_the_price_as_far_as_a_look_has_see
             await look(connector, queue)
             await look(connector, classic)
             told.append(await used())
-        async with connector.claim(queue, limit=1) as claims:
+        async with connector.claim(queue, "move", limit=1) as claims:
             await read(claims)
         told.append(await used())
         assert told == [None, 1, 2, 3]

@@ -83,7 +83,7 @@ async def test_look_and_claim_stop_at_what_one_pass_holds_and_say_so(
         assert bodies(seen) == bodies(large(len(seen)))
         assert f"{600 - len(seen)} messages further back (2 MB is what one pass holds)" in str(look.coverage)
         await eventually(there)
-        async with connector.claim(queue) as claims:
+        async with connector.claim(queue, "move") as claims:
             claimed = await read(claims)
         assert len(claimed) <= 2 * 1_048_576 // SIZE + 20
         assert f"{600 - len(claimed)} messages further back (2 MB is what one pass holds)" in str(claims.coverage)

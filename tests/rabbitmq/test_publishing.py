@@ -1,6 +1,7 @@
 """Every refusal is told of the event that it is about, and the others go through."""
 
 import asyncio
+import re
 from collections import Counter
 from decimal import Decimal
 from urllib.parse import quote
@@ -11,9 +12,9 @@ from connectors.rabbitmq import RabbitMQConnector
 from connectors.rabbitmq.publisher import WINDOW, ExchangePublisher
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, numbered, publish, publish_all
-from workbench.model.errors import ConnectorError, PublishUnknown
+from workbench.model.address import Address
+from workbench.model.errors import AccessRefused, EndpointNotFound, PublishRejected
 from workbench.model.event import Event
-from workbench.model.receipt import Receipt
 from workbench.model.wire import Content, Wire
 
 
@@ -119,7 +120,7 @@ async def test_events_for_which_a_stream_closes_the_connection_are_named_and_the
         receipts = await publish(connector, stream, events)
         seen = await browse(connector, stream) if len(culprits) < 10 else []
     assert [receipt.sequence for receipt in receipts if receipt.error] == culprits
-    assert not any(isinstance(receipt.error, PublishUnknown) or receipt.resent for receipt in receipts)
+    assert not any(receipt.state == "unknown" or receipt.resent for receipt in receipts)
     assert "AMQP code 541" in str(receipts[culprits[0]].error)
     assert bodies(seen) == [b"%d" % number for number in range(10) if number not in culprits]
 
@@ -146,11 +147,11 @@ async def test_culprit_that_nobody_expected_is_found_and_only_what_was_before_it
 
 async def test_connection_that_is_closed_by_hand_costs_no_event(rabbit: Rabbit) -> None:
     queue = rabbit.queue()
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(queue) as publisher:
-        await publisher.send(numbered(3_000))
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        await publisher.send(queue, numbered(3_000))
         assert isinstance(publisher, ExchangePublisher)
         await close_connections(rabbit)
-        await publisher.send(numbered(3_000, begin=3_000))
+        await publisher.send(queue, numbered(3_000, begin=3_000))
         await publisher.finish()
         receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
     assert sorted(receipt.sequence for receipt in receipts) == list(range(6_000))
@@ -177,42 +178,71 @@ async def close_connections(rabbit: Rabbit) -> None:
 
 async def test_sending_waits_for_confirmations(rabbit: Rabbit) -> None:
     queue = rabbit.queue()
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(queue) as publisher:
-        await publisher.send(numbered(3 * WINDOW))
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        await publisher.send(queue, numbered(3 * WINDOW))
         assert rabbit.ready(queue) >= 2 * WINDOW
         await publisher.finish()
     assert rabbit.ready(queue) == 3 * WINDOW
 
 
-async def test_exchange_deleted_meanwhile_ends_publishing_with_one_sentence(rabbit: Rabbit) -> None:
+async def test_exchange_deleted_meanwhile_is_told_and_the_rest_goes_on(rabbit: Rabbit) -> None:
     exchange, queue = rabbit.exchange("fanout"), rabbit.queue()
     rabbit.bind(queue, exchange)
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher(exchange) as publisher:
-        await publisher.send(numbered(10))
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        await publisher.send(exchange, numbered(10))
         await publisher.finish()
         rabbit.channel.exchange_delete(exchange.name)
-        with pytest.raises(ConnectorError, match="no exchange"):
-            async with asyncio.timeout(DEADLINE):
-                while True:
-                    await publisher.send(numbered(1))
-                    await publisher.finish()
-        told: list[Receipt] = []
-        with pytest.raises(ConnectorError, match="no exchange"):
-            async for batch in publisher.receipts():
-                told += batch
-    assert [receipt.sequence for receipt in told] == list(range(len(told)))
-    assert [receipt.error for receipt in told[:10]] == [None] * 10
-    assert isinstance(told[-1].error, PublishUnknown)
+        async with asyncio.timeout(DEADLINE):
+            await publisher.send(exchange, numbered(5, begin=10))
+            await publisher.send(queue, numbered(5, begin=15))
+            await publisher.send(exchange, numbered(5, begin=20))
+            await publisher.finish()
+            receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(25))
+    errors = {receipt.sequence: receipt for receipt in receipts if receipt.error}
+    assert sorted(errors) == [*range(10, 15), *range(20, 25)]
+    assert all("no exchange" in str(receipt.error) for receipt in errors.values())
+    # On its way when the exchange was found to be gone, so that nobody knows; else it was never sent.
+    assert {errors[number].state for number in range(10, 15)} <= {"settled", "unknown"}
+    assert all(isinstance(errors[number].error, EndpointNotFound) for number in range(20, 25))
+    taken = rabbit.drain(queue, rabbit.ready(queue))
+    assert {int(body[6:]) for body in taken} == {*range(10), *range(15, 20)}
 
 
-async def test_user_without_the_right_to_write_is_refused(rabbit: Rabbit) -> None:
-    queue = rabbit.queue()
+async def test_one_publisher_serves_queues_and_exchanges_and_tells_what_is_missing(rabbit: Rabbit) -> None:
+    exchange, bound, queue = rabbit.exchange("topic"), rabbit.queue(), rabbit.queue("quorum")
+    rabbit.bind(bound, exchange, "orders.*")
+    no_exchange = Address("rabbit", "rabbitmq-tests-missing", "exchange")
+    no_queue = Address("rabbit", "rabbitmq-tests-missing")
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        for number in range(3):
+            await publisher.send(exchange, [Event(b"orders.placed", b"%d" % number), Event(b"lost", b"lost")])
+            await publisher.send(no_exchange, numbered(2))
+            await publisher.send(queue, [Event(b"k", b"%d" % number)])
+            await publisher.send(no_queue, numbered(1))
+        await publisher.finish()
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    errors = [type(each.error) for each in sorted(receipts, key=lambda each: each.sequence)]
+    missing = EndpointNotFound
+    assert errors == [type(None), PublishRejected, missing, missing, type(None), missing] * 3
+    assert not any(receipt.resent for receipt in receipts)
+    assert rabbit.drain(bound, 3) == rabbit.drain(queue, 3) == [b"0", b"1", b"2"]
+
+
+async def test_user_without_the_right_to_write_somewhere_is_refused_there_alone(rabbit: Rabbit) -> None:
+    queue, allowed, bound = rabbit.queue(), rabbit.exchange("fanout"), rabbit.queue()
+    rabbit.bind(bound, allowed)
     vhost = rabbit.vhost.replace("/", "%2F")
-    rights = {"configure": "", "write": "", "read": ".*"}
+    rights = {"configure": "", "write": re.escape(allowed.name), "read": ".*"}
     rabbit.api.put(f"/api/permissions/{vhost}/reader", json=rights).raise_for_status()
     url = rabbit.url.replace("guest:guest@", "reader:reader@")
-    async with RabbitMQConnector(rabbit.connection(url)) as connector, connector.publisher(queue) as publisher:
-        with pytest.raises(ConnectorError, match="refused for user 'reader'"):
-            await publisher.send(numbered(1))
-            await publisher.finish()
-    assert rabbit.ready(queue) == 0
+    async with RabbitMQConnector(rabbit.connection(url)) as connector, connector.publisher() as publisher:
+        await publisher.send(queue, numbered(3))
+        await publisher.send(allowed, numbered(3))
+        await publisher.finish()
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    refused = [receipt for receipt in receipts if receipt.error]
+    assert sorted(receipt.sequence for receipt in refused) == [0, 1, 2]
+    assert all(isinstance(receipt.error, AccessRefused) for receipt in refused)
+    assert all("refused for user 'reader'" in str(receipt.error) for receipt in refused)
+    assert (rabbit.ready(queue), rabbit.ready(bound)) == (0, 3)

@@ -138,7 +138,7 @@ async def test_claim_is_refused_where_nothing_could_be_rescued(rabbit: Rabbit) -
     rabbit.publish(queue, b"one")
     async with RabbitMQConnector(reader(rabbit)) as connector:
         with pytest.raises(LookRefused, match="the right to write"):
-            async with connector.claim(queue):
+            async with connector.claim(queue, "move"):
                 pass
     assert rabbit.amqp.channel().basic_get(queue.name)[0].redelivered is False
 
@@ -146,7 +146,7 @@ async def test_claim_is_refused_where_nothing_could_be_rescued(rabbit: Rabbit) -
 async def test_claims_that_end_early_give_nothing_back_unseen(rabbit: Rabbit) -> None:
     queue = rabbit.queue("quorum", x_delivery_limit=2)
     names = delivered_before(rabbit, queue, (6, 1), (10, 2))
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.claim(queue) as claims:
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.claim(queue, "move") as claims:
         settled: list[bytes] = []
         async for batch in claims:
             await claims.settle(range(len(settled), len(settled) + len(batch)))

@@ -116,6 +116,9 @@ class OddConnector:
     def publisher(self, *_: object) -> Any:
         return self._opened()
 
+    def transaction(self, *_: object) -> Any:
+        return self._opened()
+
     def scan(self, *_: object) -> Any:
         return self._opened()
 
@@ -125,6 +128,11 @@ class OddStream:
 
     def __init__(self, connector: OddConnector) -> None:
         self.here = connector.here
+        self.claim = self.publisher = connector._opened
+
+    @property
+    def lapsed(self) -> Any:
+        return self.here("lapsed", frozenset())
 
     @property
     def coverage(self) -> Any:
@@ -184,17 +192,22 @@ async def searched(connector: Guarded) -> None:
 
 
 async def claimed(connector: Guarded) -> None:
-    async with connector.claim(PLACE) as claims:
+    async with connector.claim(PLACE, "move") as claims:
         async for _ in claims:
             await claims.settle([0])
 
 
 async def published(connector: Guarded) -> None:
-    async with connector.publisher(PLACE) as publisher:
-        await publisher.send([Event()])
+    async with connector.publisher() as publisher:
+        await publisher.send(PLACE, [Event()])
         await publisher.finish()
         async for _ in publisher.receipts():
             pass
+
+
+async def held(connector: Guarded) -> None:
+    async with connector.claim(PLACE, "move") as claims:
+        assert claims.lapsed == frozenset()
 
 
 async def opened(connector: Guarded) -> None:
@@ -213,6 +226,7 @@ DOING: list[tuple[str, Callable[[Guarded], Awaitable[object]]]] = [
     *((place, looked) for place in ("call", "open", "batch", "leave")),
     *((place, followed) for place in ("call", "open", "batch", "leave")),
     *((place, searched) for place in ("call", "open", "batch", "leave")),
+    ("lapsed", held),
     *((place, claimed) for place in ("call", "open", "batch", "settle", "leave")),
     *((place, published) for place in ("call", "open", "send", "finish", "receipts", "leave")),
 ]

@@ -53,8 +53,10 @@ async def allowed(connector: Guarded) -> set[str]:
             ("tail a topic", lambda: connector.tail(TOPIC)),
             ("browse a queue", lambda: connector.browse(QUEUE)),
             ("tap an exchange", lambda: connector.tail(EXCHANGE)),
-            ("publish", lambda: connector.publisher(QUEUE)),
-            ("claim", lambda: connector.claim(QUEUE)),
+            ("publish", lambda: connector.publisher()),
+            ("claim", lambda: connector.claim(QUEUE, "move")),
+            ("destroy", lambda: connector.claim(QUEUE, "destroy")),
+            ("transaction", lambda: connector.transaction("ledger")),
         ):
             try:
                 async with entered():
@@ -75,8 +77,8 @@ LOOKS = {*FREE, "browse a queue", "tap an exchange"}
         (Level.OBSERVE, FREE),
         (Level.LOOK, LOOKS),
         (Level.PUBLISH, {*LOOKS, "publish"}),
-        (Level.MOVE, {*LOOKS, "publish", "claim"}),
-        (Level.DESTROY, {*LOOKS, "publish", "claim"}),
+        (Level.MOVE, {*LOOKS, "publish", "claim", "transaction"}),
+        (Level.DESTROY, {*LOOKS, "publish", "claim", "transaction", "destroy"}),
     ],
 )
 async def test_a_level_allows_itself_and_what_is_below(
@@ -87,24 +89,37 @@ async def test_a_level_allows_itself_and_what_is_below(
 
 async def test_a_refusal_says_what_is_needed(connection: Connection) -> None:
     async with guarded(connection, Level.OBSERVE) as connector:
-        with pytest.raises(GuardRefused, match="m is guarded at 'observe': publishing to m/queue needs 'publish'"):
-            async with connector.publisher(QUEUE):
+        with pytest.raises(GuardRefused, match="m is guarded at 'observe': publishing needs 'publish'"):
+            async with connector.publisher():
                 pass
 
 
 async def test_a_refused_publisher_reaches_nothing(connection: Connection) -> None:
     async with guarded(connection, Level.LOOK) as connector:
         with pytest.raises(GuardRefused):
-            async with connector.publisher(QUEUE) as publisher:
-                await publisher.send([Event(b"k", b"body")])
+            async with connector.publisher() as publisher:
+                await publisher.send(QUEUE, [Event(b"k", b"body")])
         assert (await connector.endpoint(QUEUE)).depth == 0
+
+
+async def test_claims_that_destroy_need_more_than_those_that_move(connection: Connection) -> None:
+    async with guarded(connection, Level.MOVE) as connector:
+        with pytest.raises(GuardRefused, match="destroying events of m/queue needs 'destroy'"):
+            async with connector.claim(QUEUE, "destroy"):
+                pass
+        async with connector.transaction("ledger") as transaction:
+            with pytest.raises(GuardRefused, match="destroying events of m/topic needs 'destroy'"):
+                async with transaction.claim(TOPIC, "destroy"):
+                    pass
+            async with transaction.claim(TOPIC, "move"), transaction.publisher():
+                pass
 
 
 async def test_production_asks_for_its_name_once_for_a_level(connection: Connection) -> None:
     typist = Typist()
     async with guarded(connection, Level.MOVE, typist) as connector:
         for _ in range(2):
-            async with connector.browse(QUEUE), connector.publisher(QUEUE):
+            async with connector.browse(QUEUE), connector.publisher():
                 pass
         async with connector.browse(TOPIC):
             pass

@@ -121,8 +121,8 @@ async def test_default_exchange_can_be_published_to_and_not_tailed(broker: Broke
     address = Address("memory", "", "exchange")
     async with connector:
         assert (await connector.endpoint(address)).abilities == Ability.PUBLISH | Ability.KEYS | Ability.PROPERTIES
-        async with connector.publisher(address) as publisher:
-            await publisher.send([Event(b"queue", b"body")])
+        async with connector.publisher() as publisher:
+            await publisher.send(address, [Event(b"queue", b"body")])
         assert broker.queues["queue"].depth == 1
         with pytest.raises(Unsupported):
             async with connector.tail(address):
@@ -187,10 +187,12 @@ async def test_stream_has_offsets_and_no_partitions(broker: Broker, connector: M
     broker.declare_topic("stream", kind="stream")
     address = Address("memory", "stream")
     async with connector:
-        async with connector.publisher(address) as publisher:
-            await publisher.send([Event(b"k", b"%d" % number) for number in range(3)])
-            with pytest.raises(Unsupported):
-                await publisher.send([Event(b"k", b"body")], partition=0)
+        async with connector.publisher() as publisher:
+            await publisher.send(address, [Event(b"k", b"%d" % number) for number in range(3)])
+            await publisher.send(address, [Event(b"k", b"body")], "0")
+            await publisher.finish()
+            receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+        assert [type(receipt.error) for receipt in receipts] == [type(None)] * 3 + [Unsupported]
         endpoint = await connector.endpoint(address)
         assert (endpoint.kind, endpoint.partitions) == ("stream", None)
         async with connector.browse(address, At(Position("", "1"))) as stream:

@@ -23,7 +23,7 @@ from workbench.decode.display import visible
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
-from workbench.model.errors import FormatError, PublishUnknown, WorkbenchError
+from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
@@ -127,14 +127,15 @@ async def publish(
     if rate is not None:
         batches = publishing.at_rate(batches, rate)
     many = lines is not None or (count or 1) > 1 or twice
-    return await publish_all(session, target, batches, partition, format_or_default(form), many)
+    where = None if partition is None else str(partition)
+    return await publish_all(session, target, batches, where, format_or_default(form), many)
 
 
 async def publish_all(
     session: Session,
     target: Address,
     batches: AsyncIterable[Sequence[Event]],
-    partition: int | None,
+    partition: str | None,
     form: Format,
     many: bool,
 ) -> int:
@@ -222,8 +223,10 @@ class _Receipts:
                     record["position"] = ndjson.position(position)
                 if receipt.error is not None:
                     record["error"] = str(receipt.error)
-                if isinstance(receipt.error, PublishUnknown):
+                if receipt.state == "unknown":
                     record["unknown"] = True
+                if receipt.id is not None:
+                    record["id"] = receipt.id
                 if receipt.resent:
                     record["resent"] = True
                 lines.append(json_line(record))

@@ -4,15 +4,16 @@ A driver, a stranger's bytes or a plugin may raise anything. Behind the boundary
 cancellation, which passes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from workbench.connecting.connector import Claims, Publisher, Stream
+from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction
 from workbench.connecting.error_log import log_unexpected
+from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.model.listing import Listing
@@ -168,6 +169,16 @@ class BoundedScan(BoundedStream):
 class BoundedClaims(Bounded[Claims]):
     """`Claims` behind the boundary."""
 
+    @property
+    def lapsed(self) -> Set[int]:
+        """Whose lease is lost.
+
+        Raises:
+            WorkbenchError: The connector cannot say it: then nothing that is held can be relied on.
+        """
+        with self._boundary.within():
+            return of_kind(self._held.lapsed, cast(type[Set[int]], Set))
+
     def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         return self._batches(lambda: aiter(self._held), Delivery)
 
@@ -183,10 +194,10 @@ class BoundedClaims(Bounded[Claims]):
 class BoundedPublisher(Bounded[Publisher]):
     """A `Publisher` behind the boundary."""
 
-    async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
-        """Hand events over, in order."""
+    async def send(self, address: Address, events: Sequence[Event], partition: str | None = None) -> None:
+        """Hand events for one endpoint over, in order."""
         with self._boundary.within():
-            await self._held.send(events, partition)
+            await self._held.send(address, events, partition)
 
     async def finish(self) -> None:
         """No more will be sent."""
@@ -196,6 +207,26 @@ class BoundedPublisher(Bounded[Publisher]):
     def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event."""
         return self._batches(self._held.receipts, Receipt)
+
+
+class BoundedTransaction(Bounded[Transaction]):
+    """A `Transaction` behind the boundary."""
+
+    @asynccontextmanager
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
+        """Hold what the ledger has not dealt with yet."""
+
+        def opened() -> AbstractAsyncContextManager[Claims]:
+            return self._held.claim(address, purpose, limit)
+
+        async with Entered(self._boundary, opened, BoundedClaims) as claims:
+            yield claims
+
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator[Publisher]:
+        """Take events."""
+        async with Entered(self._boundary, lambda: self._held.publisher(), BoundedPublisher) as publisher:
+            yield publisher
 
 
 class Entered(Generic[Held, Item]):

@@ -6,9 +6,9 @@ one by one, and gives back at once whatever it took to look at. `tests/contract/
 docs/promises.md says the same to users.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
@@ -20,6 +20,9 @@ from workbench.model.look import Coverage, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.rules import Rules
 from workbench.model.start import Start, Window
+
+Purpose: TypeAlias = Literal["move", "destroy"]
+"""What becomes of events that are settled: there is a copy of each elsewhere, or there is none."""
 
 
 class Stream(Protocol):
@@ -52,18 +55,20 @@ class Scan(Stream, Protocol):
 
 
 class Publisher(Protocol):
-    """A pipeline into one endpoint: `send` runs ahead of the receipts by a bounded window."""
+    """A pipeline into any number of endpoints over one connection: `send` runs ahead of the receipts by a bounded
+    window. What goes to one partition or queue keeps its order."""
 
-    async def send(self, events: Sequence[Event], partition: int | None = None) -> None:
-        """Hand events over, in order; returns when the window has room for more.
+    async def send(self, address: Address, events: Sequence[Event], partition: str | None = None) -> None:
+        """Hand events for one endpoint over, in order; returns when the window has room for more.
 
         Args:
+            address: An endpoint with `Ability.PUBLISH`. It is never created: where there is none, the receipts say so.
             events: What to publish. Its wire bytes are sent as they are, where this broker speaks their encoding.
             partition: Where to; None leaves it to the broker's own rule. Only where `Ability.PARTITIONS`.
 
         Raises:
-            ConnectorError: Nothing can be published any more. One event that the broker refuses is no error here:
-                its receipt says why, and the rest goes on.
+            ConnectorError: Nothing can be published any more, wherever to; `receipts` tells what is not known of. What
+                is wrong with one event or one endpoint is no error here: receipts say why, and the rest goes on.
         """
         ...
 
@@ -77,11 +82,20 @@ class Publisher(Protocol):
 
 
 class Claims(Protocol):
-    """Deliveries held while something is done with them. What is not settled is given back, in order, on leaving."""
+    """Deliveries held while something is done with them. What is not settled is given back, in order, on leaving.
+
+    Nothing is remembered of what was settled: a pass over a large queue that is settled on the way takes little memory.
+    """
 
     @property
     def coverage(self) -> Coverage:
         """What was claimed so far and what could not be; after leaving, what it cost."""
+        ...
+
+    @property
+    def lapsed(self) -> Set[int]:
+        """The sequences whose lease is lost: others may get them, so whoever has not published them yet should not.
+        Of those that were not settled; always empty where a claim holds for as long as its connection."""
         ...
 
     def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
@@ -97,7 +111,7 @@ class Claims(Protocol):
 
         Returns:
             An outcome for each, in the same order. A broken connection is an outcome here: it is not known whether
-            the broker still holds the event.
+            the broker still holds the event. So is a lease that was lost: the event is in its source again.
         """
         ...
 
@@ -177,14 +191,14 @@ class Connector(Protocol):
         ...
 
     def claim(
-        self, address: Address, limit: int | None = None, ledger: str | None = None
+        self, address: Address, purpose: Purpose, limit: int | None = None
     ) -> AbstractAsyncContextManager[Claims]:
-        """Hold what is there now, for one bounded pass.
+        """Hold what is there now, for one bounded pass. A log gives nothing up: it is claimed in a `Transaction`.
 
         Args:
-            address: An endpoint with `Ability.CLAIM`.
+            address: An endpoint with `Ability.CLAIM` and `Ability.REMOVE`.
+            purpose: What becomes of the events that are settled.
             limit: At most so many; None: as many as one pass can hold.
-            ledger: Where a log keeps how far its events are settled; a queue removes them and needs none.
 
         Raises:
             EndpointNotFound: On entering: there is none of this name.
@@ -194,13 +208,12 @@ class Connector(Protocol):
         """
         ...
 
-    def publisher(self, address: Address) -> AbstractAsyncContextManager[Publisher]:
-        """A pipeline into an endpoint with `Ability.PUBLISH`. Leaving the context before `finish` abandons what was
-        not yet answered for.
+    def publisher(self) -> AbstractAsyncContextManager[Publisher]:
+        """A pipeline into the endpoints of this broker. Leaving the context before `finish` abandons what was not yet
+        answered for.
 
         Raises:
-            EndpointNotFound: On entering: there is none of this name. It is not created.
-            AccessRefused: On entering or in a receipt: this user may not publish there.
+            ConnectorError: On entering: the broker cannot be reached.
         """
         ...
 
@@ -227,18 +240,8 @@ class GroupConnector(Connector, Protocol):
 
 
 @runtime_checkable
-class LogConnector(GroupConnector, Protocol):
-    """A connector whose logs can be searched, and whose ledgers keep the place of whoever claims from them."""
-
-    def publisher(self, address: Address, ledger: str | None = None) -> AbstractAsyncContextManager[Publisher]:
-        """As a `Connector` does.
-
-        Args:
-            address: Where to publish.
-            ledger: Only where `Ability.ATOMIC`: what is published counts when claims of this ledger are settled, all of
-                it and the ledger in one; receipts come before. Enter the publishers first, then the claims.
-        """
-        ...
+class ScanConnector(Connector, Protocol):
+    """A connector with logs that can be searched."""
 
     def scan(
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
@@ -256,5 +259,54 @@ class LogConnector(GroupConnector, Protocol):
         Raises:
             EndpointNotFound: On entering: there is none of one of the names.
             Unsupported: On entering: one cannot be searched, or there is nothing to look for.
+        """
+        ...
+
+
+class Transaction(Protocol):
+    """One ledger: how far logs are dealt with, decided together with what is published meanwhile. Its publishers and
+    its claims come and go; it lives on."""
+
+    def claim(
+        self, address: Address, purpose: Purpose, limit: int | None = None
+    ) -> AbstractAsyncContextManager[Claims]:
+        """Hold what the ledger has not dealt with yet, up to the end on entering. Settling advances the ledger, and
+        decides in one on all that was published in this transaction and is still pending.
+
+        Args:
+            address: A log with `Ability.CLAIM`.
+            purpose: "move", though it is a copy: a log keeps its events.
+            limit: At most so many; None: all.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name.
+            Unsupported: On entering: it cannot be claimed for this.
+        """
+        ...
+
+    def publisher(self) -> AbstractAsyncContextManager[Publisher]:
+        """A pipeline whose receipts are pending. What is published counts for nobody before claims of this transaction
+        are settled.
+
+        Raises:
+            Unsupported: On entering: this broker publishes in no transaction (its endpoints have no `Ability.ATOMIC`).
+            AccessRefused: On entering: this user may not.
+        """
+        ...
+
+
+@runtime_checkable
+class LedgerConnector(Connector, Protocol):
+    """A connector whose ledgers keep the place of whoever claims from its logs."""
+
+    def transaction(self, ledger: str) -> AbstractAsyncContextManager[Transaction]:
+        """One transaction after the other for one ledger. On entering, what an earlier one left undecided is undone,
+        and whoever still has that one can decide nothing any more; on leaving, what is undecided is undone.
+
+        Args:
+            ledger: Where it is kept how far events are settled, in sight of the broker's own tools.
+
+        Raises:
+            ConnectorError: On entering: the broker cannot be reached.
         """
         ...

@@ -11,12 +11,24 @@ from workbench.connecting.boundary import (
     BoundedPublisher,
     BoundedScan,
     BoundedStream,
+    BoundedTransaction,
     Entered,
     of_kind,
 )
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
-from workbench.connecting.connector import Claims, Connector, GroupConnector, LogConnector, Publisher, Scan, Stream
+from workbench.connecting.connector import (
+    Claims,
+    Connector,
+    GroupConnector,
+    LedgerConnector,
+    Publisher,
+    Purpose,
+    Scan,
+    ScanConnector,
+    Stream,
+    Transaction,
+)
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
@@ -116,37 +128,46 @@ class Guarded:
             yield stream
 
     @asynccontextmanager
-    async def claim(
-        self, address: Address, limit: int | None = None, ledger: str | None = None
-    ) -> AsyncIterator[Claims]:
-        """Hold events while something is done with them: `MOVE`."""
-        await self._permit(Level.MOVE, f"taking events from {address}")
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
+        """Hold events while something is done with them: `MOVE`, or `DESTROY` where no copy is left."""
+        await self._permit_claim(address, purpose)
 
         def opened() -> AbstractAsyncContextManager[Claims]:
-            return self._connector.claim(address, limit, ledger)
+            return self._connector.claim(address, purpose, limit)
 
         async with Entered(Boundary(f"Taking events from {address}"), opened, BoundedClaims) as claims:
             yield claims
 
     @asynccontextmanager
-    async def publisher(self, address: Address, ledger: str | None = None) -> AsyncIterator[Publisher]:
+    async def publisher(self) -> AsyncIterator[Publisher]:
         """Take events: `PUBLISH`."""
-        await self._permit(Level.PUBLISH, f"publishing to {address}")
-
-        def opened() -> AbstractAsyncContextManager[Publisher]:
-            return self._log.publisher(address, ledger) if ledger else self._connector.publisher(address)
-
-        async with Entered(Boundary(f"Publishing to {address}"), opened, BoundedPublisher) as publisher:
+        await self._permit(Level.PUBLISH, "publishing")
+        boundary = Boundary(f"Publishing to {self._connection.name}")
+        async with Entered(boundary, lambda: self._connector.publisher(), BoundedPublisher) as publisher:
             yield publisher
+
+    @asynccontextmanager
+    async def transaction(self, ledger: str) -> AsyncIterator[Transaction]:
+        """Publish and settle in one: `MOVE`, and `DESTROY` for claims that leave no copy."""
+        connector = self._connector
+        if not isinstance(connector, LedgerConnector):
+            raise self._lacks("keeps no ledgers")
+        await self._permit(Level.MOVE, f"the ledger {ledger!r}")
+        boundary = Boundary(f"Keeping the ledger {ledger!r} on {self._connection.name}")
+        async with Entered(boundary, lambda: connector.transaction(ledger), BoundedTransaction) as transaction:
+            yield GuardedTransaction(transaction, self._permit_claim)
 
     @asynccontextmanager
     async def scan(
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
     ) -> AsyncIterator[Scan]:
         """Find events by what their bytes hold: always allowed, for a log is read freely."""
+        connector = self._connector
+        if not isinstance(connector, ScanConnector):
+            raise self._lacks("has no logs that can be searched")
 
         def opened() -> AbstractAsyncContextManager[Scan]:
-            return self._log.scan(addresses, needles, window)
+            return connector.scan(addresses, needles, window)
 
         async with Entered(Boundary(f"Searching {self._connection.name}"), opened, BoundedScan) as scan:
             yield scan
@@ -154,28 +175,27 @@ class Guarded:
     async def groups(self) -> Listing[Group]:
         """All consumer groups: always allowed."""
         boundary = Boundary(f"Listing the consumer groups of {self._connection.name}")
-        return await boundary.listing(lambda: self._grouped.groups(), Group)
+        connector = self._connector
+        if not isinstance(connector, GroupConnector):
+            raise self._lacks("has no consumer groups")
+        return await boundary.listing(lambda: connector.groups(), Group)
 
     async def group(self, name: str) -> Group:
         """One consumer group: always allowed."""
         boundary = Boundary(f"Describing a consumer group of {self._connection.name}")
-        return await boundary.answer(lambda: self._grouped.group(name), Group)
+        connector = self._connector
+        if not isinstance(connector, GroupConnector):
+            raise self._lacks("has no consumer groups")
+        return await boundary.answer(lambda: connector.group(name), Group)
 
-    @property
-    def _grouped(self) -> GroupConnector:
-        if isinstance(self._connector, GroupConnector):
-            return self._connector
-        raise Unsupported(
-            f"{self._connection.name} keeps no logs with consumer groups: {self._connection.scheme}:// has none."
-        )
+    def _lacks(self, what: str) -> Unsupported:
+        return Unsupported(f"{self._connection.name} {what}: {self._connection.scheme}:// has none.")
 
-    @property
-    def _log(self) -> LogConnector:
-        if isinstance(self._connector, LogConnector):
-            return self._connector
-        raise Unsupported(
-            f"{self._connection.name} keeps no logs that can be searched: {self._connection.scheme}:// has none."
-        )
+    async def _permit_claim(self, address: Address, purpose: Purpose) -> None:
+        if purpose == "destroy":
+            await self._permit(Level.DESTROY, f"destroying events of {address}")
+        else:
+            await self._permit(Level.MOVE, f"taking events from {address}")
 
     async def _permit_look(self, address: Address) -> None:
         if self.level >= Level.LOOK and not self._connection.production:
@@ -196,3 +216,23 @@ class Guarded:
             if not await self._confirm(self._connection, level):
                 raise GuardRefused(f"{name} is production: {what} needs its name to be typed, or --confirm {name}.")
             self._confirmed = level
+
+
+class GuardedTransaction:
+    """A `Transaction` behind its connection's level."""
+
+    def __init__(self, transaction: Transaction, permit_claim: Callable[[Address, Purpose], Awaitable[None]]) -> None:
+        """Guard `transaction`, which is permitted itself."""
+        self._transaction = transaction
+        self._permit_claim = permit_claim
+
+    @asynccontextmanager
+    async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
+        """Hold events: `MOVE`, or `DESTROY` where no copy is left."""
+        await self._permit_claim(address, purpose)
+        async with self._transaction.claim(address, purpose, limit) as claims:
+            yield claims
+
+    def publisher(self) -> AbstractAsyncContextManager[Publisher]:
+        """Take events: allowed with the transaction."""
+        return self._transaction.publisher()

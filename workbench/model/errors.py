@@ -13,7 +13,6 @@ WorkbenchError
     │   └── LoginRefused    an unknown user, or a wrong password
     ├── EndpointNotFound    no such queue, exchange, stream or topic
     ├── PublishRejected     an event that the broker did not take
-    │   └── PublishUnknown  an event for which it has not answered
     └── Unsupported         what this kind of endpoint cannot do, with the reason
         └── LookRefused     a look that could cost a message its life, unless it is forced
 """
@@ -97,10 +96,6 @@ class EndpointNotFound(ConnectorError):
 
 class PublishRejected(ConnectorError):
     """An event that the broker did not take."""
-
-
-class PublishUnknown(PublishRejected):
-    """An event of which it is not known whether the broker took it."""
 
 
 class Unsupported(ConnectorError):

@@ -65,7 +65,7 @@ class Position(msgspec.Struct, frozen=True, gc=False, array_like=True, order=Tru
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An event seen somewhere. In a log, address and position identify it; in a queue nothing does.
+    """An event seen somewhere. Where its broker numbers or names events, that identifies it; else nothing does.
 
     Attributes:
         event: What was seen.
@@ -75,6 +75,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
         exchange: The exchange it came through; None where there are none, empty for RabbitMQ's default exchange.
         redelivered: Whether the broker delivered it before; None where brokers do not say.
         attempt: How often it was delivered before, where the broker counts; else None.
+        id: The broker's own name for it at this address; None where it gives none.
+        state: The broker's word for what keeps it from its consumers, such as "locked", "scheduled" or "deferred"; None
+            for one that they can get.
     """
 
     event: Event
@@ -84,6 +87,14 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
     exchange: str | None = None
     redelivered: bool | None = None
     attempt: int | None = None
+    id: str | None = None
+    state: str | None = None
+
+    @property
+    def identity(self) -> tuple[Address, Position | str] | None:
+        """What tells it from every other delivery, whoever looks at it and how often; None where nothing does."""
+        place = self.id if self.position is None else self.position
+        return None if place is None else (self.address, place)
 
     @property
     def time(self) -> tuple[int, TimestampType]:

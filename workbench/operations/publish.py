@@ -16,7 +16,6 @@ from workbench.model.errors import (
     ConnectorError,
     FormatError,
     PublishRejected,
-    PublishUnknown,
     StoreError,
     WorkbenchError,
     unwrap_exception_group,
@@ -68,8 +67,8 @@ class Published(msgspec.Struct, frozen=True):
         return f"Confirmed until then: {self.confirmed:,}.{unknown}"
 
     def __add__(self, receipts: Sequence[Receipt]) -> "Published":
-        failed = [receipt.error for receipt in receipts if receipt.error is not None]
-        unknown = sum(isinstance(error, PublishUnknown) for error in failed)
+        failed = [receipt for receipt in receipts if receipt.error is not None]
+        unknown = sum(receipt.state == "unknown" for receipt in failed)
         return Published(
             self.confirmed + len(receipts) - len(failed),
             self.refused + len(failed) - unknown,
@@ -84,7 +83,7 @@ async def publish(
     address: Address,
     batches: AsyncIterable[Sequence[Event]],
     on_receipts: Callable[[Sequence[Receipt]], None],
-    partition: int | None = None,
+    partition: str | None = None,
 ) -> Published:
     """Publish batches as they come, as fast as the broker confirms them.
 
@@ -98,7 +97,7 @@ async def publish(
         partition: Where in a topic; None leaves it to the broker's rule.
 
     Raises:
-        ConnectorError: Nothing (more) could be published; every event that was sent has its receipt.
+        ConnectorError: Nothing (more) could be published, there or at all; every event that was sent has its receipt.
         FormatError, StoreError: `batches` could not be read on; all that came before is published, its receipts told.
     """
     published = Published(0, 0)
@@ -109,13 +108,24 @@ async def publish(
         on_receipts(receipts)
 
     asked = _Asked(await connector.rules(address), tell)
+    closed: WorkbenchError | None = None
     with unwrap_exception_group():
-        async with connector.publisher(address) as publisher, asyncio.TaskGroup() as group:
-            sender = group.create_task(_send(publisher, asked.allowed(batches), partition))
+        async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
+            sender = group.create_task(_send(publisher, address, asked.allowed(batches), partition))
             async for receipts in publisher.receipts():
+                errors = [each.error for each in receipts if each.error is not None and _of_target(each)]
+                if errors and closed is None:
+                    # The target takes nothing more: one sentence says so, and not a receipt for each event.
+                    closed = errors[0]
+                    if sender.cancel():
+                        group.create_task(_finish(publisher))
+                if errors:
+                    receipts = [each for each in receipts if not _of_target(each)]
                 tell(asked.numbered(receipts))
-    if (broken := sender.result()) is not None:
-        raise broken
+    if closed is None:
+        closed = sender.result()
+    if closed is not None:
+        raise closed
     return msgspec.structs.replace(published, changes=asked.changes.sentences())
 
 
@@ -229,18 +239,28 @@ async def in_time(batches: AsyncIterable[Sequence[Line]], speed: float) -> Async
             yield due
 
 
+def _of_target(receipt: Receipt) -> bool:
+    """Whether a receipt says that its target takes nothing, whatever is sent."""
+    return receipt.error is not None and receipt.state != "unknown" and not isinstance(receipt.error, PublishRejected)
+
+
 async def _send(
-    publisher: Publisher, batches: AsyncIterable[Sequence[Event]], partition: int | None
+    publisher: Publisher, address: Address, batches: AsyncIterable[Sequence[Event]], partition: str | None
 ) -> WorkbenchError | None:
     broken: WorkbenchError | None = None
     try:
         async for batch in batches:
-            await publisher.send(batch, partition)
+            await publisher.send(address, batch, partition)
     except (ConnectorError, FormatError, StoreError) as error:
         # What was sent before is answered for all the same: the receipts must not end short of what the broker has.
         broken = error
+    unanswered = await _finish(publisher)
+    return broken or unanswered
+
+
+async def _finish(publisher: Publisher) -> ConnectorError | None:
     try:
         await publisher.finish()
     except ConnectorError as error:
-        broken = broken or error
-    return broken
+        return error
+    return None
