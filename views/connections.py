@@ -154,7 +154,7 @@ def _line(watch: Watch) -> Text:
     line.append(f"{sign(watch.state)} ", "" if waiting else "green" if well else "red")
     if well:
         gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
-        rest = "; ".join([f"{len(watch.endpoints):,} endpoints", *gaps])
+        rest = "; ".join([f"{len(watch.endpoints):,} endpoints{watch.terms}", *gaps])
     else:
         rest = describe_state(watch.state) + countdown(watch.state)
     line.append(f"{visible(watch.name, 24)}  ", "bold")

@@ -145,7 +145,8 @@ def test_a_secret_shows_nothing() -> None:
 def test_only_known_options_are_taken() -> None:
     connection = Connection.parse("rabbit=amqp://h?ca=ca.pem&colour=red")
     with pytest.raises(
-        ConfigError, match=r"^rabbit: 'colour' is no option of amqp:// connections; they have ca, vhost\.$"
+        ConfigError,
+        match=r"^rabbit: .colour. is no option of amqp:// connections; they have ca, vhost, watch, scope\.$",
     ):
         connection.known_options("ca", "vhost")
     assert connection.known_options("ca", "colour") == {"ca": "ca.pem", "colour": "red"}

@@ -101,7 +101,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(event_cells, "datetime", datetime),
             patch.object(event_cells, "time", clock),
             patch.object(group_table, "time", clock),
-            patch.object(watch, "EVERY", 3600.0),
+            patch.object(watch, "SHARE", 1e9),
             patch.object(Events, "_count", Events._show_status),
         ):
             yield

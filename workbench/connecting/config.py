@@ -14,6 +14,11 @@ from workbench.connecting.url import for_error, without_credentials
 from workbench.model.address import is_text
 from workbench.model.errors import ConfigError
 
+BEAT: Final = 2.0
+"""Seconds from one listing of a connection to the next where nobody has said."""
+_BEAT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h)")
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
 
 class Secret:
     """A password: shown nowhere, compared by nobody, handed to the driver by `reveal`."""
@@ -71,6 +76,8 @@ class Connection(msgspec.Struct, frozen=True):
         options: Behind the `?`. A connector refuses those it does not know.
         level: What may be done through it; None where nobody has said.
         production: Whether more than observing is asked for again, by the connection's name.
+        beat: Seconds from one listing to the next while it is watched; None: it is listed only when asked.
+        scope: Of which endpoints the watched are, by their names: `shop-*`, with `*`, `?` and `[…]` as in a shell.
     """
 
     name: str
@@ -82,6 +89,8 @@ class Connection(msgspec.Struct, frozen=True):
     options: Mapping[str, str] = {}
     level: Level | None = None
     production: bool = False
+    beat: float | None = BEAT
+    scope: str = "*"
 
     @property
     def loopback(self) -> bool:
@@ -123,6 +132,8 @@ class Connection(msgspec.Struct, frozen=True):
         login, at, places = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
         hosts = tuple(_host(place, quoted) for place in places.split(",")) if places else (("localhost", None),)
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        beat = options.pop("watch", None)
         return cls(
             name=name or hosts[0][0].replace("/", "-"),
             scheme=scheme[1],
@@ -130,7 +141,9 @@ class Connection(msgspec.Struct, frozen=True):
             user=unquote(user) if at else None,
             password=Secret(unquote(password)) if colon else None,
             path=unquote(parts.path[1:]) if parts.path else None,
-            options=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            scope=options.pop("scope", "") or "*",
+            beat=BEAT if beat is None else seconds_of(beat),
+            options=options,
         )
 
     def known_options(self, *known: str) -> Mapping[str, str]:
@@ -143,9 +156,22 @@ class Connection(msgspec.Struct, frozen=True):
             if given not in known:
                 raise ConfigError(
                     f"{self.name}: {given!r} is no option of {self.scheme}:// connections;"
-                    f" they have {', '.join(known) or 'none'}."
+                    f" they have {', '.join((*known, 'watch', 'scope'))}."
                 )
         return self.options
+
+
+def seconds_of(beat: str) -> float | None:
+    """The seconds of a beat as a user writes it; None for `off` and `0`.
+
+    Raises:
+        ConfigError: It is none, or shorter than a second.
+    """
+    if beat in ("off", "0", "0s"):
+        return None
+    if not (match := _BEAT.fullmatch(beat)) or (seconds := float(match[1]) * _UNITS[match[2]]) < 1:
+        raise ConfigError(f"watch={beat} is not how often to list: write 1s or more, such as 10s or 2m, or off.")
+    return seconds
 
 
 def _is_loopback(host: str) -> bool:

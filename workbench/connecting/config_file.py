@@ -10,6 +10,8 @@
     [connections.log]
     url = "kafka://ops@kafka.example:9093?tls&sasl=scram-sha-512"
     password_command = "pass show kafka/ops"  # or: keyring = true
+    watch = "30s"                             # how often its endpoints are listed; 2s where it is left out, or "off"
+    scope = "shop-*"                          # of which of them, by name; all where it is left out
 
 A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it can only
 restrict: it runs no command, is given no environment variable and no password of the keyring, and what the user's own
@@ -28,7 +30,7 @@ import msgspec
 import platformdirs
 import tomli
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, seconds_of
 from workbench.connecting.formats import connection_of
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
@@ -49,6 +51,8 @@ class Configured(msgspec.Struct, frozen=True):
         production: Whether more than observing asks for the name to be typed.
         password_command: Prints the password; run by the shell.
         keyring: Whether the password is in the system's keyring, under `event-workbench` and the connection's name.
+        watch: How often its endpoints are listed while it is watched: `10s`, `off`; None: as its URL says.
+        scope: Which of them, by name; None: as its URL says.
     """
 
     url: str
@@ -56,6 +60,8 @@ class Configured(msgspec.Struct, frozen=True):
     production: bool = False
     password_command: str | None = None
     keyring: bool = False
+    watch: str | None = None
+    scope: str | None = None
 
     @property
     def has_source(self) -> bool:
@@ -170,7 +176,13 @@ class ConfigFile(msgspec.Struct, frozen=True):
             )
         connection = connection_of(f"{name}={_expanded(said.url, name)}", files=False)
         level = Level[said.guard.upper()]
-        return msgspec.structs.replace(connection, level=level, production=said.production)
+        try:
+            beat = connection.beat if said.watch is None else seconds_of(said.watch)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+        return msgspec.structs.replace(
+            connection, level=level, production=said.production, beat=beat, scope=said.scope or connection.scope
+        )
 
 
 def own_path() -> Path:

@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Final, Literal
 
+from workbench.connecting.config import BEAT, Connection
 from workbench.connecting.guard import Guarded
 from workbench.connecting.retry import Backoff
 from workbench.decode.display import visible
@@ -16,8 +18,6 @@ from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap, Interruption
 
-EVERY: Final = 2.0
-"""Seconds from one listing to the next."""
 PATIENCE: Final = 20.0
 """Seconds that a listing may take; a broker that is slower is said to be silent."""
 SHARE: Final = 4.0
@@ -62,7 +62,7 @@ def countdown(state: State) -> str:
 
 
 async def do_nothing() -> None:
-    """There is nothing to prepare."""
+    """There is nothing to prepare, and nothing said of a beat or a scope."""
 
 
 class Watch:
@@ -73,7 +73,7 @@ class Watch:
         name: str,
         connector: Callable[[], Awaitable[Guarded]],
         changed: Callable[["Watch"], None],
-        prepare: Callable[[], Awaitable[object]] = do_nothing,
+        prepare: Callable[[], Awaitable[Connection | None]] = do_nothing,
     ) -> None:
         """Prepare; nothing is reached before `run`.
 
@@ -81,7 +81,8 @@ class Watch:
             name: The connection.
             connector: Opens its connector, or hands over the open one.
             changed: Called after each listing and whenever `state` has changed.
-            prepare: Awaited before each listing, for as long as it takes: its user may be asked for a password.
+            prepare: Awaited before each listing, for as long as it takes: its user may be asked for a password. What
+                it hands over says how often, and what of the connection, is listed.
         """
         self.name: Final = name
         self.state: State = "connecting"
@@ -92,6 +93,10 @@ class Watch:
         """Who reads its logs; empty where it has none."""
         self.gaps: tuple[Gap, ...] = ()
         """What could not be listed."""
+        self.beat: float | None = BEAT
+        """Seconds from one listing to the next; None: it is listed when it is opened, and when `refresh` asks."""
+        self.scope = "*"
+        """Which endpoints are listed, by their names."""
         self._connector = connector
         self._changed = changed
         self._prepare = prepare
@@ -99,6 +104,14 @@ class Watch:
         self._published: dict[Address, int] = {}
         self._rates: dict[Address, deque[float]] = {}
         self._wanted = asyncio.Event()
+
+    @property
+    def terms(self) -> str:
+        """What is listed and how often, where somebody has said so: ` of shop-*, every 30 s`, to follow a number."""
+        scope = "" if self.scope == "*" else f" of {visible(self.scope, 30)}"
+        if self.beat is None:
+            return f"{scope}, listed on request"
+        return scope if self.beat == BEAT else f"{scope}, every {self.beat:g} s"
 
     def rates(self, address: Address) -> Sequence[float]:
         """Events a second that came in, a listing each, the newest last; empty where it is not known."""
@@ -114,7 +127,8 @@ class Watch:
         while True:
             self._wanted.clear()
             try:
-                await self._prepare()
+                if (connection := await self._prepare()) is not None:
+                    self.beat, self.scope = connection.beat, connection.scope
                 begun = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
                     connector = await self._connector()
@@ -122,7 +136,7 @@ class Watch:
                 await self._list_groups(connector)
                 backoff.reset()
                 self.state = "connected"
-                pause: float | None = max(EVERY, SHARE * (time.monotonic() - begun))
+                pause = None if self.beat is None else max(self.beat, SHARE * (time.monotonic() - begun))
             except LoginRefused as error:
                 # The same password again helps nobody: some brokers lock its user out.
                 self.state, pause = error, None
@@ -146,7 +160,7 @@ class Watch:
         try:
             async with asyncio.timeout(PATIENCE):
                 listed = await connector.groups()
-            self.groups = listed
+            self.groups = [group for group in listed if self._is_of_scope(group)]
             self.gaps += listed.gaps
         except Unsupported:
             self.groups = ()
@@ -158,8 +172,13 @@ class Watch:
             self.groups = ()
             self.gaps += (Gap("consumer groups", gap),)
 
-    def _listed(self, endpoints: Listing[Endpoint]) -> None:
-        self.gaps = endpoints.gaps
+    def _is_of_scope(self, group: Group) -> bool:
+        """Whether a group reads what is listed, as far as it is known what it reads."""
+        return not group.partitions or any(each.address in self.endpoints for each in group.partitions)
+
+    def _listed(self, listing: Listing[Endpoint]) -> None:
+        self.gaps = listing.gaps
+        endpoints = [each for each in listing if fnmatchcase(each.address.name, self.scope)]
         now = time.monotonic()
         passed, self._listed_at = now - self._listed_at, now
         published, self._published = self._published, {}

@@ -1,0 +1,98 @@
+"""A connection is listed at its own beat, and of it what it is meant to show."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from connectors.memory import embedded_broker
+from workbench.connecting.config import BEAT, Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.model.errors import ConfigError
+from workbench.operations.watch import Watch
+from workbench.session import Session
+
+
+def connection(options: str) -> Connection:
+    """A connection with a broker of its own."""
+    name = uuid4().hex
+    broker = embedded_broker(name)
+    for topic in ("shop-orders", "shop-mails", "audit"):
+        broker.declare_topic(topic)
+    broker.commit("mailer", "shop-mails", 0, 0)
+    broker.commit("auditor", "audit", 0, 0)
+    return Connection.parse(f"m=memory://{name}?{options}")
+
+
+@asynccontextmanager
+async def listed(options: str) -> AsyncIterator[tuple[Watch, "asyncio.Queue[int]"]]:
+    """A watch, and how many endpoints each of its listings had."""
+    told = asyncio.Queue[int]()
+    async with asyncio.timeout(10), Session([connection(options)]) as session, asyncio.TaskGroup() as group:
+        watch = Watch(
+            "m",
+            lambda: session.connector("m"),
+            lambda watch: told.put_nowait(len(watch.endpoints)),
+            lambda: session.complete("m"),
+        )
+        running = group.create_task(watch.run())
+        try:
+            yield watch, told
+        finally:
+            running.cancel()
+
+
+@pytest.mark.parametrize(
+    ("options", "beat", "scope"),
+    [
+        ("", BEAT, "*"),
+        ("watch=10s", 10.0, "*"),
+        ("watch=1.5m&scope=shop-*", 90.0, "shop-*"),
+        ("watch=1h", 3600.0, "*"),
+        ("watch=off", None, "*"),
+        ("watch=0", None, "*"),
+        ("scope=", BEAT, "*"),
+    ],
+)
+def test_a_url_says_how_often_and_what_is_listed(options: str, beat: float | None, scope: str) -> None:
+    found = Connection.parse(f"m=memory://m?{options}")
+    assert (found.beat, found.scope, found.options) == (beat, scope, {})
+
+
+@pytest.mark.parametrize("beat", ["", "often", "10", "-1s", "0.5s", "1d", "1e3s"])
+def test_a_beat_that_is_none_is_refused(beat: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not how often to list: write 1s or more, such as 10s or 2m, or off\."):
+        Connection.parse(f"m=memory://m?watch={beat}")
+
+
+def test_the_configuration_says_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "workbench.toml"
+    path.write_text('[connections.m]\nurl = "memory://m?watch=9s&scope=a*"\nwatch = "30s"\n')
+    found = ConfigFile.read(path).connection("m")
+    assert (found.beat, found.scope) == (30.0, "a*")
+    path.write_text('[connections.m]\nurl = "memory://m"\nwatch = "30"\n')
+    with pytest.raises(ConfigError, match=r"^m: watch=30 is not how often to list"):
+        ConfigFile.read(path).connection("m")
+
+
+async def test_only_what_is_of_the_scope_is_listed() -> None:
+    async with listed("scope=shop-*&watch=30s") as (watch, told):
+        assert await told.get() == 2
+        assert [address.name for address in watch.endpoints] == ["shop-mails", "shop-orders"]
+        assert [group.name for group in watch.groups] == ["mailer"]
+        assert watch.terms == " of shop-*, every 30 s"
+
+
+async def test_without_a_beat_it_is_listed_when_asked() -> None:
+    async with listed("watch=off") as (watch, told):
+        assert await told.get() == 3
+        with pytest.raises(TimeoutError):
+            # Longer than the beat that a connection has where nothing is said.
+            async with asyncio.timeout(BEAT + 1):
+                await told.get()
+        watch.refresh()
+        assert await told.get() == 3
+        assert watch.terms == ", listed on request"
