@@ -242,7 +242,7 @@ class Workbench(SteadyApp):
             f"{connection.name} is production",
             f"Type its name to go on with what needs {level.name.lower()!r}.",
             lambda text: answer(True),
-            wrong=lambda text: None if text == connection.name else "That is not its name; escape leaves it alone.",
+            wrong=lambda text: None if text == connection.name else "The name does not match. Esc cancels.",
             left=lambda: answer(False),
         )
         return await answered

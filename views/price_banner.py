@@ -34,7 +34,7 @@ class PriceBanner(Static):
         """Say what a look costs."""
         self._priced = endpoint.address
         most = f"Looks at {min(endpoint.depth, LAST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
-        self._show(f"{endpoint.address}: {price_of(endpoint)} {most}b looks, escape leaves it alone.", "price")
+        self._show(f"{endpoint.address}: {price_of(endpoint)} {most}b browse · Esc cancel.", "price")
 
     def show_end(self, ended: Ingestion) -> None:
         """Say why a look ended, or what it did not see."""

@@ -381,7 +381,7 @@ class PublishScreen(WorkbenchScreen):
 
     @work(group="publish")
     async def _send(self, sending: Sending, rendering: Rendering, rate: float | None, partition: int | None) -> None:
-        sentence, wrong = "Abandoned: what was in flight is not answered for.", True
+        sentence, wrong = "Cancelled. The outcome of messages in flight is unknown.", True
         try:
             connector = await self._session.connector(sending.address.connection)
             events = number_events(rendering.event, sending.count)

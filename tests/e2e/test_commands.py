@@ -243,7 +243,7 @@ def test_groups_show_how_far_they_have_got(kafka: KafkaAddress, topic: str) -> N
 def test_a_broker_without_groups_says_so(rabbitmq_4: RabbitMQAddress) -> None:
     done = run("workbench", "groups", "-c", f"r={managed(rabbitmq_4)}")
     assert (done.code, done.out) == (1, "")
-    assert "r keeps no logs with consumer groups" in done.err
+    assert "r: this broker has no consumer groups" in done.err
 
 
 @pytest.mark.parametrize("broker", ["rabbitmq_3", "rabbitmq_4", "kafka"])
@@ -362,7 +362,7 @@ def test_no_password_is_written_into_the_configuration(tmp_path: Path, url: str)
 def test_an_added_connection_is_listed_without_secrets(tmp_path: Path) -> None:
     env = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
     url = "amqps://ops:${SHOP}@h/v?ca=/etc/ca.pem"
-    assert run("workbench", "connections", "add", "shop", url, "--level", "look", env=env, cwd=tmp_path).code == 0
+    assert run("workbench", "connections", "add", "shop", url, "--guard", "look", env=env, cwd=tmp_path).code == 0
     [listed] = run("workbench", "connections", env=env, cwd=tmp_path).records
     assert listed == {"name": "shop", "url": "amqps://ops:${SHOP}@h/v?ca", "guard": "look", "environment": ""}
 

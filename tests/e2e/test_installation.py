@@ -109,5 +109,5 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
     done = run("workbench", "ls", "-c", "smoke://hill")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "workbench: smoke:// is not a kind of connection; there are amqp, amqps, demo, kafka, memory.\n"
+        "workbench: Unknown connection type smoke://. Available: amqp, amqps, demo, eventhubs, kafka, memory.\n"
     )

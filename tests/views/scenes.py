@@ -63,7 +63,7 @@ SCENES: Final = (
     Scene("events-narrow", _PAYMENTS[:3], (80, 24)),
     Scene("events-16-colours", _PAYMENTS[:3], (80, 24), "ansi-dark"),
     Scene("tree-narrow", ("@rabbit/orders.dead",), (80, 24), "textual-light"),
-    Scene("price", ("@rabbit/orders.dead", "enter", "~b looks")),
+    Scene("price", ("@rabbit/orders.dead", "enter", "~b browse")),
     Scene("query", (*_PAYMENTS, "slash", "=reason contains ", "~missing here")),
     Scene("group", ("G", "enter", "~nightly-report", "G", "enter", "~committed")),
     Scene("help", ("question_mark", "~Keys of Events")),

@@ -62,7 +62,7 @@ class Selection(msgspec.Struct, frozen=True):
         start: Where to begin; None: where the command does.
         until: Only events before this time.
         where: A query.
-        limit: Stop after so many events.
+        limit: Stop after this many events.
         as_record: Whether coverage is a record, too, where records are printed.
         record: The recording to make of what is shown.
     """
@@ -109,13 +109,16 @@ def selection_options(limit: str) -> Callable[[Callable[..., None]], Callable[..
 def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable[..., None]]]:
     return (
         click.option(
-            "--coverage", "as_record", is_flag=True, help="With NDJSON, end with a record of what was covered."
+            "--coverage",
+            "as_record",
+            is_flag=True,
+            help="With NDJSON, finish with a record of what was read and what was not.",
         ),
         click.option(
             "--record",
             metavar="FILE",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write what is shown into a recording, too, which browse and replay read.",
+            help="Also write the events to a recording, which browse and replay can read.",
         ),
         click.option("-n", "--limit", type=click.IntRange(1), help=limit),
         click.option("-w", "--where", metavar="QUERY", help="Only events that match, e.g. 'type = OrderPlaced'."),
@@ -140,21 +143,24 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
     shell_complete=completion.addresses_or_files,
 )
 @selection_options(
-    "Show so many events: without --from the newest of a topic or stream, otherwise the first from there."
+    "Print this many events: without --from the newest of a topic or stream, otherwise the first from there."
 )
-@click.option("--force", is_flag=True, help="Look even where the broker could give a message up for it.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Browse even if the delivery limit could make the broker drop or dead-letter a message.",
+)
 @format_option("table", "json", "body")
 @with_session
 async def browse(
     session: Session, places: tuple[str, ...], selection: Selection, force: bool, form: Format | None
 ) -> int:
-    """Show what is there, without taking it, and stop.
+    """Print the messages in a queue, topic or stream without consuming them, then exit.
 
-    Without --from, a topic or stream shows the 500 newest events of all its partitions, by their times, a queue its 500
-    oldest messages, and a recording everything from its beginning. With -w, these 500 are searched: name a place to
-    search from, such as --from beginning. -n of a recording shows its newest, too, and of several topics, streams and
-    recordings counts all together. Looking at a queue
-    hides its messages from other consumers for that moment, and marks them redelivered.
+    Without --from: the 500 newest events of a topic or stream over all its partitions, the 500 oldest messages of a
+    queue, all of a recording. -w searches these 500 only; search more with, for example, --from beginning. With -n, a
+    recording shows its newest events, and several topics, streams and recordings count together. While a queue is
+    browsed, its messages are hidden from other consumers, and they come back marked as redelivered.
     """
     selected = _Selected(session, selection)
     output = Deliveries(format_or_default(form))
@@ -212,9 +218,9 @@ async def browse(
 
 @click.command()
 @addresses_argument
-@selection_options("Stop after so many events.")
-@click.option("-k", "--key", "pattern", help="Of an exchange, only what this binding key matches.")
-@click.option("--idle", type=click.FloatRange(0, min_open=True), help="Stop after so many seconds without an event.")
+@selection_options("Stop after this many events.")
+@click.option("-k", "--key", "pattern", help="For an exchange: only messages that this binding key matches.")
+@click.option("--idle", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds without an event.")
 @format_option("table", "json", "body")
 @with_session
 async def tail(
@@ -225,10 +231,10 @@ async def tail(
     idle: float | None,
     form: Format | None,
 ) -> int:
-    """Show what arrives, without taking it, until Ctrl+C.
+    """Print messages as they arrive, without consuming them, until Ctrl+C.
 
-    Several addresses are shown in one list. A queue is tapped: a queue of our own is bound as it is, so that nothing is
-    taken from it.
+    Several addresses are merged into one list. A queue is tapped: a temporary queue with the same bindings gets copies
+    of what is published, and nothing is taken from the queue itself.
     """
     selected = _Selected(session, selection)
     output = Deliveries(format_or_default(form))

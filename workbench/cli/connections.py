@@ -29,7 +29,7 @@ from workbench.session import Session
 @format_option("table", "json")
 @click.pass_context
 def connections(context: click.Context, form: Format | None) -> None:
-    """List the configured connections; or check, add and trust them."""
+    """List, check, add and trust configured connections."""
     if context.invoked_subcommand is not None:
         return
     try:
@@ -52,12 +52,12 @@ def connections(context: click.Context, form: Format | None) -> None:
         say("No connection is configured: `workbench connections add NAME URL` adds one.")
 
 
-@connections.command(short_help="Try a connection step by step.")
+@connections.command(short_help="Test a connection step by step.")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.connections)
 @format_option("table", "json")
 @with_session
 async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:
-    """Try connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
+    """Test connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
     management. Without a name, all that are given or configured."""
     checked = list(dict.fromkeys(names or session.names))
     failed = set[str]()
@@ -74,25 +74,26 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
 
 
-@connections.command(short_help="Write a connection into the configuration.")
+@connections.command(short_help="Add a connection to the configuration.")
 @click.argument("name")
 @click.argument("url", metavar="URL", type=click.UNPROCESSED)
 @click.option(
-    "--level",
+    "--guard",
     type=click.Choice([level.name.lower() for level in Level]),
     default="observe",
     show_default=True,
-    help="What may be done through it.",
+    help="What is allowed on it.",
 )
-@click.option("--production", is_flag=True, help="Whoever does more than observe has to type its name.")
-@click.option("--here", is_flag=True, help=f"Into ./{config_file.NAME}, for this folder, not into your own.")
+@click.option("--production", is_flag=True, help="Ask for the connection's name before anything but observing.")
+@click.option("--here", is_flag=True, help=f"Write to ./{config_file.NAME}, for this folder, instead of your own file.")
 @config_option
 @click.pass_context
-def add(context: click.Context, name: str, url: str, level: str, production: bool, here: bool) -> None:
-    """Write a connection into your configuration, or into the file that --config names. Keep passwords out of the URL:
-    write ${VARIABLE}, or set password_command or keyring in the file. Your broker's own
-    connection string, or its clients' file.properties, says the same as a URL does; a password that stands there is not
-    copied."""
+def add(context: click.Context, name: str, url: str, guard: str, production: bool, here: bool) -> None:
+    """Add a connection to your configuration, or to the file that --config names.
+
+    Keep passwords out of the URL: write ${VARIABLE}, or set password_command or keyring in the file. Instead of a URL
+    you may give your broker's connection string or the .properties file of a client; a password in it is not copied.
+    """
     named = named_config()
     if here and named is not None:
         context.exit(fail("--here and --config name two files: choose one.", Exit.USAGE))
@@ -100,7 +101,7 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
     check_text(context)
     try:
         url, left_out = url_of(url)
-        config_file.add(path, name, url, level, production)
+        config_file.add(path, name, url, guard, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     option = f"--config {shlex.quote(str(named))} " if named else ""
@@ -109,7 +110,7 @@ def add(context: click.Context, name: str, url: str, level: str, production: boo
         say("Its password was left out: set password_command or keyring = true, or be asked.")
 
 
-@connections.command(short_help="Let a configuration file run its commands.")
+@connections.command(short_help="Let a configuration file run its password commands.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @config_option
 @click.pass_context

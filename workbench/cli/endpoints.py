@@ -23,7 +23,8 @@ from workbench.session import Session
 @format_option("table", "json")
 @with_session
 async def ls(session: Session, place: str | None, form: Format | None) -> int:
-    """List endpoints with depth, consumers and dead-letter links: of all connections, of one, or one alone."""
+    """List endpoints with depth, consumers and dead-letter links: for all connections, one connection, or a single
+    endpoint."""
     if not session.names:
         raise ConfigError("No connection is given: -c NAME=URL gives one.")
     listed: list[Endpoint] = []

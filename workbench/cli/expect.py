@@ -55,8 +55,10 @@ class _WithCommand(click.Command):
 @click.option(
     "-w", "--where", metavar="QUERY", required=True, help=f"What to wait for; ${CORRELATION} may stand in it."
 )
-@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="How many must come.")
-@click.option("--none", "unwanted", is_flag=True, help="None may come until the time is over.")
+@click.option(
+    "--count", type=click.IntRange(1), default=1, show_default=True, help="Number of matching events to wait for."
+)
+@click.option("--none", "unwanted", is_flag=True, help="Fail if a matching event arrives before the timeout.")
 @click.option("--timeout", "seconds", type=_DurationType(), default="30s", show_default=True, help="How long to wait.")
 @format_option("table", "json", "body")
 @with_session
@@ -69,13 +71,13 @@ async def expect(
     seconds: float,
     form: Format | None,
 ) -> int:
-    """Subscribe to the addresses, run a COMMAND if one is given behind --, and wait for events that match.
+    """Subscribe to the addresses, run the COMMAND after -- if there is one, and wait for matching events.
 
     workbench expect rabbit/orders kafka/payments -w 'correlation = $WORKBENCH_CORRELATION' -- ./place-order.sh
 
-    The command finds a fresh id in WORKBENCH_CORRELATION. Exit codes: 0 they came, 4 they did not, 1 the command or a
-    connection failed, or with --none something came, 3 it may have come where it could not be seen. What came
-    instead is shown on stderr.
+    The command gets a fresh id in WORKBENCH_CORRELATION. Exit codes: 0 all expected events arrived; 4 they did not;
+    1 the command or a connection failed, or an event arrived despite --none; 3 they may have arrived where they could
+    not be read. Events that arrived but did not match are printed on stderr.
     """
     command: tuple[str, ...] = tuple(click.get_current_context().meta.get(_COMMAND, ()))
     correlation = str(uuid.uuid4())

@@ -22,7 +22,7 @@ from workbench.session import Session
 @click.argument(
     "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
 )
-@click.option("-g", "--group", "name", help="One group, partition by partition.")
+@click.option("-g", "--group", "name", help="Show one group, partition by partition.")
 @format_option("table", "json")
 @with_session
 async def groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:

@@ -25,12 +25,12 @@ COMMANDS: Final = {
     "ls": Entry("endpoints", "List endpoints: queues, exchanges, streams, topics."),
     "groups": Entry("groups", "List consumer groups with their lag."),
     "publish": Entry("publish", "Publish events; each is confirmed by the broker."),
-    "replay": Entry("replay", "Publish what was recorded, or what another endpoint holds."),
-    "browse": Entry("browse", "Show what is there, without taking it."),
-    "tail": Entry("browse", "Show what arrives, without taking it."),
-    "expect": Entry("expect", "Wait for events that match, as a test does."),
-    "connections": Entry("connections", "Configured connections: list, check, add, trust."),
-    "demo": Entry("screen", "The screen on a small shop, which runs on the embedded broker."),
+    "replay": Entry("replay", "Publish the events of a recording, a file or another endpoint again."),
+    "browse": Entry("browse", "Print the messages in a queue, topic or stream without consuming them."),
+    "tail": Entry("browse", "Print messages as they arrive, without consuming them."),
+    "expect": Entry("expect", "Wait for matching events, for use in tests and CI."),
+    "connections": Entry("connections", "List, check, add and trust configured connections."),
+    "demo": Entry("screen", "Open the workbench on a simulated shop; nothing to install."),
 }
 """The commands, in the order of the help."""
 
@@ -77,7 +77,7 @@ class Commands(click.Group):
 @connection_options
 @click.pass_context
 def workbench(context: click.Context) -> None:
-    """Publish, look at, follow and move the events of RabbitMQ and Kafka.
+    """Publish, browse, tail and move the events of RabbitMQ and Kafka.
 
     Without a command it opens the screen: on addresses, on a recording, or on all connections; where there are none,
     on the demo.

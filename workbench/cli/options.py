@@ -49,7 +49,7 @@ def config_option(command: Command) -> Command:
         type=click.Path(path_type=Path, dir_okay=False),
         expose_value=False,
         callback=_collect,
-        help="The configuration: ./workbench.toml, or else the one in your config folder.",
+        help="Configuration file. Default: ./workbench.toml, else the one in your config folder.",
     )(command)
 
 
@@ -63,14 +63,14 @@ def connection_options(command: Command) -> Command:
             expose_value=False,
             callback=_collect,
             shell_complete=_connections,
-            help="Type a production connection's name beforehand, as a script does; may be repeated.",
+            help="Confirm a production connection by name in advance, for scripts. Repeatable.",
         ),
         click.option(
             "--guard",
             type=click.Choice([level.name.lower() for level in Level]),
             expose_value=False,
             callback=_collect,
-            help="What may be done through connections given by URL: move on this machine, observe elsewhere.",
+            help="What is allowed on connections given by URL. Default: move on this machine, observe elsewhere.",
         ),
         config_option,
         click.option(
@@ -81,7 +81,7 @@ def connection_options(command: Command) -> Command:
             expose_value=False,
             callback=_collect,
             shell_complete=_connections,
-            help="A connection: a URL, or the name of a configured one; may be repeated.",
+            help="A connection: a URL, or the name of a configured connection. Repeatable.",
         ),
     ):
         command = decorate(command)
@@ -95,7 +95,7 @@ def record_option(command: Command) -> Command:
         type=click.Path(path_type=Path, dir_okay=False),
         expose_value=False,
         callback=_record,
-        help="Record what the screen sees in a file, which `workbench FILE` opens again.",
+        help="Record everything the screen reads to a file; open it again with `workbench FILE`.",
     )(command)
 
 

@@ -27,11 +27,9 @@ def format_option(*formats: Format) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         as_json = click.option(
-            "--json", "form", flag_value="json", help="The same as -o json, which is the default off a terminal."
+            "--json", "form", flag_value="json", help="Same as -o json, the default when stdout is not a terminal."
         )
-        choice = click.option(
-            "-o", "--output", "form", type=click.Choice(formats), default=None, help="What to print on stdout."
-        )
+        choice = click.option("-o", "--output", "form", type=click.Choice(formats), default=None, help="Output format.")
         return choice(as_json(command))
 
     return decorate

@@ -40,26 +40,26 @@ _CHUNK = 1 << 18
 @click.argument("address", shell_complete=completion.addresses)
 @click.argument("body", required=False, type=click.UNPROCESSED)
 @click.option("-k", "--key", type=click.UNPROCESSED, help="The record key, or the routing key of an exchange.")
-@click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header; may be repeated.")
-@click.option(
-    "--property", "properties", metavar="NAME=VALUE", multiple=True, help="An AMQP property; may be repeated."
-)
-@click.option("--partition", type=click.IntRange(0), help="Where in a topic.")
+@click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header. Repeatable.")
+@click.option("--property", "properties", metavar="NAME=VALUE", multiple=True, help="An AMQP property. Repeatable.")
+@click.option("--partition", type=click.IntRange(0), help="The partition of a topic.")
 @click.option("--timestamp", metavar="TIME", help="The event's own time: 2026-11-23T10:00, or -10m.")
-@click.option("--null", is_flag=True, help="No body at all: a tombstone.")
+@click.option("--null", is_flag=True, help="Publish no body: a tombstone.")
 @click.option(
     "--template",
     metavar="NAME|FILE",
     type=click.UNPROCESSED,
-    help="An event to fill in: a TOML file, or one in your templates folder.",
+    help="A template to fill in: a TOML file, or the name of one in your templates folder.",
 )
-@click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A value of the template; may be repeated.")
-@click.option("--count", type=click.IntRange(1), help="Publish so many; body, key and headers are templates then.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many events a second.")
+@click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A variable of the template. Repeatable.")
+@click.option(
+    "--count", type=click.IntRange(1), help="Number of events to publish; body, key and headers are templates then."
+)
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Maximum number of events per second.")
 @click.option("--twice", is_flag=True, help="Publish each event twice under one message id, to see what consumers do.")
 @click.option("--file", "lines", type=click.File("rb"), help="Events as NDJSON lines, as browse and tail print them.")
 @click.option(
-    "--speed", type=click.FloatRange(0, min_open=True), help="With --file: as far apart as their times, divided."
+    "--speed", type=click.FloatRange(0, min_open=True), help="With --file: keep the original timing, at this speed."
 )
 @format_option("table", "json")
 @with_session
@@ -82,7 +82,7 @@ async def publish(
     speed: float | None,
     form: Format | None,
 ) -> int:
-    """Publish to ADDRESS and wait until the broker has confirmed it.
+    """Publish to ADDRESS and wait for the broker to confirm.
 
     BODY is text, @FILE for a file's bytes, or - for stdin. With --count or --set, BODY, key, headers and properties may
     hold {{ seq }}, {{ uuid() }}, {{ now() }}, {{ integer(1, 6) }}, {{ choice('a', 'b') }} and {{ env.NAME }}.

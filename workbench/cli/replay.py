@@ -45,17 +45,23 @@ class _Source(click.ParamType[IO[bytes] | str]):
 )
 @click.argument("target", shell_complete=completion.addresses)
 @click.option(
-    "--speed", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How much faster."
+    "--speed",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Speed relative to the original timing; 2 is twice as fast.",
 )
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Instead of the original timing: events a second."
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Publish at this many events per second instead of the original timing.",
 )
 @format_option("table", "json")
 @with_session
 async def replay(
     session: Session, source: IO[bytes] | str, target: str, speed: float, rate: float | None, form: Format | None
 ) -> int:
-    """Publish events again, as far apart as they were.
+    """Publish events again, with their original timing.
 
     The source is a recording, a file of NDJSON lines, or an address, whose events are read from their beginning before
     the first is published. They stay there.

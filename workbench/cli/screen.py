@@ -35,7 +35,7 @@ def open_screen(targets: tuple[str, ...]) -> None:
 @record_option
 @config_option
 def demo(addresses: tuple[str, ...]) -> None:
-    """The screen on a small shop, alive on the embedded broker; nothing else is needed, and nothing is left behind."""
+    """Open the workbench on a simulated shop; nothing to install, nothing left behind."""
     sys.exit(run_screen(addresses, demo=True))
 
 

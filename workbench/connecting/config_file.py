@@ -4,7 +4,7 @@
 
     [connections.shop]
     url = "amqps://ops:${SHOP_PASSWORD}@rabbit.example/shop"
-    guard = "publish"                         # observe, look, publish, move or destroy; observe where it is left out
+    guard = "publish"                         # observe, look, publish, move or destroy; default: observe
     production = true                         # more than observing asks for the name to be typed
 
     [connections.log]

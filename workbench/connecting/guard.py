@@ -189,7 +189,7 @@ class Guarded:
         return await boundary.answer(lambda: connector.group(name), Group)
 
     def _lacks(self, what: str) -> Unsupported:
-        return Unsupported(f"{self._connection.name} {what}: {self._connection.scheme}:// has none.")
+        return Unsupported(f"{self._connection.name}: this broker {what}.")
 
     async def _permit_claim(self, address: Address, purpose: Purpose) -> None:
         if purpose == "destroy":

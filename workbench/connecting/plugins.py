@@ -26,7 +26,7 @@ def load(name: str, group: str = CONNECTORS) -> Any:
     entries = [entry for entry in entry_points(group) if entry.name == name]
     what = f"{name}://" if group == CONNECTORS else repr(name)
     if not entries:
-        raise ConfigError(f"{what} is not a kind of connection; there are {', '.join(names(group))}.")
+        raise ConfigError(f"Unknown connection type {what}. Available: {', '.join(names(group))}.")
     if len({entry.value for entry in entries}) > 1:
         owners = " and ".join(sorted(entry.package for entry in entries))
         raise ConfigError(f"Two packages claim {what}: {owners}. Uninstall one of them.")

@@ -16,9 +16,9 @@ class Ability(Flag):
     """What can be done with one endpoint: a classic queue, a stream and an exchange of one broker differ."""
 
     BROWSE = auto()
-    """Show what is there, without taking it."""
+    """Print the messages in a queue, topic or stream without consuming them."""
     TAIL = auto()
-    """Show what arrives, without taking it."""
+    """Print messages as they arrive, without consuming them."""
     CLAIM = auto()
     """Hold events while something is done with them, then settle or release each."""
     REMOVE = auto()
