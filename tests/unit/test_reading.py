@@ -5,9 +5,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint, Family, LookCost
 from workbench.model.event import Delivery, Event
+from workbench.model.start import Beginning, FromEnd
 from workbench.operations import reading
-from workbench.operations.reading import Few
+from workbench.operations.reading import LAST, Few, opening_of, place_of, price_of
+
+FREE, COSTLY = LookCost(), LookCost("Each message counts as delivered once more.")
+
+
+def endpoint(family: Family, abilities: Ability, cost: LookCost = FREE) -> Endpoint:
+    return Endpoint(Address("c", "t"), family, family, abilities, cost=cost)
+
+
+LOG = endpoint("log", Ability.BROWSE | Ability.TAIL | Ability.FROM_END)
+
+
+def test_a_log_opens_with_its_newest_events_and_is_followed() -> None:
+    assert opening_of(LOG) == "tail"
+    assert place_of(LOG, None, LAST) == (FromEnd(LAST), None)
+
+
+def test_a_log_from_a_given_place_is_read_as_far_as_was_asked() -> None:
+    assert place_of(LOG, Beginning(), LAST) == (Beginning(), LAST)
+    assert place_of(LOG, Beginning()) == (Beginning(), None)
+
+
+def test_a_queue_shows_its_oldest_messages_at_once_only_where_that_is_free() -> None:
+    free = endpoint("queue", Ability.BROWSE | Ability.TAIL)
+    assert opening_of(free) == "browse" and price_of(free) == ""
+    assert place_of(free, None) == (None, LAST)
+    costly = endpoint("queue", Ability.BROWSE, COSTLY)
+    assert opening_of(costly) is None and price_of(costly) == COSTLY.sentence
+
+
+def test_what_holds_nothing_is_not_read_by_itself_and_has_no_price() -> None:
+    routes = endpoint("routes", Ability.TAIL, COSTLY)
+    assert price_of(routes) == ""
+    assert opening_of(routes) is None
 
 
 def delivery(body: bytes, time: int) -> Delivery:

@@ -19,7 +19,7 @@ from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
 from views.widgets import event_table
-from views.widgets.event_cells import COLUMNS, fit, shorten_middle
+from views.widgets.event_columns import COLUMNS, fit, shorten_middle
 from views.widgets.event_table import EventTable
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells

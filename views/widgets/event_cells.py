@@ -4,12 +4,12 @@ import time
 import zlib
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from views.widgets.group_table import ago
-from workbench.decode.display import cells, visible, visible_bytes
+from workbench.decode.display import visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
 from workbench.facts.facts import Facts
 from workbench.model.event import Delivery
@@ -17,45 +17,6 @@ from workbench.model.event import Delivery
 COLOURS: Final = 12
 """How many colours tell correlations apart."""
 _WHOLE_TIME: Final = 23
-
-
-class Column(msgspec.Struct, frozen=True):
-    """A column of the event table.
-
-    Attributes:
-        id: Its name, for users too.
-        title: What stands above it.
-        width: In terminal cells; 0: whatever the others leave.
-        side: Where its texts stand.
-        cut: Which part of a text gives way when it is too long: ids differ at both ends.
-    """
-
-    id: str
-    title: str
-    width: int
-    side: Literal["left", "right"] = "left"
-    cut: Literal["end", "middle"] = "end"
-
-
-COLUMNS: Final = (
-    Column("time", "time", 12),
-    Column("from", "from", 16),
-    Column("type", "type", 16),
-    Column("correlation", "correlation", 12, cut="middle"),
-    Column("key", "key", 8),
-    Column("position", "position", 12),
-    Column("message", "message id", 12, cut="middle"),
-    Column("causation", "caused by", 12, cut="middle"),
-    Column("size", "size", 10, "right"),
-    Column("attempts", "attempts", 8, "right"),
-    Column("failure", "failure", 24),
-    Column("seen", "seen", 12),
-    Column("body", "body", 0),
-)
-"""All there are."""
-USUAL: Final = ("time", "from", "type", "correlation", "key", "body")
-NARROW: Final = ("time", "type", "correlation", "body")
-"""Those that fit a narrow screen."""
 
 
 class Cells(msgspec.Struct, frozen=True):
@@ -104,27 +65,6 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
         None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % COLOURS,
         {column: _shorten(text) for column, text in texts.items() if text},
     )
-
-
-def fit(text: str, width: int, column: Column) -> str:
-    """A text in exactly so many terminal cells, fit to be drawn."""
-    line = visible(text, width) if column.cut == "end" else shorten_middle(text, width)
-    # Most lines hold nothing unusual but the sign that they were cut, and `cells` would ask for every character.
-    space = " " * (width - (len(line) if line.replace("…", "").isascii() else cells(line)))
-    return space + line if column.side == "right" else line + space
-
-
-def shorten_middle(text: str, width: int) -> str:
-    """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
-    line = visible(text, width)
-    if width < 5 or line == visible(text, 2 * width):
-        return line
-    behind = (width - 1) // 2
-    for count in range(behind, 0, -1):
-        end = visible(text[-count:])
-        if cells(end) <= behind:
-            return visible(text, width - cells(end)) + end
-    return line
 
 
 def time_of_day(milliseconds: int, width: int) -> str:

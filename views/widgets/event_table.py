@@ -23,17 +23,8 @@ from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
 from textual.strip import Strip
 from textual.worker import Worker
 
-from views.widgets.event_cells import (
-    COLUMNS,
-    NARROW,
-    USUAL,
-    Cells,
-    Column,
-    cells_of,
-    fit,
-    time_ago,
-    time_of_day,
-)
+from views.widgets.event_cells import Cells, cells_of, time_ago, time_of_day
+from views.widgets.event_columns import COLUMNS, GAP, SIGNS, Column, ColumnLayout, fit
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
@@ -48,12 +39,7 @@ KEPT: Final = 500
 """Deliveries whose cells are kept."""
 AT_ONCE: Final = 0.008
 """Seconds for which deliveries are read before others get the event loop: one with megabytes to read takes some."""
-_SIGNS: Final = 2
-"""Cells on the left for cursor and mark."""
-_GAP: Final = 2
-_BETWEEN: Final = Segment(" " * _GAP)
-_LEAST: Final = 4
-_LEAST_BODY: Final = 8
+_BETWEEN: Final = Segment(" " * GAP)
 _COLOURS: Final = (
     *("red", "green", "yellow", "blue", "magenta", "cyan"),
     *("bright_red", "bright_green", "bright_yellow", "bright_blue", "bright_magenta", "bright_cyan"),
@@ -131,10 +117,7 @@ class EventTable(Lines):
         self._cells: OrderedDict[int, Cells] = OrderedDict()
         self._fetching: Worker[None] | None = None
         self._marks: dict[int, Place] = {}
-        self._columns: tuple[Column, ...] | None = None
-        self._mixed = True
-        self._widths: dict[str, int] = {}
-        self._chosen: str | None = None
+        self._columns = ColumnLayout(lambda: self.app.size.width < FEW_COLUMNS)
         self._base = Style()
         self._part_styles: dict[str, Style] = {}
         self._room: Sequence[tuple[Column, int]] = ()
@@ -153,7 +136,7 @@ class EventTable(Lines):
             view: The list.
             mixed: Whether its events are of several endpoints, so that each has to say of which.
         """
-        self._mixed = mixed
+        self._columns.mixed = mixed
         if archive is not self._archive:
             self._cells.clear()
             self._marks.clear()
@@ -203,31 +186,21 @@ class EventTable(Lines):
     @property
     def columns(self) -> Sequence[Column]:
         """The columns that are shown: what the user chose, else what the screen is wide enough for."""
-        if self._columns is not None:
-            return self._columns
-        usual = NARROW if self.app.size.width < FEW_COLUMNS else USUAL
-        wanted = [name for name in usual if self._mixed or name != "from"]
-        return [column for name in wanted for column in COLUMNS if column.id == name]
+        return self._columns.columns
 
     @columns.setter
     def columns(self, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
+        self._columns.picked = tuple(columns)
         self.refresh()
 
     @property
     def chosen_column(self) -> str:
         """The column whose header was clicked last; before, the one beside the body."""
-        names = [column.id for column in self.columns]
-        if self._chosen in names:
-            return self._chosen or ""
-        fixed = [column.id for column in self.columns if column.width]
-        return (fixed or names or [""])[-1]
+        return self._columns.chosen
 
     def widen(self, id: str, by: int) -> None:
         """Make a column wider by so many cells, or narrower; the body's gives way."""
-        for column in self.columns:
-            if column.id == id and column.width:
-                self._widths[id] = min(max(self._width(column) + by, _LEAST), self._span)
+        self._columns.widen(id, by, self._span)
         self.refresh()
 
     # Marks.
@@ -382,7 +355,7 @@ class EventTable(Lines):
         self._part_styles = {
             part: text_style(self, f"event-table--{part}") for part in ("header", "chosen", "sign", "dim")
         }
-        self._room = self._layout(self._span)
+        self._room = self._columns.arrange(self._span)
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
@@ -415,8 +388,8 @@ class EventTable(Lines):
         parts = []
         for column, room in self._room:
             title = fit(column.title, room, msgspec.structs.replace(column, cut="end"))
-            parts.append((title, self._part_styles.get("chosen" if column.id == self._chosen else "header")))
-        return self._line(Segment(" " * _SIGNS), parts, width)
+            parts.append((title, self._part_styles.get("chosen" if column.id == self._columns.clicked else "header")))
+        return self._line(Segment(" " * SIGNS), parts, width)
 
     def _event(self, sequence: int, width: int) -> Strip:
         found = self._cells.get(sequence)
@@ -443,7 +416,7 @@ class EventTable(Lines):
         drawn = [sign]
         for text, style in parts:
             drawn += (Segment(text, style), _BETWEEN)
-        used = _SIGNS + sum(room for _, room in self._room) + _GAP * (len(self._room) - 1)
+        used = SIGNS + sum(room for _, room in self._room) + GAP * (len(self._room) - 1)
         if used > width or not self._room:
             return Strip(drawn).adjust_cell_length(width)
         # To say how long it is spares counting the cells of every character again.
@@ -480,22 +453,6 @@ class EventTable(Lines):
     def _chip(self) -> str:
         """How much came in that was not seen; in the bottom right."""
         return visible(f" ↓ {self._unseen:,} new ", self._span) if self._unseen else ""
-
-    def _width(self, column: Column) -> int:
-        return self._widths.get(column.id, column.width) if column.width else 0
-
-    def _layout(self, width: int) -> list[tuple[Column, int]]:
-        """The columns that fit, and their widths."""
-        columns = self.columns
-        rest = width - _SIGNS - sum(map(self._width, columns)) - _GAP * (len(columns) - 1)
-        layout, left = [], width - _SIGNS
-        for column in columns:
-            room = min(self._width(column) or max(rest, _LEAST_BODY), left)
-            if room <= 0:
-                break
-            layout.append((column, room))
-            left -= room + _GAP
-        return layout
 
     def _tick(self) -> None:
         if self.relative_times:
@@ -554,20 +511,13 @@ class EventTable(Lines):
         if self._unseen and y == self.size.height - 1 and event.x >= self._span - cells(self._chip):
             self.follow = True
         elif y == 0:
-            self._choose(int(event.x))
+            self._columns.click(int(event.x), self._span)
+            self.refresh()
         elif row < len(self._sequences):
             if self._sequences[row] == self.cursor:
                 self.post_message(self.Opened(self._sequences[row]))
             else:
                 self._go(row)
-
-    def _choose(self, x: int) -> None:
-        at = _SIGNS
-        for column, room in self._layout(self._span):
-            if at <= x < at + room + _GAP:
-                self._chosen = column.id
-                self.refresh()
-            at += room + _GAP
 
     @property
     def in_sight(self) -> int:

@@ -14,11 +14,12 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from views.widgets.inspector.page import FOUND, Page, Piece, Row
+from views.widgets.inspector.page import FOUND, Page, Piece
 from views.widgets.inspector.tabs import Tab, page
+from views.widgets.inspector.wrapping import crop, wrap
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, count_fitting, visible
+from workbench.decode.display import cells, visible
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
 from workbench.query.query import PLAIN, Reading
@@ -224,7 +225,7 @@ class Inspector(Lines):
         """The rows of the row at the cursor."""
         if self._wrapped_rows is None:
             page = self.page
-            self._wrapped_rows = [[]] if page is None else _wrap(page.row(page.cursor, self._width), self._width)
+            self._wrapped_rows = [[]] if page is None else wrap(page.row(page.cursor, self._width), self._width)
         return self._wrapped_rows
 
     def _draw(self, pieces: Sequence[Piece], width: int) -> Strip:
@@ -238,10 +239,10 @@ class Inspector(Lines):
             room = (piece.width or width - used) + 1
             strip = Strip([Segment(visible(text, room), style) for text, style in self._mark_matches(piece)])
             if piece.width:
-                strip = _crop(strip, piece.width).adjust_cell_length(piece.width)
+                strip = crop(strip, piece.width).adjust_cell_length(piece.width)
             strips.append(strip)
             used += strip.cell_length
-        return _crop(Strip.join(strips), width)
+        return crop(Strip.join(strips), width)
 
     def _mark_matches(self, piece: Piece) -> Iterator[tuple[str, Style]]:
         """A piece, cut where what was found begins and ends."""
@@ -412,40 +413,3 @@ class Inspector(Lines):
             self._sought = None
             self._go(row)
         self.refresh()
-
-
-def _crop(strip: Strip, width: int) -> Strip:
-    if strip.cell_length <= width:
-        return strip
-    return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
-
-
-def _wrap(row: Row, width: int) -> list[list[Piece]]:
-    """A row's pieces in as many rows as they take; what follows a line break begins a row."""
-    rows: list[list[Piece]] = [[]]
-    indent = min(row.indent, width // 2)
-    room = width
-    for piece in row.pieces:
-        text, at = piece.text, 0
-        while at < len(text):
-            if room <= 0:
-                rows.append([Piece(" " * indent)])
-                room = width - indent
-            # A letter takes a cell at least, with up to two marks.
-            ahead = text[at : at + 3 * (room + 1)]
-            part = ahead[: count_fitting(ahead, room)]
-            part = part[: part.find("\n") + 1] or part
-            used = cells(visible(part))
-            if used > room and len(rows[-1]) > 1:
-                room = 0
-                continue
-            place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
-            rows[-1].append(piece._replace(text=part, place=place, width=0))
-            room = 0 if part.endswith("\n") and at + len(part) < len(text) else room - used
-            at += len(part)
-        if piece.width and room > 0 and len(rows) == 1:
-            fill = min(piece.width - cells(visible(text)), room)
-            if fill > 0:
-                rows[-1].append(Piece(" " * fill))
-                room -= fill
-    return rows
