@@ -7,7 +7,8 @@ from rich.text import Text
 from views.host import Host
 from workbench.decode.display import visible, visible_bytes
 from workbench.model.errors import StoreError
-from workbench.operations.drafts import Draft, keep, kept
+from workbench.operations.drafts.keeping import keep, load_drafts
+from workbench.operations.drafts.model import Draft
 
 
 class KeptDrafts:
@@ -19,7 +20,7 @@ class KeptDrafts:
 
     def load(self) -> list[Draft]:
         """The drafts that are kept, the last one first."""
-        drafts, sentences = kept()
+        drafts, sentences = load_drafts()
         for sentence in sentences:
             self._host.say(sentence, "warning")
         return drafts

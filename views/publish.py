@@ -36,17 +36,9 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.rules import Rules
-from workbench.operations.drafts import (
-    Draft,
-    Field,
-    Rendering,
-    Verdict,
-    clone,
-    from_template,
-    is_text,
-    remarks,
-    verdict,
-)
+from workbench.operations.drafts.clone import clone
+from workbench.operations.drafts.model import Draft, Field, from_template, is_text
+from workbench.operations.drafts.render import Rendering, Verdict, remarks, verdict
 from workbench.operations.publish import at_rate, number_events, publish, until
 from workbench.operations.template import Template, template_file, templates_folder
 from workbench.session import Session

@@ -19,19 +19,10 @@ from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.rules import Rules
 from workbench.model.wire import Content, Value, Wire, decode, encode
-from workbench.operations.drafts import (
-    DRAFTS,
-    KEPT,
-    Draft,
-    Field,
-    Rendering,
-    clone,
-    from_template,
-    keep,
-    kept,
-    remarks,
-    verdict,
-)
+from workbench.operations.drafts.clone import clone
+from workbench.operations.drafts.keeping import DRAFTS, KEPT, keep, load_drafts
+from workbench.operations.drafts.model import Draft, Field, from_template
+from workbench.operations.drafts.render import Rendering, remarks, verdict
 from workbench.operations.template import Template
 from workbench.query.query import Reading
 
@@ -423,9 +414,9 @@ def test_drafts_survive_a_restart_the_one_left_last_first(tmp_path: Path) -> Non
     plain = Draft(target="m/q", body=None, headers=(Field("a", "b"),), rate=0.5, values={"x": "1"})
     keep(wired, tmp_path)
     keep(plain, tmp_path)
-    assert kept(tmp_path) == ([plain, wired], [])
+    assert load_drafts(tmp_path) == ([plain, wired], [])
     keep(replaced(wired, count=7), tmp_path)
-    [newest, _], _ = kept(tmp_path)
+    [newest, _], _ = load_drafts(tmp_path)
     assert newest.count == 7
     assert first(newest).wire == exotic_wire()
 
@@ -439,7 +430,7 @@ def test_only_the_user_may_read_them(tmp_path: Path) -> None:
 def test_the_oldest_go(tmp_path: Path) -> None:
     for number in range(DRAFTS + 3):
         keep(Draft(count=number + 1), tmp_path)
-    drafts, _ = kept(tmp_path)
+    drafts, _ = load_drafts(tmp_path)
     assert len(drafts) == DRAFTS and drafts[0].count == DRAFTS + 3
 
 
@@ -447,10 +438,10 @@ def test_the_oldest_go(tmp_path: Path) -> None:
 def test_a_damaged_file_is_a_sentence_and_set_aside(tmp_path: Path, damage: bytes) -> None:
     keep(whole := Draft(target="m/q"), tmp_path)
     (tmp_path / "damaged.json").write_bytes(damage)
-    drafts, [sentence] = kept(tmp_path)
+    drafts, [sentence] = load_drafts(tmp_path)
     assert drafts == [whole]
     assert "damaged.damaged" in sentence
-    assert kept(tmp_path) == ([whole], [])
+    assert load_drafts(tmp_path) == ([whole], [])
     assert (tmp_path / "damaged.damaged").read_bytes() == damage
 
 
@@ -458,11 +449,11 @@ def test_a_draft_that_is_too_large_or_cannot_be_written_is_a_sentence(tmp_path: 
     keep(small := Draft(), tmp_path)
     with pytest.raises(StoreError, match="is not kept when the program ends"):
         keep(replaced(small, body=b"x" * KEPT), tmp_path)
-    assert kept(tmp_path) == ([small], [])
+    assert load_drafts(tmp_path) == ([small], [])
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreError, match="No draft can be kept"):
         keep(small, tmp_path / "file")
 
 
 def test_there_is_no_draft_where_none_was_kept(tmp_path: Path) -> None:
-    assert kept(tmp_path / "nowhere") == ([], [])
+    assert load_drafts(tmp_path / "nowhere") == ([], [])

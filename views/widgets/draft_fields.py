@@ -14,7 +14,7 @@ from views.dialogs import Dialog
 from views.widgets.fields import TextField
 from workbench.decode.display import visible
 from workbench.model.errors import FormatError
-from workbench.operations.drafts import Draft, Field
+from workbench.operations.drafts.model import Draft, Field
 
 MOST: Final = 500
 """Fields that are listed: a stranger may have sent ten thousand headers, and all of them are sent."""
