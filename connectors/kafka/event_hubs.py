@@ -60,6 +60,7 @@ def settings_of(connection: Connection) -> Settings:
         only=connection.path or None,
         max_request=_REQUEST,
         max_idle=_IDLE,
+        amqp=True,
     )
 
 

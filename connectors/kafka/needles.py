@@ -100,7 +100,9 @@ class Needles:
     def in_event(self, event: Event) -> bool:
         """Whether an event holds the needles, as they are or in the disguise of JSON's escapes."""
         parts = [event.key, event.body]
-        for name, value in event.headers:
+        if event.wire is not None:
+            parts.append(event.wire.data)
+        for name, value in event.written.headers:
             parts += [name.encode(), _bytes(value)]
         return all(any(group.in_part(part) for part in parts if part) for group in self._groups)
 

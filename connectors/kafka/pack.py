@@ -14,7 +14,7 @@ from workbench.model import record_headers
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Value
+from workbench.model.wire import Value, sent_as_is
 
 _CHECKSUM = struct.Struct(">I")
 _CHECKSUM_AT = 17
@@ -97,7 +97,7 @@ class Pack:
                 content = event.written if event.wire is None else event.content
                 headers = [_header(*header) for header in content.headers] if content.headers else _NO_HEADERS
                 exact = None
-                if event.wire is not None and event.wire.encoding == "kafka-2":
+                if event.wire is not None and sent_as_is(event.wire, "kafka-2"):
                     headers, exact = _stand_ins(event.wire.data)
                 time = event.timestamp
                 if time is None or event.timestamp_type != "create":

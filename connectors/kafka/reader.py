@@ -124,6 +124,7 @@ class TopicStream:
         self._room = bytearray()
         self._passed = self._held = 0
         self._rushed = False
+        self._amqp = cluster.settings.amqp
         self._fetching = Fetching(
             cluster,
             self._shares.values(),
@@ -221,7 +222,7 @@ class TopicStream:
                 break
             try:
                 whole = self._opened(batch)
-                found = deliveries(whole, self._address, str(number), start, share.end, now)
+                found = deliveries(whole, self._address, str(number), start, share.end, now, self._amqp)
             except FormatError as error:
                 self._fetching.miss([damage_gap(share.partition, batch, error)])
                 continue

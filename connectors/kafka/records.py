@@ -5,10 +5,11 @@ compiled decoder.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 from aiokafka.errors import KafkaError
 
 from connectors.kafka import odd_records
@@ -17,9 +18,11 @@ from connectors.kafka.compression import decompress
 from connectors.kafka.driver import DefaultRecordBatch, MemoryRecords
 from connectors.kafka.fetch_protocol import Fetched
 from workbench.model.address import Address
+from workbench.model.amqp10 import are_values
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position, TimestampType
-from workbench.model.wire import Content
+from workbench.model.record_headers import write
+from workbench.model.wire import Content, Wire
 
 _HEADER = struct.Struct(">qi4xb4xhiqqqhii")
 _START = struct.Struct(">qi4xb4xh")
@@ -162,9 +165,18 @@ def plain(batch: Batch, room: bytearray, checked: bool = False) -> Batch:
 
 
 def deliveries(
-    batch: Batch, address: Address, partition: str, start: int, end: int | None, seen: int
+    batch: Batch, address: Address, partition: str, start: int, end: int | None, seen: int, amqp: bool = False
 ) -> list[Delivery]:
     """The events of a batch from `start` to before `end`.
+
+    Args:
+        batch: Which.
+        address: Where it was read.
+        partition: Of this partition.
+        start: The first offset wanted.
+        end: The offset behind the last one wanted; None: all.
+        seen: The time, in milliseconds.
+        amqp: Whether the values of headers may be values of AMQP 1.0.
 
     Raises:
         FormatError: The batch is damaged, or is compressed in a way that is not known.
@@ -187,6 +199,8 @@ def deliveries(
                     None if time == -1 else time,
                     kind,
                 )
+                if amqp and headers:
+                    event = _of_amqp(event, headers)
                 found.append(Delivery(event, address, seen, Position(partition, str(offset))))
     except _OddName:
         return [
@@ -275,6 +289,14 @@ def _readable() -> Iterator[None]:
     except (KafkaError, ValueError, RuntimeError, EOFError, OSError, struct.error) as error:
         # The codecs and the decoder have no error of their own: any of these is a batch that cannot be read.
         raise FormatError(str(error)) from error
+
+
+def _of_amqp(event: Event, headers: Sequence[tuple[str, bytes | None]]) -> Event:
+    """The event with its headers as AMQP has them, if that is how their values are written."""
+    if not are_values(value for _, value in headers):
+        return event
+    data = write([(name.encode(), value) for name, value in headers])
+    return msgspec.structs.replace(event, wire=Wire("kafka-2-amqp-1-0", data), written=_NOTHING)
 
 
 def _text(value: bytes | None) -> str | bytes | None:

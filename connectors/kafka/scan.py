@@ -65,6 +65,7 @@ class ScanStream:
         """
         self._connection = connection
         self._shares = {share.partition: share for share in shares}
+        self._amqp = cluster.settings.amqp
         self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES)
         self._fetching.miss(gaps)
         self._notes = tuple(notes)
@@ -176,6 +177,6 @@ class ScanStream:
         address = Address(self._connection, topic)
         return [
             delivery
-            for delivery in deliveries(batch, address, str(number), chunk.start, chunk.share.end, now)
+            for delivery in deliveries(batch, address, str(number), chunk.start, chunk.share.end, now, self._amqp)
             if self._needles.in_event(delivery.event) and self._window.holds(delivery.event.timestamp)
         ]

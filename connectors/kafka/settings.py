@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True):
         only: The one topic to see; None: all.
         max_request: Bytes of the largest request, where the broker hangs up over a larger one; None: unknown.
         max_idle: Seconds after which a connection that was not used is taken for lost, and made anew.
+        amqp: Whether producers may have spoken AMQP 1.0, whose values then stand in headers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
     only: str | None = None
     max_request: int | None = None
     max_idle: float = 540.0
+    amqp: bool = False
 
     @classmethod
     def of(cls, connection: Connection) -> "Settings":

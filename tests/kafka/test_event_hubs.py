@@ -14,9 +14,11 @@ from tests.kafka.reading import browse, numbered, publish
 from workbench.connecting.config import Connection, without_secrets
 from workbench.connecting.formats import connection_of
 from workbench.connecting.plugins import connect
+from workbench.decode import ndjson
 from workbench.model.errors import ConfigError, EndpointNotFound, LoginRefused
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
+from workbench.model.wire import Content, field_types
 
 
 def opened(event_hubs: EventHubs, hub: str = "", max_idle: float | None = None) -> KafkaConnector:
@@ -104,6 +106,35 @@ async def test_no_request_is_too_large(event_hubs: EventHubs) -> None:
         assert len(await browse(connector, address)) == 6_001
     assert event_hubs.broker.asked[PRODUCE, 7] > 6
     assert event_hubs.broker.refused == []
+
+
+AMQP = (("count", b"T\x05"), ("name", b"\xa1\x05hello"), ("urgent", b"A"), ("id", b"\x98" + bytes(16)))
+"""Headers as Event Hubs makes them of the application properties of an AMQP producer."""
+
+
+async def test_what_producers_said_in_amqp_is_shown_as_what_it_says(event_hubs: EventHubs) -> None:
+    source, target = await make_topic(event_hubs.kafka.bootstrap), await make_topic(event_hubs.kafka.bootstrap)
+    async with opened(event_hubs) as connector:
+        ours = Event(b"1", b"ours", written=Content((("plain", "A"), ("name", "hello"))))
+        await publish(connector, source, [Event(b"0", b"theirs", written=Content(AMQP)), ours])
+        theirs, plain = [delivery.event for delivery in await browse(connector, source)]
+        assert theirs.headers == (("count", 5), ("name", "hello"), ("urgent", True), ("id", bytes(16)))
+        assert theirs.wire is not None
+        assert [kind for _, kind in field_types(theirs.wire)] == ["int", "string", "boolean", "uuid"]
+        assert (plain.wire, plain.headers) == (None, ours.headers)
+        async with connector.scan([source], [[b"hello"]]) as scan:
+            found = [delivery.event.key async for batch in scan for delivery in batch]
+        assert found == [b"0", b"1"]
+        # Where they are sent on, they are what they were, and so they are through a line of NDJSON.
+        assert (await connector.rules(target)).examine(theirs).changes == ()
+        through = ndjson.decode(ndjson.encode(theirs)).event
+        assert not errors(await publish(connector, target, [theirs, through]))
+        for delivery in await browse(connector, target):
+            assert delivery.event.wire == theirs.wire
+    async with KafkaConnector(Connection.parse(f"kafka={event_hubs.kafka.url}")) as plainly:
+        first, *_ = await browse(plainly, target)
+        as_bytes = [(name, value.encode() if isinstance(value, str) else value) for name, value in first.event.headers]
+        assert as_bytes == [*AMQP]
 
 
 def errors(receipts: Iterable[Receipt]) -> list[str]:

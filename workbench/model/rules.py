@@ -13,7 +13,7 @@ import msgspec
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Content, Value, encode
+from workbench.model.wire import Content, Value, encode, sent_as_is
 
 HeaderType = Literal["decimal", "array", "table"]
 
@@ -139,7 +139,7 @@ class Rules(msgspec.Struct, frozen=True):
         return not self._as_it_came(event) and "timestamp" not in event.written.properties
 
     def _as_it_came(self, event: Event) -> bool:
-        return event.wire is not None and event.wire.encoding == self.encoding
+        return event.wire is not None and self.encoding is not None and sent_as_is(event.wire, self.encoding)
 
     def _refused(self, event: Event, content: Content) -> str:
         for name, value in content.headers:
@@ -167,11 +167,12 @@ class Rules(msgspec.Struct, frozen=True):
                 yield Change(f"{self.address} has no headers: ", " stay behind.", name)
             return
         seen = set()
+        untyped = self.encoding == "kafka-2" and not self._as_it_came(event)
         for name, value in content.headers:
             kind = _type(value)
             if kind in self.lost_headers:
                 yield Change(f"{self.address} keeps no headers that are arrays or tables: ", " get lost.", name)
-            if self.encoding == "kafka-2" and not (value is None or isinstance(value, str | bytes)):
+            if untyped and not (value is None or isinstance(value, str | bytes)):
                 yield Change(f"{self.broker}'s headers have no types: ", " become text.", name)
             if name in seen and not self.repeated_headers:
                 yield Change(f"{self.address} keeps one header of a name: of ", " only the first stays.", name)

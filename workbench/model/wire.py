@@ -1,10 +1,11 @@
 """The encodings in which brokers send properties and headers: decode, encode, splice. Needs no driver.
 
 Wire bytes are kept as they arrived and re-sent as those bytes, so that a move changes nothing; what is read from them
-is decoded on access. Two encodings are known. `amqp-0-9-1` is the payload of a basic content header frame behind its
+is decoded on access. Three encodings are known. `amqp-0-9-1` is the payload of a basic content header frame behind its
 body size, that is, property flags and property list (AMQP 0-9-1 specification, 4.2.6.1; field types as RabbitMQ reads
 and writes them, https://www.rabbitmq.com/amqp-0-9-1-errata#section_3 and its module rabbit_binary_parser). `kafka-2` is
 the headers of a Kafka record (`record_headers.py`), kept only where a name is not UTF-8: all others text says as well.
+`kafka-2-amqp-1-0` are the same bytes, of which each value is a value of AMQP 1.0 (`amqp10.py`).
 """
 
 import math
@@ -17,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from workbench.model import record_headers
+from workbench.model import amqp10, record_headers
 from workbench.model.errors import FormatError
 
-ENCODINGS: Final = ("amqp-0-9-1", "kafka-2")
+ENCODINGS: Final = ("amqp-0-9-1", "kafka-2", "kafka-2-amqp-1-0")
 """Those that are known."""
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def decode(wire: Wire) -> Content:
             `DEPTH`.
     """
     data = wire.data
-    if wire.encoding == "kafka-2":
-        headers = record_headers.read(data)
-        return Content(tuple([(_name(name), None if value is None else text(value)) for name, value in headers]))
+    if wire.encoding in _RECORD_HEADERS:
+        held = _held if wire.encoding == "kafka-2" else _held_by_amqp
+        return Content(tuple([(_name(name), held(value)) for name, value in record_headers.read(data)]))
     found: dict[str, Any] = {}
     try:
         flags, offset = _flags(data)
@@ -173,7 +174,7 @@ def with_property(wire: Wire, name: str, value: Value) -> Wire:
         FormatError: The wire is malformed, AMQP has no such property, it cannot hold the value, or the wire is Kafka's,
             which has no properties.
     """
-    if wire.encoding == "kafka-2":
+    if wire.encoding in _RECORD_HEADERS:
         raise FormatError(f"Kafka has no properties: {name!r} has no place.")
     return _replaced(wire, _flag(name), _property(name, value))
 
@@ -184,7 +185,7 @@ def without_property(wire: Wire, name: str) -> Wire:
     Raises:
         FormatError: The wire is malformed, or AMQP has no such property.
     """
-    if wire.encoding == "kafka-2":
+    if wire.encoding in _RECORD_HEADERS:
         return wire
     return _replaced(wire, _flag(name), None)
 
@@ -195,7 +196,17 @@ def field_types(wire: Wire) -> tuple[tuple[str, str], ...]:
     Raises:
         FormatError: The wire is malformed; nested values are not looked into.
     """
+    if wire.encoding == "kafka-2-amqp-1-0":
+        return tuple(
+            (_name(name), (amqp10.read(value or b"") or ("bytes",))[0])
+            for name, value in record_headers.read(wire.data)
+        )
     return tuple((name, _TYPES[kind][0]) for name, kind, _, _ in _entries(wire))
+
+
+def sent_as_is(wire: Wire, encoding: str) -> bool:
+    """Whether a broker that speaks an encoding takes these bytes as they are."""
+    return wire.encoding == encoding or (encoding == "kafka-2" and wire.encoding in _RECORD_HEADERS)
 
 
 def timestamp(wire: Wire) -> int | None:
@@ -440,21 +451,36 @@ def _spans(data: bytes) -> list[tuple[int, int, int]]:
     return spans
 
 
+_RECORD_HEADERS: Final = ("kafka-2", "kafka-2-amqp-1-0")
+"""The encodings whose bytes are the headers of a Kafka record."""
+
+
+def _held(value: bytes | None) -> Value:
+    return None if value is None else text(value)
+
+
+def _held_by_amqp(value: bytes | None) -> Value:
+    found = None if value is None else amqp10.read(value)
+    return _held(value) if found is None else found[1]
+
+
 def _name(name: bytes) -> str:
     return str(name, "utf-8", "backslashreplace")
 
 
 def _with_entries(wire: Wire, pieces: Sequence[bytes]) -> Wire:
     """The same bytes with these headers, each in its bytes."""
-    if wire.encoding == "kafka-2":
+    if wire.encoding in _RECORD_HEADERS:
         return Wire(wire.encoding, record_headers.join_headers(pieces))
     return _replaced(wire, _HEADERS, _table(pieces) if pieces else None)
 
 
 def _entry(wire: Wire, name: str, value: Value) -> bytes:
     """A header in bytes of the wire's encoding."""
-    if wire.encoding != "kafka-2":
+    if wire.encoding not in _RECORD_HEADERS:
         return _header(name, value)
+    if wire.encoding == "kafka-2-amqp-1-0":
+        value = amqp10.write(value)
     try:
         held = _utf8(value) if isinstance(value, str) else value
         if not isinstance(held, bytes | None):
@@ -466,7 +492,7 @@ def _entry(wire: Wire, name: str, value: Value) -> bytes:
 
 def _entries(wire: Wire) -> Iterator[tuple[str, str, int, int]]:
     """The name, the type's letter, the begin and the end of each header."""
-    if wire.encoding == "kafka-2":
+    if wire.encoding in _RECORD_HEADERS:
         for raw, value, begin, end in record_headers.spans(wire.data):
             letter = "V" if value is None else "S" if isinstance(text(value), str) else "x"
             yield _name(raw), letter, begin, end
