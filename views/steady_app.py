@@ -147,11 +147,11 @@ class SteadyApp(App[None]):
     async def _tell(self, sentence: str) -> None:
         await self.pause()
         try:
-            await self.push_screen(Unexpected(sentence, self._end), self._told)
+            await self.push_screen(Unexpected(sentence, self._end), self._end_telling)
         except Exception as error:
             self._end(log_unexpected(error, "The program"))
 
-    def _told(self, _: None) -> None:
+    def _end_telling(self, _: None) -> None:
         self._telling = False
 
     def _end(self, sentence: str) -> None:
