@@ -10,6 +10,7 @@ must not parse it.
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 _BREAKS: Final = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\x1b": "␛", "\x7f": "␡", "\0": "␀"}
@@ -24,7 +25,6 @@ _UNSEEN: Final = re.compile(
 )
 _MEDIAL: Final = re.compile("[\u1161-\u11ff\ud7b0-\ud7fb]")
 """Hangul vowels and finals, which are drawn into the syllable before them."""
-_WIDE_SINCE_UNICODE_16: Final = re.compile("[\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d376]")
 
 
 def visible(text: str, width: int | None = None) -> str:
@@ -87,12 +87,12 @@ def cells(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
+@lru_cache(4096)
 def _cells(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Mc", "Me") or _MEDIAL.match(character):
-        return 0
-    if unicodedata.east_asian_width(character) in "WF" or _WIDE_SINCE_UNICODE_16.match(character):
-        return 2
-    return 1
+    # Imported when it is asked: reading its tables takes longer than many a command.
+    from wcwidth import wcwidth
+
+    return wcwidth(character)
 
 
 def _cut(line: str, width: int) -> str:
