@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.cli import stdio
 from workbench.cli.output import Deliveries
-from workbench.decode.codec import decode, opaque, query_value, read, text_of
+from workbench.decode.codec import decode, find_opaque, opaque, query_value, read, text_of
 from workbench.decode.compression import OPENED
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Headers, content_claims, encode
+from workbench.model.wire import Content, Headers, Wire, content_claims, encode
 from workbench.query.query import Reading, compile, quote
 from workbench.store import batch
 from workbench.store.batch import Chunk, candidates, pack, slice_delivery
@@ -259,6 +259,36 @@ def test_whatever_is_not_opaque_is_just_its_bytes(body: bytes, said: str) -> Non
 def test_claims_in_a_wire_are_found_without_decoding_it(type: str, encoding: str) -> None:
     wire = encode(Content((("a", 1),), {"content_type": type, "content_encoding": encoding, "app_id": "x"}))
     assert content_claims(wire) == (type.encode(), encoding.encode())
+
+
+_SOME_CONTENT = st.builds(
+    Content,
+    st.sampled_from([(), (("Content-Encoding", "gzip"),), (("a", "content"),), (("correlation_id", "1"),)]),
+    st.sampled_from(
+        [
+            {},
+            {"content_type": "application/json"},
+            {"content_type": "application/jsonx", "app_id": "x"},
+            {"content_type": "text/plain; charset=utf-16"},
+            {"content_encoding": "br"},
+            {"content_type": "application/json", "content_encoding": "utf-8"},
+            {"content_type": "application/json", "content_encoding": "deflate"},
+            {"message_id": "m"},
+        ]
+    ),
+)
+
+
+_BODIES = st.sampled_from([b"{}", b"text", b"\x1f\x8b", b"", None])
+
+
+@given(st.lists(st.tuples(_BODIES, _SOME_CONTENT, st.integers(0, 30) | st.none())))
+def test_opaque_bodies_are_found_among_others_as_alone(some: list[tuple[bytes | None, Content, int | None]]) -> None:
+    events = [Event(None, body, written=content) for body, content, _ in some]
+    for body, content, cut in some:
+        wire = encode(content)
+        events.append(Event(None, body, Wire(wire.encoding, wire.data[:cut])))
+    assert find_opaque(events) == [index for index, event in enumerate(events) if opaque(event)]
 
 
 def test_no_hostile_wire_is_too_much() -> None:

@@ -86,10 +86,17 @@ def test_what_would_take_too_long_is_masked_to_the_end() -> None:
     assert found.startswith("*b*b") and found.endswith("****") and len(found) == len(text)
 
 
+@given(st.from_regex("[0-9a-fg]{2}-[0-9a-f]{31,33}-?[0-9a-fA-F]{0,16}-?", fullmatch=True))
+def test_a_trace_context_is_read_as_re2_reads_it(text: str) -> None:
+    for pattern in ("[0-9a-f]{2}-([0-9a-f]{32})-", "[0-9a-f]{2}-[0-9a-f]{32}-([0-9a-f]{16})-"):
+        # What may be there or not is left to RE2.
+        assert Pattern(pattern).begins(text) == Pattern(f"{pattern}x?").begins(text)
+
+
 def test_a_pattern_too_large_is_a_sentence() -> None:
     with pytest.raises(FormatError, match="RE2's syntax"):
         Pattern("((a{1000}){1000}){1000}")
 
 
 def test_a_pattern_goes_to_another_process() -> None:
-    assert pickle.loads(pickle.dumps(Pattern(r"\d+"))).masked("a12") == "a**"
+    assert pickle.loads(pickle.dumps(Pattern(r"\d+"))).mask("a12") == "a**"

@@ -9,7 +9,7 @@ terminal a line at a time, through `display.shown`.
 
 import codecs
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from io import BytesIO
@@ -22,7 +22,7 @@ from workbench.decode.compression import MARKED, OPENED, UNMARKED, decompress, d
 from workbench.decode.json_text import lay_out
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import content_claims
+from workbench.model.wire import claiming_bytes, content_claims
 
 Binary = Literal["MessagePack", "CBOR"]
 Format = Literal["JSON", "text", "hex", "null", "empty"] | Binary
@@ -161,9 +161,35 @@ def opaque(event: Event) -> bool:
     wire = event.wire
     if wire is None:
         written = event.written
-        names = [name.lower() for name, _ in written.headers]
-        return not _CLAIMING.isdisjoint((*names, *written.properties)) and claims(event).hiding
+        for name, _ in written.headers:
+            # This runs for every event that is looked at, and hardly a name is as long as one of these.
+            if len(name) in _CLAIMING_LENGTHS and name.lower() in _CLAIMING:
+                return claims(event).hiding
+        return bool(written.properties) and not _CLAIMING.isdisjoint(written.properties) and claims(event).hiding
     return _hiding(*content_claims(wire)) or (b"content" in wire.data.lower() and claims(event).hiding)
+
+
+def find_opaque(events: Iterable[Event]) -> list[int]:
+    """Which of these events are `opaque`, counted from 0. What one event claims as its neighbour does is read once."""
+    found: list[int] = []
+    harmless = b""
+    for index, event in enumerate(events):
+        body, wire = event.body, event.wire
+        if (
+            wire is not None
+            and harmless
+            and body
+            and body[0] in _TEXT_BEGINNINGS
+            and wire.encoding == "amqp-0-9-1"
+            and wire.data.startswith(harmless)
+            and b"content" not in wire.data.lower()
+        ):
+            continue
+        if opaque(event):
+            found.append(index)
+        elif body and wire is not None:
+            harmless = claiming_bytes(wire)
+    return found
 
 
 def read(event: Event, limit: int = SHOWN) -> Reading:
@@ -270,6 +296,7 @@ _TYPE_NAMES: Final = frozenset(
 """These and the next hold `content` in any case, which `opaque` relies on."""
 _ENCODING_NAMES: Final = frozenset(("content_encoding", "content-encoding", "contentencoding", "rbs2-content-encoding"))
 _CLAIMING: Final = _TYPE_NAMES | _ENCODING_NAMES
+_CLAIMING_LENGTHS: Final = frozenset(map(len, _CLAIMING))
 _TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
 
 

@@ -25,6 +25,8 @@ def preview(event: Event, limit: int = LOOKED_AT) -> str:
     if not body:
         return "" if body is not None else "∅"
     if b"\n" not in body[:limit] and not opaque(event):
+        if len(body) <= limit and body.isascii():
+            return body.decode()
         line = visible_bytes(body, limit)
         if not line.startswith("0x"):
             return line

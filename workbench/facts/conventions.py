@@ -103,10 +103,11 @@ class Conventions:
         if body and len(body) <= LOOKED_INTO:
             # Of most bodies it is seen at once that they are what everybody reads.
             said = body if body[0] == 0x7B and body[1:2] != b"\0" and body.isascii() else query_value(event)
-            if isinstance(said, Mapping):
+            if type(said) is bytes:
+                if said[:1] == b"{" or said[:1].isspace():
+                    seen |= self._look_into(said, hits)
+            elif isinstance(said, Mapping):
                 seen |= self._heard(self._looked_into_values(said), hits)
-            elif type(said) is bytes and (said[:1] == b"{" or said[:1].isspace()):
-                seen |= self._look_into(said, hits)
         if not hits:
             return NOTHING
         if len(hits) > 1:

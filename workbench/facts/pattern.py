@@ -5,6 +5,7 @@ take years for eleven characters. It has neither backreferences nor look-around.
 their opposites mean Unicode's digits, letters and spaces, as they do in Python; `\b` knows ASCII only.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -16,6 +17,8 @@ from workbench.model.errors import FormatError
 _MEMORY: Final = 32 << 20
 """Bytes that a compiled pattern may take; RE2's own 8 MiB are little for Unicode's letters repeated."""
 _NOWHERE: Final = (-1, -1)
+_SHORT: Final = re.compile(r"(?:\[(?:[0-9a-zA-Z]-[0-9a-zA-Z]){1,3}\]\{\d{1,3}\}|[-0-9A-Za-z:/_ ()])+")
+"""Patterns of a few classes, each a certain number of times, between letters: such as a W3C trace context's."""
 _WORK: Final = 1 << 27
 """Bytes that are searched for the matches in one text: each match may have to be looked for up to the end."""
 
@@ -47,6 +50,8 @@ class Pattern:
         self._anywhere, self._at_beginning = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_START
         self.groups = int(compiled.groups)
         """How many groups it has."""
+        # Where nothing is repeated but a fixed number of times, Python's own takes no longer, and needs no bytes.
+        self._short = re.compile(text).match if _SHORT.fullmatch(text) else None
 
     def __reduce__(self) -> tuple[type["Pattern"], tuple[str]]:
         return Pattern, (self._text,)
@@ -62,6 +67,9 @@ class Pattern:
 
     def begins(self, text: str) -> str | None:
         """What its first group holds where a text begins as it says (if it has none: what it matches); else None."""
+        if self._short is not None:
+            found = self._short(text)
+            return found[1 if self.groups else 0] if found else None
         data = text.encode("utf-8", "replace")
         start, end = self._match(self._at_beginning, data, 0, len(data))[1 if self.groups else 0]
         return data[start:end].decode("utf-8", "replace") if start >= 0 else None

@@ -249,6 +249,17 @@ def content_claims(wire: Wire) -> tuple[bytes, bytes]:
     return type, encoding
 
 
+def claiming_bytes(wire: Wire) -> bytes:
+    """How AMQP properties begin, up to the end of what `content_claims` finds: all that begin so claim the same. Empty
+    where that cannot be said."""
+    data = wire.data
+    if wire.encoding != "amqp-0-9-1" or len(data) < 2:
+        return b""
+    type, encoding = content_claims(wire)
+    end = 2 + bool(data[0] & 0x80) + len(type) + bool(data[0] & 0x40) + len(encoding)
+    return data[:end] if len(data) > end else b""
+
+
 def text(data: bytes) -> str | bytes:
     """The text that these bytes are in UTF-8, else the bytes: how a `Value` holds a text whose encoding nobody told."""
     try:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workbench.decode.codec import opaque
+from workbench.decode.codec import find_opaque
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.model.wire import Content
@@ -99,7 +99,7 @@ def pack(chunk: Chunk) -> Columns:
         )
     except OverflowError:
         times = array("q", map(stored_time, deliveries))
-    hidden = array("I", [index for index, delivery in enumerate(deliveries) if opaque(delivery.event)])
+    hidden = array("I", find_opaque([delivery.event for delivery in deliveries]))
     return Columns(
         chunk.first,
         len(deliveries),
