@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import ClassVar, Self
 
 from connectors.kafka.check import check
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
@@ -57,7 +57,15 @@ _CONFIGURATION = (
 
 
 class KafkaConnector:
-    """One Kafka cluster: its topics are the endpoints. Looking at them writes nothing and costs nothing."""
+    """One Kafka cluster: its topics are the endpoints. Looking at them writes nothing and costs nothing.
+
+    Attributes:
+        broker: What the broker is called, for sentences.
+        kind: What it calls a topic.
+    """
+
+    broker: ClassVar = "Kafka"
+    kind: ClassVar = "topic"
 
     def __init__(self, connection: Connection, settings: Settings | None = None) -> None:
         """Read the connection; the cluster is reached at first use.
@@ -104,7 +112,7 @@ class KafkaConnector:
         limit = await largest(self._cluster, topic.name)
         return Rules(
             address,
-            "Kafka",
+            self.broker,
             encoding="kafka-2",
             properties=False,
             size=limit.bytes if limit else None,
@@ -251,7 +259,9 @@ class KafkaConnector:
         configuration = await describe_configs(self._cluster, topics, _CONFIGURATION)
         abilities = _ABILITIES | (Ability.ATOMIC if await self._cluster.offers(TRANSACTIONS) else Ability(0))
         return [
-            _endpoint(Address(self._name, name), abilities, topic, beginnings, ends, configuration.get(name, {}))
+            _endpoint(
+                Address(self._name, name), self.kind, abilities, topic, beginnings, ends, configuration.get(name, {})
+            )
             for name, topic in sorted(topics.items())
         ]
 
@@ -273,6 +283,7 @@ class KafkaConnector:
 
 def _endpoint(
     address: Address,
+    kind: str,
     abilities: Ability,
     topic: Topic,
     beginnings: Mapping[Partition, int],
@@ -285,7 +296,7 @@ def _endpoint(
     state = (("without a leader", f"partition {', '.join(without)}"),) if without else ()
     return Endpoint(
         address=address,
-        kind="topic",
+        kind=kind,
         family="log",
         abilities=abilities,
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),

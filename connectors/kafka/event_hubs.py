@@ -5,7 +5,7 @@ megabyte, and forgets connections that say nothing
 (https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations).
 """
 
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import quote, urlsplit
 
 from connectors.kafka.connector import KafkaConnector
@@ -25,6 +25,9 @@ _EXAMPLE: Final = "eventhubs://POLICY:KEY@NAMESPACE.servicebus.windows.net"
 
 class EventHubsConnector(KafkaConnector):
     """One Event Hubs namespace, or one hub of it: its hubs are the endpoints."""
+
+    broker: ClassVar = "Event Hubs"
+    kind: ClassVar = "event hub"
 
     def __init__(self, connection: Connection) -> None:
         """Read the connection; the namespace is reached at first use.

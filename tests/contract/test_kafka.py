@@ -131,7 +131,7 @@ class TestEventHubs(TestKafka):
     """The suite against `eventhubs://`: over TLS, by a connection string, in older versions, without transactions."""
 
     kinds: ClassVar[Sequence[Kind]] = [
-        replace(kind, abilities=kind.abilities & ~Ability.ATOMIC) for kind in TestKafka.kinds
+        replace(kind, name="event hub", abilities=kind.abilities & ~Ability.ATOMIC) for kind in TestKafka.kinds
     ]
 
     @pytest.fixture

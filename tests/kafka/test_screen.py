@@ -1,14 +1,19 @@
 """The screen in front of a real Kafka: it says when a broker is gone, and what a group is."""
 
 import asyncio
+from pathlib import Path
+
+import pytest
 
 from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.brokers.narrow import EventHubs
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import numbered, publish
 from tests.kafka.test_group_kinds import new_group, odd_member
 from tests.views.driver import running
 from views.widgets.event_table import EventTable
 from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
 from workbench.model.address import Address
 
 
@@ -46,3 +51,21 @@ async def test_a_group_shows_its_kind_and_what_of_it_is_not_known(kafka: KafkaAd
         await driver.shows("classic", "not all known  lag 0")
         await driver.press("G", "enter")
         await driver.shows("classic · Stable · 1 members · lag 0", "Not known: what is assigned to odd-")
+
+
+async def test_a_pasted_connection_string_is_added_and_its_key_is_not_saved(
+    event_hubs: EventHubs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(event_hubs.ca))
+    made = await make_topic(event_hubs.kafka.bootstrap)
+    file = tmp_path / "mine.toml"
+    async with running((160, 40), config=ConfigFile(path=file)) as driver:
+        await driver.press("a", f"=eh={event_hubs.connection_string};EntityPath={made.name}", "enter")
+        await driver.shows("✖")
+        await driver.press("a", f"=eh={event_hubs.connection_string}", "enter")
+        await driver.shows("eh stands")
+        await driver.press("enter")
+        await driver.shows(f"eh is saved in {file}")
+        await driver.until(lambda: driver.app.context.watches["eh"].state == "connected")
+        assert driver.app.context.watches["eh"].endpoints[Address("eh", made.name)].kind == "event hub"
+    assert f'url = "eventhubs://tests@{event_hubs.broker.bootstrap}"' in file.read_text()
