@@ -80,9 +80,12 @@ class QueuePeek:
                 self._missed += seen[-1].place + 1 - self._next - len(seen)
             self._next = seen[-1].place + 1
             self._read += len(seen)
+        taken = {message.place for message in held}
         return [
             msgspec.structs.replace(
-                of_queue(self._broker, self._queue, message, self._address), position=Position("", str(message.place))
+                of_queue(self._broker, self._queue, message, self._address),
+                position=Position("", str(message.place)),
+                state="locked" if message.place in taken else None,
             )
             for message in seen
         ]

@@ -128,6 +128,11 @@ class BrowsingContract(Contract):
         if kind.positions != "none":
             assert {seen.position: seen.event for seen in first} == {seen.position: seen.event for seen in second}
             assert len({seen.position for seen in first}) == len(first)
+        assert [seen.id is None for seen in first] == [not kind.named] * len(first)
+        if kind.named:
+            assert {seen.id: seen.event.body for seen in first} == {seen.id: seen.event.body for seen in second}
+            assert len({seen.id for seen in first}) == len(first)
+        assert [seen.identity is None for seen in first] == [not kind.named and kind.positions == "none"] * len(first)
 
     @needs(Ability.BROWSE, whole=True)
     async def test_look_that_is_left_early_takes_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:
@@ -199,8 +204,12 @@ class BrowsingContract(Contract):
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, numbered(5))
             async with connector.claim(place.address, "move", limit=2) as claims:
-                assert len(await read(claims)) == 2
-                assert kind.bodies(await browse(connector, place.address)) == kind.bodies(numbered(5))
+                taken = await read(claims)
+                seen = await browse(connector, place.address)
+            assert len(taken) == 2
+            assert kind.bodies(seen) == kind.bodies(numbered(5))
+            held = [delivery for delivery in seen if delivery.state is not None]
+            assert kind.bodies(held) == kind.bodies(taken)
 
     @needs(Ability.BROWSE, whole=True)
     async def test_cancelled_browse_takes_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:

@@ -13,6 +13,7 @@ from tests.contract.steps import (
     cancelled_on_leaving,
     depth_becomes,
     drain,
+    eventually,
     numbered,
     publish_all,
     read,
@@ -94,6 +95,36 @@ class ClaimingContract(Contract):
                 await begun.wait()
             await depth_becomes(connector, kind, place.address, len(events))
             assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+
+    @needs(Ability.CLAIM | Ability.REMOVE, leases=True)
+    async def test_lost_lease_is_seen_before_what_it_held_is_settled(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            async with connector.claim(place.address, "move") as claims:
+                seen = await read(claims)
+                assert [outcome.error for outcome in await claims.settle([1])] == [None]
+                assert claims.lapsed == set()
+                await broker.lapse(place.address)
+
+                async def lapsed() -> bool:
+                    return claims.lapsed == {0, 2, 3, 4}
+
+                await eventually(lapsed)
+                [outcome] = await claims.settle([2])
+                assert (outcome.sequence, outcome.error is None, outcome.state) == (2, False, "settled")
+            await depth_becomes(connector, kind, place.address, 4)
+            assert kind.bodies(await browse(connector, place.address)) == kind.bodies([seen[0], *seen[2:]])
+
+    @needs(Ability.CLAIM | Ability.REMOVE, leases=False)
+    async def test_nothing_lapses_where_there_are_no_leases(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            async with connector.claim(place.address, "destroy") as claims:
+                await read(claims)
+                await claims.settle([1])
+                assert claims.lapsed == set()
 
     @needs(Ability.CLAIM, counts=True)
     async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:

@@ -52,6 +52,16 @@ class PublishingContract(Contract):
         landed = {delivery.position: delivery.event.body for delivery in seen}
         assert [landed[receipt.position] for receipt in receipts] == bodies(events)
 
+    @needs(Ability.PUBLISH | Ability.BROWSE)
+    async def test_name_in_a_receipt_is_that_of_its_event(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        async with connect(broker.connection) as connector:
+            receipts = await publish_all(connector, place.address, numbered(5))
+            seen = {delivery.id: delivery.event.body for delivery in await browse(connector, place.address)}
+        for receipt, event in zip(receipts, numbered(5), strict=True):
+            # Not every broker that names events tells who publishes.
+            assert receipt.id is None or seen[receipt.id] == event.body
+
     @needs(Ability.PUBLISH | Ability.PARTITIONS)
     async def test_equal_keys_land_in_one_partition(self, broker: BrokerUnderTest, kind: Kind) -> None:
         place = await broker.create(kind.name, partitions=3)

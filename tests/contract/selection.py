@@ -6,8 +6,11 @@ import pytest
 
 from workbench.model.endpoint import Ability
 
-_PARTS = ("listing", "publishing", "rules", "browsing", "tailing", "starting", "groups", "claiming", "connecting")
-pytest.register_assert_rewrite("tests.contract.steps", *(f"tests.contract.{part}" for part in _PARTS))
+_SUBJECTS = [
+    "listing", "publishing", "rules", "browsing", "tailing", "starting", "scanning", "groups", "claiming", "ledgers",
+    "connecting",
+]  # fmt: skip
+pytest.register_assert_rewrite("tests.contract.steps", *(f"tests.contract.{subject}" for subject in _SUBJECTS))
 
 from tests.contract.under_test import Contract, Kind  # noqa: E402
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.contract.samples import same_content
 from tests.contract.under_test import BrokerUnderTest, Kind
-from workbench.connecting.connector import Claims, Connector, Stream
+from workbench.connecting.connector import Claims, Connector, Publisher, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.event import Delivery, Event
@@ -25,15 +25,22 @@ async def publish(
     connector: Connector, address: Address, events: Sequence[Event], partition: int | None = None
 ) -> list[Receipt]:
     """Publish, and return a receipt for each event in the order of the events."""
-    async with asyncio.timeout(DEADLINE), connector.publisher() as publisher:
+    async with connector.publisher() as publisher:
+        return await receipts_of(publisher, address, events, partition)
 
-        async def send() -> None:
-            await publisher.send(address, events, None if partition is None else str(partition))
-            await publisher.finish()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(send())
-            receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+async def receipts_of(
+    publisher: Publisher, address: Address, events: Sequence[Event], partition: int | None = None
+) -> list[Receipt]:
+    """Send all that a publisher will send, and return a receipt for each event in the order of the events."""
+
+    async def send() -> None:
+        await publisher.send(address, events, None if partition is None else str(partition))
+        await publisher.finish()
+
+    async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+        group.create_task(send())
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
     assert sorted(receipt.sequence for receipt in receipts) == list(range(len(events)))
     return sorted(receipts, key=lambda receipt: receipt.sequence)
 

@@ -8,9 +8,11 @@ from tests.contract.browsing import BrowsingContract
 from tests.contract.claiming import ClaimingContract
 from tests.contract.connecting import ConnectingContract
 from tests.contract.groups import GroupsContract
+from tests.contract.ledgers import LedgersContract
 from tests.contract.listing import ListingContract
 from tests.contract.publishing import PublishingContract
 from tests.contract.rules import RulesContract
+from tests.contract.scanning import ScanningContract
 from tests.contract.starting import StartingContract
 from tests.contract.tailing import TailingContract
 
@@ -22,8 +24,10 @@ class ConnectorContract(
     BrowsingContract,
     TailingContract,
     StartingContract,
+    ScanningContract,
     GroupsContract,
     ClaimingContract,
+    LedgersContract,
     ConnectingContract,
 ):
     """The whole suite. A subclass adds `kinds`, and the fixture `broker`."""

@@ -15,13 +15,13 @@ from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import EventHubs
 from tests.contract.steps import eventually
 from tests.contract.suite import ConnectorContract
-from tests.contract.under_test import Kind, Place
+from tests.contract.under_test import BrokerUnderTest, Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 
 
-class KafkaUnderTest:
+class KafkaUnderTest(BrokerUnderTest):
     """The shared Kafka, of which a test has the topics that it makes."""
 
     def __init__(self, kafka: KafkaAddress, admin: AIOKafkaAdminClient) -> None:

@@ -9,14 +9,15 @@ import msgspec
 import pytest
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
+from connectors.memory.broker import wall_clock
 from tests.contract.suite import ConnectorContract
-from tests.contract.under_test import Kind, Place
+from tests.contract.under_test import BrokerUnderTest, Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 
 
-class Memory:
+class Memory(BrokerUnderTest):
     """An embedded broker of the test's own."""
 
     def __init__(self, name: str) -> None:
@@ -62,16 +63,22 @@ class Memory:
         for partition, offset in offsets.items():
             self._broker.commit(group, address.name, partition, offset)
 
+    async def lapse(self, address: Address) -> None:
+        """Turn the clock on by as much as a lease is long."""
+        self._broker.clock = lambda: wall_clock() + _LEASE
+        self._broker.observe()
+
     async def inventory(self) -> set[str]:
         """All names, with those of taps."""
         return {*self._broker.queues, *self._broker.topics, *self._broker.committed}
 
 
+_LEASE = 30_000
 _SETTINGS = {
     "quorum queue": QueueSettings("quorum queue"),
-    "unordered queue": QueueSettings("unordered queue", order="none", lease=30_000, rest=20),
-    "grouped queue": QueueSettings("grouped queue", order="by key", lease=30_000),
-    "numbered queue": QueueSettings("numbered queue", lease=30_000, numbered=True),
+    "unordered queue": QueueSettings("unordered queue", order="none", lease=_LEASE, rest=20),
+    "grouped queue": QueueSettings("grouped queue", order="by key", lease=_LEASE),
+    "numbered queue": QueueSettings("numbered queue", lease=_LEASE, numbered=True),
 }
 
 
@@ -105,6 +112,8 @@ _UNORDERED = Kind(
     free=False,
     holds=True,
     gives_back_at_once=False,
+    leases=True,
+    named=True,
     counts=True,
     dead_letters=True,
 )
@@ -133,6 +142,8 @@ class TestMemory(ConnectorContract):
             _TAKEN | Ability.TAIL | Ability.BY_POSITION,
             keeps="wire",
             positions="ascending",
+            named=True,
+            leases=True,
             counts=True,
             dead_letters=True,
         ),

@@ -1,6 +1,6 @@
 """RabbitMQ 3.10 and 4.0 pass the contract."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.contract.samples import Keeps
 from tests.contract.suite import ConnectorContract
-from tests.contract.under_test import Kind, Place
+from tests.contract.under_test import BrokerUnderTest, Kind, Place
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -32,7 +32,7 @@ _STREAM = (
 _TYPES = {"classic queue": "classic", "exchange": "classic", "quorum queue": "quorum", "stream": "stream"}
 
 
-class RabbitMQUnderTest:
+class RabbitMQUnderTest(BrokerUnderTest):
     """A virtual host of the tests' own, made and looked into through the management API and pika."""
 
     def __init__(self, rabbitmq: RabbitMQAddress, vhost: str, api: httpx.Client, channel: BlockingChannel) -> None:
@@ -69,10 +69,6 @@ class RabbitMQUnderTest:
         self._channel.exchange_declare(exchange.name, "topic", durable=True)
         self._channel.queue_bind(name, exchange.name, pattern)
         return Place(exchange if kind == "exchange" else queue, exchange, queue)
-
-    async def commit(self, group: str, address: Address, offsets: Mapping[int, int]) -> None:
-        """Never asked for."""
-        raise NotImplementedError("RabbitMQ has no consumer groups")
 
     async def inventory(self) -> set[str]:
         """All queues and exchanges of the virtual host."""

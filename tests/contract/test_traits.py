@@ -42,6 +42,8 @@ async def run(test: str, kind: Kind) -> None:
         ("numbered queue", {"holds": True}, "test_look_marks_as_redelivered"),
         ("classic queue", {"holds": False}, "test_look_that_takes_nothing_shows_what_others_hold"),
         ("unordered queue", {"gives_back_at_once": True}, "test_looking_twice_shows_the_same"),
+        ("classic queue", {"named": True}, "test_looking_twice_shows_the_same"),
+        ("numbered queue", {"named": False}, "test_looking_twice_shows_the_same"),
         ("classic queue", {"counts": True}, "test_look_counts_as_a_delivery"),
         ("numbered queue", {"tapped": True}, "test_tail_of_a_queue_says_what_it_cannot_see"),
     ],

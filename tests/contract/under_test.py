@@ -36,12 +36,14 @@ class Kind:
         keys: Which keys it keeps.
         times: Which time an event has.
         positions: What identifies an event.
+        named: Whether its broker gives each event a name of its own.
         order: In which order events are seen.
         countable: Whether it says its depth.
         whole: Whether one look sees all there is; else its coverage says that it did not.
         free: Whether a look costs nothing; else its price is said in words.
         holds: Whether a look takes the messages and gives them back.
         gives_back_at_once: Whether what was held can be taken again as soon as it was given back, or some time later.
+        leases: Whether what is claimed goes back when a lease is over.
         counts: Whether it counts deliveries and has a delivery limit.
         dead_letters: Whether its dead letters can go to another endpoint of this kind.
         tapped: Whether exchanges feed it, so that a tail sees what comes through them.
@@ -54,12 +56,14 @@ class Kind:
     keys: Keys = "none"
     times: Times = "any"
     positions: Positions = "none"
+    named: bool = False
     order: Order = "arrival"
     countable: bool = True
     whole: bool = True
     free: bool = True
     holds: bool = False
     gives_back_at_once: bool = True
+    leases: bool = False
     counts: bool = False
     dead_letters: bool = False
     tapped: bool = False
@@ -105,22 +109,17 @@ class Place:
 
 
 class BrokerUnderTest(Protocol):
-    """A broker, seen from outside: nothing here goes through the connector."""
+    """A broker, seen from outside: nothing here goes through the connector.
 
-    @property
-    def connection(self) -> Connection:
-        """A connection that works."""
-        ...
+    Attributes:
+        connection: A connection that works.
+        intruder: The same with the password `wrong-password`.
+        nowhere: A connection to where no broker answers.
+    """
 
-    @property
-    def intruder(self) -> Connection:
-        """The same with the password `wrong-password`."""
-        ...
-
-    @property
-    def nowhere(self) -> Connection:
-        """A connection to where no broker answers."""
-        ...
+    connection: Connection
+    intruder: Connection
+    nowhere: Connection
 
     async def create(
         self,
@@ -144,7 +143,11 @@ class BrokerUnderTest(Protocol):
 
     async def commit(self, group: str, address: Address, offsets: Mapping[int, int]) -> None:
         """Let a consumer group commit offsets, by partition. Only where there are groups."""
-        ...
+        raise AssertionError("a kind of endpoint has `Ability.GROUPS`, and nothing here commits")
+
+    async def lapse(self, address: Address) -> None:
+        """Let the leases of all that is held of an endpoint be over. Only where there are leases."""
+        raise AssertionError("a kind of endpoint `leases`, and nothing here lets a lease be over")
 
     async def inventory(self) -> set[str]:
         """The names of all queues, topics and consumer groups there are, also the temporary ones of connectors."""
