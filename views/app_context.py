@@ -1,13 +1,11 @@
 """What all screens work with: the session, what was seen so far, and what is being looked at."""
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from functools import cached_property
 from multiprocessing import resource_tracker
 from typing import Final
 
-from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.start import Start
@@ -64,25 +62,11 @@ class AppContext:
 
     def browse(self, address: Address, start: Start | None, limit: int | None, force: bool = False) -> Ingestion:
         """Look at what is in an endpoint; it goes into the store."""
-
-        @asynccontextmanager
-        async def stream() -> AsyncIterator[Stream]:
-            connector = await self.session.connector(address.connection)
-            async with connector.browse(address, start, limit, force) as opened:
-                yield opened
-
-        return self.ingestions.begin("browse", address, stream)
+        return self.ingestions.begin("browse", address, lambda: self.session.browse(address, start, limit, force))
 
     def tail(self, address: Address, start: Start | None = None, pattern: str | None = None) -> Ingestion:
         """Look at what arrives at an endpoint; it goes into the store."""
-
-        @asynccontextmanager
-        async def stream() -> AsyncIterator[Stream]:
-            connector = await self.session.connector(address.connection)
-            async with connector.tail(address, start, pattern) as opened:
-                yield opened
-
-        return self.ingestions.begin("tail", address, stream)
+        return self.ingestions.begin("tail", address, lambda: self.session.tail(address, start, pattern))
 
     def close(self) -> None:
         """End the processes, should they have been needed."""

@@ -115,6 +115,15 @@ class Session:
         return {name: task.result() for name, task in asked.items()}
 
     @asynccontextmanager
+    async def browse(
+        self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
+    ) -> AsyncIterator[Stream]:
+        """What is in an endpoint of the session; its connection is opened on entering."""
+        connector = await self.connector(address.connection)
+        async with connector.browse(address, start, limit, force) as stream:
+            yield stream
+
+    @asynccontextmanager
     async def tail(
         self, address: Address, start: Start | None = None, pattern: str | None = None
     ) -> AsyncIterator[Stream]:
