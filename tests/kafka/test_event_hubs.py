@@ -9,6 +9,7 @@ import pytest
 from connectors.kafka.connector import KafkaConnector
 from connectors.kafka.event_hubs import EventHubsConnector, settings_of
 from tests.brokers.narrow import LARGEST_REQUEST, PRODUCE, EventHubs
+from tests.e2e.command import run
 from tests.kafka.conftest import make_topic
 from tests.kafka.reading import browse, numbered, publish
 from workbench.connecting.config import Connection, without_secrets
@@ -40,6 +41,28 @@ async def test_a_pasted_connection_string_gets_in(event_hubs: EventHubs, monkeyp
         steps = [step async for step in connector.check()]
     assert not any(step.error for step in steps)
     assert "Kafka tests" in [step.name for step in steps]
+
+
+async def test_the_command_line_takes_a_connection_string_and_says_no_key(
+    event_hubs: EventHubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(event_hubs.ca))
+    hub = (await make_topic(event_hubs.kafka.bootstrap)).name
+    string = event_hubs.connection_string
+    key = string.rpartition("SharedAccessKey=")[2]
+    listed = await asyncio.to_thread(run, "workbench", "ls", "-c", f"eh={string}")
+    assert listed.code == 0 and f"eh/{hub}" in [record["address"] for record in listed.records]
+    sent = await asyncio.to_thread(run, "workbench", "publish", "-c", f"eh={string}", "--guard", "move", hub, "hello")
+    seen = await asyncio.to_thread(run, "workbench", "browse", "-c", string, hub)
+    assert (sent.code, [record["body"] for record in seen.records]) == (0, [{"text": "hello"}])
+    wrong = string.replace(key, key[::-1])
+    for text in (wrong, wrong.replace("SharedAccessKeyName=tests;", ""), string.replace("sb:", "https:")):
+        refused = await asyncio.to_thread(run, "workbench", "ls", "-c", text)
+        assert refused.code in (1, 2)
+        assert key not in refused.err and key[::-1] not in refused.err
+    without = string.replace(f";SharedAccessKey={key}", "")
+    asked = await asyncio.to_thread(run, "workbench", "ls", "-c", without)
+    assert "names user 'tests' but no password" in asked.err
 
 
 async def test_a_wrong_key_is_told_by_the_name_of_the_policy(event_hubs: EventHubs) -> None:
