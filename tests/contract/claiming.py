@@ -96,6 +96,31 @@ class ClaimingContract(Contract):
             await depth_becomes(connector, kind, place.address, len(events))
             assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
 
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_claim_that_destroys_settles_like_one_that_moves(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(3))
+            async with connector.claim(place.address, "destroy") as claims:
+                seen = await read(claims)
+                outcomes = await claims.settle(range(len(seen)))
+            assert [(outcome.error, outcome.state) for outcome in outcomes] == [(None, "settled")] * 3
+            assert await browse(connector, place.address) == []
+
+    @needs(Ability.CLAIM | Ability.REMOVE)
+    async def test_nothing_is_settled_twice(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name)
+        async with connect(broker.connection) as connector:
+            await publish_all(connector, place.address, numbered(5))
+            async with connector.claim(place.address, "move") as claims:
+                assert len(await read(claims)) == 5
+                await claims.settle([1, 3])
+                for wrong in ([1], [0, 0], [5], [-1]):
+                    with pytest.raises(ValueError, match="settled before, or never claimed"):
+                        await claims.settle(wrong)
+                await claims.settle([0, 2, 4])
+            assert await browse(connector, place.address) == []
+
     @needs(Ability.CLAIM | Ability.REMOVE, leases=True)
     async def test_lost_lease_is_seen_before_what_it_held_is_settled(self, broker: BrokerUnderTest, kind: Kind) -> None:
         place = await broker.create(kind.name)

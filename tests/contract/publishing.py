@@ -1,6 +1,7 @@
 """Publishing: each event is answered for, and lands where it says."""
 
 import asyncio
+from collections.abc import Sequence
 
 from tests.contract.steps import (
     DEADLINE,
@@ -16,6 +17,7 @@ from tests.contract.steps import (
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, bodies, needs
 from workbench.connecting.plugins import connect
+from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, PublishRejected, Unsupported
 from workbench.model.event import Event
@@ -35,6 +37,32 @@ class PublishingContract(Contract):
                 batches = [batch async for batch in publisher.receipts()]
         assert all(batches)
         assert sorted(receipt.sequence for batch in batches for receipt in batch) == list(range(11))
+
+    @needs(Ability.PUBLISH)
+    async def test_one_publisher_serves_many_endpoints_and_tells_which_is_missing(
+        self, broker: BrokerUnderTest, kind: Kind
+    ) -> None:
+        one, other = await broker.create(kind.name), await broker.create(kind.name)
+        targets = [one.address, self.missing(broker, kind), other.address]
+        before = await broker.inventory()
+        async with connect(broker.connection) as connector, connector.publisher() as publisher:
+            async with asyncio.timeout(DEADLINE):
+                for first in range(0, 30, 2):
+                    await publisher.send(targets[first // 2 % 3], numbered(2, begin=first))
+                await publisher.finish()
+                receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+            assert sorted(receipt.sequence for receipt in receipts) == list(range(30))
+            errors = {receipt.sequence: type(receipt.error) for receipt in receipts if receipt.error}
+            assert errors == {number: EndpointNotFound for number in range(30) if number // 2 % 3 == 1}
+            assert all(receipt.state == "settled" for receipt in receipts)
+            for place, remainder in ((one, 0), (other, 2)):
+                events = [event for number, event in enumerate(numbered(30)) if number // 2 % 3 == remainder]
+
+                async def arrived(at: Address = place.read_at, expected: Sequence[Event] = events) -> bool:
+                    return kind.bodies(await browse(connector, at)) == kind.bodies(expected)
+
+                await eventually(arrived)
+        assert await broker.inventory() == before
 
     @needs(Ability.PUBLISH)
     async def test_publishing_nothing_is_answered_by_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:

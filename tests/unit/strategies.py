@@ -309,5 +309,7 @@ deliveries: st.SearchStrategy[Delivery] = st.builds(
     exchange=st.none() | st.text(max_size=5),
     redelivered=st.none() | st.booleans(),
     attempt=st.none() | st.integers(0, 2**63 - 1),
+    id=st.none() | st.text(max_size=5),
+    state=st.none() | st.sampled_from(["locked", "scheduled", "deferred"]),
 )
 """Events seen anywhere."""

@@ -75,6 +75,10 @@ def encode(seen: Delivery | Event) -> bytes:
             line["redelivered"] = seen.redelivered
         if seen.attempt is not None:
             line["attempt"] = seen.attempt
+        if seen.id is not None:
+            line["id"] = seen.id
+        if seen.state is not None:
+            line["state"] = seen.state
         line["seen_at"] = _time(seen.seen_at)
     else:
         event = seen
@@ -125,6 +129,8 @@ def decode(line: bytes) -> Line:
             said.exchange,
             said.redelivered,
             said.attempt,
+            said.id,
+            said.state,
         )
     except UnicodeDecodeError:
         raise FormatError("This line is not an event: it is not UTF-8.") from None
@@ -344,6 +350,8 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
     properties: dict[str, Any] | None = None
     wire: str | dict[str, str] | None = None
     encoding: str | None = None
+    id: str | None = None
+    state: str | None = None
 
 
 def _exact(text: str) -> float:
