@@ -6,7 +6,7 @@ metadata in a way that creates the topic asked for, and reports every failure to
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -30,6 +30,7 @@ from workbench.model.errors import (
     ConnectionLost,
     ConnectorError,
     EndpointNotFound,
+    WorkbenchError,
     unwrap_exception_group,
 )
 
@@ -83,6 +84,7 @@ class Cluster:
         self._places: dict[int, tuple[str, int]] = {}
         self._shared: dict[int | None, AIOKafkaConnection] = {}
         self._locks: dict[int | None, asyncio.Lock] = {}
+        self._alone = asyncio.Lock()
 
     async def close(self) -> None:
         """Close what is open; the cluster can be used again."""
@@ -148,6 +150,41 @@ class Cluster:
                 drop(connection)
                 if fresh:
                     raise
+
+    async def ask_apart(
+        self, names: Sequence[str], ask: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]], node: int | None = None
+    ) -> tuple[dict[str, T], dict[str, WorkbenchError]]:
+        """Ask about several things at once or, where the answer cannot be read, about fewer: an odd one hides no other.
+
+        An answer that cannot be read ends its connection, as if the broker had: so the broker is asked for something
+        else in between.
+
+        Args:
+            names: About what.
+            ask: Asks about some of them; the answers are by name.
+            node: Which broker it asks; None: any.
+
+        Returns:
+            The answers, and why there is none.
+
+        Raises:
+            ConnectorError: The broker cannot be reached, or refuses to answer at all.
+        """
+        try:
+            return dict(await ask(names)), {}
+        except ConnectionLost:
+            await self.ask(MetadataRequest([], allow_auto_topic_creation=False), node)
+        if len(names) > 1:
+            half = len(names) // 2
+            first, second = await self.ask_apart(names[:half], ask, node), await self.ask_apart(names[half:], ask, node)
+            return first[0] | second[0], first[1] | second[1]
+        # It may have been the answer to another, on the connection that all share.
+        async with self._alone:
+            try:
+                return dict(await ask(names)), {}
+            except ConnectionLost:
+                await self.ask(MetadataRequest([], allow_auto_topic_creation=False), node)
+                return {}, {names[0]: ConnectorError("The broker's answer cannot be read.")}
 
     async def offers(self, keys: Collection[int]) -> bool:
         """Whether every broker offers these requests, in whatever version; one that is not there is not asked.

@@ -23,19 +23,23 @@ async def describe_configs(
     Raises:
         ConnectorError: The cluster could not be asked.
     """
-    wanted = [(_TOPIC, name, list(settings)) for name in topics]
-    if not wanted:
+
+    async def describe(some: Sequence[str]) -> Mapping[str, dict[str, str]]:
+        answer = await cluster.ask(DescribeConfigsRequest([(_TOPIC, name, list(settings)) for name in some]))
+        # A user who may read a topic may still not see how it is configured.
+        return {
+            name: {key: value for key, value, *_ in sorted(entries) if value is not None}
+            for code, _, _, name, entries in answer.resources
+            if code == Code.NONE
+        }
+
+    if not (names := list(topics)):
         return {}
     try:
-        answer = await cluster.ask(DescribeConfigsRequest(wanted))
+        found, _ = await cluster.ask_apart(names, describe)
     except Unsupported:
         return {}
-    # A user who may read a topic may still not see how it is configured.
-    return {
-        name: {key: value for key, value, *_ in sorted(entries) if value is not None}
-        for code, _, _, name, entries in answer.resources
-        if code == Code.NONE
-    }
+    return found
 
 
 class Limit(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import ClassVar, Self
 
 from connectors.kafka.check import check
@@ -18,12 +19,13 @@ from connectors.kafka.settings import Settings
 from connectors.kafka.start_offsets import partitions_of, starts_of
 from connectors.kafka.transaction import LedgerTransaction
 from connectors.kafka.versions import TRANSACTIONS
+from workbench.connecting.boundary import Boundary
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
@@ -93,12 +95,10 @@ class KafkaConnector:
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
         topics = {name: topic for name, topic in (await self._cluster.visible()).items() if not topic.internal}
-        try:
-            return Listing(await self._described(topics))
-        except ConnectionLost:
-            raise
-        except ConnectorError:
-            return await self._described_alone(topics)
+        whole = await Boundary(f"{self._name}: listing").part(partial(self._described, topics))
+        if isinstance(whole, ConnectionLost):
+            raise whole
+        return await self._described_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One topic as it is now."""
@@ -266,18 +266,15 @@ class KafkaConnector:
         ]
 
     async def _described_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
-        async def described(topic: Topic) -> Endpoint | ConnectorError:
-            try:
-                [endpoint] = await self._described({topic.name: topic})
-                return endpoint
-            except ConnectorError as error:
-                return error
-
-        found = await run_together(described(topic) for topic in topics.values())
-        errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, ConnectorError)}
+        found = await run_together(
+            Boundary(f"Describing topic {name}").part(partial(self._described, {name: topic}))
+            for name, topic in topics.items()
+        )
+        errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, WorkbenchError)}
         if len(errors) == len(topics):
             raise next(iter(errors.values()))
-        listed = sorted((each for each in found if isinstance(each, Endpoint)), key=lambda each: each.address.name)
+        described = [one for each in found if not isinstance(each, WorkbenchError) for one in each]
+        listed = sorted(described, key=lambda each: each.address.name)
         return Listing(listed, [Gap(f"topic {name}", str(error)) for name, error in sorted(errors.items())])
 
 

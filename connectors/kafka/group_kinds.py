@@ -4,7 +4,7 @@ Since ListGroups 5 a coordinator names the kinds: classic, consumer (KIP-848), s
 Whatever of a group cannot be told becomes a gap of this group, and hides no other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple, TypeAlias
 
@@ -91,21 +91,24 @@ async def _told(cluster: Cluster, node: int, kind: str, protocols: Mapping[str, 
         return [Told(name, kind, _UNKNOWN, (), (gap,)) for name in names]
     request, read = _KINDS[kind]
     fields = {} if kind == CLASSIC else {"include_authorized_operations": False}
+
+    async def describe(some: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        answer = (await cluster.ask(request(groups=list(some), **fields), node)).to_object()
+        return {row["group"]: row for row in answer["groups"]}
+
     try:
-        rows = {
-            row["group"]: row
-            for row in (await cluster.ask(request(groups=names, **fields), node)).to_object()["groups"]
-        }
+        rows, unread = await cluster.ask_apart(names, describe, node)
     except ConnectionLost:
         raise
     except ConnectorError as error:
-        return [Told(name, kind, _UNKNOWN, (), (Gap("its members", _reason(error)),)) for name in names]
+        rows, unread = {}, {name: error for name in names}
     dead = [name for name, row in rows.items() if kind == CLASSIC and row["state"] == _DEAD]
     told = [
         Told(name, _kind(kind, protocols[name]), *_read(row, read))
         for name, row in rows.items()
         if name not in dead and row["error_code"] != Code.GROUP_ID_NOT_FOUND
     ]
+    told += [Told(name, kind, _UNKNOWN, (), (Gap("its members", _reason(error)),)) for name, error in unread.items()]
     # Brokers that do not name the kinds take for dead what is of the newer protocol, or has been deleted meanwhile.
     return told + (await _told(cluster, node, CONSUMER, {name: protocols[name] for name in dead}) if dead else [])
 

@@ -3,7 +3,7 @@
 One that cannot be read hides no other: what of a group is not known, and why, stands in its gaps.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -16,8 +16,9 @@ from connectors.kafka.group_kinds import SHARE, Told, coordinated_groups
 from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
 from connectors.kafka.records import committed_batches as committed_batches
 from connectors.kafka.records import deliveries
+from workbench.connecting.boundary import Boundary
 from workbench.model.address import Address
-from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError, WorkbenchError
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
@@ -83,18 +84,15 @@ async def all_groups(cluster: Cluster) -> Listing[Group]:
         ConnectorError: No broker could be asked.
     """
 
-    async def coordinated(node: int) -> list[Readers] | ConnectorError:
-        try:
-            return await _readers(cluster, node, None)
-        except ConnectorError as error:
-            return error
+    def coordinated(node: int) -> Coroutine[None, None, list[Readers] | WorkbenchError]:
+        return Boundary(f"The groups of broker {node}").part(partial(_readers, cluster, node, None))
 
     await cluster.topics(())
     found = dict(zip(cluster.brokers, await run_together(map(coordinated, cluster.brokers)), strict=True))
-    refused = {node: some for node, some in found.items() if isinstance(some, ConnectorError)}
+    refused = {node: some for node, some in found.items() if isinstance(some, WorkbenchError)}
     if refused and len(refused) == len(found):
         raise next(iter(refused.values()))
-    readers = [one for some in found.values() if not isinstance(some, ConnectorError) for one in some]
+    readers = [one for some in found.values() if not isinstance(some, WorkbenchError) for one in some]
     gaps = [Gap(f"the groups of broker {node}", str(error)) for node, error in refused.items()]
     return Listing(await _described(cluster, sorted(readers, key=lambda one: one.told.name)), gaps)
 
@@ -119,14 +117,21 @@ async def _readers(cluster: Cluster, node: int, name: str | None) -> list[Reader
 
 async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
     """How far a group has got, as its coordinator knows."""
-    try:
+
+    async def got(names: Sequence[str]) -> Mapping[str, Readers]:
         if told.kind == SHARE:
-            return await _got_shared(cluster, node, told)
-        return Readers(told, await committed_offsets(cluster, told.name, node), gaps=told.gaps)
-    except ConnectionLost:
-        raise
-    except ConnectorError as error:
-        return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", _reason(error))))
+            return {told.name: await _got_shared(cluster, node, told)}
+        return {told.name: Readers(told, await committed_offsets(cluster, told.name, node), gaps=told.gaps)}
+
+    asking = partial(cluster.ask_apart, [told.name], got, node)
+    asked = await Boundary(f"The offsets of group {readable(told.name)}").part(asking)
+    if isinstance(asked, ConnectionLost):
+        raise asked
+    found: Mapping[str, Readers]
+    found, refused = ({}, {told.name: asked}) if isinstance(asked, WorkbenchError) else asked
+    if told.name in found:
+        return found[told.name]
+    return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", _reason(refused[told.name]))))
 
 
 async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
@@ -265,5 +270,5 @@ async def _times(
     return found
 
 
-def _reason(error: ConnectorError) -> str:
+def _reason(error: WorkbenchError) -> str:
     return str(error).removesuffix(".")

@@ -178,6 +178,40 @@ async def test_a_group_whose_name_is_no_text_is_told_and_hides_no_other(
     assert groups[other] == await connector.group(other)
 
 
+async def test_a_group_whose_description_is_broken_is_told_and_hides_no_other(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    address, odd, *others = await topic(1), *(new_group() for _ in range(4))
+    await publish(connector, address, numbered(3))
+    for each in (odd, *others):
+        await commit(kafka, each, address, {0: 1})
+    # A state that is longer than the answer.
+    broken = odd.encode() + b"\0\x05Empty", odd.encode() + b"\x7f\xffEmpty"
+    async with narrow(kafka.bootstrap, renamed=broken) as broker, connect(broker.url) as narrowed:
+        groups = {group.name: group for group in await narrowed.groups()}
+        assert (await narrowed.group(odd)).gaps == groups[odd].gaps
+    assert [(gap.what, gap.reason) for gap in groups[odd].gaps] == [
+        ("its members", "The broker's answer cannot be read")
+    ]
+    assert groups[odd].lag == 2
+    assert [groups[each] for each in others] == [await connector.group(each) for each in others]
+
+
+async def test_a_topic_whose_configuration_is_broken_is_told_and_hides_no_other(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    odd, other = await topic(1), await topic(1)
+    await publish(connector, odd, numbered(3))
+    size = len(odd.name).to_bytes(2)
+    broken = b"\x02" + size + odd.name.encode(), b"\x02\x7f\xff" + odd.name.encode()
+    async with narrow(kafka.bootstrap, renamed=broken) as broker, connect(broker.url) as narrowed:
+        listed = {each.address: each for each in await narrowed.endpoints()}
+    assert listed[odd].depth == 3
+    assert "retention.ms" not in dict(listed[odd].detail)
+    assert dict(listed[other].detail) == dict((await connector.endpoint(other)).detail)
+    assert "retention.ms" in dict(listed[other].detail)
+
+
 async def test_groups_of_a_broker_that_is_not_there_hide_no_others(
     connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
 ) -> None:

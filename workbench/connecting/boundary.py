@@ -54,6 +54,14 @@ class Boundary(msgspec.Struct, frozen=True):
             return error
         return ConnectorError(log_unexpected(error, self.what))
 
+    async def part(self, call: Callable[[], Awaitable[Item]]) -> Item | WorkbenchError:
+        """A part of what is listed, or why it cannot be told: a connector asks like this so that it hides no other."""
+        try:
+            with self.within():
+                return await call()
+        except WorkbenchError as error:
+            return error
+
     async def answer(self, call: Callable[[], Awaitable[Item]], kind: type[Item]) -> Item:
         """What a method of the connector answers.
 
