@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
+from weakref import WeakSet
 
 from rich.console import RenderableType
 from textual._context import active_message_pump
@@ -15,7 +16,7 @@ from textual.driver import Driver
 from textual.events import Compose, Event, InputEvent, Key, Load, Mount, Paste
 from textual.message import Message
 from textual.widget import Widget
-from textual.worker import WorkerFailed
+from textual.worker import Worker, WorkerFailed
 
 from views.dialogs import Unexpected
 from workbench.connecting.error_log import log_unexpected
@@ -58,6 +59,7 @@ class SteadyApp(App[None]):
         self._typed = 0.0
         self._telling = False
         self._lent = False
+        self._overdue: Final[WeakSet[Worker[Any]]] = WeakSet()
 
     def on_mount(self) -> None:
         """Begin to take input."""
@@ -120,16 +122,25 @@ class SteadyApp(App[None]):
         turns = 0
         while self._lent or (self._busy(event) and time.monotonic() < end):
             turns += 1
+            if self._lent:
+                end = time.monotonic() + PATIENCE
             await asyncio.sleep(0 if turns < _TURNS else 0.005)
+        # One that takes longer holds up one input, and not each of all that were typed ahead.
+        self._overdue.update(self._working(event))
 
     def _busy(self, event: Event | None) -> bool:
         if self._dispatching or self.message_queue_size:
             return True
         if any(node.message_queue_size for node in self.screen.walk_children(with_self=True)):
             return True
+        return bool(self._working(event))
+
+    def _working(self, event: Event | None) -> Sequence[Worker[Any]]:
+        """The workers that an input waits for."""
         # What is typed goes on in the palette's field while it searches; what chooses from its list needs the list.
         groups = (KEY_WORK,) if isinstance(event, Key) and event.is_printable else _AWAITED
-        return any(worker.group in groups and not worker.is_finished for worker in self.workers)
+        working = [each for each in self.workers if each.group in groups and not each.is_finished]
+        return working if event is None else [each for each in working if each not in self._overdue]
 
     # Nothing unexpected ends it.
 

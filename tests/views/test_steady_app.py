@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from textual.app import ComposeResult
+from textual.events import Key
 from textual.widgets import Input
 
 from tests.views.driver import PATIENCE, Driver, running, shop
 from views.journal import Journal
+from views.steady_app import KEY_WORK
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.error_log import error_log
 
@@ -130,3 +132,15 @@ async def test_a_dialog_is_answered_once() -> None:
         await asyncio.sleep(0)
         assert answers == ["yes"]
         assert driver.app.screen is driver.app.events
+
+
+async def test_work_that_does_not_end_holds_up_one_key_and_not_each_of_many() -> None:
+    async with running() as driver:
+        await driver.open()
+        release = asyncio.Event()
+        driver.app.run_worker(release.wait(), group=KEY_WORK)
+        # Far more of them than seconds in which the test gives up.
+        for key in [*["down", "up"] * 100, "4"]:
+            driver.app.post_message(Key(key, None))
+        await driver.shows("Every move as a line")
+        release.set()
