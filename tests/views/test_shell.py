@@ -241,3 +241,14 @@ async def test_a_refused_connection_leaves_the_others_working() -> None:
         assert isinstance(driver.app.base_screen, Connections)
         await driver.press("j", "enter")
         await driver.shows("✖ TCP")
+
+
+@pytest.mark.parametrize("columns", range(1, 5))
+async def test_a_terminal_of_no_width_ends_no_screen(columns: int) -> None:
+    async with running() as driver:
+        for mode in ("dead_letters", "connections", "journal", "trace", "publish", "events"):
+            driver.app.go(mode)
+            await driver.pilot.resize_terminal(columns, 20)
+            await driver.settled()
+            await driver.pilot.resize_terminal(120, 40)
+        assert not driver.app.failures

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from rich.text import Text
+from textual.geometry import Size
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 
 class Options(OptionList):
-    """Textual's, which also holds where there is no room for a single line: there, a page has no height to go by."""
+    """Textual's, which also holds where there is no room for a single line, or for a single letter in a line: there, a
+    page has no height to go by, and a word nothing to be folded into."""
 
     def show(self, lines: Sequence[Text], nothing: str) -> None:
         """Draw the list anew, its cursor where it was.
@@ -25,6 +27,11 @@ class Options(OptionList):
         self.clear_options()
         self.add_options([Option(line) for line in lines] or [Option(nothing, disabled=True)])
         self.highlighted = min(at, self.option_count - 1)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Its height at a width."""
+        padding = self.get_component_styles("option-list--option").padding.width
+        return super().get_content_height(container, viewport, max(width, padding + 1))
 
     def action_page_up(self) -> None:
         """Go up a page."""
