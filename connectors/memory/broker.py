@@ -263,7 +263,7 @@ class Broker:
         for queue in self.queues.values():
             if (head := queue.head) and head.expires is not None:
                 times.append((head.expires, partial(self._expire, queue)))
-            if (rested := queue.rested) is not None:
+            if queue.settings.rest and (rested := queue.rested) is not None:
                 times.append((rested, queue.end_rest))
         times += [(each.leased_until, each.lapse) for each in self._consumers if each.leased_until is not None]
         return min(times, key=lambda entry: entry[0], default=None)
