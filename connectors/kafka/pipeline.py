@@ -385,7 +385,7 @@ class Pipeline:
             state: State = "pending" if self.transactional else "settled"
             pack.owner.answered(
                 [
-                    Receipt(number, Position(partition, str(place)) if known else None, state=state)
+                    Receipt(number, Position(partition, str(place)) if known else None, None, False, state)
                     for place, number in enumerate(pack.numbers, offset)
                 ]
             )
