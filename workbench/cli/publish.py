@@ -233,12 +233,24 @@ class _Receipts:
             elif receipt.error is None and receipt.sequence == 0:
                 where = f" {position.partition}:{position.offset}" if position else ""
                 lines.append(f"published to {visible(self._address)}{where}\n".encode())
-            if receipt.error is not None:
+            if receipt.error is not None and receipt.state != "unknown":
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
+        _say_unknown(receipts)
         try:
             write(b"".join(lines))
         except OSError as error:
             self._break(error)
+
+
+def _say_unknown(receipts: Sequence[Receipt]) -> None:
+    """Say once for all events what a broken connection has left open: there may be very many."""
+    unknown: dict[str, list[int]] = {}
+    for receipt in receipts:
+        if receipt.state == "unknown":
+            unknown.setdefault(str(receipt.error), []).append(receipt.sequence)
+    for error, sequences in unknown.items():
+        others = f" and {len(sequences) - 1:,} more" if len(sequences) > 1 else ""
+        fail(f"event {min(sequences)}{others}: {error}", Exit.FAILED)
 
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
