@@ -15,6 +15,7 @@ from tests.kafka.reading import BASE, browse, by_partition, lag_becomes, numbere
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery
+from workbench.model.receipt import Receipt
 from workbench.model.start import Beginning
 
 EVENTS = 40_000
@@ -118,6 +119,32 @@ async def test_publishing_neither_loses_nor_doubles_nor_reorders(own_kafka: Kafk
     assert times(found) == list(range(EVENTS))
     places = {delivery.position: time for delivery, time in zip(found, times(found), strict=True)}
     assert all(places[receipt.position] == receipt.sequence for receipt in receipts if receipt.position)
+
+
+async def test_what_was_on_its_way_when_the_broker_is_gone_for_good_is_told_as_not_known(
+    own_kafka: Kafka, connector: KafkaConnector
+) -> None:
+    address = await make_topic(own_kafka.bootstrap, 3)
+    receipts: list[Receipt] = []
+    try:
+        async with connector.publisher() as publisher:
+            await publisher.send(address, numbered(1))
+            await publisher.flush()
+            await asyncio.to_thread(own_kafka.kill)
+            await publisher.send(address, numbered(500, first=1))
+            with pytest.raises(ConnectionLost):
+                await publisher.finish()
+            with pytest.raises(ConnectionLost):
+                async for some in publisher.receipts():
+                    receipts += some
+    finally:
+        await asyncio.to_thread(own_kafka.start)
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(501))
+    assert (receipts[0].error, receipts[0].state) == (None, "settled")
+    unanswered = receipts[1:]
+    # What was never sent is refused for certain; of the rest nobody knows.
+    assert all(receipt.error is not None for receipt in unanswered)
+    assert {receipt.state for receipt in unanswered} <= {"unknown", "settled"}
 
 
 async def test_a_transactional_copy_is_exactly_once(
