@@ -73,7 +73,7 @@ class QueueClaims:
 
     async def settle(self, sequences: Sequence[int]) -> Sequence[Outcome]:
         """Acknowledge these: see `workbench.connecting.connector.Claims`."""
-        if any(self._is_settled(sequence) for sequence in sequences):
+        if len({*sequences}) < len(sequences) or any(map(self._is_settled, sequences)):
             raise ValueError("a sequence was settled before, or never claimed")
         try:
             await self._holding.finish()
