@@ -128,9 +128,6 @@ ACTIONS: Final = (
     Action("back", "escape", "", "Leave the field, close what lies on top, stop this screen's work, or go back.", ()),
     Action("theme", "D", "", "Change between dark and light.", ()),
     Action("record", "R", "", "Record this session in a file, from its beginning.", ()),
-    Action(
-        "deploy", "", "", "Fix the demo's payment service, so that payments it rejected succeed when moved back.", ()
-    ),
     Action("palette", "colon,ctrl+p", "", "Do anything by its name, or go to an endpoint.", ()),
     Action("quit", "q,ctrl+c,ctrl+q", "", "Leave; asks first while something runs.", ()),
     Action("help", "question_mark", "help", "Show the keys of this screen.", ()),

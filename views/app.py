@@ -26,22 +26,18 @@ from views.steady_app import SteadyApp
 from views.trace import Trace
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.connector import Action as OfferedAction
 from workbench.connecting.level import Level
 from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
-from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content
-from workbench.operations.publish import publish
+from workbench.model.event import Delivery
 from workbench.operations.watch import Watch
 from workbench.session import Session
 from workbench.store.archive import open_recording
 from workbench.store.ingest import ingestions
 from workbench.store.store import Store, open_store
-
-DEPLOYMENT: Final = Address("rabbit", "deployments"), {"service": "payments", "version": "1.1"}
-"""Where the demo's shop takes deployments, and the one that fixes its payment service."""
 
 TITLES: Final = {
     "events": "Events",
@@ -372,7 +368,8 @@ class Workbench(SteadyApp):
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
-        self.push_screen(Keys(TITLES[screen], of_screen(screen), self.keys_of))
+        offered = [Action(each.name, "", "", each.help, ()) for each in self.context.session.actions()]
+        self.push_screen(Keys(TITLES[screen], [*of_screen(screen), *offered], self.keys_of))
 
     def keys_of(self, action: Action) -> str:
         """An action's keys, as the user has settled them."""
@@ -462,21 +459,15 @@ class Workbench(SteadyApp):
         screen = self._switch_to("publish", PublishScreen)
         screen.call_later(screen.begin, what)
 
-    def deploy(self) -> None:
-        """Fix the demo's payment service: to its shop a deployment is an event like any other."""
-        self.run_worker(self._deploy(), group="act")
+    def act(self, action: OfferedAction) -> None:
+        """Do what a connector offers, and say what came of it."""
+        self.run_worker(self._act(action), group="act")
 
-    async def _deploy(self) -> None:
-        event = Event(
-            body=json.dumps(DEPLOYMENT[1]).encode(), written=Content((), {"content_type": "application/json"})
-        )
+    async def _act(self, action: OfferedAction) -> None:
         try:
-            connector = await self.context.session.connector(DEPLOYMENT[0].connection)
-            await publish(connector, DEPLOYMENT[0], _once(event), lambda receipts: None)
+            self.say(await action.do())
         except WorkbenchError as error:
             self.say(str(error), "error")
-        else:
-            self.say("payments 1.1 is deployed: what it rejected before succeeds from now on.")
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""
@@ -495,7 +486,3 @@ class Workbench(SteadyApp):
         """Offer everything by its name, unless a question is to be answered first."""
         if self.screen is self.base_screen:
             self.push_screen(Palette())
-
-
-async def _once(event: Event) -> AsyncIterator[Sequence[Event]]:
-    yield [event]

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from views.actions import Action
 from views.app_context import AppContext
 from views.dialogs import accept_any, do_nothing
+from workbench.connecting.connector import Action as OfferedAction
 from workbench.model.address import Address
 from workbench.model.event import Delivery
 
@@ -108,8 +109,8 @@ class Host(Protocol):
     def change_theme(self) -> None:
         """Change between dark and light."""
 
-    def deploy(self) -> None:
-        """Fix the demo's payment service: to its shop a deployment is an event like any other."""
+    def act(self, action: OfferedAction) -> None:
+        """Do what a connector offers, and say what came of it."""
 
     def leave(self) -> None:
         """Leave; asks while something runs."""

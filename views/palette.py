@@ -36,6 +36,10 @@ class Everything(Provider):
                 text=action.id,
                 help=_help(action.keys, reason or action.help),
             )
+        for offer in screen.context.session.actions():
+            yield DiscoveryHit(
+                _name(offer.name), lambda do=offer: screen.host.act(do), text=offer.name, help=offer.help
+            )
 
     async def search(self, query: str) -> Hits:
         screen = self.screen
@@ -54,6 +58,10 @@ class Everything(Provider):
                     text=action.id,
                     help=_help(action.keys, reason),
                 )
+        for offer in screen.context.session.actions():
+            line = f"{_name(offer.name)} · {offer.help}"
+            if (score := matcher.match(_name(offer.name)) or matcher.match(line) / 4) > 0:
+                yield Hit(score, matcher.highlight(line), lambda do=offer: screen.host.act(do), text=offer.name)
         found = 0
         folded = query.casefold()
         for endpoint in screen.context.endpoints():

@@ -182,12 +182,6 @@ class WorkbenchScreen(Screen[None]):
     def do_record(self) -> None:
         self.host.record()
 
-    def cannot_deploy(self) -> str | None:
-        return None if self.context.demo else "Only the demo has a payment service to fix: workbench demo opens it."
-
-    def do_deploy(self) -> None:
-        self.host.deploy()
-
     def do_palette(self) -> None:
         self.host.show_palette()
 

@@ -10,7 +10,7 @@ import msgspec
 
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.connecting.connector import Stream
+from workbench.connecting.connector import Action, Stream
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
 from workbench.connecting.level import Level
@@ -113,6 +113,11 @@ class Session:
         async with asyncio.TaskGroup() as group:
             asked = {name: group.create_task(answer(name)) for name in names}
         return {name: task.result() for name, task in asked.items()}
+
+    def actions(self) -> Sequence[Action]:
+        """What the connections that are open offer besides the protocol."""
+        opened = [each for each in self._open.values() if each.done() and not each.cancelled() and not each.exception()]
+        return [action for each in opened for action in each.result().actions()]
 
     @asynccontextmanager
     async def browse(

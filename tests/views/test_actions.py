@@ -414,12 +414,6 @@ async def test_publish_and_clone_open_the_publish_screen() -> None:
         await driver.shows("clone of shop/payments")
 
 
-async def test_deploying_needs_the_demo() -> None:
-    async with running() as driver:
-        await driver.press("colon", "=deploy", "enter")
-        await driver.shows("Only the demo has a payment service to fix")
-
-
 async def test_quitting_is_done_by_its_key_and_by_name() -> None:
     for keys in (["q"], ["ctrl+c"], ["ctrl+q"], ["colon", "=quit", "enter"]):
         async with running() as driver:

@@ -6,9 +6,11 @@ one by one, and gives back at once whatever it took to look at. `tests/contract/
 docs/promises.md says the same to users.
 """
 
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
+
+import msgspec
 
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
@@ -215,6 +217,29 @@ class Connector(Protocol):
         Raises:
             ConnectorError: On entering: the broker cannot be reached.
         """
+        ...
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Something that a connector does besides the protocol, by its name.
+
+    Attributes:
+        name: A word or two, for the palette.
+        help: What it does, in a sentence.
+        do: Does it; answers with a sentence about what came of it.
+    """
+
+    name: str
+    help: str
+    do: Callable[[], Awaitable[str]]
+
+
+@runtime_checkable
+class ActionConnector(Connector, Protocol):
+    """A connector that offers actions of its own."""
+
+    def actions(self) -> Sequence[Action]:
+        """What it offers, while it is entered; each publishes at most."""
         ...
 
 

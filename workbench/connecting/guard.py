@@ -1,9 +1,12 @@
 """The guard in front of every connector: what a connection's level does not allow never reaches its broker, and nothing
 but a `WorkbenchError` comes back."""
 
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self, TypeAlias
+
+import msgspec
 
 from workbench.connecting.boundary import (
     Boundary,
@@ -18,6 +21,8 @@ from workbench.connecting.boundary import (
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import (
+    Action,
+    ActionConnector,
     Claims,
     Connector,
     GroupConnector,
@@ -187,6 +192,21 @@ class Guarded:
         if not isinstance(connector, GroupConnector):
             raise self._lacks("has no consumer groups")
         return await boundary.answer(lambda: connector.group(name), Group)
+
+    def actions(self) -> Sequence[Action]:
+        """What the connector offers besides; to do it takes `PUBLISH`."""
+        connector = self._connector
+        if not isinstance(connector, ActionConnector):
+            return ()
+        with Boundary(f"Asking what {self._connection.name} offers").within():
+            return [
+                msgspec.structs.replace(action, do=functools.partial(self._act, action))
+                for action in connector.actions()
+            ]
+
+    async def _act(self, action: Action) -> str:
+        await self._permit(Level.PUBLISH, action.name)
+        return await Boundary(f"Doing {action.name!r} on {self._connection.name}").answer(action.do, str)
 
     def _lacks(self, what: str) -> Unsupported:
         return Unsupported(f"{self._connection.name}: this broker {what}.")

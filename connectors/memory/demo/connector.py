@@ -1,5 +1,6 @@
 """`demo://shop/rabbit` and `demo://shop/kafka`: two connections to one shop."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -10,9 +11,14 @@ from connectors.memory.demo.shop import HISTORY, Settings, Shop
 from connectors.memory.demo.static_shop import open_shop
 from connectors.memory.streams import answering
 from workbench.connecting.config import Connection
+from workbench.connecting.connector import Action
 from workbench.model.errors import ConfigError, ConnectionLost
+from workbench.model.event import Event
+from workbench.model.wire import Content
 
 FACES: Final = ("rabbit", "kafka")
+
+_DEPLOY: Final = "Fix the demo's payment service, so that payments it rejected succeed when moved back."
 
 
 class _Open:
@@ -71,6 +77,19 @@ class DemoConnector(MemoryConnector):
         if self._shop is None:
             raise ConnectionLost(f"{self._connection.name}: the shop is closed.")
         return answering(self._shop.rabbit if self._face == "rabbit" else self._shop.kafka)
+
+    def actions(self) -> Sequence[Action]:
+        """Of its RabbitMQ, which takes deployments: the one that fixes the payment service."""
+        return [Action("deploy", _DEPLOY, self._deploy)] if self._face == "rabbit" else []
+
+    async def _deploy(self) -> str:
+        # To the shop a deployment is an event like any other.
+        event = Event(
+            body=b'{"service":"payments","version":"1.1"}',
+            written=Content((), {"content_type": "application/json"}),
+        )
+        self._broker.send("deployments", event)
+        return "payments 1.1 is deployed: what it rejected before succeeds from now on."
 
 
 def _settings(connection: Connection) -> Settings:
