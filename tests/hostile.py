@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import cramjam
 
 from workbench.model.address import Address
+from workbench.model.content import Content, Headers
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.wire import Content, Headers, Wire, encode
+from workbench.model.wire import Wire, encode
 
 _SEEN = 1_764_000_000_000
 

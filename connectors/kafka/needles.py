@@ -9,8 +9,8 @@ import ctypes
 import re
 from collections.abc import Callable, Sequence
 
+from workbench.model.content import Value
 from workbench.model.event import Event
-from workbench.model.wire import Value
 
 _SHORT = {'"': '"', "\\": "\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
 _ESCAPE = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')

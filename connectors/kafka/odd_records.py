@@ -7,10 +7,11 @@ event keeps its headers in the bytes in which they came.
 import struct
 from collections.abc import Iterator
 
+from workbench.model.content import Content, text
 from workbench.model.errors import FormatError
 from workbench.model.event import Event, TimestampType
 from workbench.model.record_headers import Header, field, read_from, varint, write
-from workbench.model.wire import Content, Wire, text
+from workbench.model.wire import Wire
 
 _TIMES = struct.Struct(">qq")
 _TIMES_AT = 27

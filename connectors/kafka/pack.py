@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from connectors.kafka.driver import DefaultRecordBatchBuilder, calc_crc32c
 from workbench.model import record_headers
+from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Value, sent_as_is
+from workbench.model.wire import sent_as_is
 
 _CHECKSUM = struct.Struct(">I")
 _CHECKSUM_AT = 17

@@ -19,10 +19,11 @@ from connectors.kafka.driver import DefaultRecordBatch, MemoryRecords
 from connectors.kafka.fetch_protocol import Fetched
 from workbench.model.address import Address
 from workbench.model.amqp10 import are_values
+from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position, TimestampType
 from workbench.model.record_headers import write
-from workbench.model.wire import Content, Wire
+from workbench.model.wire import Wire
 
 _HEADER = struct.Struct(">qi4xb4xhiqqqhii")
 _START = struct.Struct(">qi4xb4xh")

@@ -13,10 +13,10 @@ from connectors.memory.dead_lettering import Death, Deaths, Reason, add_death, d
 from connectors.memory.exchanges import Binding, Exchange, ExchangeType
 from connectors.memory.logs import LogKind, Topic
 from connectors.memory.queues import Message, Queue, QueueSettings
+from workbench.model.content import Headers, Value
 from workbench.model.errors import EndpointNotFound, FormatError, PublishRejected
 from workbench.model.event import Event
 from workbench.model.groups import Member
-from workbench.model.wire import Headers, Value
 
 Clock: TypeAlias = Callable[[], int]
 """Tells the time in milliseconds since 1970 UTC."""

@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from connectors.memory.headers import with_headers, without_expiration
+from workbench.model.content import Value
 from workbench.model.event import Event
-from workbench.model.wire import Value
 
 Reason = Literal["rejected", "expired", "maxlen", "delivery_limit"]
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from workbench.model.wire import Headers, Value
+from workbench.model.content import Headers, Value
 
 ExchangeType = Literal["direct", "fanout", "topic", "headers"]
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from workbench.model.content import Content, Value
 from workbench.model.event import Event
-from workbench.model.wire import Content, Value, with_header, without_property
+from workbench.model.wire import with_header, without_property
 
 
 def with_headers(event: Event, headers: Mapping[str, Value]) -> Event:

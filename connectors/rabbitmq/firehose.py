@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.rabbitmq.frames import Arrival
+from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.look import Gap
-from workbench.model.wire import Content, Wire, decode, encode
+from workbench.model.wire import Wire, decode, encode
 
 EXCHANGE: Final = "amq.rabbitmq.trace"
 DEFAULT: Final = "publish."

@@ -25,6 +25,7 @@ from connectors.rabbitmq.client import Channel, Client, check_name
 from connectors.rabbitmq.errors import Blocked
 from connectors.rabbitmq.frames import Answer, Returned
 from workbench.model.address import Address
+from workbench.model.content import text
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -36,7 +37,7 @@ from workbench.model.errors import (
 )
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Wire, decode, encode, field_types, text
+from workbench.model.wire import Wire, decode, encode, field_types
 
 WINDOW: Final = 2_000
 """Messages that may be unconfirmed."""

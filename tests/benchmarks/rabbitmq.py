@@ -26,8 +26,8 @@ from tests.brokers.shared import running
 from tests.rabbitmq.conftest import new_vhost
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 RECEIVED = 40_000
 PUBLISHED = 20_000

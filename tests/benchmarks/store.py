@@ -20,9 +20,9 @@ from pathlib import Path
 from workbench.facts.conventions import Conventions
 from workbench.facts.facts import Facts
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
-from workbench.model.wire import Content
 from workbench.query.query import Reading, compile
 from workbench.store.store import Store, open_store
 from workbench.store.view import View

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import msgspec
 
 from workbench.model.address import Address
+from workbench.model.content import Content, Headers, Value
 from workbench.model.event import Event
-from workbench.model.wire import Content, Headers, Value, Wire
+from workbench.model.wire import Wire
 
 Keeps = Literal["wire", "sorted wire", "records", "texts", "nothing"]
 """How much of properties and headers an endpoint keeps: the wire bytes of AMQP; those, but the headers sorted by name

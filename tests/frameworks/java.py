@@ -9,8 +9,9 @@ from typing import Any
 
 from tests.brokers import install
 from workbench.model.address import Address
+from workbench.model.content import Content, Headers
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Headers, encode
+from workbench.model.wire import encode
 
 _HERE = Path(__file__).parent
 

@@ -16,8 +16,9 @@ from tests.brokers.rabbitmq import RabbitMQAddress
 from workbench.facts.conventions import Conventions
 from workbench.facts.facts import Facts, Origin
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, encode
+from workbench.model.wire import encode
 
 
 def taken(url: str, queue: str) -> Delivery:

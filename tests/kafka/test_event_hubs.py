@@ -16,10 +16,11 @@ from workbench.connecting.config import Connection, without_secrets
 from workbench.connecting.formats import connection_of
 from workbench.connecting.plugins import connect
 from workbench.decode import ndjson
+from workbench.model.content import Content
 from workbench.model.errors import ConfigError, EndpointNotFound, LoginRefused
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Content, field_types
+from workbench.model.wire import field_types
 
 
 def opened(event_hubs: EventHubs, hub: str = "", max_idle: float | None = None) -> KafkaConnector:

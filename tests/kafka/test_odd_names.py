@@ -22,10 +22,11 @@ from tests.kafka.test_groups import commit
 from workbench.decode import ndjson
 from workbench.model import record_headers
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Content, Wire, field_types, with_header, with_headers, without_header
+from workbench.model.wire import Wire, field_types, with_header, with_headers, without_header
 
 HEADERS = [(b"caf\xe9", b"1"), (b"plain", b"text"), (b"\xff\xfe", None), (b"caf\xe9", b"\xe9"), (b"", b"")]
 ODD = Event(b"key", b"odd", Wire("kafka-2", record_headers.write(HEADERS)), timestamp=BASE + 1)

@@ -12,9 +12,9 @@ from connectors.kafka import KafkaConnector
 from connectors.kafka.partitioner import murmur2, partitions_of
 from tests.kafka.conftest import MakeTopic
 from tests.kafka.reading import BASE, browse, by_partition, numbered, publish
+from workbench.model.content import Content
 from workbench.model.errors import PublishRejected
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 
 @given(st.binary(max_size=70))

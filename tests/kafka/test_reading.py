@@ -11,10 +11,10 @@ from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, admin
 from tests.kafka.reading import BASE, browse, by_partition, numbered, publish, take
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import EndpointNotFound, Unsupported
 from workbench.model.event import Event, Position
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since
-from workbench.model.wire import Content
 
 
 async def test_what_was_published_is_browsed_as_it_was(connector: KafkaConnector, topic: MakeTopic) -> None:

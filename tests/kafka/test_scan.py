@@ -16,11 +16,11 @@ from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, connect, make_topic
 from tests.kafka.reading import BASE, browse, decided, numbered, publish
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import EndpointNotFound, Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Coverage
 from workbench.model.start import Window
-from workbench.model.wire import Content
 
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
 

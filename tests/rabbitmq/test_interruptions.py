@@ -15,10 +15,10 @@ from tests.brokers.rabbitmq import RabbitMQ
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery, Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Content
 
 DURABLE = Content((), {"delivery_mode": 2})
 

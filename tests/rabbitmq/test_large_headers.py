@@ -8,8 +8,8 @@ from connectors.rabbitmq import RabbitMQConnector
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, publish, publish_all, read
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 FRAME = 131_072
 """Bytes of a frame, as RabbitMQ negotiates it."""

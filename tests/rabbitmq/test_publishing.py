@@ -13,9 +13,10 @@ from connectors.rabbitmq.publisher import WINDOW, ExchangePublisher
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, numbered, publish, publish_all
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import AccessRefused, EndpointNotFound, PublishRejected
 from workbench.model.event import Event
-from workbench.model.wire import Content, Wire
+from workbench.model.wire import Wire
 
 
 def written(body: bytes, key: bytes | None = None, **properties: object) -> Event:

@@ -10,9 +10,9 @@ from tests.brokers.fixtures import OwnBrokers
 from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, numbered, publish_all, read
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import Unsupported
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 COUNT = 600
 

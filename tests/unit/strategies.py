@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.wire import Content, Value, Wire
+from workbench.model.wire import Wire
 
 PROPERTIES = {
     "content_type": 15,

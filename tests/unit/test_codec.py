@@ -13,9 +13,10 @@ from tests.hostile import deliveries
 from workbench.decode.codec import Reading, read, text_of
 from workbench.decode.compression import OPENED
 from workbench.decode.json_text import lay_out, tokens
+from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Content, encode
+from workbench.model.wire import encode
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -11,9 +11,10 @@ from tests.hostile import deliveries
 from workbench.facts.conventions import Conventions
 from workbench.facts.facts import NOTHING, Fact, Facts, Failure, Origin
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Value, Wire, encode
+from workbench.model.wire import Wire, encode
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

@@ -24,8 +24,9 @@ from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
+from workbench.model.content import Content, Headers
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Headers, Wire, content_claims, encode
+from workbench.model.wire import Wire, content_claims, encode
 from workbench.query.query import Reading, compile, quote
 from workbench.store import batch
 from workbench.store.batch import Chunk, candidates, pack, slice_delivery

@@ -18,11 +18,11 @@ from workbench.connecting.guard import Guarded
 from workbench.decode.codec import read
 from workbench.facts.conventions import Conventions
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
 from workbench.model.start import OfGroup
-from workbench.model.wire import Content
 from workbench.operations.publish import publish
 
 CLOCK = 1_764_000_000_000

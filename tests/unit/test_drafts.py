@@ -14,11 +14,12 @@ from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model import record_headers
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.rules import Rules
-from workbench.model.wire import Content, Value, Wire, decode, encode
+from workbench.model.wire import Wire, decode, encode
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.keeping import DRAFTS, KEPT, keep, load_drafts
 from workbench.operations.drafts.model import Draft, Field, from_template

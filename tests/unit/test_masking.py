@@ -21,9 +21,10 @@ from workbench.facts.conventions import Conventions
 from workbench.facts.masking import READ, SEARCHED, Masking
 from workbench.model import record_headers
 from workbench.model.address import Address
+from workbench.model.content import Content, Headers, Value
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Headers, Value, Wire, encode
+from workbench.model.wire import Wire, encode
 
 
 def seen(event: Event) -> Delivery:

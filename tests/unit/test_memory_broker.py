@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from connectors.memory.queues import Message
+from workbench.model.content import Content, Value
 from workbench.model.errors import EndpointNotFound, PublishRejected
 from workbench.model.event import Event, Position
-from workbench.model.wire import Content, Value, Wire, encode, field_types
+from workbench.model.wire import Wire, encode, field_types
 
 NOW = 1_790_000_000_000
 

@@ -17,9 +17,10 @@ from tests.unit.strategies import Sent
 from workbench.decode import ndjson
 from workbench.model import wire
 from workbench.model.address import Address
+from workbench.model.content import DEPTH, Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.wire import DEPTH, Content, Value, Wire
+from workbench.model.wire import Wire
 
 PAYMENT = (
     b'{"address":"kafka/payments","position":{"partition":3,"offset":1200},"time":"2026-11-23T10:03:22.123Z",'

@@ -19,9 +19,10 @@ from workbench.facts.conventions import Conventions
 from workbench.facts.facts import Facts
 from workbench.model import wire
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import QueryError
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.wire import Content, Wire
+from workbench.model.wire import Wire
 from workbench.query.completion import completions
 from workbench.query.grammar import OPERATORS, SYMBOLS
 from workbench.query.prefilter import may_match

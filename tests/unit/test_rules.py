@@ -12,11 +12,12 @@ from connectors.rabbitmq.publisher import _properties
 from workbench.connecting.config import Connection
 from workbench.model import record_headers
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 from workbench.model.rules import Change, Changes, Rules
-from workbench.model.wire import Content, Value, Wire, encode
+from workbench.model.wire import Wire, encode
 from workbench.operations.publish import Published, publish
 
 STREAM = endpoints.rules(Address("r", "s"), "stream", (4, 0), 1000)

@@ -12,9 +12,9 @@ from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.level import Level
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import AddressError, ConfigError
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content
 from workbench.session import Session
 
 CONFIG = ConfigFile(

@@ -28,10 +28,10 @@ from hypothesis import strategies as st
 
 from tests.unit.test_query import READING, deliveries
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import StoreError
 from workbench.model.event import Damaged, Delivery, Event, Position
 from workbench.model.look import Coverage, Look, Span
-from workbench.model.wire import Content
 from workbench.query.query import Reading, compile
 from workbench.store import batch
 from workbench.store.archive import Archive, open_recording

@@ -9,16 +9,13 @@ from hypothesis import strategies as st
 
 from tests.unit import strategies
 from tests.unit.strategies import Header, Sent, sent, short, with_length
+from workbench.model.content import DEPTH, Content, Value, text
 from workbench.model.errors import FormatError
 from workbench.model.wire import (
-    DEPTH,
-    Content,
-    Value,
     Wire,
     decode,
     encode,
     field_types,
-    text,
     timestamp,
     with_header,
     with_property,

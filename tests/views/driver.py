@@ -15,8 +15,8 @@ from views.app import Opening, Workbench, open_workbench
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.model.wire import Content
 from workbench.session import Session
 
 PATIENCE = 60.0

@@ -27,9 +27,9 @@ from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
-from workbench.model.wire import Content
 from workbench.query.query import Reading, compile
 from workbench.store.archive import Archive
 from workbench.store.batch import encode

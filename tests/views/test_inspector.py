@@ -24,8 +24,9 @@ from workbench.decode.display import cells
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.wire import Content, Wire, encode
+from workbench.model.wire import Wire, encode
 from workbench.query.query import Reading
 
 READING = Reading(Conventions.builtin().facts, query_value)

@@ -19,9 +19,10 @@ from views.widgets.fields import TextField, in_place
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning
-from workbench.model.wire import Content, encode
+from workbench.model.wire import encode
 
 OBEYED = [*range(32), *range(127, 160), 0x202E, 0x2066, 0x200B]
 

@@ -8,9 +8,9 @@ from textual.widgets import Static
 from workbench.decode import ndjson
 from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
+from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Value
 
 _PREVIEWED: Final = 8 * 1024
 """Characters of a body in the preview."""

@@ -22,12 +22,14 @@ from workbench.decode import ndjson
 from workbench.decode.display import visible
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
+from workbench.model.amqp091 import NUMBERS
+from workbench.model.content import Content
 from workbench.model.endpoint import Ability
 from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
-from workbench.model.wire import NUMBERS, Content, with_property
+from workbench.model.wire import has_properties, with_property
 from workbench.operations import publish as publishing
 from workbench.operations.template import Renderer, Template, template_file
 from workbench.session import Session
@@ -272,7 +274,7 @@ def _identified(event: Event, keeps_properties: bool) -> Event:
     if not keeps_properties:
         written = Content((*headers, ("message_id", message_id)), properties)
         return msgspec.structs.replace(event, wire=None, written=written)
-    if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
+    if event.wire is not None and has_properties(event.wire):
         return msgspec.structs.replace(event, wire=with_property(event.wire, "message_id", message_id))
     return msgspec.structs.replace(event, wire=None, written=Content(headers, {**properties, "message_id": message_id}))
 

@@ -172,7 +172,7 @@ def opaque(event: Event) -> bool:
 def find_opaque(events: Iterable[Event]) -> list[int]:
     """Which of these events are `opaque`, counted from 0. What one event claims as its neighbour does is read once."""
     found: list[int] = []
-    harmless = b""
+    harmless, encoding = b"", ""
     for index, event in enumerate(events):
         body, wire = event.body, event.wire
         if (
@@ -180,7 +180,7 @@ def find_opaque(events: Iterable[Event]) -> list[int]:
             and harmless
             and body
             and body[0] in _TEXT_BEGINNINGS
-            and wire.encoding == "amqp-0-9-1"
+            and wire.encoding == encoding
             and wire.data.startswith(harmless)
             and b"content" not in wire.data.lower()
         ):
@@ -188,7 +188,7 @@ def find_opaque(events: Iterable[Event]) -> list[int]:
         if opaque(event):
             found.append(index)
         elif body and wire is not None:
-            harmless = claiming_bytes(wire)
+            harmless, encoding = claiming_bytes(wire), wire.encoding
     return found
 
 

@@ -36,9 +36,10 @@ import msgspec
 from workbench.decode import codec
 from workbench.model import wire as encodings
 from workbench.model.address import Address
+from workbench.model.content import DEPTH, Content, Value
 from workbench.model.errors import AddressError, FormatError
 from workbench.model.event import Damaged, Delivery, Event, Position, TimestampType
-from workbench.model.wire import DEPTH, Content, Value, Wire
+from workbench.model.wire import Wire
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -175,8 +176,6 @@ def value_from(text: str) -> Value:
 _to_json: Final = msgspec.json.Encoder().encode
 _from_json: Final = msgspec.json.Decoder().decode
 
-_UNNAMED: Final = "amqp-0-9-1"
-"""The encoding of a wire that names none, as in older lines."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _ISO: Final = range(-62_135_596_800_000, 253_402_300_800_000)
@@ -394,7 +393,7 @@ def _wire(form: str | dict[str, str], encoding: str | None) -> Wire:
             raise FormatError("the wire is not in one encoding")
         [(encoding, form)] = form.items()
     elif encoding is None:
-        encoding = _UNNAMED
+        encoding = encodings.OLDEST
     if encoding not in encodings.ENCODINGS:
         raise FormatError(f"the encoding {encoding!r} is not known")
     return Wire(encoding, _from_base64(form))

@@ -19,9 +19,9 @@ import msgspec
 from workbench.decode.codec import query_value
 from workbench.facts.facts import NOTHING, Fact, Facts, Kind
 from workbench.facts.pattern import Pattern
+from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
-from workbench.model.wire import Content, Value
 
 LOOKED_INTO: Final = 4 * 1024 * 1024
 """Bytes of a body beyond which it is not looked into."""

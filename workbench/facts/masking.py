@@ -32,9 +32,10 @@ import msgspec
 from workbench.decode import codec
 from workbench.decode.json_text import string, tokens
 from workbench.facts.pattern import Pattern, literally
+from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Value, Wire, with_header, with_property, without_header
+from workbench.model.wire import Wire, with_header, with_property, without_header
 
 READ: Final = 1024 * 1024
 """The largest JSON in which single values are masked."""

@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from workbench.model.address import Address
-from workbench.model.wire import Content, Headers, Value, Wire, decode
+from workbench.model.content import Content, Headers, Value
+from workbench.model.wire import Wire, decode
 
 TimestampType = Literal["create", "append", "received"]
 """Who set a timestamp: the producer, the broker when it appended the event, or this program when it read it."""

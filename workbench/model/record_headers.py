@@ -1,18 +1,105 @@
 """The headers of a Kafka record in their bytes (magic 2, https://kafka.apache.org/documentation/#recordheader).
 
-A count, then names and values, each behind its length; numbers are zigzag varints. Names are bytes that most clients
-take for UTF-8, and that some let be anything.
+The encoding `kafka-2`, kept only where a name is not UTF-8: all others text says as well. A count, then names and
+values, each behind its length; numbers are zigzag varints. Names are bytes that most clients take for UTF-8, and that
+some let be anything.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
+from workbench.model import amqp10
+from workbench.model.content import Content, Value, text
+from workbench.model.content import name as name_of
 from workbench.model.errors import FormatError
 
 Header: TypeAlias = tuple[bytes, bytes | None]
 """A name and a value, as they travel."""
 
 _CUT = "These Kafka headers cannot be read: they are cut short, or their lengths do not add up."
+
+
+class RecordHeaders:
+    """The encoding: see `workbench.model.wire.Encoding`."""
+
+    typed = False
+    container = "kafka-2"
+    properties = False
+
+    def decode(self, data: bytes) -> Content:
+        """The headers; a name that is not UTF-8 has its bad bytes written as `\\xNN`."""
+        return Content(tuple([(name_of(name), self._held(value)) for name, value in read(data)]))
+
+    def _held(self, value: bytes | None) -> Value:
+        return None if value is None else text(value)
+
+    def encode(self, content: Content) -> bytes:
+        """The bytes of headers; properties have no place."""
+        for name in content.properties:
+            raise FormatError(_NO_PROPERTY.format(name))
+        return join_headers([self.entry(name, value) for name, value in content.headers])
+
+    def entries(self, data: bytes) -> Iterator[tuple[str, str, int, int]]:
+        """The name, the type, the begin and the end of each header."""
+        for raw, value, begin, end in spans(data):
+            kind = "null" if value is None else "string" if isinstance(text(value), str) else "bytes"
+            yield name_of(raw), kind, begin, end
+
+    def entry(self, name: str, value: Value) -> bytes:
+        """The bytes of one header."""
+        try:
+            held = value.encode() if isinstance(value, str) else value
+            if isinstance(held, bytes | None):
+                return entry(name.encode(), held)
+        except UnicodeEncodeError:
+            reason = "holds half of a surrogate pair, which is no character"
+        else:
+            reason = f"is a {type(value).__name__}, and Kafka's headers are bytes"
+        raise FormatError(f"The Kafka header {name!r} {reason}.")
+
+    def with_entries(self, data: bytes, entries: Sequence[bytes]) -> bytes:
+        """The bytes of these headers."""
+        return join_headers(entries)
+
+    def with_property(self, data: bytes, name: str, value: Value) -> bytes:
+        """There are no properties."""
+        raise FormatError(_NO_PROPERTY.format(name))
+
+    def without_property(self, data: bytes, name: str) -> bytes:
+        """The same bytes: there are no properties."""
+        return data
+
+    def timestamp(self, data: bytes) -> int | None:
+        """None: there are no properties."""
+        return None
+
+    def content_claims(self, data: bytes) -> tuple[bytes, bytes]:
+        """Empty: there are no properties."""
+        return b"", b""
+
+    def claiming_bytes(self, data: bytes) -> bytes:
+        """Empty: there are no properties."""
+        return b""
+
+
+class RecordHeadersOfAmqp(RecordHeaders):
+    """The same bytes, of which each value is a value of AMQP 1.0 (`amqp10.py`)."""
+
+    def entries(self, data: bytes) -> Iterator[tuple[str, str, int, int]]:
+        """The name, the type, the begin and the end of each header."""
+        for raw, value, begin, end in spans(data):
+            yield name_of(raw), (amqp10.read(value or b"") or ("bytes",))[0], begin, end
+
+    def entry(self, name: str, value: Value) -> bytes:
+        """The bytes of one header."""
+        return super().entry(name, amqp10.write(value))
+
+    def _held(self, value: bytes | None) -> Value:
+        found = None if value is None else amqp10.read(value)
+        return super()._held(value) if found is None else found[1]
+
+
+_NO_PROPERTY = "Kafka has no properties: {!r} has no place."
 
 
 def read(data: bytes) -> list[Header]:

@@ -11,9 +11,10 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Content, Value, encode, sent_as_is
+from workbench.model.wire import ENCODINGS, encode, sent_as_is
 
 HeaderType = Literal["decimal", "array", "table"]
 
@@ -146,9 +147,9 @@ class Rules(msgspec.Struct, frozen=True):
             if (kind := _type(value)) in self.refused_headers:
                 return f"its header {name!r} is a {kind}, which {self.address} cannot take"
         as_it_came = self._as_it_came(event)
-        if self.encoding == "amqp-0-9-1" and not as_it_came:
-            # Whatever AMQP has no form for is an error here.
-            encode(content)
+        if self.encoding is not None and ENCODINGS[self.encoding].typed and not as_it_came:
+            # Whatever has no form there is an error here.
+            encode(content, self.encoding)
         if self.headers_size is not None:
             size = len(event.wire.data) if event.wire is not None and as_it_came else _least(content)
             if size > self.headers_size:
@@ -167,7 +168,7 @@ class Rules(msgspec.Struct, frozen=True):
                 yield Change(f"{self.address} has no headers: ", " stay behind.", name)
             return
         seen = set()
-        untyped = self.encoding == "kafka-2" and not self._as_it_came(event)
+        untyped = self.encoding is not None and not ENCODINGS[self.encoding].typed and not self._as_it_came(event)
         for name, value in content.headers:
             kind = _type(value)
             if kind in self.lost_headers:

@@ -31,9 +31,9 @@ import msgspec
 import platformdirs
 import tomli
 
+from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Content, Value
 
 _LARGEST = 64 << 20
 """Bytes that one rendered text may have: a loop in a template ends here, not when the memory does."""

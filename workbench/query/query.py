@@ -25,10 +25,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from workbench.facts.facts import NOTHING, Facts, Kind
+from workbench.model.content import Content
 from workbench.model.errors import FormatError, QueryError
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Since, parse_start
-from workbench.model.wire import Content
 from workbench.query import prefilter as needles_
 from workbench.query.grammar import All, Comparison, Either, Exists, Node, Not, Step, Symbol, Word, Written, parse
 from workbench.query.operators import Number, Test, meaning, number_in, number_test, test_of

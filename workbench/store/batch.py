@@ -16,9 +16,9 @@ from typing import Any, Final
 import msgspec
 
 from workbench.decode.codec import find_opaque
+from workbench.model.content import Content
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
-from workbench.model.wire import Content
 from workbench.query.prefilter import Needles, may_match
 
 COUNT: Final = 2_000

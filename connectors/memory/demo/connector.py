@@ -12,9 +12,9 @@ from connectors.memory.demo.static_shop import open_shop
 from connectors.memory.streams import answering
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Action
+from workbench.model.content import Content
 from workbench.model.errors import ConfigError, ConnectionLost
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 FACES: Final = ("rabbit", "kafka")
 

@@ -10,8 +10,8 @@ import msgspec
 from connectors.memory.demo.messages import read
 from connectors.memory.demo.story import Failure
 from connectors.memory.headers import with_headers
+from workbench.model.content import Content, Headers, Value
 from workbench.model.event import Event
-from workbench.model.wire import Content, Headers, Value
 
 _JSON: Final = "application/json"
 _MASSTRANSIT: Final = "application/vnd.masstransit+json"

@@ -36,8 +36,8 @@ from connectors.memory.demo.messages import (
 from connectors.memory.demo.scheduler import Agenda
 from connectors.memory.demo.workers import Pause, QueueWorker, TopicReader, Verdict
 from connectors.memory.headers import with_headers
+from workbench.model.content import Content, Headers
 from workbench.model.event import Event
-from workbench.model.wire import Content, Headers
 
 EVENTS_OF_AN_ORDER: Final = 15
 """How many events an order makes on both brokers, on average."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from connectors.memory.broker import Broker
 from connectors.memory.queues import QueueSettings
+from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.model.wire import Content
 
 ORDERS = 40
 """Orders placed before the doors open; every seventh payment is declined."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from views.widgets.inspector.page import LONGEST, Page, Piece, Row, find_text
 from views.widgets.inspector.values import value_to_copy
 from workbench.decode.display import cells, visible
-from workbench.model.wire import Value
+from workbench.model.content import Value
 
 
 class Entry(NamedTuple):

@@ -7,9 +7,10 @@ from typing import Final
 from views.widgets.inspector.entries import Entries, Entry
 from views.widgets.inspector.page import Page, Sentence
 from views.widgets.inspector.values import count_of, integer_in, value_text, value_type
+from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import Value, field_types
+from workbench.model.wire import field_types
 
 LISTED: Final = 20_000
 """Headers and values in them that are listed."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from workbench.model.wire import Value
+from workbench.model.content import Value
 
 
 def value_text(value: Value) -> str:

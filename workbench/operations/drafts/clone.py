@@ -15,9 +15,9 @@ import msgspec
 from workbench.decode import ndjson
 from workbench.facts.facts import Facts
 from workbench.model import wire
+from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.wire import Content, Value
 from workbench.operations.drafts.model import Draft, Field
 from workbench.query.query import Reading
 
@@ -84,7 +84,7 @@ def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
 _Change = tuple[Literal["", "fresh", "dropped"], str]
 
 
-def _changes(facts: Facts, amqp: bool) -> Callable[[Literal["header", "property"], str, Value], _Change]:
+def _changes(facts: Facts, properties: bool) -> Callable[[Literal["header", "property"], str, Value], _Change]:
     """What a clone does to a header or a property, and why."""
     dead = {fact.convention for fact in facts.found if fact.kind.startswith(("origin.", "failure."))}
     dropped: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _changes(facts: Facts, amqp: bool) -> Callable[[Literal["header", "property"
         place = f"{where}.{name.lower()}"
         if where == "header" and place in dropped:
             return "dropped", dropped[place]
-        if amqp and f"{where} {name}" in _OF_THE_SENDER:
+        if properties and f"{where} {name}" in _OF_THE_SENDER:
             return "dropped", "its sender's"
         # A number or a table is no id that one could make up.
         if place in own and isinstance(value, str | bytes):

@@ -7,8 +7,8 @@ import msgspec
 
 from workbench.decode import ndjson
 from workbench.decode.codec import decode
+from workbench.model.content import Value
 from workbench.model.event import Event
-from workbench.model.wire import Value
 from workbench.operations.template import Template
 
 EDITED: Final = 64 * 1024

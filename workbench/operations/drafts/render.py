@@ -15,11 +15,12 @@ from workbench.decode.codec import claims
 from workbench.decode.json_text import lay_out
 from workbench.model import wire
 from workbench.model.address import Address
+from workbench.model.amqp091 import NUMBERS
+from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.rules import Changes, Rules
-from workbench.model.wire import Content, Value
 from workbench.operations.drafts.clone import TRACEPARENT
 from workbench.operations.drafts.model import Draft, Field, layers_of, locked_because, original_of, text_of
 from workbench.operations.template import Renderer, Template
@@ -83,7 +84,7 @@ class Rendering:
                 value = own.properties[field.name]
                 properties[field.name] = self._fresh(value, sequence) if field.fresh else value
         came = self._original.wire
-        if came is not None and (came.encoding == "amqp-0-9-1" or not properties):
+        if came is not None and (wire.has_properties(came) or not properties):
             return Event(key, body, self._spliced(came, headers, properties))
         written = tuple(own.headers[each] if isinstance(each, int) else each for each in headers)
         return Event(key, body, written=Content(written, properties))
@@ -208,6 +209,6 @@ def verdict(event: Event) -> Verdict:
 
 
 def _number(name: str, value: Value) -> Value:
-    if name in wire.NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+    if name in NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
         return int(value)
     return value
