@@ -131,7 +131,7 @@ async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["W
         begun = await stack.enter_async_context(ingestions(store))
         names = session.names if opening.recording is None else ()
         watches = {name: watch_of(session, name, app.report_listing) for name in names}
-        app.context = AppContext(session, archive, begun, watches, opening.demo)
+        app.context = AppContext(session, archive, begun, watches)
         stack.callback(app.context.close)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False

@@ -20,9 +20,7 @@ from workbench.store.workers import Workers
 class AppContext:
     """One for each run of the program."""
 
-    def __init__(
-        self, session: Session, archive: Archive, ingestions: Ingestions, watches: dict[str, Watch], demo: bool = False
-    ) -> None:
+    def __init__(self, session: Session, archive: Archive, ingestions: Ingestions, watches: dict[str, Watch]) -> None:
         """Lay out what the screens share.
 
         Args:
@@ -30,13 +28,11 @@ class AppContext:
             archive: What was seen: a `Store`, or a recording, which nothing is added to.
             ingestions: What is being looked at.
             watches: The connections as they are listed, by name.
-            demo: Whether this is the demo's shop.
         """
         self.session: Final = session
         self.archive: Final = archive
         self.ingestions: Final = ingestions
         self.watches: Final = watches
-        self.demo: Final = demo
 
     @property
     def store(self) -> Store | None:
