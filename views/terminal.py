@@ -4,7 +4,8 @@ import os
 import re
 import selectors
 from codecs import getincrementaldecoder
-from typing import Final
+from contextlib import suppress
+from typing import Final, TextIO
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -15,9 +16,32 @@ _PIECE: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b|[^\x1b]+")
 """A control sequence, or what is between two: what cannot be read is lost alone."""
 
 
+class _Screen:
+    """What is drawn on; a terminal that is gone takes anything, for the thread that writes must go on for the program
+    to end."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+
 class TerminalDriver(LinuxDriver):
-    """Textual's own, but for three things: bytes that are no text or no key are no reason to stop reading, a terminal
-    that is gone is, and what was typed before the terminal is given back is the program's."""
+    """Textual's own, but for four things: bytes that are no text or no key are no reason to stop reading, a terminal
+    that is gone is, and what was typed before the terminal is given back is the program's; and
+    a terminal that is gone takes what is drawn."""
+
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        if self._file is not None and not isinstance(self._file, _Screen):
+            self._file = _Screen(self._file)  # type: ignore[assignment]
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def _run_input_thread(self) -> None:
         try:

@@ -91,7 +91,13 @@ class Terminal:
     def __exit__(self, *exception: object) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._ours)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a connection does that is lost."""
+        if self._ours >= 0:
+            os.close(self._ours)
+        self._ours = -1
 
     def press(self, keys: str | bytes) -> None:
         """Send keys as a terminal does: in one burst."""

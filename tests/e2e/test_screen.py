@@ -95,6 +95,17 @@ def test_a_signal_stops_the_screen_as_it_stops_a_command(tmp_path: Path, number:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, None])
+def test_a_terminal_that_is_gone_ends_the_screen(tmp_path: Path, number: signal.Signals | None) -> None:
+    with Terminal("demo", folder=tmp_path, environment=private(tmp_path)) as terminal:
+        terminal.until("payments")
+        terminal.press("jjjj2?1")
+        if number is not None:
+            terminal.process.send_signal(number)
+        terminal.hang_up()
+        assert terminal.process.wait(120) in (1, 130)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
