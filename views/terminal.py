@@ -5,7 +5,7 @@ import re
 import selectors
 from codecs import getincrementaldecoder
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -37,11 +37,11 @@ class TerminalDriver(LinuxDriver):
     that is gone is, and what was typed before the terminal is given back is the program's; and
     a terminal that is gone takes what is drawn."""
 
-    def start_application_mode(self) -> None:
-        """Take the terminal."""
-        if self._file is not None and not isinstance(self._file, _Screen):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Read and draw on the terminal; the arguments are Textual's."""
+        super().__init__(*args, **options)
+        if self._file is not None:
             self._file = _Screen(self._file)  # type: ignore[assignment]
-        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def _run_input_thread(self) -> None:
         try:
