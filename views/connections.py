@@ -13,7 +13,7 @@ from views.widgets.options import Options
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import add
-from workbench.connecting.formats import connection_of, url_of
+from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.guard import Guarded
 from workbench.connecting.url import without_password
 from workbench.decode.display import visible

@@ -9,7 +9,7 @@ from workbench.model.address import Address
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
 from workbench.model.start import Start
-from workbench.operations.reading import LAST, opening_of, place_of
+from workbench.operations.browse_defaults import LAST, opening_of, place_of
 from workbench.store.ingest import Ended, Ingestion
 
 

@@ -13,11 +13,11 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
 from views.catch_up import CatchUp
+from views.cost_banner import PriceBanner, ask_to_force
 from views.event_sources import EventSources
 from views.export import body_text, line_text
 from views.external_editor import edit_externally
 from views.host import Host
-from views.price_banner import PriceBanner, ask_to_force
 from views.status_line import StatusLine
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
@@ -34,7 +34,7 @@ from workbench.model.endpoint import Ability, Endpoint, with_article
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
-from workbench.operations.reading import price_of
+from workbench.operations.browse_defaults import price_of
 from workbench.operations.watch import Watch
 from workbench.query.query import Query
 from workbench.store.view import View

@@ -35,7 +35,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery
-from workbench.model.rules import Rules
+from workbench.model.target_rules import Rules
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.model import Draft, Field, from_template, is_text
 from workbench.operations.drafts.render import Rendering, Verdict, remarks, verdict

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import ClassVar, Self
 
+from connectors.kafka.byte_search import Needles
 from connectors.kafka.check import check
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
 from connectors.kafka.configuration import describe_configs, largest
 from connectors.kafka.groups import all_groups, one_group
-from connectors.kafka.needles import Needles
 from connectors.kafka.newest import LATE, LATE_MS
 from connectors.kafka.pipeline import Pipeline
 from connectors.kafka.publisher import ClusterPublisher
@@ -19,18 +19,18 @@ from connectors.kafka.settings import Settings
 from connectors.kafka.start_offsets import partitions_of, starts_of
 from connectors.kafka.transaction import LedgerTransaction
 from connectors.kafka.versions import TRANSACTIONS
-from workbench.connecting.boundary import Boundary
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
+from workbench.connecting.connector_boundary import Boundary
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
-from workbench.model.rules import Rules
 from workbench.model.start import At, Beginning, Latest, Start, Window
+from workbench.model.target_rules import Rules
 
 _ABILITIES = (
     Ability.BROWSE

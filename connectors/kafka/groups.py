@@ -16,7 +16,7 @@ from connectors.kafka.group_kinds import SHARE, Told, coordinated_groups
 from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
 from connectors.kafka.records import committed_batches as committed_batches
 from connectors.kafka.records import deliveries
-from workbench.connecting.boundary import Boundary
+from workbench.connecting.connector_boundary import Boundary
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError, WorkbenchError
 from workbench.model.groups import Group, GroupPartition

@@ -18,9 +18,9 @@ from connectors.kafka.configuration import Limit, largest
 from connectors.kafka.driver import InitProducerIdRequest
 from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
 from connectors.kafka.ledger import Coordination
-from connectors.kafka.pack import Owner, Pack, Producer, Unwritable
 from connectors.kafka.partitioner import partitions_of
 from connectors.kafka.produce import produce
+from connectors.kafka.record_batch import Owner, Pack, Producer, Unwritable
 from connectors.kafka.retry import Patience
 from workbench.model.errors import (
     AccessRefused,

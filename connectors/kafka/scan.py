@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from connectors.kafka.byte_search import Needles
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
-from connectors.kafka.needles import Needles
 from connectors.kafka.reader import damage_gap, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, committed_batches, deliveries, plain
 from workbench.model.address import Address

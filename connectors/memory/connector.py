@@ -27,8 +27,8 @@ from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound,
 from workbench.model.event import Position
 from workbench.model.groups import Group
 from workbench.model.look import Gap
-from workbench.model.rules import Rules
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start, check_start
+from workbench.model.target_rules import Rules
 
 TAP_LENGTH = 100_000
 """Messages that a tap keeps when they arrive faster than they are read; then the oldest are dropped, and counted."""

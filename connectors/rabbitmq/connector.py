@@ -25,8 +25,8 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
-from workbench.model.rules import Rules
 from workbench.model.start import Latest, Start, check_start
+from workbench.model.target_rules import Rules
 
 T = TypeVar("T")
 

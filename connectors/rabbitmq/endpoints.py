@@ -10,7 +10,7 @@ from connectors.rabbitmq.queue_type import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
-from workbench.model.rules import Rules
+from workbench.model.target_rules import Rules
 
 UNKNOWN: Final = ("type", "not known")
 """The detail of a queue of which not even the kind is known."""

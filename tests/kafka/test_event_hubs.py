@@ -13,7 +13,7 @@ from tests.e2e.command import run
 from tests.kafka.conftest import make_topic
 from tests.kafka.reading import browse, numbered, publish
 from workbench.connecting.config import Connection, without_secrets
-from workbench.connecting.formats import connection_of
+from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.plugins import connect
 from workbench.decode import ndjson
 from workbench.model.content import Content

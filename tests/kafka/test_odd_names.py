@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.kafka import KafkaConnector
 from connectors.kafka.channel import Bytes
 from connectors.kafka.odd_records import events
-from connectors.kafka.pack import Pack, Producer
+from connectors.kafka.record_batch import Pack, Producer
 from connectors.kafka.records import batches, deliveries
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.kafka import KafkaConnector
-from connectors.kafka.needles import unescape
+from connectors.kafka.byte_search import unescape
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, connect, make_topic
 from tests.kafka.reading import BASE, browse, decided, numbered, publish

@@ -18,7 +18,7 @@ from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.rules import Rules
+from workbench.model.target_rules import Rules
 from workbench.model.wire import Wire, decode, encode
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.keeping import DRAFTS, KEPT, keep, load_drafts

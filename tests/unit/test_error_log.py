@@ -47,6 +47,12 @@ def test_passwords_of_connections_are_not_logged_however_they_are_spelled(passwo
     assert not [each for each in (*spellings, ascii(password)[1:-1]) if each in text]
 
 
+def test_a_password_of_a_letter_is_hidden_where_it_stands_alone_and_leaves_words_readable() -> None:
+    Connection.parse("r=amqp://user:p@localhost")
+    text = log_error(raised(RuntimeError("login with p refused")), "Opening r").read_text()
+    assert "login with … refused" in text and "RuntimeError" in text and "Opening r" in text
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -24,7 +24,7 @@ from workbench.model.errors import ConfigError, ConnectorError, FormatError, Gua
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import FromEnd, Since, Start, parse_start
-from workbench.operations.reading import Few, place_of, price_of
+from workbench.operations.browse_defaults import Few, place_of, price_of
 from workbench.session import Session
 from workbench.store.ingest import Merged, merge
 

@@ -16,7 +16,7 @@ from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
 from workbench.connecting import config_file
 from workbench.connecting.check import Step, step
-from workbench.connecting.formats import url_of
+from workbench.connecting.connection_formats import url_of
 from workbench.connecting.level import Level
 from workbench.connecting.url import for_listing
 from workbench.decode.display import visible

@@ -21,9 +21,9 @@ from workbench.model.address import Address
 from workbench.model.event import Damaged
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
-from workbench.operations.reading import price_of
+from workbench.operations.browse_defaults import price_of
 from workbench.session import Session
-from workbench.store.spill import spill
+from workbench.store.spilled_stream import spill
 
 
 class _Source(click.ParamType[IO[bytes] | str]):

@@ -12,7 +12,7 @@ from workbench.cli.options import given_options
 from workbench.cli.stdio import flush
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile
-from workbench.connecting.formats import connection_of, is_connection
+from workbench.connecting.connection_formats import connection_of, is_connection
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword
 from workbench.decode.display import visible

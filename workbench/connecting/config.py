@@ -17,6 +17,8 @@ from workbench.model.errors import ConfigError
 BEAT: Final = 2.0
 """Seconds from one listing of a connection to the next where nobody has said."""
 _BEAT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h)")
+_SHORT: Final = 4
+"""Characters below which a password is looked for as a word alone."""
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -59,7 +61,11 @@ class Secret:
 def without_secrets(text: str) -> str:
     """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
     for secret in Secret.spellings():
-        text = text.replace(secret, "…")
+        if len(secret) < _SHORT:
+            # It stands in any word: hiding it there would leave nothing to read, and tell what it is.
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", text)
+        else:
+            text = text.replace(secret, "…")
     return without_credentials(text)
 
 

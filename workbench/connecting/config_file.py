@@ -31,7 +31,7 @@ import platformdirs
 import tomli
 
 from workbench.connecting.config import Connection, seconds_of
-from workbench.connecting.formats import connection_of
+from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
 from workbench.connecting.url import VARIABLE

@@ -20,8 +20,8 @@ from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.look import Coverage, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
-from workbench.model.rules import Rules
 from workbench.model.start import Start, Window
+from workbench.model.target_rules import Rules
 
 Purpose: TypeAlias = Literal["move", "destroy"]
 """What becomes of events that are settled: there is a copy of each elsewhere, or there is none."""

@@ -8,16 +8,6 @@ from typing import Self, TypeAlias
 
 import msgspec
 
-from workbench.connecting.boundary import (
-    Boundary,
-    BoundedClaims,
-    BoundedPublisher,
-    BoundedScan,
-    BoundedStream,
-    BoundedTransaction,
-    Entered,
-    of_kind,
-)
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import (
@@ -34,14 +24,24 @@ from workbench.connecting.connector import (
     Stream,
     Transaction,
 )
+from workbench.connecting.connector_boundary import (
+    Boundary,
+    BoundedClaims,
+    BoundedPublisher,
+    BoundedScan,
+    BoundedStream,
+    BoundedTransaction,
+    Entered,
+    of_kind,
+)
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
-from workbench.model.rules import Rules
 from workbench.model.start import Start, Window
+from workbench.model.target_rules import Rules
 
 Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
 """Asks the user to type a production connection's name before something of this level; whether it was typed."""

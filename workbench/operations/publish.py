@@ -22,7 +22,7 @@ from workbench.model.errors import (
 )
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.rules import Changes, Finding, Rules
+from workbench.model.target_rules import Changes, Finding, Rules
 
 _PACE_SECONDS: Final = 0.02
 """Events due within so long go out together: nobody sees the difference, and batches are what is fast."""

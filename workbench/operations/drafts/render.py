@@ -20,7 +20,7 @@ from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.rules import Changes, Rules
+from workbench.model.target_rules import Changes, Rules
 from workbench.operations.drafts.clone import TRACEPARENT
 from workbench.operations.drafts.model import Draft, Field, layers_of, locked_because, original_of, text_of
 from workbench.operations.template import Renderer, Template

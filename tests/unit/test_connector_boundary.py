@@ -21,8 +21,8 @@ from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Coverage, Gap, Progress
 from workbench.model.receipt import Outcome, Receipt
-from workbench.model.rules import Rules
 from workbench.model.start import Window
+from workbench.model.target_rules import Rules
 from workbench.operations.watch import Watch
 from workbench.session import Session
 from workbench.store.ingest import Ended, Ingestion, ingestions, merge

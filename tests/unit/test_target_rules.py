@@ -16,7 +16,7 @@ from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.rules import Change, Changes, Rules
+from workbench.model.target_rules import Change, Changes, Rules
 from workbench.model.wire import Wire, encode
 from workbench.operations.publish import Published, publish
 

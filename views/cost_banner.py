@@ -11,7 +11,7 @@ from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import LookRefused
-from workbench.operations.reading import LAST, price_of
+from workbench.operations.browse_defaults import LAST, price_of
 from workbench.store.ingest import Ended, Ingestion
 
 

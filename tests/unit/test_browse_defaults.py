@@ -8,8 +8,8 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, Family, LookCost
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning, FromEnd
-from workbench.operations import reading
-from workbench.operations.reading import LAST, Few, opening_of, place_of, price_of
+from workbench.operations import browse_defaults
+from workbench.operations.browse_defaults import LAST, Few, opening_of, place_of, price_of
 
 FREE, COSTLY = LookCost(), LookCost("Each message counts as delivered once more.")
 
@@ -64,7 +64,7 @@ def test_the_newest_or_the_first_of_several_logs(logs: list[list[int]], count: i
 
 
 def test_what_is_too_large_to_be_held_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_MOST", 25)
+    monkeypatch.setattr(browse_defaults, "_MOST", 25)
     few = Few(5, newest=True)
     few.add(0, [delivery(b"%d" % time * 10, time) for time in range(5)])
     assert [each.event.timestamp for each in few] == [3, 4]

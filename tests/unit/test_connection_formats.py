@@ -8,7 +8,7 @@ import pytest
 
 from workbench.connecting.config import Connection, without_secrets
 from workbench.connecting.config_file import ConfigFile, add
-from workbench.connecting.formats import connection_of, is_connection, url_of
+from workbench.connecting.connection_formats import connection_of, is_connection, url_of
 from workbench.model.errors import ConfigError
 
 KEY = "c2VjcmV0IG9mIHRoZSBuYW1lc3BhY2U="
