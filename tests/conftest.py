@@ -2,7 +2,10 @@
 
 import signal
 
+import pytest
 from hypothesis import settings
+
+from workbench.connecting.config import Secret
 
 pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection"]
 
@@ -12,3 +15,9 @@ settings.load_profile("workbench")
 
 # What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide in a test's texts only the passwords of that test, not those of all tests before it."""
+    monkeypatch.setattr(Secret, "_texts", set())
