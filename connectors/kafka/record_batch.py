@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from connectors.kafka.driver import DefaultRecordBatchBuilder, calc_crc32c
 from workbench.model import record_headers
-from workbench.model.content import Value
+from workbench.model.content import Value, text
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
+from workbench.model.values import value_text
 from workbench.model.wire import sent_as_is
 
 _CHECKSUM = struct.Struct(">I")
@@ -164,14 +165,12 @@ def _header(name: str, value: Value) -> tuple[str, bytes | None]:
     if isinstance(value, str):
         return name, value.encode()
     if isinstance(value, datetime | Decimal):
-        return name, _text(value).encode()
+        return name, value_text(value).encode()
     return name, json.dumps(value, default=_text, ensure_ascii=False).encode()
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return b64encode(value).decode()
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    if not isinstance(value, bytes):
+        return value_text(value)
+    held = text(value)
+    return held if isinstance(held, str) else b64encode(held).decode()

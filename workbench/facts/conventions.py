@@ -22,6 +22,7 @@ from workbench.facts.pattern import Pattern
 from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery
+from workbench.model.values import bytes_text, value_text
 
 LOOKED_INTO: Final = 4 * 1024 * 1024
 """Bytes of a body beyond which it is not looked into."""
@@ -315,16 +316,11 @@ def _text(value: Any) -> str | None:
         case str():
             return value
         case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                return f"0x{value.hex()}"
-        case bool():
-            return "true" if value else "false"
-        case int() if abs(value) < 1 << 64:
-            return str(value)
-        case float() | Decimal():
-            return str(value)
+            return bytes_text(value)
+        case int() if abs(value) >= 1 << 64:
+            return None
+        case bool() | int() | float() | Decimal():
+            return value_text(value)
         case date():
             return value.isoformat()
         case [first, *_]:

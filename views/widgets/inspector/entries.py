@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from views.widgets.inspector.page import LONGEST, Page, Piece, Row, find_text
-from views.widgets.inspector.values import value_to_copy
 from workbench.decode.display import cells, visible
 from workbench.model.content import Value
+from workbench.model.values import value_to_copy
 
 
 class Entry(NamedTuple):

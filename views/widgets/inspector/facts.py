@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.entries import Entries, Entry
 from views.widgets.inspector.page import LONGEST, Page
-from views.widgets.inspector.values import bytes_text, count_of
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, TimestampType
+from workbench.model.values import key_text
 from workbench.query.query import Reading
 
 
@@ -57,7 +58,7 @@ def _sightings(delivery: Delivery) -> Iterator[tuple[str, str, str]]:
 
 def _contents(event: Event) -> Iterator[tuple[str, str, str]]:
     key = event.key
-    yield "key", "none" if key is None else bytes_text(key[:LONGEST]), "" if key is None else count_of(len(key), "byte")
+    yield "key", "none" if key is None else key_text(key[:LONGEST]), "" if key is None else count_of(len(key), "byte")
     body = event.body
     yield "body", "null" if body is None else count_of(len(body), "byte"), "a tombstone" if body is None else ""
     try:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
+from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.entries import Entries, Entry
 from views.widgets.inspector.page import Page, Sentence
-from views.widgets.inspector.values import count_of, integer_in, value_text, value_type
 from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
+from workbench.model.values import integer_in, value_text, value_type
 from workbench.model.wire import field_types
 
 LISTED: Final = 20_000

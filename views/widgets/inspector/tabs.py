@@ -2,13 +2,13 @@
 
 from typing import Final, Literal
 
+from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import facts_page
 from views.widgets.inspector.headers import headers_page
 from views.widgets.inspector.hex import HexPage
 from views.widgets.inspector.page import Page, Sentence
 from views.widgets.inspector.text import TextPage
 from views.widgets.inspector.tree import Tree
-from views.widgets.inspector.values import count_of
 from workbench.decode import codec
 from workbench.decode.outline import Outline
 from workbench.model.event import Delivery, Event

@@ -6,8 +6,6 @@ these are (`Facts`), and each such change is a field's, to be turned off one by 
 
 import re
 from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
@@ -18,6 +16,7 @@ from workbench.model import wire
 from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
+from workbench.model.values import value_type
 from workbench.operations.drafts.model import Draft, Field
 from workbench.query.query import Reading
 
@@ -133,22 +132,4 @@ def _hider(delivery: Delivery, reading: Reading) -> Callable[..., tuple[str, Val
 def _field(name: str, value: Value, kind: str, of: int, change: Literal["", "fresh", "dropped"], reason: str) -> Field:
     if isinstance(value, str):
         return Field(name, value, "text", of, change, True, reason)
-    return Field(name, ndjson.value_text(value), kind or _kind(value), of, change, True, reason)
-
-
-def _kind(value: Value) -> str:
-    match value:
-        case None:
-            return "null"
-        case str():
-            return "text"
-        case bool():
-            return "bool"
-        case int() | float() | Decimal():
-            return "number"
-        case bytes():
-            return "bytes"
-        case datetime():
-            return "time"
-        case _:
-            return "table" if hasattr(value, "keys") else "array"
+    return Field(name, ndjson.value_text(value), kind or value_type(value), of, change, True, reason)

@@ -1,4 +1,4 @@
-"""How headers, properties and facts are written: their values as text, and what kind each is."""
+"""The values of headers and properties as text that people read, and what kind each is."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,31 @@ from workbench.model.content import Value
 
 
 def value_text(value: Value) -> str:
-    """A value as it is shown."""
+    """A value as it is shown; `value_to_copy` is for tables and arrays."""
     match value:
+        case str():
+            return value
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case bytes():
-            return bytes_text(value)
+            return key_text(value)
         case datetime():
             return value.isoformat()
         case _:
             return str(value)
 
 
+def key_text(data: bytes) -> str:
+    """Bytes as the text they are; in hex where they are none, or an integer."""
+    return f"0x{data.hex()}" if integer_in(data) is not None else bytes_text(data)
+
+
 def bytes_text(data: bytes) -> str:
-    """Bytes as the text they are, or in hex."""
+    """Bytes as the text they are in UTF-8, else in hex."""
     try:
-        return f"0x{data.hex()}" if integer_in(data) is not None else data.decode()
+        return data.decode()
     except UnicodeDecodeError:
         return f"0x{data.hex()}"
 
@@ -65,9 +72,3 @@ _NAMES: Final[Sequence[tuple[Any, str]]] = (
     (Mapping, "table"),
     (Sequence, "array"),
 )
-
-
-def count_of(number: int, what: str) -> str:
-    """A number with its noun, in the plural if need be."""
-    plural = what if number == 1 else f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{number:,} {plural}"
