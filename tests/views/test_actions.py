@@ -55,8 +55,8 @@ async def test_footer_help_and_palette_come_from_the_table() -> None:
         assert all(f"{key_name(action.key)} {action.label}" in footer for action in of_screen("events") if action.label)
         await driver.press("question_mark")
         await driver.shows("Keys of Events", "Never costs.")
-        await driver.press("escape", "colon", "=Change between dark")
-        await driver.shows("Theme · Change between dark and light.")
+        await driver.press("escape", "colon", "=Switch between dark")
+        await driver.shows("Theme · Switch between dark and light.")
 
 
 async def test_keys_can_be_settled_in_the_configuration() -> None:
