@@ -40,7 +40,13 @@ ACTIONS: Final = (
     Action(
         "inspect", "enter", "open", "Open what the cursor is on: a topic, a group, an event. Never costs.", ("events",)
     ),
-    Action("browse", "b", "browse", "Browse what is in a queue or topic now; if that costs something, the price is shown first.", ("events",)),
+    Action(
+        "browse",
+        "b",
+        "browse",
+        "Browse what is in a queue or topic now; if that costs something, the price is shown first.",
+        ("events",),
+    ),
     Action("force", "F", "", "Browse even though it was refused; asks for the endpoint's name.", ("events",)),
     Action("live", "l", "live", "Show messages as they arrive at the endpoint, without consuming them.", ("events",)),
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",)),
