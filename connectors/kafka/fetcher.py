@@ -16,6 +16,7 @@ from connectors.kafka.errors import Code, RetriableError, check
 from connectors.kafka.fetch_protocol import Fetched, fetch, parse
 from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
+from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import Gap
 
@@ -104,6 +105,7 @@ class Fetching:
         self.gaps: list[Gap] = []
         self.unnamed = 0
         self.patience = Patience()
+        self._heard = LastHeard()
         self._cluster = cluster
         self._size = size
         self._lines = lines
@@ -127,6 +129,7 @@ class Fetching:
 
     def close(self) -> None:
         """Let all connections go."""
+        self._heard.stop()
         for future in self._pending.values():
             future.cancel()
         for channel in self._channels.values():
@@ -175,8 +178,9 @@ class Fetching:
 
     def _is_well(self, node: int) -> None:
         self._ill.discard(node)
+        self._heard.note()
         if not self._ill & {share.leader for share in self.shares.values() if not share.finished}:
-            self.patience.calm()
+            self.patience.calm(self._heard.at)
 
     def _hungry(self) -> list[Share]:
         return [share for share in self.shares.values() if not share.finished and self._wanted(share)]

@@ -31,11 +31,11 @@ class Patience:
         self._heard = _now()
         self._failing: float | None = None
 
-    def calm(self) -> None:
-        """It works."""
+    def calm(self, heard: int | None = None) -> None:
+        """It works, and was heard then, in milliseconds since 1970 UTC; None: now."""
         if self.interruption:
             self.interruptions += 1
-        self.interruption, self._failing, self._heard = None, None, _now()
+        self.interruption, self._failing, self._heard = None, None, _now() if heard is None else heard
         self._backoff.reset()
 
     async def wait(self, error: ConnectorError) -> None:

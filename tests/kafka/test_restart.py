@@ -1,6 +1,7 @@
 """The broker is killed and comes back in the middle of things: nothing is missed, nothing comes twice."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 
@@ -87,6 +88,28 @@ async def test_tail_says_that_it_is_cut_off_and_goes_on(own_kafka: Kafka, connec
         assert stream.interruption is None
         assert stream.coverage.complete
     assert sorted(times(found)) == list(range(200))
+
+
+async def test_what_was_lost_while_the_program_stood_still_is_missing_since_then(
+    own_kafka: Kafka, connector: KafkaConnector
+) -> None:
+    address = await make_topic(own_kafka.bootstrap)
+    async with connector.tail(address) as stream:
+        began = time.time_ns() // 1_000_000
+        await publish(connector, address, numbered(1))
+        await anext(stream)
+        stopped = time.time_ns() // 1_000_000
+        # The event loop stands still. The answer that comes meanwhile is no sign of life when it is read.
+        time.sleep(4)  # noqa: ASYNC251
+        own_kafka.kill()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            waiting = group.create_task(anext(stream))
+            while not (lost := stream.interruption):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(own_kafka.start)
+            await publish(connector, address, numbered(1, first=1))
+            assert times([*await waiting]) == [1]
+    assert began <= lost.since <= stopped
 
 
 async def test_scan_goes_on_at_the_next_offset(own_kafka: Kafka, connector: KafkaConnector, filled: Address) -> None:
