@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.e2e.command import run
 from workbench.connecting.spool import find_leftovers, keep, spool, spool_folder
 from workbench.decode import ndjson
 from workbench.model.address import Address
-from workbench.model.errors import StoreError
+from workbench.model.content import DEPTH, Content, Value
+from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Wire
 
@@ -71,6 +73,16 @@ def test_where_there_is_no_room_nothing_is_left_behind(state: Path, monkeypatch:
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StoreError, match="No space left"):
         keep(HELD)
+    assert list(spool_folder().iterdir()) == []
+
+
+def test_what_cannot_be_a_line_leaves_no_file() -> None:
+    deep: list[Value] = []
+    for _ in range(DEPTH):
+        deep = [deep]
+    bad = msgspec.structs.replace(HELD[0], event=Event(written=Content((("deep", deep),))))
+    with pytest.raises(FormatError, match="nests deeper"):
+        keep([*HELD, bad])
     assert list(spool_folder().iterdir()) == []
 
 

@@ -4,7 +4,6 @@ What a killed program leaves behind can be published again: `workbench publish A
 """
 
 import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from uuid import uuid4
 
 import platformdirs
 
-from workbench.connecting.state_files import new_private, sync_folder
+from workbench.connecting.state_files import new_on_disk, sync_folder
 from workbench.decode import ndjson
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
@@ -95,19 +94,10 @@ def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     path = folder / f"{uuid4().hex}.ndjson"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = new_private(path)
-        try:
+        with new_on_disk(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.writelines(map(ndjson.encode, deliveries))
-            file.flush()
-            os.fsync(file.fileno())
             sync_folder(folder)
-        except OSError:
-            path.unlink(missing_ok=True)
-            # Closing would try to write again what the disk has no room for.
-            with suppress(OSError):
-                file.close()
-            raise
     except OSError as error:
         raise StoreError(f"Nothing can be kept in {folder}: {error.strerror}.") from error
     return path, file

@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -30,16 +31,39 @@ def write_private(path: Path, content: bytes) -> None:
     # A name of its own for each writing: two programs may write at once.
     new = path.with_name(f"{path.name}.{uuid4().hex}.new")
     try:
-        with new_private(new) as file:
+        with new_on_disk(new) as file:
             file.write(content)
-            file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
+        file.close()
         new.replace(path)
         sync_folder(path.parent)
     except OSError:
         with suppress(OSError):
             new.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_on_disk(path: Path) -> Iterator[IO[bytes]]:
+    """A file that only its user may read, to be written within: on leaving it is on the disk, and still open.
+
+    After an error there is no file. Its name lasts once its folder is synced too, which may be done within.
+
+    Raises:
+        FileExistsError: There is one, or a link.
+        OSError: It cannot be made or written.
+    """
+    file = new_private(path)
+    try:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        # Closing would try to write again what the disk has no room for.
+        with suppress(OSError):
+            file.close()
         raise
 
 
