@@ -7,11 +7,12 @@ from typing import Final
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.endpoints import UNKNOWN
+from connectors.rabbitmq.errors import Invalid
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConnectorError, LookRefused
+from workbench.model.errors import ConnectorError, LookRefused, Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 
@@ -69,12 +70,21 @@ class QueueLook:
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         address = self._endpoint.address
         asked = min(self._asked, MOST)
-        async for arrivals in self._holding.receive(asked, MOST_BYTES):
-            if shown := (await self._counted(arrivals))[: asked - self.coverage.read]:
-                self.coverage = Coverage(self.coverage.read + len(shown))
-                yield deliveries(shown, address, int(time.time() * 1000), self._endpoint.kind)
-            if not self._going_on():
-                break
+        try:
+            async for arrivals in self._holding.receive(asked, MOST_BYTES):
+                if shown := (await self._counted(arrivals))[: asked - self.coverage.read]:
+                    self.coverage = Coverage(self.coverage.read + len(shown))
+                    yield deliveries(shown, address, int(time.time() * 1000), self._endpoint.kind)
+                if not self._going_on():
+                    break
+        except Invalid as error:
+            # Once the broker has counted what is in a stream, it no longer looks empty, and refuses this consumer.
+            if UNKNOWN in self._endpoint.detail and "rabbit_stream_queue" in str(error):
+                raise Unsupported(
+                    f"{address} is a stream: to read it as one takes the management API, or the right to configure the"
+                    " queue."
+                ) from error
+            raise
         await self.close()
         if self._refused is not None:
             raise self._refused

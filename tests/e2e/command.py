@@ -12,6 +12,9 @@ from tests.brokers.rabbitmq import RabbitMQAddress
 
 INSTALLED = Path(sys.executable).parent / "workbench"
 
+DEADLINE = 120.0
+"""Seconds in which a program must have ended, on a machine as busy as a full run makes it."""
+
 
 class Ran(msgspec.Struct, frozen=True):
     """What a command left behind."""
@@ -30,7 +33,7 @@ def run(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, 
     """Run a program to its end; the first argument is `workbench` for ours."""
     program = str(INSTALLED) if arguments[0] == "workbench" else arguments[0]
     done = subprocess.run(
-        [program, *arguments[1:]], input=stdin, capture_output=True, timeout=60, check=False, env=env, cwd=cwd
+        [program, *arguments[1:]], input=stdin, capture_output=True, timeout=DEADLINE, check=False, env=env, cwd=cwd
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 

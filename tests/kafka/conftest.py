@@ -15,6 +15,9 @@ from tests.brokers.kafka import Kafka, KafkaAddress
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 
+DEADLINE = 120.0
+"""Seconds in which what a test waits for must have come, on a machine as busy as a full run makes it."""
+
 MakeTopic = Callable[..., Awaitable[Address]]
 
 
@@ -36,7 +39,7 @@ async def make_topic(bootstrap: str, partitions: int = 1, **config: str) -> Addr
     async with admin(bootstrap) as client:
         answer = await client.create_topics([NewTopic(name, partitions, 1, topic_configs=topic_configs)])
         assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             while not led(await client.describe_topics([name]), partitions):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     return Address("kafka", name)

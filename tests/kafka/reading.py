@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from connectors.kafka import KafkaConnector
+from tests.kafka.conftest import DEADLINE
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
@@ -43,7 +44,7 @@ async def browse(
         return [delivery async for batch in stream for delivery in batch]
 
 
-async def decided(connector: KafkaConnector, address: Address, seconds: float = 20) -> None:
+async def decided(connector: KafkaConnector, address: Address, seconds: float = DEADLINE) -> None:
     """Wait until no transaction is open: a broker ends one somewhat after it has told the producer so."""
     async with asyncio.timeout(seconds):
         while True:
@@ -53,7 +54,7 @@ async def decided(connector: KafkaConnector, address: Address, seconds: float = 
             await asyncio.sleep(0.02)
 
 
-async def lag_becomes(connector: KafkaConnector, group: str, lag: int, seconds: float = 20) -> None:
+async def lag_becomes(connector: KafkaConnector, group: str, lag: int, seconds: float = DEADLINE) -> None:
     """Wait for a group's lag: offsets committed in a transaction are seen somewhat after it."""
     async with asyncio.timeout(seconds):
         while True:
@@ -63,7 +64,7 @@ async def lag_becomes(connector: KafkaConnector, group: str, lag: int, seconds: 
             await asyncio.sleep(0.02)
 
 
-async def take(stream: Stream, count: int, seconds: float = 20) -> list[Delivery]:
+async def take(stream: Stream, count: int, seconds: float = DEADLINE) -> list[Delivery]:
     """Read on until so many have come."""
     found: list[Delivery] = []
     async with asyncio.timeout(seconds):

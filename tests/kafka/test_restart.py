@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from connectors.kafka import KafkaConnector
+from connectors.kafka import KafkaConnector, retry
 from tests.brokers.kafka import Kafka
-from tests.kafka.conftest import admin, connect, make_topic
+from tests.kafka.conftest import DEADLINE, admin, connect, make_topic
 from tests.kafka.reading import BASE, browse, by_partition, lag_becomes, numbered, publish
 from workbench.model.address import Address
 from workbench.model.errors import ConnectionLost
@@ -28,6 +28,12 @@ SIZE = 250
 async def connector(own_kafka: Kafka) -> AsyncIterator[KafkaConnector]:
     async with connect(own_kafka.url) as connected:
         yield connected
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a broker as long as it takes to start on a busy machine."""
+    monkeypatch.setattr(retry, "_SECONDS", DEADLINE)
 
 
 @pytest.fixture
@@ -48,6 +54,7 @@ def times(deliveries: list[Delivery]) -> list[int]:
     return [(delivery.event.timestamp or 0) - BASE for delivery in deliveries]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_browse_goes_on_at_the_next_offset(own_kafka: Kafka, connector: KafkaConnector, filled: Address) -> None:
     async with connector.browse(filled) as stream, asyncio.TaskGroup() as group:
         found = [*await anext(stream)]
@@ -60,6 +67,7 @@ async def test_browse_goes_on_at_the_next_offset(own_kafka: Kafka, connector: Ka
     assert stream.coverage.notes == ("the connection was lost once and taken up again where it was",)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_tail_says_that_it_is_cut_off_and_goes_on(own_kafka: Kafka, connector: KafkaConnector) -> None:
     address = await make_topic(own_kafka.bootstrap, 2)
     async with connector.tail(address) as stream:
@@ -90,6 +98,7 @@ async def test_tail_says_that_it_is_cut_off_and_goes_on(own_kafka: Kafka, connec
     assert sorted(times(found)) == list(range(200))
 
 
+@pytest.mark.usefixtures("patient")
 async def test_what_was_lost_while_the_program_stood_still_is_missing_since_then(
     own_kafka: Kafka, connector: KafkaConnector
 ) -> None:
@@ -102,7 +111,7 @@ async def test_what_was_lost_while_the_program_stood_still_is_missing_since_then
         # The event loop stands still. The answer that comes meanwhile is no sign of life when it is read.
         time.sleep(4)  # noqa: ASYNC251
         own_kafka.kill()
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
             waiting = group.create_task(anext(stream))
             while not (lost := stream.interruption):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -112,6 +121,7 @@ async def test_what_was_lost_while_the_program_stood_still_is_missing_since_then
     assert began <= lost.since <= stopped
 
 
+@pytest.mark.usefixtures("patient")
 async def test_scan_goes_on_at_the_next_offset(own_kafka: Kafka, connector: KafkaConnector, filled: Address) -> None:
     # So that there are many answers, and the kill comes between them.
     async with connector.scan([filled], [[b"event-"]]) as stream, asyncio.TaskGroup() as group:
@@ -126,6 +136,7 @@ async def test_scan_goes_on_at_the_next_offset(own_kafka: Kafka, connector: Kafk
     assert stream.progress.share == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_publishing_neither_loses_nor_doubles_nor_reorders(own_kafka: Kafka, connector: KafkaConnector) -> None:
     address = await make_topic(own_kafka.bootstrap, 3)
     async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
@@ -170,6 +181,7 @@ async def test_what_was_on_its_way_when_the_broker_is_gone_for_good_is_told_as_n
     assert {receipt.state for receipt in unanswered} <= {"unknown", "settled"}
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_transactional_copy_is_exactly_once(
     own_kafka: Kafka, connector: KafkaConnector, filled: Address
 ) -> None:
@@ -203,7 +215,7 @@ async def publisher_receipts(publisher: object) -> None:
 
 async def everything(connector: KafkaConnector, address: Address) -> list[Delivery]:
     """What is there when the last transaction is in sight."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE):
         while True:
             async with connector.browse(address) as stream:
                 found = [delivery async for batch in stream for delivery in batch]
@@ -231,7 +243,7 @@ async def test_a_read_of_what_retention_deletes_meanwhile_says_what_is_missing(
         async with admin(own_kafka.bootstrap) as client:
             await client.delete_records({TopicPartition(filled.name, 0): RecordsToDelete(before_offset=5_000)})
         found: list[Delivery] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DEADLINE):
             while len(found) < EVENTS - 5_000:
                 found += await anext(stream)
     assert by_partition(found)["0"][0] == 5_000

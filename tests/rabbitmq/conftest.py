@@ -14,7 +14,7 @@ from tests.brokers.rabbitmq import RabbitMQAddress
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Rabbit:

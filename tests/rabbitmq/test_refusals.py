@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from connectors.rabbitmq import RabbitMQConnector
-from tests.rabbitmq.conftest import Rabbit
+from tests.rabbitmq.conftest import Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
@@ -210,16 +210,34 @@ async def test_stream_is_read_without_the_management_api(rabbit: Rabbit) -> None
             assert bodies(await read(tail, 10)) == bodies(numbered(10, begin=50))
 
 
-async def test_where_the_kind_cannot_be_known_a_stream_that_looks_empty_is_said(rabbit: Rabbit) -> None:
-    stream = rabbit.queue("stream")
-    rabbit.publish(stream, b"one")
+def unconfiguring(rabbit: Rabbit) -> RabbitMQConnector:
+    """A connector that cannot learn of what kind a queue is."""
     rights = {"configure": "", "write": ".*", "read": ".*"}
     vhost = rabbit.vhost.replace("/", "%2F")
     rabbit.api.put(f"/api/permissions/{vhost}/reader", json=rights).raise_for_status()
-    async with unmanaged(rabbit, rabbit.url.replace("guest:guest", "reader:reader")) as connector:
+    return unmanaged(rabbit, rabbit.url.replace("guest:guest", "reader:reader"))
+
+
+async def test_where_the_kind_cannot_be_known_a_stream_that_looks_empty_is_said(rabbit: Rabbit) -> None:
+    stream = rabbit.queue("stream")
+    async with unconfiguring(rabbit) as connector:
         async with connector.browse(stream) as look:
             assert await read(look) == []
         assert "of what kind this queue is was not known, and a stream would look empty" in str(look.coverage)
+
+
+async def test_where_the_kind_cannot_be_known_a_stream_that_looks_full_is_refused(rabbit: Rabbit) -> None:
+    stream = rabbit.queue("stream")
+    rabbit.publish(stream, b"one")
+
+    async def counted() -> bool:
+        return rabbit.ready(stream) == 1
+
+    # A stream's messages are counted every few seconds, and it looks empty until then.
+    await eventually(counted)
+    async with unconfiguring(rabbit) as connector:
+        with pytest.raises(Unsupported, match="is a stream: to read it as one takes the management API"):
+            await browse(connector, stream)
 
 
 async def test_user_without_permission_for_this_queue(rabbit: Rabbit) -> None:
