@@ -193,6 +193,22 @@ def test_properties_and_headers_of_amqp_are_masked_in_the_wire_too() -> None:
     assert found.wire is not None and b"4111" not in found.wire.data
 
 
+@pytest.mark.parametrize(
+    ("pattern", "value", "masked"),
+    [
+        ("~ ^true$", True, False),
+        ("~ 2026-01-01T00", datetime(2026, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)),
+        ("~ ^00004111$", b"\0\0\x41\x11", b"****"),
+        ("~ 2026-01-01T00", {"at": datetime(2026, 1, 1, tzinfo=UTC)}, "***"),
+        ("~ grüße", ["grüße".encode()], "***"),
+        ("~ ff4111", [b"\xff\x41\x11"], "***"),
+    ],
+)
+def test_a_pattern_masks_the_values_that_show_what_it_matches(pattern: str, value: Value, masked: Value) -> None:
+    found = Masking([pattern]).apply(seen(Event(None, b"", None, Content((("a", value),)))))
+    assert found.event.headers == (("a", masked),)
+
+
 def test_a_header_that_comes_twice_in_amqp_leaves_nothing_behind() -> None:
     wire = encode(Content((("a", "4111"), ("a", "4112"), ("b", "x"))))
     found = Masking(["header.a"]).apply(seen(Event(b"", b"", wire))).event

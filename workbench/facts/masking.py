@@ -35,6 +35,7 @@ from workbench.facts.pattern import Pattern, literally
 from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Delivery, Event
+from workbench.model.values import integer_in, value_text
 from workbench.model.wire import Wire, with_header, with_property, without_header
 
 READ: Final = 1024 * 1024
@@ -276,11 +277,12 @@ class Masking:
                 text, charset = value.decode("latin-1"), "latin-1"
             if self._text.in_text(text):
                 return self._in_text(text).encode(charset)
-            # What is no text is shown in hex.
-            return b"*" * len(value) if charset == "latin-1" and self._text.in_text(value.hex()) else value
+            # What is no text, or could be an integer, is shown in hex.
+            in_hex = charset == "latin-1" or integer_in(value) is not None
+            return b"*" * len(value) if in_hex and self._text.in_text(value.hex()) else value
         if isinstance(value, Sequence | Mapping):
             return "***" if self._text.in_text(_flat(value)) else value
-        return _hidden(value) if self._text.in_text(str(value)) else value
+        return _hidden(value) if self._text.in_text(value_text(value)) else value
 
     def _in_text(self, text: str) -> str:
         assert self._text is not None
@@ -393,7 +395,8 @@ def _flat(value: Value) -> str:
         return "\n".join(f"{name}\n{_flat(inner)}" for name, inner in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return "\n".join(map(_flat, value))
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    # What is no text is shown in hex.
+    return f"{value.decode('latin-1')}\n{value_text(value)}" if isinstance(value, bytes) else value_text(value)
 
 
 def _string(text: str) -> str:
