@@ -20,4 +20,4 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(autouse=True)
 def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide in a test's texts only the passwords of that test, not those of all tests before it."""
-    monkeypatch.setattr(Secret, "_texts", set())
+    monkeypatch.setattr(Secret, "_texts", set(Secret._texts))
