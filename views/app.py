@@ -384,7 +384,7 @@ class Workbench(SteadyApp):
         """Ask where to record this session."""
         self.ask(
             "Record this session",
-            "The file to record in; what was seen so far is in it too.",
+            "The file to record to, including what was seen so far.",
             self._record,
             "session.db",
         )
@@ -408,7 +408,7 @@ class Workbench(SteadyApp):
             return
         busy = [screen for stack in self._screen_stacks.values() for screen in stack if getattr(screen, "busy", False)]
         if busy:
-            sentence = "Events are being published: what is in flight would not be answered for."
+            sentence = "Events are being published: the outcome of those in flight would be unknown."
             self.push_screen(Agree("Leave?", sentence, "leaves"), lambda yes: self.exit() if yes else None)
         else:
             self.exit()
@@ -426,7 +426,7 @@ class Workbench(SteadyApp):
 
         self.ask(
             f"Export {len(sequences):,} {which} events",
-            "The file to make; a line each, as `workbench publish --file` reads them.",
+            "The file to write, one line per event, as `workbench publish --file` reads it.",
             export_to,
             "events.ndjson",
         )
@@ -441,7 +441,7 @@ class Workbench(SteadyApp):
             self.say(str(error), "error")
         else:
             but = f"; {left_out:,} have headers that no JSON can say and are not in it" if left_out else ""
-            self.say(f"{written:,} events are written to {path}{but}.", "warning" if left_out else "information")
+            self.say(f"{written:,} events were written to {path}{but}.", "warning" if left_out else "information")
         finally:
             self._exported = ""
 

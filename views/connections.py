@@ -70,7 +70,7 @@ class Connections(WorkbenchScreen):
         self.host.ask(
             "Add a connection",
             "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092, or NAME and a"
-            " broker's own connection string. It may be looked at, and more once its guard is raised in the"
+            " broker's own connection string. On other machines it is read-only until its guard is raised in the"
             " configuration.",
             self._add,
             wrong=self._wrong,
@@ -82,7 +82,7 @@ class Connections(WorkbenchScreen):
         except ConfigError as error:
             return str(error)
         if connection.name in self.context.session.names:
-            return f"There is a connection {connection.name!r} already: choose another name."
+            return f"There is already a connection {connection.name!r}: choose another name."
         return None
 
     def _add(self, text: str) -> None:
@@ -104,9 +104,9 @@ class Connections(WorkbenchScreen):
         self.host.add_watch(connection.name)
         await self.host.pause()
         self.host.ask(
-            f"{connection.name} stands",
-            "Save it in this configuration? Its password is not written: keyring, password_command or ${VARIABLE}"
-            " gives it the next time. escape keeps it for this session only.",
+            f"{connection.name} is connected",
+            "Save it to this configuration file? The password is not saved: next time, keyring, password_command or"
+            " ${VARIABLE} gives it. Esc keeps the connection for this session only.",
             lambda path: self._save(connection, text, Path(path)),
             str(session.config.target),
         )

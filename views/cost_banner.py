@@ -41,7 +41,7 @@ class PriceBanner(Static):
         error = ended.state.error if isinstance(ended.state, Ended) else None
         if isinstance(error, LookRefused):
             self._priced = ended.address
-            self._show(f"{error} F looks nevertheless, once you have typed the name.", "warning")
+            self._show(f"{error} F browses anyway, once you have typed the name.", "warning")
         elif error is not None:
             self._show(str(error), "error")
         elif ended.coverage.gaps or ended.coverage.notes:
@@ -69,8 +69,8 @@ def ask_to_force(host: Host, refused: Ingestion, then: Callable[[], None]) -> No
     error = refused.state.error if isinstance(refused.state, Ended) else None
     name = refused.address.name
     host.ask(
-        "A look that may cost messages",
-        f"{error} Type {name!r} to look.",
+        "Browsing may lose messages",
+        f"{error} Type {name!r} to browse anyway.",
         lambda text: then(),
-        wrong=lambda text: None if text == name else "That is not its name.",
+        wrong=lambda text: None if text == name else "The name does not match. Esc cancels.",
     )

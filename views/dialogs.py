@@ -153,7 +153,7 @@ class Unexpected(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text("This should not have happened"), classes="dialog-title")
+            yield Static(Text("Unexpected error"), classes="dialog-title")
             yield Static(Text(visible(self._sentence)))
             yield Static(Text("enter goes on   q leaves"), classes="dialog-keys")
 

@@ -78,7 +78,7 @@ class Events(WorkbenchScreen):
 
     def on_mount(self) -> None:
         self._sources = EventSources(self.context)
-        self._table.empty = "Choose an endpoint: enter opens a topic, b looks into a queue once its price was shown."
+        self._table.empty = "Choose an endpoint: enter opens a topic, b browses a queue after showing what it costs."
         self.query_one("#tree-filter").display = False
         self._tree.focus()
         self.show_listing(None)
@@ -229,7 +229,7 @@ class Events(WorkbenchScreen):
             return "No event matches the query."
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
-            return "Nothing of it was looked at yet. b looks at what is there, l shows what arrives."
+            return "Nothing was read yet. b browses what is there, l shows what arrives."
         if len(endpoints) == 1 and endpoints[0].family == "routes":
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
         return "Nothing is there."
@@ -374,7 +374,7 @@ class Events(WorkbenchScreen):
 
     def _cannot_look(self, ability: Ability, what: str) -> str | None:
         if self.context.store is None:
-            return "This is a recording: nothing is asked of a broker."
+            return "This is a recording: no broker is connected."
         endpoint = self._target
         if endpoint is None:
             return "Go to an endpoint first: tab leads to the tree."
@@ -397,7 +397,7 @@ class Events(WorkbenchScreen):
         self._go("table")
 
     def cannot_force(self) -> str | None:
-        return None if self._sources.refused is not None else "No look was refused."
+        return None if self._sources.refused is not None else "No browse was refused."
 
     def do_force(self) -> None:
         refused = self._sources.refused
@@ -412,7 +412,7 @@ class Events(WorkbenchScreen):
         ask_to_force(self.host, refused, force)
 
     def cannot_live(self) -> str | None:
-        return self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without taking it")
+        return self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without consuming it")
 
     def do_live(self) -> None:
         endpoint = self._target
@@ -511,7 +511,7 @@ class Events(WorkbenchScreen):
         delivery = await self._delivery()
         correlation = self.context.archive.reading.facts(delivery).correlation if delivery is not None else None
         if correlation is None:
-            self.host.say("No convention finds a correlation id in this event: T takes any id.", "warning")
+            self.host.say("No convention finds a correlation id in this event: T follows any id.", "warning")
         else:
             self.host.follow_id(correlation)
 
@@ -604,7 +604,7 @@ class Events(WorkbenchScreen):
             table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
 
         now = " ".join(column.id for column in table.columns)
-        self.host.ask("Columns", f"In the order you like, of: {' '.join(known)}", choose, now, wrong)
+        self.host.ask("Columns", f"In any order, from: {' '.join(known)}", choose, now, wrong)
 
     def do_widen(self) -> None:
         self._table.widen(self._table.chosen_column, 2)

@@ -48,7 +48,7 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
         try:
             await archive.on_reader(_append, path, b"".join(filter(None, lines)))
         except OSError as error:
-            raise StoreError(f"{path} holds {written:,} events and no more: {error.strerror}.") from error
+            raise StoreError(f"Only {written:,} events were written to {path}: {error.strerror}.") from error
         left_out += lines.count(None)
         written += len(lines) - lines.count(None)
         yield written, left_out

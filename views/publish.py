@@ -356,7 +356,7 @@ class PublishScreen(WorkbenchScreen):
         draft = self._draft
         try:
             if not draft.target.strip():
-                raise FormatError("There is no target: write where to, connection/name.")
+                raise FormatError("There is no target: write connection/name.")
             if self._value("rate") and draft.rate is None:
                 raise FormatError(f"The rate {self._value('rate')!r} is not a number above 0.")
             address = self._session.address(draft.target.strip())
@@ -466,7 +466,7 @@ class PublishScreen(WorkbenchScreen):
     def cannot_keep_field(self) -> str | None:
         place = self.query_one(DraftFields).place
         if place is None or not place.field(self._draft).change:
-            return "Nothing is done to this one: a clone drops dead-letter headers and makes ids anew."
+            return "This field stays as it is: a clone drops dead-letter headers and generates new ids."
         return None
 
     def do_keep_field(self) -> None:
@@ -487,7 +487,7 @@ class PublishScreen(WorkbenchScreen):
 
     def cannot_lay_out(self) -> str | None:
         if self._draft.body is None or self._draft.locked:
-            return "There is no text to lay out."
+            return "There is no text to format."
         return None
 
     def do_lay_out(self) -> None:
@@ -499,7 +499,7 @@ class PublishScreen(WorkbenchScreen):
             self._tell(f"The body is {error}.", wrong=True)
 
     def cannot_edit_body(self) -> str | None:
-        return None if is_text(self._draft) else "The body is not text that may be edited: l takes a file's bytes."
+        return None if is_text(self._draft) else "The body is not editable text: l loads a file."
 
     @work(exclusive=True, group=KEY_WORK)
     async def do_edit_body(self) -> None:
@@ -514,7 +514,7 @@ class PublishScreen(WorkbenchScreen):
                 self._replace_body(body)
 
     def do_load_body(self) -> None:
-        self.app.push_screen(Ask("Body", "The file whose bytes are the body."), self._load)
+        self.app.push_screen(Ask("Body", "The file to load as the body."), self._load)
 
     def _load(self, name: str | None) -> None:
         if not name:
@@ -522,7 +522,7 @@ class PublishScreen(WorkbenchScreen):
         path = Path(name).expanduser()
         try:
             if path.stat().st_size > _LOADED:
-                raise StoreError(f"{path} has more than {_LOADED:,} bytes.")
+                raise StoreError(f"{path} is larger than {_LOADED:,} bytes.")
             self._replace_body(path.read_bytes())
         except StoreError as error:
             self._tell(str(error), wrong=True)

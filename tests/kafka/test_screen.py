@@ -63,7 +63,7 @@ async def test_a_pasted_connection_string_is_added_and_its_key_is_not_saved(
         await driver.press("a", f"=eh={event_hubs.connection_string};EntityPath={made.name}", "enter")
         await driver.shows("✖")
         await driver.press("a", f"=eh={event_hubs.connection_string}", "enter")
-        await driver.shows("eh stands")
+        await driver.shows("eh is connected")
         await driver.press("enter")
         await driver.shows(f"eh is saved in {file}")
         await driver.until(lambda: driver.app.context.watches["eh"].state == "connected")

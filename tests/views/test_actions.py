@@ -435,7 +435,7 @@ async def test_a_connection_is_added_once_every_step_stood(tmp_path: Path) -> No
         await driver.press("a", "=nonsense", "enter")
         await driver.shows("nonsense")
         await driver.press("ctrl+u", "=added=memory://added-on-the-screen", "enter")
-        await driver.shows("added stands")
+        await driver.shows("added is connected")
         await driver.press("ctrl+u", f"={tmp_path / 'workbench.toml'}", "enter")
         await driver.until((tmp_path / "workbench.toml").exists)
         assert 'url = "memory://added-on-the-screen"' in (tmp_path / "workbench.toml").read_text()

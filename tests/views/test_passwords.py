@@ -87,7 +87,7 @@ async def test_a_connection_whose_password_is_not_given_is_not_added(folder: Pat
         assert not (folder / "XDG_CONFIG_HOME").exists()
         # Its name is free for another try.
         await driver.press("a", "=added=memory://never-added", "enter")
-        await driver.shows("added stands")
+        await driver.shows("added is connected")
 
 
 async def test_a_connection_that_does_not_stand_is_not_added(folder: Path) -> None:
@@ -103,7 +103,7 @@ async def test_a_connection_is_offered_to_the_file_that_was_read(folder: Path) -
     named = folder / "mine.toml"
     async with running((160, 40), config=ConfigFile(path=named)) as driver:
         await driver.press("a", "=added=memory://offered", "enter")
-        await driver.shows("added stands")
+        await driver.shows("added is connected")
         assert driver.app.screen.query_one(Input).value == str(named)
 
 

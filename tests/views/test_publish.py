@@ -320,7 +320,7 @@ async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
         await driver.shows("for it carries schema 42")
         assert not driver.app.screen.query_one(BodyEditor).display
         await driver.press("f")
-        await driver.shows("There is no text to lay out.")
+        await driver.shows("There is no text to format.")
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")
         await driver.shows("1 published")

@@ -121,7 +121,7 @@ async def test_a_production_connection_is_framed_and_asks_before_a_look_that_cos
         await driver.press("b", "b")
         await driver.shows("live is production", "Type its name")
         await driver.press("=other", "enter")
-        await driver.shows("That is not its name")
+        await driver.shows("The name does not match")
         await driver.press("escape")
         await driver.shows("failed")
         await driver.go_to("live/orders")
@@ -142,9 +142,9 @@ async def test_a_look_that_could_lose_a_message_is_refused_and_forced_only_with_
     async with running(broker=broker) as driver:
         await driver.go_to("worn")
         await driver.press("b", "b")
-        await driver.shows("F looks nevertheless")
+        await driver.shows("F browses anyway")
         await driver.press("F", "=other", "enter")
-        await driver.shows("That is not its name")
+        await driver.shows("The name does not match")
         await driver.press("=", "ctrl+u", "=worn", "enter")
         await driver.shows("1 read")
         assert broker.queues["worn"].depth == 1
