@@ -327,7 +327,7 @@ class Session:
     def _unknown(self, name: str) -> str:
         names = dict.fromkeys((*self.names, *self.config.connections))
         known = f"the connections are {', '.join(names)}" if names else "none is given"
-        return f"There is no connection {name!r}: {known}; -c NAME=URL gives one."
+        return f"There is no connection {name!r}: {known}; give one with -c NAME=URL."
 
 
 def _fail(promised: "asyncio.Future[Any]", error: Exception) -> None:

@@ -102,7 +102,7 @@ class Channel(asyncio.BufferedProtocol):
         """
         answer: asyncio.Future[Bytes] = asyncio.get_running_loop().create_future()
         if self._transport is None:
-            answer.set_exception(ConnectionLost(f"{self.place} broke off the connection."))
+            answer.set_exception(ConnectionLost(f"{self.place} closed the connection."))
             return answer
         self._correlation = (self._correlation + 1) & 0x7FFFFFFF
         size = _HEADER.size - _SIZE.size + len(_CLIENT) + sum(map(len, parts))
@@ -144,7 +144,7 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._lost(f"{self.place} broke off the connection.")
+        self._lost(f"{self.place} closed the connection.")
 
     def _lost(self, why: str) -> None:
         self.close()

@@ -116,7 +116,7 @@ class Cluster:
             if node not in self._places:
                 await self.topics(())
             if node not in self._places:
-                raise ConnectionLost(f"Broker {node} of {self.settings.name} is not there at the moment.")
+                raise ConnectionLost(f"Broker {node} of {self.settings.name} is not available at the moment.")
             place = self._places[node]
             return await self._open(*place, place not in self.settings.hosts, max_idle)
         failures: list[ConnectorError] = []
@@ -184,7 +184,7 @@ class Cluster:
                 return dict(await ask(names)), {}
             except ConnectionLost:
                 await self.ask(MetadataRequest([], allow_auto_topic_creation=False), node)
-                return {}, {names[0]: ConnectorError("The broker's answer cannot be read.")}
+                return {}, {names[0]: ConnectorError("The broker's response cannot be read.")}
 
     async def offers(self, keys: Collection[int]) -> bool:
         """Whether every broker offers these requests, in whatever version; one that is not there is not asked.

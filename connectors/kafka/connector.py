@@ -208,7 +208,7 @@ class KafkaConnector:
 
     async def _claimed_from(self, address: Address) -> Claims:
         await self._topic(address)
-        raise Unsupported(f"{address} is a log and gives no event up: name a ledger to say how far one has got.")
+        raise Unsupported(f"{address} is a log, from which nothing is removed: name a ledger to keep the position.")
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[ClusterPublisher]:

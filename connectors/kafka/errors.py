@@ -174,7 +174,7 @@ def translate_errors(
             f"{place} does not log in users this way, but by {offered.lower()}: choose with sasl=."
         ) from None
     except driver.IllegalSaslStateError:
-        raise AccessRefused(f"{place} lets everybody in and knows no users: leave user {user!r} out.") from None
+        raise AccessRefused(f"{place} has no authentication: leave user {user!r} out of the URL.") from None
     except (driver.SaslAuthenticationFailed, driver.AuthenticationFailedError):
         raise LoginRefused(f"{place} does not let user {user!r} in: the name or the password is wrong.") from None
     except ssl.SSLCertVerificationError as error:
@@ -184,8 +184,8 @@ def translate_errors(
         ) from None
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).replace("_", " ").lower()
-        hint = "it may not speak TLS, then leave ?tls out, or ask for a client certificate, then add cert=FILE"
-        raise ConnectionLost(f"{place} and TLS do not come together ({reason}): {hint}.") from None
+        hint = "it may not speak TLS (then leave out ?tls) or require a client certificate (then add cert=FILE)"
+        raise ConnectionLost(f"{place}: the TLS handshake failed ({reason}): {hint}.") from None
     except socket.gaierror:
         raise ConnectionLost(_unreachable(place, "there is no host of that name", advertised)) from None
     except ConnectionRefusedError:
@@ -193,10 +193,10 @@ def translate_errors(
     except TimeoutError:
         raise ConnectionLost(_unreachable(place, "it does not answer", advertised)) from None
     except (driver.KafkaConnectionError, EOFError, ConnectionError):
-        wants = ["no TLS (then leave ?tls out)" if tls else "TLS (then add ?tls)"]
+        wants = ["no TLS (then leave out ?tls)" if tls else "TLS (then add ?tls)"]
         wants += [] if user is not None else ["a login (then write kafka://USER:PASSWORD@HOST)"]
-        hint = f" at the first words: it may expect {' or '.join(wants)}" if first else ""
-        raise ConnectionLost(f"{place} broke off the connection{hint}.") from None
+        hint = f" at the start: it may expect {' or '.join(wants)}" if first else ""
+        raise ConnectionLost(f"{place} closed the connection{hint}.") from None
     except OSError as error:
         raise ConnectionLost(
             _unreachable(place, (error.strerror or type(error).__name__).lower(), advertised)
@@ -204,7 +204,7 @@ def translate_errors(
     except driver.IncompatibleBrokerVersion as error:
         raise Unsupported(f"The Kafka at {place} is too old for this: {error}.") from None
     except (driver.KafkaError, NotImplementedError) as error:
-        raise ConnectorError(f"{place} answered what was not to be expected: {error}.") from None
+        raise ConnectorError(f"{place} sent an unexpected answer: {error}.") from None
 
 
 def _unreachable(place: str, why: str, advertised: bool) -> str:

@@ -452,7 +452,7 @@ def _must_survive(address: Address, queue: Queue, limit: int | None) -> None:
     used = max((message.returns for message in queue.waiting()[:limit]), default=0)
     if queue.limit is not None and used + MARGIN >= queue.limit:
         raise LookRefused(
-            f"{address} holds a message that was delivered {used} times and is given up after {queue.limit}: looking"
+            f"{address} holds a message that was delivered {used} times and is given up after {queue.limit}: browsing"
             " on could lose it. Raise the delivery limit (-1 is none), or force the look."
         )
 

@@ -53,7 +53,7 @@ class QueuePass:
             counted = "" if limit is None else f", one of {limit} deliveries counted"
             notes.append(f"{self._returned:,} marked as redelivered{counted}")
         if self._renewed:
-            notes.append(f"{self._renewed:,} had used up their deliveries and were put at the end of the queue")
+            notes.append(f"{self._renewed:,} had used up their deliveries and were published to the tail of the queue")
         gaps = [
             Gap(f"{count:,} messages", reason)
             for count, reason in (

@@ -150,7 +150,9 @@ class QueueClaims:
             of = "" if self._endpoint.cost.limit is None else f" of {self._endpoint.cost.limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
-            notes.append(f"{self._rescue.saved:,} had used up their deliveries and were put at the end of the queue")
+            notes.append(
+                f"{self._rescue.saved:,} had used up their deliveries and were published to the tail of the queue"
+            )
         self.coverage = Coverage(self._claimed, (), tuple(gaps), tuple(notes))
 
 

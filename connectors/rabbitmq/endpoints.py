@@ -131,10 +131,10 @@ def why_not(endpoint: Endpoint, ability: Ability) -> str:
     if ability is Ability.TAIL and "not known" in detail:
         return f"{address} cannot be tapped without knowing its bindings: {detail['not known']}"
     if ability is Ability.TAIL and endpoint.kind == "exchange":
-        return f"{address} is of type {detail.get('type')}: a tap would take its messages, not copy them."
+        return f"{address} is of type {detail.get('type')}: a tap would take its messages instead of copying them."
     if ability is Ability.TAIL:
         return (
-            f"{address} cannot be tapped: nothing but the default exchange leads to it, which lets nobody listen;"
+            f"{address} cannot be tapped: only the default exchange leads to it, and nothing can be bound to that;"
             " browse it instead."
         )
     if endpoint.kind == "exchange":

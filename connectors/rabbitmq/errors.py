@@ -57,12 +57,12 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case exceptions.ProbableAuthenticationError():
             return _handshake(str(error), place, LoginRefused(f"{place} refuses this user or password."))
         case exceptions.ProbableAccessDeniedError():
-            without_reason = f"{place} ended the connection while it was opened, and says no reason:"
+            without_reason = f"{place} ended the connection while it was opened, and gave no reason:"
             return _handshake(str(error), place, AccessRefused(f"{without_reason} is the virtual host right?"))
         case exceptions.MethodNotImplemented():
-            return Unsupported(f"{place} confirms no publishing: it lacks RabbitMQ's publisher confirms.")
+            return Unsupported(f"{place} does not support publisher confirms.")
         case exceptions.AuthenticationError():
-            return AccessRefused(f"{place} accepts no user with a password.")
+            return AccessRefused(f"{place} does not accept a user name and password.")
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
         case exceptions.ConnectionBlockedTimeout():
@@ -85,7 +85,7 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
             return ConnectionLost(f"{place} cannot be reached: {error.strerror}.")
     if isinstance(error, DRIVER) and not isinstance(error, exceptions.ProtocolSyntaxError):
         return ConnectionLost(f"The connection to {place} broke.")
-    return ConnectionLost(f"{place} sent something that cannot be read as AMQP 0-9-1.")
+    return ConnectionLost(f"{place} sent something that is not AMQP 0-9-1.")
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -473,7 +473,9 @@ def _nowhere(sent: _Sent, returned: Returned) -> ConnectorError:
     """Why no queue took a message."""
     target, reason = sent.target, f"{returned.text} ({returned.code})"
     if target.queue is not None and returned.code == _NO_ROUTE:
-        return EndpointNotFound(f"{target.address} took no event: there is no queue {target.address.name!r}: {reason}.")
+        return EndpointNotFound(
+            f"{target.address} did not take an event: there is no queue {target.address.name!r}: {reason}."
+        )
     key = sent.key.decode(errors="replace")
     where = f"no queue is bound to exchange {target.address.name!r} for the key {key!r}"
     return PublishRejected(f"{target.address} did not take an event: {where}: {reason}.")

@@ -132,7 +132,7 @@ class QueueLook:
         if not self._force and max(counts) + MARGIN >= limit:
             self._refused = self._refused or LookRefused(
                 f"{self._endpoint.address} holds a message that was delivered {max(counts) + 1} times and is given up"
-                f" after {limit}: looking on could lose it. Raise the delivery limit (-1 is none), or force the look."
+                f" after {limit}: browsing on could lose it. Raise the delivery limit (-1 is none), or force the look."
                 " That message now stands behind those that were delivered before."
             )
         return arrivals
@@ -143,7 +143,7 @@ class QueueLook:
             gaps.append(
                 Gap(
                     f"{self._asked - read:,} of {self._asked:,} messages",
-                    "consumers took them meanwhile, or hold them, or the look was left",
+                    "consumers took or hold them, or browsing was stopped",
                 )
             )
         elif read < self._asked:
@@ -171,6 +171,7 @@ class QueueLook:
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
             notes.append(
-                f"{self._rescue.saved:,} messages had used up their deliveries and were put at the end of the queue"
+                f"{self._rescue.saved:,} messages had used up their deliveries and were published to the tail of the"
+                " queue"
             )
         self.coverage = Coverage(read, (), tuple(gaps), tuple(notes))

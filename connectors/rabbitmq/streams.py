@@ -153,7 +153,7 @@ def _place(address: Address, start: Start, end: int) -> tuple[Place, str]:
         case Beginning():
             return "first", ""
         case _:
-            raise Unsupported(f"{address}: a stream keeps no consumer groups that could be read from here.")
+            raise Unsupported(f"{address}: a stream has no consumer groups that can be read.")
 
 
 async def _consume(channel: Channel, stream: str, place: Place) -> None:

@@ -138,7 +138,7 @@ def of_queue(bindings: Sequence[Binding], types: Mapping[str, str], tracing: boo
         joins.append(Join(firehose.EXCHANGE, firehose.DEFAULT))
     if not joins:
         raise Unsupported(
-            f"{address} cannot be tapped: nothing but the default exchange leads to it, which lets nobody listen;"
+            f"{address} cannot be tapped: only the default exchange leads to it, and nothing can be bound to that;"
             " turn on the firehose, or browse the queue instead."
         )
     missed = sorted({binding.source for binding in routed if types.get(binding.source) not in TAPPABLE})

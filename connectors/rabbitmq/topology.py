@@ -311,12 +311,12 @@ class Topology:
         """What each of the items is; one that is no such thing hides no other."""
         read = [_entry(item, kind) for item in items]
         gaps = [
-            Gap(_odd(item, kind), f"the management API at {self._place} tells of it oddly")
+            Gap(_odd(item, kind), f"the management API at {self._place} sent an odd answer for it")
             for item, entry in zip(items, read, strict=True)
             if entry is None
         ]
         if len(gaps) > _NAMED:
-            gaps[_NAMED:] = [Gap(f"{len(gaps) - _NAMED:,} more", "they are told of oddly, too")]
+            gaps[_NAMED:] = [Gap(f"{len(gaps) - _NAMED:,} more", "the answer for them is odd, too")]
         return Listing([entry for entry in read if entry is not None], gaps)
 
 

@@ -316,7 +316,7 @@ def test_expect_rules_nothing_out_that_a_tap_cannot_see(rabbitmq_4: RabbitMQAddr
     none = run(*expect, "--none")
     assert none.code == 3, none.err
     assert "messages published straight to the queue" in none.err
-    assert none.err.splitlines()[-1] == "workbench: none was seen, but not everything could be seen."
+    assert none.err.splitlines()[-1] == "workbench: none arrived, but not everything could be read."
     assert run(*expect).code == 3
     publish = (str(INSTALLED), "publish", "-c", f"r={url}", f"exchange:{queue}", "hello", "-k", "a.b", "-o", "table")
     assert run(*expect, "--timeout", "60s", "--", *publish).code == 0

@@ -92,7 +92,7 @@ def test_a_strangers_file_is_told_of_and_trusted(tmp_path: Path, home: dict[str,
     done = workbench(here, home, "ls", "mine", ZZ="zz")
     assert done.code == 0
     [told] = [line for line in done.err.splitlines() if "not trusted" in line]
-    assert told.startswith(f"workbench: {here}/workbench.toml is in use and not trusted")
+    assert told.startswith(f"workbench: {here}/workbench.toml is in use but not trusted")
     refused = workbench(here, home, "ls", "zz", ZZ="zz")
     assert refused.code == 2
     assert "workbench connections trust" in refused.err

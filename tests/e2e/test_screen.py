@@ -110,7 +110,7 @@ def test_a_terminal_that_is_gone_ends_the_screen(tmp_path: Path, number: signal.
     ("arguments", "code", "sentence"),
     [
         (("missing.db",), 1, "missing.db"),
-        (("a.db", "b/c"), 2, "A recording is opened alone."),
+        (("a.db", "b/c"), 2, "Open one recording at a time, without addresses."),
         (("a.db", "--record", "b.db"), 2, "there is nothing to record"),
         (("nowhere/payments",), 2, "There is no connection 'nowhere'"),
     ],

@@ -191,7 +191,7 @@ async def test_a_group_whose_description_is_broken_is_told_and_hides_no_other(
         groups = {group.name: group for group in await narrowed.groups()}
         assert (await narrowed.group(odd)).gaps == groups[odd].gaps
     assert [(gap.what, gap.reason) for gap in groups[odd].gaps] == [
-        ("its members", "The broker's answer cannot be read")
+        ("its members", "The broker's response cannot be read")
     ]
     assert groups[odd].lag == 2
     assert [groups[each] for each in others] == [await connector.group(each) for each in others]

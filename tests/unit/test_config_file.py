@@ -69,7 +69,7 @@ def test_without_a_file_there_are_no_connections() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("colour = 1", "line 1: 'colour' is not known here"),
+        ("colour = 1", "line 1: 'colour' is not a known key"),
         ('[connections.shop]\nurl = "memory://x"\n\ncolour = "red"', r"line 4: 'colour' in \[connections.shop\]"),
         ('[connections.a]\nurl = "memory://x"\n[connections.b]\nurl = 3', "line 4: 'url': expected"),
         ('[connections.shop]\nurl = "memory://x"\nguard = "all"', "line 3: 'guard' is one of observe, look"),
@@ -316,9 +316,9 @@ def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("amqp://u:secret@h", "A password would stand in the file"),
-        ("amqp://u:secret${X}@h", "A password would stand in the file"),
-        ("amqp://h?management=http://admin:secret%40h:15672", "A login in an option would stand in the file"),
+        ("amqp://u:secret@h", "The password would be readable in the file"),
+        ("amqp://u:secret${X}@h", "The password would be readable in the file"),
+        ("amqp://h?management=http://admin:secret%40h:15672", "A login in an option would be readable in the file"),
     ],
 )
 def test_no_password_is_added_to_a_file(tmp_path: Path, url: str, sentence: str) -> None:

@@ -127,7 +127,7 @@ def test_a_configuration_has_connection_strings_and_no_files(tmp_path: Path, mon
 
 def test_a_key_is_not_written_into_a_file(tmp_path: Path) -> None:
     file = tmp_path / "workbench.toml"
-    with pytest.raises(ConfigError, match="A password would stand in the file") as caught:
+    with pytest.raises(ConfigError, match="The password would be readable in the file") as caught:
         add(file, "eh", HUB, "observe", False)
     assert KEY not in str(caught.value)
     assert not file.exists()

@@ -74,7 +74,7 @@ def test_the_configuration_says_it_too(tmp_path: Path) -> None:
     found = ConfigFile.read(path).connection("m")
     assert (found.beat, found.scope) == (30.0, "a*")
     path.write_text('[connections.m]\nurl = "memory://m"\nwatch = "30"\n')
-    with pytest.raises(ConfigError, match=r"^m: watch=30 is not how often to list"):
+    with pytest.raises(ConfigError, match=r"^m: watch=30 is not an interval"):
         ConfigFile.read(path).connection("m")
 
 

@@ -110,7 +110,7 @@ async def test_a_connection_is_offered_to_the_file_that_was_read(folder: Path) -
 async def test_a_strangers_file_is_told_of(folder: Path) -> None:
     (folder / "workbench.toml").write_text('[connections.theirs]\nurl = "memory://theirs"')
     async with running(config=ConfigFile.find()) as driver:
-        await driver.shows("is in use and not trusted")
+        await driver.shows("is in use but not trusted")
 
 
 async def test_a_dialog_that_opens_by_itself_takes_no_key_that_was_meant_for_what_it_covers(folder: Path) -> None:

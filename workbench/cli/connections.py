@@ -49,7 +49,7 @@ def connections(context: click.Context, form: Format | None) -> None:
             table(("name", "url", "guard", "environment"), [[visible(cell) for cell in row] for row in rows]).encode()
         )
     else:
-        say("No connection is configured: `workbench connections add NAME URL` adds one.")
+        say("No connection is configured: add one with `workbench connections add NAME URL`.")
 
 
 @connections.command(short_help="Test a connection step by step.")
@@ -70,7 +70,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
             mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
             write(f"{mark} {visible(name)}  {visible(tried.name)}  {visible(what or '')}\n".encode())
     if not names and not session.names:
-        raise ConfigError("No connection is given or configured: -c NAME=URL gives one.")
+        raise ConfigError("No connection is given or configured: add -c NAME=URL.")
     return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
 
 

@@ -26,7 +26,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
     """List endpoints with depth, consumers and dead-letter links: for all connections, one connection, or a single
     endpoint."""
     if not session.names:
-        raise ConfigError("No connection is given: -c NAME=URL gives one.")
+        raise ConfigError("No connection is given: add -c NAME=URL.")
     listed: list[Endpoint] = []
     code = Exit.DONE
     if place is None or place in session.names:
@@ -42,7 +42,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
     elif code == Exit.DONE:
-        say("There is nothing here yet.")
+        say("There are no endpoints.")
     return code
 
 

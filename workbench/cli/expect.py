@@ -97,8 +97,8 @@ async def expect(
     complete = all(covered.complete for covered in found.coverage.values())
     if unwanted:
         if found.matches:
-            return fail("an event came that should not have come.", Exit.FAILED)
-        return Exit.DONE if complete else fail("none was seen, but not everything could be seen.", Exit.PARTLY)
+            return fail("an event arrived that should not have.", Exit.FAILED)
+        return Exit.DONE if complete else fail("none arrived, but not everything could be read.", Exit.PARTLY)
     if len(found.matches) == count:
         return Exit.DONE
     came = f"{len(found.matches)} of {count} came within {seconds:g} s"

@@ -33,7 +33,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     address = None if place is None or place in session.names else session.address(place)
     connections = [address.connection] if address else [place] if place else session.names
     if not connections:
-        raise ConfigError("No connection is given: -c NAME=URL gives one.")
+        raise ConfigError("No connection is given: add -c NAME=URL.")
     found: list[tuple[str, Group]] = []
     none: list[ConnectorError] = []
 
@@ -59,7 +59,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
         write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
         if code == Exit.DONE:
-            say("No consumer group reads here.")
+            say("There are no consumer groups.")
     elif name or address:
         partitions = [(group, each) for _, group in found for each in _of(group, address)]
         rows = [_partition_row(group, each, now) for group, each in partitions]

@@ -93,11 +93,11 @@ async def publish(
     if single + (lines is not None) + (template is not None) != 1 or (body is not None and null):
         raise click.UsageError("Give one of BODY, --null, --template and --file.")
     if (lines is not None or template is not None) and (key or headers or properties or timestamp):
-        raise click.UsageError("--file and --template have the key, headers, properties and time in them.")
+        raise click.UsageError("With --file or --template, the key, headers, properties and time are in the file.")
     if lines is not None and (values or count):
         raise click.UsageError("--set and --count are for templates, not for --file.")
     if speed is not None and (lines is None or rate is not None):
-        raise click.UsageError("--speed keeps the pace of --file; it does not go with --rate.")
+        raise click.UsageError("--speed is for --file, and cannot be combined with --rate.")
     target = session.address(address)
     batches: AsyncIterable[Sequence[Event]]
     if lines is not None:
@@ -174,7 +174,7 @@ async def publish_all(
         return Exit.PARTLY if published.confirmed else Exit.FAILED
     if receipts.broken is None or isinstance(receipts.broken, BrokenPipeError):
         return Exit.DONE
-    return fail(f"Receipts were not printed: {receipts.broken.strerror}.", Exit.PARTLY)
+    return fail(f"Receipts could not be printed: {receipts.broken.strerror}.", Exit.PARTLY)
 
 
 class _Receipts:

@@ -50,7 +50,7 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
         return fail("The screen needs a terminal; `workbench --help` lists the commands for scripts.", Exit.FAILED)
     recordings = [target for target in targets if _is_recording(target)]
     if recordings and len(targets) > 1:
-        return fail("A recording is opened alone.", Exit.USAGE)
+        return fail("Open one recording at a time, without addresses.", Exit.USAGE)
     record = given_record(click.get_current_context())
     if recordings and record is not None:
         return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)

@@ -56,7 +56,7 @@ async def step(name: str, attempt: Callable[[], Awaitable[str]]) -> Step:
     except socket.gaierror:
         return Step(name, error="no such host: is the name right, and does this machine's DNS know it?")
     except ConnectionRefusedError:
-        return Step(name, error="nobody listens there: is the broker running, and is that its port?")
+        return Step(name, error="connection refused: is the broker running, and is that its port?")
     except OSError as error:
         return Step(name, error=f"{error.strerror or error}.")
     except ConnectorError as error:

@@ -176,7 +176,7 @@ def seconds_of(beat: str) -> float | None:
     if beat in ("off", "0", "0s"):
         return None
     if not (match := _BEAT.fullmatch(beat)) or (seconds := float(match[1]) * _UNITS[match[2]]) < 1:
-        raise ConfigError(f"watch={beat} is not how often to list: write 1s or more, such as 10s or 2m, or off.")
+        raise ConfigError(f"watch={beat} is not an interval: write 1s or more, such as 10s or 2m, or off.")
     return seconds
 
 

@@ -148,8 +148,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         if self.stranger is None:
             return None
         return (
-            f"{self.stranger} is in use and not trusted: it can only restrict, and is given no secret. Look at it, then"
-            f" say `workbench connections trust {self.stranger}`."
+            f"{self.stranger} is in use but not trusted: it can only restrict, and gets no secrets. Read it, then"
+            f" run `workbench connections trust {self.stranger}`."
         )
 
     @property
@@ -170,8 +170,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         said = self.connections[name]
         if name in self.strangers and (said.has_source or "${" in said.url):
             raise ConfigError(
-                f"{self.stranger} may come from someone else, and connection {name!r} wants a command to be run, a"
-                " password of the keyring or an environment variable: look at the file, then say"
+                f"{self.stranger} may come from someone else, and connection {name!r} needs a command to run, a"
+                " keyring password or an environment variable: read the file, then run"
                 f" `workbench connections trust {self.stranger}`."
             )
         connection = connection_of(f"{name}={_expanded(said.url, name)}", files=False)
@@ -232,9 +232,9 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
 
     connection = connection_of(f"{name}={url}", files=False)
     if connection.password and not VARIABLE.fullmatch(connection.password.reveal()):
-        raise ConfigError("A password would stand in the file for all to read: write ${VARIABLE} in its place.")
+        raise ConfigError("The password would be readable in the file: write ${VARIABLE} in its place.")
     if any("@" in value for value in connection.options.values()):
-        raise ConfigError("A login in an option would stand in the file for all to read: leave it out.")
+        raise ConfigError("A login in an option would be readable in the file: leave it out.")
     there = path.exists()
     found = ConfigFile.read(path) if there else ConfigFile()
     if name in found.connections:
@@ -328,7 +328,9 @@ def _only(path: Path, text: str, place: tuple[str, ...], found: Mapping[str, Any
         if key not in known:
             where = f" in [{'.'.join(place)}]" if place else ""
             line = _line(text, (*place, key))
-            raise ConfigError(f"{path}, line {line}: {key!r}{where} is not known here; {', '.join(known)} are.")
+            raise ConfigError(
+                f"{path}, line {line}: {key!r}{where} is not a known key; known keys are {', '.join(known)}."
+            )
 
 
 def _line(text: str, place: tuple[str, ...]) -> int:

@@ -222,7 +222,7 @@ class Guarded:
             return
         endpoint = await self.endpoint(address)
         if endpoint.cost.sentence:
-            await self._permit(Level.LOOK, f"looking at {address}, which is not free,")
+            await self._permit(Level.LOOK, f"browsing {address}, which is not free,")
 
     async def _permit(self, level: Level, what: str) -> None:
         name = self._connection.name
@@ -230,7 +230,7 @@ class Guarded:
             raise GuardRefused(
                 f"{name} is guarded at {self.level.name.lower()!r}: {what} needs {level.name.lower()!r}."
                 f" --guard {level.name.lower()} allows it for a connection given by URL, `guard` in the configuration"
-                " for one that stands there."
+                " for a configured one."
             )
         if self._connection.production and level > self._confirmed:
             if not await self._confirm(self._connection, level):

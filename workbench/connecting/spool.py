@@ -75,7 +75,7 @@ def describe_leftover(path: Path) -> str:
     """What a user is told of a file that was left behind."""
     return (
         f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
-        " `workbench publish ADDRESS --file` puts them there. This is said once."
+        " `workbench publish ADDRESS --file` puts them there. You are told this only once."
     )
 
 
