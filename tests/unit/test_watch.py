@@ -64,7 +64,7 @@ def test_a_url_says_how_often_and_what_is_listed(options: str, beat: float | Non
 
 @pytest.mark.parametrize("beat", ["", "often", "10", "-1s", "0.5s", "1d", "1e3s"])
 def test_a_beat_that_is_none_is_refused(beat: str) -> None:
-    with pytest.raises(ConfigError, match=r"is not how often to list: write 1s or more, such as 10s or 2m, or off\."):
+    with pytest.raises(ConfigError, match=r"is not an interval: write 1s or more, such as 10s or 2m, or off\."):
         Connection.parse(f"m=memory://m?watch={beat}")
 
 
