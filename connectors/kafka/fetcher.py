@@ -23,6 +23,8 @@ from workbench.model.look import Gap
 _LEAST = 64 << 10
 _WAIT_MS = 500
 _REFRESH_SECONDS = 30.0
+_MOST_ASKED = 256
+"""Partitions in one request at most, where they have an end: an answer has a row for each that was asked for."""
 _NAMED = 10_000
 """Gaps that are named at most: a topic may hold nothing but damaged batches."""
 
@@ -102,6 +104,7 @@ class Fetching:
             grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
         """
         self.shares = {share.partition: share for share in shares}
+        self._left = list(self.shares.values())
         self.gaps: list[Gap] = []
         self.unnamed = 0
         self.patience = Patience()
@@ -119,6 +122,13 @@ class Fetching:
         self._ill: set[int] = set()
         self._answers = 0
         self._refresh = time.monotonic() + _REFRESH_SECONDS
+
+    @property
+    def finished(self) -> bool:
+        """Whether all was fetched. Asked once what could not be kept of an answer is rewound."""
+        while self._left and self._left[-1].finished:
+            self._left.pop()
+        return not self._left
 
     def miss(self, gaps: Iterable[Gap]) -> None:
         """Remember what is not seen: the first by their names, the others by their number."""
@@ -149,6 +159,7 @@ class Fetching:
             await self._recover(trouble)
         if self._grow and time.monotonic() > self._refresh:
             await self._follow()
+        self._left = [share for share in self._left if not share.finished]
         for node in {share.leader for share in self._hungry()}:
             for line in [(node, number) for number in range(self._lines)]:
                 if line not in self._pending and self._waiting(node):
@@ -179,11 +190,11 @@ class Fetching:
     def _is_well(self, node: int) -> None:
         self._ill.discard(node)
         self._heard.note()
-        if not self._ill & {share.leader for share in self.shares.values() if not share.finished}:
+        if not (self._ill and self._ill & {share.leader for share in self._left if not share.finished}):
             self.patience.calm(self._heard.at)
 
     def _hungry(self) -> list[Share]:
-        return [share for share in self.shares.values() if not share.finished and self._wanted(share)]
+        return [share for share in self._left if not share.finished and self._wanted(share)]
 
     def _waiting(self, node: int) -> list[Share]:
         """What to ask a broker for next, who waited longest first."""
@@ -191,6 +202,9 @@ class Fetching:
         waiting = [share for share in self._hungry() if share.leader == node and share not in flying]
         # Each line has a part of it, so that there is something for the others.
         part = -(-(len(waiting) + len(flying)) // self._lines)
+        # What has an end has something to bring before it; of what has none, any may be the one that brings something.
+        if waiting and waiting[0].end is not None:
+            part = min(part, _MOST_ASKED)
         return sorted(waiting, key=lambda share: share.served)[:part]
 
     async def _connect(self, line: Line) -> None:
@@ -263,6 +277,7 @@ class Fetching:
                 share.leader = leader
             elif self._grow:
                 self.shares[partition] = self._grow(partition, leader)
+                self._left.append(self.shares[partition])
 
     async def _into_range(self, share: Share) -> None:
         """Retention has overtaken the next offset, or the partition was cut back: go on where there is something."""

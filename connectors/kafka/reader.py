@@ -4,6 +4,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from itertools import accumulate
 from typing import NamedTuple, Self
 
@@ -38,14 +39,15 @@ class Held(NamedTuple):
 
 
 class Queue(Share):
-    """A share, and what was fetched of it and not yet shown."""
+    """A share, and what was fetched of it and not yet shown; `index` is its place among others of the same time."""
 
-    __slots__ = ("held", "newest")
+    __slots__ = ("held", "index", "newest")
 
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         super().__init__(partition, start, end, leader)
         self.held: deque[Held] = deque()
         self.newest = -1
+        self.index = 0
 
     @property
     def shown(self) -> int:
@@ -135,6 +137,12 @@ class TopicStream:
         self._fetching.miss(gaps)
         self._ready: deque[list[Delivery]] = deque()
         self._read = 0
+        # An answer is to cost what it brings, however many partitions there are, so none of these is searched.
+        self._dry = deque(share for share in self._shares.values() if share.end is not None)
+        self._oldest: list[tuple[int, int, Queue]] = []
+        self._bounds: list[tuple[int, int, Queue]] = []
+        for index, share in enumerate(self._shares.values()):
+            share.index = index
 
     def __aiter__(self) -> Self:
         return self
@@ -143,7 +151,7 @@ class TopicStream:
         if self._limit is not None and self._read >= self._limit:
             raise StopAsyncIteration
         while not self._ready:
-            if all(share.finished and not share.held for share in self._shares.values()):
+            if not self._oldest and self._fetching.finished:
                 raise StopAsyncIteration
             now = time.time_ns() // 1_000_000
             decoded = 0
@@ -152,7 +160,7 @@ class TopicStream:
                     chunk.share.rewind(chunk.start)
                     continue
                 events, size = self._decoded(chunk, now)
-                self._shares[chunk.share.partition].add(events, size)
+                self._add(self._shares[chunk.share.partition], events, size)
                 decoded += size
             self._held += decoded
             self._sort()
@@ -202,8 +210,9 @@ class TopicStream:
         self._fetching.close()
 
     def _grown(self, partition: Partition, leader: int) -> Queue:
-        self._shares[partition] = Queue(partition, 0, None, leader)
-        return self._shares[partition]
+        share = self._shares[partition] = Queue(partition, 0, None, leader)
+        share.index = len(self._shares) - 1
+        return share
 
     def _wanted(self, share: Share) -> bool:
         # One chunk in hand is enough to show while the next is on its way.
@@ -244,27 +253,53 @@ class TopicStream:
 
     def _sort(self) -> None:
         """Move to the output what no partition can still bring something older than."""
-        shares = self._shares.values()
-        bound: tuple[int, int] | None = None
-        for index, share in enumerate(shares):
-            if share.end is not None and not share.finished:
-                if share.held:
-                    bound = min(bound or (share.newest, index), (share.newest, index))
-                elif self._held < _MOST_HELD:
-                    return
-                else:
-                    self._rushed = True
-        taken = []
-        for index, share in enumerate(shares):
+        while self._dry and (self._dry[0].held or self._dry[0].finished):
+            self._dry.popleft()
+        if self._dry:
+            if self._held < _MOST_HELD:
+                return
+            self._rushed = True
+        bound = self._bound()
+        taken: list[Queue] = []
+        while self._oldest and (bound is None or self._oldest[0][:2] <= bound):
+            taken.append(heappop(self._oldest)[2])
+        times: list[int] = []
+        merged: list[Delivery] = []
+        for share in sorted(taken, key=lambda share: share.index):
+            held = share.size
+            some, found = share.take(bound[0], share.index <= bound[1]) if bound else share.take(None)
+            self._held += share.size - held
+            times += some
+            merged += found
             if share.held:
-                held = share.size
-                taken.append(share.take(bound[0], index <= bound[1]) if bound else share.take(None))
-                self._held += share.size - held
-        times = [each for some, _ in taken for each in some]
-        merged = [each for _, some in taken for each in some]
+                self._push(share)
+            elif share.end is not None:
+                self._dry.append(share)
         if len(taken) > 1:
             merged = [merged[index] for index in sorted(range(len(times)), key=times.__getitem__)]
         self._ready.extend(merged[index : index + _BATCH] for index in range(0, len(merged), _BATCH))
+
+    def _add(self, share: Queue, events: list[Delivery], size: int) -> None:
+        """Hold events of a partition."""
+        if events:
+            waited = not share.held
+            share.add(events, size)
+            if waited:
+                self._push(share)
+            if share.end is not None:
+                heappush(self._bounds, (share.newest, share.index, share))
+
+    def _push(self, share: Queue) -> None:
+        heappush(self._oldest, (share.held[0].times[0], share.index, share))
+
+    def _bound(self) -> tuple[int, int] | None:
+        """The newest time of the partition that may be the first to bring more, and its index; None: nothing comes."""
+        while self._bounds:
+            newest, index, share = self._bounds[0]
+            if share.held and share.newest == newest and not share.finished:
+                return newest, index
+            heappop(self._bounds)
+        return None
 
 
 def damage_gap(partition: Partition, batch: Batch, error: FormatError) -> Gap:
