@@ -440,7 +440,11 @@ class Workbench(SteadyApp):
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
-            but = f"; {left_out:,} have headers that no JSON can say and are not in it" if left_out else ""
+            but = (
+                f"; {left_out:,} are not in it: damaged, gone from the store, or with headers that no JSON can say"
+                if left_out
+                else ""
+            )
             self.say(f"{written:,} events were written to {path}{but}.", "warning" if left_out else "information")
         finally:
             self._exported = ""

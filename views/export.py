@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbench.decode import ndjson
 from workbench.model.errors import FormatError, StoreError
-from workbench.model.event import Delivery
+from workbench.model.event import Damaged, Delivery
 from workbench.store.archive import Archive
 from workbench.store.session_file import new_file
 
@@ -35,7 +35,8 @@ def line_text(delivery: Delivery) -> str:
 async def export(archive: Archive, sequences: Sequence[int], path: Path) -> AsyncIterator[tuple[int, int]]:
     """Write events to a new file, a line each, masked as the configuration says.
 
-    Yields how many are written so far, and how many could not be: those whose headers hold what no JSON can say.
+    Yields how many are written so far, and how many could not be: those whose headers hold what no JSON can say, that
+    are damaged, or that are gone from the store by now.
 
     Raises:
         StoreError: There is such a file, or it cannot be written.
@@ -44,7 +45,10 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
     written = left_out = 0
     for at in range(0, len(sequences), AT_ONCE):
         found = await archive.rows(sequences[at : at + AT_ONCE])
-        lines = [_line(archive.reading.mask(delivery)) for delivery in found if delivery is not None]
+        lines = [
+            None if delivery is None or isinstance(delivery, Damaged) else _line(archive.reading.mask(delivery))
+            for delivery in found
+        ]
         try:
             await archive.on_reader(_append, path, b"".join(filter(None, lines)))
         except OSError as error:

@@ -130,7 +130,7 @@ class PublishScreen(WorkbenchScreen):
                     yield EventPreview(id="preview")
                 yield Static("Receipts", classes="heading", id="receipts-heading")
                 yield Receipts(id="receipts")
-        yield OutcomeLine("", id="told")
+        yield OutcomeLine("", id="outcome-line")
 
     def on_mount(self) -> None:
         self._tell("ctrl+s sends; escape leaves a field, then s does.")

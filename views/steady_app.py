@@ -106,12 +106,13 @@ class SteadyApp(App[None]):
     async def _take_input(self) -> None:
         while True:
             event = await self._input.get()
-            await self._wait_until_settled(event)
             try:
+                await self._wait_until_settled(event)
                 await super().on_event(event)
             except Exception as error:
                 self.unexpected(error)
-            self._waiting -= 1
+            finally:
+                self._waiting -= 1
 
     async def _wait_until_settled(self, event: Event) -> None:
         """Return when all that the input before this one set off is done, or has taken longer than `PATIENCE`.

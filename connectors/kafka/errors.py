@@ -28,6 +28,7 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
 class Code(IntEnum):
     """The error codes of brokers that mean something here (https://kafka.apache.org/protocol#protocol_error_codes)."""
 
+    UNKNOWN_SERVER_ERROR = -1
     NONE = 0
     OFFSET_OUT_OF_RANGE = 1
     CORRUPT_MESSAGE = 2

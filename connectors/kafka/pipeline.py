@@ -345,10 +345,10 @@ class Pipeline:
                 raise
         except ConnectorError as error:
             return {} if self.failure else dict.fromkeys(lanes, error) | failed
-        if self.failure:
-            # All that was on its way was answered for as not known.
-            return {}
         for topic, partition, code, offset in answers:
+            if self.failure:
+                # All that was on its way was answered for as not known, be it while an answer was settled.
+                return {}
             lane = self._targets[topic].lanes[partition]
             try:
                 await self._settle(lane, code, offset)
@@ -405,13 +405,14 @@ class Pipeline:
             lane.packs.appendleft(self._repacked(pack, 0, half))
             if code in (Code.MESSAGE_TOO_LARGE, Code.RECORD_LIST_TOO_LARGE):
                 target.batch_size = max(target.batch_size // 2, 1 << 10)
-        elif code in _UNWELCOME:
-            lane.packs.popleft()
-            why = str(refusal(code, f"write to topic {target.topic}"))
-            refuse(pack.owner, pack.numbers, PublishRejected(why))
         else:
             lane.packs.popleft()
-            refuse(pack.owner, pack.numbers, refusal(code, f"write to topic {target.topic}"))
+            error = refusal(code, f"write to topic {target.topic}")
+            if pack.sent > 1 or code == Code.UNKNOWN_SERVER_ERROR:
+                # An attempt before this one, or this one, may have been written.
+                leave_open(pack.owner, pack.numbers, target.topic, error)
+            else:
+                refuse(pack.owner, pack.numbers, PublishRejected(str(error)) if code in _UNWELCOME else error)
 
     def _repacked(self, pack: Pack, begin: int, end: int) -> Pack:
         """Some events of a pack in a pack of their own, to be numbered anew."""

@@ -69,8 +69,10 @@ class ClusterPublisher:
         """No more will be sent: returns when all events are answered for."""
         try:
             await self.flush()
-        finally:
+        except ConnectorError:
             self.ended()
+            raise
+        self.ended()
 
     async def flush(self) -> None:
         """Return when all events that were sent are answered for.

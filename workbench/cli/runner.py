@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
@@ -72,7 +73,7 @@ def check_text(context: click.Context) -> None:
             given = context.params.get(parameter.name or "")
             for value in given if isinstance(given, tuple) else (given,):
                 if isinstance(value, str) and not is_text(value):
-                    raise NotText(value)
+                    raise NotText(parameter.human_readable_name)
 
 
 class NotText(click.ClickException):
@@ -80,8 +81,9 @@ class NotText(click.ClickException):
 
     exit_code = Exit.USAGE
 
-    def __init__(self, value: str) -> None:
-        super().__init__(f"{value!r} is not UTF-8.")
+    def __init__(self, name: str) -> None:
+        # The argument itself is not said: it may hold a password.
+        super().__init__(f"{name} is not UTF-8.")
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Say it as all is said that is wrong."""
@@ -106,15 +108,18 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         asyncio.get_running_loop().set_exception_handler(_logged)
-        patience = None
         try:
-            return await main()
-        except asyncio.CancelledError:
-            # Whoever reads the output may stand still for ever.
-            patience = _GRACE
+            code = await main()
+        except BaseException as error:
+            # Whoever reads the output may stand still for ever, or have gone: neither hides what went wrong.
+            with suppress(OSError):
+                await drain_all(_GRACE if isinstance(error, asyncio.CancelledError) else None)
             raise
-        finally:
-            await drain_all(patience)
+        try:
+            await drain_all(None)
+        except BrokenPipeError:
+            give_up_stdout()
+        return code
 
     try:
         return asyncio.run(awaited()) or Exit.DONE

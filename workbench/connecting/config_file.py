@@ -303,7 +303,7 @@ def _trusted_path() -> Path:
 
 def _fingerprint(path: Path) -> str:
     path = path.absolute()
-    return hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()
+    return hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()
 
 
 def _converted(path: Path, text: str, place: tuple[str, ...], found: Any, kind: type[T]) -> T:

@@ -195,7 +195,11 @@ class Store(Archive):
         if self._pending.deliveries:
             self._fill()
         await self._written(0)
-        await self._on_thread(self._writer.save, self._looks_to_save())
+        try:
+            await self._on_thread(self._writer.save, self._looks_to_save())
+        except StoreError:
+            self._unsaved_looks.update(self._looks)
+            raise
 
     async def record(self, path: Path) -> None:
         """Keep what is stored, and all that will be, in a file that stays. A crash costs its last second at most.
