@@ -21,7 +21,7 @@ from connectors.kafka.ledger import Coordination
 from connectors.kafka.partitioner import partitions_of
 from connectors.kafka.produce import produce
 from connectors.kafka.record_batch import Owner, Pack, Producer, Unwritable
-from connectors.kafka.retry import Patience
+from connectors.kafka.retry import Patience, patiently
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -180,7 +180,8 @@ class Pipeline:
                 topic = await self._cluster.topic(name)
                 if self._identity is None:
                     self._identity = await _identity(self._cluster, name)
-                target = Target(topic, self._identity, await largest(self._cluster, name))
+                limit = await patiently(lambda: largest(self._cluster, name))
+                target = Target(topic, self._identity, limit)
                 self._targets[name] = target
         if target.failure:
             raise target.failure
