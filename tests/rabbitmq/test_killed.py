@@ -32,7 +32,8 @@ async def main(url, what, name):
         if what == "rescue":
             opened = connector.browse(queue, force=True)
         else:
-            opened = {"browse": connector.browse, "claim": connector.claim, "tail": connector.tail}[what](queue)
+            how = {"browse": (), "claim": ("move",), "tail": ()}
+            opened = getattr(connector, what)(queue, *how[what])
         async with opened as stream:
             if what in ("tail", "rescue"):
                 print("ready", flush=True)

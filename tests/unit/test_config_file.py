@@ -210,7 +210,7 @@ async def test_a_password_comes_from_the_keyring(keys: Keyring) -> None:
 async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
     keys.set_password("event-workbench", "s", "hunter2")
     file = written(IN_KEYRING.replace("@h", "@evil.example"))
-    with pytest.raises(ConfigError, match=r"a password of the keyring .*workbench connections trust"):
+    with pytest.raises(ConfigError, match=r"a keyring password .*workbench connections trust"):
         await password_of()
     own(IN_KEYRING)
     found = ConfigFile.find().connection("s")

@@ -270,9 +270,9 @@ async def test_export_writes_the_marked_events_or_all(tmp_path: Path) -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'marked.ndjson'}", "enter")
-        await driver.shows("2 events are written")
+        await driver.shows("2 events were written")
         await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
-        await driver.shows("20 events are written")
+        await driver.shows("20 events were written")
         assert len((tmp_path / "marked.ndjson").read_text().splitlines()) == 2
         assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 20
         await driver.press("x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")

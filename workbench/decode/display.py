@@ -70,7 +70,7 @@ def visible_bytes(data: bytes | None, width: int | None = None) -> str:
 
 def count_fitting(text: str, width: int) -> int:
     """How many characters of a text fit into so many cells once they are shown; at least one, if there is any."""
-    if _PLAIN.fullmatch(text, 0, width):
+    if _PLAIN.fullmatch(text, 0, max(width, 1) + 1):
         return min(len(text), max(width, 1))
     used = 0
     # As in `visible`: what is beyond could not be shown.
