@@ -12,7 +12,7 @@ from textual.widgets import Static
 from views.widgets.options import Options
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import add
+from workbench.connecting.config_edit import add
 from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.guard import Guarded
 from workbench.connecting.url import without_password

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.settings import Settings
-from workbench.connecting.check import Step, network, step
+from workbench.connecting.check import Step, network, not_tried, step
 
 
 async def check(settings: Settings) -> AsyncIterator[Step]:
     """Name, port and TLS of the first brokers; then logging in; then the addresses that the brokers advertise."""
+    login = f"Kafka {settings.who or 'without a user'}"
     reachable = False
     for host, port in settings.hosts:
         failed = False
@@ -17,17 +20,18 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
             failed = failed or tried.error is not None
         reachable = reachable or not failed
     if not reachable:
+        yield not_tried(login)
         return
     cluster = Cluster(settings)
     try:
-        entered = await step(f"Kafka {settings.who or 'without a user'}", lambda: _entered(cluster))
+        entered = await step(login, lambda: _entered(cluster))
         yield entered
         if entered.error:
             return
         for node, place in cluster.places.items():
             if place not in settings.hosts:
                 async for tried in network(*place, settings.context()):
-                    yield Step(f"advertised by broker {node}: {tried.name}", tried.found, tried.error)
+                    yield msgspec.structs.replace(tried, name=f"advertised by broker {node}: {tried.name}")
     finally:
         await cluster.close()
 

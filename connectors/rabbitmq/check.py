@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Topology
-from workbench.connecting.check import Step, network, step
+from workbench.connecting.check import Step, network, not_tried, step
 
 
 async def check(access: Access) -> AsyncIterator[Step]:
-    """Name, port and TLS of each node; then logging in; then the management API. Ends where going on is pointless."""
+    """Name, port and TLS of each node; then logging in; then the management API. What is pointless is not tried."""
+    login, management = f"AMQP {access.user} at vhost {access.vhost}", f"management {access.management_user}"
     reachable = False
     for host, port in access.hosts:
         failed = False
@@ -19,10 +20,13 @@ async def check(access: Access) -> AsyncIterator[Step]:
             failed = failed or tried.error is not None
         reachable = reachable or not failed
     if not reachable:
+        yield not_tried(login)
+        yield not_tried(management)
         return
-    entered = await step(f"AMQP {access.user} at vhost {access.vhost}", lambda: _entered(access))
+    entered = await step(login, lambda: _entered(access))
     yield entered
     if entered.error:
+        yield not_tried(management)
         return
     parts = urlsplit(access.management)
     place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -30,8 +34,9 @@ async def check(access: Access) -> AsyncIterator[Step]:
         if tried.error or not tried.name.startswith("DNS"):
             yield tried
         if tried.error:
+            yield not_tried(management)
             return
-    yield await step(f"management {access.management_user}", lambda: _asked(access))
+    yield await step(management, lambda: _asked(access))
 
 
 async def _entered(access: Access) -> str:

@@ -167,3 +167,39 @@ def test_a_command_for_a_password_cannot_reach_the_screen(tmp_path: Path, home: 
         terminal.until("WRITTEN OVER IT")
         terminal.press("hunter2\n")
         assert terminal.ended() == 0
+
+
+def test_a_connection_is_edited_renamed_and_removed(tmp_path: Path, home: dict[str, str]) -> None:
+    file = own(home, '# mine\n[connections.shop]\nurl = "memory://shop"  # here\nkeyring = true\n')
+    edit = ("connections", "edit", "shop", "--guard", "look", "--production", "--url", "memory://other")
+    done = workbench(tmp_path, home, *edit, "--name", "store")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == (
+        f"shop was changed in {file} and is now called store.\n"
+        "The keyring has its password under the old name: `keyring set event-workbench store` stores it.\n"
+    )
+    assert file.read_text() == (
+        '# mine\n[connections.store]\nurl = "memory://other"  # here\nkeyring = true\n'
+        'guard = "look"\nproduction = true\n'
+    )
+    done = workbench(tmp_path, home, "connections", "remove", "shop")
+    assert done.code == 2
+    assert done.err == f"workbench: There is no connection 'shop'; {file} has store.\n"
+    done = workbench(tmp_path, home, "connections", "remove", "store")
+    assert done.code == 0
+    assert "`keyring del event-workbench store` deletes it" in done.err
+    assert file.read_text() == "# mine\n"
+
+
+def test_a_strangers_file_is_edited_only_by_who_names_it(tmp_path: Path, home: dict[str, str]) -> None:
+    theirs = tmp_path / "workbench.toml"
+    theirs.write_text('[connections.theirs]\nurl = "memory://theirs"\n')
+    for command in (("edit", "theirs", "--guard", "look"), ("remove", "theirs")):
+        done = workbench(tmp_path, home, "connections", *command)
+        assert (done.code, done.err) == (
+            2,
+            f"workbench: 'theirs' is in {theirs}, which is not trusted: edit that file in your editor, or run"
+            f" `workbench connections trust {theirs}` first.\n",
+        )
+    assert workbench(tmp_path, home, "connections", "remove", "theirs", "--here").code == 0
+    assert theirs.read_text() == ""

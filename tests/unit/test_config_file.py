@@ -1,6 +1,5 @@
 """The configuration file: what it says, what it may not, and whom it may run commands for."""
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -281,25 +280,6 @@ def test_what_is_opened_beside_a_strangers_file_is_what_both_want() -> None:
     assert ConfigFile.find().default == ("a", "c")
 
 
-def test_an_added_connection_leaves_the_rest_of_the_file_as_it_was() -> None:
-    file = written("# ours\n" + SHOP, "conf/w.toml")
-    config_file.add(file, "audit", "amqp://audit.example", "look", False)
-    text = file.read_text()
-    assert text.startswith("# ours\n" + SHOP.rstrip())
-    assert ConfigFile.read(file).connection("audit").level == Level.LOOK
-
-
-def test_a_name_is_not_added_twice() -> None:
-    file = written(SHOP, "w.toml")
-    with pytest.raises(ConfigError, match="has a connection 'shop' already"):
-        config_file.add(file, "shop", "amqp://x", "look", False)
-
-
-def test_the_first_connection_makes_the_file() -> None:
-    config_file.add(config_file.own_path(), "a", "memory://a", "move", True)
-    assert ConfigFile.find().connection("a").production
-
-
 def test_a_password_in_a_variable_may_hold_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW", "gu/e%41s?t@#:")
     password = ConfigFile.find(written('[connections.s]\nurl = "amqp://ops:${PW}@h/v"')).connection("s").password
@@ -311,74 +291,3 @@ def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.Monk
     monkeypatch.setenv("SHOP_URL", "amqp://ops:secret@rabbit.example:5673/shop")
     found = ConfigFile.find(written('[connections.s]\nurl = "${SHOP_URL}"')).connection("s")
     assert (found.hosts, found.path) == ((("rabbit.example", 5673),), "shop")
-
-
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("amqp://u:secret@h", "The password would be readable in the file"),
-        ("amqp://u:secret${X}@h", "The password would be readable in the file"),
-        ("amqp://h?management=http://admin:secret%40h:15672", "A login in an option would be readable in the file"),
-    ],
-)
-def test_no_password_is_added_to_a_file(tmp_path: Path, url: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        config_file.add(tmp_path / "workbench.toml", "shop", url, "look", False)
-    assert not (tmp_path / "workbench.toml").exists()
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_a_file_keeps_its_mode_and_its_link(tmp_path: Path, mode: int) -> None:
-    kept = tmp_path / "dotfiles" / "kept.toml"
-    written(SHOP, str(kept))
-    kept.chmod(mode)
-    link = tmp_path / "workbench.toml"
-    link.symlink_to(kept)
-    config_file.add(link, "audit", "amqp://audit.example", "look", False)
-    assert link.is_symlink()
-    assert stat.S_IMODE(kept.stat().st_mode) == mode
-    assert "audit" in ConfigFile.read(kept).connections
-    assert [path.name for path in kept.parent.iterdir()] == ["kept.toml"]
-
-
-def test_a_link_to_a_file_that_is_not_there_yet_stays_a_link(tmp_path: Path) -> None:
-    link = tmp_path / "workbench.toml"
-    link.symlink_to(tmp_path / "dotfiles" / "kept.toml")
-    config_file.add(link, "a", "memory://a", "move", False)
-    assert link.is_symlink()
-    assert "a" in ConfigFile.read(tmp_path / "dotfiles" / "kept.toml").connections
-
-
-def test_what_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
-    loop = tmp_path / "loop.toml"
-    loop.symlink_to(loop)
-    with pytest.raises(ConfigError, match=r"loop\.toml cannot be written: Too many levels of symbolic links"):
-        config_file.add(loop, "a", "memory://a", "move", False)
-    with pytest.raises(ConfigError, match=r"loop\.toml cannot be read: Too many levels of symbolic links"):
-        ConfigFile.find(loop)
-
-
-def test_a_new_file_is_its_users_alone() -> None:
-    config_file.add(config_file.own_path(), "a", "memory://a", "move", True)
-    assert stat.S_IMODE(config_file.own_path().stat().st_mode) == 0o600
-
-
-def test_line_ends_and_what_is_not_ascii_stay_as_they_are() -> None:
-    file = written("", "w.toml")
-    file.write_bytes("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
-    config_file.add(file, "b", "memory://b", "move", False)
-    assert file.read_bytes().startswith("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
-
-
-def test_to_add_to_a_strangers_file_is_not_to_trust_it() -> None:
-    file = written(COMMANDED)
-    config_file.add(file, "mine", "memory://a", "move", False)
-    assert not config_file.is_trusted(file.absolute())
-
-
-def test_a_file_that_was_trusted_is_trusted_with_what_is_added() -> None:
-    file = Path("workbench.toml")
-    config_file.add(file, "one", "memory://a", "move", False)
-    config_file.add(file, "two", "memory://a", "move", False)
-    assert ConfigFile.find().warning is None
-    assert list(ConfigFile.find().connections) == ["one", "two"]

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from workbench.connecting.config import Connection, without_secrets
-from workbench.connecting.config_file import ConfigFile, add
+from workbench.connecting.config_edit import add
+from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.connection_formats import connection_of, is_connection, url_of
 from workbench.model.errors import ConfigError
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.connecting.url import for_error, for_listing, without_password
+from workbench.connecting.url import for_editing, for_error, for_listing, with_secrets_of, without_password
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,15 @@ def test_a_listed_url_has_variables_and_the_names_of_options_alone(url: str, lis
 @pytest.mark.parametrize("url", ["amqp://u:se?cret@h", "amqp:/u:secret@h", "u:se\ncret@h", "amqp://h?token=secret"])
 def test_an_error_quotes_nothing_that_may_be_a_password(url: str) -> None:
     assert "cret" not in for_error(url)
+
+
+def test_a_url_is_edited_without_its_secrets_and_gets_them_back() -> None:
+    url = "amqp://ops:s%2F@h:1/v?heartbeat=5&management=http://a:b%40h&sasl.token=x"
+    shown = for_editing(url)
+    assert shown == "amqp://ops:…@h:1/v?heartbeat=5&management=…&sasl.token=…"
+    assert with_secrets_of(shown, url) == url
+    assert with_secrets_of(shown.replace("h:1", "other"), url) == url.replace("h:1", "other")
+    assert for_editing("amqp://ops:${PASSWORD}@h") == "amqp://ops:${PASSWORD}@h"
+    assert for_editing("kafka://h1,h2") == "kafka://h1,h2"
+    with pytest.raises(ValueError, match="the option 'management'"):
+        with_secrets_of(shown, "amqp://ops:x@h")

@@ -1,4 +1,4 @@
-"""`workbench connections`: what is configured, whether it works, and adding to it."""
+"""`workbench connections`: what is configured, whether it works, and changing it."""
 
 import asyncio
 import shlex
@@ -14,10 +14,11 @@ from workbench.cli.output import Format, format_option, format_or_default, json_
 from workbench.cli.runner import check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write
-from workbench.connecting import config_file
+from workbench.connecting import config_edit, config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.connection_formats import url_of
 from workbench.connecting.level import Level
+from workbench.connecting.passwords import KEYRING
 from workbench.connecting.url import for_listing
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
@@ -29,7 +30,7 @@ from workbench.session import Session
 @format_option("table", "json")
 @click.pass_context
 def connections(context: click.Context, form: Format | None) -> None:
-    """List, check, add and trust configured connections."""
+    """List, check, add, edit, remove and trust configured connections."""
     if context.invoked_subcommand is not None:
         return
     try:
@@ -65,10 +66,10 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
         if tried.error is not None:
             failed.add(name)
         if format_or_default(form) == "json":
-            write(json_line({"connection": name, "step": tried.name, "found": tried.found, "error": tried.error}))
+            write(json_line({"connection": name, "step": tried.name} | _told(tried)))
         else:
-            mark, what = ("✖", tried.error) if tried.error else ("✔", tried.found)
-            write(f"{mark} {visible(name)}  {visible(tried.name)}  {visible(what or '')}\n".encode())
+            what = tried.error or tried.found if tried.tried else "not tried"
+            write(f"{tried.sign} {visible(name)}  {visible(tried.name)}  {visible(what)}{tried.took}\n".encode())
     if not names and not session.names:
         raise ConfigError("No connection is given or configured: add -c NAME=URL.")
     return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
@@ -101,13 +102,67 @@ def add(context: click.Context, name: str, url: str, guard: str, production: boo
     check_text(context)
     try:
         url, left_out = url_of(url)
-        config_file.add(path, name, url, guard, production)
+        config_edit.add(path, name, url, guard, production)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     option = f"--config {shlex.quote(str(named))} " if named else ""
     say(f"{name} is in {path}. `workbench {option}connections check {name}` tries it.")
     if left_out:
         say("Its password was left out: set password_command or keyring = true, or be asked.")
+
+
+@connections.command(short_help="Change a connection in the configuration.")
+@click.argument("name", shell_complete=completion.connections)
+@click.option("--name", "new_name", metavar="NAME", help="Rename it.")
+@click.option("--url", metavar="URL", help="Its new URL; … stands for a secret that stays.")
+@click.option("--guard", type=click.Choice([level.name.lower() for level in Level]), help="What is allowed on it.")
+@click.option("--production/--no-production", default=None, help="Whether it asks for its name before changes.")
+@click.option("--here", is_flag=True, help=f"Change ./{config_file.NAME}, even if it is not trusted.")
+@config_option
+@click.pass_context
+def edit(
+    context: click.Context,
+    name: str,
+    new_name: str | None,
+    url: str | None,
+    guard: str | None,
+    production: bool | None,
+    here: bool,
+) -> None:
+    """Change the connection NAME in the configuration; what no option names stays as it is, comments too."""
+    check_text(context)
+    try:
+        path = _file_of(name, here)
+        left_out = False
+        if url is not None:
+            url, left_out = url_of(url)
+        config_edit.edit(path, name, new_name=new_name, url=url, guard=guard, production=production)
+    except ConfigError as error:
+        context.exit(fail(str(error), Exit.USAGE))
+    renamed = "" if new_name in (None, name) else f" and is now called {new_name}"
+    say(f"{name} was changed in {path}{renamed}.")
+    if left_out:
+        say("Its password was left out: set password_command or keyring = true, or be asked.")
+    _tell_of_keyring(path, new_name or name, name)
+
+
+@connections.command(short_help="Remove a connection from the configuration.")
+@click.argument("name", shell_complete=completion.connections)
+@click.option("--here", is_flag=True, help=f"Remove it from ./{config_file.NAME}, even if that is not trusted.")
+@config_option
+@click.pass_context
+def remove(context: click.Context, name: str, here: bool) -> None:
+    """Remove the connection NAME from the configuration. A password in the system's keyring stays there."""
+    check_text(context)
+    try:
+        path = _file_of(name, here)
+        kept = config_file.ConfigFile.read(path).connections[name].keyring
+        config_edit.remove(path, name)
+    except ConfigError as error:
+        context.exit(fail(str(error), Exit.USAGE))
+    say(f"{name} was removed from {path}.")
+    if kept:
+        say(f"Its password is still in the keyring: `keyring del {KEYRING} {shlex.quote(name)}` deletes it.")
 
 
 @connections.command(short_help="Let a configuration file run its password commands.")
@@ -123,6 +178,29 @@ def trust(context: click.Context, file: Path | None) -> None:
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     say(f"{file} is trusted as it is now.")
+
+
+def _file_of(name: str, here: bool) -> Path:
+    """The file that has a connection.
+
+    Raises:
+        ConfigError: None has it, or one that is not trusted and was not named.
+    """
+    named = named_config()
+    if here and named is not None:
+        raise ConfigError("--here and --config name two files: choose one.")
+    return (
+        config_file.ConfigFile.read(config_file.here_path()).file_of(name) if here else current_config().file_of(name)
+    )
+
+
+def _tell_of_keyring(path: Path, name: str, before: str) -> None:
+    if name != before and config_file.ConfigFile.read(path).connections[name].keyring:
+        say(f"The keyring has its password under the old name: `keyring set {KEYRING} {shlex.quote(name)}` stores it.")
+
+
+def _told(step: Step) -> dict[str, object]:
+    return {"found": step.found, "error": step.error, "tried": step.tried, "seconds": step.seconds}
 
 
 async def _all_steps(session: Session, names: Sequence[str]) -> AsyncIterator[tuple[str, Step]]:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -20,11 +21,37 @@ class Step(msgspec.Struct, frozen=True):
         name: What was tried, such as `TCP localhost:5672`.
         found: What came of it, such as an address or a version; empty where it failed.
         error: Why it failed, in one sentence; None where it did not.
+        seconds: How long it took; None where nobody has counted.
+        tried: Whether it was tried: not where a step before it failed.
     """
 
     name: str
     found: str = ""
     error: str | None = None
+    seconds: float | None = None
+    tried: bool = True
+
+    @property
+    def sign(self) -> str:
+        """One character for how it went."""
+        return "·" if not self.tried else "✖" if self.error else "✔"
+
+    @property
+    def took(self) -> str:
+        """How long it took, to be put behind what came of it; empty where nobody has counted."""
+        return "" if self.seconds is None else f"  {duration(self.seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it: `0.4 ms`, `3 ms`, `1.2 s`."""
+    if seconds < 0.001:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def not_tried(name: str) -> Step:
+    """A step that one before it has made pointless."""
+    return Step(name, tried=False)
 
 
 async def network(host: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Step]:
@@ -43,24 +70,33 @@ async def network(host: str, port: int, tls: ssl.SSLContext | None = None) -> As
 
 
 async def step(name: str, attempt: Callable[[], Awaitable[str]]) -> Step:
-    """Try one thing and say what came of it."""
+    """Try one thing and say what came of it, and how long it took."""
+    begun = time.monotonic()
+    found, error = "", None
     try:
         async with asyncio.timeout(PATIENCE):
-            return Step(name, await attempt())
-    except TimeoutError:
-        return Step(name, error=f"no answer within {PATIENCE:g} s: a firewall, or the wrong address?")
-    except ssl.SSLCertVerificationError as error:
-        return Step(name, error=f"the certificate is not trusted: {error.verify_message}; ca=FILE names its authority.")
-    except ssl.SSLError as error:
-        return Step(name, error=f"no TLS there ({error.reason or error}): the wrong port, or a broker without TLS?")
-    except socket.gaierror:
-        return Step(name, error="no such host: is the name right, and does this machine's DNS know it?")
-    except ConnectionRefusedError:
-        return Step(name, error="connection refused: is the broker running, and is that its port?")
-    except OSError as error:
-        return Step(name, error=f"{error.strerror or error}.")
-    except ConnectorError as error:
-        return Step(name, error=str(error))
+            found = await attempt()
+    except (OSError, ConnectorError) as failed:
+        error = _why(failed)
+    return Step(name, found, error, time.monotonic() - begun)
+
+
+def _why(error: OSError | ConnectorError) -> str:
+    """What is wrong, in a sentence. A timeout is an OSError too, and so is all that TLS raises."""
+    match error:
+        case TimeoutError():
+            return f"no answer within {PATIENCE:g} s: a firewall, or the wrong address?"
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted: {error.verify_message}; ca=FILE names its authority."
+        case ssl.SSLError():
+            return f"no TLS there ({error.reason or error}): the wrong port, or a broker without TLS?"
+        case socket.gaierror():
+            return "no such host: is the name right, and does this machine's DNS know it?"
+        case ConnectionRefusedError():
+            return "connection refused: is the broker running, and is that its port?"
+        case OSError():
+            return f"{error.strerror or error}."
+    return str(error)
 
 
 async def _resolved(host: str, port: int) -> str:

@@ -34,7 +34,6 @@ from workbench.connecting.config import Connection, seconds_of
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
-from workbench.connecting.url import VARIABLE
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
@@ -157,6 +156,36 @@ class ConfigFile(msgspec.Struct, frozen=True):
         """The file that takes a new connection: the one that was read, or the user's own, which may not be there."""
         return self.path or own_path()
 
+    def file_of(self, name: str) -> Path:
+        """The file in which a connection can be edited.
+
+        Raises:
+            ConfigError: No file has it, or only one that its user does not trust.
+        """
+        if name in self.strangers:
+            raise ConfigError(
+                f"{name!r} is in {self.stranger}, which is not trusted: edit that file in your editor, or run"
+                f" `workbench connections trust {self.stranger}` first."
+            )
+        if self.path is None or name not in self.connections:
+            raise ConfigError(self._unknown(name))
+        return self.path
+
+    def read_again(self) -> "ConfigFile":
+        """The same configuration as its files are now.
+
+        Raises:
+            ConfigError: See `find`.
+        """
+        if self.stranger is not None:
+            return self.find()
+        path = self.target
+        return self.read(path) if _is_there(path) else ConfigFile()
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(self.connections) or "none"
+        return f"There is no connection {name!r}; {self.path or 'the configuration'} has {known}."
+
     def connection(self, name: str) -> Connection:
         """A connection as it is configured; its password only where that stands in the URL.
 
@@ -165,8 +194,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
                 secret.
         """
         if name not in self.connections:
-            known = ", ".join(self.connections) or "none"
-            raise ConfigError(f"There is no connection {name!r}; {self.path or 'the configuration'} has {known}.")
+            raise ConfigError(self._unknown(name))
         said = self.connections[name]
         if name in self.strangers and (said.has_source or "${" in said.url):
             raise ConfigError(
@@ -217,39 +245,6 @@ def trust(path: Path) -> None:
         write_private(kept, before + _fingerprint(path).encode() + b"\n")
     except OSError as error:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
-
-
-def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
-    """Write a connection into a file, which keeps its comments and its order. A password is kept out of it.
-
-    A file in the working directory that is new or was trusted is trusted as it is then.
-
-    Raises:
-        ConfigError: The file has a connection of this name, or cannot be written; or the URL is none, or holds a
-            password that is no `${VARIABLE}`, or an option with a login.
-    """
-    import tomlkit
-
-    connection = connection_of(f"{name}={url}", files=False)
-    if connection.password and not VARIABLE.fullmatch(connection.password.reveal()):
-        raise ConfigError("The password would be readable in the file: write ${VARIABLE} in its place.")
-    if any("@" in value for value in connection.options.values()):
-        raise ConfigError("A login in an option would be readable in the file: leave it out.")
-    there = path.exists()
-    found = ConfigFile.read(path) if there else ConfigFile()
-    if name in found.connections:
-        raise ConfigError(f"{path} has a connection {name!r} already: choose another name, or edit the file.")
-    ours = path.absolute() == here_path() and (not there or is_trusted(path))
-    try:
-        document = tomlkit.parse(path.read_bytes() if there else b"")
-        table = tomlkit.table()
-        table.update({"url": url, "guard": guard} | ({"production": True} if production else {}))
-        document.setdefault("connections", tomlkit.table(is_super_table=True)).append(name, table)
-        write_private(path, tomlkit.dumps(document).encode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
-    if ours:
-        trust(path)
 
 
 def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:

@@ -7,6 +7,10 @@ VARIABLE: Final = re.compile(r"\$\{\w+\}")
 """What stands in a configuration for an environment variable's value."""
 
 
+HIDDEN: Final = "…"
+"""What stands on the screen for a secret."""
+
+
 def without_password(url: str) -> str:
     """The URL as it may be saved: all of it but its password."""
     parts = _split(url)
@@ -20,6 +24,42 @@ def for_listing(url: str) -> str:
     login = f"{parts.user}:{password}" if parts.has_password else parts.user
     names = "&".join(option.partition("=")[0] for option in parts.options.split("&"))
     return f"{parts.scheme}{login}{parts.at}{without_credentials(parts.place)}{parts.question}{names}"
+
+
+def for_editing(url: str) -> str:
+    """The URL as a user may edit it on a screen: `…` stands for each secret, and `with_secrets_of` puts it back."""
+    parts = _split(url)
+    login = parts.user
+    if parts.has_password:
+        login += f":{parts.password if VARIABLE.fullmatch(parts.password) else HIDDEN}"
+    options = "&".join(
+        f"{name}={HIDDEN}" if _is_secret_option(name, value) else f"{name}{equals}{value}"
+        for name, equals, value in _options(parts)
+    )
+    return f"{parts.scheme}{login}{parts.at}{parts.place}{parts.question}{options}"
+
+
+def with_secrets_of(url: str, before: str) -> str:
+    """A URL that was edited, each `…` in it what it stood for in the URL `before`.
+
+    Raises:
+        ValueError: There is nothing that one stands for; the argument names the place.
+    """
+    new, old = _split(url), _split(before)
+    login = f"{new.user}:{new.password}" if new.has_password else new.user
+    if new.password == HIDDEN:
+        if not old.has_password:
+            raise ValueError("the password")
+        login = f"{new.user}:{old.password}"
+    values = {name: value for name, _, value in _options(old)}
+    options = []
+    for name, equals, value in _options(new):
+        if value == HIDDEN:
+            if name not in values:
+                raise ValueError(f"the option {name!r}")
+            value = values[name]
+        options.append(f"{name}{equals}{value}")
+    return f"{new.scheme}{login}{new.at}{new.place}{new.question}{'&'.join(options)}"
 
 
 def for_error(url: str) -> str:
@@ -46,6 +86,9 @@ _CREDENTIALS: Final = (
 foreign text may be long, and made to be slow."""
 
 
+_SECRET_OPTION: Final = re.compile(r"(?i)password|passwd|secret|token|credential")
+
+
 class _Parts(NamedTuple):
     scheme: str
     user: str
@@ -64,3 +107,13 @@ def _split(url: str) -> _Parts:
     login, at, place = rest.rpartition("@")
     user, colon, password = login.partition(":")
     return _Parts(scheme + slashes, user, bool(colon), password, at, place, question, options)
+
+
+def _options(parts: _Parts) -> list[tuple[str, str, str]]:
+    """The options, each as its name, `=` and its value."""
+    return [option.partition("=") for option in parts.options.split("&")]
+
+
+def _is_secret_option(name: str, value: str) -> bool:
+    """Whether an option's value may hold a secret: it is called so, or has a login."""
+    return not VARIABLE.fullmatch(value) and ("@" in value or "%40" in value or bool(_SECRET_OPTION.search(name)))
