@@ -23,6 +23,7 @@ from views.host import Host, Severity
 from views.journal import Journal
 from views.palette import Everything, Palette
 from views.steady_app import SteadyApp
+from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
 from views.workbench_screen import NARROW, WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
@@ -158,7 +159,7 @@ class Workbench(SteadyApp):
         Args:
             opening: What to open.
             keys: The user's own keys, by action.
-            theme: One of Textual's themes; None: a dark one.
+            theme: One of ours or of Textual's; None: the dark one, in 16 colours where the terminal has no more.
 
         Raises:
             ConfigError: There is no such action or theme.
@@ -177,7 +178,8 @@ class Workbench(SteadyApp):
             self.add_mode(mode, partial(screen, self))
         if theme is not None and theme not in self.available_themes:
             raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
-        self.theme = theme or "textual-dark"
+        if theme is not None:
+            self.theme = theme
 
     def on_mount(self) -> None:
         self.set_keymap(dict(self._keys))
@@ -377,8 +379,10 @@ class Workbench(SteadyApp):
 
     def change_theme(self) -> None:
         """Change between dark and light."""
-        kind = "ansi" if self.theme.startswith("ansi") else "textual"
-        self.theme = f"{kind}-light" if self.current_theme.dark else f"{kind}-dark"
+        if self.current_theme.ansi:
+            self.say("In 16 colours, the terminal's own settings say whether it is dark or light.")
+        else:
+            self.theme = LIGHT_THEME.name if self.current_theme.dark else DARK_THEME.name
 
     def record(self) -> None:
         """Ask where to record this session."""

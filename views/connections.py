@@ -136,9 +136,9 @@ class Connections(WorkbenchScreen):
         well = True
         try:
             async for step in (await unopened()).check():
-                text.append("✖ " if step.error else "● ", "bold red" if step.error else "green")
+                text.append("✖ " if step.error else "● ", "dead" if step.error else "live")
                 text.append(f"{visible(step.name)}  ")
-                text.append(f"{visible(step.error or step.found)}\n", "" if step.error else "dim")
+                text.append(f"{visible(step.error or step.found)}\n", "" if step.error else "muted")
                 well = well and step.error is None
                 report.update(text)
         except WorkbenchError as error:
@@ -151,7 +151,7 @@ class Connections(WorkbenchScreen):
 def _line(watch: Watch) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis")
     well, waiting = watch.state == "connected", watch.state == "connecting"
-    line.append(f"{sign(watch.state)} ", "" if waiting else "green" if well else "red")
+    line.append(f"{sign(watch.state)} ", "" if waiting else "live" if well else "dead")
     if well:
         gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
         rest = "; ".join([f"{len(watch.endpoints):,} endpoints{watch.terms}", *gaps])

@@ -55,5 +55,5 @@ def _line_of(endpoint: Endpoint) -> Text:
     line = Text("✖ ", no_wrap=True)
     line.append(f"{endpoint.depth or 0:>7,}  ")
     line.append(visible(str(endpoint.address), 60))
-    line.append(f"  ← {visible(', '.join(each.name for each in endpoint.dead_letters_of), 60)}", "dim")
+    line.append(f"  ← {visible(', '.join(each.name for each in endpoint.dead_letters_of), 60)}", "muted")
     return line

@@ -46,6 +46,6 @@ def line_of(draft: Draft) -> Text:
         return Text("an empty draft")
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(visible(draft.target or "no target yet", 40), "bold")
-    line.append(f"  {visible(draft.made_from, 40)}  " if draft.made_from else "  ", "dim")
+    line.append(f"  {visible(draft.made_from, 40)}  " if draft.made_from else "  ", "muted")
     line.append("masked" if draft.hidden else visible_bytes(draft.body, 60))
     return line

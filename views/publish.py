@@ -56,27 +56,25 @@ class PublishScreen(WorkbenchScreen):
     DEFAULT_CSS = """
     PublishScreen {
         & .line { height: 1; }
-        & .line Static { width: auto; padding: 0 1; color: $text-muted; }
+        & .line Static { width: auto; padding: 0 1; color: $muted; }
         & #target { width: 1fr; }
         & #key { width: 1fr; }
         & #partition, & #count, & #rate { width: 10; }
         & #sides { height: 1fr; }
         & #writing { width: 3fr; }
-        & #outcome { width: 2fr; border-left: vkey $panel-lighten-2; padding: 0 1; }
+        & #outcome { width: 2fr; border-left: vkey $frame; padding: 0 1; }
         & #fields { max-height: 40%; min-height: 2; }
         & #body { height: 1fr; }
-        & #locked { height: 1fr; padding: 0 1; color: $text-muted; }
-        & #verdict { height: 1; padding: 0 1; background: $surface; }
-        & #remarks { height: auto; max-height: 4; color: $text-warning; }
+        & #locked { height: 1fr; padding: 0 1; color: $muted; }
+        & #verdict { height: 1; padding: 0 1; background: $panel; }
+        & #remarks { height: auto; max-height: 4; color: $warn; }
         & .heading { height: 1; text-style: bold; }
         & #preview-pane { height: 1fr; }
         & #receipts { height: 1fr; background: $background; }
-        & #outcome-line { height: auto; max-height: 3; min-height: 1; padding: 0 1; background: $surface; }
+        & #outcome-line { height: auto; max-height: 3; min-height: 1; padding: 0 1; background: $panel; }
         &.narrow #sides { layout: vertical; }
         &.narrow #writing { width: 1fr; height: 2fr; }
         &.narrow #outcome { width: 1fr; height: 1fr; border-left: none; }
-        &:ansi .line Static, &:ansi #locked, &:ansi #remarks { color: ansi_default; }
-        &:ansi #verdict, &:ansi #outcome-line, &:ansi #receipts { background: ansi_default; }
     }
     """
 

@@ -9,7 +9,6 @@ from weakref import WeakSet
 
 from rich.console import RenderableType
 from textual._context import active_message_pump
-from textual.app import App
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.driver import Driver
@@ -19,6 +18,7 @@ from textual.widget import Widget
 from textual.worker import Worker, WorkerFailed
 
 from views.dialogs import Unexpected
+from views.theme import ThemedApp
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import WorkbenchError
 
@@ -33,7 +33,7 @@ _TURNS: Final = 50
 """Turns of the event loop after which waiting costs no processor any more."""
 
 
-class SteadyApp(App[None]):
+class SteadyApp(ThemedApp):
     """What Textual leaves to its apps.
 
     **One input at a time.** Textual sends a key to the widget that has the focus when it arrives, and a key that opens

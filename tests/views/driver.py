@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from views.app import Opening, Workbench, open_workbench
+from views.theme import DARK_THEME
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.address import Address
@@ -153,6 +154,9 @@ async def running(
         app.run_test(size=size, notifications=True) as pilot,
     ):
         driver = Driver(app, pilot, broker)
+        if config is None or config.theme is None:
+            # Not what the terminal that the tests are run in can show.
+            app.theme = DARK_THEME.name
         if connected:
             await driver.until(lambda: all(watch.state == "connected" for watch in app.context.watches.values()))
         await pilot.pause()

@@ -44,13 +44,13 @@ class Scene(msgspec.Struct, frozen=True):
         name: Of its file.
         keys: Pressed one after the other, see `Driver.press`; `@name` goes to an endpoint, `~text` waits for a text.
         size: Columns and lines.
-        theme: One of Textual's.
+        theme: Its name.
     """
 
     name: str
     keys: tuple[str, ...] = ()
     size: tuple[int, int] = (120, 40)
-    theme: str = "textual-dark"
+    theme: str = "workbench-dark"
 
 
 _PAYMENTS: Final = ("@kafka/payments-dlt", "enter", "~of 9", "~JSON")
@@ -58,18 +58,18 @@ _PAYMENTS: Final = ("@kafka/payments-dlt", "enter", "~of 9", "~JSON")
 SCENES: Final = (
     Scene("start", ("~analytics",)),
     Scene("events", _PAYMENTS),
-    Scene("events-light", (*_PAYMENTS, "enter", "right", "right", "~correlation"), theme="textual-light"),
+    Scene("events-light", (*_PAYMENTS, "enter", "right", "right", "~correlation"), theme="workbench-light"),
     Scene("events-wide", (*_PAYMENTS, "enter", "right"), (200, 60)),
     Scene("events-narrow", _PAYMENTS[:3], (80, 24)),
-    Scene("events-16-colours", _PAYMENTS[:3], (80, 24), "ansi-dark"),
-    Scene("tree-narrow", ("@rabbit/orders.dead",), (80, 24), "textual-light"),
+    Scene("events-16-colours", _PAYMENTS[:3], (80, 24), "workbench-16"),
+    Scene("tree-narrow", ("@rabbit/orders.dead",), (80, 24), "workbench-light"),
     Scene("price", ("@rabbit/orders.dead", "enter", "~b browse")),
     Scene("query", (*_PAYMENTS, "slash", "=reason contains ", "~missing here")),
     Scene("group", ("G", "enter", "~nightly-report", "G", "enter", "~committed")),
     Scene("help", ("question_mark", "~Keys of Events")),
     Scene("trace", ("2", "~correlation id")),
     Scene("dead-letters", ("3", "~payments.dead")),
-    Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "textual-light"),
+    Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "workbench-light"),
     Scene("journal", ("4", "~Every move")),
     Scene("connections", ("5", "enter", "~embedded broker")),
     Scene("publish", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
@@ -77,7 +77,7 @@ SCENES: Final = (
         "publish-narrow",
         ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001}', "~valid", "escape"),
         (80, 24),
-        "textual-light",
+        "workbench-light",
     ),
 )
 

@@ -76,7 +76,7 @@ async def test_keys_can_be_settled_in_the_configuration() -> None:
 def test_an_unknown_action_or_theme_in_the_configuration_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"'browze' in \[keys\] is no action; there are inspect, browse"):
         Workbench(Opening(), {"browze": "x"}, None)
-    with pytest.raises(ConfigError, match=r"'pink' is no theme; there are .*textual-light"):
+    with pytest.raises(ConfigError, match=r"'pink' is no theme; there are .*workbench-light"):
         Workbench(Opening(), {}, "pink")
 
 
@@ -357,10 +357,13 @@ async def test_any_id_is_traced_typed_or_pasted() -> None:
 async def test_a_theme_is_changed_and_stays_of_its_kind() -> None:
     async with running() as driver:
         await driver.press("D")
-        assert driver.app.theme == "textual-light"
-        driver.app.theme = "ansi-light"
+        assert driver.app.theme == "workbench-light"
         await driver.press("D")
-        assert driver.app.theme == "ansi-dark"
+        assert driver.app.theme == "workbench-dark"
+        driver.app.theme = "workbench-16"
+        await driver.press("D")
+        assert driver.app.theme == "workbench-16"
+        await driver.shows("the terminal's own settings")
 
 
 async def test_a_session_is_recorded_and_opened_again(tmp_path: Path) -> None:

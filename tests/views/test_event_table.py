@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
+from views.theme import ThemedApp
 from views.widgets import event_table
 from views.widgets.event_columns import COLUMNS, fit, shorten_middle
 from views.widgets.event_table import EventTable
@@ -59,7 +60,7 @@ def events(start: int, end: int) -> list[Delivery]:
     return [event(number) for number in range(start, end)]
 
 
-class Screen(App[None]):
+class Screen(ThemedApp):
     """The table alone, and what it told."""
 
     CSS = f"EventTable {{ height: {HEIGHT}; }} Static {{ height: 1; }}"

@@ -12,10 +12,11 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.style import Style
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 
 from tests.hostile import deliveries as hostile
+from views.theme import ThemedApp
 from views.widgets.inspector.inspector import TABS, Inspector
 from views.widgets.inspector.page import FOUND
 from views.widgets.inspector.tabs import LAID_OUT, Tab
@@ -35,7 +36,7 @@ OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
 ORDER = b'{"orderId":1001,"total":1.10,"items":[{"sku":"a-1","n":2},{"sku":"b-2","n":1}],"note":null,"id":"x","id":"y"}'
 
 
-class Screen(App[None]):
+class Screen(ThemedApp):
     """The inspector alone."""
 
     def compose(self) -> ComposeResult:
@@ -187,7 +188,7 @@ async def test_tokens_are_told_apart() -> None:
         assert styles[0].bold and not styles[1].bold and styles[3].italic
 
 
-@pytest.mark.parametrize("theme", ["textual-dark", "textual-light"])
+@pytest.mark.parametrize("theme", ["workbench-dark", "workbench-light"])
 async def test_all_stands_out_from_its_background(theme: str) -> None:
     async with opened() as bench:
         bench.pilot.app.theme = theme

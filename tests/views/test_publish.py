@@ -425,7 +425,7 @@ async def test_a_damaged_draft_is_one_sentence(tmp_path: Path) -> None:
         assert driver.app.screen.query_one(BodyEditor).text == ""
 
 
-@pytest.mark.parametrize("theme", ["textual-dark", "ansi-dark", "textual-light"])
+@pytest.mark.parametrize("theme", ["workbench-dark", "workbench-16", "workbench-light"])
 async def test_it_is_usable_in_a_small_terminal(theme: str) -> None:
     async with running((80, 24)) as driver:
         driver.app.theme = theme

@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from views.theme import ThemedApp
 from views.widgets.query_bar import QueryBar
 from workbench.query.query import Query, compile
 
@@ -30,7 +31,7 @@ class WorkbenchScreen(Screen[None]):
         yield table
 
 
-class Program(App[None]):
+class Program(ThemedApp):
     """The field above something else that takes the focus; and what it told."""
 
     def __init__(self) -> None:

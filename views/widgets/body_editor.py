@@ -32,17 +32,11 @@ class BodyEditor(TextArea):
     BodyEditor {
         border: none; padding: 0;
         &:focus { border: none; }
-        & .body-editor--key { color: $text-primary; text-style: bold; }
-        & .body-editor--string { color: $text-success; }
-        & .body-editor--number { color: $text-warning; }
-        & .body-editor--word { color: $text-error; text-style: italic; }
-        & .body-editor--place { color: $text-accent; text-style: bold underline; }
-        &:ansi { background: ansi_default; }
-        &:ansi .body-editor--key { color: ansi_default; text-style: bold; }
-        &:ansi .body-editor--string { color: ansi_green; }
-        &:ansi .body-editor--number { color: ansi_cyan; }
-        &:ansi .body-editor--word { color: ansi_magenta; }
-        &:ansi .body-editor--place { color: ansi_default; text-style: bold underline; }
+        & .body-editor--key { color: $name; text-style: bold; }
+        & .body-editor--string { color: $string; }
+        & .body-editor--number { color: $number; }
+        & .body-editor--word { color: $word; text-style: italic; }
+        & .body-editor--place { color: $focus; text-style: bold underline; }
     }
     """
 

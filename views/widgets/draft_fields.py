@@ -45,7 +45,6 @@ class DraftFields(DataTable[Text]):
     DEFAULT_CSS = """
     DraftFields {
         height: auto; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0;
-        &:ansi > .datatable--cursor { background: ansi_default; text-style: reverse; }
     }
     """
 
@@ -164,5 +163,5 @@ def _row(where: str, field: Field) -> tuple[Text, ...]:
         Text(visible(field.name, 24), gone or "bold"),
         Text(visible(field.value, 24), gone),
         Text(visible(f"{does}: {field.reason}" if field.change else "")),
-        Text("property" if where == "properties" else field.kind, "dim"),
+        Text("property" if where == "properties" else field.kind, "muted"),
     )

@@ -35,7 +35,7 @@ class EndpointCard(VerticalScroll, can_focus=True):
 
 def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
-    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, style="muted")
     table.add_column(ratio=1, overflow="fold")
 
     def row(name: str, value: str, style: str = "") -> None:

@@ -60,18 +60,14 @@ class EndpointTree(Lines):
     }
     DEFAULT_CSS = """
     EndpointTree {
-        & > .endpoint-tree--cursor { background: $block-cursor-blurred-background; }
-        &:focus > .endpoint-tree--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
-        &:ansi > .endpoint-tree--cursor { color: ansi_default; background: ansi_default; text-style: underline; }
-        &:ansi:focus > .endpoint-tree--cursor {
-            color: ansi_default; background: ansi_default; text-style: reverse;
-        }
+        & > .endpoint-tree--cursor { background: $background; }
+        &:focus > .endpoint-tree--cursor { background: $cursor; text-style: $cursor-style; }
         & > .endpoint-tree--connection { text-style: bold; }
-        & > .endpoint-tree--dim { color: $text-muted; }
-        & > .endpoint-tree--dead { color: $text-error; text-style: bold; }
-        & > .endpoint-tree--mark { color: $text-warning; text-style: bold; }
-        & > .endpoint-tree--open { color: $text-accent; text-style: bold; }
-        & > .endpoint-tree--rate { color: $text-primary; }
+        & > .endpoint-tree--dim { color: $muted; text-style: $muted-style; }
+        & > .endpoint-tree--dead { color: $dead; text-style: bold; }
+        & > .endpoint-tree--mark { color: $warn; text-style: bold; }
+        & > .endpoint-tree--open { color: $focus; text-style: bold; }
+        & > .endpoint-tree--rate { color: $live; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -49,7 +49,7 @@ def _preview(event: Event) -> Text:
             text.append(f"{said}\n")
     body = read(event, _PREVIEWED)
     if notes := [body.format, *body.notes]:
-        text.append(f"{visible(', '.join(notes), 200)}\n", "dim")
+        text.append(f"{visible(', '.join(notes), 200)}\n", "muted")
     for line in body.text.split("\n"):
         text.append(f"{visible(line, 2_000)}\n")
     return text

@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 import msgspec
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -40,11 +41,6 @@ KEPT: Final = 500
 AT_ONCE: Final = 0.008
 """Seconds for which deliveries are read before others get the event loop: one with megabytes to read takes some."""
 _BETWEEN: Final = Segment(" " * GAP)
-_COLOURS: Final = (
-    *("red", "green", "yellow", "blue", "magenta", "cyan"),
-    *("bright_red", "bright_green", "bright_yellow", "bright_blue", "bright_magenta", "bright_cyan"),
-)
-"""The terminal's own colours, which its user has made readable."""
 
 
 class EventTable(Lines):
@@ -61,16 +57,13 @@ class EventTable(Lines):
     DEFAULT_CSS = """
     EventTable {
         overflow-x: hidden;
-        & > .event-table--header { text-style: bold; color: $text-muted; }
+        & > .event-table--header { color: $muted; text-style: $muted-style; }
         & > .event-table--chosen { text-style: bold underline; }
-        & > .event-table--cursor { background: $block-cursor-blurred-background; }
-        &:focus > .event-table--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
-        &:ansi > .event-table--cursor { background: ansi_default; text-style: underline; }
-        &:ansi:focus > .event-table--cursor { background: ansi_default; color: ansi_default; text-style: reverse; }
-        & > .event-table--sign { color: $text-accent; text-style: bold; }
-        & > .event-table--dim { color: $text-muted; }
-        & > .event-table--chip { background: $accent; color: $text; text-style: bold; }
-        &:ansi > .event-table--chip { background: ansi_default; color: ansi_default; text-style: bold reverse; }
+        & > .event-table--cursor { background: $background; }
+        &:focus > .event-table--cursor { background: $cursor; text-style: $cursor-style; }
+        & > .event-table--sign { color: $focus; text-style: bold; }
+        & > .event-table--dim { color: $muted; text-style: $muted-style; }
+        & > .event-table--chip { color: $focus; text-style: bold reverse; }
     }
     """
     follow: reactive[bool] = reactive(True)
@@ -437,7 +430,7 @@ class EventTable(Lines):
         if column.id in ("time", "seen"):
             return self._part_styles.get("dim")
         if column.id == "correlation" and self.coloured and found.colour is not None:
-            return Style(color=_COLOURS[found.colour])
+            return Style(color=Color.parse(self.app.theme_variables[f"flow-{found.colour}"]).rich_color)
         return None
 
     def _with_chip(self, strip: Strip, width: int) -> Strip:

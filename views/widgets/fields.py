@@ -50,9 +50,8 @@ class TextField(Input):
 
     DEFAULT_CSS = """
     TextField {
-        border: none; height: 1; padding: 0 1; background: $boost;
-        &:focus { border: none; background: $primary 20%; }
-        &:ansi { background: ansi_default; text-style: underline; }
+        border: none; height: 1; padding: 0 1; background: $field; text-style: $field-style;
+        &:focus { border: none; background: $cursor; }
     }
     """
 

@@ -48,17 +48,17 @@ class GroupTable(Vertical):
         table = self.query_one(DataTable)
         same = self._group is not None and self._group.name == group.name
         self._group = group
-        title = Text(visible(group.name, 60), "bold")
+        title = Text().append(visible(group.name, 60), "bold")
         kind = f"{visible(group.kind, 30)} · " if group.kind else ""
         title.append(
             f"  {kind}{visible(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
         )
-        title.append("   enter on a partition: the event it is to read next", "dim not bold")
+        title.append("   enter on a partition: the event it is to read next", "muted")
         self.query_one("#group-title", Static).update(title)
         gaps = self.query_one("#group-gaps", Static)
         gaps.display = bool(group.gaps)
         unknown = [f"Not known: {visible(gap.what, 60)} ({visible(gap.reason, 200)})" for gap in group.gaps]
-        gaps.update(Text("\n".join(unknown), "dim"))
+        gaps.update(Text().append("\n".join(unknown), "muted"))
         rows = [_row(partition) for partition in group.partitions]
         if same and table.row_count == len(rows):
             for number, row in enumerate(rows):
@@ -83,9 +83,9 @@ def _row(partition: GroupPartition) -> Sequence[Text]:
         Text(partition.partition, justify="right"),
         Text(partition.committed or "none", justify="right"),
         Text(partition.end, justify="right"),
-        Text(f"{partition.lag:,}", "bold" if partition.lag else "dim", justify="right"),
+        Text(f"{partition.lag:,}", "bold" if partition.lag else "muted", justify="right"),
         Text(age, justify="right"),
-        Text(visible(partition.member or "", 40), "dim"),
+        Text(visible(partition.member or "", 40), "muted"),
     )
 
 

@@ -19,10 +19,8 @@ class KeyBar(Widget):
     DEFAULT_CSS = """
     KeyBar {
         dock: bottom; height: 1; background: $panel; color: $foreground;
-        & > .key-bar--key { color: $text-accent; text-style: bold; }
-        & > .key-bar--refused { color: $text-disabled; }
-        &:ansi > .key-bar--refused { text-style: dim; }
-        &:ansi { background: ansi_default; color: ansi_default; }
+        & > .key-bar--key { color: $focus; text-style: bold; }
+        & > .key-bar--refused { color: $muted; text-style: $muted-style; }
     }
     """
 

@@ -79,7 +79,7 @@ class Sending:
         place = receipt.position
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append("✖ " if receipt.error else "● ", "bold")
-        line.append(f"{receipt.sequence:>6,}  ", "dim")
+        line.append(f"{receipt.sequence:>6,}  ", "muted")
         if receipt.error is not None:
             line.append(visible(str(receipt.error)))
         else:

@@ -35,17 +35,13 @@ class QueryBar(Widget):
     QueryBar {
         height: auto;
         & > Horizontal { height: 1; }
-        & .query-sign { width: 2; text-style: bold; color: $text-accent; }
+        & .query-sign { width: 2; text-style: bold; color: $focus; }
         & Input { width: 1fr; }
-        & .query-count { width: auto; max-width: 50%; height: 1; padding: 0 1; color: $text-muted; }
+        & .query-count { width: auto; max-width: 50%; height: 1; padding: 0 1; color: $muted; }
         & > .query-below { height: auto; max-height: 4; display: none; }
-        & > .query-bar--error { color: $text-error; text-style: bold; }
+        & > .query-bar--error { color: $dead; text-style: bold; }
         & > .query-bar--candidate { text-style: bold reverse; }
-        & > .query-bar--dim { color: $text-muted; }
-        &:ansi .query-sign, &:ansi .query-count { color: ansi_default; }
-        &:ansi > .query-bar--error { color: ansi_red; text-style: bold; }
-        &:ansi > .query-bar--dim { color: ansi_default; text-style: dim; }
-        &:ansi Input { background: ansi_default; text-style: underline; }
+        & > .query-bar--dim { color: $muted; text-style: $muted-style; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

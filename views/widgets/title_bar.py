@@ -27,10 +27,9 @@ class TitleBar(Widget):
     TitleBar {
         dock: top; height: 1; background: $panel; color: $foreground;
         & > .title-bar--name { text-style: bold; }
-        & > .title-bar--well { color: $text-success; }
-        & > .title-bar--ill { color: $text-error; }
-        & > .title-bar--production { color: $text-error; text-style: bold reverse; }
-        &:ansi { background: ansi_default; color: ansi_default; }
+        & > .title-bar--well { color: $live; }
+        & > .title-bar--ill { color: $dead; }
+        & > .title-bar--production { color: $dead; text-style: bold reverse; }
     }
     """
 

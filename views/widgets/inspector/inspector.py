@@ -42,27 +42,19 @@ class Inspector(Lines):
     DEFAULT_CSS = """
     Inspector {
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden;
-        & > .inspector--cursor { background: $primary 15%; }
-        &:focus > .inspector--cursor { background: $primary 30%; }
+        & > .inspector--cursor { background: $background; }
+        &:focus > .inspector--cursor { background: $cursor; text-style: $cursor-style; }
         & > .inspector--tab { text-style: bold reverse; }
-        & > .inspector--key { color: $text-primary; text-style: bold; }
-        & > .inspector--string { color: $text-success; }
-        & > .inspector--number { color: $text-warning; }
-        & > .inspector--word { color: $text-error; text-style: italic; }
-        & > .inspector--mark { color: $text-muted; }
-        & > .inspector--sign { color: $text-muted; }
+        & > .inspector--key { color: $name; text-style: bold; }
+        & > .inspector--string { color: $string; }
+        & > .inspector--number { color: $number; }
+        & > .inspector--word { color: $word; text-style: italic; }
+        & > .inspector--mark { color: $muted; }
+        & > .inspector--sign { color: $muted; }
         & > .inspector--heading { text-style: bold; }
-        & > .inspector--dim { color: $text-muted; }
+        & > .inspector--dim { color: $muted; text-style: $muted-style; }
         & > .inspector--found { text-style: bold underline; }
         & > .inspector--found-here { text-style: bold reverse underline; }
-        &:ansi > .inspector--cursor { background: ansi_default; }
-        &:ansi:focus > .inspector--cursor { background: ansi_default; text-style: reverse; }
-        &:ansi > .inspector--key { color: ansi_default; text-style: bold; }
-        &:ansi > .inspector--string { color: ansi_green; }
-        &:ansi > .inspector--number { color: ansi_cyan; }
-        &:ansi > .inspector--word { color: ansi_magenta; }
-        &:ansi > .inspector--mark, &:ansi > .inspector--sign { color: ansi_default; }
-        &:ansi > .inspector--dim { color: ansi_default; text-style: dim; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

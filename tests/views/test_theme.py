@@ -1,0 +1,105 @@
+"""The themes: what can be read on what, on every screen as it is drawn."""
+
+import pytest
+from textual.color import Color
+from textual.theme import Theme
+
+from tests.views.driver import running
+from views.app import Opening, Workbench
+from views.theme import DARK_THEME, LIGHT_THEME, SIXTEEN_THEME
+from workbench.connecting.config_file import ConfigFile
+
+READABLE = 4.5
+"""The least contrast of text: WCAG 2.2, success criterion 1.4.3."""
+DRAWN = ("▌", "●", "◆", "✖")
+SCENES = (
+    ("tab",),
+    ("question_mark",),
+    ("slash",),
+    ("colon",),
+    ("T",),
+    ("2",),
+    ("3",),
+    ("5",),
+    ("6",),
+)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """By the definition of WCAG 2.2."""
+
+    def luminance(color: Color) -> float:
+        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color.normalized]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def is_text(piece: str) -> bool:
+    """Whether a piece is to be read: bars and frames are only looked at."""
+    return any(letter.isalnum() or letter in DRAWN for letter in piece)
+
+
+def unreadable(app: Workbench) -> set[tuple[str, str, str]]:
+    """What is drawn with too little contrast: text, colour, ground. What lies behind a dialog is faded on purpose."""
+    found = set()
+    shown = [child.region for child in app.screen.children]
+    strips = app.screen._compositor.render_strips()
+    for region in shown:
+        pieces = [piece for strip in strips[region.y : region.bottom] for piece in strip.crop(region.x, region.right)]
+        for text, style, _ in pieces:
+            if not is_text(text):
+                continue
+            assert style is not None and style.color is not None and style.bgcolor is not None, text
+            front, ground = Color.from_rich_color(style.color), Color.from_rich_color(style.bgcolor)
+            if style.reverse:
+                front, ground = ground, front
+            assert not style.dim, text
+            if contrast(front, ground) < READABLE:
+                found.add((text.strip(), front.hex, ground.hex))
+    return found
+
+
+@pytest.mark.parametrize("theme", [DARK_THEME.name, LIGHT_THEME.name])
+async def test_all_text_can_be_read_on_what_it_stands_on(theme: str) -> None:
+    async with running((120, 40)) as driver:
+        driver.app.theme = theme
+        await driver.open()
+        await driver.press("space", "o")
+        await driver.settled()
+        assert unreadable(driver.app) == set()
+        for keys in SCENES:
+            await driver.press(*keys)
+            await driver.settled()
+            assert unreadable(driver.app) == set(), keys
+            await driver.press("escape", "escape", "1")
+            await driver.until(lambda: driver.app.screen is driver.app.events)
+
+
+@pytest.mark.parametrize("theme", [DARK_THEME, LIGHT_THEME], ids=lambda theme: theme.name)
+def test_every_colour_of_text_can_be_read_on_every_ground(theme: Theme) -> None:
+    variables = Workbench(Opening(), {}, theme.name).get_css_variables()
+    texts = ("foreground", "muted", "focus", "live", "warn", "dead", "ids", "name", "string", "number", "word")
+    flows = [name for name in variables if name.startswith("flow-")]
+    assert len(flows) == 12
+    for name in (*texts, *flows):
+        for ground in ("background", "panel", "cursor", "field"):
+            assert contrast(Color.parse(variables[name]), Color.parse(variables[ground])) >= READABLE, (name, ground)
+
+
+async def test_sixteen_colours_are_the_terminals_own() -> None:
+    async with running(config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
+        await driver.open()
+        styles = [style for strip in driver.app.screen._compositor.render_strips() for _, style, _ in strip if style]
+        assert all(
+            color is None or color.is_system_defined for style in styles for color in (style.color, style.bgcolor)
+        )
+
+
+@pytest.mark.parametrize("theme", ["nord", "textual-light", "ansi-dark"])
+async def test_a_theme_of_textuals_may_be_configured(theme: str) -> None:
+    async with running(config=ConfigFile(theme=theme)) as driver:
+        assert driver.app.theme == theme
+        await driver.open()
+        assert not driver.app.failures
