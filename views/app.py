@@ -11,6 +11,7 @@ from typing import ClassVar, Final, TypeVar
 
 import msgspec
 from textual.command import Provider
+from textual.worker import Worker
 
 from views.actions import ACTIONS, Action, of_screen, unknown_actions
 from views.app_context import AppContext
@@ -171,6 +172,7 @@ class Workbench(SteadyApp):
         self._opening = opening
         self._asking = asyncio.Lock()
         self._exported = ""
+        self._watching: Final[dict[str, Worker[None]]] = {}
         self._wanted: Sequence[Address] = ()
         self._left = self.DEFAULT_MODE
         self._keys = keys
@@ -194,13 +196,27 @@ class Workbench(SteadyApp):
 
     def start(self, watch: Watch) -> None:
         """Watch one more connection."""
-        self.run_worker(watch.run(), group="watch")
+        self._watching[watch.name] = self.run_worker(watch.run(), group="watch")
 
     def add_watch(self, name: str) -> None:
         """Watch a connection that the session was given just now."""
-        watch = watch_of(self.context.session, name, self.report_listing)
-        self.context.watches[name] = watch
+        watches = self.context.watches
+        watches[name] = watch = watch_of(self.context.session, name, self.report_listing)
+        # Whoever has this mapping sees the connections in the session's order.
+        for each in self.context.session.names:
+            if each in watches:
+                watches[each] = watches.pop(each)
         self.start(watch)
+
+    async def drop_connection(self, name: str) -> None:
+        """Let go of a connection: looks through it end, it is listed no more, and closed."""
+        if (watching := self._watching.pop(name, None)) is not None:
+            watching.cancel()
+        self.context.watches.pop(name, None)
+        await self.context.stop_looks(name)
+        self.context.session.remove(name)
+        if self.is_running and (screen := self.base_screen) is not None:
+            screen.post_message(WorkbenchScreen.Listed(None))
 
     def list_again(self) -> None:
         """List all connections now, also those whose password could not be had."""
@@ -406,12 +422,16 @@ class Workbench(SteadyApp):
             unmasked = " Masks hide nothing in the file itself." if self.context.session.config.masks else ""
             self.say(f"What was seen and will be is kept in {path}.{unmasked}")
 
+    @property
+    def is_publishing(self) -> bool:
+        """Whether events are on their way to a broker."""
+        return any(getattr(screen, "busy", False) for stack in self._screen_stacks.values() for screen in stack)
+
     def leave(self) -> None:
         """Leave; asks while something runs."""
         if isinstance(self.screen, Agree):
             return
-        busy = [screen for stack in self._screen_stacks.values() for screen in stack if getattr(screen, "busy", False)]
-        if busy:
+        if self.is_publishing:
             sentence = "Events are being published: the outcome of those in flight would be unknown."
             self.push_screen(Agree("Leave?", sentence, "leaves"), lambda yes: self.exit() if yes else None)
         else:

@@ -1,7 +1,8 @@
 """What all screens work with: the session, what was seen so far, and what is being looked at."""
 
+import asyncio
 import sys
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from functools import cached_property
 from multiprocessing import resource_tracker
 from typing import Final
@@ -15,6 +16,9 @@ from workbench.store.archive import Archive
 from workbench.store.ingest import Ingestion, Ingestions
 from workbench.store.store import Store
 from workbench.store.workers import Workers
+
+PATIENCE: Final = 5.0
+"""Seconds that the looks through a connection may take to end."""
 
 
 class AppContext:
@@ -63,6 +67,17 @@ class AppContext:
     def tail(self, address: Address, start: Start | None = None, pattern: str | None = None) -> Ingestion:
         """Look at what arrives at an endpoint; it goes into the store."""
         return self.ingestions.begin("tail", address, lambda: self.session.tail(address, start, pattern))
+
+    async def stop_looks(self, connection: str) -> None:
+        """End the looks through a connection, and wait until what they took is given back, as long as that can be
+        waited for."""
+        looks = self.ingestions.of_connection(connection)
+        for look in looks:
+            look.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                for look in looks:
+                    await look.wait_closed()
 
     def close(self) -> None:
         """End the processes, should they have been needed."""

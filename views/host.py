@@ -24,6 +24,10 @@ class Host(Protocol):
     def headline(self) -> str:
         """What is open, for the title."""
 
+    @property
+    def is_publishing(self) -> bool:
+        """Whether events are on their way to a broker."""
+
     def keys_of(self, action: Action) -> str:
         """An action's keys, as the user has settled them."""
 
@@ -93,6 +97,9 @@ class Host(Protocol):
 
     def add_watch(self, name: str) -> None:
         """Watch a connection that the session was given just now."""
+
+    async def drop_connection(self, name: str) -> None:
+        """Let go of a connection: looks through it end, it is listed no more, and closed."""
 
     def list_again(self) -> None:
         """List all connections now, also those whose password could not be had."""

@@ -32,9 +32,10 @@ class WorkbenchScreen(Screen[None]):
     AUTO_FOCUS = ""
 
     class Listed(Message):
-        """A connection was listed, or its state has changed. A message, for the screen may not be composed yet."""
+        """A connection was listed, its state has changed, or, without one, it is gone. A message, for the screen may
+        not be composed yet."""
 
-        def __init__(self, watch: Watch) -> None:
+        def __init__(self, watch: Watch | None) -> None:
             super().__init__()
             self.watch = watch
 

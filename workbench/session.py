@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import msgspec
 
@@ -56,6 +57,7 @@ class Session:
         self.has_terminal = True
         """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
         self._given: dict[str, Connection] = {}
+        self._added: set[str] = set()
         self._complete: dict[str, asyncio.Future[Connection]] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
@@ -232,17 +234,47 @@ class Session:
         said = self.config.connections.get(name)
         return said is not None and said.production
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Connection, place: int | None = None) -> None:
         """Take one more connection into the session, with all that it needs.
+
+        Args:
+            connection: With its password. One that the configuration has too is what the configuration says, and this
+                is what it comes to.
+            place: Among the connections; None: behind them.
 
         Raises:
             ConfigError: The session has one of this name.
         """
-        if connection.name in self.names:
-            raise ConfigError(f"There is a connection {connection.name!r} already: choose another name.")
-        self._given[connection.name] = connection
-        self._complete.pop(connection.name, None)
-        self.names.append(connection.name)
+        name = connection.name
+        if name in self.names:
+            raise ConfigError(f"There is a connection {name!r} already: choose another name.")
+        if name in self.config.connections:
+            self._complete[name] = asyncio.get_running_loop().create_future()
+            self._complete[name].set_result(connection)
+        else:
+            self._given[name] = connection
+            self._added.add(name)
+            self._complete.pop(name, None)
+        self.names.insert(len(self.names) if place is None else place, name)
+
+    def remove(self, name: str) -> None:
+        """Let go of a connection: it is closed, and whoever waits for it gets an error."""
+        self.names.remove(name)
+        self._given.pop(name, None)
+        self._added.discard(name)
+        if (waiting := self._complete.pop(name, None)) is not None:
+            waiting.cancel()
+        if (opened := self._open.pop(name, None)) is not None:
+            _fail(opened, AddressError(f"The connection {name!r} was removed."))
+            self._keepers.pop(name).cancel()
+
+    def origin(self, name: str) -> Path | Literal["session", "start"]:
+        """Where a connection comes from: the file that configures it; `session`: it was added for as long as this
+        session lasts; `start`: the session began with it."""
+        if name in self._added:
+            return "session"
+        path = self.config.stranger if name in self.config.strangers else self.config.path
+        return "start" if name in self._given or path is None else path
 
     @cached_property
     def reading(self) -> "Reading":

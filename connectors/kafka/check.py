@@ -7,6 +7,7 @@ import msgspec
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.settings import Settings
 from workbench.connecting.check import Step, network, not_tried, step
+from workbench.model.endpoint import quantity
 
 
 async def check(settings: Settings) -> AsyncIterator[Step]:
@@ -38,4 +39,4 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
 
 async def _entered(cluster: Cluster) -> str:
     topics = await cluster.visible()
-    return f"{len(cluster.places)} brokers, {len(topics):,} topics"
+    return f"{quantity(len(cluster.places), 'broker')}, {quantity(len(topics), 'topic')}"

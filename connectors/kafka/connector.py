@@ -24,7 +24,7 @@ from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.endpoint import Ability, Endpoint, quantity
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
@@ -91,6 +91,11 @@ class KafkaConnector:
     def check(self) -> AsyncIterator[Step]:
         """Try each step: names, ports, TLS, logging in, and the addresses that the brokers advertise."""
         return check(self._cluster.settings)
+
+    def description(self) -> str:
+        """What it is, and of how many brokers: a cluster does not tell its version."""
+        count = len(self._cluster.places)
+        return f"{self.broker}, {quantity(count, 'broker')}" if count else self.broker
 
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""

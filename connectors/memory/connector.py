@@ -105,6 +105,10 @@ class MemoryConnector:
 
         yield await step("memory", entered)
 
+    def description(self) -> str:
+        """It has no version of its own."""
+        return "embedded broker"
+
     async def endpoints(self) -> Sequence[Endpoint]:
         """All queues, exchanges and topics by name; without taps and the default exchange."""
         broker = self._broker

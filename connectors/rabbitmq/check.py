@@ -7,6 +7,7 @@ from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Topology
 from workbench.connecting.check import Step, network, not_tried, step
+from workbench.model.endpoint import quantity
 
 
 async def check(access: Access) -> AsyncIterator[Step]:
@@ -46,4 +47,4 @@ async def _entered(access: Access) -> str:
 
 async def _asked(access: Access) -> str:
     async with Topology(access) as topology:
-        return f"{len(await topology.queues()):,} queues"
+        return quantity(len(await topology.queues()), "queue")

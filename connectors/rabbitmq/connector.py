@@ -66,6 +66,10 @@ class RabbitMQConnector:
         """Try each step: names, ports, TLS, logging in, and the management API."""
         return check(self._access)
 
+    def description(self) -> str:
+        """RabbitMQ and its version."""
+        return " ".join(filter(None, ("RabbitMQ", ".".join(map(str, self._asking.version)))))
+
     async def endpoints(self) -> Listing[Endpoint]:
         """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
         queues, no_queues = await _as_far_as_told(self._topology.queues(), "queues")

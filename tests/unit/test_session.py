@@ -188,3 +188,56 @@ def test_production_is_known_where_a_variable_is_missing(monkeypatch: pytest.Mon
     monkeypatch.delenv("NOWHERE", raising=False)
     config = ConfigFile(connections={"shop": Configured("amqp://ops:${NOWHERE}@h", production=True)})
     assert Session(config=config).is_production("shop")
+
+
+async def test_a_removed_connection_is_closed_and_may_be_added_anew() -> None:
+    async with Session([Connection.parse("a=memory://a"), Connection.parse("b=memory://b")]) as session:
+        first = await session.connector("a")
+        session.remove("a")
+        assert session.names == ["b"]
+        with pytest.raises(AddressError, match="There is no connection 'a'"):
+            await session.connector("a")
+        session.add(Connection.parse("a=memory://other"), 0)
+        assert session.names == ["a", "b"]
+        assert await session.connector("a") is not first
+
+
+async def test_whoever_waits_for_a_connection_that_is_removed_gets_an_error(folder: Path) -> None:
+    asking = asyncio.Event()
+
+    async def never(connection: Connection, reason: ConfigError | None) -> Secret | None:
+        asking.set()
+        await asyncio.Event().wait()
+        return None
+
+    async def opened(session: Session) -> str:
+        with pytest.raises(AddressError) as refused:
+            await session.connector("a")
+        return str(refused.value)
+
+    async with (
+        asyncio.timeout(30),
+        Session([Connection.parse("a=memory://u@a")], ask_password=never) as session,
+        asyncio.TaskGroup() as group,
+    ):
+        opening = group.create_task(opened(session))
+        await asking.wait()
+        session.remove("a")
+        assert await opening == "The connection 'a' was removed."
+
+
+async def test_where_a_connection_comes_from_is_known() -> None:
+    config = msgspec.structs.replace(
+        CONFIG, path=Path("mine.toml"), stranger=Path("theirs.toml"), strangers=frozenset({"log"})
+    )
+    async with Session([Connection.parse("a=memory://a"), "shop", "log"], config) as session:
+        session.add(Connection.parse("b=memory://b"))
+        assert [session.origin(name) for name in session.names] == [
+            "start",
+            Path("mine.toml"),
+            Path("theirs.toml"),
+            "session",
+        ]
+        session.remove("shop")
+        session.add(Connection.parse("shop=memory://shop"))
+        assert session.origin("shop") == Path("mine.toml")

@@ -21,6 +21,7 @@ from workbench.connecting.level import Level
 from workbench.connecting.passwords import KEYRING
 from workbench.connecting.url import for_listing
 from workbench.decode.display import visible
+from workbench.model.endpoint import quantity
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.session import Session
 
@@ -238,7 +239,7 @@ async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
 
     async def listed() -> str:
         async with connector:
-            return f"{len(await connector.endpoints()):,} endpoints"
+            return quantity(len(await connector.endpoints()), "endpoint")
 
     yield await step("list", listed)
 

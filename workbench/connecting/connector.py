@@ -244,6 +244,15 @@ class ActionConnector(Connector, Protocol):
 
 
 @runtime_checkable
+class DescribedConnector(Connector, Protocol):
+    """A connector that knows what it is connected to."""
+
+    def description(self) -> str:
+        """The broker and its version, or its size, while it is entered: `RabbitMQ 4.0.5`, `Kafka, 3 brokers`."""
+        ...
+
+
+@runtime_checkable
 class GroupConnector(Connector, Protocol):
     """A connector with logs that consumer groups read."""
 

@@ -15,6 +15,7 @@ from workbench.connecting.connector import (
     ActionConnector,
     Claims,
     Connector,
+    DescribedConnector,
     GroupConnector,
     LedgerConnector,
     Publisher,
@@ -192,6 +193,14 @@ class Guarded:
         if not isinstance(connector, GroupConnector):
             raise self._lacks("has no consumer groups")
         return await boundary.answer(lambda: connector.group(name), Group)
+
+    def description(self) -> str:
+        """The broker and its version, or its size; empty where it does not say."""
+        connector = self._connector
+        if not isinstance(connector, DescribedConnector):
+            return ""
+        with Boundary(f"Asking what {self._connection.name} is").within():
+            return of_kind(connector.description(), str)
 
     def actions(self) -> Sequence[Action]:
         """What the connector offers besides; to do it takes `PUBLISH`."""

@@ -93,6 +93,12 @@ class Watch:
         """Who reads its logs; empty where it has none."""
         self.gaps: tuple[Gap, ...] = ()
         """What could not be listed."""
+        self.broker = ""
+        """What it is connected to, such as `RabbitMQ 4.0.5`; empty where it is not known."""
+        self.took: float | None = None
+        """Seconds that the last listing took; None: there was none."""
+        self.failed_at: int | None = None
+        """When it failed last, in milliseconds since 1970 UTC; None: it has not since it was listed last."""
         self.beat: float | None = BEAT
         """Seconds from one listing to the next; None: it is listed when it is opened, and when `refresh` asks."""
         self.scope = "*"
@@ -132,10 +138,12 @@ class Watch:
                 begun = time.monotonic()
                 async with asyncio.timeout(PATIENCE):
                     connector = await self._connector()
+                    asked = time.monotonic()
                     self._listed(await connector.endpoints())
+                self.took, self.broker = time.monotonic() - asked, connector.description()
                 await self._list_groups(connector)
                 backoff.reset()
-                self.state = "connected"
+                self.state, self.failed_at = "connected", None
                 pause = None if self.beat is None else max(self.beat, SHARE * (time.monotonic() - begun))
             except LoginRefused as error:
                 # The same password again helps nobody: some brokers lock its user out.
@@ -147,6 +155,8 @@ class Watch:
                 pause = backoff.pause
             except WorkbenchError as error:
                 self.state, pause = error, None
+            if self.state != "connected":
+                self.failed_at = round(time.time() * 1000)
             self._changed(self)
             try:
                 async with asyncio.timeout(pause):

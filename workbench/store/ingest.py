@@ -176,7 +176,7 @@ class Ingestions:
         """Called with a look whose state has changed, on the event loop."""
         self._store = store
         self._group = group
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Ingestion] = {}
 
     def begin(
         self,
@@ -193,9 +193,13 @@ class Ingestions:
         """
         ingestion = Ingestion(kind, address, open, self._store, self._changed)
         task = ingestion.start(self._group)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = ingestion
+        task.add_done_callback(self._running.pop)
         return ingestion
+
+    def of_connection(self, name: str) -> list[Ingestion]:
+        """The looks through a connection that have not ended."""
+        return [each for each in self._running.values() if each.address.connection == name]
 
     def stop(self) -> None:
         """Let all looks end."""
