@@ -26,7 +26,8 @@ from views.palette import Everything, Palette
 from views.steady_app import SteadyApp
 from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
-from views.workbench_screen import NARROW, WorkbenchScreen
+from views.widgets.panel import NARROW
+from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.connecting.level import Level

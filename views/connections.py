@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Static
 
 from views.widgets.options import Options
+from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_edit import add
@@ -28,8 +29,9 @@ class Connections(WorkbenchScreen):
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="connections"):
-            yield Options(id="list")
-            with VerticalScroll(id="steps"):
+            with Panel(title="Connections", actions=("check", "add"), id="connections-panel"):
+                yield Options(id="list")
+            with Panel(title="Steps", id="steps"), VerticalScroll():
                 yield Static("", id="steps-text")
 
     def on_mount(self) -> None:

@@ -8,6 +8,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from views.widgets.options import Options
+from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.endpoint import Endpoint
@@ -20,8 +21,7 @@ class DeadLetters(WorkbenchScreen):
     ACTIONS_OF = "dead_letters"
 
     def compose_body(self) -> ComposeResult:
-        with VerticalScroll(classes="planned"):
-            yield Static(Text("Dead letters"), classes="planned-title")
+        with Panel(title="Dead letters", classes="planned"), VerticalScroll():
             yield Static(
                 Text(
                     "Failures grouped by reason, origin and type, to be edited and moved back so that nothing is"

@@ -18,7 +18,7 @@ from views.event_sources import EventSources
 from views.export import body_text, line_text
 from views.external_editor import edit_externally
 from views.host import Host
-from views.status_line import StatusLine
+from views.status_line import SourcesStatus
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
@@ -26,8 +26,9 @@ from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
+from views.widgets.panel import NARROW, Panel
 from views.widgets.query_bar import QueryBar
-from views.workbench_screen import NARROW, WorkbenchScreen
+from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
@@ -53,6 +54,7 @@ class Events(WorkbenchScreen):
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._sources: EventSources
+        self._status: SourcesStatus
         self._view: View | None = None
         self._query: Query | None = None
         self._catching_up = CatchUp(self, self._catch_up, FRAME)
@@ -62,22 +64,23 @@ class Events(WorkbenchScreen):
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="panes"):
-            with Vertical(id="left"):
+            with Panel(title="Endpoints", actions=("filter",), id="endpoints"):
                 yield Input(id="tree-filter", placeholder="endpoints whose name holds …", select_on_focus=False)
                 yield EndpointTree(id="tree")
             with Vertical(id="right"):
-                yield StatusLine(id="status")
-                yield QueryBar(self.context.session.query, id="query")
-                yield PriceBanner(id="banner")
-                with ContentSwitcher(initial="table", id="main"):
-                    yield EventTable(id="table")
-                    yield GroupTable(id="group")
-                with ContentSwitcher(initial="card", id="detail"):
+                with Panel(title="Events", id="events"):
+                    yield QueryBar(self.context.session.query, id="query")
+                    yield PriceBanner(id="banner")
+                    with ContentSwitcher(initial="table", id="main"):
+                        yield EventTable(id="table")
+                        yield GroupTable(id="group")
+                with Panel(title="Event", id="event"), ContentSwitcher(initial="card", id="detail"):
                     yield EndpointCard(id="card")
                     yield Inspector(id="inspector")
 
     def on_mount(self) -> None:
         self._sources = EventSources(self.context)
+        self._status = SourcesStatus(self.query_one("#events", Panel))
         self._table.empty = "Choose an endpoint: enter opens a topic, b browses a queue after showing what it costs."
         self.query_one("#tree-filter").display = False
         self._tree.focus()
@@ -189,11 +192,10 @@ class Events(WorkbenchScreen):
 
     def _arrange(self) -> None:
         narrow = self.size.width < NARROW
-        self.set_class(narrow, "narrow")
-        self.query_one("#left").display = not narrow or self._pane == "tree"
+        self.query_one("#endpoints").display = not narrow or self._pane == "tree"
         self.query_one("#right").display = not narrow or self._pane != "tree"
-        self.query_one("#detail", ContentSwitcher).display = not narrow or self._pane == "inspector"
-        self._switcher.display = not narrow or self._pane != "inspector"
+        self.query_one("#event").display = not narrow or self._pane == "inspector"
+        self.query_one("#events").display = not narrow or self._pane != "inspector"
 
     def on_resize(self, event: Resize) -> None:
         self._arrange()
@@ -207,6 +209,7 @@ class Events(WorkbenchScreen):
             self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
         elif focused is self._inspector:
             self._pane, detail.current = "inspector", "inspector"
+        self.query_one("#event", Panel).title = "Event" if detail.current == "inspector" else "Endpoint"
         self.query_one(KeyBar).refresh()
 
     # Events.
@@ -261,11 +264,11 @@ class Events(WorkbenchScreen):
         self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
     def _count(self) -> None:
-        self.query_one(StatusLine).count(self.context.archive.upto)
+        self._status.count(self.context.archive.upto)
         self._show_status()
 
     def _show_status(self) -> None:
-        self.query_one(StatusLine).show(self._sources, len(self._table.marks))
+        self._status.show(self._sources, len(self._table.marks))
 
     # Endpoints at the cursor.
 

@@ -5,6 +5,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
 
 
@@ -14,8 +15,7 @@ class Journal(WorkbenchScreen):
     ACTIONS_OF = "journal"
 
     def compose_body(self) -> ComposeResult:
-        with VerticalScroll(classes="planned"):
-            yield Static(Text("Journal"), classes="planned-title")
+        with Panel(title="Journal", classes="planned"), VerticalScroll():
             yield Static(
                 Text(
                     "Every move as a line: what was moved, from where to where, what failed; to resume, undo or"

@@ -27,7 +27,7 @@ from views.widgets.draft_fields import DraftFields, FieldDialog
 from views.widgets.event_preview import EventPreview
 from views.widgets.fields import Completing, TextField
 from views.widgets.publish_progress import OutcomeLine, Receipts, Sending
-from views.workbench_screen import NARROW, WorkbenchScreen
+from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.level import Level
 from workbench.decode.display import visible, visible_bytes
 from workbench.decode.json_text import lay_out
@@ -151,7 +151,6 @@ class PublishScreen(WorkbenchScreen):
         self.query_one(field).focus()
 
     def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.width < NARROW, "narrow")
         self._show_outcome()
 
     def on_screen_suspend(self) -> None:

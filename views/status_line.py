@@ -1,25 +1,25 @@
-"""The line above the events: which endpoints are shown, how their looks stand, and how fast events come in."""
+"""What stands in the border of the events: which endpoints are shown, how their looks stand, how fast events come."""
 
 import asyncio
 from collections import deque
 from typing import Final
 
-from rich.text import Text
-from textual.widgets import Static
+from textual.content import Content
 
 from views.event_sources import EventSources, states_of
+from views.widgets.panel import Panel
 from workbench.decode.display import visible
 
 RATED: Final = 4
 """Seconds over which the rate of what comes in is told."""
 
 
-class StatusLine(Static):
-    """What the table shows, in a line."""
+class SourcesStatus:
+    """Writes into a panel's border what the panel shows."""
 
-    def __init__(self, id: str | None = None) -> None:
-        super().__init__("", id=id)
-        self._arrived: deque[tuple[float, int]] = deque(maxlen=RATED)
+    def __init__(self, panel: Panel) -> None:
+        self._panel: Final = panel
+        self._arrived: Final[deque[tuple[float, int]]] = deque(maxlen=RATED)
 
     def count(self, upto: int) -> None:
         """Remember how many events there are, for the rate; called once a second."""
@@ -27,16 +27,13 @@ class StatusLine(Static):
 
     def show(self, sources: EventSources, marked: int) -> None:
         """Show how the sources stand, and how many events are marked."""
-        line = Text(" ", no_wrap=True, overflow="ellipsis")
         names = ", ".join(visible(str(address), 40) for address in sources.addresses)
-        line.append("everything held" if sources.looks is None else names or "no endpoint is open", "bold")
-        for state in states_of(sources.ingestions):
-            line.append(f" ▸ {state}")
+        self._panel.title = "everything held" if sources.looks is None else names or "Events"
+        states = " · ".join(states_of(sources.ingestions))
         live = any(each.state == "running" and each.kind == "tail" for each in sources.ingestions)
         if live and len(self._arrived) > 1:
             (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
             rate = (upto - before) / (now - then)
-            line.append(f" {rate:,.0f}/s" if rate >= 1 else "")
-        if marked:
-            line.append(f" · {marked:,} marked")
-        self.update(line, layout=False)
+            states += f" {rate:,.0f}/s" if rate >= 1 else ""
+        self._panel.state = Content.assemble(("● ", "$live"), states) if live else states
+        self._panel.note = f"{marked:,} marked" if marked else ""

@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 
 from views.catch_up import CatchUp
 from views.host import Host
+from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
 
 COUNTED: Final = 0.5
@@ -28,8 +29,7 @@ class Trace(WorkbenchScreen):
         self._counting = CatchUp(self, self._count_held, COUNTED)
 
     def compose_body(self) -> ComposeResult:
-        with VerticalScroll(classes="planned"):
-            yield Static(Text("Trace"), classes="planned-title")
+        with Panel(title="Trace", classes="planned"), VerticalScroll():
             yield Static(
                 Text(
                     "One correlation id across all brokers as one story: lanes for endpoints, rows for events, arrows"

@@ -11,16 +11,14 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from views.actions import bindings, of_screen
+from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
 from views.widgets.key_bar import KeyBar
+from views.widgets.panel import WIDTHS, Panel
 from views.widgets.title_bar import TitleBar
 from workbench.operations.watch import Watch
 from workbench.store.ingest import Ingestion
-
-NARROW: Final = 100
-"""Columns below which a screen shows one pane."""
 
 
 class WorkbenchScreen(Screen[None]):
@@ -30,6 +28,7 @@ class WorkbenchScreen(Screen[None]):
     """The screen's name in the action table."""
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = ""
+    HORIZONTAL_BREAKPOINTS = WIDTHS
 
     class Listed(Message):
         """A connection was listed, its state has changed, or, without one, it is gone. A message, for the screen may
@@ -67,6 +66,13 @@ class WorkbenchScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
         raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Write the keys into the borders of the panels."""
+        actions = {action.id: action for action in of_screen(self.ACTIONS_OF)}
+        for panel in self.query(Panel):
+            chosen = [actions[id] for id in panel.actions]
+            panel.keys = [(key_name(self.host.keys_of(each).partition(",")[0]), each.label) for each in chosen]
 
     def listen_to_store(self) -> None:
         """Be told by `StoreChanged`, from now on, when there may be other events to show."""

@@ -70,7 +70,7 @@ async def test_keys_can_be_settled_in_the_configuration() -> None:
         await driver.press("ctrl+t")
         assert driver.app.theme != before
         await driver.press("question_mark")
-        await driver.until(lambda: any(line.strip("│ ").startswith("w ") for line in driver.lines))
+        await driver.until(lambda: any(line.strip("│┃ ").startswith("w ") for line in driver.lines))
 
 
 def test_an_unknown_action_or_theme_in_the_configuration_is_refused() -> None:

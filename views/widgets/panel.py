@@ -1,0 +1,144 @@
+"""The frame around a part of a screen: what it is, how it stands, and what can be done in it, in its border."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import DescendantBlur, DescendantFocus, Mount, Resize
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from workbench.decode.display import cells, visible
+
+NARROW: Final = 100
+"""Columns of the screen below which panels have no borders, and lie on one another: their titles stay, in a line."""
+WIDE: Final = 180
+"""Columns of the screen from which three panels may lie side by side."""
+WIDTHS: Final = [(0, "narrow"), (NARROW, "medium"), (WIDE, "wide")]
+"""A screen's classes by its width, as Textual takes them (`HORIZONTAL_BREAKPOINTS`)."""
+_RULE: Final = 3
+"""Cells of the border that stay visible between two texts in it."""
+
+
+class Panel(Vertical):
+    """A part of a screen, in a border that is heavy where the focus is.
+
+    In the border stand, cut to their room: the title at the upper left and the state at the upper right; the keys that
+    act in it at the lower left, and a note at the lower right. A `str` is made visible, a `Content` is drawn as it is.
+    """
+
+    DEFAULT_CSS = """
+    Panel {
+        border: round $frame; padding: 0 1; background: $background;
+        border-title-color: $muted; border-title-align: left;
+        border-subtitle-color: $muted; border-subtitle-align: left;
+        &:focus-within { border: heavy $focus; border-title-color: $foreground; }
+    }
+    """
+    title: reactive[str | Content] = reactive("", repaint=False)
+    state: reactive[str | Content] = reactive("", repaint=False)
+    keys: reactive[Sequence[tuple[str, str]]] = reactive((), repaint=False)
+    """Keys, as a user writes them, and what each does."""
+    note: reactive[str | Content] = reactive("", repaint=False)
+
+    def __init__(
+        self,
+        *children: Widget,
+        title: str = "",
+        actions: Sequence[str] = (),
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """Frame.
+
+        Args:
+            children: What is in it.
+            title: What it is.
+            actions: The actions whose keys stand in the border, by their ids; the screen looks up the keys.
+            id: For CSS.
+            classes: For CSS.
+        """
+        super().__init__(*children, id=id, classes=classes)
+        self.actions: Final = actions
+        self._drawn: tuple[object, ...] = ()
+        self.set_reactive(Panel.title, title)
+
+    def on_mount(self, event: Mount) -> None:
+        self._label()
+
+    def on_resize(self, event: Resize) -> None:
+        self._label()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        self._label()
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:
+        self._label()
+
+    def watch_title(self) -> None:
+        self._label()
+
+    def watch_state(self) -> None:
+        self._label()
+
+    def watch_keys(self) -> None:
+        self._label()
+
+    def watch_note(self) -> None:
+        self._label()
+
+    def _label(self) -> None:
+        """Write into the border, should it have changed."""
+        if not self.is_attached:
+            return
+        focused = self.has_focus_within
+        framed = self.styles.border_left[0] not in ("", "none")
+        drawn = (self.size.width, framed, focused, self.title, self.state, self.keys, self.note)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        # Without corners, a border has two cells more for its text.
+        room = self.outer_size.width - (6 if framed else 2)
+        rule = ("━" if focused else "─") if framed else " "
+        style = "$focus" if focused else "$frame"
+        title = _content(self.title, room).stylize("bold $foreground" if focused else "$muted")
+        self.border_title = edge(title, self.state, room, rule, style)
+        self.border_subtitle = edge(_keys(self.keys, room), self.note, room, rule, style)
+
+
+def edge(left: Content, right: str | Content, width: int, rule: str, style: str) -> Content:
+    """Two texts at the ends of a line, and a rule between them. The right one is cut last.
+
+    Args:
+        left: At the left.
+        right: At the right.
+        width: Cells that there are.
+        rule: A character of the line.
+        style: The line's style.
+    """
+    end = _content(right, max(width - _RULE - 2 - min(left.cell_length, 8), 0))
+    if not end.cell_length:
+        return left.truncate(width, ellipsis=True) if width > 0 else Content("")
+    left = left.truncate(max(width - end.cell_length - _RULE - 2, 0), ellipsis=True)
+    line = rule * max(width - left.cell_length - end.cell_length - (2 if left.cell_length else 1), 0)
+    parts = [Content.styled(line, style), Content(" "), end]
+    return Content("").join([left, Content(" "), *parts] if left.cell_length else parts)
+
+
+def _content(text: str | Content, width: int) -> Content:
+    """A text in so many cells."""
+    if isinstance(text, str):
+        return Content(visible(text, width))
+    return text.truncate(width, ellipsis=True) if text.cell_length > width else text
+
+
+def _keys(keys: Sequence[tuple[str, str]], width: int) -> Content:
+    """Keys and what they do, as many as there is room for."""
+    parts: list[Content] = []
+    for key, label in keys:
+        width -= cells(key) + cells(label) + 3
+        if width < 0:
+            break
+        parts.append(Content.assemble((key, "bold $focus"), " ", (label, "$muted")))
+    return Content("  ").join(parts)
