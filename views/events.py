@@ -22,6 +22,7 @@ from views.status_line import SourcesStatus
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
+from views.widgets.event_columns import column_of
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
@@ -32,7 +33,7 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
-from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.errors import ConfigError, QueryError, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
 from workbench.operations.browse_defaults import price_of
@@ -268,7 +269,7 @@ class Events(WorkbenchScreen):
         self._show_status()
 
     def _show_status(self) -> None:
-        self._status.show(self._sources, len(self._table.marks))
+        self._status.show(self._sources, self._table.mark_count)
 
     # Endpoints at the cursor.
 
@@ -597,17 +598,21 @@ class Events(WorkbenchScreen):
 
     def do_columns(self) -> None:
         table = self._table
-        known = [column.id for column in table.all_columns]
 
         def wrong(text: str) -> str | None:
-            unknown = [name for name in text.split() if name not in known]
-            return f"{unknown[0]!r} is no column; there are {' '.join(known)}." if unknown else None
+            for name in text.split():
+                try:
+                    column_of(name)
+                except QueryError as error:
+                    return error.message
+            return None
 
         def choose(text: str) -> None:
-            table.columns = [column for name in text.split() for column in table.all_columns if column.id == name]
+            table.columns = [column_of(name) for name in text.split()]
 
+        known = " ".join(column.id for column in table.all_columns)
         now = " ".join(column.id for column in table.columns)
-        self.host.ask("Columns", f"In any order, from: {' '.join(known)}", choose, now, wrong)
+        self.host.ask("Columns", f"In any order, from: {known} header.NAME body.PATH", choose, now, wrong)
 
     def do_widen(self) -> None:
         self._table.widen(self._table.chosen_column, 2)

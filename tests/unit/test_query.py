@@ -556,12 +556,32 @@ def test_headers_that_cannot_be_decoded_do_not_exist() -> None:
     ("query", "column", "says"),
     [
         ("totl > 5", 0, "body.totl"),
-        ("a and", 5, "missing"),
-        ("type =", 6, "value is missing"),
-        ("(a or b", 0, "not closed"),
-        ("type = 'a", 7, "quote is not closed"),
-        ("a)", 1, "does not belong"),
-        ("body.items[x] = 1", 10, "path"),
+        ("typ = x", 0, "Unknown field typ. Did you mean type?"),
+        ("correlation_id = x", 0, "Did you mean correlation?"),
+        ("headers.retry = 3", 0, "Did you mean header.retry?"),
+        ("a and headers exists", 6, "Did you mean header.NAME?"),
+        ("payload.items[0].sku = 3", 0, "Did you mean body.items[0].sku?"),
+        ("!type = x", 0, "Write not type"),
+        ("a and", 5, "Incomplete query"),
+        ("type =", 6, "Missing value."),
+        ("type = = x", 7, "Missing value before =."),
+        ("type=>x", 4, "Unknown operator =>. Did you mean >=?"),
+        ("size === 3", 5, "Unknown operator ===. Did you mean =?"),
+        ("size <> 3", 5, "Did you mean !=?"),
+        ("size !~ 3", 5, "Unknown operator !~. Use =, !=,"),
+        ("correlation is x", 12, "Unknown operator is. Did you mean =?"),
+        ("body.reason LIKE x", 12, "Unknown operator LIKE. Did you mean ~?"),
+        ("header.a exist", 9, "Did you mean exists?"),
+        ("type", 0, "type is a field: compare it, as in type = x"),
+        ("body.total 5", 0, "body.total is a field"),
+        ("type:OrderPlaced", 0, "Write type = OrderPlaced, or quote it"),
+        ("body.a.b:1", 0, "Write body.a.b = 1, or quote it"),
+        ("a && b", 2, "Write and instead of &&"),
+        ("type = a || b", 9, "Write or instead of ||"),
+        ("(a or b", 0, "Missing closing parenthesis."),
+        ("type = 'a", 7, "Missing closing quote."),
+        ("a)", 1, "Unexpected ')'."),
+        ("body.items[x] = 1", 10, "Invalid path."),
         ("key.a = 1", 3, "no fields"),
         ("header = 1", 0, "needs a name"),
         ("key ~ '('", 6, "regular expression"),
@@ -569,11 +589,11 @@ def test_headers_that_cannot_be_decoded_do_not_exist() -> None:
         ("age > soon", 6, "not an age"),
         ("size > big", 7, "not a number"),
         ("time contains 5", 0, "compared with"),
-        ("key in 5", 7, "in needs a list"),
+        ("key in 5", 7, "in takes a list"),
         ("key between 1", 13, "two values"),
-        ("contains x", 0, "quote it"),
-        ("''", 0, "nothing stands"),
-        ("(" * 1000, 100, "flatter"),
+        ("contains x", 0, "Quote it"),
+        ("''", 0, "nothing between"),
+        ("(" * 1000, 100, "nested"),
         ("a \udc80", 2, "UTF-8"),
     ],
 )
@@ -582,6 +602,16 @@ def test_an_error_points_at_the_column_and_says_what_to_do(query: str, column: i
         compile(query, NOW)
     assert caught.value.column == column
     assert says in str(caught.value) and f"column {column + 1}" in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["typo", "is it", "host.example:9092", "urn:uuid:7f3a", "header", "a&b"])
+def test_a_word_that_is_no_field_is_searched_for(query: str) -> None:
+    assert matches(query, seen(query.encode()))
+
+
+@pytest.mark.parametrize("query", ["'type'", "'type:x'", "'&&'"])
+def test_what_is_quoted_is_searched_for(query: str) -> None:
+    assert matches(query, seen(query.strip("'").encode()))
 
 
 def test_ids_need_no_quotes() -> None:
@@ -641,7 +671,7 @@ def test_completion_knows_what_may_follow() -> None:
     assert set(SYMBOLS) < set(complete(""))
     assert complete("ty") == ["type"]
     assert complete("a and not body.t") == ["a and not body.total"]
-    assert set(complete("type ")) == {f"type {word}" for word in (*OPERATORS, "and", "or")}
+    assert set(complete("type ")) == {f"type {word}" for word in OPERATORS}
     assert complete("type = ") == ["type = 'type 1'", "type = OrderPlaced"]
     assert complete("(type in (a, Ord") == ["(type in (a, OrderPlaced"]
     assert complete("type = 'type") == ["type = 'type 1'"]

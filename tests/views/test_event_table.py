@@ -9,7 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.events import MouseScrollUp
@@ -20,7 +23,8 @@ from textual.widgets import Static
 from tests.hostile import deliveries as hostile
 from views.theme import ThemedApp
 from views.widgets import event_table
-from views.widgets.event_columns import COLUMNS, fit, shorten_middle
+from views.widgets.dividers import Dividers
+from views.widgets.event_columns import COLUMNS, SIGNS, column_of, fit, shorten_middle
 from views.widgets.event_table import EventTable
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells
@@ -29,9 +33,11 @@ from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.content import Content
+from workbench.model.errors import QueryError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
-from workbench.query.query import Reading, compile
+from workbench.query.field import Field
+from workbench.query.query import Reading, compile, quote
 from workbench.store.archive import Archive
 from workbench.store.batch import encode
 from workbench.store.store import Budget, Store, open_store
@@ -381,6 +387,44 @@ async def test_marking_goes_on_and_marks_are_seen(tmp_path: Path) -> None:
         assert it.table.marks == {1}
 
 
+async def test_shift_and_an_arrow_mark_what_the_cursor_passes(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 9)) as it:
+        await it.press("home", "shift+down", "shift+down")
+        assert it.table.marks == {0, 1, 2}
+        await it.press("end", "shift+up")
+        assert it.table.marks == {0, 1, 2, 7, 8}
+
+
+async def test_a_range_is_marked_from_where_it_was_begun_to_the_cursor(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 100)) as it:
+        await it.press("home", "down")
+        it.table.mark_range()
+        await it.press("down", "down")
+        assert [line[1] for line in it.lines[1:6]] == [" ", "○", "○", "○", " "]
+        await it.press("pagedown")
+        it.table.mark_range()
+        assert it.table.marks == set(range(1, 15))
+        it.table.mark_range()
+        await it.press("up")
+        it.table.leave_range()
+        assert it.table.marks == set(range(1, 15))
+
+
+async def test_all_are_marked_or_none_or_the_others(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 50_000)) as it:
+        await it.table.mark_all()
+        assert it.table.mark_count == 50_000
+        await it.show("key ~ '[05]$'")
+        assert it.table.mark_count == 10_000
+        await it.table.invert_marks()
+        assert it.table.mark_count == 0
+        await it.show()
+        assert it.table.mark_count == 40_000
+        await it.table.mark_all()
+        await it.table.mark_all()
+        assert it.table.marks == frozenset()
+
+
 async def test_a_filter_hides_marks_and_does_not_forget_them(tmp_path: Path) -> None:
     async with bench(tmp_path, events(0, 5)) as it:
         await it.press("home")
@@ -429,7 +473,15 @@ async def test_a_line_whose_event_was_dropped_before_it_was_drawn_says_so(tmp_pa
 async def test_columns_are_what_conventions_say(tmp_path: Path) -> None:
     async with bench(tmp_path, [event(0)]) as it:
         assert it.lines[0].split() == ["time", "from", "type", "correlation", "key", "body"]
-        assert it.lines[1].split() == ["▌", "12:00:00.000", "payments", "Type0", "7f3a90…00000", "key-0", '{"n":"n0"}']
+        assert it.lines[1].split() == [
+            "▌",
+            "12:00:00.000",
+            "payments",
+            "Type0",
+            f"7f3a90c2-0000-4000-8000-{0:012x}",
+            "key-0",
+            '{"n":"n0"}',
+        ]
 
 
 async def test_every_column_can_be_shown_in_any_order(tmp_path: Path) -> None:
@@ -474,6 +526,215 @@ async def test_a_click_on_a_header_chooses_the_column_that_is_widened(tmp_path: 
         assert {cell_len(line) for line in it.lines} == {it.width}
 
 
+def failing(number: int, **headers: str) -> Delivery:
+    """A dead letter, as Spring Kafka writes it."""
+    found = [
+        ("kafka_dlt-exception-message", f"card {number} declined"),
+        ("type", "PaymentAuthorised"),
+        *headers.items(),
+    ]
+    return Delivery(Event(b"k", b'{"total":%d}' % number, None, Content(tuple(found)), NOW + number), TOPIC, NOW)
+
+
+def row(it: Bench, y: int) -> list[str]:
+    """What stands in a line's columns."""
+    return re.split(r"  +", it.lines[y][SIGNS:].strip())
+
+
+async def test_a_column_is_as_wide_as_what_was_seen_in_it_and_narrows_only_with_another_list(tmp_path: Path) -> None:
+    async with bench(tmp_path, [event(0)], columns=120) as it:
+        before = it.lines[0]
+        long = Content((("type", "PaymentAuthorisedByTheBank"),))
+        one = event(1)
+        await it.grow([msgspec.structs.replace(one, event=msgspec.structs.replace(one.event, written=long))])
+        assert "PaymentAuthorisedByTheBank  " in it.lines[2]
+        wide = it.lines[0]
+        assert wide.index("correlation") > before.index("correlation")
+        await it.grow(events(2, 9))
+        assert it.lines[0] == wide
+        await it.show("type starts Type")
+        assert it.lines[0] == before
+
+
+@pytest.mark.parametrize("columns", [80, 120, 220])
+async def test_nothing_is_cut_while_space_is_empty(tmp_path: Path, columns: int) -> None:
+    body = b'{"customer":"c-%s"}' % (b"4" * 30)
+    async with bench(tmp_path, [event(number, body=body) for number in range(3)], columns=columns) as it:
+        it.table.columns = [column_of(path) for path in ("time", "correlation", "header.correlation_id", "body")]
+        await it.pause()
+        for line in it.lines[1:4]:
+            spare = len(line) - len(line.rstrip())
+            assert spare == 0 or "…" not in line
+        assert {cell_len(line) for line in it.lines[:4]} == {it.width}
+
+
+async def test_of_wide_characters_as_many_fit_as_there_is_room_for(tmp_path: Path) -> None:
+    wide = Content((("type", "支払いが承認されました"),))
+    one = event(0)
+    async with bench(
+        tmp_path, [msgspec.structs.replace(one, event=msgspec.structs.replace(one.event, written=wide))]
+    ) as it:
+        assert "支払いが承認されました  " in it.lines[1]
+        assert {cell_len(line) for line in it.lines[:2]} == {it.width}
+
+
+async def test_the_users_width_wins_over_what_is_seen(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 3)) as it:
+        it.table.widen("correlation", -100)
+        await it.pause()
+        assert "7f3…  " in it.lines[1]
+        await it.grow(events(3, 5))
+        assert "7f3…  " in it.lines[1]
+
+
+async def test_dead_letters_say_first_why_they_are(tmp_path: Path) -> None:
+    async with bench(tmp_path, [failing(number) for number in range(3)]) as it:
+        it.table.show(it.store, it.view, mixed=False, failed=True)
+        await it.pause()
+        assert row(it, 0) == ["time", "reason", "type", "correlation", "body"]
+        assert row(it, 1)[1:3] == ["card 0 declined", "PaymentAuthorised"]
+        await it.pilot.resize_terminal(80, HEIGHT + 1)
+        await it.pause()
+        assert row(it, 0) == ["time", "reason", "type", "body"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("header.retry", "3"),
+        ("header.nested.a[1]", "two"),
+        ("body.lines[].sku", "s1, s2"),
+        ("body.lines", '[{"sku": "s1"}, {"sku": "s2"}]'),
+        ("body.total", "1.10"),
+        ("property.priority", "5"),
+        ("partition", "0"),
+        ("origin", "orders"),
+    ],
+)
+async def test_any_path_of_a_query_can_be_a_column(tmp_path: Path, path: str, text: str) -> None:
+    headers = (("retry", b"3"), ("nested", {"a": ["one", "two"]}), ("x-first-death-queue", "orders"))
+    body = b'{"lines":[{"sku":"s1"},{"sku":"s2"}],"total":1.10}'
+    written = Content(headers, {"priority": 5})
+    one = Delivery(Event(b"k", body, None, written), TOPIC, NOW, Position("0", "1"))
+    async with bench(tmp_path, [one], columns=200) as it:
+        it.table.add_column(path)
+        await it.pause()
+        assert it.table.chosen_column == path
+        assert row(it, 0)[-2:] == [path, "body"]
+        assert row(it, 1)[-2] == text
+        it.table.add_column(path)
+        assert [column.id for column in it.table.columns].count(path) == 1
+
+
+async def test_a_column_that_is_no_field_is_refused(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 1)) as it:
+        before = it.table.columns
+        with pytest.raises(QueryError, match="Unknown field total"):
+            it.table.add_column("total")
+        assert it.table.columns == before
+
+
+async def test_a_path_is_looked_up_only_for_rows_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Delivery] = []
+    values = Field.values
+
+    def counted(field: Field, delivery: Delivery) -> list[object]:
+        asked.append(delivery)
+        return values(field, delivery)
+
+    monkeypatch.setattr(Field, "values", counted)
+    async with bench(tmp_path, events(0, 5_000)) as it:
+        it.table.add_column("header.type")
+        await it.pause()
+        await it.press("home", "end")
+        assert len(asked) == 2 * (HEIGHT - 1)
+
+
+async def test_what_is_masked_is_in_no_column_of_a_path(tmp_path: Path) -> None:
+    reading = Reading(Conventions.builtin().facts, query_value, Masking(["body.card"]).apply)
+    async with bench(tmp_path, [event(0, body=b'{"card":"4111-1111"}')], reading=reading) as it:
+        it.table.add_column("body.card")
+        await it.pause()
+        assert "*********" in it.lines[1] and "4111" not in it.lines[1]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists), st.text(max_size=9))
+def test_a_column_shows_what_a_query_compares(value: Any, name: str) -> None:
+    body = json.dumps({name: [value]}).encode()
+    delivery = Delivery(Event(None, body), TOPIC, NOW)
+    text = f"body.{quote(name)}[0]"
+    assert Field(text).values(delivery) == [json.loads(body)[name][0]]
+    assert compile(f"{text} exists").matches(delivery)
+
+
+async def test_left_and_right_choose_a_column(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 3)) as it:
+        await it.press("right", "right")
+        assert it.table.chosen_column == "from"
+        await it.press("left", "left")
+        assert it.table.chosen_column == "body"
+
+
+# Dividers.
+
+
+async def test_a_gap_stands_between_the_events_before_and_after_it(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 4)) as it:
+        it.table.gaps = [(NOW + 1, "70.2 s · the program stood still")]
+        await it.pause()
+        assert [line.split()[1:2] for line in it.lines[1:6]][2] == ["70.2"]
+        assert "── 70.2 s · the program stood still ───" in it.lines[3]
+        assert '"n1"' in it.lines[2] and '"n2"' in it.lines[4]
+        assert cell_len(it.lines[3]) == it.width
+        await it.press("home", "down", "down")
+        assert it.table.cursor == 2
+        await it.click(30, 3)
+        assert it.table.cursor == 2
+        await it.press("up")
+        assert it.table.cursor == 1
+        it.table.toggle_mark()
+        it.table.toggle_mark()
+        assert it.table.marks == {1, 2}
+
+
+async def test_lines_move_by_the_gaps_between_them(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 100)) as it:
+        it.table.gaps = [(NOW + number, f"gap {number}") for number in (-1, 10, 10, 50, 99)]
+        await it.pause()
+        assert "gap 99" in it.lines[-1] and '"n99"' in it.lines[-2]
+        assert it.table.virtual_size.height == 1 + 100 + 5
+        await it.press("home")
+        assert "gap -1" in it.lines[1] and '"n0"' in it.lines[2]
+        await it.press(*["down"] * 11)
+        assert it.table.cursor == 11
+        assert [each for each in it.lines if "gap 10" in each] == it.lines[-3:-1]
+        it.table.scroll_to(y=0, animate=False)
+        await it.pause()
+        seen = []
+        for y in range(0, 95):
+            it.table.scroll_to(y=y, animate=False)
+            await it.pause()
+            seen.append(it.lines[1])
+        assert sum("gap" in line for line in seen) >= 4
+        found = [int(each) for line in seen for each in re.findall(r'"n":"n(\d+)"', line)]
+        assert found == sorted(set(found))
+
+
+@given(st.lists(st.integers(0, 9), max_size=6))
+def test_each_line_is_a_row_or_a_divider(before: list[int]) -> None:
+    dividers = Dividers([(row, str(row)) for row in before])
+    lines: list[int | str] = []
+    for row in range(10):
+        lines += [str(row)] * before.count(row)
+        lines.append(row)
+    for line, what in enumerate(lines):
+        if isinstance(what, int):
+            assert (dividers.row_of(line), dividers.line_of(what), dividers.text_in(line)) == (what, line, None)
+            assert dividers.first_line_of(what) == line - before.count(what)
+        else:
+            assert (dividers.row_of(line), dividers.text_in(line)) == (int(what), what)
+
+
 async def test_with_several_connections_each_event_says_from_which(tmp_path: Path) -> None:
     async with bench(tmp_path, [event(0)]) as it:
         assert " payments " in it.lines[1]
@@ -481,7 +742,7 @@ async def test_with_several_connections_each_event_says_from_which(tmp_path: Pat
         it.look = it.store.look(Look(rabbit, "tail", 0))
         await it.grow([event(1, address=rabbit)])
         assert "kafka/payments" in it.lines[1]
-        assert "rabbit/exchange…" in it.lines[2]
+        assert "rabbit/exchange:orders " in it.lines[2]
 
 
 async def test_times_of_other_days_have_their_date_and_relative_times_their_age(tmp_path: Path) -> None:
@@ -489,16 +750,16 @@ async def test_times_of_other_days_have_their_date_and_relative_times_their_age(
     past = [noon - timedelta(days=400), noon - timedelta(days=1), noon]
     times = [round(time.timestamp() * 1000) - NOW for time in past]
     async with bench(tmp_path, [event(number, time) for number, time in enumerate(times)]) as it:
-        drawn = [line[2:14].strip() for line in it.lines[1:4]]
+        longest = "%Y-%m-%d %H:%M:%S.%f"
+        assert [line[2:25] for line in it.lines[1:4]] == [each.strftime(longest)[:23] for each in past]
+        it.table.widen("time", -11)
+        await it.pause()
         same_year = past[1].year == noon.year
-        assert drawn == [
+        assert [line[2:14].strip() for line in it.lines[1:4]] == [
             past[0].strftime("%Y-%m-%d"),
             past[1].strftime("%m-%d %H:%M" if same_year else "%Y-%m-%d"),
             "12:00:00.000",
         ]
-        it.table.widen("time", 20)
-        await it.pause()
-        assert it.lines[1].split()[:2] == [past[0].strftime("%Y-%m-%d"), "12:00:00.000"]
         it.table.relative_times = True
         await it.pause()
         assert it.lines[1].split()[:2] in (["400", "d"], ["399", "d"])

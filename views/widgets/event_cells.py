@@ -2,9 +2,9 @@
 
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -13,9 +13,13 @@ from workbench.decode.display import visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
 from workbench.facts.facts import Facts
 from workbench.model.event import Delivery
+from workbench.model.values import value_to_copy
+from workbench.query.field import Field
 
 COLOURS: Final = 12
 """How many colours tell correlations apart."""
+_TIME: Final = 12
+_DAY_AND_TIME: Final = 18
 _WHOLE_TIME: Final = 23
 
 
@@ -29,6 +33,7 @@ class Cells(msgspec.Struct, frozen=True):
         address: Where, with it.
         colour: A number below `COLOURS`, the same for all of a correlation; None where there is none.
         texts: By column; as strangers wrote them, for `fit`.
+        fields: The fields of which there are texts beside those that every event has.
     """
 
     time: int
@@ -37,10 +42,17 @@ class Cells(msgspec.Struct, frozen=True):
     address: str
     colour: int | None
     texts: Mapping[str, str]
+    fields: Sequence[Field] = ()
 
 
-def cells_of(delivery: Delivery, facts: Facts) -> Cells:
-    """The cells of a delivery as it may be seen."""
+def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> Cells:
+    """The cells of a delivery.
+
+    Args:
+        delivery: As it may be seen.
+        facts: What is known of it.
+        fields: What else is to be seen of it.
+    """
     event, position = delivery.event, delivery.position
     address = str(delivery.address)
     attempts = facts.attempts if facts.attempts is not None else delivery.attempt
@@ -54,8 +66,9 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
         "causation": facts.causation,
         "size": None if event.body is None else f"{len(event.body):,}",
         "attempts": None if attempts is None else str(attempts),
-        "failure": facts.reason,
+        "reason": facts.reason,
         "body": preview(event),
+        **{field.text: values_text(field.values(delivery)) for field in fields},
     }
     return Cells(
         delivery.time[0],
@@ -64,7 +77,16 @@ def cells_of(delivery: Delivery, facts: Facts) -> Cells:
         address,
         None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % COLOURS,
         {column: _shorten(text) for column, text in texts.items() if text},
+        fields,
     )
+
+
+def values_text(values: Sequence[Any]) -> str:
+    """The values of a field in one line, with commas between them."""
+    try:
+        return ", ".join(map(value_to_copy, values))
+    except RecursionError:
+        return "…"
 
 
 def time_of_day(milliseconds: int, width: int) -> str:
@@ -79,7 +101,15 @@ def time_of_day(milliseconds: int, width: int) -> str:
     today = date.today()
     if local.date() == today:
         return local.strftime("%H:%M:%S.%f")[:12]
-    return local.strftime("%m-%d %H:%M" if local.year == today.year else "%Y-%m-%d")
+    if local.year != today.year:
+        return local.strftime("%Y-%m-%d")
+    return local.strftime("%m-%d %H:%M:%S.%f")[:_DAY_AND_TIME] if width >= _DAY_AND_TIME else f"{local:%m-%d %H:%M}"
+
+
+def longest_time(milliseconds: int) -> str:
+    """A time as it is shown where there is room, but without what it has in common with now."""
+    text = time_of_day(milliseconds, _DAY_AND_TIME)
+    return text if len(text) >= _TIME else time_of_day(milliseconds, _WHOLE_TIME)
 
 
 def time_ago(milliseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""The columns of the event table: which there are, which are shown, and how a text fits one."""
+"""The columns of the event table: which there are, which are shown, and how wide each is."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
@@ -6,13 +6,19 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.decode.display import cells, visible
+from workbench.model.errors import QueryError
+from workbench.query.field import Field
 
 SIGNS: Final = 2
 """Cells on the left for cursor and mark."""
 GAP: Final = 2
 """Cells between two columns."""
 _LEAST: Final = 4
-_LEAST_BODY: Final = 8
+_LEAST_BODY: Final = 20
+_STEP: Final = 4
+"""Cells in which needs grow."""
+_PATH: Final = 16
+"""Cells that a column of a field gets before others get more than they need."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -21,9 +27,10 @@ class Column(msgspec.Struct, frozen=True):
     Attributes:
         id: Its name, for users too.
         title: What stands above it.
-        width: In terminal cells; 0: whatever the others leave.
+        width: In terminal cells, what it gets first where its texts need so much; 0: what the others leave.
         side: Where its texts stand.
         cut: Which part of a text gives way when it is too long: ids differ at both ends.
+        field: What it shows, as a query has it; empty: nothing that a query can speak of.
     """
 
     id: str
@@ -31,31 +38,64 @@ class Column(msgspec.Struct, frozen=True):
     width: int
     side: Literal["left", "right"] = "left"
     cut: Literal["end", "middle"] = "end"
+    field: str = ""
 
 
 COLUMNS: Final = (
-    Column("time", "time", 12),
-    Column("from", "from", 16),
-    Column("type", "type", 16),
-    Column("correlation", "correlation", 12, cut="middle"),
-    Column("key", "key", 8),
-    Column("position", "position", 12),
-    Column("message", "message id", 12, cut="middle"),
-    Column("causation", "caused by", 12, cut="middle"),
-    Column("size", "size", 10, "right"),
-    Column("attempts", "attempts", 8, "right"),
-    Column("failure", "failure", 24),
-    Column("seen", "seen", 12),
-    Column("body", "body", 0),
+    Column("time", "time", 12, field="time"),
+    Column("from", "from", 16, field="endpoint"),
+    Column("reason", "reason", 24, field="reason"),
+    Column("type", "type", 16, field="type"),
+    Column("correlation", "correlation", 13, cut="middle", field="correlation"),
+    Column("key", "key", 12, field="key"),
+    Column("position", "position", 12, field="offset"),
+    Column("message", "message id", 13, cut="middle", field="message"),
+    Column("causation", "caused by", 13, cut="middle", field="causation"),
+    Column("size", "size", 10, "right", field="size"),
+    Column("attempts", "attempts", 8, "right", field="attempts"),
+    Column("seen", "seen", 12, field="seen"),
+    Column("body", "body", 0, field="body"),
 )
-"""All there are."""
+"""All there are beside those of fields."""
 USUAL: Final = ("time", "from", "type", "correlation", "key", "body")
+FAILED: Final = ("time", "from", "reason", "type", "correlation", "body")
+"""Those of dead letters."""
 NARROW: Final = ("time", "type", "correlation", "body")
 """Those that fit a narrow screen."""
+NARROW_FAILED: Final = ("time", "reason", "type", "body")
+_SAME: Final = {"endpoint": "from", "age": "time"}
+_BY_ID: Final = {column.id: column for column in COLUMNS}
+
+
+def column_of(path: str) -> Column:
+    """The column of a field, as a query has it, or the one of this name.
+
+    Raises:
+        QueryError: There is no such field.
+    """
+    known = _BY_ID.get(_SAME.get(path, path))
+    if known is not None:
+        return known
+    Field(path)
+    return Column(path, path, _PATH, field=path)
+
+
+def is_column(path: str) -> bool:
+    """Whether there is a column of this name."""
+    try:
+        column_of(path)
+    except QueryError:
+        return False
+    return True
 
 
 class ColumnLayout:
-    """The columns that a table has, and their widths in cells."""
+    """The columns that a table has, and their widths in cells.
+
+    A column is as wide as what was seen in it, as far as there is room: first every one gets what its texts need up to
+    its own width; then, side by side, up to twice that, and the body two fifths of the line; then the body what it
+    needs, and the others the rest. Widths follow what was noted, which only grows until the table shows something else.
+    """
 
     def __init__(self, is_narrow: Callable[[], bool]) -> None:
         """Begin with the usual ones.
@@ -68,56 +108,117 @@ class ColumnLayout:
         """The columns that the user picked; None: those that there is room for."""
         self.mixed = True
         """Whether events are of several endpoints, so that each has to say of which."""
+        self.failed = False
+        """Whether they are dead letters, which say first why they are."""
         self.clicked: str | None = None
-        """The column whose header was clicked last."""
+        """The column that was chosen last."""
         self._widths: dict[str, int] = {}
+        self._needs: dict[str, int] = {}
 
     @property
     def columns(self) -> Sequence[Column]:
         """The columns that are shown."""
         if self.picked is not None:
             return self.picked
-        wanted = [name for name in (NARROW if self._is_narrow() else USUAL) if self.mixed or name != "from"]
-        return [column for name in wanted for column in COLUMNS if column.id == name]
+        narrow = self._is_narrow()
+        usual = (NARROW_FAILED if narrow else FAILED) if self.failed else (NARROW if narrow else USUAL)
+        return [_BY_ID[name] for name in usual if self.mixed or name != "from"]
 
     @property
     def chosen(self) -> str:
-        """The column whose header was clicked last; before, the one beside the body."""
+        """The column that was chosen last; before, the one beside the body."""
         names = [column.id for column in self.columns]
         if self.clicked in names:
             return self.clicked or ""
         fixed = [column.id for column in self.columns if column.width]
         return (fixed or names or [""])[-1]
 
-    def widen(self, id: str, by: int, most: int) -> None:
-        """Make a column wider by so many cells, or narrower; the body's gives way."""
-        for column in self.columns:
+    def choose_next(self, by: int) -> None:
+        """Choose the column so many further right."""
+        names = [column.id for column in self.columns]
+        if names:
+            at = names.index(self.chosen) if self.clicked in names else (-1 if by > 0 else 0)
+            self.clicked = names[(at + by) % len(names)]
+
+    def widen(self, id: str, by: int, width: int) -> None:
+        """Make a column wider by so many cells of a line's, or narrower; the body's gives way."""
+        for column, room in self.arrange(width):
             if column.id == id and column.width:
-                self._widths[id] = min(max(self._width(column) + by, _LEAST), most)
+                self._widths[id] = min(max(room + by, _LEAST), width)
+
+    def forget_needs(self) -> None:
+        """Something else is shown."""
+        self._needs.clear()
+
+    def note(self, id: str, text: str) -> None:
+        """A text is shown in a column."""
+        known = self._needs.get(id, 0)
+        # What takes no more characters than there are cells takes no more cells, unless it is unusual.
+        if len(text) > known or not text.isascii():
+            need = cells(visible(text))
+            if need > known:
+                # In steps, so that a text that is a little longer than those before moves nothing.
+                self._needs[id] = need if id == "body" else -(-need // _STEP) * _STEP
 
     def arrange(self, width: int) -> list[tuple[Column, int]]:
         """The columns that fit so many cells, and their widths."""
-        columns = self.columns
-        rest = width - SIGNS - sum(map(self._width, columns)) - GAP * (len(columns) - 1)
-        layout, left = [], width - SIGNS
-        for column in columns:
-            room = min(self._width(column) or max(rest, _LEAST_BODY), left)
-            if room <= 0:
-                break
-            layout.append((column, room))
-            left -= room + GAP
-        return layout
+        columns = list(self.columns)
+        left = width - SIGNS - GAP * (len(columns) - 1)
+        while len(columns) > 1 and left < sum(min(self._most(each), _LEAST) for each in columns):
+            columns.pop()
+            left += GAP
+        needs = {column.id: self._most(column) for column in columns}
+        rooms = dict.fromkeys(needs, 0)
+        first = {each.id: min(needs[each.id], self._first(each)) for each in columns}
+        share = {
+            each.id: min(
+                needs[each.id], left * 2 // 5 if not each.width else first[each.id] * (1 + (each.cut == "end"))
+            )
+            for each in columns
+        }
+        body = {each.id: needs[each.id] for each in columns if not each.width}
+        for most in (first, share, body, needs):
+            left -= _raise(rooms, most, left)
+        rest = [column.id for column in columns if not column.width] or [column.id for column in columns[-1:]]
+        if rest and left > 0:
+            rooms[rest[-1]] += left
+        return [(column, rooms[column.id]) for column in columns if rooms[column.id] > 0]
 
-    def click(self, x: int, width: int) -> None:
-        """Choose the column at a cell of so many."""
+    def click(self, x: int, width: int) -> bool:
+        """Choose the column at a cell of so many; whether it was chosen already."""
         at = SIGNS
+        before = self.clicked
         for column, room in self.arrange(width):
             if at <= x < at + room + GAP:
                 self.clicked = column.id
             at += room + GAP
+        return self.clicked == before and before is not None
 
-    def _width(self, column: Column) -> int:
-        return self._widths.get(column.id, column.width) if column.width else 0
+    def _first(self, column: Column) -> int:
+        return self._widths.get(column.id, column.width or _LEAST_BODY)
+
+    def _most(self, column: Column) -> int:
+        """What a column needs, or what the user gave it."""
+        if column.id in self._widths:
+            return self._widths[column.id]
+        # A sign of the order stands behind the title.
+        return max(self._needs.get(column.id, 0), cells(column.title) + 2)
+
+
+def _raise(rooms: dict[str, int], most: dict[str, int], left: int) -> int:
+    """Let columns grow side by side up to what each may have at most.
+
+    Returns:
+        How many of the cells that are left were given out.
+    """
+    given = 0
+    while left > given and (growing := [id for id, limit in most.items() if rooms[id] < limit]):
+        level = max((left - given) // len(growing), 1)
+        for id in growing:
+            more = min(level, most[id] - rooms[id], left - given)
+            rooms[id] += more
+            given += more
+    return given
 
 
 def fit(text: str, width: int, column: Column) -> str:

@@ -1,8 +1,9 @@
 """The table of events: a line each, of which only those that can be seen are fetched, read and drawn.
 
-What it shows is a `View`, which grows, has rows put in between and loses its oldest. So the table holds on to places
-and not to row numbers: the cursor's, and that of the uppermost line. A delivery is turned into cells once, where it can
-be seen first; a line is made of them whenever it is drawn.
+What it shows are `Rows`, such as a view, which grows, has rows put in between and loses its oldest. So the table holds
+on to places and not to row numbers: the cursor's, and that of the uppermost line. A delivery is turned into cells once,
+where it can be seen first; a line is made of them whenever it is drawn. Between rows there may be dividers, such as for
+what was missed: lines that the cursor passes over.
 """
 
 import asyncio
@@ -10,11 +11,13 @@ import textwrap
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from sys import maxsize
 from typing import ClassVar, Final
 
 import msgspec
 from rich.segment import Segment
 from rich.style import Style
+from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -24,15 +27,19 @@ from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
 from textual.strip import Strip
 from textual.worker import Worker
 
-from views.widgets.event_cells import Cells, cells_of, time_ago, time_of_day
-from views.widgets.event_columns import COLUMNS, GAP, SIGNS, Column, ColumnLayout, fit
+from views.widgets.dividers import Dividers
+from views.widgets.event_cells import Cells, cells_of, longest_time, time_ago, time_of_day
+from views.widgets.event_columns import COLUMNS, GAP, SIGNS, Column, ColumnLayout, column_of, fit
+from views.widgets.event_marks import Marks
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
+from workbench.query.field import Field
+from workbench.query.query import PLAIN
 from workbench.store.archive import Archive
-from workbench.store.view import Place, View
+from workbench.store.view import Place, Rows
 
 FEW_COLUMNS: Final = 100
 """Columns of the screen below which the table has only those that it cannot do without."""
@@ -40,18 +47,27 @@ KEPT: Final = 500
 """Deliveries whose cells are kept."""
 AT_ONCE: Final = 0.008
 """Seconds for which deliveries are read before others get the event loop: one with megabytes to read takes some."""
+_MARKED_AT_ONCE: Final = 20_000
+"""Marks that are set before others get the event loop."""
 _BETWEEN: Final = Segment(" " * GAP)
 
 
 class EventTable(Lines):
     """Events of a view, with a cursor that stays on its event, or keeps to the newest while it follows."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "choose_column(-1)", show=False),
+        Binding("right", "choose_column(1)", show=False),
+        Binding("shift+down", "mark_on(1)", show=False),
+        Binding("shift+up", "mark_on(-1)", show=False),
+    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "event-table--header",
         "event-table--chosen",
         "event-table--cursor",
         "event-table--sign",
         "event-table--dim",
+        "event-table--divider",
         "event-table--chip",
     }
     DEFAULT_CSS = """
@@ -63,6 +79,7 @@ class EventTable(Lines):
         &:focus > .event-table--cursor { background: $cursor; text-style: $cursor-style; }
         & > .event-table--sign { color: $focus; text-style: bold; }
         & > .event-table--dim { color: $muted; text-style: $muted-style; }
+        & > .event-table--divider { color: $warn; }
         & > .event-table--chip { color: $focus; text-style: bold reverse; }
     }
     """
@@ -93,23 +110,42 @@ class EventTable(Lines):
             super().__init__()
             self.sequence = sequence
 
+    class Sorted(Message):
+        """The order by a column was asked for.
+
+        Attributes:
+            column: Which.
+        """
+
+        def __init__(self, column: Column) -> None:
+            super().__init__()
+            self.column = column
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._archive: Archive | None = None
-        self._view: View | None = None
+        self._view: Rows | None = None
         self._known = False
         self._several = False
         self._row = 0
         self._at: Place | None = None
         self._top: Place | None = None
         self._end: Place | None = None
+        self._above = 0
         self._reported: int | None = None
         self._old = 0
         self._unseen = 0
-        self._seen: tuple[int | None, bool, list[int]] | None = None
+        self._seen: object = None
         self._cells: OrderedDict[int, Cells] = OrderedDict()
         self._fetching: Worker[None] | None = None
-        self._marks: dict[int, Place] = {}
+        self._marks = Marks()
+        self._range: Place | None = None
+        self._first = 0
+        self._gaps: Sequence[tuple[int, str]] = ()
+        self._order: tuple[str, str] | None = None
+        self._sorted_upto: int | None = None
+        self._dividers = Dividers()
+        self._fields: tuple[Field, ...] = ()
         self._columns = ColumnLayout(lambda: self.app.size.width < FEW_COLUMNS)
         self._base = Style()
         self._part_styles: dict[str, Style] = {}
@@ -121,20 +157,25 @@ class EventTable(Lines):
 
     # What is shown.
 
-    def show(self, archive: Archive, view: View, mixed: bool = True) -> None:
+    def show(self, archive: Archive, view: Rows, mixed: bool = True, failed: bool = False) -> None:
         """Show another list, from its end if the table follows, else from its beginning.
 
         Args:
             archive: What the list is of.
             view: The list.
             mixed: Whether its events are of several endpoints, so that each has to say of which.
+            failed: Whether they are dead letters, which say why they are.
         """
-        self._columns.mixed = mixed
+        self._columns.mixed, self._columns.failed = mixed, failed
+        self._columns.forget_needs()
         if archive is not self._archive:
             self._cells.clear()
-            self._marks.clear()
+            self._marks = Marks()
+            self._fields = tuple(Field(field.text, archive.reading) for field in self._fields)
         self._archive, self._view = archive, view
-        self._row, self._at, self._top, self._end = 0, None, None, None
+        self._row, self._at, self._top, self._end, self._range = 0, None, None, None, None
+        self._order = self._sorted_upto = None
+        self._gaps, self._dividers = (), Dividers()
         self._old, self._unseen, self._seen = archive.upto, 0, None
         # A view that has asked about nothing yet is not an empty one: saying so for a moment would be flicker.
         self._known = False
@@ -143,6 +184,29 @@ class EventTable(Lines):
             self.update_rows()
         else:
             self.refresh()
+
+    def show_order(self, column: str, descending: bool, upto: int) -> None:
+        """Say that the list is sorted.
+
+        Args:
+            column: By which.
+            descending: Whether the largest comes first.
+            upto: Rows from this one on are not: they came in behind.
+        """
+        self._order, self._sorted_upto = (column, "↓" if descending else "↑"), upto
+        self._settle()
+        self.refresh()
+
+    @property
+    def gaps(self) -> Sequence[tuple[int, str]]:
+        """What is missing between rows ordered by time: since when, in milliseconds since 1970 UTC, and what."""
+        return self._gaps
+
+    @gaps.setter
+    def gaps(self, gaps: Sequence[tuple[int, str]]) -> None:
+        if gaps != self._gaps:
+            self._gaps = gaps
+            self._settle()
 
     def update_rows(self) -> None:
         """The view may have other rows than before; what comes in is fetched first, and then drawn at once."""
@@ -184,12 +248,39 @@ class EventTable(Lines):
     @columns.setter
     def columns(self, columns: Sequence[Column]) -> None:
         self._columns.picked = tuple(columns)
+        reading = self._archive.reading if self._archive is not None else PLAIN
+        known = {column.id for column in COLUMNS}
+        self._fields = tuple(Field(column.field, reading) for column in columns if column.id not in known)
+        self._settle(fetched=True)
+        self._fetch_missing()
+        self.refresh()
+
+    def add_column(self, path: str) -> None:
+        """Show one more column, before the body, and choose it; one that is shown is chosen.
+
+        Args:
+            path: What it shows, as a query has it: `header.retry`, `body.a.b[0]`, `reason`.
+
+        Raises:
+            QueryError: There is no such field.
+        """
+        column = column_of(path)
+        shown = list(self.columns)
+        if column not in shown:
+            shown.insert(len(shown) - (bool(shown) and not shown[-1].width), column)
+            self.columns = shown
+        self._columns.clicked = column.id
         self.refresh()
 
     @property
     def chosen_column(self) -> str:
         """The column whose header was clicked last; before, the one beside the body."""
         return self._columns.chosen
+
+    def action_choose_column(self, by: int) -> None:
+        """Choose the next column, or the one before."""
+        self._columns.choose_next(by)
+        self.refresh()
 
     def widen(self, id: str, by: int) -> None:
         """Make a column wider by so many cells, or narrower; the body's gives way."""
@@ -201,15 +292,84 @@ class EventTable(Lines):
     @property
     def marks(self) -> frozenset[int]:
         """The sequence numbers of marked events that are in the view; a filter hides a mark and does not forget it."""
-        return frozenset(sequence for sequence, place in self._marks.items() if self._is_there(place))
+        return frozenset(self._marks.within(self._view)) if self._view is not None else frozenset()
+
+    @property
+    def mark_count(self) -> int:
+        """How many marked events are in the view."""
+        return len(self._marks.within(self._view)) if self._view is not None else 0
+
+    @property
+    def marks_range(self) -> bool:
+        """Whether a range of marks has been begun and not ended."""
+        return self._range is not None
 
     def toggle_mark(self) -> None:
-        """Mark the event at the cursor, or no longer; the cursor goes on."""
-        if self._at is not None:
-            if self._marks.pop(self._at.sequence, None) is None:
-                self._marks[self._at.sequence] = self._at
+        """Mark the event at the cursor, or no longer; the cursor goes on. A range that was begun is marked."""
+        if self._range is not None:
+            self.mark_range()
+        elif self._at is not None and self._view is not None:
+            marked = self._at.sequence in self._marks
+            (self._marks.remove if marked else self._marks.add)(self._view, (self._at.sequence,))
             self.refresh()
             self.action_cursor_down()
+
+    def action_mark_on(self, by: int) -> None:
+        """Mark the event at the cursor and the one that the cursor goes to."""
+        for step in (0, by):
+            if step:
+                self.move(step)
+            if self._at is not None and self._view is not None:
+                self._marks.add(self._view, (self._at.sequence,))
+        self.refresh()
+
+    def mark_range(self) -> None:
+        """Begin a range at the cursor; or mark all from where it was begun to the cursor."""
+        if self._at is None or self._view is None:
+            return
+        if self._range is None:
+            self._range = self._at
+        else:
+            self._marks.add(self._view, self._sequences[slice(*self._rows_in_range())])
+            self._range = None
+        self.refresh()
+
+    def leave_range(self) -> None:
+        """Mark no range."""
+        self._range = None
+        self.refresh()
+
+    async def mark_all(self) -> None:
+        """Mark all events that the list has by now; none, if they all are."""
+        if (view := self._view) is None:
+            return
+        marked = len(self._marks.within(view)) == len(view.sequences)
+        for some in self._pieces(view):
+            (self._marks.remove if marked else self._marks.add)(view, some)
+            await asyncio.sleep(0)
+        self.refresh()
+
+    async def invert_marks(self) -> None:
+        """Mark those events of the list that are not marked, and no others."""
+        if (view := self._view) is None:
+            return
+        marked = frozenset(self._marks.within(view))
+        for some in self._pieces(view):
+            self._marks.add(view, [each for each in some if each not in marked])
+            self._marks.remove(view, [each for each in some if each in marked])
+            await asyncio.sleep(0)
+        self.refresh()
+
+    def _pieces(self, view: Rows) -> Sequence[Sequence[int]]:
+        sequences = view.sequences[:]
+        return [sequences[at : at + _MARKED_AT_ONCE] for at in range(0, len(sequences), _MARKED_AT_ONCE)]
+
+    def _rows_in_range(self) -> tuple[int, int]:
+        """The rows of the range that was begun: the first, and the one behind the last; none where none was."""
+        if self._range is None or self._view is None:
+            return 0, 0
+        begun = self._view.row_of(self._range)
+        return min(begun, self._row), min(max(begun, self._row) + 1, len(self._sequences))
 
     # Rows.
 
@@ -227,19 +387,40 @@ class EventTable(Lines):
         """How many cells of a line can be seen: `size` counts those beneath the scrollbar."""
         return self.scrollable_content_region.width
 
-    def _is_there(self, place: Place) -> bool:
-        row = self._view.row_of(place) if self._view is not None else 0
-        return row < len(self._sequences) and self._sequences[row] == place.sequence
+    @property
+    def _count(self) -> int:
+        """How many lines there are."""
+        return len(self._sequences) + len(self._dividers)
+
+    def _divide(self) -> None:
+        """Know where dividers belong by now."""
+        view, count = self._view, len(self._sequences)
+        placed: list[tuple[int, str]] = []
+        if view is not None and self._sorted_upto is not None:
+            if self._sorted_upto < count:
+                placed = [(self._sorted_upto, "newer events, not sorted: S sorts them in")]
+        elif view is not None and self._order is None and count:
+            placed = [(view.row_of(Place(since, maxsize)), what) for since, what in self._gaps]
+        if tuple(placed) != self._dividers.texts:
+            self._dividers = Dividers(placed)
 
     def _aim(self) -> tuple[int, int]:
-        """The rows where cursor and uppermost line belong by now; there is at least one row."""
+        """The row where the cursor and the line that is uppermost belong by now; there is at least one row."""
         view, count = self._view, len(self._sequences)
         assert view is not None
+        last = max(self._count - self._page, 0)
         if self.follow:
-            return count - 1, max(count - self._page, 0)
+            return count - 1, last
         row = view.row_of(self._at) if self._at is not None else 0
-        top = view.row_of(self._top) if self._top is not None else 0
-        return min(row, count - 1), min(top, max(count - self._page, 0))
+        if self._top is None:
+            return min(row, count - 1), 0
+        above = view.row_of(self._top)
+        top = max(self._dividers.line_of(above) - self._above, self._dividers.first_line_of(above))
+        return min(row, count - 1), min(top, last)
+
+    def _visible_rows(self, top: int) -> Sequence[int]:
+        """The sequence numbers of the rows that can be seen where a line is uppermost."""
+        return self._sequences[self._dividers.row_of(top) : self._dividers.row_of(top + self._page)]
 
     def _settle(self, fetched: bool = False) -> None:
         """Bring cursor and lines to where they belong by now, and draw what is seen of that.
@@ -249,23 +430,42 @@ class EventTable(Lines):
         """
         if not self._known or self._view is None or self._archive is None:
             return
+        self._divide()
         count = len(self._sequences)
         row, top = self._aim() if count else (0, 0)
-        self.extend_to(Size(self._span, count + 1))
+        self.extend_to(Size(self._span, self._count + 1))
         self.scroll_to(y=top, animate=False, force=True)
-        self._top = self._view.place(self.scroll_offset.y) if self.scroll_offset.y < count else None
+        self._keep_top()
         self._several = len({look.address.connection for look in self._archive.looks.values()}) > 1
-        if self._marks:
-            self._marks = {each: place for each, place in self._marks.items() if each >= self._archive.first}
+        if self._archive.first > self._first:
+            self._first = self._archive.first
+            self._marks.forget(self._first)
         self._put(row)
         before = self._unseen
         self._count_unseen()
-        seen = self.cursor, self._several, list(self._sequences[top : top + self._page])
+        shown = self._visible_rows(top)
+        seen = self.cursor, self._several, list(shown), self._dividers.texts
         if fetched or seen != self._seen:
             self._seen = seen
+            self._note(shown)
             self.refresh()
         elif before != self._unseen:
             self.refresh(Region(0, self.size.height - 1, self._span, 1))
+
+    def _note(self, sequences: Sequence[int]) -> None:
+        """Let columns be as wide as what is seen of these events needs."""
+        columns = self.columns
+        for found in map(self._cells.get, sequences):
+            if found is not None and found.address:
+                for column in columns:
+                    self._columns.note(column.id, self._longest(found, column))
+
+    def _keep_top(self) -> None:
+        """Remember what is uppermost: a row, and how many of the dividers before it."""
+        line = self.scroll_offset.y
+        row = self._dividers.row_of(line)
+        self._top = self._view.place(row) if self._view is not None and row < len(self._sequences) else None
+        self._above = self._dividers.line_of(row) - line
 
     def _put(self, row: int) -> None:
         """Put the cursor into a row."""
@@ -283,7 +483,7 @@ class EventTable(Lines):
         elif (
             self.follow
             or self._end is None
-            or self.scroll_offset.y + self._page >= count
+            or self.scroll_offset.y + self._page >= self._count
             # What was stored before the list was shown is only found now, and is nothing new.
             or view.sequences[-1] < self._old
         ):
@@ -301,8 +501,10 @@ class EventTable(Lines):
         if row < count - 1:
             self.follow = False
         self._put(row)
-        top = self.scroll_offset.y
-        self.scroll_to(y=max(min(top, row), row - self._page + 1), animate=False, force=True)
+        first, line = self._dividers.first_line_of(row), self._dividers.line_of(row)
+        if line - first >= self._page:
+            first = line
+        self.scroll_to(y=max(min(self.scroll_offset.y, first), line - self._page + 1), animate=False, force=True)
         self._count_unseen()
         self._fetch_missing()
         self.refresh()
@@ -314,7 +516,11 @@ class EventTable(Lines):
         if not self._sequences:
             return ()
         _, top = self._aim()
-        return [each for each in self._sequences[top : top + self._page] if each not in self._cells]
+        return [each for each in self._visible_rows(top) if not self._has_cells(each)]
+
+    def _has_cells(self, sequence: int) -> bool:
+        found = self._cells.get(sequence)
+        return found is not None and (found.fields is self._fields or not self._fields or not found.address)
 
     def _fetch_missing(self) -> None:
         if (self._fetching is None or self._fetching.is_finished) and self._missing_rows():
@@ -332,7 +538,9 @@ class EventTable(Lines):
             for sequence, delivery in zip(missing, found, strict=True):
                 if archive is not self._archive:
                     break
-                self._cells[sequence] = _cells_saying(sentence) if delivery is None else _cells(archive, delivery)
+                self._cells[sequence] = (
+                    _cells_saying(sentence) if delivery is None else _cells(archive, delivery, self._fields)
+                )
                 if asyncio.get_running_loop().time() - began > AT_ONCE:
                     await asyncio.sleep(0)
                     began = asyncio.get_running_loop().time()
@@ -346,20 +554,23 @@ class EventTable(Lines):
         # These walk up the tree of widgets, which for every line would take as long as all else.
         self._base = self.rich_style
         self._part_styles = {
-            part: text_style(self, f"event-table--{part}") for part in ("header", "chosen", "sign", "dim")
+            part: text_style(self, f"event-table--{part}") for part in ("header", "chosen", "sign", "dim", "divider")
         }
         self._room = self._columns.arrange(self._span)
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         width = self._span
-        row = self.scroll_offset.y + y - 1
+        line = self.scroll_offset.y + y - 1
+        row = self._dividers.row_of(line)
         if not self._sequences:
             strip = self._empty_line(y, width)
         elif y == 0:
             strip = self._header(width)
+        elif (text := self._dividers.text_in(line)) is not None:
+            strip = self._divider(text, width)
         elif row < len(self._sequences):
-            strip = self._event(self._sequences[row], width)
+            strip = self._event(row, width)
         else:
             strip = Strip([])
         strip = strip.adjust_cell_length(width)
@@ -380,14 +591,24 @@ class EventTable(Lines):
     def _header(self, width: int) -> Strip:
         parts = []
         for column, room in self._room:
-            title = fit(column.title, room, msgspec.structs.replace(column, cut="end"))
+            title = column.title
+            if self._order is not None and column.id == self._order[0]:
+                title = f"{visible(title, max(room - 2, 1))} {self._order[1]}"
+            title = fit(title, room, msgspec.structs.replace(column, cut="end"))
             parts.append((title, self._part_styles.get("chosen" if column.id == self._columns.clicked else "header")))
         return self._line(Segment(" " * SIGNS), parts, width)
 
-    def _event(self, sequence: int, width: int) -> Strip:
+    def _divider(self, text: str, width: int) -> Strip:
+        line = visible(f"── {text} ", max(width - SIGNS, 1))
+        filled = " " * SIGNS + line + "─" * (width - SIGNS - cells(line))
+        return Strip([Segment(filled, self._part_styles.get("divider"))])
+
+    def _event(self, row: int, width: int) -> Strip:
+        sequence = self._sequences[row]
         found = self._cells.get(sequence)
         here = sequence == self.cursor
-        signs = ("▌" if here else " ") + ("●" if sequence in self._marks else " ")
+        begin, end = self._rows_in_range()
+        signs = ("▌" if here else " ") + ("●" if sequence in self._marks else "○" if begin <= row < end else " ")
         sign = Segment(signs, None if here else self._part_styles.get("sign"))
         if found is None:
             strip = Strip([sign, Segment("…", None if here else self._part_styles.get("dim"))]).adjust_cell_length(
@@ -426,6 +647,12 @@ class EventTable(Lines):
             case id:
                 return found.texts.get(id, "")
 
+    def _longest(self, found: Cells, column: Column) -> str:
+        """What a cell holds where there is room for all of it."""
+        if column.id in ("time", "seen") and not self.relative_times:
+            return longest_time(found.time if column.id == "time" else found.seen)
+        return self._text(found, column, 0)
+
     def _style_of(self, found: Cells, column: Column) -> Style | None:
         if column.id in ("time", "seen"):
             return self._part_styles.get("dim")
@@ -462,9 +689,8 @@ class EventTable(Lines):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """What has come into sight is fetched."""
         super().watch_scroll_y(old_value, new_value)
-        top = self.scroll_offset.y
-        if self._view is not None and top < len(self._sequences):
-            self._top = self._view.place(top)
+        if self._view is not None and self._sequences:
+            self._keep_top()
             self._count_unseen()
             self._fetch_missing()
 
@@ -500,13 +726,15 @@ class EventTable(Lines):
 
     def on_click(self, event: Click) -> None:
         """Go to an event, open the one at the cursor, choose a column, or follow."""
-        y, row = int(event.y), self.scroll_offset.y + int(event.y) - 1
+        y, line = int(event.y), self.scroll_offset.y + int(event.y) - 1
+        row = self._dividers.row_of(line)
         if self._unseen and y == self.size.height - 1 and event.x >= self._span - cells(self._chip):
             self.follow = True
         elif y == 0:
-            self._columns.click(int(event.x), self._span)
+            if self._columns.click(int(event.x), self._span):
+                self.post_message(self.Sorted(column_of(self._columns.chosen)))
             self.refresh()
-        elif row < len(self._sequences):
+        elif self._dividers.text_in(line) is None and row < len(self._sequences):
             if self._sequences[row] == self.cursor:
                 self.post_message(self.Opened(self._sequences[row]))
             else:
@@ -530,9 +758,9 @@ class EventTable(Lines):
             self._go(0)
 
 
-def _cells(archive: Archive, delivery: Delivery) -> Cells:
+def _cells(archive: Archive, delivery: Delivery, fields: Sequence[Field]) -> Cells:
     seen = archive.reading.mask(delivery)
-    return cells_of(seen, archive.reading.facts(seen))
+    return cells_of(seen, archive.reading.facts(seen), fields)
 
 
 def _cells_saying(sentence: str) -> Cells:

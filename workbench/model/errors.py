@@ -57,7 +57,7 @@ class QueryError(WorkbenchError):
     """A query that cannot be read.
 
     Attributes:
-        message: What is wrong and what to write, without the place.
+        message: What is wrong and what to write, in sentences, without the place.
         column: Where in the text, from 0; the sentence counts from 1, as editors do.
     """
 
@@ -67,7 +67,7 @@ class QueryError(WorkbenchError):
         self.column = column
 
     def __str__(self) -> str:
-        return f"The query cannot be read at column {self.column + 1}: {self.message}."
+        return f"Query error at column {self.column + 1}: {self.message}"
 
 
 class StoreError(WorkbenchError):

@@ -13,6 +13,7 @@ needs a sentence of its own, and the completion of a half-written query falls ou
 """
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Literal, NoReturn, TypeAlias
 
@@ -141,11 +142,57 @@ def expectations(text: str) -> list[Expected]:
     return parser.expected
 
 
+def parse_symbol(text: str) -> Symbol:
+    """Read a symbol by itself, such as `type`, `header.retry` or `body.items[0].sku`.
+
+    Raises:
+        QueryError: It is none; the error says what to write, and where.
+    """
+    return _Parser(text).symbol()
+
+
 _DEPTH: Final = 100
+_OTHER_NAMES: Final = {
+    "headers": "header",
+    "props": "property",
+    "properties": "property",
+    **dict.fromkeys(("payload", "value", "data", "content"), "body"),
+    **dict.fromkeys(("timestamp", "date", "at"), "time"),
+    **dict.fromkeys(("id", "message_id", "messageId"), "message"),
+    **dict.fromkeys(("correlation_id", "correlationId", "corr"), "correlation"),
+    **dict.fromkeys(("topic", "queue", "exchange", "stream", "from"), "endpoint"),
+    **dict.fromkeys(("routing_key", "routingKey"), "key"),
+    **dict.fromkeys(("error", "failure", "exception"), "reason"),
+    **dict.fromkeys(("retries", "attempt", "deliveries"), "attempts"),
+}
+"""What others call our symbols."""
+_OTHER_SIGNS: Final = {
+    **dict.fromkeys(("===", ":", ":="), "="),
+    **dict.fromkeys(("<>", "=!", "!==", "=!="), "!="),
+    **dict.fromkeys(("=>", ">>", "=>="), ">="),
+    **dict.fromkeys(("=<", "<<", "=<="), "<="),
+    "~=": "~",
+}
+_OTHER_OPERATORS: Final = {
+    **dict.fromkeys(("is", "eq", "equals", "equal"), "="),
+    **dict.fromkeys(("isnt", "ne", "neq", "isn't"), "!="),
+    **dict.fromkeys(("gt", "above", "over"), ">"),
+    **dict.fromkeys(("gte", "ge"), ">="),
+    **dict.fromkeys(("lt", "below", "under"), "<"),
+    **dict.fromkeys(("lte", "le"), "<="),
+    **dict.fromkeys(("like", "ilike", "matches", "match", "regex"), "~"),
+    **dict.fromkeys(("has", "includes", "include", "contain"), "contains"),
+    **dict.fromkeys(("startswith", "begins", "start", "prefix"), "starts"),
+    **dict.fromkeys(("exist", "present"), "exists"),
+}
+"""What other languages write for our operators."""
+_OTHER_WORDS: Final = {"&&": "and", "&": "and", "||": "or", "|": "or", "!": "not"}
 _TERM: Final = re.compile(r"""(?:[^\s()'",=!<>~]|!(?!=)|(?<=\.)(?:'(?:[^']|'')*'|"(?:[^"]|"")*"))+""")
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
 _VALUE: Final = re.compile(r"[^\s(),'\"][^\s(),]*")
-_SIGN: Final = re.compile(r"==|=~|!=|>=|<=|=|>|<|~")
+_SIGN: Final = re.compile(r"[=!<>~]+")
+_SIGNS: Final = frozenset(("==", "=~", "!=", ">=", "<=", "=", ">", "<", "~"))
+_COLON: Final = re.compile(r"([a-z]+)(?:[.\[][^:]*)?:")
 _KEYWORD: Final = re.compile(r"(?:and|or|not|contains|starts|exists|in|between)(?![^\s()'\",=!<>~])", re.IGNORECASE)
 _STEP: Final = re.compile(r"""\.(?:'((?:[^']|'')*)'|"((?:[^"]|"")*)"|([^.\[\]'"]+))|\[(\d{0,9})\]""")
 _ALIASES: Final = {"==": "=", "=~": "~"}
@@ -166,8 +213,13 @@ class _Parser:
             return All(())
         node = self._any()
         if self._at < len(self._text):
-            self._fail(f"{self._text[self._at]!r} does not belong here: quote it to search for it")
+            self._fail(f"Unexpected {self._text[self._at]!r}. Quote it to search for it.")
         return node
+
+    def symbol(self) -> Symbol:
+        if not (term := _TERM.fullmatch(self._text)):
+            self._fail("Write a field, such as type, header.retry or body.items[0].sku.", 0)
+        return self._symbol(term[0], 0)
 
     def _any(self) -> Node:
         parts = [self._all()]
@@ -198,30 +250,33 @@ class _Parser:
             opened = self._at - 1
             self._depth += 1
             if self._depth > _DEPTH:
-                self._fail(f"more than {_DEPTH} parentheses are open: write the query flatter", opened)
+                self._fail(f"More than {_DEPTH} nested parentheses.", opened)
             node = self._any()
             if not self._take(")"):
-                self._fail("this parenthesis is not closed", opened)
+                self._fail("Missing closing parenthesis.", opened)
             self._depth -= 1
             return node
         column = self._at
         if self._text[column : column + 1] in ("'", '"'):
             return Word(self._quoted())
         if self._ended():
-            self._fail("something is missing here: a comparison such as type = OrderPlaced, or a word to search for")
+            self._fail("Incomplete query: a comparison such as type = OrderPlaced is missing here, or a word to find.")
         if keyword := _KEYWORD.match(self._text, column):
-            self._fail(f"{keyword[0]!r} needs something before it: quote it to search for the word")
+            self._fail(f"There is nothing before {keyword[0]!r}. Quote it to search for the word.")
         if not (term := _TERM.match(self._text, column)):
-            self._fail("a symbol is missing before this: quote it to search for it")
+            self._fail("There is no field before this operator. Quote it to search for the text.")
         self._at = term.end()
         operator = self._operator(term[0])
         if operator is None:
+            self._check_word(term[0], column)
             return Word(Written(term[0], column))
         return self._comparison(self._symbol(term[0], column), term[0], operator)
 
     def _operator(self, term: str) -> str | None:
         self._want("operator", term)
         if match := _SIGN.match(self._text, self._at):
+            if match[0] not in _SIGNS:
+                self._fail(_unknown_operator(match[0], _OTHER_SIGNS))
             self._at = match.end()
             return _ALIASES.get(match[0], match[0])
         match = _KEYWORD.match(self._text, self._at)
@@ -229,6 +284,23 @@ class _Parser:
             self._at = match.end()
             return match[0].lower()
         return None
+
+    def _check_word(self, term: str, column: int) -> None:
+        """A word that was meant for something else is no word to search for."""
+        if term in _OTHER_WORDS:
+            self._fail(f"Write {_OTHER_WORDS[term]} instead of {term}, or quote it to search for it.", column)
+        if (colon := _COLON.match(term)) and (colon[1] in SYMBOLS or colon[1] in PATHS):
+            field, value = term[: colon.end() - 1], term[colon.end() :] or "…"
+            self._fail(f"Write {field} = {value}, or quote it to search for the text.", column)
+        name = re.match(r"[^.\[]*", term)
+        assert name is not None
+        # A word that only begins like a path, such as a host's name, is one.
+        if not (name[0] in PATHS and name.end() < len(term)) and not (name.end() == len(term) and name[0] in SYMBOLS):
+            return
+        following = _TERM.match(self._text, self._at)
+        if following and following[0].lower() in _OTHER_OPERATORS:
+            self._fail(_unknown_operator(following[0], _OTHER_OPERATORS))
+        self._fail(f"{term} is a field: compare it, as in {term} = x, or quote it to search for the word.", column)
 
     def _comparison(self, symbol: Symbol, written: str, operator: str) -> Node:
         if operator == "exists":
@@ -239,7 +311,7 @@ class _Parser:
         if operator == "between":
             self._skip()
             if not self._keyword("and"):
-                self._fail("between needs two values: write between 1 and 10")
+                self._fail("between takes two values: between 1 and 10.")
             literals.append(self._value(written))
         if operator == "!=":
             return Not(Comparison(symbol, "=", tuple(literals)))
@@ -248,13 +320,13 @@ class _Parser:
     def _list(self, written: str) -> tuple[Written, ...]:
         self._skip()
         if not self._take("("):
-            self._fail("in needs a list: write in (one, two)")
+            self._fail("in takes a list: in (one, two).")
         opened = self._at - 1
         literals = [self._value(written)]
         while self._take(","):
             literals.append(self._value(written))
         if not self._take(")"):
-            self._fail("this parenthesis is not closed", opened)
+            self._fail("Missing closing parenthesis.", opened)
         return tuple(literals)
 
     def _value(self, symbol: str) -> Written:
@@ -262,14 +334,16 @@ class _Parser:
         if self._text[self._at : self._at + 1] in ("'", '"'):
             return self._quoted()
         if not (match := _VALUE.match(self._text, self._at)):
-            self._fail("a value is missing here")
+            self._fail("Missing value.")
+        if match[0] in _SIGNS:
+            self._fail(f"Missing value before {match[0]}. Quote it if it is the value.")
         self._at = match.end()
         return Written(match[0], match.start())
 
     def _quoted(self) -> Written:
         column = self._at
         if not (match := _QUOTED.match(self._text, column)):
-            self._fail("this quote is not closed")
+            self._fail("Missing closing quote.")
         self._at = match.end()
         quote = match[0][0]
         return Written(match[0][1:-1].replace(quote * 2, quote), column, quoted=True)
@@ -279,10 +353,7 @@ class _Parser:
         assert name is not None
         rest = name.end()
         if name[0] not in SYMBOLS and name[0] not in PATHS:
-            self._fail(
-                f"{term!r} is no symbol: use {', '.join(SYMBOLS)}, body.{term}, header.{term} or property.{term}",
-                column,
-            )
+            self._fail(_unknown_field(term, name[0]), column)
         path: list[Step] = []
         quoted = False
         while match := _STEP.match(term, rest):
@@ -294,11 +365,11 @@ class _Parser:
                 path.append(plain or (single or "").replace("''", "'") or (double or "").replace('""', '"'))
             rest = match.end()
         if rest < len(term):
-            self._fail("this is no path: write body.items[0].sku, or body.items[].sku for any item", column + rest)
+            self._fail("Invalid path. Write body.items[0].sku, or body.items[].sku for any item.", column + rest)
         if path and name[0] not in PATHS:
-            self._fail(f"{name[0]} has no fields: write {name[0]} alone", column + len(name[0]))
+            self._fail(f"{name[0]} has no fields. Write {name[0]} alone.", column + len(name[0]))
         if name[0] in ("header", "property") and not (path and isinstance(path[0], str)):
-            self._fail(f"{name[0]} needs a name: write {name[0]}.NAME", column)
+            self._fail(f"{name[0]} needs a name: {name[0]}.NAME.", column)
         return Symbol(name[0], tuple(path), column, quoted)
 
     def _keyword(self, word: str, *, take: bool = True) -> bool:
@@ -331,3 +402,22 @@ class _Parser:
 
     def _fail(self, message: str, column: int | None = None) -> NoReturn:
         raise QueryError(message, self._at if column is None else column)
+
+
+def _unknown_operator(written: str, others: Mapping[str, str]) -> str:
+    meant = others.get(written.lower())
+    return f"Unknown operator {written}. " + (f"Did you mean {meant}?" if meant else f"Use {', '.join(OPERATORS)}.")
+
+
+def _unknown_field(term: str, name: str) -> str:
+    # Imported where somebody has mistyped: it takes a while to load.
+    from difflib import get_close_matches
+
+    if name.startswith("!") and len(name) > 1:
+        return f"Write not {term[1:]} … instead of {term}."
+    names = [*SYMBOLS, *PATHS[1:]]
+    meant = _OTHER_NAMES.get(name) or next(iter(get_close_matches(name.lower(), names, 1, 0.7)), None)
+    if meant is None:
+        return f"Unknown field {term}. Write body.{term} for a field of the body, header.{term} for a header."
+    path = term[len(name) :] if meant in PATHS else ""
+    return f"Unknown field {term}. Did you mean {meant}{path or ('.NAME' if meant in PATHS[1:] else '')}?"

@@ -167,7 +167,8 @@ def _number(value: object) -> Number | None:
     return None if text is None else number_in(text)
 
 
-def _milliseconds(value: datetime) -> int:
+def milliseconds(value: datetime) -> int:
+    """A time in milliseconds since 1970 UTC."""
     # As `parse_start` does, a time that names no zone is local.
     aware = value if value.tzinfo is not None else value.astimezone()
     return (aware - _EPOCH) // timedelta(milliseconds=1)
@@ -193,7 +194,7 @@ def _equals(wanted: Meaning, ids: bool) -> Test:
             return decoded is not None and test(decoded)
         if kind is float or kind is Decimal:
             return number is not None and _number(value) == number
-        return isinstance(value, datetime) and wanted.time is not None and _milliseconds(value) == wanted.time
+        return isinstance(value, datetime) and wanted.time is not None and milliseconds(value) == wanted.time
 
     return test
 
@@ -203,7 +204,7 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Meaning) -> Test:
 
     def test(value: object) -> bool:
         if isinstance(value, datetime):
-            return time is not None and bool(compare(_milliseconds(value), time))
+            return time is not None and bool(compare(milliseconds(value), time))
         if number is not None:
             own = _number(value)
             return own is not None and bool(compare(own, number))
@@ -217,7 +218,7 @@ def _searched(literal: Written) -> Test:
     try:
         pattern = Pattern(literal.text)
     except FormatError as error:
-        raise QueryError(f"this {error}", literal.column) from None
+        raise QueryError(f"This {error}.", literal.column) from None
 
     def test(value: object) -> bool:
         if type(value) is str:

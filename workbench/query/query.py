@@ -1,7 +1,7 @@
 """The filter language: one text, one meaning, for the screen, the command line, searches, traces and moves.
 
 `compile` turns a query into one exact predicate over decoded deliveries, and into needles for raw bytes that may only
-over-include (see needles.py). The grammar is in syntax.py, how values compare in comparing.py. What is left to say:
+over-include (see prefilter.py). The grammar is in grammar.py, how values compare in operators.py. What is left to say:
 
 - A symbol may have several values: headers repeat, objects have repeated keys, `[]` means any element, conventions
   may differ, and `endpoint` is both `kafka/payments` and `payments`. A comparison holds where it holds for **any** of
@@ -50,7 +50,7 @@ class Reading(msgspec.Struct, frozen=True):
     """How deliveries are understood. All of it must pickle, so that worker processes can read too.
 
     Attributes:
-        facts: What conventions say of a delivery. What they may make of bytes is said in needles.py.
+        facts: What conventions say of a delivery. What they may make of bytes is said in prefilter.py.
         body: The body as it can be read: bytes (text, perhaps JSON), None, or what a codec decoded (dicts, lists and
             scalars). Bodies for which this is not the event's own must be `codec.opaque`.
         masked: The delivery as it may be seen, `Masking.apply`; None where there are no rules. Rules hide only by `*`,
@@ -88,7 +88,7 @@ class Query:
 
     def matches(self, delivery: Delivery) -> bool:
         """Whether a delivery is meant. Never raises: what cannot be read does not exist."""
-        return self._holds(_Seen(self.reading.mask(delivery), self.reading))
+        return self._holds(Seen(self.reading.mask(delivery), self.reading))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Query) and self._identity == other._identity
@@ -130,7 +130,7 @@ def compile(text: str, now: int | None = None, reading: Reading = PLAIN) -> Quer
     return Query(text, round(time.time() * 1000) if now is None else now, reading)
 
 
-class _Seen:
+class Seen:
     """One delivery while a query is asked about it: what is expensive to read is read once."""
 
     __slots__ = ("_body", "_content", "_facts", "_repeating", "_tree", "delivery", "reading")
@@ -147,6 +147,11 @@ class _Seen:
         if self._facts is None:
             self._facts = self.reading.facts(self.delivery)
         return self._facts
+
+    @property
+    def attempts(self) -> int | None:
+        """How often it was tried: as a convention counts, else as the broker does."""
+        return self.facts.attempts if self.facts.attempts is not None else self.delivery.attempt
 
     @property
     def content(self) -> Content:
@@ -176,8 +181,9 @@ class _Seen:
         return self._repeating
 
 
-_Holds: TypeAlias = Callable[[_Seen], bool]
-_Values: TypeAlias = Callable[[_Seen], Iterable[object]]
+_Holds: TypeAlias = Callable[[Seen], bool]
+Values: TypeAlias = Callable[[Seen], Iterable[object]]
+"""The values of a symbol, those with precedence first."""
 
 _UNREAD: Final[object] = object()
 _KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
@@ -194,7 +200,7 @@ def _check_encoding(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise QueryError("this character is not UTF-8: check the terminal's encoding", error.start) from None
+        raise QueryError("This character is not UTF-8. Check the terminal's encoding.", error.start) from None
 
 
 def _compiled(node: Node, now: int) -> _Holds:
@@ -223,12 +229,12 @@ def _compiled(node: Node, now: int) -> _Holds:
 
 
 def _any_value(symbol: Symbol, test: Test, node: Comparison | Exists, now: int) -> _Holds:
-    values = _values(symbol)
+    values = values_of(symbol)
     if symbol.name == "body" and symbol.path:
         # The bytes exclude most bodies for a fraction of what decoding them costs.
         groups = needles_.needles_of(node, now) or ()
 
-        def holds(seen: _Seen) -> bool:
+        def holds(seen: Seen) -> bool:
             body = seen.body
             if type(body) is bytes:
                 for group in groups:
@@ -256,14 +262,14 @@ def _exists(symbol: Symbol) -> _Holds:
         case "body":
             return _any_value(symbol, lambda value: True, Exists(symbol), 0)
         case _:
-            values = _values(symbol)
+            values = values_of(symbol)
             return lambda seen: any(True for _ in values(seen))
 
 
 # What a symbol's values are.
 
 
-def _values(symbol: Symbol) -> _Values:
+def values_of(symbol: Symbol) -> Values:
     name = symbol.name
     match name:
         case "key":
@@ -281,18 +287,18 @@ def _values(symbol: Symbol) -> _Values:
             return lambda seen: [fact for kind in kinds for fact in seen.facts.all(kind)]
 
 
-def _body(seen: _Seen) -> Iterable[object]:
+def _body(seen: Seen) -> Iterable[object]:
     body = seen.body
     return (body,) if body is None or type(body) in (bytes, str) else ()
 
 
-def _fields(path: tuple[Step, ...]) -> _Values:
+def _fields(path: tuple[Step, ...]) -> Values:
     names = [step for step in path if isinstance(step, str)]
     quoted = [b'"' + name.encode() + b'"' for name in names]
     # What hides a name from its quoted form: \uXXXX, and for some characters every escape.
     escape = b"\\u" if all(len(needles_.json_spellings(name)[1]) == 2 for name in names) else b"\\"
 
-    def values(seen: _Seen) -> Iterable[object]:
+    def values(seen: Seen) -> Iterable[object]:
         body = seen.body
         if type(body) is bytes:
             if b"\\" in body and escape in body:
@@ -307,7 +313,7 @@ def _fields(path: tuple[Step, ...]) -> _Values:
     return values
 
 
-def _entries(symbol: Symbol) -> _Values:
+def _entries(symbol: Symbol) -> Values:
     """Headers or properties. A name may hold dots: `header.a.b` is the header `a.b` and `b` in the table `a`."""
     name, *rest = symbol.path
     splits = {str(name): tuple(rest)}
@@ -315,7 +321,7 @@ def _entries(symbol: Symbol) -> _Values:
         name, rest = f"{name}.{rest[0]}", rest[1:]
         splits[name] = tuple(rest)
 
-    def values(seen: _Seen) -> Iterator[object]:
+    def values(seen: Seen) -> Iterator[object]:
         content = seen.content
         entries = content.headers if symbol.name == "header" else content.properties.items()
         for name, value in entries:
@@ -332,7 +338,9 @@ def _entries(symbol: Symbol) -> _Values:
 def _measured(node: Comparison, now: int) -> _Holds:
     symbol, operator = node.symbol, node.operator
     if operator not in ("=", ">", ">=", "<", "<=", "in", "between"):
-        raise QueryError(f"{symbol.name} is compared with = != > >= < <= in or between, not {operator}", symbol.column)
+        raise QueryError(
+            f"{symbol.name} cannot be compared with {operator}. Use = != > >= < <= in between.", symbol.column
+        )
     match symbol.name:
         case "time":
             test = number_test(operator, [_moment(literal, now) for literal in node.literals])
@@ -351,7 +359,7 @@ def _measured(node: Comparison, now: int) -> _Holds:
 def _number(literal: Written) -> Number:
     number = number_in(literal.text)
     if number is None:
-        raise QueryError(f"{literal.text!r} is not a number", literal.column)
+        raise QueryError(f"{literal.text!r} is not a number.", literal.column)
     return number
 
 
@@ -365,7 +373,7 @@ def _moment(literal: Written, now: int) -> int:
         start = None
     if not isinstance(start, Since):
         raise QueryError(
-            f"{literal.text!r} is not a time: write 2026-11-23T10:00, -10m, or milliseconds since 1970", literal.column
+            f"{literal.text!r} is not a time. Write 2026-11-23T10:00, -10m, or milliseconds since 1970.", literal.column
         )
     return start.time
 
@@ -376,7 +384,7 @@ def _span(literal: Written) -> int:
     except FormatError:
         start = None
     if not isinstance(start, Since) or literal.text.startswith("-"):
-        raise QueryError(f"{literal.text!r} is not an age: write 500ms, 30s, 10m, 2h or 1d", literal.column)
+        raise QueryError(f"{literal.text!r} is not an age. Write 500ms, 30s, 10m, 2h or 1d.", literal.column)
     return -start.time
 
 
@@ -386,7 +394,7 @@ def _span(literal: Written) -> int:
 def _everywhere(literal: Written, now: int) -> _Holds:
     text = literal.text
     if not text:
-        raise QueryError("nothing stands between these quotes", literal.column)
+        raise QueryError("There is nothing between these quotes.", literal.column)
     data = meaning(literal, now).data
     wanted = (text.encode(),) if data is None else (text.encode(), data)
 
@@ -396,13 +404,13 @@ def _everywhere(literal: Written, now: int) -> _Holds:
     def in_texts(value: object) -> bool:
         return any(text in each if isinstance(each, str) else in_bytes(each) for each in texts_in(value))
 
-    def in_body(seen: _Seen) -> bool:
+    def in_body(seen: Seen) -> bool:
         body = seen.body
         if type(body) is bytes:
             return in_bytes(body) or (b"\\" in body and in_texts(seen.repeating()))
         return in_texts(body)
 
-    def in_content(seen: _Seen) -> bool:
+    def in_content(seen: Seen) -> bool:
         wire = seen.delivery.event.wire
         # A backslash may be how a name is shown that is not UTF-8: then the bytes say nothing.
         if wire is not None and "\\" not in text and not in_bytes(wire.data):
@@ -410,7 +418,7 @@ def _everywhere(literal: Written, now: int) -> _Holds:
         content = seen.content
         return in_texts(content.headers) or in_texts([*content.properties.values()])
 
-    def holds(seen: _Seen) -> bool:
+    def holds(seen: Seen) -> bool:
         key = seen.delivery.event.key
         return (key is not None and in_bytes(key)) or in_body(seen) or in_content(seen)
 

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from typing import Final, Literal, NamedTuple, TypeVar, TypeVarTuple
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 from workbench.query.query import Query
 from workbench.store.archive import Archive
@@ -19,6 +19,8 @@ from workbench.store.search import Found, by_time, drop_below, search, select
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
+
+Order: TypeAlias = Literal["time", "stored"]
 
 FIRST: Final = 1
 """Rows searched before the first answer: a screenful must not wait for processes to start."""
@@ -46,6 +48,27 @@ class Place(NamedTuple):
     sequence: int
 
 
+class Rows(Protocol):
+    """Deliveries in some order, of which a table shows a page: a `View`, or a `SortedView` on one."""
+
+    @property
+    def sequences(self) -> "array[int]":
+        """The sequence numbers, in order; never changed while nothing catches up."""
+
+    @property
+    def upto(self) -> int:
+        """Deliveries below this sequence number were asked about."""
+
+    def __len__(self) -> int:
+        """How many there are so far."""
+
+    def place(self, row: int) -> Place:
+        """What is in a row, to be found again by `row_of`."""
+
+    def row_of(self, place: Place) -> int:
+        """The row in which a delivery is by now; where it is in none, one near by."""
+
+
 class View:
     """The deliveries of some looks that match a query.
 
@@ -54,6 +77,7 @@ class View:
         query: What must match; None: everything.
         looks: Whose; None: those of all looks, also of looks to come.
         order: By the deliveries' own times, which orders several partitions, or as they were stored.
+        start: The first sequence number to ask about.
     """
 
     def __init__(
@@ -61,13 +85,15 @@ class View:
         store: Archive,
         query: Query | None = None,
         looks: Iterable[int] | None = None,
-        order: Literal["time", "stored"] = "time",
+        order: Order = "time",
+        start: int = 0,
     ) -> None:
         self._store = store
         self._query = None if query is not None and not query.text.strip() else query
         self._looks = None if looks is None else frozenset(looks)
         self._order = order
-        self._first = self._upto = store.first
+        self._first = store.first
+        self._upto = max(start, store.first)
         self._times = array("q")
         self._late = Found(0, b"", b"")
         self._busy = asyncio.Lock()
@@ -79,6 +105,25 @@ class View:
     def __len__(self) -> int:
         """How many match so far; while `catch_up` runs some of them may not be in `sequences` yet."""
         return len(self.sequences) + len(self._late.sequences) // 8
+
+    @property
+    def upto(self) -> int:
+        """Deliveries below this sequence number were asked about."""
+        return self._upto
+
+    @property
+    def looks(self) -> frozenset[int] | None:
+        """Whose deliveries; None: those of all looks."""
+        return self._looks
+
+    @property
+    def query(self) -> Query | None:
+        """What must match; None: everything."""
+        return self._query
+
+    def from_here_on(self, start: int) -> "View":
+        """The same for what was stored from a sequence number on."""
+        return View(self._store, self._query, self._looks, self._order, start)
 
     def place(self, row: int) -> Place:
         """What is in a row of `sequences`, to be found again by `row_of`."""
