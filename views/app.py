@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
-from textual.command import Provider
 from textual.worker import Worker
 
 from views.actions import ACTIONS, Action, of_screen, unknown_actions
@@ -22,7 +21,7 @@ from views.events import Events
 from views.export import export
 from views.host import Host, Severity
 from views.journal import Journal
-from views.palette import Everything, Palette
+from views.palette import RECENT, Choice, Palette
 from views.steady_app import SteadyApp
 from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
@@ -151,7 +150,7 @@ class Workbench(SteadyApp):
 
     CSS_PATH = "workbench.tcss"
     DEFAULT_MODE = "events"
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
+    ENABLE_COMMAND_PALETTE = False
     context: AppContext
     """What the screens share; there before the first of them."""
 
@@ -173,6 +172,7 @@ class Workbench(SteadyApp):
         self._opening = opening
         self._asking = asyncio.Lock()
         self._exported = ""
+        self._recent: Sequence[str] = ()
         self._watching: Final[dict[str, Worker[None]]] = {}
         self._wanted: Sequence[Address] = ()
         self._left = self.DEFAULT_MODE
@@ -356,6 +356,11 @@ class Workbench(SteadyApp):
         events = self._switch_to("events", Events)
         events.call_later(events.go_to, address)
 
+    def open_endpoint(self, address: Address) -> None:
+        """Open an endpoint on the Events screen; where looking at it costs something, say what."""
+        self.show_endpoint(address)
+        self.events.call_later(self.events.open, [address])
+
     # What any screen may ask for.
 
     def say(self, sentence: str, kind: Severity = "information") -> None:
@@ -507,11 +512,13 @@ class Workbench(SteadyApp):
         """Leave as `q` does: Textual's own Ctrl+Q, which works in fields and dialogs too."""
         self.leave()
 
-    def action_command_palette(self) -> None:
-        """What Textual's own key does."""
-        self.show_palette()
-
     def show_palette(self) -> None:
         """Offer everything by its name, unless a question is to be answered first."""
-        if self.screen is self.base_screen:
-            self.push_screen(Palette())
+        screen = self.base_screen
+        if screen is not None and self.screen is screen:
+            self.push_screen(Palette(screen, self._recent), self._do_chosen)
+
+    def _do_chosen(self, choice: Choice | None) -> None:
+        if choice is not None:
+            self._recent = [choice.id, *(id for id in self._recent if id != choice.id)][:RECENT]
+            choice.do()

@@ -78,6 +78,9 @@ class Host(Protocol):
     def show_endpoint(self, address: Address) -> None:
         """Go to an endpoint on the Events screen."""
 
+    def open_endpoint(self, address: Address) -> None:
+        """Open an endpoint on the Events screen; where looking at it costs something, say what."""
+
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
 

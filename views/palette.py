@@ -1,89 +1,331 @@
-"""The palette: every action by its name, and every endpoint."""
+"""The palette: every action by its name, and every endpoint by a part of its address."""
 
-from typing import Final
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import ClassVar, Final
 
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.content import Content
+import msgspec
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widgets import Input
 
 from views.actions import key_name, of_screen
+from views.dialogs import Dialog
+from views.widgets.fields import TextField
+from views.widgets.line_view import Lines
+from views.widgets.panel import Panel
+from views.widgets.styles import text_style
 from views.workbench_screen import WorkbenchScreen
-from workbench.decode.display import visible
+from workbench.decode.display import cells, visible
+from workbench.model.endpoint import Endpoint
 
 FOUND: Final = 50
 """Endpoints that are offered at most."""
+RECENT: Final = 5
+"""What was chosen last and is offered first."""
+_WORD_STARTS: Final = "/.:-_ "
 
 
-class Palette(CommandPalette):
-    """Textual's, which also holds where there is no room for its list."""
+class Choice(msgspec.Struct, frozen=True):
+    """One line of the palette.
 
-    def _action_command_list(self, action: str) -> None:
-        if self.query_one(CommandList).scrollable_content_region:
-            super()._action_command_list(action)
+    Attributes:
+        id: What it is known by when it is chosen again.
+        name: What is looked for first.
+        note: What it does, or is; looked in last.
+        keys: Its keys, as a user writes them.
+        do: Does it.
+        refusal: Why it cannot be done now; None: it can.
+    """
+
+    id: str
+    name: str
+    note: str
+    keys: tuple[str, ...]
+    do: Callable[[], object]
+    refusal: str | None = None
+
+    def rank(self, query: str) -> int | None:
+        """How well it answers to what was typed: the lower, the better; None: not at all."""
+        wanted, name, note = query.casefold(), self.name.casefold(), self.note.casefold()
+        if wanted == name or query in self.keys:
+            return 0
+        if name.startswith(wanted):
+            return 1
+        words = wanted.split()
+        if _begins_words(words, name):
+            return 2
+        if _begins_words(words, f"{name} {note}"):
+            return 3
+        if wanted in name:
+            return 4
+        if wanted in note:
+            return 5
+        return 6 if _scattered(wanted).search(name) else None
 
 
-class Everything(Provider):
-    """What can be done on this screen, and where one can go."""
+class Addresses:
+    """Endpoints by their addresses. What is looked for is looked for in one text, so that ten thousand are found among
+    as quickly as ten."""
 
-    async def discover(self) -> Hits:
-        screen = self.screen
-        if not isinstance(screen, WorkbenchScreen):
-            return
-        for action in of_screen(screen.ACTIONS_OF):
-            reason = screen.why_not(action.id)
-            yield DiscoveryHit(
-                _name(action.id),
-                lambda id=action.id: screen.action_act(id),
-                text=action.id,
-                help=_help(action.keys, reason or action.help),
-            )
-        for offer in screen.context.session.actions():
-            yield DiscoveryHit(
-                _name(offer.name), lambda do=offer: screen.host.act(do), text=offer.name, help=offer.help
-            )
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._endpoints: Final = list(endpoints)
+        self._places: Final[list[int]] = []
+        folded = []
+        place = 1
+        for endpoint in self._endpoints:
+            folded.append(str(endpoint.address).casefold())
+            self._places.append(place)
+            place += len(folded[-1]) + 1
+        self._text: Final = "\n" + "\n".join([*folded, ""])
 
-    async def search(self, query: str) -> Hits:
-        screen = self.screen
-        if not isinstance(screen, WorkbenchScreen):
-            return
-        matcher = self.matcher(query)
-        for action in of_screen(screen.ACTIONS_OF):
-            name, line = _name(action.id), f"{_name(action.id)} · {action.help}"
-            # What an action is called counts for more than what is said about it.
-            if (score := matcher.match(name) or matcher.match(line) / 4) > 0:
-                reason = screen.why_not(action.id)
-                yield Hit(
-                    score,
-                    matcher.highlight(line),
-                    lambda id=action.id: screen.action_act(id),
-                    text=action.id,
-                    help=_help(action.keys, reason),
-                )
-        for offer in screen.context.session.actions():
-            line = f"{_name(offer.name)} · {offer.help}"
-            if (score := matcher.match(_name(offer.name)) or matcher.match(line) / 4) > 0:
-                yield Hit(score, matcher.highlight(line), lambda do=offer: screen.host.act(do), text=offer.name)
-        found = 0
-        folded = query.casefold()
-        for endpoint in screen.context.endpoints():
-            address = str(endpoint.address)
-            # A plain test first: to score ten thousand names at each key would be felt.
-            if folded in address.casefold() and (score := matcher.match(address)) > 0:
-                found += 1
-                yield Hit(
-                    score,
-                    Content(visible(address)),
-                    lambda to=endpoint.address: screen.host.show_endpoint(to),
-                    text=visible(address),
-                    help=endpoint.kind,
-                )
-                if found == FOUND:
-                    return
+    def find(self, query: str, most: int) -> list[tuple[int, Endpoint]]:
+        """Endpoints that answer to a text, with a rank as `Choice.rank` has it; the best first."""
+        wanted = query.casefold()
+        found: dict[int, int] = {}
+        for rank, places in self._passes(wanted):
+            for place in places:
+                found.setdefault(bisect_right(self._places, place) - 1, rank)
+                if len(found) == most:
+                    return self._of(found)
+        return self._of(found)
+
+    def _passes(self, wanted: str) -> Iterator[tuple[int, Iterator[int]]]:
+        """Where it stands in the text: as a whole, at the start, at the start of a word, within words, scattered."""
+        yield 0, self._all(f"\n{wanted}\n")
+        yield 1, self._all(f"\n{wanted}")
+        for separator in _WORD_STARTS:
+            yield 2, self._all(f"{separator}{wanted}")
+        yield 4, self._all(wanted)
+        yield 6, (match.start() for match in _scattered(wanted).finditer(self._text))
+
+    def _all(self, wanted: str) -> Iterator[int]:
+        place = self._text.find(wanted)
+        while place >= 0:
+            # Of one that begins with the end of the line before, the line is what follows.
+            yield place + 1 if wanted[0] == "\n" else place
+            end = self._text.find("\n", place + 1)
+            place = self._text.find(wanted, end if end >= 0 else len(self._text))
+
+    def _of(self, found: dict[int, int]) -> list[tuple[int, Endpoint]]:
+        return [(rank, self._endpoints[number]) for number, rank in found.items()]
+
+
+class Choices(Lines, can_focus=False):
+    """The lines that answer to what was typed, of which those in sight are drawn."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"choices--cursor", "choices--key", "choices--muted"}
+    DEFAULT_CSS = """
+    Choices {
+        height: auto; max-height: 16; background: $panel;
+        & > .choices--cursor { background: $cursor; text-style: $cursor-style; }
+        & > .choices--key { color: $focus; text-style: bold; }
+        & > .choices--muted { color: $muted; text-style: $muted-style; }
+    }
+    """
+    cursor_line: reactive[int] = reactive(0)
+    """The line that the cursor is on, from 0."""
+
+    class Clicked(Message):
+        """A line was clicked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choices: Sequence[Choice] = ()
+        self._nothing = ""
+
+    @property
+    def choice(self) -> Choice | None:
+        """The line at the cursor; None: there is none."""
+        return self._choices[self.cursor_line] if self.cursor_line < len(self._choices) else None
+
+    def show(self, choices: Sequence[Choice], nothing: str) -> None:
+        """Draw these, the cursor on the first; where there are none, say so."""
+        self._choices, self._nothing = choices, nothing
+        self.cursor_line = 0
+        self.virtual_size = Size(1, max(len(choices), 1))
+        self.scroll_to(y=0, animate=False, force=True)
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as there are."""
+        return max(len(self._choices), 1)
+
+    def render_line(self, y: int) -> Strip:
+        number = self.scroll_offset.y + y
+        width = self.scrollable_content_region.width
+        if not self._choices and number == 0:
+            segments = [Segment(f" {visible(self._nothing, max(width - 2, 0))}", text_style(self, "choices--muted"))]
+        elif number < len(self._choices):
+            segments = list(self._segments(self._choices[number], width))
+        else:
+            segments = []
+        if self._choices and number == self.cursor_line:
+            segments = list(Segment.apply_style(segments, self.get_component_rich_style("choices--cursor")))
+            filling = self.rich_style + self.get_component_rich_style("choices--cursor")
+            return Strip(segments).adjust_cell_length(width, filling).apply_style(self.rich_style)
+        return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
+
+    def _segments(self, choice: Choice, width: int) -> Iterator[Segment]:
+        muted, key_style = text_style(self, "choices--muted"), text_style(self, "choices--key")
+        refused = choice.refusal is not None
+        keys = visible(" ".join(choice.keys), 16)
+        room = max(width - cells(keys) - 3, 0)
+        name = visible(choice.name, room)
+        note = visible(choice.refusal or choice.note, max(room - cells(name) - 2, 0))
+        yield Segment(f" {name}", muted if refused else Style())
+        yield Segment(f"  {note}", muted)
+        yield Segment(" " * max(width - cells(name) - cells(note) - cells(keys) - 4, 0), Style())
+        yield Segment(f"{keys} ", muted if refused else key_style)
+
+    def on_click(self, event: Click) -> None:
+        """A click chooses."""
+        line = event.y + self.scroll_offset.y
+        if line < len(self._choices):
+            self.cursor_line = line
+            self.post_message(self.Clicked())
+
+    def validate_cursor_line(self, line: int) -> int:
+        return max(0, min(line, len(self._choices) - 1))
+
+    def watch_cursor_line(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor_line, 1, 1), animate=False, force=True)
+        self.refresh()
+
+    @property
+    def in_sight(self) -> int:
+        """How many lines can be seen at once."""
+        return self.size.height
+
+    def move(self, lines: int) -> None:
+        """Go down or up."""
+        self.cursor_line += lines
+
+    def go_to_end(self, last: bool) -> None:
+        """Go to the first line or to the last."""
+        self.cursor_line = len(self._choices) - 1 if last else 0
+
+
+class Palette(Dialog[Choice | None]):
+    """Asks what to do; gives it, or None when it was left."""
+
+    DEFAULT_CSS = """
+    Palette {
+        align: center top;
+        & > Panel { margin-top: 2; width: 92; max-width: 100%; height: auto; max-height: 90%; background: $panel; }
+        & TextField { margin-bottom: 1; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", show=False),
+        Binding("down,ctrl+n,tab", "move('cursor_down')", show=False, priority=True),
+        Binding("up,ctrl+p,shift+tab", "move('cursor_up')", show=False, priority=True),
+        Binding("pagedown,ctrl+d", "move('page_down')", show=False, priority=True),
+        Binding("pageup", "move('page_up')", show=False, priority=True),
+    ]
+
+    def __init__(self, screen: WorkbenchScreen, recent: Sequence[str]) -> None:
+        """Offer.
+
+        Args:
+            screen: Where it is to be done.
+            recent: The ids of what was chosen before, the last one first.
+        """
+        super().__init__()
+        self._over: Final = screen
+        self._recent: Final = recent
+        self._actions: Final = list(_actions(screen))
+        self._addresses: Addresses | None = None
+
+    def compose(self) -> ComposeResult:
+        with Panel(title="Do something, or go to an endpoint") as panel:
+            panel.keys = (("enter", "do"), ("↑ ↓", "choose"), ("esc", "cancel"))
+            yield TextField(placeholder="an action, or a part of an address")
+            yield Choices()
+
+    def on_mount(self) -> None:
+        self._show("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Offer what answers to it."""
+        self._show(event.value)
+
+    def on_input_submitted(self) -> None:
+        """Give what the cursor is on."""
+        if (choice := self.query_one(Choices).choice) is not None:
+            self.dismiss(choice)
+
+    def on_choices_clicked(self) -> None:
+        """As enter does."""
+        self.on_input_submitted()
+
+    def action_move(self, how: str) -> None:
+        """Move the cursor of the list."""
+        getattr(self.query_one(Choices), f"action_{how}")()
+
+    def _show(self, typed: str) -> None:
+        query = typed.strip().lstrip(":").lstrip()
+        found = self._found(query) if query else self._at_first()
+        self.query_one(Choices).show(found, f"No action and no endpoint is called {query!r}.")
+
+    def _at_first(self) -> list[Choice]:
+        """The recent ones, then all actions; what cannot be done comes last."""
+        known = {choice.id: choice for choice in self._actions}
+        if any("/" in id for id in self._recent):
+            for endpoint in self._over.context.endpoints():
+                if (id := str(endpoint.address)) in self._recent:
+                    known[id] = self._going_to(endpoint)
+        recent = [known[id] for id in self._recent if id in known]
+        rest = [choice for choice in self._actions if choice not in recent]
+        return sorted([*recent, *rest], key=lambda choice: choice.refusal is not None)
+
+    def _found(self, query: str) -> list[Choice]:
+        """The best first; what cannot be done comes last, unless just that was typed."""
+        if self._addresses is None:
+            self._addresses = Addresses(self._over.context.endpoints())
+        ranked = [(rank, choice) for choice in self._actions if (rank := choice.rank(query)) is not None]
+        ranked += [(rank, self._going_to(endpoint)) for rank, endpoint in self._addresses.find(query, FOUND)]
+
+        def order(each: tuple[int, Choice]) -> tuple[bool, int, int]:
+            rank, choice = each
+            recent = self._recent.index(choice.id) if choice.id in self._recent else len(self._recent)
+            return rank > 0 and choice.refusal is not None, rank, recent
+
+        return [choice for _, choice in sorted(ranked, key=order)]
+
+    def _going_to(self, endpoint: Endpoint) -> Choice:
+        go = partial(self._over.host.open_endpoint, endpoint.address)
+        return Choice(str(endpoint.address), str(endpoint.address), endpoint.kind, (), go)
+
+
+def _actions(screen: WorkbenchScreen) -> Iterator[Choice]:
+    """What can be done on a screen, and what its connections offer besides."""
+    for action in of_screen(screen.ACTIONS_OF):
+        keys = tuple(key_name(key) for key in screen.host.keys_of(action).split(",") if key)
+        do = partial(screen.action_act, action.id)
+        yield Choice(action.id, _name(action.id), action.help, keys, do, screen.why_not(action.id))
+    for offer in screen.context.session.actions():
+        yield Choice(offer.name, _name(offer.name), offer.help, (), partial(screen.host.act, offer))
 
 
 def _name(id: str) -> str:
     return id.replace("_", " ").capitalize()
 
 
-def _help(keys: str, sentence: str | None) -> str:
-    written = " ".join(key_name(key) for key in keys.split(",") if key)
-    return "  ".join(filter(None, (written, sentence)))
+def _begins_words(wanted: Sequence[str], text: str) -> bool:
+    """Whether each of some words is the beginning of a word of a text."""
+    return all(re.search(rf"(?<![^\W_]){re.escape(word)}", text) for word in wanted)
+
+
+def _scattered(wanted: str) -> re.Pattern[str]:
+    """Finds the characters of a text in their order, with others between them."""
+    return re.compile("[^\n]*?".join(map(re.escape, wanted)))

@@ -9,7 +9,6 @@ from weakref import WeakSet
 
 from rich.console import RenderableType
 from textual._context import active_message_pump
-from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Compose, Event, InputEvent, Key, Load, Mount, Paste
@@ -28,7 +27,6 @@ PATIENCE: Final = 1.0
 """Seconds for which an input waits for what those before it began."""
 PAUSE: Final = 0.6
 """Seconds without a key after which nobody is in the middle of typing."""
-_AWAITED: Final = (KEY_WORK, CommandPalette._GATHER_COMMANDS_GROUP)
 _TURNS: Final = 50
 """Turns of the event loop after which waiting costs no processor any more."""
 
@@ -138,9 +136,7 @@ class SteadyApp(ThemedApp):
 
     def _working(self, event: Event | None) -> Sequence[Worker[Any]]:
         """The workers that an input waits for."""
-        # What is typed goes on in the palette's field while it searches; what chooses from its list needs the list.
-        groups = (KEY_WORK,) if isinstance(event, Key) and event.is_printable else _AWAITED
-        working = [each for each in self.workers if each.group in groups and not each.is_finished]
+        working = [each for each in self.workers if each.group == KEY_WORK and not each.is_finished]
         return working if event is None else [each for each in working if each not in self._overdue]
 
     # Nothing unexpected ends it.

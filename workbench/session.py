@@ -171,6 +171,13 @@ class Session:
             self._begin(self._look_up(name, waiting), waiting)
         return await asyncio.shield(self._complete[name])
 
+    def known(self, name: str) -> Connection | None:
+        """A connection with its password, if that was looked up or given before."""
+        waiting = self._complete.get(name)
+        if waiting is not None and waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+            return waiting.result()
+        return self._given.get(name)
+
     def retry(self, name: str, refused: bool = False) -> None:
         """Forget that the password of a connection could not be had; or, where it was `refused`, forget it too."""
         waiting = self._complete.get(name)

@@ -56,7 +56,7 @@ async def test_footer_help_and_palette_come_from_the_table() -> None:
         await driver.press("question_mark")
         await driver.shows("Keys of Events", "Never costs.")
         await driver.press("escape", "colon", "=Switch between dark")
-        await driver.shows("Theme · Switch between dark and light.")
+        await driver.shows("Theme  Switch between dark and light.")
 
 
 async def test_keys_can_be_settled_in_the_configuration() -> None:

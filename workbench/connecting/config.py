@@ -103,6 +103,21 @@ class Connection(msgspec.Struct, frozen=True):
         """Whether all hosts are this machine, by name or address."""
         return all(_is_loopback(host) for host, _ in self.hosts)
 
+    def reveal_url(self) -> str:
+        """Its URL, with all that is secret in it; for no screen and no file, see `workbench.connecting.url`."""
+        login = "" if self.user is None else quote(self.user, safe="")
+        if self.password is not None:
+            login += f":{quote(self.password.reveal(), safe='', errors='surrogatepass')}"
+        hosts = ",".join(_written_host(host, port) for host, port in self.hosts)
+        path = "" if self.path is None else f"/{quote(self.path, safe='')}"
+        beat = {} if self.beat == BEAT else {"watch": "off" if self.beat is None else f"{self.beat:g}s"}
+        scope = {} if self.scope == "*" else {"scope": self.scope}
+        options = "&".join(
+            f"{name}={quote(value, safe=':/*')}" if value else name
+            for name, value in {**self.options, **beat, **scope}.items()
+        )
+        return f"{self.scheme}://{login}{'@' if login else ''}{hosts}{path}{'?' if options else ''}{options}"
+
     @property
     def place(self) -> str:
         """The first host, as a user is told where a password goes."""
@@ -185,6 +200,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _written_host(host: str, port: int | None) -> str:
+    literal = f"[{host}]" if ":" in host else host
+    return literal if port is None else f"{literal}:{port}"
 
 
 def _host(place: str, shown: str) -> tuple[str, int | None]:

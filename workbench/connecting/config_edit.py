@@ -83,7 +83,7 @@ def edit(
     changes: dict[str, Any] = {}
     if url is not None and url != said.url:
         _check_url(name, url)
-        changes["url"] = _with_secrets(url, said.url)
+        changes["url"] = with_secrets(url, said.url)
         connection_of(f"{name}={changes['url']}", files=False)
     if guard is not None and guard != said.guard:
         changes["guard"] = guard
@@ -148,7 +148,12 @@ def _check_url(name: str, url: str) -> None:
         raise ConfigError("A login in an option would be readable in the file: leave it out.")
 
 
-def _with_secrets(url: str, before: str) -> str:
+def with_secrets(url: str, before: str) -> str:
+    """A URL that was edited, each `…` in it what it stood for before.
+
+    Raises:
+        ConfigError: There is nothing that one stands for.
+    """
     if HIDDEN not in url:
         return url
     plain, left_out = url_of(before, files=False)

@@ -202,7 +202,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
                 " keyring password or an environment variable: read the file, then run"
                 f" `workbench connections trust {self.stranger}`."
             )
-        connection = connection_of(f"{name}={_expanded(said.url, name)}", files=False)
+        connection = connection_of(f"{name}={expand(said.url, name)}", files=False)
         level = Level[said.guard.upper()]
         try:
             beat = connection.beat if said.watch is None else seconds_of(said.watch)
@@ -344,7 +344,12 @@ def _line(text: str, place: tuple[str, ...]) -> int:
     return last
 
 
-def _expanded(url: str, name: str) -> str:
+def expand(url: str, name: str) -> str:
+    """A URL with the environment variables that it names.
+
+    Raises:
+        ConfigError: One is not set.
+    """
     login = re.match(r"[^/?]*//[^/?]*@", url)
 
     def value(match: re.Match[str]) -> str:

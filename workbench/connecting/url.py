@@ -12,9 +12,10 @@ HIDDEN: Final = "…"
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be saved: all of it but its password."""
+    """The URL as it may be saved: all of it but its password, unless that is a `${VARIABLE}`."""
     parts = _split(url)
-    return f"{parts.scheme}{parts.user}{parts.at}{parts.place}{parts.question}{parts.options}"
+    login = f"{parts.user}:{parts.password}" if VARIABLE.fullmatch(parts.password) else parts.user
+    return f"{parts.scheme}{login}{parts.at}{parts.place}{parts.question}{parts.options}"
 
 
 def for_listing(url: str) -> str:
