@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from workbench.connecting.config import Secret
 
-pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection"]
+pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection", "tests.hangs"]
 
 # A deadline for each example would be a timed assertion: the machine may be busy with something else.
 settings.register_profile("workbench", deadline=None)
