@@ -89,8 +89,15 @@ ACTIONS: Final = (
         "filter",
         "slash",
         "filter",
-        "Filter events by a query or endpoints by name, or search a body for text.",
+        "Filter events by a query, or endpoints by name.",
         ("events",),
+    ),
+    Action("find", "ctrl+f", "", "Find a text in the event.", ("events",)),
+    Action(
+        "filter_by", "equals_sign", "", "Show only events that have the value at the cursor of the event.", ("events",)
+    ),
+    Action(
+        "exclude", "exclamation_mark", "", "Hide events that have the value at the cursor of the event.", ("events",)
     ),
     Action("follow", "f", "follow", "Follow the newest event as events arrive, or stop following.", ("events",)),
     Action("next_match", "n", "", "Go to the next match in the inspector.", ("events",)),
@@ -103,7 +110,7 @@ ACTIONS: Final = (
         ("events",),
     ),
     Action("copy_line", "Y", "", "Copy the event as a line that `workbench publish --file` reads.", ("events",)),
-    Action("edit", "e", "", "Open a copy of the event's body in $EDITOR.", ("events",)),
+    Action("edit", "e", "", "Publish a copy of the event, with the cursor in its body.", ("events",)),
     Action("page", "v", "", "Open the event's body in $PAGER.", ("events",)),
     Action("export", "x", "", "Write the marked events, or all that match, to an NDJSON file.", ("events",)),
     Action("columns", "C", "", "Choose the columns of the event table.", ("events",)),
@@ -167,6 +174,9 @@ _WRITTEN: Final[Mapping[str, str]] = {
     "colon": ":",
     "greater_than_sign": ">",
     "less_than_sign": "<",
+    "equals_sign": "=",
+    "exclamation_mark": "!",
+    "plus": "+",
 }
 
 

@@ -483,15 +483,15 @@ class Workbench(SteadyApp):
         """Write an event on the Publish screen."""
         self._publish(address)
 
-    def clone_event(self, delivery: Delivery) -> None:
-        """Write an event like another on the Publish screen."""
-        self._publish(delivery)
+    def clone_event(self, delivery: Delivery, into_body: bool = False) -> None:
+        """Write an event like another on the Publish screen; `into_body`: with the cursor in its body."""
+        self._publish(delivery, into_body)
 
-    def _publish(self, what: Address | Delivery | None) -> None:
+    def _publish(self, what: Address | Delivery | None, into_body: bool = False) -> None:
         from views.publish import PublishScreen
 
         screen = self._switch_to("publish", PublishScreen)
-        screen.call_later(screen.begin, what)
+        screen.call_later(screen.begin, what, into_body)
 
     def act(self, action: OfferedAction) -> None:
         """Do what a connector offers, and say what came of it."""

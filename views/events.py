@@ -1,7 +1,7 @@
 """The main screen: endpoints on the left; on the right their events, the query on them, and one of them in full."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Literal
 
@@ -33,11 +33,12 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
-from workbench.model.errors import ConfigError, QueryError, WorkbenchError
+from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import At
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.watch import Watch
+from workbench.query.condition import Condition, joined
 from workbench.query.query import Query
 from workbench.store.view import View
 
@@ -62,6 +63,9 @@ class Events(WorkbenchScreen):
         self._indexed = False
         self._detailed: Endpoint | None = None
         self._pane: Literal["tree", "table", "inspector"] = "tree"
+        # The event that the inspector shows, and the one at which the cursor stays while its list is made anew.
+        self._inspected: int | None = None
+        self._kept: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="panes"):
@@ -254,6 +258,9 @@ class Events(WorkbenchScreen):
         if self.is_closed:
             return
         self._draw(view)
+        if view is self._view and self._kept is not None:
+            self._kept = None
+            self._inspect()
         for ended in self._sources.take_ended():
             self._banner.show_end(ended)
         self._show_status()
@@ -262,6 +269,10 @@ class Events(WorkbenchScreen):
         if view is not self._view or self.is_closed:
             return
         self._table.update_rows()
+        if self._kept is not None:
+            self._table.go_to(self._kept)
+            if self._table.cursor == self._kept:
+                self._kept = None
         self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
     def _count(self) -> None:
@@ -442,15 +453,47 @@ class Events(WorkbenchScreen):
             field = self.query_one("#tree-filter")
             field.display = True
             field.focus()
-        elif self._in(self._inspector):
-            self.host.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
         else:
             if self.size.width < NARROW and self._pane == "tree":
                 self._go("table")
             self._query_bar.focus_field()
 
+    def cannot_find(self) -> str | None:
+        return self._no_event()
+
+    def do_find(self) -> None:
+        self.host.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
+
     def _find(self, text: str) -> None:
+        if not self._in(self._inspector):
+            self._go("inspector")
         self._inspector.search(text)
+
+    def cannot_filter_by(self) -> str | None:
+        if not self._in(self._inspector):
+            return "Open an event first and go to a value in it: enter."
+        return None
+
+    cannot_exclude = cannot_filter_by
+
+    def do_filter_by(self) -> None:
+        self._filter_by(lambda condition: condition.has)
+
+    def do_exclude(self) -> None:
+        self._filter_by(lambda condition: condition.lacks)
+
+    def _filter_by(self, which: Callable[[Condition], str]) -> None:
+        """Ask for the value at the inspector's cursor too, and stay where it is."""
+        try:
+            condition = self._inspector.condition()
+            query = joined(self._query.text if self._query is not None else "", which(condition))
+            self._query = self.context.session.query(query)
+        except (FormatError, QueryError) as error:
+            self.host.say(str(error), "warning")
+            return
+        self._query_bar.value = query
+        self._kept = self._table.cursor
+        self._show_table()
 
     @on(Input.Changed, "#tree-filter")
     def _filter_tree(self, event: Input.Changed) -> None:
@@ -474,7 +517,9 @@ class Events(WorkbenchScreen):
 
     @on(EventTable.Moved)
     def _inspect_cursor(self) -> None:
-        self._inspect()
+        # While the event that is inspected is looked for in another list, it stays.
+        if self._kept is None:
+            self._inspect()
         self.query_one(KeyBar).refresh()
 
     @on(EventTable.Opened)
@@ -483,8 +528,12 @@ class Events(WorkbenchScreen):
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self) -> None:
+        sequence = self._table.cursor
+        if sequence is not None and sequence == self._inspected:
+            return
         delivery = await self._delivery()
         if not self.is_closed:
+            self._inspected = sequence
             self._inspector.show(delivery, self.context.archive.reading)
 
     async def _delivery(self) -> Delivery | None:
@@ -494,7 +543,7 @@ class Events(WorkbenchScreen):
         return self.context.archive.reading.mask(found) if found is not None else None
 
     def cannot_next_match(self) -> str | None:
-        return None if self._in(self._inspector) else "Open an event and find something in it with / first."
+        return None if self._in(self._inspector) else "Open an event and find something in it with ctrl+f first."
 
     def do_next_match(self) -> None:
         self._inspector.next_match()
@@ -531,13 +580,16 @@ class Events(WorkbenchScreen):
     def cannot_clone(self) -> str | None:
         return self.cannot_publish() or self._no_event()
 
+    def do_clone(self) -> None:
+        self._clone()
+
     @work(exclusive=True, group=KEY_WORK)
-    async def do_clone(self) -> None:
+    async def _clone(self, into_body: bool = False) -> None:
         # As it came: a clone of what is masked must not be made of asterisks.
         sequence = self._table.cursor
         delivery = await self.context.archive.get(sequence) if sequence is not None else None
         if delivery is not None:
-            self.host.clone_event(delivery)
+            self.host.clone_event(delivery, into_body)
 
     def cannot_move(self) -> str | None:
         return "Moving events is not there yet; c publishes one like it, and its original stays where it is."
@@ -567,25 +619,20 @@ class Events(WorkbenchScreen):
             except WorkbenchError as error:
                 self.host.say(str(error), "error")
 
-    cannot_edit = cannot_copy
-    cannot_page = cannot_copy
+    cannot_edit = cannot_clone
 
-    @work(exclusive=True, group=KEY_WORK)
-    async def do_edit(self) -> None:
-        delivery = await self._delivery()
-        if delivery is not None:
-            await self._open_externally(delivery, "EDITOR", "vi")
+    def do_edit(self) -> None:
+        self._clone(into_body=True)
+
+    cannot_page = cannot_copy
 
     @work(exclusive=True, group=KEY_WORK)
     async def do_page(self) -> None:
         delivery = await self._delivery()
-        if delivery is not None:
-            await self._open_externally(delivery, "PAGER", "less")
-
-    async def _open_externally(self, delivery: Delivery, variable: str, otherwise: str) -> None:
-        """Open a copy of an event's body in the user's editor or pager, and wait until that is left."""
+        if delivery is None:
+            return
         try:
-            await edit_externally(self.app, delivery.event.body or b"", variable, otherwise)
+            await edit_externally(self.app, delivery.event.body or b"", "PAGER", "less")
         except ConfigError as error:
             self.host.say(str(error), "error")
 

@@ -90,8 +90,8 @@ class Host(Protocol):
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
 
-    def clone_event(self, delivery: Delivery) -> None:
-        """Write an event like another on the Publish screen."""
+    def clone_event(self, delivery: Delivery, into_body: bool = False) -> None:
+        """Write an event like another on the Publish screen; `into_body`: with the cursor in its body."""
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""

@@ -136,11 +136,12 @@ class PublishScreen(WorkbenchScreen):
         self._open(drafts[0] if drafts else Draft())
         self.set_interval(0.1, self._show_progress)
 
-    def begin(self, what: Address | Delivery | None) -> None:
+    def begin(self, what: Address | Delivery | None, into_body: bool = False) -> None:
         """Write an event; what is being written or published already is not disturbed.
 
         Args:
             what: Where to, or what to clone; None: the draft that was left last, or an empty one.
+            into_body: Whether the cursor is put into the body, if that can be edited.
         """
         if what is not None and self.busy:
             self._tell("Events are being published: escape stops that.", wrong=True)
@@ -148,7 +149,7 @@ class PublishScreen(WorkbenchScreen):
             self._drafts.keep(self._draft)
             self._open(self._draft_of(what))
         field = "#target" if not self._draft.target else "#body" if self._draft.locked is None else "#fields"
-        self.query_one(field).focus()
+        self.query_one("#body" if into_body and self._draft.locked is None else field).focus()
 
     def on_resize(self, event: Resize) -> None:
         self._show_outcome()

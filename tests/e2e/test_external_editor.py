@@ -68,10 +68,7 @@ def taps(rabbit: Rabbit) -> list[dict[str, Any]]:
     return [queue for queue in found if queue["exclusive"]]
 
 
-@pytest.mark.parametrize("key", ["e", "v"])
-def test_a_tap_goes_on_while_an_editor_is_open(
-    rabbit: Rabbit, environment: dict[str, str], tmp_path: Path, key: str
-) -> None:
+def test_a_tap_goes_on_while_a_pager_is_open(rabbit: Rabbit, environment: dict[str, str], tmp_path: Path) -> None:
     exchange = rabbit.exchange("fanout")
     recording = tmp_path / "seen.db"
     with Terminal(*of(rabbit, exchange), "--record", str(recording), environment=environment) as terminal:
@@ -81,7 +78,7 @@ def test_a_tap_goes_on_while_an_editor_is_open(
         until(lambda: rabbit.api.get(bindings).json())
         rabbit.publish(exchange, b"the first", key="k")
         terminal.until("the first")
-        opened(terminal, tmp_path, key)
+        opened(terminal, tmp_path, "v")
         drawn = terminal.drain(quiet=0.5)
         rabbit.publish(exchange, *(b"event %d" % number for number in range(COUNT)), key="k")
 
@@ -116,12 +113,12 @@ def test_the_body_of_a_draft_is_edited_and_the_screen_is_drawn_again(
         terminal.drain()
 
 
-def test_what_is_typed_behind_the_editors_key_waits_until_it_is_closed(
+def test_what_is_typed_behind_the_pagers_key_waits_until_it_is_closed(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
         terminal.until("JSON")
-        terminal.press("eq")
+        terminal.press("vq")
         terminal.until("this is the editor")
         until((tmp_path / "open").exists)
         # Longer than a key waits for anything else: `q` would have ended the editor with the program.
@@ -132,30 +129,30 @@ def test_what_is_typed_behind_the_editors_key_waits_until_it_is_closed(
         assert not (tmp_path / "go").exists()
 
 
-def test_an_interrupt_ends_the_editor_and_not_the_program(environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_pager_and_not_the_program(environment: dict[str, str], tmp_path: Path) -> None:
     with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
         terminal.until("JSON")
-        opened(terminal, tmp_path, "e")
+        opened(terminal, tmp_path, "v")
         terminal.press("\x03")
         terminal.until("orders-events")
         terminal.press("q")
         assert terminal.ended() == 0
 
 
-def test_an_editor_that_cannot_be_started_is_said_on_the_screen(tmp_path: Path) -> None:
-    environment = {"HOME": str(tmp_path), "EDITOR": "/nonexistent/editor"}
+def test_a_pager_that_cannot_be_started_is_said_on_the_screen(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PAGER": "/nonexistent/pager"}
     with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
         terminal.until("JSON")
-        terminal.press("e")
-        terminal.until("$EDITOR cannot be started")
+        terminal.press("v")
+        terminal.until("$PAGER cannot be started")
         terminal.press("q")
         assert terminal.ended() == 0
 
 
-def test_an_editor_ends_with_the_program(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_pager_ends_with_the_program(environment: dict[str, str], tmp_path: Path) -> None:
     with Terminal("demo", "kafka/orders-events", environment=environment) as terminal:
         terminal.until("JSON")
-        opened(terminal, tmp_path, "e")
+        opened(terminal, tmp_path, "v")
         editor = int((tmp_path / "open").read_text())
         terminal.process.terminate()
         terminal.ended()

@@ -20,6 +20,7 @@ from views.events import Events
 from views.journal import Journal
 from views.publish import PublishScreen
 from views.trace import Trace
+from views.widgets.body_editor import BodyEditor
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
 from views.widgets.inspector.inspector import Inspector
@@ -99,7 +100,7 @@ async def test_an_action_that_cannot_be_done_says_why() -> None:
         await driver.press("m")
         await driver.shows("Moving events is not there yet")
         await driver.press("N")
-        await driver.shows("find something in it with / first")
+        await driver.shows("find something in it with ctrl+f first")
         await driver.go_to("placed", "exchange")
         await driver.press("b")
         await driver.shows("it holds nothing to look at")
@@ -233,10 +234,52 @@ async def test_moving_in_the_table() -> None:
 async def test_finding_in_the_inspector() -> None:
     async with running() as driver:
         await driver.open()
-        await driver.press("enter", "slash", "=9", "enter", "n")
+        await driver.press("enter", "ctrl+f", "=9", "enter", "n")
         await driver.shows("2 of 2")
         await driver.press("N")
         await driver.shows("1 of 2")
+
+
+async def test_slash_filters_events_in_the_inspector_too() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("enter", "slash", "=body.total > 15", "enter")
+        await driver.until(lambda: len(driver.app.events.sequences) == 5)
+
+
+async def test_pointing_at_values_filters_by_them_and_stays_there() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("g", "j", "j", "enter", "right")
+        await driver.shows("flow-1")
+        await driver.until(lambda: driver.one(Inspector).tab == "Headers")
+        await driver.press("j", "j", "equals_sign")
+        await driver.shows("/ header.correlation_id = flow-1")
+        await driver.until(lambda: len(driver.app.events.sequences) == 2)
+        assert driver.one(Inspector).has_focus and driver.one(Inspector).text_to_copy() == "flow-1"
+        # The same once more changes nothing; another value goes behind it.
+        await driver.press("equals_sign", "left", "j", "j", "exclamation_mark")
+        await driver.shows("/ header.correlation_id = flow-1 and body.id != ")
+        await driver.until(lambda: len(driver.app.events.sequences) == 1)
+
+
+async def test_what_no_query_can_ask_for_is_said() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("equals_sign")
+        await driver.shows("Open an event first")
+        await driver.press("enter", "j", "equals_sign")
+        await driver.shows("A query compares single values")
+        assert len(driver.app.events.sequences) == 20
+
+
+async def test_an_event_is_mended_in_the_body_of_its_clone() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("enter", "e")
+        await driver.until(lambda: isinstance(driver.app.screen, PublishScreen))
+        await driver.until(lambda: driver.app.screen.query_one("#body").has_focus)
+        assert '"total"' in driver.one(BodyEditor).text
 
 
 async def test_copying(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,9 +445,8 @@ async def test_refresh_lists_at_once() -> None:
 async def test_a_terminal_that_cannot_be_handed_on_is_said() -> None:
     async with running() as driver:
         await driver.open()
-        for key in ("e", "v"):
-            await driver.press(key)
-            await driver.shows("This terminal cannot be handed to another program.")
+        await driver.press("v")
+        await driver.shows("This terminal cannot be handed to another program.")
 
 
 async def test_publish_and_clone_open_the_publish_screen() -> None:

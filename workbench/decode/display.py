@@ -10,6 +10,7 @@ must not parse it.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -104,9 +105,8 @@ def _cut(line: str, width: int) -> str:
     return line
 
 
-def _visible(text: str) -> list[str]:
+def _visible(text: str) -> Iterator[str]:
     """What is shown for each character."""
-    pieces = []
     free = 0
     for character in text:
         if character in _BREAKS:
@@ -119,8 +119,7 @@ def _visible(text: str) -> list[str]:
                 piece, free = (character, free - 1) if free else (_spelled_out(character), 0)
             else:
                 piece, free = character, _MARKS if category[0] == "L" else 0
-        pieces.append(piece)
-    return pieces
+        yield piece
 
 
 def _spelled_out(character: str) -> str:

@@ -1,4 +1,5 @@
-"""JSON as lines that can be folded, each where it stands in the text: nothing is turned into a value or written anew.
+"""JSON as lines that can be folded, each where it stands in the text. Numbers are shown as they were written, strings
+as what they say.
 
 An outline is read on bit by bit, so that a body of megabytes can be looked at before all of it was read, and it holds
 five numbers a line. Nothing recurses: a stranger's JSON may nest as deep as it likes.
@@ -9,10 +10,14 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
 from workbench.decode.json_text import tokens
+from workbench.model.content import Value
+from workbench.model.errors import FormatError
 
 Look = Literal["key", "string", "number", "word", "mark"]
 """What a part of a line is; `word` is `true`, `null`, and what JSON does not have."""
@@ -123,6 +128,10 @@ class Outline:
         """Where in the text it begins."""
         return self._starts[line]
 
+    def end(self, line: int) -> int:
+        """Where in the text it ends."""
+        return self._ends[line]
+
     def members(self, line: int) -> int:
         """How many values are directly in it, as far as it was read."""
         return self._members[line]
@@ -141,6 +150,17 @@ class Outline:
         value = self._value(line)
         found = [Part("key", start, self._key_end(start, end))] if value > start else []
         return [*found, Part(_look(self.text[value : value + 9]), value, end)] if end > value else found
+
+    def said(self, part: Part) -> str:
+        """What is shown of a part: a string or key with its escapes resolved, all else as it was written."""
+        written = self.text[part.start : part.end]
+        return _said(written) if "\\" in written and written[0] == '"' else written
+
+    @cached_property
+    def searched(self) -> str:
+        """The text with what is shown of each string in its place, and as much behind it as keeps all others in
+        theirs."""
+        return _STRING.sub(_pad, self.text) if "\\" in self.text else self.text
 
     def closing(self, line: int) -> str:
         """The mark that closes a line which can be folded; empty where the text ends before it."""
@@ -168,6 +188,51 @@ class Outline:
         except ValueError:
             return written.removeprefix('"').removesuffix('"')
         return str(said)
+
+    def value(self, line: int) -> Value:
+        """The value of a line that has no others in it, exactly.
+
+        Raises:
+            FormatError: It has others in it, or is none of those that JSON has.
+        """
+        start = self._value(line)
+        written = self.text[start : self._ends[line]]
+        if self._spans[line] != 1 or written in ("}", "]", "{}", "[]"):
+            raise FormatError("A query compares single values: go to one of those in it.")
+        if written.startswith('"'):
+            try:
+                return str(json.loads(written, strict=False))
+            except ValueError:
+                raise FormatError("Only the beginning of this value was read.") from None
+        if written in _WORDS:
+            return _WORDS[written]
+        if _BYTES.fullmatch(written):
+            return bytes.fromhex(written[2:])
+        try:
+            return Decimal(written)
+        except InvalidOperation:
+            raise FormatError(f"No query can ask for {written[:40]}.") from None
+
+    def path(self, line: int) -> tuple[str | None, ...]:
+        """The steps that lead to a line: names, and None for an element of an array.
+
+        Raises:
+            FormatError: A name on the way is no text.
+        """
+        steps: list[str | None] = []
+        while self._depths[line]:
+            opener = line
+            while self._depths[opener] >= self._depths[line]:
+                opener -= 1
+            start, value = self._starts[line], self._value(line)
+            if value == start:
+                steps.append(None)
+            elif self.text[start] == '"':
+                steps.append(str(json.loads(self.text[start : self._key_end(start, value)], strict=False)))
+            else:
+                raise FormatError("A name that leads here is no text, and no path can have it.")
+            line = opener
+        return tuple(reversed(steps))
 
     def line_at(self, place: int) -> int:
         """The line that a place in the text is in or behind; it must have been read."""
@@ -201,10 +266,12 @@ class Outline:
             self._folded ^= {line}
             self._settle()
 
-    def reveal(self, line: int) -> None:
-        """Unfold whatever a line is hidden in."""
-        self._folded -= {each for each in self._folded if each < line < each + self._span(each)}
+    def reveal(self, line: int) -> set[int]:
+        """Unfold the lines that a line is hidden in, and say which they were."""
+        unfolded = {each for each in self._folded if each < line < each + self._span(each)}
+        self._folded -= unfolded
         self._settle()
+        return unfolded
 
     @property
     def rows(self) -> int:
@@ -236,6 +303,26 @@ class Outline:
             gaps.append(line + 1 - missing[-1])
             missing.append(missing[-1] + upto - line - 1)
         self._hidden, self._gaps, self._missing = hidden, gaps, missing
+
+
+_WORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None}
+_BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2})*")
+_FILLER: Final = "\uffff"
+"""A character that is none, behind strings that take less room than they were written in."""
+
+
+def _said(written: str) -> str:
+    """A string with its escapes resolved, between its quotes."""
+    try:
+        return f'"{json.loads(written, strict=False)}"'
+    except ValueError:
+        # It is cut in two.
+        return written
+
+
+def _pad(found: re.Match[str]) -> str:
+    written = found[0]
+    return _said(written).ljust(len(written), _FILLER) if "\\" in written else written
 
 
 def _look(begin: str) -> Look:

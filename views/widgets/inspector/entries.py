@@ -2,32 +2,61 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from views.widgets.inspector.page import LONGEST, Page, Piece, Row, find_text
+from views.widgets.inspector.listing import Line, Listing
+from views.widgets.inspector.page import NOTHING_HERE, Piece, find_text
 from workbench.decode.display import cells, visible
 from workbench.model.content import Value
+from workbench.model.errors import FormatError
 from workbench.model.values import value_to_copy
+from workbench.query.condition import Condition
+
+
+def no_path() -> str:
+    """There is none."""
+    raise FormatError(NOTHING_HERE)
+
+
+def no_condition() -> Condition:
+    """There is none."""
+    raise FormatError(NOTHING_HERE)
 
 
 class Entry(NamedTuple):
-    """A row of a list: its cells, of which only a heading has one; and the value that is copied of it."""
+    """A line of a list.
+
+    Attributes:
+        cells: Of which only a heading has one, and a column may be empty.
+        value: What is copied.
+        path: The path or symbol of the value.
+        condition: That an event has the value; both raise FormatError where there is none.
+    """
 
     cells: tuple[str, ...]
     value: Value = ""
+    path: Callable[[], str] = no_path
+    condition: Callable[[], Condition] = no_condition
 
 
-class Entries(Page):
-    """Names and values, one of their columns as wide as there is room."""
+class Entries(Listing):
+    """Names and values in columns; what is longer than its column pushes the others, and the last wraps."""
 
-    def __init__(self, heading: str, entries: Sequence[Entry], wide: int) -> None:
+    def __init__(self, heading: str, entries: Sequence[Entry], looks: Sequence[str]) -> None:
+        """Keep them.
+
+        Args:
+            heading: What they are.
+            entries: In their order.
+            looks: How each column is drawn.
+        """
         super().__init__(heading)
         self._entries = entries
-        self._wide = wide
+        self._looks = looks
         self._columns = [
-            max((cells(visible(entry.cells[column], 40)) for entry in entries if len(entry.cells) > 1), default=0)
-            for column in range(3)
+            max((cells(visible(entry.cells[column], 60)) for entry in entries if len(entry.cells) > 1), default=0)
+            for column in range(len(looks) - 1)
         ]
         self._text = "\n".join(cell for entry in entries for cell in entry.cells)
         self._begins = array("Q")
@@ -37,45 +66,53 @@ class Entries(Page):
             at += sum(len(cell) + 1 for cell in entry.cells)
 
     @property
-    def rows(self) -> int:
-        return 1 + len(self._entries)
+    def keys(self) -> int:
+        return len(self._entries)
 
-    def row(self, number: int, width: int) -> Row:
-        if not number:
-            return super().row(number, width)
-        entry = self._entries[number - 1]
-        place = self._begins[number - 1]
+    def line(self, key: int, width: int) -> Line:
+        entry = self._entries[key]
+        place = self._begins[key]
         if len(entry.cells) == 1:
-            return Row([Piece(entry.cells[0], "heading", place)])
-        columns = [min(column, width // 3) for column in self._columns]
-        columns[self._wide] = max(width - sum(columns) + columns[self._wide] - 4, 4)
+            return Line([Piece(entry.cells[0], "heading", place)])
+        columns = [min(column, width * share // 100) for column, share in zip(self._columns, _SHARES, strict=False)]
         pieces: list[Piece] = []
-        indent = 0
-        for column, (cell, look) in enumerate(zip(entry.cells, _LOOKS[self._wide], strict=True)):
-            last = column == len(entry.cells) - 1
-            pieces.append(Piece(cell[:LONGEST], look, place, width=0 if last else columns[column]))
-            if len(cell) > LONGEST:
-                pieces.append(Piece(f"… of {len(cell):,} characters", "dim"))
-            if not last:
+        for cell, look, column in zip(entry.cells, self._looks, [*columns, 0], strict=True):
+            pieces.append(Piece(cell, look, place, width=column))
+            if column:
                 pieces.append(Piece("  "))
-            indent += columns[column] + 2 if column < self._wide else 0
             place += len(cell) + 1
-        return Row(pieces, indent)
+        last = entry.cells[-1]
+        count = last.count("\n") + 1
+        more = f"{count:,} lines, {len(last):,} characters" if count > 1 else f"{len(last):,} characters"
+        return Line(pieces, sum(columns) + 2 * len([column for column in columns if column]), more)
 
     def text_to_copy(self, number: int) -> str:
-        if number:
-            return value_to_copy(self._entries[number - 1].value)
+        key = self._key_at(number)
+        if key is not None:
+            return value_to_copy(self._entries[key].value)
         return "\n".join("\t".join(entry.cells) for entry in self._entries)
+
+    def path(self, number: int) -> str:
+        key = self._key_at(number)
+        return super().path(number) if key is None else self._entries[key].path()
+
+    def condition(self, number: int) -> Condition:
+        key = self._key_at(number)
+        return super().condition(number) if key is None else self._entries[key].condition()
 
     def places(self, text: str) -> Sequence[int]:
         return find_text(text, self._text)
 
     def row_of(self, place: int) -> int | None:
-        return bisect_right(self._begins, place)
+        key = bisect_right(self._begins, place) - 1
+        if key >= self._measured:
+            return None
+        return self.row_at(key, place) if key >= 0 else 0
 
     def place_of(self, number: int) -> int:
-        return self._begins[number - 1] if number else 0
+        key = self._key_at(number)
+        return 0 if key is None else self._begins[key]
 
 
-_LOOKS: Final = {1: ("key", "", "dim"), 2: ("key", "dim", "")}
-"""How the columns of a list look, by which of them is the widest."""
+_SHARES: Final = (45, 15)
+"""How many hundredths of the width columns have at most."""

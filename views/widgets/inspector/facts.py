@@ -1,34 +1,99 @@
 """What the Facts tab shows: what conventions make of an event, where it was seen, and what it is made of."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final, NamedTuple
 
 from views.widgets.inspector.counting import count_of
-from views.widgets.inspector.entries import Entries, Entry
-from views.widgets.inspector.page import LONGEST, Page
+from views.widgets.inspector.entries import Entries, Entry, no_condition, no_path
+from views.widgets.inspector.page import Page
+from workbench.decode import codec
+from workbench.facts.facts import Fact, Facts, Kind
+from workbench.facts.times import time_in, time_text
+from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, TimestampType
 from workbench.model.values import key_text
-from workbench.query.query import Reading
+from workbench.query.condition import Condition, equals, exists, path_text
+
+SYMBOLS: Final[Mapping[Kind, str]] = {
+    "correlation": "correlation",
+    "causation": "causation",
+    "message": "message",
+    "type": "type",
+    "attempts": "attempts",
+    "origin.queue": "origin",
+    "origin.topic": "origin",
+    "origin.exchange": "origin",
+    "failure.reason": "reason",
+    "failure.type": "reason",
+}
+"""What queries call a kind of fact."""
 
 
-def facts_page(delivery: Delivery, reading: Reading) -> Page:
+def facts_page(delivery: Delivery, facts: Facts) -> Page:
     """The Facts tab of an event."""
     event = delivery.event
-    found = reading.facts(delivery).found
+    found = facts.found
     entries = [Entry(("What the conventions say" if found else "No convention says anything of this event",))]
     for fact in found:
-        entries.append(Entry((fact.kind, fact.value, f"{fact.convention} · {fact.source}"), fact.value))
+        note = f"{fact.convention} · {fact.source}"
+        path, condition = partial(fact_path, fact, event), partial(fact_condition, fact, event)
+        entries.append(Entry((fact.kind, fact_text(fact), note), fact.value, path, condition))
     entries.append(Entry(("Where and when it was seen",)))
-    for name, value, note in _sightings(delivery):
-        entries.append(Entry((name, value, note), value))
+    entries += [row.entry for row in _sightings(delivery)]
     entries.append(Entry(("What it is made of",)))
-    for name, value, note in _contents(event):
-        entries.append(Entry((name, value, note), value))
+    entries += [row.entry for row in _contents(event)]
     conventions = len({fact.convention for fact in found})
     heading = f"{count_of(len(found), 'fact')} by {count_of(conventions, 'convention')}"
-    return Entries(heading, entries, 1)
+    return Entries(heading, entries, ("key", "", "dim"))
+
+
+def fact_text(fact: Fact) -> str:
+    """A fact as it is read: a time as one."""
+    time = time_in(fact.value) if fact.kind.endswith(".time") else None
+    return fact.value if time is None else time_text(time)
+
+
+def fact_path(fact: Fact, event: Event) -> str:
+    """The symbol for a fact, or the path to where it was found.
+
+    Raises:
+        FormatError: There is neither.
+    """
+    if fact.kind in SYMBOLS:
+        return SYMBOLS[fact.kind]
+    path, _ = _source(fact, event)
+    return path
+
+
+def fact_condition(fact: Fact, event: Event) -> Condition:
+    """The condition that an event says the same.
+
+    Raises:
+        FormatError: No query can ask for it.
+    """
+    if fact.kind == "attempts":
+        return Condition(f"attempts = {fact.value}", f"attempts != {fact.value}")
+    if fact.kind in SYMBOLS:
+        return equals(SYMBOLS[fact.kind], fact.value)
+    return equals(*_source(fact, event))
+
+
+def _source(fact: Fact, event: Event) -> tuple[str, Value]:
+    """The path to where a fact was found, and the value there."""
+    where, _, name = fact.source.partition(".")
+    if where == "body":
+        return path_text("body", name.split(".")), fact.value
+    content = event.content
+    named = content.headers if where == "header" else content.properties.items()
+    for each, value in named:
+        if each.lower() != name.lower():
+            continue
+        if isinstance(value, list | tuple | Mapping):
+            raise FormatError(f"This is a part of {fact.source}: go to it in Headers.")
+        return path_text("header" if where == "header" else "property", (each,)), value
+    raise FormatError(f"Nothing is called {fact.source} here.")
 
 
 _SET_BY: Final[Mapping[TimestampType, str]] = {
@@ -38,41 +103,61 @@ _SET_BY: Final[Mapping[TimestampType, str]] = {
 }
 
 
-def _sightings(delivery: Delivery) -> Iterator[tuple[str, str, str]]:
+class _Row(NamedTuple):
+    name: str
+    value: str
+    note: str = ""
+    symbol: str = ""
+    has: Callable[[], Condition] = no_condition
+
+    @property
+    def entry(self) -> Entry:
+        path: Callable[[], str] = partial(str, self.symbol) if self.symbol else no_path
+        return Entry((self.name, self.value, self.note), self.value, path, self.has)
+
+
+def _sightings(delivery: Delivery) -> Iterator[_Row]:
     address, position = delivery.address, delivery.position
-    yield "address", str(address), ""
+    yield _Row("address", str(address), "", "endpoint", partial(equals, "endpoint", str(address)))
     if position is not None:
         if position.partition:
-            yield "partition", position.partition, ""
-        yield "offset", position.offset, ""
+            yield _Row("partition", position.partition, "", "partition", _is("partition", position.partition))
+        yield _Row("offset", position.offset, "", "offset", _is("offset", position.offset))
     if delivery.exchange is not None:
-        yield "exchange", delivery.exchange, "" if delivery.exchange else "the default exchange"
+        yield _Row("exchange", delivery.exchange, "" if delivery.exchange else "the default exchange")
     time, kind = delivery.time
-    yield "time", _local(time), _SET_BY[kind]
-    yield "seen", _local(delivery.seen_at), _SET_BY["received"]
+    yield _Row("time", time_text(time), _SET_BY[kind], "time", _is("time", str(time)))
+    yield _Row("seen", time_text(delivery.seen_at), _SET_BY["received"])
     if delivery.redelivered is not None:
-        yield "redelivered", "yes" if delivery.redelivered else "no", "whether the broker delivered it before"
+        yield _Row("redelivered", "yes" if delivery.redelivered else "no", "whether the broker delivered it before")
     if delivery.attempt is not None:
-        yield "attempt", f"{delivery.attempt:,}", "how often it was delivered before, as the broker counts"
+        yield _Row("attempt", f"{delivery.attempt:,}", "how often it was delivered before, as the broker counts")
 
 
-def _contents(event: Event) -> Iterator[tuple[str, str, str]]:
-    key = event.key
-    yield "key", "none" if key is None else key_text(key[:LONGEST]), "" if key is None else count_of(len(key), "byte")
-    body = event.body
-    yield "body", "null" if body is None else count_of(len(body), "byte"), "a tombstone" if body is None else ""
+def _contents(event: Event) -> Iterator[_Row]:
+    key, body = event.key, event.body
+    if key is None:
+        yield _Row("key", "none", "", "key", lambda: _swapped(exists("key")))
+    else:
+        yield _Row("key", key_text(key), count_of(len(key), "byte"), "key", partial(equals, "key", key))
+    if body is None:
+        yield _Row("body", "null", "a tombstone", "size", lambda: _swapped(exists("body")))
+    else:
+        read = codec.read(event)
+        note = " · ".join((read.format, *read.notes)) if body else ""
+        yield _Row("body", count_of(len(body), "byte"), note, "size", _is("size", str(len(body))))
     try:
         content = event.content
         counts = f"{count_of(len(content.headers), 'header')}, {count_of(len(content.properties), 'property')}"
     except FormatError as error:
         counts = str(error)
     wire = event.wire
-    yield "headers", counts, "" if wire is None else f"{count_of(len(wire.data), 'byte')} of {wire.encoding}"
+    yield _Row("headers", counts, "" if wire is None else f"{count_of(len(wire.data), 'byte')} of {wire.encoding}")
 
 
-def _local(milliseconds: int) -> str:
-    """A time as the user's clock shows it, with its zone."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000).astimezone().isoformat(" ", "milliseconds")
-    except (ValueError, OverflowError, OSError):
-        return f"{milliseconds:,} ms after 1970"
+def _is(symbol: str, written: str) -> Callable[[], Condition]:
+    return lambda: Condition(f"{symbol} = {written}", f"{symbol} != {written}")
+
+
+def _swapped(condition: Condition) -> Condition:
+    return Condition(condition.lacks, condition.has)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
-from views.widgets.inspector.page import FOUND, Page, Piece, Row
+from views.widgets.inspector.page import FOUND, Page, Piece
 
 _HEX: Final = re.compile(r"0x(?:[0-9a-f]{2})+|[0-9a-f]{2}(?: [0-9a-f]{2})+", re.IGNORECASE)
 
@@ -42,12 +42,12 @@ class HexPage(Page):
         row, place = self._begins[which]
         return title, data, (number - 1 - row - bool(title)) * self._each, place
 
-    def row(self, number: int, width: int) -> Row:
+    def row(self, number: int) -> Sequence[Piece]:
         if not number:
-            return super().row(number, width)
+            return super().row(number)
         title, data, start, place = self._find(number)
         if start < 0:
-            return Row([Piece(title, "heading")])
+            return [Piece(title, "heading")]
         each = self._each
         row = data[start : start + each]
         pieces = [Piece(f"{start:08x}", "dim"), Piece("  ")]
@@ -57,7 +57,7 @@ class HexPage(Page):
         missing = each - len(row)
         pieces.append(Piece(" " * (3 * missing + (each == 16 and len(row) < 8) + 1)))
         plain = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        return Row([*pieces, Piece(plain, "string", place + start)])
+        return [*pieces, Piece(plain, "string", place + start)]
 
     def text_to_copy(self, number: int) -> str:
         """A row's bytes, or all under a heading."""
@@ -75,7 +75,7 @@ class HexPage(Page):
             found.extend(place + match.start() for match in islice(pattern.finditer(part), FOUND + 1 - len(found)))
         return found
 
-    def covers(self, text: str) -> int:
+    def covers(self, text: str, place: int) -> int:
         return len(_digits(text) or text.encode("utf-8", "surrogatepass"))
 
     def row_of(self, place: int) -> int | None:

@@ -14,37 +14,44 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from views.widgets.inspector.page import FOUND, Page, Piece
-from views.widgets.inspector.tabs import Tab, page
-from views.widgets.inspector.wrapping import crop, wrap
+from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece
+from views.widgets.inspector.tabs import Tab, count, page
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
-from workbench.model.errors import FormatError
+from workbench.facts.facts import NOTHING, Facts
+from workbench.model.errors import FormatError, QueryError
 from workbench.model.event import Delivery
-from workbench.query.query import PLAIN, Reading
+from workbench.query.condition import Condition
+from workbench.query.query import PLAIN, Reading, compile
 
 TABS: Final[tuple[Tab, ...]] = get_args(Tab)
-_BETWEEN: Final = " ── "
-_LOOKS: Final = ("key", "string", "number", "word", "mark", "sign", "heading", "dim")
+_MARGIN: Final = 1
+"""Cells at the left, for the sign of the cursor."""
+_LOOKS: Final = ("key", "string", "number", "word", "mark", "sign", "heading", "dim", "dead", "rule")
 
 
 class Inspector(Lines):
-    """Four tabs about one event. The row at the cursor is wrapped, all others are cut where there is no room."""
+    """Four tabs about one event. Lines are wrapped, and long ones folded until they are asked for."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(f"inspector--{look}" for look in _LOOKS),
         "inspector--cursor",
+        "inspector--bar",
         "inspector--tab",
+        "inspector--other-tab",
         "inspector--found",
         "inspector--found-here",
     }
     DEFAULT_CSS = """
     Inspector {
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden;
-        & > .inspector--cursor { background: $background; }
-        &:focus > .inspector--cursor { background: $cursor; text-style: $cursor-style; }
-        & > .inspector--tab { text-style: bold reverse; }
+        & > .inspector--cursor { background: $cursor; text-style: $cursor-style; }
+        & > .inspector--bar { color: $focus; text-style: bold; }
+        & > .inspector--tab { text-style: bold underline; }
+        & > .inspector--other-tab { color: $muted; text-style: $muted-style; }
+        & > .inspector--dead { color: $dead; text-style: bold; }
+        & > .inspector--rule { color: $frame; text-style: $muted-style; }
         & > .inspector--key { color: $name; text-style: bold; }
         & > .inspector--string { color: $string; }
         & > .inspector--number { color: $number; }
@@ -70,10 +77,9 @@ class Inspector(Lines):
         super().__init__(id=id)
         self._delivery: Delivery | None = None
         self._reading: Reading = PLAIN
+        self._facts: Facts = NOTHING
         self._pages: dict[Tab, Page] = {}
         self._laid_out = Size(0, 0)
-        # The rows that the row at the cursor takes, once it is wrapped.
-        self._wrapped_rows: Sequence[Sequence[Piece]] | None = None
         self._text = ""
         self._places: Sequence[int] = ()
         self._at: int | None = None
@@ -89,6 +95,7 @@ class Inspector(Lines):
             reading: Says its facts.
         """
         self._delivery, self._reading = delivery, reading
+        self._facts = NOTHING if delivery is None else reading.facts(delivery)
         self._pages.clear()
         self.scroll_to(y=0, animate=False, force=True)
         self._turn()
@@ -99,7 +106,7 @@ class Inspector(Lines):
         if self._delivery is None:
             return None
         if self.tab not in self._pages:
-            self._pages[self.tab] = page(self.tab, self._delivery, self._reading)
+            self._pages[self.tab] = page(self.tab, self._delivery, self._facts)
             self._pages[self.tab].resize(self._width)
         return self._pages[self.tab]
 
@@ -132,7 +139,7 @@ class Inspector(Lines):
             before.read_on()
         except FormatError as error:
             assert self._delivery is not None
-            self._pages["Body"] = page("Body", self._delivery, self._reading, str(error))
+            self._pages["Body"] = page("Body", self._delivery, self._facts, str(error))
             self._pages["Body"].resize(self._width)
             self._turn()
             return
@@ -144,9 +151,8 @@ class Inspector(Lines):
 
     def _relayout(self) -> None:
         """Rows are other ones, or others."""
-        self._wrapped_rows = None
         page = self.page
-        rows = 1 if page is None else page.rows + len(self._block) - 1
+        rows = 1 if page is None else page.rows
         self._laid_out = Size(self._width, rows + 1)
         self.extend_to(self._laid_out)
         self.refresh()
@@ -160,7 +166,8 @@ class Inspector(Lines):
 
     @property
     def _width(self) -> int:
-        return self.scrollable_content_region.width
+        """Cells that a page has."""
+        return max(self.scrollable_content_region.width - _MARGIN, 0)
 
     @property
     def _height(self) -> int:
@@ -171,29 +178,36 @@ class Inspector(Lines):
 
     def render_line(self, y: int) -> Strip:
         """One line: the tabs, or a row."""
-        width = self._width
         page = self.page
         number = self.scroll_offset.y + y - 1
         if y == 0:
             strip = self._tabs()
         elif page is None:
-            strip = Strip([Segment(visible(" No event is chosen.", width), self._style("dim"))] if y == 1 else [])
+            strip = Strip([Segment(visible(" No event is chosen.", self._width), self._style("dim"))] if y == 1 else [])
+        elif number < page.rows:
+            strip = self._row(page, number)
         else:
-            above = number - page.cursor
-            if 0 <= above < len(self._block):
-                strip = self._draw(self._block[above], width).adjust_cell_length(width)
-                strip = strip.apply_style(self._cursor_style())
-            elif (row := number if above < 0 else number - len(self._block) + 1) < page.rows:
-                strip = self._draw(page.row(row, width).pieces, width)
-            else:
-                strip = Strip([])
+            strip = Strip([])
         return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
+
+    def _row(self, page: Page, number: int) -> Strip:
+        width = self._width
+        strip = self._draw(page.row(number), width)
+        if number not in page.extent(page.cursor):
+            return Strip.join([Strip([Segment(" " * _MARGIN)]), strip])
+        strip = Strip.join([Strip([Segment("▌", self._style("bar"))]), strip])
+        if not self.has_focus:
+            return strip
+        return strip.adjust_cell_length(width + _MARGIN).apply_style(self._cursor_style())
 
     def _tabs(self) -> Strip:
         segments: list[Segment] = []
-        for number, name in enumerate(TABS):
-            segments.append(Segment(_BETWEEN if number else " ", self._style("dim")))
-            segments.append(Segment(name, self._style("tab") if name == self.tab else Style()))
+        for tab, begin, _ in self._tab_places():
+            used = sum(len(segment.text) for segment in segments)
+            segments.append(Segment(" " * (begin - used)))
+            name, said = tab, self._tab_count(tab)
+            segments.append(Segment(name, self._style("tab" if tab == self.tab else "other-tab")))
+            segments.append(Segment(said, self._style("other-tab")))
         said = self._match_count()
         used = sum(len(segment.text) for segment in segments)
         room = self._width - used - 2
@@ -201,7 +215,19 @@ class Inspector(Lines):
             said = visible(said, room)
             segments.append(Segment(" " * (room - cells(said) + 1)))
             segments.append(Segment(said, self._style("heading")))
-        return Strip(segments).crop(0, self._width)
+        return Strip(segments).crop(0, self._width + _MARGIN)
+
+    def _tab_places(self) -> Iterator[tuple[Tab, int, int]]:
+        """The tabs, and the cells between which each is."""
+        end = _MARGIN - 2
+        for tab in TABS:
+            begin = end + 2
+            end = begin + len(tab) + len(self._tab_count(tab))
+            yield tab, begin, end
+
+    def _tab_count(self, tab: Tab) -> str:
+        number = count(tab, self._delivery, self._facts) if self._delivery is not None else 0
+        return f" {number:,}" if number else ""
 
     def _match_count(self) -> str:
         """What was found, for the line of the tabs."""
@@ -212,29 +238,24 @@ class Inspector(Lines):
         many = f"{FOUND:,}+" if len(self._places) > FOUND else f"{len(self._places):,}"
         return f"{self._at + 1:,} of {many}" + (" …" if self._sought is not None else "")
 
-    @property
-    def _block(self) -> Sequence[Sequence[Piece]]:
-        """The rows of the row at the cursor."""
-        if self._wrapped_rows is None:
-            page = self.page
-            self._wrapped_rows = [[]] if page is None else wrap(page.row(page.cursor, self._width), self._width)
-        return self._wrapped_rows
-
     def _draw(self, pieces: Sequence[Piece], width: int) -> Strip:
-        """Pieces in one line, what was found in them marked; `…` where there was no room for all."""
+        """Pieces in one line, what was found in them marked."""
         strips: list[Strip] = []
         used = 0
         for piece in pieces:
             if used > width:
                 break
             # One cell more than there is tells that something must be cut.
-            room = (piece.width or width - used) + 1
+            room = width - used + 1
             strip = Strip([Segment(visible(text, room), style) for text, style in self._mark_matches(piece)])
-            if piece.width:
-                strip = crop(strip, piece.width).adjust_cell_length(piece.width)
+            if piece.width > strip.cell_length:
+                strip = strip.adjust_cell_length(piece.width)
             strips.append(strip)
             used += strip.cell_length
-        return crop(Strip.join(strips), width)
+        strip = Strip.join(strips)
+        if strip.cell_length <= width:
+            return strip
+        return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
 
     def _mark_matches(self, piece: Piece) -> Iterator[tuple[str, Style]]:
         """A piece, cut where what was found begins and ends."""
@@ -243,7 +264,7 @@ class Inspector(Lines):
         if piece.place < 0 or not len(self._places) or page is None:
             yield piece.text, style
             return
-        length = page.covers(self._text)
+        length = page.covers(self._text, piece.place)
         begin, end = piece.place, piece.place + (1 if piece.whole else len(piece.text))
         done = begin
         for number in range(bisect_right(self._places, begin - length), bisect_left(self._places, end)):
@@ -271,34 +292,43 @@ class Inspector(Lines):
     # The cursor.
 
     def move(self, lines: int) -> None:
-        """Go so many rows down; first through those of a row that is higher than what is seen."""
+        """Go so many rows down; first through those of a value that is higher than what is seen."""
         page = self.page
         if page is None:
             return
         top, height = self.scroll_offset.y, self._height
-        first, last = page.cursor - top, page.cursor + len(self._block) - top
+        here = page.extent(page.cursor)
+        first, last = here.start - top, here.stop - top
         if lines > 0 and first < height < last:
             self.scroll_to(y=top + min(lines, last - height), animate=False, force=True)
         elif lines < 0 and first < 0 < last:
             self.scroll_to(y=top + max(lines, first), animate=False, force=True)
         else:
-            self._go(page.cursor + lines)
+            self._go(here.stop - 1 + lines if lines > 0 else here.start + lines)
 
-    def _go(self, row: int) -> None:
-        """Put the cursor on a row."""
+    def _go(self, row: int, seen: int | None = None) -> None:
+        """Put the cursor on the value in a row.
+
+        Args:
+            row: Which.
+            seen: The row that must be seen; None: as many of the value's as there is room for.
+        """
         page = self.page
         if page is not None:
-            page.cursor = max(0, min(row, page.rows - 1))
+            page.cursor = page.extent(max(0, min(row, page.rows - 1))).start
             self._relayout()
-            self._to_cursor()
+            self._to_cursor(seen)
 
-    def _to_cursor(self) -> None:
-        """Scroll as little as shows the row at the cursor."""
+    def _to_cursor(self, seen: int | None = None) -> None:
+        """Scroll as little as shows the value at the cursor."""
         page = self.page
         if page is None:
             return
         top, height = self.scroll_offset.y, self._height
-        first, last = page.cursor, page.cursor + len(self._block)
+        here = page.extent(page.cursor)
+        first, last = here.start, here.stop
+        if seen is not None and last - first >= height:
+            first, last = seen, seen + 1
         if first < top or last - first >= height:
             self.scroll_to(y=first, animate=False, force=True)
         elif last > top + height:
@@ -331,29 +361,24 @@ class Inspector(Lines):
             self._go(page.cursor)
 
     def on_click(self, event: Click) -> None:
-        """Show a tab; go to a row, and fold it if the cursor was there already or its sign was hit."""
+        """Show a tab; go to a value, and fold it if the cursor was there already or its sign was hit."""
         page = self.page
         x, y = event.x, event.y
         if y == 0:
-            end = 0
-            for number, name in enumerate(TABS):
-                begin = end + (len(_BETWEEN) if number else 1)
-                end = begin + len(name)
+            for tab, begin, end in self._tab_places():
                 if begin <= x < end:
-                    self.tab = name
+                    self.tab = tab
             return
-        if page is None:
+        row = self.scroll_offset.y + y - 1
+        if page is None or row >= page.rows:
             return
-        above = self.scroll_offset.y + y - 1 - page.cursor
-        row = page.cursor + (above if above < 0 else max(above - len(self._block) + 1, 0))
-        if row >= page.rows:
-            return
-        at = 0
+        at = _MARGIN
         signs: list[range] = []
-        for piece in page.row(row, self._width).pieces[:2]:
-            signs += [range(at, at + len(piece.text))] if piece.look == "sign" else []
-            at += len(piece.text)
-        if row == page.cursor or any(x in sign for sign in signs):
+        for piece in page.row(row):
+            length = cells(visible(piece.text))
+            signs += [range(at, at + length)] if piece.look == "sign" else []
+            at += max(length, piece.width)
+        if row in page.extent(page.cursor) or any(x in sign for sign in signs):
             page.toggle(row)
         self._go(row)
 
@@ -363,6 +388,37 @@ class Inspector(Lines):
         text = page.text_to_copy(page.cursor) if page is not None else ""
         # Half of a surrogate pair can be sent nowhere.
         return text.encode("utf-8", "backslashreplace").decode()
+
+    # Filtering.
+
+    def path(self) -> str:
+        """The path or symbol of the value at the cursor, as queries and columns write it.
+
+        Raises:
+            FormatError: It has none; the sentence says why.
+        """
+        page = self.page
+        if page is None:
+            raise FormatError(NOTHING_HERE)
+        return page.path(page.cursor)
+
+    def condition(self) -> Condition:
+        """The condition that an event has the value at the cursor, which this one meets.
+
+        Raises:
+            FormatError: No query can ask for it; the sentence says why.
+        """
+        page = self.page
+        if page is None or self._delivery is None:
+            raise FormatError(NOTHING_HERE)
+        found = page.condition(page.cursor)
+        try:
+            met = compile(found.has, reading=self._reading).matches(self._delivery)
+        except QueryError:
+            met = False
+        if not met:
+            raise FormatError("No query can ask for this value.")
+        return found
 
     # Finding.
 
@@ -403,5 +459,5 @@ class Inspector(Lines):
         row = page.row_of(self._places[self._sought])
         if row is not None:
             self._sought = None
-            self._go(row)
+            self._go(row, row)
         self.refresh()

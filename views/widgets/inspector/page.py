@@ -1,6 +1,6 @@
 """What a tab of the inspector holds: rows, of which only those that can be seen are made.
 
-A row's pieces hold a stranger's texts as they came: whoever draws them does so through `display.shown`.
+A row's pieces hold a stranger's texts as they came: whoever draws them does so through `display.visible`.
 """
 
 import re
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-LONGEST: Final = 16 * 1024
-"""Characters shown of one value."""
+from workbench.model.errors import FormatError
+from workbench.query.condition import Condition
+
 FOUND: Final = 10_000
 """Places found of which more are not counted."""
 STEPS: Final = 1_000
 """Lines that are read at once; a few milliseconds."""
+NOTHING_HERE: Final = "There is no value here: go to one first."
 
 
 class Piece(NamedTuple):
@@ -25,7 +27,7 @@ class Piece(NamedTuple):
         look: How it is drawn: a token of JSON, `heading`, `dim`, or empty.
         place: Where the page can find it: of its first character, the rest follow; -1: nothing is found in it.
         whole: Whether all of it stands for one place, as two digits do for a byte.
-        width: Cells to cut it or fill it to; 0: as many as it takes.
+        width: Cells to fill it to; 0: as many as it takes.
     """
 
     text: str
@@ -33,13 +35,6 @@ class Piece(NamedTuple):
     place: int = -1
     whole: bool = False
     width: int = 0
-
-
-class Row(NamedTuple):
-    """What stands in a row, and how far what is wrapped is set in."""
-
-    pieces: list[Piece]
-    indent: int = 0
 
 
 class Page:
@@ -52,25 +47,40 @@ class Page:
         self.heading = heading
         """What the page shows."""
         self.cursor = 0
-        """The row at the cursor."""
+        """The first row of what the cursor is on."""
 
     @property
     def rows(self) -> int:
         """How many rows are known."""
         return 1
 
-    def row(self, number: int, width: int) -> Row:
-        """One row.
+    def row(self, number: int) -> Sequence[Piece]:
+        """What stands in a row, from 0; no wider than the page was made for."""
+        return [Piece(self.heading, "dim")]
 
-        Args:
-            number: Which, from 0.
-            width: Cells that there are.
-        """
-        return Row([Piece(self.heading, "heading")])
+    def extent(self, number: int) -> range:
+        """The rows that belong together with one: a value may take several."""
+        return range(number, number + 1)
 
     def text_to_copy(self, number: int) -> str:
         """The value in a row; of the heading: of the whole page."""
         return ""
+
+    def path(self, number: int) -> str:
+        """The path or symbol of the value in a row, as queries and columns write it.
+
+        Raises:
+            FormatError: It has none; the sentence says why.
+        """
+        raise FormatError(NOTHING_HERE)
+
+    def condition(self, number: int) -> Condition:
+        """The condition that an event has the value in a row.
+
+        Raises:
+            FormatError: There is none; the sentence says why.
+        """
+        raise FormatError(NOTHING_HERE)
 
     def toggle(self, number: int) -> None:
         """Fold or unfold what is in a row."""
@@ -89,8 +99,8 @@ class Page:
         """Where a text is, in upper or lower case; at most one more than `FOUND`."""
         return array("Q")
 
-    def covers(self, text: str) -> int:
-        """How many places a text takes."""
+    def covers(self, text: str, place: int) -> int:
+        """How many places a text takes that was found at one."""
         return len(text)
 
     def row_of(self, place: int) -> int | None:
@@ -105,16 +115,20 @@ class Page:
 class Sentence(Page):
     """A page that has only this to say."""
 
-    def __init__(self, heading: str, sentence: str) -> None:
+    def __init__(self, heading: str, sentence: str, condition: Condition | None = None) -> None:
         super().__init__(heading)
         self._sentence = sentence
+        self._condition = condition
 
     @property
     def rows(self) -> int:
         return 2
 
-    def row(self, number: int, width: int) -> Row:
-        return Row([Piece(self._sentence, "dim")]) if number else super().row(number, width)
+    def row(self, number: int) -> Sequence[Piece]:
+        return [Piece(self._sentence, "dim")] if number else super().row(number)
+
+    def condition(self, number: int) -> Condition:
+        return self._condition or super().condition(number)
 
 
 def find_text(text: str, where: str) -> Sequence[int]:

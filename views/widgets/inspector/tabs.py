@@ -4,15 +4,19 @@ from typing import Final, Literal
 
 from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import facts_page
+from views.widgets.inspector.failure import failure_of
 from views.widgets.inspector.headers import headers_page
 from views.widgets.inspector.hex import HexPage
 from views.widgets.inspector.page import Page, Sentence
+from views.widgets.inspector.pair import Pair
 from views.widgets.inspector.text import TextPage
 from views.widgets.inspector.tree import Tree
 from workbench.decode import codec
 from workbench.decode.outline import Outline
+from workbench.facts.facts import Facts
+from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
-from workbench.query.query import Reading
+from workbench.query.condition import Condition
 
 LAID_OUT: Final = 8 * 1024 * 1024
 """Bytes of a body that are shown as JSON or text; Raw shows all."""
@@ -22,31 +26,51 @@ VALUES: Final = 256 * 1024
 Tab = Literal["Body", "Headers", "Facts", "Raw"]
 
 
-def page(tab: Tab, delivery: Delivery, reading: Reading, broken: str = "") -> Page:
+def page(tab: Tab, delivery: Delivery, facts: Facts, broken: str = "") -> Page:
     """What a tab shows of an event.
 
     Args:
         tab: Which.
         delivery: As it may be seen.
-        reading: Says the facts.
+        facts: What the conventions say of it.
         broken: Why the body turned out not to be the JSON that it began as; empty: it is not known to be.
     """
+    event = delivery.event
     match tab:
         case "Body":
-            return body_page(delivery.event, broken)
+            body = body_page(event, broken)
+            failure = failure_of(facts, event)
+            return body if failure is None else Pair(failure, body)
         case "Headers":
-            return headers_page(delivery.event)
+            return headers_page(event, facts)
         case "Facts":
-            return facts_page(delivery, reading)
+            return facts_page(delivery, facts)
         case "Raw":
-            return raw_page(delivery.event)
+            return raw_page(event)
+
+
+def count(tab: Tab, delivery: Delivery, facts: Facts) -> int:
+    """How many things a tab lists; 0 where that is not said."""
+    match tab:
+        case "Headers":
+            try:
+                content = delivery.event.content
+            except FormatError:
+                return 0
+            return len(content.headers) + len(content.properties)
+        case "Facts":
+            return len(facts.found)
+        case _:
+            return 0
 
 
 def body_page(event: Event, broken: str) -> Page:
     if event.body is None:
-        return Sentence("null", "There is no body: a tombstone, which is not the same as an empty body.")
+        null = Condition("not body exists", "body exists")
+        return Sentence("null", "There is no body: a tombstone, which is not the same as an empty body.", null)
     if not event.body:
-        return Sentence("empty", "The body is empty: it has no bytes.")
+        empty = Condition("body = ''", "body != ''")
+        return Sentence("empty", "The body is empty: it has no bytes.", empty)
     read = codec.read(event)
     said = [f"{read.size:,} {'byte' if read.size == 1 else 'bytes'}", *read.notes]
     if broken:

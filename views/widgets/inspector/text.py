@@ -4,8 +4,9 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from views.widgets.inspector.page import STEPS, Page, Piece, Row, find_text
+from views.widgets.inspector.page import STEPS, Page, Piece, find_text
 from workbench.decode.display import count_fitting
+from workbench.query.condition import Condition, contains
 
 
 class TextPage(Page):
@@ -49,12 +50,12 @@ class TextPage(Page):
             at += at == end
         self._at = at
 
-    def row(self, number: int, width: int) -> Row:
+    def row(self, number: int) -> Sequence[Piece]:
         if not number:
-            return Row([Piece(self.heading if self.complete else f"{self.heading} · reading on …", "heading")])
+            return [Piece(self.heading if self.complete else f"{self.heading} · reading on …", "heading")]
         start = self._starts[number - 1]
         end = self._starts[number] if number < len(self._starts) else self._at
-        return Row([Piece(self._text[start:end].removesuffix("\n"), "", start)])
+        return [Piece(self._text[start:end].removesuffix("\n"), "", start)]
 
     def text_to_copy(self, number: int) -> str:
         """The line, however many rows it takes."""
@@ -63,6 +64,13 @@ class TextPage(Page):
         place = self._starts[number - 1]
         end = self._text.find("\n", place)
         return self._text[self._text.rfind("\n", 0, place) + 1 : end if end >= 0 else None]
+
+    def path(self, number: int) -> str:
+        return "body"
+
+    def condition(self, number: int) -> Condition:
+        """The condition that a body holds the line."""
+        return contains("body", self.text_to_copy(number)) if number else super().condition(number)
 
     def places(self, text: str) -> Sequence[int]:
         return find_text(text, self._text)

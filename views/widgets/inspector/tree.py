@@ -3,72 +3,124 @@
 from collections.abc import Sequence
 from typing import Final
 
-from views.widgets.inspector.page import LONGEST, STEPS, Page, Piece, Row, find_text
+from views.widgets.inspector.listing import Line, Listing
+from views.widgets.inspector.page import STEPS, Piece, find_text
 from workbench.decode.outline import Outline
+from workbench.query.condition import Condition, equals, path_text
 
 _DEEPEST: Final = 30
 """Levels beyond which lines are not set in further."""
 
 
-class Tree(Page):
+class Tree(Listing):
     """Values that can be folded."""
 
     def __init__(self, heading: str, outline: Outline) -> None:
-        super().__init__(heading)
         self._outline = outline
+        self._heading = heading
+        super().__init__(heading)
         outline.read_on(STEPS)
 
     @property
-    def complete(self) -> bool:  # type: ignore[override]
-        return self._outline.complete
+    def heading(self) -> str:
+        """What the page shows."""
+        return self._heading if self.complete else f"{self._heading} · reading on …"
+
+    @heading.setter
+    def heading(self, text: str) -> None:
+        self._heading = text
 
     @property
-    def rows(self) -> int:
-        return 1 + self._outline.rows
+    def read(self) -> bool:
+        return self._outline.complete
 
-    def read_on(self) -> None:
+    def read_lines(self) -> None:
         self._outline.read_on(STEPS)
 
-    def row(self, number: int, width: int) -> Row:
-        if not number:
-            return Row([Piece(self.heading if self.complete else f"{self.heading} · reading on …", "heading")])
+    @property
+    def keys(self) -> int:
+        return len(self._outline)
+
+    def lines(self, keys: int) -> int:
+        if keys == len(self._outline):
+            return self._outline.rows
+        # The next is hidden in one before it, or is itself the first that is left out.
+        return self._outline.row(keys) + (self.line_of(keys) is None)
+
+    def key(self, line: int) -> int:
+        return self._outline.line(line)
+
+    def line_of(self, key: int) -> int | None:
+        line = self._outline.row(key)
+        return line if self._outline.line(line) == key else None
+
+    def fits(self, key: int, width: int) -> bool:
         outline = self._outline
-        line = outline.line(number - 1)
-        indent = min(2 * min(outline.depth(line), _DEEPEST), width // 2)
-        folds, folded = outline.can_fold(line), outline.is_folded(line)
+        length = outline.end(key) - outline.start(key)
+        # Its brackets, comma and the sign take less than ten cells.
+        indent = min(2 * min(outline.depth(key), _DEEPEST), width // 2)
+        if indent + length + 10 > width:
+            return False
+        written = outline.text[outline.start(key) : outline.end(key)]
+        return written.isascii() and written.isprintable() and "\\" not in written and not outline.is_folded(key)
+
+    def line(self, key: int, width: int) -> Line:
+        outline = self._outline
+        indent = min(2 * min(outline.depth(key), _DEEPEST), width // 2)
+        folds, folded = outline.can_fold(key), outline.is_folded(key)
         pieces = [Piece(" " * indent), Piece("▸ " if folded else "▾ " if folds else "  ", "sign")]
-        for look, start, end in outline.parts(line):
-            text = outline.text[start : min(end, start + LONGEST)]
-            pieces.append(Piece(text, look, start))
-            if end - start > LONGEST:
-                pieces.append(Piece(f"… of {end - start:,} characters", "dim"))
-            if look == "key":
+        length = 0
+        for part in outline.parts(key):
+            text = outline.said(part)
+            length = len(text)
+            pieces.append(Piece(text, part.look, part.start))
+            if part.look == "key":
                 pieces.append(Piece(": ", "mark"))
         if folds and folded:
-            members = outline.members(line)
-            what = "field" if outline.closing(line) == "}" else "item"
+            members = outline.members(key)
+            what = "field" if outline.closing(key) == "}" else "item"
             pieces.append(Piece(f" … {members:,} {what}{'' if members == 1 else 's'} ", "dim"))
-            pieces.append(Piece(outline.closing(line), "mark"))
-        if outline.has_comma(line, folds and folded):
+            pieces.append(Piece(outline.closing(key), "mark"))
+        if outline.has_comma(key, folds and folded):
             pieces.append(Piece(",", "mark"))
-        return Row(pieces, indent + 4)
+        return Line(pieces, indent + 4, f"{length:,} characters")
 
     def text_to_copy(self, number: int) -> str:
-        return self._outline.copied(self._outline.line(number - 1)) if number else self._outline.text
+        key = self._key_at(number)
+        return self._outline.text if key is None else self._outline.copied(key)
+
+    def path(self, number: int) -> str:
+        key = self._key_at(number)
+        return super().path(number) if not key else path_text("body", self._outline.path(key))
+
+    def condition(self, number: int) -> Condition:
+        key = self._key_at(number)
+        if key is None:
+            return super().condition(number)
+        value = self._outline.value(key)
+        return equals(path_text("body", self._outline.path(key)), value)
 
     def toggle(self, number: int) -> None:
-        if number:
-            self._outline.toggle(self._outline.line(number - 1))
+        key = self._key_at(number)
+        if key is not None and self._outline.can_fold(key):
+            self._outline.toggle(key)
+            self._changed(key)
+        else:
+            super().toggle(number)
 
     def places(self, text: str) -> Sequence[int]:
-        return find_text(text, self._outline.text)
+        return find_text(text, self._outline.searched)
 
     def row_of(self, place: int) -> int | None:
-        if not self.complete and place >= self._outline.read_to:
+        if not self.read and place >= self._outline.read_to:
             return None
-        line = self._outline.line_at(place)
-        self._outline.reveal(line)
-        return 1 + self._outline.row(line)
+        key = self._outline.line_at(place)
+        if key >= self._measured:
+            return None
+        if self.line_of(key) is None:
+            self._changed(*self._outline.reveal(key))
+        return self.row_at(key, place)
 
     def place_of(self, number: int) -> int:
-        return self._outline.start(self._outline.line(number - 1)) if number else 0
+        key = self._key_at(number)
+        return 0 if key is None else self._outline.start(key)

@@ -1,45 +1,57 @@
-"""How a row of the inspector fits its width: cut, or wrapped into as many rows as it takes."""
+"""How the pieces of a line fit a width: in as many rows as they take."""
 
-from rich.segment import Segment
-from textual.strip import Strip
+from collections.abc import Sequence
 
-from views.widgets.inspector.page import Piece, Row
+from views.widgets.inspector.page import Piece
 from workbench.decode.display import cells, count_fitting, visible
 
 
-def crop(strip: Strip, width: int) -> Strip:
-    """A strip with `…` at its end where there is no room for all."""
-    if strip.cell_length <= width:
-        return strip
-    return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
+def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None = None) -> list[list[Piece]]:
+    """Pieces in as many rows as they take; what follows a line break begins a row, and words stay whole.
 
-
-def wrap(row: Row, width: int) -> list[list[Piece]]:
-    """A row's pieces in as many rows as they take; what follows a line break begins a row."""
+    Args:
+        pieces: A line.
+        width: Cells of a row.
+        indent: How far the rows behind the first are set in.
+        most: Rows that are made at most; None: all.
+    """
     rows: list[list[Piece]] = [[]]
-    indent = min(row.indent, width // 2)
+    indent = min(indent, width // 2)
     room = width
-    for piece in row.pieces:
+    for piece in pieces:
         text, at = piece.text, 0
         while at < len(text):
             if room <= 0:
+                if len(rows) == most:
+                    return rows
                 rows.append([Piece(" " * indent)])
                 room = width - indent
             # A letter takes a cell at least, with up to two marks.
             ahead = text[at : at + 3 * (room + 1)]
             part = ahead[: count_fitting(ahead, room)]
             part = part[: part.find("\n") + 1] or part
-            used = cells(visible(part))
-            if used > room and len(rows[-1]) > 1:
+            rest = at + len(part) < len(text)
+            # Where more follows, all of the row is taken.
+            used = room if rest else cells(visible(part))
+            fresh = len(rows[-1]) == (len(rows) > 1)
+            if not fresh and (used > room or (len(part) == 1 and cells(visible(part)) > room)):
                 room = 0
                 continue
+            if rest and not part.endswith("\n"):
+                part = _whole_words(part, text[at + len(part)])
             place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
             rows[-1].append(piece._replace(text=part, place=place, width=0))
-            room = 0 if part.endswith("\n") and at + len(part) < len(text) else room - used
             at += len(part)
+            room -= used
         if piece.width and room > 0 and len(rows) == 1:
             fill = min(piece.width - cells(visible(text)), room)
             if fill > 0:
                 rows[-1].append(Piece(" " * fill))
                 room -= fill
     return rows
+
+
+def _whole_words(part: str, following: str) -> str:
+    """What fits a row without the word that goes on in the next; a word longer than half of it is cut in two."""
+    end = len(part) if following == " " else part.rfind(" ") + 1
+    return part[:end] if 2 * end >= len(part) else part

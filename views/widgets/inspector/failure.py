@@ -1,0 +1,167 @@
+"""Why an event failed, above its body: the reason, what it was thrown by, where it came from, and its stack trace."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from views.widgets.inspector.counting import count_of
+from views.widgets.inspector.facts import fact_condition, fact_path, fact_text
+from views.widgets.inspector.listing import Line, Listing
+from views.widgets.inspector.page import NOTHING_HERE, Piece, find_text
+from views.widgets.inspector.wrapping import wrap
+from workbench.decode.display import cells, visible
+from workbench.facts.facts import Fact, Facts, Kind
+from workbench.model.errors import FormatError
+from workbench.model.event import Event
+from workbench.query.condition import Condition
+
+_TITLE = "Why it failed"
+_INDENT = 2
+_BETWEEN = " · "
+_RANK = ("failure", "origin", "attempts", "")
+"""Which of the facts in a line a filter is made of."""
+
+
+class _Said(NamedTuple):
+    """One of the lines: how it is drawn, its text, and the fact it is about."""
+
+    look: str
+    text: str
+    fact: Fact | None
+
+
+def failure_of(facts: Facts, event: Event) -> "Failure | None":
+    """The lines that say why an event failed; None where nothing says that it did."""
+    failure = facts.failure
+    if failure is None or not (failure.reason or failure.type or failure.stack):
+        return None
+    return Failure(failure.convention, facts, event)
+
+
+class Failure(Listing):
+    """Why an event failed, as the convention with precedence says."""
+
+    def __init__(self, convention: str, facts: Facts, event: Event) -> None:
+        super().__init__(_TITLE)
+        self._convention = convention
+        self._event = event
+
+        def first(*kinds: Kind, by: str | None = convention) -> Fact | None:
+            said = (fact for kind in kinds for fact in facts.found if fact.kind == kind)
+            return next((fact for fact in said if by is None or fact.convention == by), None)
+
+        thrown, stack = first("failure.type"), first("failure.stack")
+        reason = first("failure.reason") or thrown
+        about = [*_about(first, facts, None if reason is thrown else thrown)]
+        self._lines = [_Said("dead", reason.value, reason)] if reason is not None else []
+        if about:
+            main = min(about, key=lambda each: _RANK.index(each[1].kind.partition(".")[0] if each[1] else ""))
+            self._lines.append(_Said("dim", _BETWEEN.join(text for text, _ in about), main[1]))
+        self._trace: Sequence[str] = ()
+        if stack is not None:
+            self._trace = stack.value.replace("\t", "    ").splitlines()
+            self._lines.append(_Said("dim", "\n".join(self._trace), stack))
+        self._stack = stack
+        self._text = "\n".join(said.text for said in self._lines)
+        self.cursor = 1
+
+    @property
+    def keys(self) -> int:
+        return len(self._lines)
+
+    @property
+    def length(self) -> int:
+        """How many places there are."""
+        return len(self._text) + 1
+
+    def _begin(self, key: int) -> int:
+        return sum(len(said.text) + 1 for said in self._lines[:key])
+
+    def row(self, number: int) -> Sequence[Piece]:
+        if number:
+            return super().row(number)
+        convention = visible(self._convention)
+        room = self._width - cells(convention) - 1
+        if room < len(_TITLE) + 1:
+            return [Piece(_TITLE, "heading")]
+        return [Piece(_TITLE, "heading", width=room), Piece(convention, "dim")]
+
+    def line(self, key: int, width: int) -> Line:
+        said = self._lines[key]
+        margin = Piece(" " * _INDENT)
+        if said.fact is self._stack and self._stack is not None:
+            title = f"stack trace  {count_of(len(self._trace), 'line')} "
+            # What it says is made by `unfolded`.
+            return Line([margin], folded=[margin, Piece(title, "dim"), Piece("▸", "sign")])
+        count = f"{len(said.text):,} characters"
+        return Line([margin, Piece(said.text, said.look, self._begin(key))], _INDENT, count)
+
+    def unfolded(self, key: int, width: int) -> list[list[Piece]]:
+        if self._lines[key].fact is not self._stack or self._stack is None:
+            return super().unfolded(key, width)
+        rows = [[Piece(" " * _INDENT), Piece("stack trace ", "dim"), Piece("▾", "sign")]]
+        place = self._begin(key)
+        for line in self._trace:
+            margin = Piece(" " * (_INDENT + 2))
+            rows += wrap([margin, Piece(line, "", place)], width, _INDENT + 6)
+            place += len(line) + 1
+        return rows
+
+    def text_to_copy(self, number: int) -> str:
+        key = self._key_at(number)
+        if key is None:
+            return self._text
+        said = self._lines[key]
+        return self._stack.value if self._stack is not None and said.fact is self._stack else said.text
+
+    def _fact(self, number: int) -> Fact:
+        fact = self._lines[self._key_at(number) or 0].fact if self._lines else None
+        if fact is None:
+            raise FormatError(NOTHING_HERE)
+        return fact
+
+    def path(self, number: int) -> str:
+        return fact_path(self._fact(number), self._event)
+
+    def condition(self, number: int) -> Condition:
+        """The condition for what comes first in the line."""
+        return fact_condition(self._fact(number), self._event)
+
+    def places(self, text: str) -> Sequence[int]:
+        return find_text(text, self._text)
+
+    def row_of(self, place: int) -> int | None:
+        key = 0
+        while key + 1 < len(self._lines) and self._begin(key + 1) <= place:
+            key += 1
+        return self.row_at(key, place)
+
+    def place_of(self, number: int) -> int:
+        key = self._key_at(number)
+        return 0 if key is None else self._begin(key)
+
+
+def _about(first: Callable[..., Fact | None], facts: Facts, thrown: Fact | None) -> Iterator[tuple[str, Fact | None]]:
+    """What is said besides the reason: a text, and the fact it is about."""
+    anywhere = partial(first, by=None)
+    if thrown is not None:
+        yield thrown.value.rpartition(".")[2] or thrown.value, thrown
+    attempts = first("attempts") or anywhere("attempts")
+    if attempts is not None:
+        yield f"attempt {attempts.value}", attempts
+    origin = facts.origin
+    if origin is not None:
+        of = partial(first, by=origin.convention)
+        place = of("origin.topic", "origin.queue")
+        position = f"{origin.partition or ''}:{origin.offset}".lstrip(":") if origin.offset else origin.partition or ""
+        via = [f"exchange {origin.exchange}"] if origin.exchange else []
+        via += [f"key {origin.key}"] if origin.key else []
+        if place is not None:
+            yield f"from {place.value} {position}".rstrip() + (f" ({', '.join(via)})" if via else ""), place
+        elif via:
+            yield f"from {', '.join(via)}", of("origin.exchange") or of("origin.key")
+        if origin.group:
+            yield f"group {origin.group}", of("origin.group")
+    time = first("failure.time")
+    if time is not None:
+        yield fact_text(time), time

@@ -1,0 +1,188 @@
+"""Queries made of a value that somebody points at, and what becomes of the query that is there already.
+
+What is written is what the value's own text is compared with, exactly: a query that was made of an event's value
+matches that event. Only what a line of text can hold is written: a text with other characters than those becomes a
+regular expression that spells them out.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from workbench.model.content import Value
+from workbench.model.errors import FormatError
+from workbench.query.grammar import All, Either, Node, Step, Written, parse
+from workbench.query.operators import Meaning, meaning, number_in
+from workbench.query.query import quote
+
+LONGEST: Final = 1_000
+"""Characters of a text that are written into a query."""
+
+
+class Condition(NamedTuple):
+    """What holds for the events that have a value, and what holds for all others."""
+
+    has: str
+    lacks: str
+
+
+def path_text(where: Literal["body", "header", "property"], steps: Sequence[Step]) -> str:
+    """A path as queries write it: `header.x-death[].queue`, `body.'a name with spaces'`.
+
+    Raises:
+        FormatError: A name has characters that cannot be typed.
+    """
+    written: list[str] = [where]
+    for number, step in enumerate(steps):
+        if not isinstance(step, str):
+            written.append("[]" if step is None else f"[{step}]")
+            continue
+        if not step.isprintable():
+            raise FormatError("A name that leads here has characters that cannot be typed into a query.")
+        # A header's name may have dots without quotes.
+        parts = step.split(".") if where != "body" and not number else [step]
+        plain = all(map(_PLAIN_STEP.fullmatch, parts))
+        written.append(f".{step}" if plain else f".{quote(step)}")
+    return "".join(written)
+
+
+def equals(path: str, value: Value) -> Condition:
+    """The condition that a symbol or path has a value.
+
+    Raises:
+        FormatError: No query can ask for it; the sentence says why.
+    """
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):
+        raise FormatError("A query compares single values: go to one of those in it.")
+    text = _readable(value)
+    if text is not None and not text.isprintable():
+        return matches(path, f"\\A{_spelled_out(text)}\\z")
+    written = _written(value) if text is None else _text(text)
+    return Condition(f"{path} = {written}", f"{path} != {written}")
+
+
+def contains(path: str, text: str) -> Condition:
+    """The condition that a text is somewhere in a symbol's.
+
+    Raises:
+        FormatError: No query can ask for it; the sentence says why.
+    """
+    if not (_readable(text) or "").isprintable():
+        return matches(path, _spelled_out(text))
+    written = f"{path} contains {_text(text)}"
+    return Condition(written, f"not {written}")
+
+
+def matches(path: str, pattern: str) -> Condition:
+    """The condition that a regular expression matches."""
+    written = f"{path} ~ {quote(pattern)}"
+    return Condition(written, f"not {written}")
+
+
+def exists(path: str) -> Condition:
+    """The condition that there is a value."""
+    return Condition(f"{path} exists", f"not {path} exists")
+
+
+def joined(query: str, condition: str) -> str:
+    """A query that asks for a condition too; the same, if it does so already.
+
+    Args:
+        query: What is asked already; may be empty.
+        condition: One comparison, perhaps behind `not`.
+
+    Raises:
+        QueryError: One of them is no query.
+    """
+    if not query.strip():
+        return condition
+    asked = parse(query)
+    every = asked.parts if isinstance(asked, All) else (asked,)
+    wanted = _without_places(parse(condition))
+    if any(_without_places(part) == wanted for part in every):
+        return query
+    before = f"({query.strip()})" if isinstance(asked, Either) else query.strip()
+    return f"{before} and {condition}"
+
+
+_PLAIN_STEP: Final = re.compile(r"""[^\s()'",=!<>~.\[\]]+""")
+_PLAIN_TEXT: Final = re.compile(r"[\w$@:/+*#%&|^.?;{}-]+")
+_LITERAL: Final = frozenset(" _,:;/@#%&=<>!'\"~-")
+"""Besides letters and digits, what means itself in a regular expression."""
+_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _readable(value: Value) -> str | None:
+    """The text that a value is, None for what is none."""
+    if isinstance(value, bytes):
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            return None
+        return text if text.isprintable() else None
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise FormatError("This text holds half a character, which no query can.") from None
+    return value
+
+
+def _text(text: str) -> str:
+    """A text as a value: in quotes where it would not be one word, or would mean more than its text."""
+    if len(text) > LONGEST:
+        raise FormatError(f"This value has {len(text):,} characters: a query holds up to {LONGEST:,} of one.")
+    plain = _PLAIN_TEXT.fullmatch(text) and meaning(Written(text, 0), 0) == Meaning(text)
+    return text if plain and text.lower() not in ("and", "or", "not") else quote(text)
+
+
+def _spelled_out(text: str) -> str:
+    """A regular expression for just this text, of characters that can be typed."""
+    if len(text) > LONGEST:
+        raise FormatError(f"This value has {len(text):,} characters: a query holds up to {LONGEST:,} of one.")
+    return "".join(map(_pattern, text))
+
+
+def _pattern(character: str) -> str:
+    if not character.isprintable():
+        return _ESCAPES.get(character) or f"\\x{{{ord(character):x}}}"
+    return character if character.isalnum() or character in _LITERAL or not character.isascii() else f"\\{character}"
+
+
+def _written(value: Value) -> str:
+    """A value that is no text."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case bytes():
+            written = f"0x{value.hex()}"
+        case datetime():
+            written = value.isoformat()
+        case int():
+            written = str(Decimal(value))
+        case float():
+            written = repr(value)
+        case _:
+            written = str(value)
+    if not isinstance(value, bytes | datetime) and number_in(written) is None:
+        raise FormatError(f"A query cannot ask for {written[:20]}: it is no number that can be compared.")
+    if len(written) > LONGEST:
+        raise FormatError(f"This value takes {len(written):,} characters: a query holds up to {LONGEST:,} of one.")
+    return written
+
+
+def _without_places(node: Node | Any) -> Any:
+    """A part of a query, wherever in the text it stands."""
+    if isinstance(node, tuple):
+        return tuple(map(_without_places, node))
+    if isinstance(node, msgspec.Struct):
+        names = [name for name in node.__struct_fields__ if name != "column"]
+        return (type(node), *(_without_places(getattr(node, name)) for name in names))
+    return node
