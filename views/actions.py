@@ -99,6 +99,7 @@ ACTIONS: Final = (
     Action(
         "exclude", "exclamation_mark", "", "Hide events that have the value at the cursor of the event.", ("events",)
     ),
+    Action("add_column", "plus", "", "Show what is at the cursor of the event as a column of the table.", ("events",)),
     Action("follow", "f", "follow", "Follow the newest event as events arrive, or stop following.", ("events",)),
     Action("next_match", "n", "", "Go to the next match in the inspector.", ("events",)),
     Action("previous_match", "N", "", "Go to the previous match in the inspector.", ("events",)),

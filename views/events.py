@@ -474,13 +474,22 @@ class Events(WorkbenchScreen):
             return "Open an event first and go to a value in it: enter."
         return None
 
-    cannot_exclude = cannot_filter_by
+    cannot_exclude = cannot_add_column = cannot_filter_by
 
     def do_filter_by(self) -> None:
         self._filter_by(lambda condition: condition.has)
 
     def do_exclude(self) -> None:
         self._filter_by(lambda condition: condition.lacks)
+
+    def do_add_column(self) -> None:
+        try:
+            path = self._inspector.path()
+            self._table.add_column(path)
+        except (FormatError, QueryError) as error:
+            self.host.say(str(error), "warning")
+        else:
+            self.host.say(f"{path} is a column now.")
 
     def _filter_by(self, which: Callable[[Condition], str]) -> None:
         """Ask for the value at the inspector's cursor too, and stay where it is."""

@@ -250,17 +250,29 @@ async def test_slash_filters_events_in_the_inspector_too() -> None:
 async def test_pointing_at_values_filters_by_them_and_stays_there() -> None:
     async with running() as driver:
         await driver.open()
-        await driver.press("g", "j", "j", "enter", "right")
-        await driver.shows("flow-1")
-        await driver.until(lambda: driver.one(Inspector).tab == "Headers")
-        await driver.press("j", "j", "equals_sign")
-        await driver.shows("/ header.correlation_id = flow-1")
+        await driver.press("g", "j", "j", "enter", "right", "j", "j")
+        inspector = driver.one(Inspector)
+        flow = inspector.text_to_copy()
+        await driver.press("equals_sign")
+        await driver.shows(f"/ header.correlation_id = {flow} ")
         await driver.until(lambda: len(driver.app.events.sequences) == 2)
-        assert driver.one(Inspector).has_focus and driver.one(Inspector).text_to_copy() == "flow-1"
+        assert inspector.has_focus and inspector.tab == "Headers" and inspector.text_to_copy() == flow
         # The same once more changes nothing; another value goes behind it.
-        await driver.press("equals_sign", "left", "j", "j", "exclamation_mark")
-        await driver.shows("/ header.correlation_id = flow-1 and body.id != ")
+        await driver.press("equals_sign", "left", "j", "j")
+        number = inspector.text_to_copy()
+        await driver.press("exclamation_mark")
+        await driver.shows(f"/ header.correlation_id = {flow} and body.id != {number} ")
         await driver.until(lambda: len(driver.app.events.sequences) == 1)
+
+
+async def test_what_is_pointed_at_becomes_a_column() -> None:
+    async with running((160, 45)) as driver:
+        await driver.open()
+        await driver.press("enter", "j", "j", "plus")
+        await driver.shows("body.id is a column now.")
+        assert "body.id" in [column.id for column in driver.one(EventTable).columns]
+        await driver.press("home", "right", "plus")
+        await driver.shows("There is no value here")
 
 
 async def test_what_no_query_can_ask_for_is_said() -> None:
