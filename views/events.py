@@ -549,7 +549,7 @@ class Events(WorkbenchScreen):
         """The event at the cursor, masked as the configuration says."""
         sequence = self._table.cursor
         found = await self.context.archive.get(sequence) if sequence is not None else None
-        return self.context.archive.reading.mask(found) if found is not None else None
+        return await self.context.archive.reading.mask_off_loop(found) if found is not None else None
 
     def cannot_next_match(self) -> str | None:
         return None if self._in(self._inspector) else "Open an event and find something in it with ctrl+f first."

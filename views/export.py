@@ -46,7 +46,9 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
     for at in range(0, len(sequences), AT_ONCE):
         found = await archive.rows(sequences[at : at + AT_ONCE])
         lines = [
-            None if delivery is None or isinstance(delivery, Damaged) else _line(archive.reading.mask(delivery))
+            None
+            if delivery is None or isinstance(delivery, Damaged)
+            else _line(await archive.reading.mask_off_loop(delivery))
             for delivery in found
         ]
         try:

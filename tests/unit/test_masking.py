@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import gzip
 import json
@@ -25,6 +26,7 @@ from workbench.model.content import Content, Headers, Value
 from workbench.model.errors import ConfigError
 from workbench.model.event import Delivery, Event
 from workbench.model.wire import Wire, encode
+from workbench.query.query import Reading
 
 
 def seen(event: Event) -> Delivery:
@@ -326,3 +328,23 @@ def test_kafka_headers_are_masked_beside_names_that_are_no_text() -> None:
         (b"note", b"card ****************"),
     ]
     assert "secret" not in everything(found) and "4111" not in everything(found)
+
+
+async def test_a_large_body_is_masked_while_the_event_loop_goes_on() -> None:
+    large = json.dumps([{"card": "4111-1111"}] * (READ // 25)).encode()
+    steps = 0
+    during: list[int] = []
+
+    def apply(delivery: Delivery) -> Delivery:
+        before = steps
+        masked = Masking([r"~ \d{4}-\d{4}"]).apply(delivery)
+        during.append(steps - before)
+        return masked
+
+    async with asyncio.TaskGroup() as group:
+        masking = group.create_task(Reading(masked=apply).mask_off_loop(seen(Event(None, large))))
+        while not masking.done():
+            await asyncio.sleep(0)
+            steps += 1
+    assert during[0] > 10
+    assert b"4111" not in (masking.result().event.body or b"")

@@ -1,5 +1,6 @@
 """The event table on a real store, moved by keys and mouse, and read as it is drawn."""
 
+import asyncio
 import json
 import re
 import unicodedata
@@ -879,6 +880,29 @@ async def test_what_is_masked_is_not_drawn(tmp_path: Path) -> None:
         assert "*********" in it.lines[1]
         assert "4111" not in it.lines[1]
         assert "7f3a" not in it.lines[1]
+
+
+async def test_the_screen_goes_on_while_a_large_body_is_masked(tmp_path: Path) -> None:
+    large = json.dumps([{"card": "4111-1111"}] * 40_000).encode()
+    steps = 0
+    during: list[int] = []
+
+    def apply(delivery: Delivery) -> Delivery:
+        before = steps
+        masked = Masking([r"~ \d{4}-\d{4}"]).apply(delivery)
+        if delivery.event.body == large:
+            during.append(steps - before)
+        return masked
+
+    reading = Reading(Conventions.builtin().facts, query_value, apply)
+    async with bench(tmp_path, events(0, 5), reading=reading) as it, asyncio.TaskGroup() as group:
+        growing = group.create_task(it.grow([event(5, body=large)]))
+        while not growing.done():
+            await asyncio.sleep(0)
+            steps += 1
+        assert during
+        assert min(during) > 10
+        assert "4111" not in "".join(it.lines)
 
 
 # Nothing there.

@@ -536,14 +536,15 @@ class EventTable(Lines):
                 found, sentence = [None] * len(missing), str(error)
             began = asyncio.get_running_loop().time()
             for sequence, delivery in zip(missing, found, strict=True):
+                cells = _cells_saying(sentence) if delivery is None else await _cells(archive, delivery, self._fields)
                 if archive is not self._archive:
                     break
-                self._cells[sequence] = (
-                    _cells_saying(sentence) if delivery is None else _cells(archive, delivery, self._fields)
-                )
+                self._cells[sequence] = cells
                 if asyncio.get_running_loop().time() - began > AT_ONCE:
                     await asyncio.sleep(0)
                     began = asyncio.get_running_loop().time()
+                    if not set(missing) & set(self._missing_rows()):
+                        break
             while len(self._cells) > max(KEPT, 4 * self._page):
                 self._cells.popitem(last=False)
             self._settle(fetched=True)
@@ -758,8 +759,8 @@ class EventTable(Lines):
             self._go(0)
 
 
-def _cells(archive: Archive, delivery: Delivery, fields: Sequence[Field]) -> Cells:
-    seen = archive.reading.mask(delivery)
+async def _cells(archive: Archive, delivery: Delivery, fields: Sequence[Field]) -> Cells:
+    seen = await archive.reading.mask_off_loop(delivery)
     return cells_of(seen, archive.reading.facts(seen), fields)
 
 

@@ -196,11 +196,11 @@ async def browse(
                     async with each.open() as streams[place]:
                         async for batch in streams[place]:
                             if few is None:
-                                await show(selected.of(batch))
+                                await show(await selected.of(batch))
                                 if selected.enough:
                                     break
                             else:
-                                some = selected.matching(batch)
+                                some = await selected.matching(batch)
                                 few.add(number, some)
                                 left = (left or 0) - len(some)
                                 if left <= 0 and selection.start is not None:
@@ -256,7 +256,7 @@ async def tail(
                     batch = await anext(batches, None)
                 if batch is None:
                     break
-                some = selected.of(batch)
+                some = await selected.of(batch)
                 await recording.keep(some)
                 await output.write(some)
     return Exit.FAILED if together.errors else Exit.DONE
@@ -355,15 +355,19 @@ class _Selected:
         """Whether the limit is reached."""
         return self.left is not None and self.left <= 0
 
-    def matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that may be shown."""
-        if self._unfiltered and not self._masked:
-            return batch
+        if self._masked:
+            # A large body may take a second to mask, and the connections must go on meanwhile.
+            return await asyncio.to_thread(self._matching, batch)
+        return batch if self._unfiltered else self._matching(batch)
+
+    def _matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         return [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
 
-    def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that are shown."""
-        batch = self.matching(batch)
+        batch = await self.matching(batch)
         if self.left is not None:
             batch = batch[: self.left]
             self.left -= len(batch)

@@ -94,7 +94,9 @@ class _Waiting:
     async def read(self, together: Merged) -> None:
         """Read until enough has matched, or everything has ended."""
         async for batch in together:
-            if self._take(batch):
+            # What is masked before it is asked about may take a second, and the connections must go on meanwhile.
+            masked = self._query.reading.masked is not None
+            if await asyncio.to_thread(self._take, batch) if masked else self._take(batch):
                 return
 
     def _take(self, batch: Sequence[Delivery]) -> bool:

@@ -18,6 +18,7 @@ over-include (see prefilter.py). The grammar is in grammar.py, how values compar
 - Case always counts; `~ '(?i)…'` is for the rest.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
@@ -65,6 +66,15 @@ class Reading(msgspec.Struct, frozen=True):
         """The delivery as it may be seen."""
         return delivery if self.masked is None else self.masked(delivery)
 
+    async def mask_off_loop(self, delivery: Delivery) -> Delivery:
+        """The delivery as it may be seen; a large one, which may take a second, leaves the event loop free."""
+        if self.masked is None or len(delivery.event.body or b"") < _LARGE:
+            return self.mask(delivery)
+        return await asyncio.to_thread(self.masked, delivery)
+
+
+_LARGE: Final = 8 * 1024
+"""Bytes of a body from which on masking it may take more than some milliseconds."""
 
 PLAIN: Final = Reading()
 """Events as they come: no conventions, no codecs."""
