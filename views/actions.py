@@ -141,6 +141,7 @@ ACTIONS: Final = (
     Action("pane", "tab", "", "Go to the next pane.", ()),
     Action("back", "escape", "", "Leave the field, close the dialog, stop this screen's work, or go back.", ()),
     Action("theme", "D", "", "Switch between dark and light.", ()),
+    Action("messages", "M", "", "Show what was said so far, the newest last.", ()),
     Action("record", "R", "", "Record this session to a file, from its beginning.", ()),
     Action("palette", "colon,ctrl+p", "", "Run any action by name, or go to an endpoint.", ()),
     Action("quit", "q,ctrl+c,ctrl+q", "", "Quit; asks first while something is running.", ()),

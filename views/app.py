@@ -16,15 +16,19 @@ from views.actions import ACTIONS, Action, of_screen, unknown_actions
 from views.app_context import AppContext
 from views.connections import Connections
 from views.dead_letters import DeadLetters
-from views.dialogs import Agree, Ask, Keys, accept_any, do_nothing
+from views.dialogs.form import Answers, Entry, Form, accept_any, do_nothing
+from views.dialogs.keys import Keys
+from views.dialogs.message_list import MessageList
+from views.dialogs.sentences import Agree
 from views.events import Events
 from views.export import export
-from views.host import Host, Severity
+from views.host import Host
 from views.journal import Journal
 from views.palette import RECENT, Choice, Palette
 from views.steady_app import SteadyApp
 from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
+from views.widgets.message_line import Messages, Severity
 from views.widgets.panel import NARROW
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
@@ -169,6 +173,7 @@ class Workbench(SteadyApp):
             known = ", ".join(action.id for action in ACTIONS)
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
         super().__init__()
+        self.messages: Final = Messages()
         self._opening = opening
         self._asking = asyncio.Lock()
         self._exported = ""
@@ -365,7 +370,26 @@ class Workbench(SteadyApp):
 
     def say(self, sentence: str, kind: Severity = "information") -> None:
         """Tell something in passing; what a stranger wrote in it is made visible."""
-        self.notify(visible(sentence), severity=kind, markup=False)
+        self.messages.say(sentence, kind)
+        if self.is_running and (screen := self.base_screen) is not None:
+            screen.call_later(screen.show_message)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: Severity = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """What Textual tells would lie over what is read: it goes where all else does."""
+        self.say(message, severity)
+
+    def show_messages(self) -> None:
+        """Show what was said so far."""
+        self.push_screen(MessageList(self.messages))
+        self.messages.covered = 0
 
     def ask(
         self,
@@ -376,6 +400,7 @@ class Workbench(SteadyApp):
         wrong: Callable[[str], str | None] = accept_any,
         left: Callable[[], None] = do_nothing,
         hidden: bool = False,
+        verb: str = "go on",
     ) -> None:
         """Ask for a line of text on top of the screen.
 
@@ -387,8 +412,24 @@ class Workbench(SteadyApp):
             wrong: Why a text will not do, in a sentence; None: it will.
             left: Called where there is no answer.
             hidden: Whether what is typed is not shown.
+            verb: What enter does, in a word or two.
         """
-        self.push_screen(Ask(title, question, value, wrong, hidden), lambda text: then(text) if text else left())
+        form = Form(title, [Entry("text", value=value, hidden=hidden, wrong=wrong)], verb, question)
+
+        def answer(answers: Answers | None) -> None:
+            text = str(answers["text"]) if answers is not None else ""
+            then(text) if text else left()
+
+        self.push_screen(form, answer)
+
+    def fill(self, form: Form, then: Callable[[Answers], None]) -> None:
+        """Ask for more than a line: show a form on top of the screen.
+
+        Args:
+            form: What is asked for.
+            then: Gets the answers; not called where it was left.
+        """
+        self.push_screen(form, lambda answers: then(answers) if answers is not None else None)
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
@@ -439,7 +480,7 @@ class Workbench(SteadyApp):
             return
         if self.is_publishing:
             sentence = "Events are being published: the outcome of those in flight would be unknown."
-            self.push_screen(Agree("Leave?", sentence, "leaves"), lambda yes: self.exit() if yes else None)
+            self.push_screen(Agree("Leave?", sentence, "quit"), lambda yes: self.exit() if yes else None)
         else:
             self.exit()
 

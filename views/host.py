@@ -1,16 +1,15 @@
 """What the program does for its screens, without their knowing it or one another."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from views.actions import Action
 from views.app_context import AppContext
-from views.dialogs import accept_any, do_nothing
+from views.dialogs.form import Answers, Form, accept_any, do_nothing
+from views.widgets.message_line import Messages, Severity
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.model.address import Address
 from workbench.model.event import Delivery
-
-Severity = Literal["information", "warning", "error"]
 
 
 class Host(Protocol):
@@ -33,6 +32,13 @@ class Host(Protocol):
 
     # Telling and asking.
 
+    @property
+    def messages(self) -> Messages:
+        """What was said so far."""
+
+    def show_messages(self) -> None:
+        """Show what was said so far."""
+
     def say(self, sentence: str, kind: Severity = "information") -> None:
         """Tell something in passing; what a stranger wrote in it is made visible."""
 
@@ -45,6 +51,7 @@ class Host(Protocol):
         wrong: Callable[[str], str | None] = accept_any,
         left: Callable[[], None] = do_nothing,
         hidden: bool = False,
+        verb: str = "go on",
     ) -> None:
         """Ask for a line of text on top of the screen.
 
@@ -56,6 +63,15 @@ class Host(Protocol):
             wrong: Why a text will not do, in a sentence; None: it will.
             left: Called where there is no answer.
             hidden: Whether what is typed is not shown.
+            verb: What enter does, in a word or two.
+        """
+
+    def fill(self, form: Form, then: Callable[[Answers], None]) -> None:
+        """Ask for more than a line: show a form on top of the screen.
+
+        Args:
+            form: What is asked for.
+            then: Gets the answers; not called where it was left.
         """
 
     async def pause(self) -> None:

@@ -16,14 +16,15 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static, TextArea
 from textual.worker import Worker
 
-from views.dialogs import Ask
+from views.dialogs.choice import Choice
+from views.dialogs.field_dialog import field_form, field_of
+from views.dialogs.form import Answers
 from views.external_editor import edit_externally
 from views.host import Host
 from views.kept_drafts import KeptDrafts, line_of
 from views.steady_app import KEY_WORK
 from views.widgets.body_editor import BodyEditor
-from views.widgets.choice import Choice
-from views.widgets.draft_fields import DraftFields, FieldDialog
+from views.widgets.draft_fields import DraftFields
 from views.widgets.event_preview import EventPreview
 from views.widgets.fields import Completing, TextField
 from views.widgets.publish_progress import OutcomeLine, Receipts, Sending
@@ -414,16 +415,15 @@ class PublishScreen(WorkbenchScreen):
     # Headers, properties and the body.
 
     def do_add_field(self) -> None:
-        self.app.push_screen(FieldDialog(), self._add_field)
+        self.host.fill(field_form(), lambda answers: self._add_field(field_of(answers)))
 
-    def _add_field(self, answer: tuple[str, Field] | None) -> None:
-        if answer is not None:
-            where, field = answer
-            old = getattr(self._draft, where)
-            if where == "properties":
-                old = tuple(each for each in old if each.name != field.name)
-            self._change(msgspec.structs.replace(self._draft, **{where: (*old, field)}))
-            self._drafts.keep(self._draft)
+    def _add_field(self, answer: tuple[str, Field]) -> None:
+        where, field = answer
+        old = getattr(self._draft, where)
+        if where == "properties":
+            old = tuple(each for each in old if each.name != field.name)
+        self._change(msgspec.structs.replace(self._draft, **{where: (*old, field)}))
+        self._drafts.keep(self._draft)
 
     def _no_field(self) -> str | None:
         return (
@@ -443,8 +443,9 @@ class PublishScreen(WorkbenchScreen):
             return
         old = place.field(self._draft)
 
-        def changed(answer: tuple[str, Field] | None) -> None:
-            if answer is None or answer == (place.where, old):
+        def changed(answers: Answers) -> None:
+            answer = field_of(answers, place.where, old)
+            if answer == (place.where, old):
                 return
             if answer[0] == place.where:
                 self._change(place.put(self._draft, answer[1]))
@@ -453,7 +454,7 @@ class PublishScreen(WorkbenchScreen):
                 self._add_field(answer)
             self._drafts.keep(self._draft)
 
-        self.app.push_screen(FieldDialog(place.where, old), changed)
+        self.host.fill(field_form(place.where, old), changed)
 
     def do_remove_field(self) -> None:
         place = self.query_one(DraftFields).place
@@ -512,11 +513,9 @@ class PublishScreen(WorkbenchScreen):
                 self._replace_body(body)
 
     def do_load_body(self) -> None:
-        self.app.push_screen(Ask("Body", "The file to load as the body."), self._load)
+        self.host.ask("Body", "The file to load as the body.", self._load, verb="load")
 
-    def _load(self, name: str | None) -> None:
-        if not name:
-            return
+    def _load(self, name: str) -> None:
         path = Path(name).expanduser()
         try:
             if path.stat().st_size > _LOADED:
@@ -541,21 +540,20 @@ class PublishScreen(WorkbenchScreen):
             if names
             else f"a TOML file; none is in {templates_folder()}"
         )
-        self.app.push_screen(Ask("Template", visible(f"Which, {known}.")), self._open_template)
+        self.host.ask("Template", visible(f"Which, {known}."), self._open_template, verb="open")
 
-    def _open_template(self, name: str | None) -> None:
-        if name:
-            self._take_in()
-            try:
-                self._open(from_template(Template.read(template_file(name)), self._draft))
-            except WorkbenchError as error:
-                self._tell(str(error), wrong=True)
+    def _open_template(self, name: str) -> None:
+        self._take_in()
+        try:
+            self._open(from_template(Template.read(template_file(name)), self._draft))
+        except WorkbenchError as error:
+            self._tell(str(error), wrong=True)
 
     def do_drafts(self) -> None:
         self._drafts.keep(self._draft)
         drafts = [Draft(), *self._drafts.load()]
         self.app.push_screen(
-            Choice("Drafts", [line_of(draft) for draft in drafts]), lambda at: self._reopen(drafts, at)
+            Choice("Drafts", [line_of(draft) for draft in drafts], "open"), lambda at: self._reopen(drafts, at)
         )
 
     def _reopen(self, drafts: list[Draft], at: int | None) -> None:

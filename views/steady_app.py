@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.worker import Worker, WorkerFailed
 
-from views.dialogs import Unexpected
+from views.dialogs.sentences import Unexpected
 from views.theme import ThemedApp
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import WorkbenchError

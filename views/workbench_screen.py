@@ -15,6 +15,7 @@ from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
 from views.widgets.key_bar import KeyBar
+from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
 from views.widgets.title_bar import TitleBar
 from workbench.operations.watch import Watch
@@ -61,6 +62,7 @@ class WorkbenchScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TitleBar(lambda: self.host.headline, self.context.watches, self.context.session.is_production)
         yield from self.compose_body()
+        yield MessageLine(self.host.messages, self._list_key)
         yield KeyBar(of_screen(self.ACTIONS_OF), self.host.keys_of, self.why_not)
 
     def compose_body(self) -> ComposeResult:
@@ -94,8 +96,20 @@ class WorkbenchScreen(Screen[None]):
         self.show_listing(event.watch)
 
     def on_screen_resume(self) -> None:
-        """Draw what was listed while another screen was shown."""
+        """Draw what was listed and said while another screen was shown."""
         self.show_listing(None)
+        self.show_message()
+
+    def show_message(self) -> None:
+        """Something was said."""
+        for line in self.query(MessageLine):
+            line.show()
+
+    @property
+    def _list_key(self) -> str:
+        """What opens the list of messages."""
+        action = next(each for each in of_screen(self.ACTIONS_OF) if each.id == "messages")
+        return key_name(self.host.keys_of(action).partition(",")[0]) or ":messages"
 
     def show_listing(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
@@ -109,6 +123,8 @@ class WorkbenchScreen(Screen[None]):
 
     def action_act(self, action: str) -> None:
         """Do what a key says, or say why not."""
+        if action == "back":
+            self.query_one(MessageLine).clear()
         if reason := self.why_not(action):
             self.host.say(reason, "warning")
         else:
@@ -173,6 +189,9 @@ class WorkbenchScreen(Screen[None]):
 
     def do_pane(self) -> None:
         self.focus_next()
+
+    def do_messages(self) -> None:
+        self.host.show_messages()
 
     def do_back(self) -> None:
         if isinstance(self.focused, Input | TextArea):

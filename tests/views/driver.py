@@ -127,7 +127,7 @@ class Driver:
     @property
     def text(self) -> str:
         """What is on the screen, with what is told in passing."""
-        return "\n".join([*self.lines, *(str(each.message) for each in self.app._notifications)])
+        return "\n".join([*self.lines, *(each.sentence for each in self.app.messages)])
 
     def one(self, kind: type[Node]) -> Node:
         """The only widget of a kind on the screen of the mode."""

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from connectors.memory import embedded_broker
 from tests.views.driver import Driver, running
-from views.dialogs import Ask
+from views.dialogs.form import Form
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 
@@ -26,7 +26,7 @@ def runs(folder: Path) -> int:
 
 
 async def asked(driver: Driver, name: str) -> None:
-    await driver.until(lambda: isinstance(driver.app.screen, Ask))
+    await driver.until(lambda: isinstance(driver.app.screen, Form))
     await driver.shows(f"Password of {name}")
 
 
@@ -71,7 +71,7 @@ async def test_passwords_of_several_connections_are_asked_for_one_after_the_othe
     async with running((160, 40), connections=given, connected=False) as driver:
         for name in "ab":
             await asked(driver, name)
-            assert sum(isinstance(screen, Ask) for screen in driver.app.screen_stack) == 1
+            assert sum(isinstance(screen, Form) for screen in driver.app.screen_stack) == 1
             await driver.press("escape")
         await driver.shows("✖ a No password was given", "✖ b No password was given")
 

@@ -46,7 +46,11 @@ class _InPlace(Highlighter):
 
 
 class TextField(Input):
-    """A line of text in a single row."""
+    """A line of text in a single row.
+
+    In a dialog its text is selected when it is entered, for there it is a proposal that who types replaces; on a screen
+    it is not, for there it is the user's own, which he goes on with.
+    """
 
     DEFAULT_CSS = """
     TextField {
@@ -62,6 +66,8 @@ class TextField(Input):
         id: str | None = None,
         restrict: str | None = None,
         suggester: Suggester | None = None,
+        hidden: bool = False,
+        select_on_focus: bool = False,
     ) -> None:
         super().__init__(
             value,
@@ -70,7 +76,8 @@ class TextField(Input):
             restrict=restrict,
             suggester=suggester,
             id=id,
-            select_on_focus=False,
+            password=hidden,
+            select_on_focus=select_on_focus,
         )
 
 

@@ -18,7 +18,7 @@ class KeyBar(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--refused"}
     DEFAULT_CSS = """
     KeyBar {
-        dock: bottom; height: 1; background: $panel; color: $foreground;
+        height: 1; background: $panel; color: $foreground;
         & > .key-bar--key { color: $focus; text-style: bold; }
         & > .key-bar--refused { color: $muted; text-style: $muted-style; }
     }

@@ -25,7 +25,7 @@ class TitleBar(Widget):
     }
     DEFAULT_CSS = """
     TitleBar {
-        dock: top; height: 1; background: $panel; color: $foreground;
+        height: 1; background: $panel; color: $foreground;
         & > .title-bar--name { text-style: bold; }
         & > .title-bar--well { color: $live; }
         & > .title-bar--ill { color: $dead; }

@@ -6,11 +6,9 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.widgets import Static
 from textual.widgets.option_list import Option
 
-from views.dialogs import Dialog
+from views.dialogs.dialog import Dialog
 from views.widgets.options import Options
 
 
@@ -18,10 +16,7 @@ class Choice(Dialog[int | None]):
     """Asks for one of several; gives its number from 0, or None when it was left."""
 
     DEFAULT_CSS = """
-    Choice {
-        align: center middle;
-        & OptionList { border: none; height: auto; max-height: 14; background: transparent; }
-    }
+    Choice OptionList { border: none; padding: 0; height: auto; max-height: 14; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss(None)", show=False),
@@ -29,21 +24,20 @@ class Choice(Dialog[int | None]):
         Binding("k", "up", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Text]) -> None:
+    def __init__(self, title: str, lines: Sequence[Text], verb: str) -> None:
         """Ask.
 
         Args:
             title: What for.
             lines: What there is.
+            verb: What enter does, in a word or two.
         """
         super().__init__()
-        self._title, self._lines = title, lines
+        self._title, self._lines, self._verb = title, lines, verb
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Static(Text(self._title), classes="dialog-title")
+        with self.frame(self._title, ("enter", self._verb), ("esc", "cancel")):
             yield Options(*(Option(line) for line in self._lines))
-            yield Static(Text("enter go on   escape leave"), classes="dialog-keys")
 
     def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
         """That one."""

@@ -1,0 +1,36 @@
+"""All that the program said."""
+
+import time
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from views.dialogs.dialog import Dialog
+from views.widgets.message_line import Messages
+
+
+class MessageList(Dialog[None]):
+    """All that was said, the newest last."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss(None)", show=False)]
+
+    def __init__(self, messages: Messages) -> None:
+        super().__init__()
+        self._messages = messages
+
+    def compose(self) -> ComposeResult:
+        with self.frame("Messages", ("esc", "close"), ("↑ ↓", "scroll"), wide=True), VerticalScroll():
+            if not list(self._messages):
+                yield Static(Content.styled("Nothing was said yet.", "$muted"))
+            for said in self._messages:
+                at = time.strftime("%H:%M:%S", time.localtime(said.at))
+                yield Static(Content.assemble((at, "$muted"), "  ", said.line))
+
+    def on_mount(self) -> None:
+        """Show the newest."""
+        self.query_one(VerticalScroll).scroll_end(animate=False)
+        self.query_one(VerticalScroll).focus()
