@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from views.actions import key_name, of_screen
-from views.dialogs import Dialog
+from views.dialogs.dialog import Dialog
 from views.widgets.fields import TextField
 from views.widgets.line_view import Lines
 from views.widgets.panel import Panel
