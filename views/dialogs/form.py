@@ -34,7 +34,9 @@ class Entry(msgspec.Struct, frozen=True):
     Attributes:
         id: Its name among the answers.
         label: Its name for the user; empty: none is needed.
-        value: What stands there at first. It is selected when the field is entered: who types, replaces it.
+        value: What stands there at first.
+        own: Whether that is the user's own, which is gone on with, and no proposal: that is selected when the field is
+            entered, and who types replaces it.
         placeholder: An example, while it is empty.
         hidden: Whether what is typed is not shown.
         wrong: Why a text will not do, in a sentence; None: it will.
@@ -43,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True):
     id: str
     label: str = ""
     value: str = ""
+    own: bool = False
     placeholder: str = ""
     hidden: bool = False
     wrong: Callable[[str], str | None] = accept_any
@@ -208,13 +211,19 @@ class Form(Dialog[Answers | None]):
         error.display = sentence is not None
         if sentence is not None:
             error.update(Content(f"✖ {visible(sentence)}"))
-            self.query_one(f"#{id}").focus()
+            widget = self.query_one(f"#{id}")
+            if isinstance(widget, TextField):
+                # What was typed is mended, not replaced.
+                widget.select_on_focus = False
+            widget.focus()
 
 
 def _widget_of(field: Field) -> Widget:
     match field:
         case Entry():
-            return TextField(field.value, field.placeholder, field.id, hidden=field.hidden, select_on_focus=True)
+            return TextField(
+                field.value, field.placeholder, field.id, hidden=field.hidden, select_on_focus=not field.own
+            )
         case Choose():
             return ChoiceList(field.choices, field.chosen, field.id)
         case Check():

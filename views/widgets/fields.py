@@ -48,8 +48,8 @@ class _InPlace(Highlighter):
 class TextField(Input):
     """A line of text in a single row.
 
-    In a dialog its text is selected when it is entered, for there it is a proposal that who types replaces; on a screen
-    it is not, for there it is the user's own, which he goes on with.
+    On a screen, and where a dialog is about what the user has written, its text is gone on with. Elsewhere in a dialog
+    it is a proposal: it is selected when the field is entered, and who types replaces it.
     """
 
     DEFAULT_CSS = """
