@@ -158,6 +158,36 @@ def test_what_is_no_json_is_said_when_it_is_reached() -> None:
         outline.read_on(10)
 
 
+def test_a_string_is_shown_as_what_it_says_and_found_where_it_is() -> None:
+    text = '{"a\\u0062": "Zo\\u00eb", "c": "x"}'
+    outline = read(text)
+    assert [outline.said(part) for part in outline.parts(1)] == ['"ab"', '"Zoë"']
+    assert outline.searched.index("Zoë") == text.index("Zo") and len(outline.searched) == len(text)
+    assert outline.searched.index('"c"') == text.index('"c"')
+
+
+def test_a_line_has_a_path_and_a_value() -> None:
+    outline = read('{"a": {"b c": [1, {"d": "e\\n"}, null]}, "big": 18446744073709551617, "t": true}')
+    found = {}
+    for line in range(len(outline)):
+        try:
+            found[outline.path(line)] = outline.value(line)
+        except FormatError:
+            continue
+    assert found[("a", "b c", None, "d")] == "e\n"
+    assert found[("a", "b c", None)] is None
+    assert found[("big",)] == 18446744073709551617 and found[("t",)] is True
+    assert outline.path(0) == ()
+
+
+def test_a_name_that_is_no_text_has_no_path() -> None:
+    outline = Outline.of_lines('{\n  1: "x"\n}')
+    outline.read_on(10)
+    assert outline.value(1) == "x"
+    with pytest.raises(FormatError, match="is no text"):
+        outline.path(1)
+
+
 def test_a_place_in_the_text_is_in_a_line() -> None:
     outline = read(ORDER)
     assert outline.line_at(ORDER.index("sku")) == at(outline, '"sku"')

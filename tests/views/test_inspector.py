@@ -3,7 +3,7 @@
 import gzip
 import json
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -15,6 +15,8 @@ from rich.style import Style
 from textual.app import ComposeResult
 from textual.pilot import Pilot
 
+from connectors.memory.demo import frameworks, story
+from connectors.memory.headers import with_headers
 from tests.hostile import deliveries as hostile
 from views.theme import ThemedApp
 from views.widgets.inspector.inspector import TABS, Inspector
@@ -29,7 +31,7 @@ from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire, encode
-from workbench.query.query import Reading
+from workbench.query.query import Reading, compile
 
 READING = Reading(Conventions.builtin().facts, query_value)
 SEEN = round(datetime(2026, 11, 23, 10, 3, 22, tzinfo=UTC).timestamp() * 1000)
@@ -50,6 +52,9 @@ class Screen(ThemedApp):
 class Bench:
     """An inspector in a terminal of its own."""
 
+    delivery: Delivery
+    """The event that was shown last."""
+
     def __init__(self, inspector: Inspector, pilot: Pilot[None]) -> None:
         self.inspector, self.pilot = inspector, pilot
 
@@ -58,6 +63,8 @@ class Bench:
         delivery = Event(b"key", event) if isinstance(event, bytes) else event
         if isinstance(delivery, Event):
             delivery = Delivery(delivery, Address("kafka", "orders"), SEEN, Position("3", "42"))
+        if delivery is not None:
+            self.delivery = delivery
         self.inspector.show(reading.mask(delivery) if delivery is not None else None, reading)
         await self.settled()
 
@@ -377,6 +384,129 @@ async def test_of_a_huge_body_the_beginning_is_shown_and_that_is_said() -> None:
         assert bench.rows()[1].startswith('    "a": "xxx')
 
 
+async def test_what_a_string_says_is_found_however_it_was_written() -> None:
+    async with opened() as bench:
+        await bench.show(b'{"a":"x\\ty","customer":"Zo\\u00eb","b":"\\ud83d\\ude00!","last":"zo"}')
+        assert '    "customer": "Zoë",' in bench.rows() and '    "a": "x⇥y",' in bench.rows()
+        bench.inspector.search("zoë")
+        assert bench.lines()[0].endswith("1 of 1") and bench.inspector.text_to_copy() == "Zoë"
+        assert bench.styled("Zoë")[0].reverse
+        bench.inspector.search("!")
+        assert bench.inspector.text_to_copy() == "\U0001f600!" and bench.styled("!")[0].reverse
+        bench.inspector.search('"last"')
+        assert bench.inspector.text_to_copy() == "zo" and bench.styled('"last"')[0].reverse
+        await bench.press("left")
+        assert any("Zo\\u00eb" in row for row in bench.rows())
+
+
+# Why it failed.
+
+
+BODY = {"orderId": 1147, "customer": "Zoë"}
+CAUSE = frameworks.Cause("11111111-2222-3333-4444-555555555555", "m-0")
+DEATH = {
+    **{"count": 3, "reason": "rejected", "queue": "orders", "exchange": "shop", "routing-keys": ["order.placed"]},
+    "time": datetime(2026, 11, 25, 10, tzinfo=UTC),
+}
+
+
+def _sent(type: str = "PaymentRequested") -> Event:
+    return frameworks.spring_amqp(type, "payment.requested", BODY, "m-1", CAUSE, SEEN)
+
+
+def _logged() -> Event:
+    return frameworks.spring_kafka("PaymentAuthorised", "1147", BODY, "m-1", CAUSE, SEEN)
+
+
+def _failed() -> Iterator[tuple[str, Event, str, str, str]]:
+    """Events as frameworks give them up: by which convention, the reason, what is said below it, and the origin."""
+    at = _local(datetime.fromtimestamp(SEEN / 1000, UTC))[:19]
+    died = _local(datetime(2026, 11, 25, 10, tzinfo=UTC))[:19]
+    billed = frameworks.nservicebus("IssueInvoice", "billing", BODY, "m-1", CAUSE, SEEN)
+    shipped = frameworks.masstransit("ShipOrder", BODY, "m-1", CAUSE, SEEN)
+    yield (
+        *("Spring AMQP", frameworks.recovered_by_spring(_sent(), story.ACQUIRER_TIMEOUT, "shop")),
+        *("Read timed out", "SocketTimeoutException · from exchange shop, key payment.requested", "shop"),
+    )
+    yield (
+        *("MassTransit", frameworks.faulted_by_masstransit(shipped, story.CARRIER_TIMEOUT, "shipping", 5, SEEN)),
+        *(story.CARRIER_TIMEOUT.message, f"TimeoutException · attempt 5 · from shipping · {at}", "shipping"),
+    )
+    yield (
+        *("NServiceBus", frameworks.failed_in_nservicebus(billed, story.NO_TAX_NUMBER, "billing", SEEN)),
+        *(story.NO_TAX_NUMBER.message, f"NullReferenceException · attempt 3 · from billing · {at}", "billing"),
+    )
+    yield (
+        *("Spring Kafka", frameworks.dead_in_spring_kafka(_logged(), story.SCORE, "payments", 1, 25, "ledger")),
+        *(f"Listener failed; {story.SCORE.message}", "IllegalStateException · from payments 1:25 · group ledger"),
+        "payments",
+    )
+    yield (
+        *("Kafka Connect", frameworks.dead_in_connect(_logged(), story.MAIL_SERVER, "inventory", 0, 7)),
+        *(story.MAIL_SERVER.message, "SMTPServerDisconnected · from inventory 0:7", "inventory"),
+    )
+    yield (
+        *("Kafka Streams", frameworks.dead_in_streams(_logged(), story.SCORE, "payments", 0, 7)),
+        *(story.SCORE.message, "IllegalStateException · from payments 0:7", "payments"),
+    )
+    yield (
+        *("RabbitMQ dead letter", with_headers(_sent(), {"x-death": [DEATH]}), "rejected"),
+        *(f"attempt 3 · from orders (exchange shop, key order.placed) · {died}", "orders"),
+    )
+    celery = with_headers(frameworks.celery("mail.send", [1147], "m-1", CAUSE, SEEN, 3), {"x-death": [DEATH]})
+    yield (
+        *("RabbitMQ dead letter", celery, "rejected"),
+        *(f"attempt 3 · from orders (exchange shop, key order.placed) · {died}", "orders"),
+    )
+
+
+@pytest.mark.parametrize(("convention", "event", "reason", "about", "origin"), [*_failed()])
+async def test_an_event_that_failed_opens_on_why(
+    convention: str, event: Event, reason: str, about: str, origin: str
+) -> None:
+    async with opened(width=100) as bench:
+        await bench.show(event)
+        lines = bench.lines()
+        assert lines[1].split("  ")[0] == "Why it failed" and lines[1].endswith(f" {convention}")
+        assert lines[2:4] == [f"  {reason}", f"  {about}"]
+        # The cursor is on the reason: it is what is copied and filtered by.
+        assert bench.inspector.text_to_copy() == reason
+        assert compile(bench.inspector.condition().has, SEEN, READING).matches(bench.delivery)
+        assert bench.inspector.condition().has.startswith("reason = ")
+        assert any(row.startswith("─ JSON · ") for row in bench.rows())
+        assert READING.facts(bench.delivery).all("origin.queue") == (origin,) or origin in about
+
+
+async def test_a_stack_trace_is_folded_until_it_is_asked_for() -> None:
+    event = frameworks.dead_in_spring_kafka(_logged(), story.NO_ACCOUNT, "payments", 1, 25, "ledger")
+    stack = dict(event.headers)["kafka_dlt-exception-stacktrace"]
+    assert isinstance(stack, str)
+    async with opened(width=120, height=40) as bench:
+        await bench.show(event)
+        folded = bench.rows()
+        assert "  stack trace  5 lines ▸" in folded and not any("LedgerListener" in row for row in folded)
+        await bench.press("down", "down")
+        assert bench.inspector.text_to_copy() == stack
+        await bench.press("enter")
+        rows = [row.strip() for row in bench.rows()]
+        # A space is not drawn where a line is wrapped.
+        assert "".join(stack.split()) in "".join("".join(rows).split())
+        assert "─ JSON" in bench.rows()[rows.index("▾ {") - 1]
+        await bench.press("space")
+        assert bench.rows() == folded
+        # What is found in it is unfolded, and the body below is found too.
+        bench.inspector.search("LedgerListener")
+        assert bench.styled("LedgerListener")[0].reverse
+        bench.inspector.search("orderId")
+        assert bench.inspector.text_to_copy() == "1147" and bench.styled("orderId")[0].reverse
+
+
+async def test_what_did_not_fail_opens_on_its_body() -> None:
+    async with opened() as bench:
+        await bench.show(_sent())
+        assert bench.lines()[1].startswith("JSON · ") and "Why it failed" not in "".join(bench.lines())
+
+
 # Headers.
 
 
@@ -435,6 +565,33 @@ async def test_properties_that_cannot_be_read_are_said_and_their_bytes_shown() -
         assert bench.lines()[1] == "not readable" and "cannot be read" in bench.rows()[0]
         await bench.press("left", "left")
         assert "x-dea" in bench.rows()[-1] or any("x-d" in row for row in bench.rows())
+
+
+async def test_a_header_that_is_a_time_is_shown_as_one() -> None:
+    event = frameworks.dead_in_spring_kafka(_logged(), story.NO_ACCOUNT, "payments", 1, 25, "ledger")
+    local = _local(datetime.fromtimestamp(SEEN / 1000, UTC))
+    async with opened(width=140, height=40) as bench:
+        await bench.show(event)
+        await bench.press("right")
+        assert any(
+            row.startswith("kafka_dlt-original-timestamp ") and row.endswith(f"(as a time: {local})")
+            for row in bench.rows()
+        )
+        await bench.press("right")
+        assert any(row.startswith("origin.time ") and local in row for row in bench.rows())
+        await bench.go("origin.time")
+        assert bench.inspector.text_to_copy() == str(SEEN)
+
+
+async def test_a_long_header_is_shown_to_its_end() -> None:
+    async with opened(width=60, height=40) as bench:
+        long = "".join(f"{number:04}" for number in range(500))
+        await bench.show(Event(None, b"{}", None, Content((("a-name-that-is-rather-long-itself", long), ("b", "c")))))
+        await bench.press("right")
+        assert "a-name-that-is-rather-long-itself" in bench.rows()[1]
+        assert any("▸ 2,000 characters" in row for row in bench.rows())
+        await bench.press("down", "down", "enter", "end")
+        assert bench.rows()[-2].endswith("0499") and bench.rows()[-1].split() == ["b", "string", "c"]
 
 
 # Facts.

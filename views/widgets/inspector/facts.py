@@ -1,6 +1,7 @@
 """What the Facts tab shows: what conventions make of an event, where it was seen, and what it is made of."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -74,6 +75,8 @@ def fact_condition(fact: Fact, event: Event) -> Condition:
         FormatError: No query can ask for it.
     """
     if fact.kind == "attempts":
+        if not (fact.value.isascii() and fact.value.isdigit()):
+            raise FormatError("These attempts are no number that a query can compare.")
         return Condition(f"attempts = {fact.value}", f"attempts != {fact.value}")
     if fact.kind in SYMBOLS:
         return equals(SYMBOLS[fact.kind], fact.value)
@@ -126,7 +129,7 @@ def _sightings(delivery: Delivery) -> Iterator[_Row]:
     if delivery.exchange is not None:
         yield _Row("exchange", delivery.exchange, "" if delivery.exchange else "the default exchange")
     time, kind = delivery.time
-    yield _Row("time", time_text(time), _SET_BY[kind], "time", _is("time", str(time)))
+    yield _Row("time", time_text(time), _SET_BY[kind], "time", partial(_at, time))
     yield _Row("seen", time_text(delivery.seen_at), _SET_BY["received"])
     if delivery.redelivered is not None:
         yield _Row("redelivered", "yes" if delivery.redelivered else "no", "whether the broker delivered it before")
@@ -155,8 +158,20 @@ def _contents(event: Event) -> Iterator[_Row]:
     yield _Row("headers", counts, "" if wire is None else f"{count_of(len(wire.data), 'byte')} of {wire.encoding}")
 
 
-def _is(symbol: str, written: str) -> Callable[[], Condition]:
-    return lambda: Condition(f"{symbol} = {written}", f"{symbol} != {written}")
+def _is(symbol: str, number: str) -> Callable[[], Condition]:
+    """That a symbol has this value, which as a rule is a number."""
+    if number.isascii() and number.isdigit():
+        return lambda: Condition(f"{symbol} = {number}", f"{symbol} != {number}")
+    return partial(equals, symbol, number)
+
+
+def _at(milliseconds: int) -> Condition:
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise FormatError("No query can ask for this time: it is in none of the years 1 to 9999.") from None
+    written = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Condition(f"time = {written}", f"time != {written}")
 
 
 def _swapped(condition: Condition) -> Condition:

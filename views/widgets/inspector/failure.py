@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import fact_condition, fact_path, fact_text
@@ -17,9 +17,10 @@ from workbench.query.condition import Condition
 
 _TITLE = "Why it failed"
 _INDENT = 2
+_TO_SECONDS = len("2026-11-25 10:03:22")
 _BETWEEN = " · "
-_RANK = ("failure", "origin", "attempts", "")
-"""Which of the facts in a line a filter is made of."""
+_ASKED_FOR: Final[Sequence[Kind]] = ("failure.type", "origin.topic", "origin.queue", "origin.exchange", "attempts")
+"""Of which of the facts in a line a filter is made, best first."""
 
 
 class _Said(NamedTuple):
@@ -55,8 +56,9 @@ class Failure(Listing):
         about = [*_about(first, facts, None if reason is thrown else thrown)]
         self._lines = [_Said("dead", reason.value, reason)] if reason is not None else []
         if about:
-            main = min(about, key=lambda each: _RANK.index(each[1].kind.partition(".")[0] if each[1] else ""))
-            self._lines.append(_Said("dim", _BETWEEN.join(text for text, _ in about), main[1]))
+            facts_about = {fact.kind: fact for _, fact in about}
+            main = next((facts_about[kind] for kind in _ASKED_FOR if kind in facts_about), about[0][1])
+            self._lines.append(_Said("dim", _BETWEEN.join(text for text, _ in about), main))
         self._trace: Sequence[str] = ()
         if stack is not None:
             self._trace = stack.value.replace("\t", "    ").splitlines()
@@ -141,7 +143,7 @@ class Failure(Listing):
         return 0 if key is None else self._begin(key)
 
 
-def _about(first: Callable[..., Fact | None], facts: Facts, thrown: Fact | None) -> Iterator[tuple[str, Fact | None]]:
+def _about(first: Callable[..., Fact | None], facts: Facts, thrown: Fact | None) -> Iterator[tuple[str, Fact]]:
     """What is said besides the reason: a text, and the fact it is about."""
     anywhere = partial(first, by=None)
     if thrown is not None:
@@ -158,10 +160,11 @@ def _about(first: Callable[..., Fact | None], facts: Facts, thrown: Fact | None)
         via += [f"key {origin.key}"] if origin.key else []
         if place is not None:
             yield f"from {place.value} {position}".rstrip() + (f" ({', '.join(via)})" if via else ""), place
-        elif via:
-            yield f"from {', '.join(via)}", of("origin.exchange") or of("origin.key")
-        if origin.group:
-            yield f"group {origin.group}", of("origin.group")
+        elif (exchange := of("origin.exchange", "origin.key")) is not None:
+            yield f"from {', '.join(via)}", exchange
+        if (group := of("origin.group")) is not None:
+            yield f"group {group.value}", group
     time = first("failure.time")
     if time is not None:
-        yield fact_text(time), time
+        # The title says which zone it is.
+        yield fact_text(time)[:_TO_SECONDS], time

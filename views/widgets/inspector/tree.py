@@ -97,8 +97,9 @@ class Tree(Listing):
         key = self._key_at(number)
         if key is None:
             return super().condition(number)
-        value = self._outline.value(key)
-        return equals(path_text("body", self._outline.path(key)), value)
+        value, path = self._outline.value(key), self._outline.path(key)
+        # By itself, the body is its text.
+        return equals(path_text("body", path), value) if path else equals("body", self._outline.text)
 
     def toggle(self, number: int) -> None:
         key = self._key_at(number)

@@ -37,11 +37,15 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
             if not fresh and (used > room or (len(part) == 1 and cells(visible(part)) > room)):
                 room = 0
                 continue
+            skipped = 0
             if rest and not part.endswith("\n"):
-                part = _whole_words(part, text[at + len(part)])
+                following = text[at + len(part)]
+                # The space that a row would begin with is not seen at the end of the one before it either.
+                skipped = following == " "
+                part = part if skipped else _whole_words(part)
             place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
             rows[-1].append(piece._replace(text=part, place=place, width=0))
-            at += len(part)
+            at += len(part) + skipped
             room -= used
         if piece.width and room > 0 and len(rows) == 1:
             fill = min(piece.width - cells(visible(text)), room)
@@ -51,7 +55,7 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
     return rows
 
 
-def _whole_words(part: str, following: str) -> str:
+def _whole_words(part: str) -> str:
     """What fits a row without the word that goes on in the next; a word longer than half of it is cut in two."""
-    end = len(part) if following == " " else part.rfind(" ") + 1
+    end = part.rfind(" ") + 1
     return part[:end] if 2 * end >= len(part) else part
