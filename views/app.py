@@ -30,6 +30,7 @@ from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
 from views.widgets.message_line import Messages, Severity
 from views.widgets.panel import NARROW
+from views.widgets.progress_row import Progress
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.connector import Action as OfferedAction
@@ -176,7 +177,8 @@ class Workbench(SteadyApp):
         self.messages: Final = Messages()
         self._opening = opening
         self._asking = asyncio.Lock()
-        self._exported = ""
+        self.progress: Progress | None = None
+        """How far an export is; None: nothing is exported."""
         self._recent: Sequence[str] = ()
         self._watching: Final[dict[str, Worker[None]]] = {}
         self._wanted: Sequence[Address] = ()
@@ -319,7 +321,7 @@ class Workbench(SteadyApp):
         else:
             what = ""
         recording = "● recording" if self._is_recorded else ""
-        parts = ["workbench", recording, self._exported, what, place]
+        parts = ["workbench", recording, what, place]
         if self.size.width >= NARROW:
             parts += [time.strftime("%Z"), "a adds your broker" if self._opening.demo else ""]
         return " · ".join(filter(None, parts))
@@ -504,10 +506,12 @@ class Workbench(SteadyApp):
 
     async def _export(self, sequences: Sequence[int], path: Path) -> None:
         written = left_out = 0
+        begun = time.monotonic()
         try:
             async for done in export(self.context.archive, sequences, path):
                 written, left_out = done
-                self._exported = f"{written + left_out:,} of {len(sequences):,} exported"
+                took = time.monotonic() - begun
+                self._show_progress(Progress(written + left_out, len(sequences), took, what="events exported"))
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
@@ -518,7 +522,12 @@ class Workbench(SteadyApp):
             )
             self.say(f"{written:,} events were written to {path}{but}.", "warning" if left_out else "information")
         finally:
-            self._exported = ""
+            self._show_progress(None)
+
+    def _show_progress(self, progress: Progress | None) -> None:
+        self.progress = progress
+        if self.is_running and (screen := self.base_screen) is not None:
+            screen.call_later(screen.show_message)
 
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""

@@ -7,6 +7,7 @@ from views.actions import Action
 from views.app_context import AppContext
 from views.dialogs.form import Answers, Form, accept_any, do_nothing
 from views.widgets.message_line import Messages, Severity
+from views.widgets.progress_row import Progress
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.model.address import Address
 from workbench.model.event import Delivery
@@ -35,6 +36,10 @@ class Host(Protocol):
     @property
     def messages(self) -> Messages:
         """What was said so far."""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far an export is; None: nothing is exported."""
 
     def show_messages(self) -> None:
         """Show what was said so far."""

@@ -17,6 +17,7 @@ from views.host import Host
 from views.widgets.key_bar import KeyBar
 from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
+from views.widgets.progress_row import ProgressRow
 from views.widgets.title_bar import TitleBar
 from workbench.operations.watch import Watch
 from workbench.store.ingest import Ingestion
@@ -62,6 +63,7 @@ class WorkbenchScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TitleBar(lambda: self.host.headline, self.context.watches, self.context.session.is_production)
         yield from self.compose_body()
+        yield ProgressRow(id="progress")
         yield MessageLine(self.host.messages, self._list_key)
         yield KeyBar(of_screen(self.ACTIONS_OF), self.host.keys_of, self.why_not)
 
@@ -101,7 +103,9 @@ class WorkbenchScreen(Screen[None]):
         self.show_message()
 
     def show_message(self) -> None:
-        """Something was said."""
+        """Something was said, or is further on its way."""
+        for row in self.query("#progress").results(ProgressRow):
+            row.show(self.host.progress)
         for line in self.query(MessageLine):
             line.show()
 
