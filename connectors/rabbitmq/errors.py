@@ -66,7 +66,10 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
         case exceptions.ConnectionBlockedTimeout():
-            return Blocked(f"{place} blocks publishers: free its memory or disk (an alarm is on).")
+            return Blocked(
+                f"{place} blocks publishers: free its memory or disk (an alarm is on). It may take what it has received"
+                " when the alarm is over."
+            )
         case FrameTooLarge():
             return ConnectorError(f"{place} {error}.")
         case exceptions.IncompatibleProtocolError() | FormatError():

@@ -121,12 +121,14 @@ class ExchangePublisher:
         self._refused: dict[bytes, ConnectorError] = {}
         self._channel: Channel
         self._mending = asyncio.Lock()
+        self._examined: Channel | None = None
         self._count = 0
         self._tag = 0
         self._oldest = 1
         self._bytes = 0
         self._sent: dict[int, _Sent] = {}
         self._suspects: deque[_Sent] = deque()
+        self._innocent: list[_Sent] = []
         self._losses = 0
         self._next_return = 1
         self._receipts: list[Receipt] = []
@@ -272,7 +274,7 @@ class ExchangePublisher:
         )
 
     def _answered_for(self) -> bool:
-        return not self._sent and not self._suspects
+        return not self._sent and not self._suspects and not self._innocent
 
     def _roomy(self, size: int, alone: bool) -> bool:
         if self._suspects or self._channel.ended:
@@ -317,7 +319,18 @@ class ExchangePublisher:
                 await self._mend(channel.ended)
 
     async def _mend(self, error: ConnectorError) -> None:
-        """Go on after the broker has closed the channel or the connection over one of the unanswered messages."""
+        """Go on after the broker has closed the channel or the connection over one of the unanswered messages.
+
+        Who waits for this may be cancelled: whoever waits next goes on with it, and no message is forgotten.
+        """
+        if self._examined is not self._channel:
+            self._examined = self._channel
+            self._examine(error)
+        if self._fatal is None:
+            await self._go_on()
+
+    def _examine(self, error: ConnectorError) -> None:
+        """Find out what a closed channel means for each of the unanswered messages."""
         self._take_answers()
         unanswered = list(self._sent.values())
         self._sent.clear()
@@ -326,32 +339,36 @@ class ExchangePublisher:
         if self._is_hopeless(error):
             self._give_up([*unanswered, *self._suspects], error)
             return
-        discarded: list[_Sent] = []
         if self._is_of_target(error):
-            discarded = self._refuse_target(unanswered, error)
+            self._refuse_target(unanswered, error)
         elif len(unanswered) == 1:
             if isinstance(error, ConnectionLost):
                 self._leave_open(unanswered[0], str(error))
             else:
                 self._reject(unanswered[0].sequence, unanswered[0].target, str(error).rstrip("."))
-                discarded, self._suspects = list(self._suspects), deque()
+                self._innocent += self._suspects
+                self._suspects.clear()
         else:
             self._suspects.extend(unanswered)
+
+    async def _go_on(self) -> None:
+        """Open another channel, and send again what is to be sent again."""
         try:
             if self._client.lost and self._reconnect is not None:
                 await self._client.close()
                 self._client = await self._reconnect()
             await self.open()
         except ConnectorError as failure:
-            self._give_up([*self._suspects, *discarded], failure)
+            self._give_up([*self._suspects, *self._innocent], failure)
             return
         self._tag, self._oldest, self._next_return, self._announced = 0, 1, 1, None
         for sent in self._suspects:
             sent.resent = True
         pieces: list[bytes] = []
-        for sent in discarded:
+        for sent in self._innocent:
             sent.resent = False
             self._add(sent, pieces)
+        self._innocent.clear()
         self._write(pieces)
         self._try_suspect()
 
@@ -367,13 +384,13 @@ class ExchangePublisher:
             isinstance(error, AccessRefused) and "access to topic" not in str(error)
         )
 
-    def _refuse_target(self, unanswered: Sequence[_Sent], error: ConnectorError) -> list[_Sent]:
-        """Publish no more to the exchange that was refused; returns what is to be sent as if it had not been before."""
+    def _refuse_target(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
+        """Publish no more to the exchange that was refused."""
         exchanges = {sent.target.exchange for sent in unanswered}
         if len(exchanges) != 1:
             # The one that is refused is found among them like any other culprit.
             self._suspects.extend(unanswered)
-            return []
+            return
         [exchange] = exchanges
         self._refused[exchange] = error
         self._proven.discard(exchange)
@@ -386,12 +403,12 @@ class ExchangePublisher:
         for sent in self._suspects:
             if sent.target.exchange == exchange:
                 self._leave_open(sent, str(error))
-        others = [sent for sent in self._suspects if sent.target.exchange != exchange]
+        self._innocent += [sent for sent in self._suspects if sent.target.exchange != exchange]
         self._suspects.clear()
-        return others
 
     def _give_up(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
         self._suspects.clear()
+        self._innocent.clear()
         for sent in unanswered:
             self._leave_open(sent, str(error))
         self._fatal = error

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from urllib.parse import quote
 
-from tests.rabbitmq.conftest import DEADLINE
+from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from workbench.connecting.connector import Claims, Connector, Stream
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
@@ -50,3 +51,17 @@ async def browse(connector: Connector, address: Address, limit: int | None = Non
     """Browse to the end."""
     async with connector.browse(address, limit=limit) as stream:
         return await read(stream)
+
+
+async def close_connections(rabbit: Rabbit) -> None:
+    """Close all connections of the workbench to the virtual host, as an administrator may."""
+    vhost = rabbit.vhost.replace("/", "%2F")
+
+    async def closed() -> bool:
+        found = rabbit.api.get(f"/api/vhosts/{vhost}/connections").json()
+        ours = [each for each in found if each.get("client_properties", {}).get("connection_name") == "event-workbench"]
+        for each in ours:
+            rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
+        return len(ours) >= 2
+
+    await eventually(closed)

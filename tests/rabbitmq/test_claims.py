@@ -6,9 +6,9 @@ import pytest
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.rabbitmq.conftest import DEADLINE, Rabbit
-from tests.rabbitmq.doing import bodies, browse, numbered, publish_all
+from tests.rabbitmq.doing import bodies, browse, close_connections, numbered, publish_all
 from workbench.connecting.connector import Claims
-from workbench.model.errors import Unsupported
+from workbench.model.errors import ConnectionLost, Unsupported
 from workbench.model.event import Delivery
 
 KINDS = pytest.mark.parametrize("kind", ["classic", "quorum"])
@@ -141,3 +141,20 @@ async def test_stream_cannot_be_claimed(rabbit: Rabbit) -> None:
         with pytest.raises(Unsupported, match="gives nothing up"):
             async with connector.claim(stream, "move"):
                 pass
+
+
+@KINDS
+async def test_settling_when_the_connection_is_killed_has_an_unknown_outcome(rabbit: Rabbit, kind: str) -> None:
+    queue = rabbit.queue(kind)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        await publish_all(connector, queue, numbered(5))
+        async with connector.claim(queue, "move") as claims:
+            await claimed(claims)
+            settled = await claims.settle([0])
+            await close_connections(rabbit)
+            outcomes = await claims.settle([1, 3])
+    assert [outcome.state for outcome in settled] == ["settled"]
+    assert [(outcome.sequence, outcome.state) for outcome in outcomes] == [(1, "unknown"), (3, "unknown")]
+    assert all(isinstance(outcome.error, ConnectionLost) for outcome in outcomes)
+    await rabbit.settled(queue, 4)
+    assert sorted(rabbit.drain(queue, 4)) == bodies(numbered(5))[1:]

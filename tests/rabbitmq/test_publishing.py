@@ -4,17 +4,18 @@ import asyncio
 import re
 from collections import Counter
 from decimal import Decimal
-from urllib.parse import quote
 
 import pytest
 
-from connectors.rabbitmq import RabbitMQConnector
+from connectors.rabbitmq import RabbitMQConnector, client
 from connectors.rabbitmq.publisher import WINDOW, ExchangePublisher
-from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
-from tests.rabbitmq.doing import bodies, browse, numbered, publish, publish_all
+from tests.brokers.fixtures import OwnBrokers
+from tests.rabbitmq.conftest import DEADLINE, Rabbit, new_vhost
+from tests.rabbitmq.doing import bodies, browse, close_connections, numbered, publish, publish_all
+from workbench.connecting.connector import Publisher
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.errors import AccessRefused, EndpointNotFound, PublishRejected
+from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, PublishRejected
 from workbench.model.event import Event
 from workbench.model.wire import Wire
 
@@ -163,20 +164,6 @@ async def test_connection_that_is_closed_by_hand_costs_no_event(rabbit: Rabbit) 
     assert {number for number, count in counts.items() if count > 1} <= resent | unknown
 
 
-async def close_connections(rabbit: Rabbit) -> None:
-    """Close all connections of the workbench to the virtual host, as an administrator may."""
-    vhost = rabbit.vhost.replace("/", "%2F")
-
-    async def closed() -> bool:
-        found = rabbit.api.get(f"/api/vhosts/{vhost}/connections").json()
-        ours = [each for each in found if each.get("client_properties", {}).get("connection_name") == "event-workbench"]
-        for each in ours:
-            rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
-        return len(ours) >= 2
-
-    await eventually(closed)
-
-
 async def test_sending_waits_for_confirmations(rabbit: Rabbit) -> None:
     queue = rabbit.queue()
     async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
@@ -247,3 +234,83 @@ async def test_user_without_the_right_to_write_somewhere_is_refused_there_alone(
     assert all(isinstance(receipt.error, AccessRefused) for receipt in refused)
     assert all("refused for user 'reader'" in str(receipt.error) for receipt in refused)
     assert (rabbit.ready(queue), rabbit.ready(bound)) == (0, 3)
+
+
+async def finish_though_interrupted(publisher: Publisher) -> None:
+    """Wait for the answers, and be cancelled at later and later steps, until they are there."""
+    steps = 1
+    while True:
+        async with asyncio.timeout(DEADLINE), asyncio.TaskGroup() as group:
+            finishing = group.create_task(publisher.finish())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if finishing.done():
+                return
+            finishing.cancel()
+        steps += 1
+
+
+async def test_cancelled_while_another_channel_is_opened_it_forgets_no_event(rabbit: Rabbit) -> None:
+    deleted, there, queue = rabbit.exchange("fanout"), rabbit.exchange("fanout"), rabbit.queue()
+    rabbit.bind(queue, deleted)
+    rabbit.bind(queue, there)
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        for exchange in (deleted, there):
+            await publisher.send(exchange, numbered(1))
+        await publisher.finish()
+        rabbit.channel.exchange_delete(deleted.name)
+        for number in range(1, 6):
+            await publisher.send(deleted, numbered(1, begin=number))
+            await publisher.send(there, numbered(10, begin=100 * number))
+        await finish_though_interrupted(publisher)
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(57))
+    refused = {2 + 11 * number for number in range(5)}
+    assert {receipt.sequence for receipt in receipts if receipt.error} == refused
+    taken = Counter(rabbit.drain(queue, rabbit.ready(queue)))
+    assert {int(body[6:]) for body in taken} == {0, *(100 * n + m for n in range(1, 6) for m in range(10))}
+
+
+async def test_cancelled_while_it_connects_again_it_forgets_no_event(rabbit: Rabbit) -> None:
+    there, queue = rabbit.exchange("fanout"), rabbit.queue()
+    rabbit.bind(queue, there)
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        await publisher.send(there, numbered(1))
+        await publisher.finish()
+        await close_connections(rabbit)
+        await publisher.send(queue, numbered(20, begin=1))
+        await publisher.send(there, numbered(20, begin=21))
+        await finish_though_interrupted(publisher)
+        receipts = [receipt async for batch in publisher.receipts() for receipt in batch]
+    assert sorted(receipt.sequence for receipt in receipts) == list(range(41))
+    unknown = {receipt.sequence for receipt in receipts if receipt.error}
+    taken = {int(body[6:]) for body in rabbit.drain(queue, rabbit.ready(queue))}
+    assert taken | unknown == set(range(41))
+    assert len(unknown) <= 1
+
+
+async def test_what_a_broker_had_when_it_blocked_publishers_has_an_unknown_outcome(
+    own_broker: OwnBrokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_BLOCKED", 1.0)
+    broker = own_broker("rabbitmq-4.0")
+    rabbit = new_vhost(broker)
+    queue = rabbit.queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
+        await publisher.send(queue, numbered(5))
+        await publisher.finish()
+        await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0")
+        receipts = []
+        with pytest.raises(ConnectorError, match="blocks publishers: free its memory or disk"):
+            async with asyncio.timeout(DEADLINE):
+                await publisher.send(queue, numbered(5, begin=5))
+                await publisher.finish()
+        with pytest.raises(ConnectorError, match="blocks publishers"):
+            async for batch in publisher.receipts():
+                receipts += batch
+    await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
+    assert [(receipt.sequence, receipt.state) for receipt in receipts if receipt.error] == [
+        (number, "unknown") for number in range(5, 10)
+    ]
+    assert all("It may take what it has received" in str(receipt.error) for receipt in receipts if receipt.error)
+    rabbit.remove()
