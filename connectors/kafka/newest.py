@@ -110,6 +110,32 @@ async def newest(
     return Newest(starts, ends if before is None else behind, best[-1] if best else (0, 0, 0), gaps, notes)
 
 
+async def overlooked(
+    cluster: Cluster,
+    since: int,
+    beginnings: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    leaders: Mapping[Partition, int],
+) -> set[Partition]:
+    """Which of these partitions, of which the broker's index says that nothing is as young as a time, have such events.
+
+    The index looks into the first segment that ever held something so young. Where all of that was deleted by
+    DeleteRecords (the segment itself goes some minutes later), it finds nothing, though there may be more behind it.
+    The last events of a partition show it: they are as young, unless times run backwards.
+
+    Raises:
+        ConnectorError: A broker could not be asked.
+    """
+    cut = {each: end for each, end in ends.items() if 0 < beginnings[each] < end}
+    if not cut:
+        return set()
+    stretches = {each: (max(beginnings[each], end - _FIRST), end) for each, end in cut.items()}
+    found = await _ranks(cluster, stretches, leaders)
+    return {
+        each for each, (ranks, _) in found.items() if not ranks or any(time >= since or time < 0 for time, *_ in ranks)
+    }
+
+
 async def _lows(
     cluster: Cluster,
     best: Sequence[Rank],

@@ -185,3 +185,18 @@ async def test_the_newest_of_many_partitions_are_found_without_reading_the_rest(
         found = [each.event.timestamp async for batch in stream for each in batch]
     assert found == list(range(BASE + 19_500, BASE + 20_000))
     assert stream.coverage.total == 20_030
+
+
+async def test_what_is_behind_a_deleted_segment_is_found_by_its_time(kafka: KafkaAddress, topic: MakeTopic) -> None:
+    address = await topic(segment_bytes=str(1 << 20))
+    async with connect(kafka.url) as connector, admin(kafka.bootstrap) as client:
+        # Three segments; what is in the first is deleted, while the segment itself is there for some minutes more.
+        await publish(connector, address, numbered(30, size=100_000))
+        await client.delete_records({TopicPartition(address.name, 0): RecordsToDelete(before_offset=12)})
+        assert await offsets_since(connector, address, BASE + 5) == list(range(12, 30))
+        assert await offsets_since(connector, address, BASE + 15) == list(range(15, 30))
+        assert await offsets_since(connector, address, BASE + 30) == []
+
+
+async def offsets_since(connector: KafkaConnector, address: Address, time: int) -> list[int]:
+    return [int(seen.position.offset) for seen in await browse(connector, address, Since(time)) if seen.position]
