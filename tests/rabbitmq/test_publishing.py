@@ -17,6 +17,7 @@ from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, PublishRejected
 from workbench.model.event import Event
+from workbench.model.receipt import Receipt
 from workbench.model.wire import Wire
 
 
@@ -300,7 +301,7 @@ async def test_what_a_broker_had_when_it_blocked_publishers_has_an_unknown_outco
         await publisher.send(queue, numbered(5))
         await publisher.finish()
         await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0")
-        receipts = []
+        receipts: list[Receipt] = []
         with pytest.raises(ConnectorError, match="blocks publishers: free its memory or disk"):
             async with asyncio.timeout(DEADLINE):
                 await publisher.send(queue, numbered(5, begin=5))
