@@ -26,6 +26,7 @@ from views.widgets.event_columns import column_of
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
+from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, Panel
 from views.widgets.query_bar import QueryBar
@@ -214,7 +215,7 @@ class Events(WorkbenchScreen):
             self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
         elif focused is self._inspector:
             self._pane, detail.current = "inspector", "inspector"
-        self.query_one("#event", Panel).title = "Event" if detail.current == "inspector" else "Endpoint"
+        self._label_event()
         self.query_one(KeyBar).refresh()
 
     # Events.
@@ -530,6 +531,19 @@ class Events(WorkbenchScreen):
         if self._kept is None:
             self._inspect()
         self.query_one(KeyBar).refresh()
+
+    @on(Inspector.Labelled)
+    def _label_event(self) -> None:
+        inspected = self.query_one("#detail", ContentSwitcher).current == "inspector"
+        panel = self.query_one("#event", Panel)
+        found = f" · {self._inspector.found}" if self._inspector.found else ""
+        panel.title = f"Event{found}" if inspected else "Endpoint"
+        panel.state = self._inspector.tabs if inspected else ""
+
+    def action_show_tab(self, tab: Tab) -> None:
+        """Show a tab of the event that was clicked in its panel's border."""
+        self._inspector.tab = tab
+        self._go("inspector")
 
     @on(EventTable.Opened)
     def _open_event(self) -> None:

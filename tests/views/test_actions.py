@@ -240,6 +240,16 @@ async def test_finding_in_the_inspector() -> None:
         await driver.shows("1 of 2")
 
 
+async def test_tabs_of_the_event_stand_in_its_border_and_are_clicked() -> None:
+    async with running() as driver:
+        await driver.open()
+        top = next(number for number, line in enumerate(driver.lines) if "Body  Headers 2  Facts 2  Raw" in line)
+        assert "Event" in driver.lines[top]
+        await driver.pilot.click(offset=(driver.lines[top].index("Headers"), top))
+        await driver.shows("2 headers, 0 properties")
+        assert driver.one(Inspector).has_focus
+
+
 async def test_slash_filters_events_in_the_inspector_too() -> None:
     async with running() as driver:
         await driver.open()

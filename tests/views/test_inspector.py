@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.app import ComposeResult
 from textual.pilot import Pilot
+from textual.style import Style as VisualStyle
 
 from connectors.memory.demo import frameworks, story
 from connectors.memory.headers import with_headers
@@ -89,8 +90,10 @@ class Bench:
         raise AssertionError(f"no row begins with {begin}: {self.lines()}")
 
     def lines(self) -> list[str]:
-        """What is drawn, the tabs first, without the cursor's sign and the spaces at the ends."""
-        return [self.inspector.render_line(y).text[1:].rstrip() for y in range(self.inspector.size.height)]
+        """The tabs and what was found, and the rows as they are drawn, without the cursor's sign and spaces at ends."""
+        inspector = self.inspector
+        rows = [inspector.render_line(y).text[1:].rstrip() for y in range(inspector.size.height)]
+        return [f"{inspector.tabs.plain}  {inspector.found}".rstrip(), *rows]
 
     def rows(self) -> list[str]:
         """What is drawn of the page, without the heading and what is blank."""
@@ -134,12 +137,17 @@ async def test_without_an_event_it_says_so() -> None:
         assert bench.inspector.text_to_copy() == ""
 
 
-async def test_the_active_tab_is_told_without_colour_and_changed_by_keys_and_mouse() -> None:
+async def test_the_active_tab_is_told_without_colour_and_changed_by_keys() -> None:
     async with opened() as bench:
         await bench.show(ORDER)
 
         def active() -> list[str]:
-            return [tab for tab in TABS if bench.styled(tab)[0].bold and bench.styled(tab)[0].underline]
+            tabs = bench.inspector.tabs
+            return [
+                tabs.plain[span.start : span.end]
+                for span in tabs.spans
+                if isinstance(span.style, VisualStyle) and span.style.underline and span.style.bold
+            ]
 
         assert active() == ["Body"]
         for key, tab in (("right", "Headers"), ("]", "Facts"), ("]", "Raw"), ("right", "Body"), ("left", "Raw")):
@@ -147,8 +155,6 @@ async def test_the_active_tab_is_told_without_colour_and_changed_by_keys_and_mou
             assert active() == [tab]
         await bench.press("[")
         assert active() == ["Facts"]
-        await bench.pilot.click(Inspector, offset=(bench.lines()[0].index("Headers") + 1, 0))
-        assert active() == ["Headers"]
 
 
 async def test_another_event_keeps_the_tab_and_begins_at_its_top() -> None:
@@ -231,11 +237,11 @@ async def test_a_container_is_folded_and_unfolded(key: str) -> None:
 async def test_a_click_on_the_sign_or_on_the_cursor_folds() -> None:
     async with opened() as bench:
         await bench.show(ORDER)
-        await bench.pilot.click(Inspector, offset=(7, 5))
+        await bench.pilot.click(Inspector, offset=(7, 4))
         assert bench.inspector.text_to_copy().startswith("[{") and "▸" not in "".join(bench.rows())
-        await bench.pilot.click(Inspector, offset=(7, 5))
+        await bench.pilot.click(Inspector, offset=(7, 4))
         assert bench.rows()[3] == '  ▸ "items": [ … 2 items ],'
-        await bench.pilot.click(Inspector, offset=(1, 2))
+        await bench.pilot.click(Inspector, offset=(1, 1))
         assert bench.rows() == ["▸ { … 6 fields }"]
 
 
@@ -772,7 +778,7 @@ async def test_of_very_many_places_the_first_are_counted() -> None:
 
 
 async def test_keys_move_the_cursor_and_the_screen_follows() -> None:
-    async with opened(height=12) as bench:
+    async with opened(height=11) as bench:
         await bench.show(json.dumps(list(range(100))).encode())
         page = bench.inspector.page
         assert page is not None

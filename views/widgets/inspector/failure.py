@@ -96,7 +96,13 @@ class Failure(Listing):
             # What it says is made by `unfolded`.
             return Line([margin], folded=[margin, Piece(title, "dim"), Piece("▸", "sign")])
         count = f"{len(said.text):,} characters"
-        return Line([margin, Piece(said.text, said.look, self._begin(key))], _INDENT, count)
+        begin = self._begin(key)
+        if said.fact is not None and said.fact.kind == "failure.type" and said.look == "dim":
+            # What was thrown stands out from what is known of it.
+            thrown, between, rest = said.text.partition(_BETWEEN)
+            told = [Piece(thrown, "", begin), Piece(between + rest, "dim", begin + len(thrown))]
+            return Line([margin, *told], _INDENT, count)
+        return Line([margin, Piece(said.text, said.look, begin)], _INDENT, count)
 
     def unfolded(self, key: int, width: int) -> list[list[Piece]]:
         if self._lines[key].fact is not self._stack or self._stack is None:

@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, get_args
 
 from rich.segment import Segment
-from rich.style import Style
+from rich.style import Style as RichStyle
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.events import Click
 from textual.geometry import Size
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
+from textual.style import Style
 
 from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece
 from views.widgets.inspector.tabs import Tab, count, page
@@ -38,8 +41,6 @@ class Inspector(Lines):
         *(f"inspector--{look}" for look in _LOOKS),
         "inspector--cursor",
         "inspector--bar",
-        "inspector--tab",
-        "inspector--other-tab",
         "inspector--found",
         "inspector--found-here",
     }
@@ -48,8 +49,6 @@ class Inspector(Lines):
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; overflow-x: hidden;
         & > .inspector--cursor { background: $cursor; text-style: $cursor-style; }
         & > .inspector--bar { color: $focus; text-style: bold; }
-        & > .inspector--tab { text-style: bold underline; }
-        & > .inspector--other-tab { color: $muted; text-style: $muted-style; }
         & > .inspector--dead { color: $dead; text-style: bold; }
         & > .inspector--rule { color: $frame; text-style: $muted-style; }
         & > .inspector--key { color: $name; text-style: bold; }
@@ -69,6 +68,12 @@ class Inspector(Lines):
         Binding("right,right_square_bracket", "next_tab", show=False),
         Binding("enter,space", "toggle", show=False),
     ]
+
+    class Labelled(Message):
+        """Other tabs, or other things found, stand in the border now. Replaces its predecessor."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Inspector.Labelled)
 
     tab: reactive[Tab] = reactive[Tab]("Body", init=False)
     """The tab that shows."""
@@ -153,9 +158,10 @@ class Inspector(Lines):
         """Rows are other ones, or others."""
         page = self.page
         rows = 1 if page is None else page.rows
-        self._laid_out = Size(self._width, rows + 1)
+        self._laid_out = Size(self._width, rows)
         self.extend_to(self._laid_out)
         self.refresh()
+        self.post_message(self.Labelled())
 
     def on_resize(self) -> None:
         """Wrap anew."""
@@ -169,21 +175,14 @@ class Inspector(Lines):
         """Cells that a page has."""
         return max(self.scrollable_content_region.width - _MARGIN, 0)
 
-    @property
-    def _height(self) -> int:
-        """Rows that are seen, below the tabs."""
-        return max(self.size.height - 1, 1)
-
     # Drawing.
 
     def render_line(self, y: int) -> Strip:
-        """One line: the tabs, or a row."""
+        """One row."""
         page = self.page
-        number = self.scroll_offset.y + y - 1
-        if y == 0:
-            strip = self._tabs()
-        elif page is None:
-            strip = Strip([Segment(visible(" No event is chosen.", self._width), self._style("dim"))] if y == 1 else [])
+        number = self.scroll_offset.y + y
+        if page is None:
+            strip = Strip([Segment(visible(" No event is chosen.", self._width), self._style("dim"))] if y == 0 else [])
         elif number < page.rows:
             strip = self._row(page, number)
         else:
@@ -200,37 +199,21 @@ class Inspector(Lines):
             return strip
         return strip.adjust_cell_length(width + _MARGIN).apply_style(self._cursor_style())
 
-    def _tabs(self) -> Strip:
-        segments: list[Segment] = []
-        for tab, begin, _ in self._tab_places():
-            used = sum(len(segment.text) for segment in segments)
-            segments.append(Segment(" " * (begin - used)))
-            name, said = tab, self._tab_count(tab)
-            segments.append(Segment(name, self._style("tab" if tab == self.tab else "other-tab")))
-            segments.append(Segment(said, self._style("other-tab")))
-        said = self._match_count()
-        used = sum(len(segment.text) for segment in segments)
-        room = self._width - used - 2
-        if said and room > 0:
-            said = visible(said, room)
-            segments.append(Segment(" " * (room - cells(said) + 1)))
-            segments.append(Segment(said, self._style("heading")))
-        return Strip(segments).crop(0, self._width + _MARGIN)
-
-    def _tab_places(self) -> Iterator[tuple[Tab, int, int]]:
-        """The tabs, and the cells between which each is."""
-        end = _MARGIN - 2
+    @property
+    def tabs(self) -> Content:
+        """The tabs, for the border of the panel around: a click on one is the screen's action `show_tab`."""
+        names: list[Content] = []
         for tab in TABS:
-            begin = end + 2
-            end = begin + len(tab) + len(self._tab_count(tab))
-            yield tab, begin, end
+            number = count(tab, self._delivery, self._facts) if self._delivery is not None else 0
+            here = Style(bold=True, underline=True) if tab == self.tab else Style()
+            name = Content.styled(tab, here).stylize("$foreground" if tab == self.tab else "$muted")
+            said = Content.styled(f" {number:,}" if number else "", "$muted")
+            names.append((name + said).stylize(Style.from_meta({"@click": f"screen.show_tab('{tab}')"})))
+        return Content("  ").join(names)
 
-    def _tab_count(self, tab: Tab) -> str:
-        number = count(tab, self._delivery, self._facts) if self._delivery is not None else 0
-        return f" {number:,}" if number else ""
-
-    def _match_count(self) -> str:
-        """What was found, for the line of the tabs."""
+    @property
+    def found(self) -> str:
+        """What was found, for the border too; empty: nothing was looked for."""
         if not self._text or self._delivery is None or self._at is None:
             return ""
         if not len(self._places):
@@ -257,7 +240,7 @@ class Inspector(Lines):
             return strip
         return Strip.join([strip.crop(0, width - 1), Strip([Segment("…")])]) if width > 0 else Strip([])
 
-    def _mark_matches(self, piece: Piece) -> Iterator[tuple[str, Style]]:
+    def _mark_matches(self, piece: Piece) -> Iterator[tuple[str, RichStyle]]:
         """A piece, cut where what was found begins and ends."""
         style = self._style(piece.look)
         page = self.page
@@ -278,16 +261,16 @@ class Inspector(Lines):
             done = stop
         yield piece.text[done - begin :], style
 
-    def _style(self, look: str) -> Style:
-        return text_style(self, f"inspector--{look}") if look else Style()
+    def _style(self, look: str) -> RichStyle:
+        return text_style(self, f"inspector--{look}") if look else RichStyle()
 
-    def _mark(self, name: str) -> Style:
+    def _mark(self, name: str) -> RichStyle:
         """What a part looks like besides its colours."""
         return self.get_component_rich_style(f"inspector--{name}").without_color
 
-    def _cursor_style(self) -> Style:
+    def _cursor_style(self) -> RichStyle:
         full = self.get_component_rich_style("inspector--cursor")
-        return Style(bgcolor=full.bgcolor) + full.without_color
+        return RichStyle(bgcolor=full.bgcolor) + full.without_color
 
     # The cursor.
 
@@ -296,7 +279,7 @@ class Inspector(Lines):
         page = self.page
         if page is None:
             return
-        top, height = self.scroll_offset.y, self._height
+        top, height = self.scroll_offset.y, self.in_sight
         here = page.extent(page.cursor)
         first, last = here.start - top, here.stop - top
         if lines > 0 and first < height < last:
@@ -324,7 +307,7 @@ class Inspector(Lines):
         page = self.page
         if page is None:
             return
-        top, height = self.scroll_offset.y, self._height
+        top, height = self.scroll_offset.y, self.in_sight
         here = page.extent(page.cursor)
         first, last = here.start, here.stop
         if seen is not None and last - first >= height:
@@ -337,7 +320,7 @@ class Inspector(Lines):
     @property
     def in_sight(self) -> int:
         """How many lines can be seen at once."""
-        return self._height
+        return max(self.size.height, 1)
 
     def go_to_end(self, last: bool) -> None:
         """Go to the first row or to the last."""
@@ -361,15 +344,10 @@ class Inspector(Lines):
             self._go(page.cursor)
 
     def on_click(self, event: Click) -> None:
-        """Show a tab; go to a value, and fold it if the cursor was there already or its sign was hit."""
+        """Go to a value, and fold it if the cursor was there already or its sign was hit."""
         page = self.page
         x, y = event.x, event.y
-        if y == 0:
-            for tab, begin, end in self._tab_places():
-                if begin <= x < end:
-                    self.tab = tab
-            return
-        row = self.scroll_offset.y + y - 1
+        row = self.scroll_offset.y + y
         if page is None or row >= page.rows:
             return
         at = _MARGIN
