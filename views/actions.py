@@ -121,7 +121,15 @@ ACTIONS: Final = (
     Action("times", "z", "", "Show times as timestamps, or as ages.", ("events",)),
     Action("refresh", "r", "", "List the endpoints now.", _LISTS),
     Action("add", "a", "add", "Add a connection: it is tested step by step, then saved.", ()),
-    Action("check", "enter", "check", "Test the connection step by step.", ("connections",)),
+    Action("check", "enter", "check", "Test the connection step by step, with the time of each.", ("connections",)),
+    Action(
+        "edit_connection",
+        "e",
+        "edit",
+        "Edit the connection's name, URL, password, guard or production mark.",
+        ("connections",),
+    ),
+    Action("remove_connection", "x,delete", "remove", "Remove the connection; asks first.", ("connections",)),
     Action("flow", "enter", "show events", "Show this flow's events on the Events screen.", ("trace",)),
     Action(
         "trace_id", "T", "", "Follow a correlation id: type or paste it. Pasting outside a field does the same.", ()

@@ -433,6 +433,15 @@ class Workbench(SteadyApp):
         """
         self.push_screen(form, lambda answers: then(answers) if answers is not None else None)
 
+    def agree(self, title: str, sentence: str, yes: str, then: Callable[[], object]) -> None:
+        """Tell what will happen, on top of the screen, and wait for a yes."""
+
+        def answer(agreed: bool | None) -> None:
+            if agreed:
+                then()
+
+        self.push_screen(Agree(title, sentence, yes), answer)
+
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
         offered = [Action(each.name, "", "", each.help, ()) for each in self.context.session.actions()]

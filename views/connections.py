@@ -1,164 +1,301 @@
-"""The connections of the session: how each stands, what is wrong step by step, and how to add one."""
+"""The connections of the session: how each stands and what is wrong, step by step; adding, editing, removing them."""
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
+import msgspec
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.widgets import Static
 
-from views.widgets.options import Options
+from views.connection_dialog import ConnectionDialog, Kept, shorten, steps_table
+from views.dialogs.form import Answers
+from views.host import Host
+from views.steady_app import KEY_WORK
+from views.widgets.connection_table import ConnectionTable, Row
+from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
-from workbench.connecting.config import Connection
-from workbench.connecting.config_edit import add
-from workbench.connecting.connection_formats import connection_of, url_of
-from workbench.connecting.guard import Guarded
-from workbench.connecting.url import without_password
+from workbench.connecting.check import Step, duration
+from workbench.connecting.url import for_editing, without_password
 from workbench.decode.display import visible
+from workbench.model.endpoint import quantity
 from workbench.model.errors import ConfigError, WorkbenchError
-from workbench.operations.watch import Watch, countdown, describe_state, sign
+from workbench.operations.connections import ConnectionForm, check_editable, forget, what_is_forgotten
+from workbench.operations.watch import Watch, countdown, describe_state
+
+_EMPTY: Final = """\
+No connection is open.
+
+a   add one, such as amqp://user@rabbit.example/vhost
+    or kafka://kafka.example:9092"""
+
+
+class _Check(msgspec.Struct, frozen=True):
+    """What came of trying a connection's steps.
+
+    Attributes:
+        at: When, in seconds since 1970.
+        steps: So far.
+        done: Whether there are no more.
+        error: Why none could be tried; empty: they could.
+    """
+
+    at: float
+    steps: tuple[Step, ...] = ()
+    done: bool = False
+    error: str = ""
 
 
 class Connections(WorkbenchScreen):
-    """A line for each connection; enter tries each step on the way to its broker."""
+    """A line for each connection, and all that is known of the one at the cursor."""
 
     ACTIONS_OF = "connections"
 
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._checks: dict[str, _Check] = {}
+
     def compose_body(self) -> ComposeResult:
-        with Horizontal(id="connections"):
-            with Panel(title="Connections", actions=("check", "add"), id="connections-panel"):
-                yield Options(id="list")
-            with Panel(title="Steps", id="steps"), VerticalScroll():
-                yield Static("", id="steps-text")
+        with Container(id="connections"):
+            actions = ("check", "add", "edit_connection", "remove_connection")
+            with Panel(title="Connections", actions=actions, id="connection-list"):
+                yield ConnectionTable()
+                yield Static(Text(_EMPTY), id="no-connection")
+            with Panel(title="Connection", id="connection"), VerticalScroll(id="details"):
+                yield Static("", id="details-text")
 
     def on_mount(self) -> None:
         self.set_interval(1, lambda: self.show_listing(None))
 
     def on_screen_resume(self) -> None:
         """Go to the list."""
-        self.query_one(Options).focus()
+        self._list.focus()
 
     def show_listing(self, watch: Watch | None) -> None:
         """Draw how the connections stand."""
         super().show_listing(watch)
-        lines = [_line(each) for each in self.context.watches.values()]
-        self.query_one(Options).show(lines, "No connection is open: a adds one.")
+        rows = [self._row(each) for each in self.context.watches.values()]
+        self._list.show(rows)
+        self._list.display = bool(rows)
+        self.query_one("#no-connection").display = not rows
+        self.query_one("#connection-list", Panel).state = f"{len(rows):,}" if rows else ""
+        self._tell()
 
-    def cannot_check(self) -> str | None:
-        return None if self._name_at_cursor else "There is no connection: a adds one."
+    @property
+    def _list(self) -> ConnectionTable:
+        return self.query_one(ConnectionTable)
 
     @property
     def _name_at_cursor(self) -> str | None:
-        at = self.query_one(Options).highlighted
-        names = list(self.context.watches)
-        return names[at] if at is not None and at < len(names) else None
+        return self._list.name_at_cursor
+
+    @on(ConnectionTable.Moved)
+    def _tell_of_another(self) -> None:
+        self._tell()
+        self.query_one(KeyBar).refresh()
+
+    # What is known of a connection.
+
+    def _row(self, watch: Watch) -> Row:
+        session = self.context.session
+        try:
+            guard = session.level(watch.name).name.lower()
+        except WorkbenchError:
+            guard = ""
+        return Row(watch, guard, session.is_production(watch.name), self._url(watch.name))
+
+    def _url(self, name: str) -> str:
+        """Without what is secret in it; empty where it cannot be read."""
+        try:
+            return without_password(for_editing(self.context.session.describe(name).reveal_url()))
+        except WorkbenchError:
+            return ""
+
+    def _tell(self) -> None:
+        """Draw all that is known of the connection at the cursor."""
+        name = self._name_at_cursor
+        watch = self.context.watches.get(name) if name is not None else None
+        panel, text = self.query_one("#connection", Panel), self.query_one("#details-text", Static)
+        if name is None or watch is None:
+            panel.title, panel.state = "Connection", ""
+            text.update("")
+            return
+        panel.title = visible(name)
+        facts = Table.grid(padding=(0, 2, 0, 0))
+        facts.add_column(style="muted", no_wrap=True)
+        facts.add_column(overflow="fold")
+        for label, value in self._facts(watch):
+            facts.add_row(label, value)
+        check = self._checks.get(name)
+        parts = [facts] if check is None else [facts, Text(), *_told(check)]
+        panel.state = "" if check is None or not check.done else f"checked {_clock(check.at)}"
+        text.update(Group(*parts))
+
+    def _facts(self, watch: Watch) -> Sequence[tuple[str, Text]]:
+        row = self._row(watch)
+        facts = [("URL", Text(visible(row.url)))] if row.url else []
+        guard = Text(row.guard)
+        if row.production:
+            guard.append("  production: asks for its name first, except to observe", "dead")
+        facts += [("guard", guard), ("configured", Text(self._origin(watch.name)))]
+        if watch.state == "connected":
+            took = "" if watch.took is None else f", answers in {duration(watch.took)}"
+            facts += [
+                ("broker", Text(f"{visible(watch.broker) or 'connected'}{took}")),
+                ("lists", Text(f"{quantity(len(watch.endpoints), 'endpoint')}{watch.terms}")),
+            ]
+            facts += [("missing", Text(f"{visible(gap.what)}: {visible(gap.reason)}", "warn")) for gap in watch.gaps]
+        elif watch.state == "connecting":
+            facts.append(("state", Text(describe_state(watch.state), "muted")))
+        else:
+            at = "" if watch.failed_at is None else f"{_clock(watch.failed_at / 1000)}  "
+            error = Text(f"{at}{describe_state(watch.state)}", "dead")
+            facts.append(("last error", error.append(countdown(watch.state), "muted")))
+        return facts
+
+    def _origin(self, name: str) -> str:
+        match self.context.session.origin(name):
+            case "session":
+                return "for this session only"
+            case "start":
+                return "in no file: given at the start, by -c or as the demo"
+            case Path() as path:
+                theirs = " (not trusted)" if path == self.context.session.config.stranger else ""
+                return f"in {visible(shorten(path))}{theirs}"
+
+    # Actions.
+
+    def _why_no_connection(self) -> str | None:
+        return None if self._name_at_cursor is not None else "There is no connection: a adds one."
+
+    def cannot_check(self) -> str | None:
+        return self._why_no_connection()
 
     def do_check(self) -> None:
         if (name := self._name_at_cursor) is not None:
-            self._check(name)
+            self.run_worker(self._check(name), exclusive=True, group=f"check {name}")
 
-    def on_option_list_option_selected(self) -> None:
-        """Enter tries the steps."""
+    @on(ConnectionTable.Chosen)
+    def _check_clicked(self) -> None:
         self.action_act("check")
 
     def do_refresh(self) -> None:
         self.host.list_again()
 
-    def ask_connection(self) -> None:
-        """Ask for a connection's name and URL."""
-        self.host.ask(
-            "Add a connection",
-            "NAME=URL, such as shop=amqp://user:password@host/vhost or log=kafka://host:9092, or NAME and a"
-            " broker's own connection string. On other machines it is read-only until its guard is raised in the"
-            " configuration.",
-            self._add,
-            wrong=self._wrong,
-        )
-
-    def _wrong(self, text: str) -> str | None:
+    def cannot_edit_connection(self) -> str | None:
+        """Not while events go through it, and not where it is in no file of the user's."""
+        if (name := self._name_at_cursor) is None:
+            return self._why_no_connection()
+        if self.host.is_publishing:
+            return "Events are being published: wait until that is done, or stop it first."
         try:
-            connection = connection_of(text)
+            check_editable(self.context.session, name)
         except ConfigError as error:
             return str(error)
-        if connection.name in self.context.session.names:
-            return f"There is already a connection {connection.name!r}: choose another name."
         return None
 
-    def _add(self, text: str) -> None:
-        self._try(connection_of(text), text)
+    def do_edit_connection(self) -> None:
+        if (name := self._name_at_cursor) is not None:
+            self._ask(ConnectionForm(self.context.session, name))
 
-    @work(exclusive=True, group="steps")
-    async def _try(self, connection: Connection, text: str) -> None:
-        """Try the steps; a connection that stands is taken into the session, and saved. Another leaves nothing."""
-        session = self.context.session
+    def cannot_remove_connection(self) -> str | None:
+        return self.cannot_edit_connection()
 
-        async def guarded() -> Guarded:
-            nonlocal connection
-            connection = await session.with_password(connection)
-            return session.connector_for(connection)
-
-        if not await self._steps(connection.name, guarded):
+    def do_remove_connection(self) -> None:
+        if (name := self._name_at_cursor) is None:
             return
-        session.add(connection)
-        self.host.add_watch(connection.name)
-        await self.host.pause()
-        self.host.ask(
-            f"{connection.name} is connected",
-            "Save it to this configuration file? The password is not saved: next time, keyring, password_command or"
-            " ${VARIABLE} gives it. Esc keeps the connection for this session only.",
-            lambda path: self._save(connection, text, Path(path)),
-            str(session.config.target),
+        looks = len(self.context.ingestions.of_connection(name))
+        open_looks = f" {quantity(looks, 'open view')} of it will be closed." if looks else ""
+        sentence = (
+            f"{what_is_forgotten(self.context.session, name)}{open_looks} Events already shown stay until you quit."
         )
+        self.host.agree(f"Remove {name}?", sentence, "remove", lambda: self._remove(name))
 
-    def _save(self, connection: Connection, text: str, path: Path) -> None:
-        url, _ = url_of(text)
-        url = url.partition("=")[2] if "=" in url.partition("://")[0] else url
-        level = "observe" if not connection.loopback else "move"
+    def do_pane(self) -> None:
+        (self.query_one("#details") if self._list.has_focus else self._list).focus()
+
+    def do_back(self) -> None:
+        """From the details to the list, from there to the screen before."""
+        if self._list.has_focus:
+            self.host.go_back()
+        else:
+            self._list.focus()
+
+    def ask_connection(self) -> None:
+        """Ask for a new connection."""
+        self._ask(ConnectionForm(self.context.session))
+
+    def _ask(self, form: ConnectionForm) -> None:
+        dialog = ConnectionDialog(self.context.session, form)
+
+        def apply(answers: Answers) -> None:
+            if dialog.kept is not None:
+                self._apply(dialog.kept)
+
+        self.host.fill(dialog, apply)
+
+    @work(group=KEY_WORK)
+    async def _apply(self, kept: Kept) -> None:
+        """Let the session have what was added or edited."""
+        session, name = self.context.session, kept.connection.name
+        place = None
+        if kept.before is not None:
+            place = session.names.index(kept.before)
+            self._checks.pop(kept.before, None)
+            await self.host.drop_connection(kept.before)
+        session.add(kept.connection, place)
+        self.host.add_watch(name)
+        self.host.say(kept.sentence)
+        if not self.is_closed:
+            self.show_listing(None)
+            self._list.go_to(name)
+
+    @work(group=KEY_WORK)
+    async def _remove(self, name: str) -> None:
+        if name not in self.context.session.names:
+            return
         try:
-            add(path.expanduser(), connection.name, without_password(url), level, False)
+            sentence = forget(self.context.session, name)
         except ConfigError as error:
             self.host.say(str(error), "error")
-        else:
-            self.host.say(f"{connection.name} is saved in {path}.")
+            return
+        self._checks.pop(name, None)
+        await self.host.drop_connection(name)
+        self.host.say(sentence)
 
-    @work(exclusive=True, group="steps")
     async def _check(self, name: str) -> None:
-        self.context.session.retry(name)
-        await self._steps(name, lambda: self.context.session.new_connector(name))
-
-    async def _steps(self, name: str, unopened: Callable[[], Awaitable[Guarded]]) -> bool:
-        """Try each step and tell as it goes; whether all stood."""
-        text = Text()
-        text.append(f"{visible(name)}\n\n", "bold")
-        report = self.query_one("#steps-text", Static)
-        report.update(text)
-        well = True
+        """Try each step, and tell as it goes."""
+        session, at = self.context.session, time.time()
+        session.retry(name)
+        check = self._checks[name] = _Check(at)
+        self._tell()
         try:
-            async for step in (await unopened()).check():
-                text.append("✖ " if step.error else "● ", "dead" if step.error else "live")
-                text.append(f"{visible(step.name)}  ")
-                text.append(f"{visible(step.error or step.found)}\n", "" if step.error else "muted")
-                well = well and step.error is None
-                report.update(text)
+            async for step in (await session.new_connector(name)).check():
+                if self.is_closed or name not in session.names:
+                    return
+                check = self._checks[name] = msgspec.structs.replace(check, steps=(*check.steps, step))
+                self._tell()
         except WorkbenchError as error:
-            text.append(f"✖ {visible(str(error))}", "bold")
-            well = False
-        report.update(text)
-        return well
+            check = msgspec.structs.replace(check, error=str(error))
+        if name in session.names and not self.is_closed:
+            self._checks[name] = msgspec.structs.replace(check, done=True)
+            self._tell()
 
 
-def _line(watch: Watch) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    well, waiting = watch.state == "connected", watch.state == "connecting"
-    line.append(f"{sign(watch.state)} ", "" if waiting else "live" if well else "dead")
-    if well:
-        gaps = [f"{gap.what} cannot be listed: {gap.reason}" for gap in watch.gaps]
-        rest = "; ".join([f"{len(watch.endpoints):,} endpoints{watch.terms}", *gaps])
-    else:
-        rest = describe_state(watch.state) + countdown(watch.state)
-    line.append(f"{visible(watch.name, 24)}  ", "bold")
-    line.append(visible(rest))
-    return line
+def _told(check: _Check) -> Sequence[Table | Text]:
+    parts: list[Table | Text] = [steps_table(check.steps, "" if check.done or check.error else "trying …")]
+    if check.error:
+        parts.append(Text(f"✖ {visible(check.error)}", "dead"))
+    return parts
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%H:%M:%S")

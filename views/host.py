@@ -79,6 +79,16 @@ class Host(Protocol):
             then: Gets the answers; not called where it was left.
         """
 
+    def agree(self, title: str, sentence: str, yes: str, then: Callable[[], object]) -> None:
+        """Tell what will happen, on top of the screen, and wait for a yes.
+
+        Args:
+            title: What for.
+            sentence: What will happen.
+            yes: What enter does, in a word or two.
+            then: Called after a yes.
+        """
+
     async def pause(self) -> None:
         """Return when nobody is typing: whatever opens by itself, opens then."""
 

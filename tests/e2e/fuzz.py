@@ -23,7 +23,22 @@ KEYS: Final = (
 )
 """What actions have, what fields have, what nothing has; without `q`, ctrl+c and ctrl+z, which leave or stop it."""
 WORDS: Final = (
-    *("/dlt", ":deploy", ":deploy\r", ":trace\r", "r2", "6\x1b\x1b", "p\x1b1", "tt1", "5a", "??\x1b", "/\x1b/\x1b"),
+    *(
+        "/dlt",
+        ":deploy",
+        ":deploy\r",
+        ":trace\r",
+        "r2",
+        "6\x1b\x1b",
+        "p\x1b1",
+        "tt1",
+        "5a",
+        "5e",
+        "5x\r",
+        "amx://\t\r",
+        "??\x1b",
+        "/\x1b/\x1b",
+    ),
     *("body.total > 1", "type = ", "ü😀", "k" * 200, "j" * 50, "\t" * 9, "\x1b" * 5, "\r" * 4),
     *(
         "rabbit/orders.dead",

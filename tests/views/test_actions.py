@@ -9,7 +9,6 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
-from connectors.memory import embedded_broker
 from tests.views.driver import address, order, payment, running, shop
 from views import event_sources, events
 from views.actions import ACTIONS, key_name, of_screen
@@ -492,22 +491,6 @@ async def test_connections_are_checked_step_by_step() -> None:
     async with running() as driver:
         await driver.press("5", "enter")
         await driver.shows("the embedded broker")
-
-
-async def test_a_connection_is_added_once_every_step_stood(tmp_path: Path) -> None:
-    other = embedded_broker("added-on-the-screen")
-    if "letters" not in other.queues:
-        other.declare_queue("letters")
-    async with running() as driver:
-        await driver.press("a", "=nonsense", "enter")
-        await driver.shows("nonsense")
-        await driver.press("ctrl+u", "=added=memory://added-on-the-screen", "enter")
-        await driver.shows("added is connected")
-        await driver.press("ctrl+u", f"={tmp_path / 'workbench.toml'}", "enter")
-        await driver.until((tmp_path / "workbench.toml").exists)
-        assert 'url = "memory://added-on-the-screen"' in (tmp_path / "workbench.toml").read_text()
-        await driver.press("1")
-        await driver.shows("letters")
 
 
 async def test_a_connection_that_no_connector_speaks_says_so_beside_its_name() -> None:

@@ -6,7 +6,6 @@ import pytest
 from textual.events import Key
 from textual.widgets import Input
 
-from connectors.memory import embedded_broker
 from tests.views.driver import Driver, running
 from views.dialogs.form import Form
 from workbench.connecting.config import Connection
@@ -74,37 +73,6 @@ async def test_passwords_of_several_connections_are_asked_for_one_after_the_othe
             assert sum(isinstance(screen, Form) for screen in driver.app.screen_stack) == 1
             await driver.press("escape")
         await driver.shows("✖ a No password was given", "✖ b No password was given")
-
-
-async def test_a_connection_whose_password_is_not_given_is_not_added(folder: Path) -> None:
-    async with running() as driver:
-        await driver.press("a", "=added=memory://ops@never-added", "enter")
-        await asked(driver, "added")
-        await driver.press("escape")
-        await driver.shows("✖ No password was given")
-        assert driver.app.context.session.names == ["shop"]
-        assert list(driver.app.context.watches) == ["shop"]
-        assert not (folder / "XDG_CONFIG_HOME").exists()
-        # Its name is free for another try.
-        await driver.press("a", "=added=memory://never-added", "enter")
-        await driver.shows("added is connected")
-
-
-async def test_a_connection_that_does_not_stand_is_not_added(folder: Path) -> None:
-    async with running((160, 40)) as driver:
-        await driver.press("a", "=added=amqp://127.0.0.1:1", "enter")
-        await driver.shows("✖ TCP")
-        assert driver.app.context.session.names == ["shop"]
-        assert list(driver.app.context.watches) == ["shop"]
-
-
-async def test_a_connection_is_offered_to_the_file_that_was_read(folder: Path) -> None:
-    embedded_broker("offered")
-    named = folder / "mine.toml"
-    async with running((160, 40), config=ConfigFile(path=named)) as driver:
-        await driver.press("a", "=added=memory://offered", "enter")
-        await driver.shows("added is connected")
-        assert driver.app.screen.query_one(Input).value == str(named)
 
 
 async def test_a_strangers_file_is_told_of(folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from views.dialogs.dialog import Dialog
 from views.widgets.fields import TextField
 from views.widgets.lists import CheckList, ChoiceList, Submitted, Toggle
-from workbench.decode.display import visible
+from workbench.decode.display import cells, visible
 
 
 def accept_any(text: str) -> str | None:
@@ -118,7 +118,9 @@ class Form(Dialog[Answers | None]):
         & .dialog { padding: 0 2 1 2; }
         & .dialog > VerticalScroll { height: auto; max-height: 100%; }
         & .field-label { color: $muted; text-style: $muted-style; }
-        & .form-question, & .field-label, & .unlabelled { margin-top: 1; }
+        & .form-row, & .form-value { height: auto; }
+        & ChoiceList, & CheckList, & Toggle, & .field-error { margin-left: 1; }
+        & .form-question, & .form-row { margin-top: 1; }
         & .field-error { color: $dead; height: auto; display: none; }
     }
     """
@@ -160,13 +162,15 @@ class Form(Dialog[Answers | None]):
         with self.frame(self._title, *verbs, ("esc", "cancel")), VerticalScroll(can_focus=False):
             if self._question:
                 yield Static(Text(self._question), classes="form-question")
+            width = max((cells(field.label) + 2 for field in self._fields if _is_labelled(field)), default=0)
             for field in self._fields:
-                if field.label and not isinstance(field, Switch):
-                    yield Static(Text(field.label), classes="field-label")
-                widget = _widget_of(field)
-                widget.set_class(not field.label or isinstance(field, Switch), "unlabelled")
-                yield widget
-                yield Static("", classes="field-error", id=f"{field.id}-error")
+                with Horizontal(classes="form-row"):
+                    label = Static(Text(field.label if _is_labelled(field) else ""), classes="field-label")
+                    label.styles.width = width
+                    yield label
+                    with Vertical(classes="form-value"):
+                        yield _widget_of(field)
+                        yield Static("", classes="field-error", id=f"{field.id}-error")
 
     def on_mount(self) -> None:
         """Begin with the first field."""
@@ -213,9 +217,16 @@ class Form(Dialog[Answers | None]):
             error.update(Content(f"✖ {visible(sentence)}"))
             widget = self.query_one(f"#{id}")
             if isinstance(widget, TextField):
-                # What was typed is mended, not replaced.
-                widget.select_on_focus = False
+                # What was typed is mended, not replaced, unless it cannot be seen.
+                widget.select_on_focus = widget.password
             widget.focus()
+            if isinstance(widget, TextField) and widget.password:
+                widget.select_all()
+
+
+def _is_labelled(field: Field) -> bool:
+    """Whether its label stands before it: a switch has its own behind it."""
+    return bool(field.label) and not isinstance(field, Switch)
 
 
 def _widget_of(field: Field) -> Widget:

@@ -120,7 +120,8 @@ class CheckList(Options):
 class Toggle(Checkbox):
     """A yes or no: `[X]` or `[ ]`, where others only change its colour."""
 
-    BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "[", " ", "]"
+    # Textual draws the sides in the colour of the ground.
+    BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "", "[ ]", ""
     DEFAULT_CSS = """
     Toggle {
         border: none; padding: 0; background: $background; width: 1fr;
@@ -134,7 +135,7 @@ class Toggle(Checkbox):
 
     def watch_value(self) -> None:
         """Draw it."""
-        self.BUTTON_INNER = "X" if self.value else " "
+        self.BUTTON_INNER = "[X]" if self.value else "[ ]"
         super().watch_value()
 
     def action_submit(self) -> None:

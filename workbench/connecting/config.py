@@ -195,6 +195,14 @@ def seconds_of(beat: str) -> float | None:
     return seconds
 
 
+def is_on_this_machine(url: str) -> bool:
+    """Whether all hosts of a URL are this machine, as far as it is written: no password of it is remembered."""
+    match = re.match(r"[a-z][a-z0-9+.-]*://(?:[^/?]*@)?([^/?]+)", url)
+    return match is not None and all(
+        _is_loopback(re.sub(r":[0-9]*$", "", place).strip("[]")) for place in match[1].split(",")
+    )
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

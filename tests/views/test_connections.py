@@ -1,0 +1,285 @@
+"""Connections on the screen: added, tried, edited and removed, without a trace of what was not kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from textual.geometry import Size
+from textual.widgets import Input
+
+from connectors.memory import embedded_broker
+from tests.brokers.kafka import KafkaAddress
+from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.views.driver import Driver, running, shop
+from views.connection_dialog import ConnectionDialog
+from views.connections import Connections
+from views.events import Events
+from views.widgets.connection_table import ConnectionTable
+from workbench.connecting import config_file
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.level import Level
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own configuration, which is not there yet."""
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return config_file.own_path()
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def content(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+def values(driver: Driver) -> Mapping[str, str]:
+    """What the form's fields hold."""
+    return {field.id or "": field.value for field in driver.app.screen.query(Input)}
+
+
+def new_broker() -> str:
+    name = f"added-{uuid4().hex[:8]}"
+    embedded_broker(name).declare_queue("letters")
+    return name
+
+
+async def asked(driver: Driver) -> None:
+    await driver.until(lambda: isinstance(driver.app.screen, ConnectionDialog))
+
+
+async def answered(driver: Driver) -> None:
+    await driver.until(lambda: isinstance(driver.app.screen, Connections))
+
+
+async def test_a_connection_is_tried_saved_and_watched(file: Path) -> None:
+    broker = new_broker()
+    async with running() as driver:
+        await driver.press("a", "=added", "tab", f"=memory://{broker}", "enter")
+        await answered(driver)
+        await driver.shows(f"added is saved in {file}.", "embedded broker")
+        await driver.until(lambda: driver.app.context.watches["added"].state == "connected")
+        assert driver.one(ConnectionTable).name_at_cursor == "added"
+        await driver.press("1")
+        await driver.shows("letters")
+    assert content(file) == f'[connections.added]\nurl = "memory://{broker}"\nguard = "observe"\n'
+
+
+async def test_what_is_typed_ahead_goes_where_it_would_go_slowly(file: Path) -> None:
+    broker = new_broker()
+    async with running() as driver:
+        await driver.press("a", *"ab", "tab", *"memory", "colon", "slash", "slash", *broker, "enter")
+        await answered(driver)
+        await driver.shows("ab is saved")
+    assert "[connections.ab]" in content(file)
+
+
+async def test_a_wrong_password_is_said_at_its_field_and_all_that_was_typed_stays(
+    file: Path, rabbitmq_4: RabbitMQAddress
+) -> None:
+    url = f"{rabbitmq_4.url.replace('guest:guest', 'guest')}?management={rabbitmq_4.management_url}"
+    async with running((120, 44)) as driver:
+        await driver.press("a", "=rabbit", "tab", f"={url}", "tab", "=wrong-one", "enter")
+        await driver.shows("✔ DNS", "✔ TCP", "✖ AMQP guest", "· management guest", "not tried", " ms")
+        await driver.until(lambda: driver.app.focused is driver.app.screen.query_one("#password"))
+        assert values(driver) == {"name": "rabbit", "url": url, "password": "wrong-one"}
+        assert "wrong-one" not in driver.text
+        assert driver.app.context.session.names == ["shop"]
+        assert content(file) == ""
+        await driver.press("=guest", "enter")
+        await answered(driver)
+        await driver.until(lambda: driver.app.context.watches["rabbit"].state == "connected")
+        # At home, more is proposed than elsewhere.
+        assert driver.app.context.session.level("rabbit") == Level.MOVE
+        await driver.shows("RabbitMQ 4.")
+    assert content(file) == f'[connections.rabbit]\nurl = "{url}"\nguard = "move"\n'
+
+
+async def test_kafka_asks_for_the_password_that_its_user_needs(file: Path, kafka: KafkaAddress) -> None:
+    url = f"{kafka.sasl_url.replace(':alice-secret', '')}?tls&sasl=scram-sha-256&ca={kafka.ca_file}"
+    async with running((120, 44)) as driver:
+        await driver.press("a", "=log", "tab", f"={url}", "enter")
+        await driver.shows("The URL has no password for its user 'alice': write it here.")
+        await driver.press("=not-it", "enter")
+        await driver.shows("✖ Kafka alice")
+        await driver.press("=alice-secret", "enter")
+        await answered(driver)
+        await driver.shows("log is saved", "Kafka, 1 broker")
+    assert "secret" not in content(file)
+
+
+@pytest.mark.parametrize(("url", "step"), [("amqp://127.0.0.1:1", "✖ TCP"), ("kafka://no-such-host.invalid", "✖ DNS")])
+async def test_a_broker_that_cannot_be_reached_is_not_added_unless_untried(file: Path, url: str, step: str) -> None:
+    async with running((120, 44)) as driver:
+        await driver.press("a", "=far", "tab", f"={url}", "enter")
+        await driver.shows(step)
+        await driver.until(lambda: driver.app.focused is driver.app.screen.query_one("#url"))
+        assert (driver.app.context.session.names, content(file)) == (["shop"], "")
+        await driver.press("ctrl+s")
+        await answered(driver)
+        await driver.shows("far is saved", "last error")
+    assert "[connections.far]" in content(file)
+
+
+async def test_what_is_left_leaves_nothing_behind(file: Path, rabbitmq_4: RabbitMQAddress) -> None:
+    async with running() as driver:
+        await driver.press("a", "=left", "tab", f"={rabbitmq_4.url}", "enter", "escape")
+        await answered(driver)
+        await driver.settled()
+        assert driver.app.context.session.names == list(driver.app.context.watches) == ["shop"]
+        assert content(file) == ""
+        await driver.press("a")
+        assert values(driver) == {"name": "", "url": "", "password": ""}
+
+
+async def test_a_connection_is_kept_for_this_session_only(file: Path) -> None:
+    async with running() as driver:
+        await driver.press("a", "=mine", "tab", f"=memory://{new_broker()}", *["tab"] * 4, "down", "enter")
+        await answered(driver)
+        await driver.shows("mine is kept for this session only", "for this session only")
+        assert content(file) == ""
+        await driver.press("e")
+        await asked(driver)
+        assert values(driver)["name"] == "mine"
+        await driver.press("=ours", "enter")
+        await answered(driver)
+        await driver.until(lambda: list(driver.app.context.watches) == ["shop", "ours"])
+        await driver.press("x")
+        await driver.shows("Remove ours?", "added for this session only")
+        await driver.press("enter")
+        await driver.until(lambda: list(driver.app.context.watches) == ["shop"])
+
+
+async def test_what_is_wrong_is_said_in_the_form(file: Path) -> None:
+    async with running() as driver:
+        await driver.press("a", "=shop", "tab", "=memory://x", "enter")
+        await driver.shows("There is a connection 'shop' already: choose another name.")
+        await driver.press("ctrl+u", "=a/b", "enter")
+        await driver.shows("without / : = ? @")
+        await driver.press("ctrl+u", "=fine", "tab", "ctrl+u", "=nonsense", "enter")
+        await driver.shows("'nonsense' is not a connection")
+        await driver.press("ctrl+u", "=smtp://host", "enter")
+        await driver.shows("Unknown connection type smtp://")
+        assert values(driver)["name"] == "fine"
+        await driver.press("escape")
+        await answered(driver)
+
+
+CONFIGURED = """\
+# all of mine
+default = ["main"]
+
+# the shop
+[connections.main]
+url = "memory://ops:sec%2Fret@{broker}"  # in town
+guard = "look"
+"""
+
+
+async def test_a_renamed_connection_keeps_its_password_and_its_place_and_its_looks_end(file: Path) -> None:
+    broker = shop()
+    broker.users["ops"] = "sec/ret"
+    text = CONFIGURED.format(broker=broker.name)
+    write(file, text)
+    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+        await driver.go_to("main/payments")
+        await driver.press("enter")
+        await driver.shows("PaymentSettled")
+        assert driver.app.context.ingestions.of_connection("main")
+        await driver.press("5", "e")
+        await asked(driver)
+        assert values(driver) == {"name": "main", "url": f"memory://ops:…@{broker.name}", "password": ""}
+        assert "sec" not in driver.text
+        await driver.press("=store", "enter")
+        await answered(driver)
+        await driver.shows("● store", f"store is saved in {file}.")
+        assert not driver.app.context.ingestions.of_connection("main")
+        await driver.press("1")
+        await driver.go_to("store/payments")
+        await driver.press("enter")
+        await driver.shows("PaymentSettled")
+    assert content(file) == text.replace('"main"', '"store"').replace(".main]", ".store]")
+
+
+async def test_a_connection_is_removed_while_it_is_shown(file: Path) -> None:
+    broker = shop()
+    broker.users["ops"] = "sec/ret"
+    write(file, CONFIGURED.format(broker=broker.name))
+    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+        await driver.go_to("main/payments")
+        await driver.press("enter")
+        await driver.shows("PaymentSettled")
+        await driver.press("5", "x")
+        await driver.shows("Remove main?", "main and its settings are deleted from", "1 open view of it")
+        await driver.press("escape")
+        assert driver.app.context.session.names == ["main"]
+        await driver.press("x", "enter")
+        await driver.shows("No connection is open.", "main is removed from")
+        assert not driver.app.context.ingestions.of_connection("main")
+        await driver.press("x")
+        await driver.shows("There is no connection: a adds one.")
+        # What was seen of it stays.
+        await driver.press("1")
+        await driver.shows("PaymentSettled")
+        assert driver.app.failures == []
+    assert content(file) == "# all of mine\ndefault = []\n"
+
+
+async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(file: Path) -> None:
+    broker = shop()
+    broker.users["ops"] = "sec/ret"
+    write(file, CONFIGURED.format(broker=broker.name))
+    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+        await driver.press("5", "e")
+        await asked(driver)
+        write(file, "# empty now\n")
+        await driver.press("=store", "enter")
+        await driver.shows("has no connection")
+        assert content(file) == "# empty now\n"
+
+
+async def test_what_cannot_be_edited_says_where_it_comes_from() -> None:
+    theirs = config_file.here_path()
+    write(theirs, f'[connections.theirs]\nurl = "memory://{new_broker()}"\n')
+    given = Connection.parse(f"given=memory://{new_broker()}")
+    async with running((200, 40), config=ConfigFile.find(), connections=[given, "theirs"]) as driver:
+        await driver.press("5", "e")
+        await driver.shows("given is in no file: it was given when the workbench was started, by -c or as the demo.")
+        await driver.press("down", "x")
+        await driver.shows(f"'theirs' is in {theirs}, which is not trusted")
+
+
+async def test_a_production_connection_is_marked_in_words_and_its_last_error_has_a_time(file: Path) -> None:
+    write(file, '[connections.live]\nurl = "amqp://127.0.0.1:1"\nguard = "publish"\nproduction = true\n')
+    async with running((160, 40), config=ConfigFile.find(), connections=["live"], connected=False) as driver:
+        await driver.press("5")
+        await driver.shows("production", "publish", "amqp://127.0.0.1:1", "last error", "retry in")
+        await driver.until(lambda: driver.app.context.watches["live"].failed_at is not None)
+        await driver.press("enter")
+        await driver.shows("✔ DNS 127.0.0.1", "✖ TCP 127.0.0.1:1", "not tried", "checked ")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 6), (80, 24), (120, 36), (220, 60)])
+async def test_list_details_and_form_hold_at_any_size(size: tuple[int, int]) -> None:
+    async with running(size) as driver:
+        await driver.press("5", "enter", "tab", "tab", "a", "=x", "tab", "=y", "enter", "escape", "j", "G", "escape")
+        assert driver.app.size == Size(*size)
+        assert driver.app.failures == []
+
+
+async def test_a_narrow_screen_shows_the_list_and_the_details_below_it() -> None:
+    async with running((80, 24)) as driver:
+        await driver.press("5", "enter")
+        await driver.shows("● connected", "endpoints", "✔ memory", "in no file")
+        await driver.press("tab", "escape")
+        assert driver.one(ConnectionTable).has_focus
+        await driver.press("escape")
+        await driver.until(lambda: isinstance(driver.app.screen, Events))
