@@ -110,10 +110,11 @@ class ConnectionForm:
         except ConfigError as error:
             raise EntryError("name", str(error)) from None
         try:
-            url = expand(self._whole(text), name or "the URL")
-            connection = connection_of(f"{name}={url}" if name else url)
+            connection = connection_of(expand(self._whole(text), name or "the URL"))
         except ConfigError as error:
             raise EntryError("url", str(error)) from None
+        if name:
+            connection = msgspec.structs.replace(connection, name=name)
         taken = {*self._session.names, *self._session.config.connections} - {self.before}
         if connection.name in taken:
             raise EntryError("name", f"There is a connection {connection.name!r} already: choose another name.")
