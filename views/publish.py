@@ -35,13 +35,14 @@ from workbench.decode.json_text import lay_out
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Event
 from workbench.model.target_rules import Rules
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.model import Draft, Field, from_template, is_text
 from workbench.operations.drafts.render import Rendering, Verdict, remarks, verdict
-from workbench.operations.publish import at_rate, number_events, publish, until
+from workbench.operations.publish import at_rate, begin, publish, until
 from workbench.operations.template import Template, template_file, templates_folder
+from workbench.operations.template_process import TemplateProcess
 from workbench.session import Session
 
 PAUSE: Final = 0.25
@@ -90,7 +91,7 @@ class PublishScreen(WorkbenchScreen):
         self._worker: Worker[None] | None = None
         self._receipts_shown = False
         self._written = ""
-        self._line_ends = False
+        self._templates = TemplateProcess()
 
     @property
     def _session(self) -> Session:
@@ -159,9 +160,10 @@ class PublishScreen(WorkbenchScreen):
         """Something else is shown, perhaps for good."""
         self._drafts.keep(self._draft)
 
-    def on_unmount(self) -> None:
+    async def on_unmount(self) -> None:
         """What was typed last may not have been kept yet."""
         self._drafts.keep(self._draft)
+        await self._templates.close()
 
     # Drafts.
 
@@ -279,12 +281,21 @@ class PublishScreen(WorkbenchScreen):
 
     def _settle(self) -> None:
         """Render the first event, and say what is to be said of it."""
-        event, address, preview = None, self._address(), self.query_one(EventPreview)
+        self._preview(self._draft)
+
+    @work(exclusive=True, group="preview")
+    async def _preview(self, draft: Draft) -> None:
+        event, address = None, self._address()
         try:
-            event = self._make_rendering().event(0)
+            event = await self._first_event(draft)
         except FormatError as error:
-            self._judge(Verdict(str(error), wrong=True))
-            preview.show_error(str(error))
+            failure = str(error)
+        if self.is_closed:
+            return
+        preview = self.query_one(EventPreview)
+        if event is None:
+            self._judge(Verdict(failure, wrong=True))
+            preview.show_error(failure)
         else:
             self._judge(verdict(event))
             delivery = Delivery(event, address or Address("?", "?"), time.time_ns() // 1_000_000)
@@ -322,8 +333,14 @@ class PublishScreen(WorkbenchScreen):
         line.append(f"{'✖ ' if found.wrong else '● '}{mode}{visible(found.sentence)}", "bold" if found.wrong else "")
         self.query_one("#verdict", Static).update(line)
 
-    def _make_rendering(self) -> Rendering:
-        return Rendering(self._draft, self._seed)
+    async def _first_event(self, draft: Draft) -> Event:
+        """The first event that a draft makes.
+
+        Raises:
+            FormatError: It makes none.
+        """
+        [batch] = [batch async for batch in Rendering(draft, self._seed).events(1, self._templates)]
+        return batch[0]
 
     def _address(self) -> Address | None:
         try:
@@ -359,8 +376,6 @@ class PublishScreen(WorkbenchScreen):
             if self._value("rate") and draft.rate is None:
                 raise FormatError(f"The rate {self._value('rate')!r} is not a number above 0.")
             address = self._session.address(draft.target.strip())
-            rendering = self._make_rendering()
-            rendering.event(0)
         except WorkbenchError as error:
             self._tell(str(error), wrong=True)
             return
@@ -368,16 +383,16 @@ class PublishScreen(WorkbenchScreen):
         self.query_one(Receipts).clear()
         self._receipts_shown = True
         self._show_outcome()
-        self._worker = self._send(self._sending, rendering, draft.rate, draft.partition)
+        self._worker = self._send(self._sending, draft)
 
     @work(group="publish")
-    async def _send(self, sending: Sending, rendering: Rendering, rate: float | None, partition: int | None) -> None:
+    async def _send(self, sending: Sending, draft: Draft) -> None:
         sentence, wrong = "Cancelled. The outcome of messages in flight is unknown.", True
         try:
+            events = await begin(Rendering(draft, self._seed).events(sending.count, self._templates))
             connector = await self._session.connector(sending.address.connection)
-            events = number_events(rendering.event, sending.count)
-            paced = at_rate(events, rate) if rate is not None else events
-            where = None if partition is None else str(partition)
+            paced = at_rate(events, draft.rate) if draft.rate is not None else events
+            where = None if draft.partition is None else str(draft.partition)
             await publish(connector, sending.address, until(sending.stopped, paced), sending.add_receipts, where)
             sentence, wrong = sending.summary(), sending.published.failed > 0
         except WorkbenchError as error:

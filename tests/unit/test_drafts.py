@@ -1,5 +1,6 @@
 """Drafts: clones that lose nothing but what they should, templates, and what survives a restart."""
 
+import asyncio
 import struct
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ from workbench.operations.drafts.keeping import DRAFTS, KEPT, keep, load_drafts
 from workbench.operations.drafts.model import Draft, Field, from_template
 from workbench.operations.drafts.render import Rendering, remarks, verdict
 from workbench.operations.template import Template
+from workbench.operations.template_process import TemplateProcess
 from workbench.query.query import Reading
 
 READING = Reading(Conventions.builtin().facts)
@@ -45,8 +47,16 @@ def of_rabbit(headers: Any = (), **properties: Value) -> Delivery:
     return seen(Event(b"orders.dead", b"{}", encode(Content(tuple(headers), properties))))
 
 
+def made(draft: Draft, count: int = 1, seed: int = 1) -> list[Event]:
+    async def make() -> list[Event]:
+        async with TemplateProcess() as templates:
+            return [event async for batch in Rendering(draft, seed).events(count, templates) for event in batch]
+
+    return asyncio.run(make())
+
+
 def first(draft: Draft, seed: int = 1) -> Event:
-    return Rendering(draft, seed).event(0)
+    return made(draft, 1, seed)[0]
 
 
 def names(draft: Draft) -> list[str]:
@@ -171,11 +181,10 @@ def test_a_clone_has_an_identity_of_its_own_and_keeps_its_flow() -> None:
 
 def test_each_event_of_a_clone_has_a_fresh_id_and_an_equal_seed_repeats_it() -> None:
     draft = clone(of_rabbit(message_id="m"), READING)
-    rendering = Rendering(draft, 1)
-    ids = [rendering.event(number).properties["message_id"] for number in range(10)]
+    ids = [event.properties["message_id"] for event in made(draft, 10)]
     assert len({*ids, "m"}) == 11
-    assert Rendering(draft, 1).event(3).properties["message_id"] == ids[3]
-    assert Rendering(draft, 2).event(3).properties["message_id"] != ids[3]
+    assert made(draft, 4)[3].properties["message_id"] == ids[3]
+    assert made(draft, 4, seed=2)[3].properties["message_id"] != ids[3]
 
 
 def test_a_fresh_id_can_be_turned_off() -> None:
@@ -307,7 +316,7 @@ def test_a_template_is_filled_in_for_each_event() -> None:
         template=True,
         values={"who": "w{{ seq }}"},
     )
-    event = Rendering(draft, 1).event(3)
+    event = made(draft, 4)[3]
     assert event == Event(
         b"k3",
         b'{"n": 3}',

@@ -1,13 +1,17 @@
 """Templates: what they may use, and what they may not."""
 
 import json
+import os
 import uuid
 from pathlib import Path
 
 import pytest
 
 from workbench.model.errors import ConfigError, FormatError
-from workbench.operations.template import Renderer, Template
+from workbench.model.event import Event
+from workbench.operations.renderer import Renderer
+from workbench.operations.template import Template
+from workbench.operations.template_process import TemplateProcess
 
 
 def rendered(body: str, sequence: int = 0, **values: str) -> str:
@@ -107,3 +111,74 @@ def test_a_file_that_is_no_template_is_said(tmp_path: Path, text: str, said: str
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         Template.read(tmp_path / "x.toml")
+
+
+# The process that fills them in.
+
+
+async def filled(templates: TemplateProcess, template: Template, count: int = 1) -> list[Event]:
+    return [event async for batch in templates.fill(template, {}, count, seed=7) for event in batch]
+
+
+async def test_a_process_makes_what_the_renderer_makes() -> None:
+    template = Template(
+        key="k{{ seq }}",
+        body="{{ uuid() }} {{ integer(1, 999) }}",
+        headers=(("a", "{{ seq }}"), ("a", "\0")),
+        properties={"priority": 3, "app_id": "{{ env.PATH }}"},
+        timestamp=5,
+    )
+    renderer = Renderer(template, {}, 7)
+    async with TemplateProcess() as templates:
+        for _ in range(2):
+            assert await filled(templates, template, 450) == [renderer.event(number) for number in range(450)]
+            renderer = Renderer(template, {}, 7)
+
+
+LOOPS = "{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (LOOPS, "not done with one event after 2 seconds"),
+        ("{{ 9 ** (9 ** 9) }}", "not done with one event after 2 seconds"),
+        ("{% for a in range(99999) %}{{ range(99999)|list|length }}{% endfor %}", "not done with one event"),
+        ("{{ 'a' * 10**10 }}", "body at line 1 takes too much memory"),
+        ("{{ ('%' ~ 10**10 ~ 'd') % seq }}", "body (at line 1 )?(takes too much memory|cannot be filled in)"),
+        ("{{ 'a'|center(10**10) }}", "body (at line 1 )?(takes too much memory|cannot be filled in)"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}\n{{ again() }}", "body at line [12] calls itself without end"),
+        ("{{ '\\ud800' }}", "half a character"),
+    ],
+)
+async def test_a_template_without_end_is_stopped_and_said(body: str, said: str) -> None:
+    async with TemplateProcess() as templates:
+        with pytest.raises(FormatError, match=said):
+            await filled(templates, Template(body=body))
+        assert [event.body for event in await filled(templates, Template(body="{{ seq }}"), 2)] == [b"0", b"1"]
+
+
+async def test_what_was_made_before_a_template_goes_wrong_is_handed_over() -> None:
+    made: list[Event] = []
+    async with TemplateProcess() as templates:
+        with pytest.raises(FormatError, match="body cannot be filled in at line 1"):
+            async for batch in templates.fill(Template(body="{{ 6 // (3 - seq) }}"), {}, 10):
+                made += batch
+    assert [event.body for event in made] == [b"2", b"3", b"6"]
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_no_process_is_left_behind() -> None:
+    async with TemplateProcess() as templates:
+        stream = templates.fill(Template(body="{{ seq }}"), {}, 1_000_000)
+        await anext(stream)
+        [process] = templates._working
+        assert is_there(process.pid)
+    assert not is_there(process.pid)

@@ -31,7 +31,8 @@ from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
 from workbench.model.wire import has_properties, with_property
 from workbench.operations import publish as publishing
-from workbench.operations.template import Renderer, Template, template_file
+from workbench.operations.template import Template, template_file
+from workbench.operations.template_process import TemplateProcess
 from workbench.session import Session
 
 _CHUNK = 1 << 18
@@ -99,13 +100,12 @@ async def publish(
     if speed is not None and (lines is None or rate is not None):
         raise click.UsageError("--speed is for --file, and cannot be combined with --rate.")
     target = session.address(address)
-    batches: AsyncIterable[Sequence[Event]]
+    source: Template | AsyncIterable[Sequence[Event]]
     if lines is not None:
         read = lines_of(lines)
-        batches = events_of(read) if speed is None else publishing.in_time(read, speed)
+        source = events_of(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
-        renderer = Renderer(Template.read(template_file(template)), _pairs(values, "--set"))
-        batches = publishing.number_events(renderer.event, count or 1)
+        source = Template.read(template_file(template))
     else:
         content = Content(
             tuple(_pair(text, "-H") for text in headers),
@@ -117,20 +117,23 @@ async def publish(
             written=content,
             timestamp=None if timestamp is None else _time(timestamp),
         )
-        if count or values:
-            renderer = Renderer(_as_template(event), _pairs(values, "--set"))
-            batches = publishing.number_events(renderer.event, count or 1)
+        source = _as_template(event) if count or values else _one(event)
+    async with TemplateProcess() as templates:
+        batches: AsyncIterable[Sequence[Event]]
+        if isinstance(source, Template):
+            # A template that makes no event is told before anything is connected to.
+            batches = await publishing.begin(templates.fill(source, _pairs(values, "--set"), count or 1))
         else:
-            batches = _one(event)
-    if twice:
-        connector = await session.connector(target.connection)
-        keeps_properties = Ability.PROPERTIES in (await connector.endpoint(target)).abilities
-        batches = _twice(batches, keeps_properties)
-    if rate is not None:
-        batches = publishing.at_rate(batches, rate)
-    many = lines is not None or (count or 1) > 1 or twice
-    where = None if partition is None else str(partition)
-    return await publish_all(session, target, batches, where, format_or_default(form), many)
+            batches = source
+        if twice:
+            connector = await session.connector(target.connection)
+            keeps_properties = Ability.PROPERTIES in (await connector.endpoint(target)).abilities
+            batches = _twice(batches, keeps_properties)
+        if rate is not None:
+            batches = publishing.at_rate(batches, rate)
+        many = lines is not None or (count or 1) > 1 or twice
+        where = None if partition is None else str(partition)
+        return await publish_all(session, target, batches, where, format_or_default(form), many)
 
 
 async def publish_all(

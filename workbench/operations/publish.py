@@ -183,6 +183,23 @@ async def number_events(event: Callable[[int], Event], count: int) -> AsyncItera
         await asyncio.sleep(0)
 
 
+async def begin(batches: AsyncIterator[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+    """The same events, the first of them made already: what can make none is told before anything is sent.
+
+    Raises:
+        FormatError: There is no first one; the sentence says why.
+    """
+    first = await anext(batches, None)
+
+    async def all_of_them() -> AsyncIterator[Sequence[Event]]:
+        if first is not None:
+            yield first
+        async for batch in batches:
+            yield batch
+
+    return all_of_them()
+
+
 async def until(stopped: asyncio.Event, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
     """The same events, and no more of them once it is stopped, even while the next are being waited for."""
     iterator = aiter(batches)

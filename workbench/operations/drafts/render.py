@@ -6,7 +6,7 @@ A clone is sent byte for byte where it was not changed: its properties and heade
 import random
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cached_property
 
 import msgspec
@@ -23,7 +23,9 @@ from workbench.model.event import Event
 from workbench.model.target_rules import Changes, Rules
 from workbench.operations.drafts.clone import TRACEPARENT
 from workbench.operations.drafts.model import Draft, Field, layers_of, locked_because, original_of, text_of
-from workbench.operations.template import Renderer, Template
+from workbench.operations.publish import number_events
+from workbench.operations.template import Template
+from workbench.operations.template_process import TemplateProcess
 
 
 class Rendering:
@@ -32,29 +34,38 @@ class Rendering:
     Args:
         draft: What to make.
         seed: Chooses the fresh ids and what templates pick: equal seeds give equal events, but for the time.
-
-    Raises:
-        FormatError: A text in it is no template; the sentence says which and where.
     """
 
     def __init__(self, draft: Draft, seed: int) -> None:
         self._draft = draft
         self._seed = seed
         self._original = original_of(draft)
-        self._renderer = Renderer(self._template, {}, seed) if draft.template else None
 
-    def event(self, sequence: int) -> Event:
-        """The event number `sequence`.
+    async def events(self, count: int, templates: TemplateProcess) -> AsyncIterator[Sequence[Event]]:
+        """The events number 0 to `count` - 1.
+
+        Args:
+            count: How many.
+            templates: Fills in the draft, if it is a template.
 
         Raises:
-            FormatError: A text cannot be filled in, a value is not of its kind, or AMQP cannot hold it.
+            FormatError: A text is no template or cannot be filled in, a value is not of its kind, or AMQP cannot hold
+                it.
         """
+        if not self._draft.template:
+            async for batch in number_events(self._event, count):
+                yield batch
+            return
+        number = 0
+        async for filled in templates.fill(self._template, {}, count, self._seed):
+            yield [self._event(number + place, event) for place, event in enumerate(filled)]
+            number += len(filled)
+
+    def _event(self, sequence: int, filled: Event | None = None) -> Event:
         draft = self._draft
         key, body = draft.key, draft.body
         texts: Iterator[Value] = iter(())
-        filled = Event()
-        if self._renderer is not None:
-            filled = self._renderer.event(sequence)
+        if filled is not None:
             key = key if self._template.key is None else filled.key
             body = body if self._template.body is None else filled.body
             texts = iter([text for _, text in filled.headers])
@@ -76,7 +87,8 @@ class Rendering:
             if field.dropped:
                 continue
             if field.of is None:
-                value = filled.properties[field.name] if self._fills_in(field) else field.written()
+                fills_in = filled is not None and self._fills_in(field)
+                value = filled.properties[field.name] if filled is not None and fills_in else field.written()
                 properties[field.name] = _number(field.name, value)
             elif field.name not in own.properties:
                 raise FormatError("This draft names a property that its original has not.")

@@ -1,0 +1,246 @@
+"""Templates filled in by a process of their own, which ends where one of them runs for ever or takes all memory.
+
+Nothing inside a process can bound what a template does there: one operator may count for hours without giving up
+Python's lock. So the process has its bounds from its operating system, and whoever waits for it only sees it end. It
+goes ahead of its reader by what a pipe holds: events are made while those before them are sent.
+
+Requests and answers are MessagePack, each behind its length in four bytes.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any, Final, Self
+
+import msgspec
+
+from workbench.model.content import Content
+from workbench.model.errors import FormatError
+from workbench.model.event import Event
+from workbench.operations.template import Template
+
+SECONDS: Final = 2.0
+"""Processor time that one event may take."""
+PATIENCE: Final = 30.0
+"""Seconds after which an answer counts as lost, where no operating system counts processor time."""
+MEMORY: Final = 1 << 30
+"""Bytes that the process may take."""
+_BATCH: Final = 200
+"""Events of an answer at most."""
+_FLUSH: Final = 0.05
+"""Seconds after which an answer goes out, however few events it has."""
+
+
+class _Job(msgspec.Struct, frozen=True):
+    template: Template
+    values: dict[str, str]
+    seed: str
+    """In decimal, for it may be larger than MessagePack's numbers; empty: none."""
+    count: int
+
+
+class _Filled(msgspec.Struct, frozen=True, array_like=True):
+    """What was made of one event's texts."""
+
+    key: bytes | None
+    body: bytes | None
+    headers: tuple[tuple[str, Any], ...]
+    properties: Mapping[str, Any]
+
+
+class TemplateProcess:
+    """Fills in templates, in a process that is started when it is first needed and ends with this context."""
+
+    def __init__(self) -> None:
+        self._idle: Process | None = None
+        self._working: set[Process] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the process; it is started again where it is needed again."""
+        for process in (*self._working, *filter(None, [self._idle])):
+            await _end(process)
+        self._working.clear()
+        self._idle = None
+
+    async def fill(
+        self, template: Template, values: Mapping[str, str], count: int, seed: int | None = None
+    ) -> AsyncIterator[Sequence[Event]]:
+        """The events number 0 to `count` - 1 of a template.
+
+        Args:
+            template: What to fill in.
+            values: Take the place of those in the template's `set`.
+            count: How many.
+            seed: Makes the random pickers repeat themselves; None: they do not.
+
+        Raises:
+            FormatError: A text is none that Jinja2 can read or cannot be filled in, or one event takes longer than
+                `SECONDS` or more than `MEMORY`. Events before it were handed over, but for those of the last moment.
+        """
+        process, self._idle = self._idle or await _start(), None
+        self._working.add(process)
+        done = False
+        try:
+            assert process.stdin is not None
+            process.stdin.write(
+                _framed(msgspec.msgpack.encode(_Job(template, dict(values), "" if seed is None else str(seed), count)))
+            )
+            while count > 0:
+                answer = _ANSWER.decode(await _answer(process))
+                if isinstance(answer, str):
+                    done = True
+                    raise FormatError(answer)
+                count -= len(answer)
+                done = count <= 0
+                yield [
+                    Event(
+                        each.key,
+                        each.body,
+                        written=Content(each.headers, each.properties),
+                        timestamp=template.timestamp,
+                    )
+                    for each in answer
+                ]
+        finally:
+            self._working.discard(process)
+            if done and self._idle is None:
+                self._idle = process
+            else:
+                await _end(process)
+
+
+_ANSWER: Final = msgspec.msgpack.Decoder(list[_Filled] | str)
+
+
+async def _start() -> Process:
+    # Its own session: the terminal sends Ctrl+C to all that share one. Isolated, with the paths of this process:
+    # nothing that lies in the current folder is imported.
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", code, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+    )
+    try:
+        # It is ready: what it imports is no template's fault.
+        await _read(process)
+    except asyncio.IncompleteReadError:
+        await _end(process)
+        raise FormatError("Templates cannot be filled in: the process that does it does not start.") from None
+    except asyncio.CancelledError:
+        await _end(process)
+        raise
+    return process
+
+
+async def _answer(process: Process) -> bytes:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _read(process)
+    except TimeoutError:
+        raise FormatError(_ENDLESS) from None
+    except (asyncio.IncompleteReadError, ConnectionError):
+        code = await process.wait()
+        if code == -getattr(signal, "SIGPROF", 0):
+            raise FormatError(_ENDLESS) from None
+        raise FormatError(f"The process that fills in the template died, with exit code {code}.") from None
+
+
+_ENDLESS: Final = f"The template is not done with one event after {SECONDS:g} seconds: does it loop without end?"
+
+
+async def _read(process: Process) -> bytes:
+    assert process.stdout is not None
+    size = int.from_bytes(await process.stdout.readexactly(4), "big")
+    return await process.stdout.readexactly(size)
+
+
+async def _end(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    if process.stdin is not None:
+        process.stdin.close()
+    await process.wait()
+
+
+def _framed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+# In the process that fills in.
+
+
+def serve() -> None:
+    """Answer requests on standard input until it ends."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    _bound_memory()
+    with suppress(BrokenPipeError):
+        _write(answers, b"")
+        while head := requests.read(4):
+            job = msgspec.msgpack.decode(requests.read(int.from_bytes(head, "big")), type=_Job)
+            for answer in _answers(job):
+                _write(answers, answer)
+
+
+def _answers(job: _Job) -> Iterator[bytes]:
+    """A list of what was filled in at a time, and at last, where it goes wrong, the sentence that says why."""
+    # Imported in this process only: whoever publishes does not wait for Jinja2.
+    from workbench.operations.renderer import Renderer
+
+    number = 0
+    renderer = None
+    while number < job.count:
+        made: list[msgspec.Raw] = []
+        failed = ""
+        flush = time.monotonic() + _FLUSH
+        try:
+            while number < job.count and len(made) < _BATCH and time.monotonic() < flush:
+                _bound_time(SECONDS)
+                renderer = renderer or Renderer(job.template, job.values, int(job.seed) if job.seed else None)
+                event = renderer.event(number)
+                filled = _Filled(event.key, event.body, event.written.headers, event.written.properties)
+                made.append(msgspec.Raw(msgspec.msgpack.encode(filled)))
+                number += 1
+        except FormatError as error:
+            failed = str(error)
+        except UnicodeEncodeError:
+            failed = "The template makes half a character, which is no text."
+        except MemoryError:
+            failed = "The template takes too much memory."
+        finally:
+            _bound_time(0)
+        if made:
+            yield msgspec.msgpack.encode(made)
+        if failed:
+            yield msgspec.msgpack.encode(failed)
+            return
+
+
+def _write(answers: IO[bytes], data: bytes) -> None:
+    answers.write(_framed(data))
+    answers.flush()
+
+
+def _bound_time(seconds: float) -> None:
+    """End this process after so much processor time; 0: never."""
+    # Unhandled, so that it ends where Python's own handlers have no turn: within one operator.
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _bound_memory() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
