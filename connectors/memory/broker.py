@@ -10,13 +10,14 @@ from functools import partial
 from typing import TypeAlias
 
 from connectors.memory.dead_lettering import Death, Deaths, Reason, add_death, dead_letter, in_circles
-from connectors.memory.exchanges import Binding, Exchange, ExchangeType
+from connectors.memory.exchanges import Binding, Exchange
 from connectors.memory.logs import LogKind, Topic
 from connectors.memory.queues import Message, Queue, QueueSettings
 from workbench.model.content import Headers, Value
 from workbench.model.errors import EndpointNotFound, FormatError, PublishRejected
 from workbench.model.event import Event
 from workbench.model.groups import Member
+from workbench.model.route import ExchangeType
 
 Clock: TypeAlias = Callable[[], int]
 """Tells the time in milliseconds since 1970 UTC."""
@@ -132,7 +133,7 @@ class Broker:
         expiration = content.properties.get("expiration")
         if expiration is not None and not str(expiration).isdecimal():
             raise PublishRejected(f"{expiration!r} is no expiration: write whole milliseconds, such as '60000'.")
-        targets = self._route(exchange, key, content.headers)
+        targets = self.route(exchange, key, content.headers)
         if exchange:
             self.exchanges[exchange].published += 1
         if not targets:
@@ -238,7 +239,7 @@ class Broker:
         if exchange is None or (exchange and exchange not in self.exchanges):
             return []
         if not exchange or key is not None:
-            return self._route(exchange, (queue.name if key is None else key).encode(), ())
+            return self.route(exchange, (queue.name if key is None else key).encode(), ())
         bound = dict.fromkeys(binding.queue for binding in self.exchanges[exchange].bindings)
         return [self.queues[name] for name in bound]
 
@@ -289,7 +290,8 @@ class Broker:
         if not name or name in self.queues or name in self.topics:
             raise ValueError(f"there is a queue or topic {name!r} already")
 
-    def _route(self, exchange: str, key: bytes, headers: Headers) -> list[Queue]:
+    def route(self, exchange: str, key: bytes, headers: Headers) -> list[Queue]:
+        """The queues that get a message published to an exchange."""
         if not exchange:
             names = [key.decode(errors="replace")]
         elif exchange in self.exchanges:
@@ -329,7 +331,7 @@ class Broker:
             key = queue.settings.dead_letter_routing_key.encode()
         letter = dead_letter(message.event, deaths, key)
         try:
-            targets = self._route(exchange, key, letter.headers)
+            targets = self.route(exchange, key, letter.headers)
         except EndpointNotFound:
             return
         if exchange:

@@ -24,9 +24,10 @@ from workbench.connecting.connector import Purpose
 from workbench.model.address import Address, Namespace
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
-from workbench.model.event import Position
+from workbench.model.event import Event, Position
 from workbench.model.groups import Group
 from workbench.model.look import Gap
+from workbench.model.route import Route
 from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start, check_start
 from workbench.model.target_rules import Rules
 
@@ -146,6 +147,12 @@ class MemoryConnector:
             headers=not bare,
             times=not bare,
         )
+
+    async def route(self, address: Address, event: Event) -> Route:
+        """Who gets an event that is published to an exchange: see `workbench.connecting.connector.RoutingConnector`."""
+        self._find(address)
+        queues = self._broker.route(address.name, event.key or b"", event.headers)
+        return Route(tuple(self._address(queue.name) for queue in queues if not queue.settings.exclusive))
 
     @asynccontextmanager
     async def browse(

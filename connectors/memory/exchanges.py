@@ -1,13 +1,11 @@
 """Exchanges: which queues a message goes to (https://www.rabbitmq.com/tutorials/amqp-concepts#exchanges)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Mapping
 
 import msgspec
 
 from workbench.model.content import Headers, Value
-
-ExchangeType = Literal["direct", "fanout", "topic", "headers"]
+from workbench.model.route import ExchangeType, binding_matches
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -36,48 +34,8 @@ class Exchange:
 
     def route(self, key: bytes, headers: Headers) -> list[str]:
         """The queues that get a message with this routing key and these headers: each once, in the order bound."""
-        return list(dict.fromkeys(bound.queue for bound in self.bindings if self._matches(bound, key, headers)))
-
-    def _matches(self, binding: Binding, key: bytes, headers: Headers) -> bool:
-        match self.type:
-            case "fanout":
-                return True
-            case "direct":
-                return binding.key == key
-            case "topic":
-                return _topic_matches(_words(binding.key), _words(key))
-            case "headers":
-                return _headers_match(binding.arguments, dict(headers))
-
-
-def _words(key: bytes) -> Sequence[bytes]:
-    return key.split(b".") if key else ()
-
-
-def _topic_matches(pattern: Sequence[bytes], words: Sequence[bytes]) -> bool:
-    """Whether a pattern fits: `*` is one word, `#` any number of them. In time linear in both, whatever is asked."""
-    places = _beyond_hashes(pattern, {0})
-    for word in words:
-        steps = {
-            place if pattern[place] == b"#" else place + 1
-            for place in places
-            if place < len(pattern) and pattern[place] in (b"#", b"*", word)
-        }
-        places = _beyond_hashes(pattern, steps)
-    return len(pattern) in places
-
-
-def _beyond_hashes(pattern: Sequence[bytes], places: set[int]) -> set[int]:
-    """These places in the pattern, and those that are reached when each `#` stands for no word."""
-    reached = set(places)
-    for place in places:
-        while place < len(pattern) and pattern[place] == b"#":
-            place += 1
-            reached.add(place)
-    return reached
-
-
-def _headers_match(arguments: Mapping[str, Value], headers: Mapping[str, Value]) -> bool:
-    wanted = [(name, value) for name, value in arguments.items() if not name.startswith("x-")]
-    hits = (name in headers and value in (None, headers[name]) for name, value in wanted)
-    return any(hits) if arguments.get("x-match") == "any" else all(hits)
+        said = dict(headers)
+        matching = (
+            bound.queue for bound in self.bindings if binding_matches(self.type, bound.key, bound.arguments, key, said)
+        )
+        return list(dict.fromkeys(matching))

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Self, TypeVar
 
-from connectors.rabbitmq import endpoints, streams, taps
+from connectors.rabbitmq import endpoints, routing, streams, taps
 from connectors.rabbitmq.check import check
 from connectors.rabbitmq.claims import QueueClaims
 from connectors.rabbitmq.client import Client
@@ -23,8 +23,10 @@ from workbench.connecting.connector import Claims, Publisher, Purpose, Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.event import Event
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
+from workbench.model.route import Route
 from workbench.model.start import Latest, Start, check_start
 from workbench.model.target_rules import Rules
 
@@ -123,6 +125,10 @@ class RabbitMQConnector:
         kind = (await self._endpoint(address)).kind
         client = await self._ask()
         return endpoints.rules(address, kind, client.version, client.frame_max - PREAMBLE)
+
+    async def route(self, address: Address, event: Event) -> Route:
+        """Who gets a message, as far as the management API tells: see `RoutingConnector`."""
+        return await routing.route(self._topology, address, event)
 
     async def _endpoint(self, address: Address) -> Endpoint:
         """The same without what dead-letters to it, which takes a look at all queues."""

@@ -117,6 +117,12 @@ class Exchange(msgspec.Struct, frozen=True):
         """Messages that were ever published to it; None where the API has counted none."""
         return _count(self.message_stats, "publish_in")
 
+    @property
+    def alternate(self) -> str | None:
+        """Its alternate exchange, where an argument names it; a policy may name one, too."""
+        name = _mapping(self.arguments).get("alternate-exchange")
+        return name if isinstance(name, str) else None
+
 
 class Binding(msgspec.Struct, frozen=True):
     """What an exchange routes where. The default exchange has one for every queue."""

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
 
 from tests.contract.steps import (
     DEADLINE,
@@ -16,6 +19,7 @@ from tests.contract.steps import (
     publish_all,
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, bodies, needs
+from workbench.connecting.connector import RoutingConnector
 from workbench.connecting.plugins import connect
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -149,6 +153,23 @@ class PublishingContract(Contract):
             seen = await browse(connector, place.read_at)
         assert_same(kind, events, receipts, seen)
         assert {delivery.exchange for delivery in seen} == {place.address.name}
+
+    @needs(family="routes")
+    async def test_who_would_get_an_event_is_told_before_it_is_published(
+        self, broker: BrokerUnderTest, kind: Kind
+    ) -> None:
+        place = await broker.create(kind.name, pattern="order.*")
+        async with connect(broker.connection) as connector:
+            assert isinstance(connector, RoutingConnector)
+            routes = [
+                await connector.route(place.address, Event(key, b"")) for key in (b"order.placed", b"order.plced.x")
+            ]
+            assert [route.endpoints for route in routes] == [(place.read_at,), ()]
+            default = Address(place.address.connection, "", "exchange")
+            assert (await connector.route(default, Event(place.read_at.name.encode()))).endpoints == (place.read_at,)
+            assert (await connector.route(default, Event(uuid4().hex.encode()))).endpoints == ()
+            with pytest.raises(EndpointNotFound):
+                await connector.route(self.missing(broker, kind), Event(b"order.placed"))
 
     @needs(Ability.PUBLISH)
     async def test_publishing_to_a_missing_endpoint_creates_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:

@@ -20,6 +20,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.look import Coverage, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
+from workbench.model.route import Route
 from workbench.model.start import Start, Window
 from workbench.model.target_rules import Rules
 
@@ -269,6 +270,24 @@ class GroupConnector(Connector, Protocol):
 
         Raises:
             EndpointNotFound: There is none of this name.
+        """
+        ...
+
+
+@runtime_checkable
+class RoutingConnector(Connector, Protocol):
+    """A connector with endpoints of the family `routes`."""
+
+    async def route(self, address: Address, event: Event) -> Route:
+        """Who would get an event that was published to such an endpoint now; nothing is published.
+
+        Args:
+            address: Where to.
+            event: Its key and its headers count.
+
+        Raises:
+            EndpointNotFound: There is none of this name.
+            ConnectorError: The broker could not be asked, or does not tell this user.
         """
         ...
 

@@ -20,6 +20,7 @@ from workbench.connecting.connector import (
     LedgerConnector,
     Publisher,
     Purpose,
+    RoutingConnector,
     Scan,
     ScanConnector,
     Stream,
@@ -39,8 +40,10 @@ from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
+from workbench.model.event import Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
+from workbench.model.route import Route
 from workbench.model.start import Start, Window
 from workbench.model.target_rules import Rules
 
@@ -106,6 +109,15 @@ class Guarded:
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: always allowed."""
         return await Boundary(f"Asking what {address} can hold").answer(lambda: self._connector.rules(address), Rules)
+
+    async def route(self, address: Address, event: Event) -> Route:
+        """Who would get an event: always allowed."""
+        connector = self._connector
+        if not isinstance(connector, RoutingConnector):
+            raise self._lacks("routes nothing")
+        return await Boundary(f"Asking who gets what {address} is sent").answer(
+            lambda: connector.route(address, event), Route
+        )
 
     @asynccontextmanager
     async def browse(

@@ -3,9 +3,9 @@
 from typing import Final
 
 from connectors.memory.broker import Broker
-from connectors.memory.exchanges import ExchangeType
 from connectors.memory.queues import QueueSettings
 from workbench.model.groups import Member
+from workbench.model.route import ExchangeType
 
 KEPT: Final = 2_000
 """Events that a queue or a partition keeps at most, so that a shop that is left open does not grow for ever."""
