@@ -172,9 +172,10 @@ class PublishScreen(WorkbenchScreen):
             case Address() as address:
                 return Draft(target=str(address))
             case Delivery() as delivery:
-                target = str(delivery.address) if self._may_go_back(delivery.address.connection) else ""
+                watch = self.context.watches.get(delivery.address.connection)
+                aim = self._may_go_back(delivery.address.connection)
                 try:
-                    return clone(delivery, self._session.reading, target)
+                    return clone(delivery, self._session.reading, watch.endpoints if watch is not None else None, aim)
                 except FormatError as error:
                     self._tell(str(error), wrong=True)
                     return Draft()

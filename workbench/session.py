@@ -234,6 +234,17 @@ class Session:
         connection = self.describe(name)
         return level_of(connection, load(connection.scheme))
 
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Which connections these are, sorted: see `Connection.identity`."""
+        return tuple(sorted(self._identity(name) for name in self.names))
+
+    def _identity(self, name: str) -> str:
+        try:
+            return self.describe(name).identity
+        except ConfigError:
+            return name
+
     def is_production(self, name: str) -> bool:
         """Whether a connection is production; known of each, also of one that cannot be opened."""
         if name in self._given:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.hostile import deliveries as hostile
+from workbench.connecting.config import Connection
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
 from workbench.model import record_headers
@@ -22,8 +23,9 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.target_rules import Rules
 from workbench.model.wire import Wire, decode, encode
 from workbench.operations.drafts.clone import clone
-from workbench.operations.drafts.keeping import DRAFTS, KEPT, keep, load_drafts
-from workbench.operations.drafts.model import Draft, Field, from_template
+from workbench.operations.drafts.difference import differences
+from workbench.operations.drafts.keeping import DRAFTS, KEPT, belongs_to, keep, load_drafts
+from workbench.operations.drafts.model import Draft, Field, aimed_at, from_template, next_target
 from workbench.operations.drafts.render import Rendering, remarks, verdict
 from workbench.operations.template import Template
 from workbench.operations.template_process import TemplateProcess
@@ -242,6 +244,87 @@ def test_every_hostile_event_is_cloned_without_loss() -> None:
     assert refused == ["text: lone surrogates"]
 
 
+# Where a dead letter came from.
+
+
+def listed(*names: str) -> dict[Address, Endpoint]:
+    addresses = [Address.parse(name) for name in names]
+    return {each: Endpoint(each, "queue", "queue", Ability.PUBLISH, partitions=4) for each in addresses}
+
+
+DEATH: Any = {
+    "queue": "orders", "reason": "rejected", "count": 2, "exchange": "placed", "routing-keys": ["order.placed"],
+}  # fmt: skip
+
+
+def test_a_dead_letter_is_aimed_at_the_queue_it_died_in_and_offers_its_exchange_and_where_it_was_read() -> None:
+    there = listed("rabbit/orders", "rabbit/exchange:placed", "rabbit/orders.dead")
+    draft = clone(of_rabbit([("x-death", [DEATH])]), READING, there, aim=True)
+    assert (draft.target, draft.came_from) == ("rabbit/orders", "queue orders, exchange placed with key order.placed")
+    aims = [(draft.target, draft.key)]
+    for _ in range(3):
+        target = next_target(draft)
+        assert target is not None
+        draft = aimed_at(draft, target)
+        aims.append((draft.target, draft.key))
+    assert aims == [
+        ("rabbit/orders", b"orders.dead"),
+        ("rabbit/exchange:placed", b"order.placed"),
+        ("rabbit/orders.dead", b"orders.dead"),
+        ("rabbit/orders", b"orders.dead"),
+    ]
+
+
+def test_a_dead_letter_of_a_log_goes_back_to_its_partition() -> None:
+    delivery = of_kafka(
+        b"{}",
+        ("kafka_dlt-original-topic", "payments"),
+        ("kafka_dlt-original-partition", b"\0\0\0\3"),
+        ("kafka_dlt-original-offset", b"\0\0\0\0\0\0\0\7"),
+    )
+    draft = clone(delivery, READING, listed("kafka/payments", "kafka/payments-dlt"), aim=True)
+    assert (draft.target, draft.partition, draft.came_from) == ("kafka/payments", 3, "topic payments 3:7")
+
+
+def test_an_origin_that_is_not_listed_is_said_and_nothing_is_aimed_at() -> None:
+    draft = clone(of_rabbit([("x-death", [DEATH])]), READING, listed("rabbit/orders.dead"), aim=True)
+    assert draft.target == ""
+    assert draft.remarks == ("Its facts name the queue orders and the exchange placed: not listed.",)
+    target = next_target(draft)
+    assert target is not None and str(target.address) == "rabbit/orders.dead"
+
+
+def test_an_origin_is_offered_and_not_aimed_at_where_its_user_was_careful() -> None:
+    draft = clone(of_rabbit([("x-death", [DEATH])]), READING, listed("rabbit/orders"))
+    target = next_target(draft)
+    assert draft.target == "" and target is not None and str(target.address) == "rabbit/orders"
+
+
+def test_what_is_no_dead_letter_goes_to_where_it_was_read() -> None:
+    draft = clone(of_rabbit(), READING, listed("rabbit/orders.dead"), aim=True)
+    assert (draft.target, next_target(draft)) == ("rabbit/orders.dead", None)
+
+
+# What differs.
+
+
+def test_what_differs_from_the_original_is_named() -> None:
+    delivery = seen(
+        Event(
+            b"k",
+            b'{"id": 1, "total": 476.4, "lines": [{"n": 1}], "gone": 0}',
+            encode(Content((("x-death", [DEATH]), ("tenant", "n")), {"message_id": "m", "type": "T"})),
+        )
+    )
+    draft = replaced(clone(delivery, READING), body=b'{"id":1,"total":476.40001,"lines":[{"n":2}],"new":1}', key=b"j")
+    assert list(differences(draft, first(draft))) == [
+        "key", "message_id", "-x-death", "total", "lines.0.n", "-gone", "new",
+    ]  # fmt: skip
+    unchanged = clone(seen(Event(b"k", b"text")), READING)
+    assert list(differences(unchanged, first(unchanged))) == []
+    assert list(differences(replaced(unchanged, body=b"other"), Event(b"k", b"other"))) == ["body"]
+
+
 # What is masked.
 
 
@@ -420,7 +503,7 @@ def test_a_schema_of_another_registry_is_told() -> None:
 
 
 def test_drafts_survive_a_restart_the_one_left_last_first(tmp_path: Path) -> None:
-    wired = clone(seen(Event(b"\xff", b"\xff\0", exotic_wire())), READING, "rabbit/orders")
+    wired = clone(seen(Event(b"\xff", b"\xff\0", exotic_wire())), READING)
     plain = Draft(target="m/q", body=None, headers=(Field("a", "b"),), rate=0.5, values={"x": "1"})
     keep(wired, tmp_path)
     keep(plain, tmp_path)
@@ -429,6 +512,16 @@ def test_drafts_survive_a_restart_the_one_left_last_first(tmp_path: Path) -> Non
     [newest, _], _ = load_drafts(tmp_path)
     assert newest.count == 7
     assert first(newest).wire == exotic_wire()
+
+
+def test_a_draft_belongs_to_the_connections_it_was_written_with() -> None:
+    shop, prod = (Connection.parse(url).identity for url in ("shop=amqp://u:p@localhost", "prod=amqp://prod:5671/v"))
+    draft = Draft(target="prod/orders", connections=(prod, shop))
+    assert (shop, prod) == ("shop=amqp://localhost/", "prod=amqp://prod:5671/v")
+    assert belongs_to(draft, [shop, prod]) and belongs_to(draft, [shop, prod, "x=kafka://y/"])
+    assert not belongs_to(draft, [shop]) and not belongs_to(draft, [prod.replace("prod:", "stage:"), shop])
+    old = Draft(target="prod/orders")
+    assert belongs_to(old, [prod]) and not belongs_to(old, [shop]) and belongs_to(Draft(), [shop])
 
 
 def test_only_the_user_may_read_them(tmp_path: Path) -> None:

@@ -124,6 +124,12 @@ class Connection(msgspec.Struct, frozen=True):
         host, port = self.hosts[0]
         return host if port is None else f"{host}:{port}"
 
+    @property
+    def identity(self) -> str:
+        """Its name and where it leads, without user and password: equal ones are the same connection."""
+        hosts = ",".join(host if port is None else f"{host}:{port}" for host, port in self.hosts)
+        return f"{self.name}={self.scheme}://{hosts}/{self.path or ''}"
+
     @classmethod
     def parse(cls, text: str) -> "Connection":
         """Read `NAME=URL`, or a URL, which is then named by its first host.

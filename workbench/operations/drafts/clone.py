@@ -5,7 +5,7 @@ these are (`Facts`), and each such change is a field's, to be turned off one by 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -13,11 +13,14 @@ import msgspec
 from workbench.decode import ndjson
 from workbench.facts.facts import Facts
 from workbench.model import wire
+from workbench.model.address import Address
 from workbench.model.content import Content, Value
+from workbench.model.endpoint import Endpoint
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.values import value_type
-from workbench.operations.drafts.model import Draft, Field
+from workbench.operations.drafts.model import Draft, Field, aimed_at
+from workbench.operations.drafts.origin import origins
 from workbench.query.query import Reading
 
 _OF_THE_SENDER: Final = frozenset({"property user_id", "header CC"})
@@ -26,13 +29,16 @@ TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-[0-9a-f]{32}-[0-9a-f]{16}(-[0-9a
 """W3C Trace Context, 3.2."""
 
 
-def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
-    """A draft of an event like this one, with an identity of its own.
+def clone(
+    delivery: Delivery, reading: Reading, listed: Mapping[Address, Endpoint] | None = None, aim: bool = False
+) -> Draft:
+    """A draft of an event like this one, with an identity of its own; of a dead letter, aimed at where it came from.
 
     Args:
         delivery: The event as it came, not masked; what the rules mask is sent and not shown.
         reading: How the session understands events.
-        target: Where to; empty where the user has to choose.
+        listed: What there is to publish to; None: nothing is known.
+        aim: Whether it has a target at once; else the user has to choose one.
 
     Raises:
         FormatError: Its headers hold what no draft can: half a character, or tables too deep.
@@ -65,19 +71,33 @@ def clone(delivery: Delivery, reading: Reading, target: str = "") -> Draft:
         properties.append(_field(name, value, "", 0, change, reason))
     place = delivery.position
     seen = reading.mask(delivery).event
-    return Draft(
-        target=target,
+    found = origins(delivery, reading.facts(msgspec.structs.replace(delivery, event=seen)), listed or {})
+    if found is not None and found.missing:
+        remarks.append(f"Its facts name {' and '.join(found.missing)}: not listed.")
+    draft = Draft(
         key=event.key,
         body=event.body,
         headers=tuple(headers),
         properties=tuple(properties),
         made_from=f"{delivery.address} {place.partition}:{place.offset}" if place else str(delivery.address),
         connection=delivery.address.connection,
+        came_from=found.story if found is not None else "",
+        targets=found.targets if found is not None else (),
         original=ndjson.encode(Event(wire=event.wire, written=event.written)).decode(),
+        original_key=event.key if seen.key == event.key else None,
+        original_body=event.body if seen.body == event.body else None,
         hidden=seen.body != event.body,
         hidden_key=seen.key != event.key,
         remarks=tuple(remarks),
     )
+    if draft.locked:
+        draft = msgspec.structs.replace(draft, original_body=None)
+    if not aim:
+        return draft
+    if found is None:
+        return msgspec.structs.replace(draft, target=str(delivery.address))
+    # Whatever made it a dead letter is there still: it goes back there only where the user says so.
+    return draft if found.missing and len(found.targets) == 1 else aimed_at(draft, found.targets[0])
 
 
 _Change = tuple[Literal["", "fresh", "dropped"], str]

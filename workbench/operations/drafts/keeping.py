@@ -1,5 +1,6 @@
 """Keeping drafts over a restart."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from workbench.operations.drafts.model import Draft
 
 KEPT: Final = 4 * 1024 * 1024
 """The largest draft that is kept, in bytes."""
-DRAFTS: Final = 20
+DRAFTS: Final = 50
 """How many drafts are kept."""
 
 
@@ -73,3 +74,18 @@ def _newest_first(folder: Path) -> list[Path]:
         with suppress(OSError):
             times[path] = path.stat().st_mtime_ns
     return sorted(times, key=lambda path: times[path], reverse=True)
+
+
+def belongs_to(draft: Draft, identities: Collection[str]) -> bool:
+    """Whether a draft is one of a session: all connections that it was written with are the session's.
+
+    Of a draft by an earlier version only the name of its target's connection is known.
+
+    Args:
+        draft: Which.
+        identities: The session's connections, by `Connection.identity`.
+    """
+    if draft.connections:
+        return set(draft.connections) <= set(identities)
+    names = {identity.partition("=")[0] for identity in identities}
+    return not draft.target or "/" not in draft.target or draft.target.partition("/")[0] in names

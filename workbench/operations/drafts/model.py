@@ -1,12 +1,13 @@
 """A draft: an event that a user is writing, as a form holds it."""
 
 import uuid
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from workbench.decode import ndjson
 from workbench.decode.codec import decode
+from workbench.model.address import Address
 from workbench.model.content import Value
 from workbench.model.event import Event
 from workbench.operations.template import Template
@@ -56,6 +57,22 @@ class Field(msgspec.Struct, frozen=True):
         return self.value if self.kind == "text" else ndjson.value_from(self.value)
 
 
+class Target(msgspec.Struct, frozen=True):
+    """A place where the clone of a dead letter may go.
+
+    Attributes:
+        address: Where.
+        what: What it is to the event, for people: `the queue it died in`.
+        key: The key to publish with; None: the clone's own.
+        partition: Which partition; None: the broker's choice.
+    """
+
+    address: Address
+    what: str
+    key: bytes | None = None
+    partition: int | None = None
+
+
 class Draft(msgspec.Struct, frozen=True):
     """An event that is being written.
 
@@ -73,7 +90,13 @@ class Draft(msgspec.Struct, frozen=True):
         values: What templates may name besides.
         made_from: Where the event was seen that this is a clone of, for people; empty: nowhere.
         connection: The connection of that place.
+        came_from: Where a dead letter came from, for people; empty: it is none, or does not say.
+        targets: Where a dead letter may go: its origin first, and last where it was read.
+        connections: Which connections it was written with, by what `Connection.identity` says of them; empty: an
+            earlier version kept it, and nobody knows.
         original: That event without key and body, as an NDJSON line; empty: there is none.
+        original_key: Its key; None where it had none, or is masked.
+        original_body: Its body, where it is edited as text; None where it had none, is masked, or is no text.
         hidden: Whether the body holds what is masked: it is sent as it came, and not shown.
         hidden_key: Whether the key is masked: likewise.
         remarks: What to know about the clone, a sentence each.
@@ -92,7 +115,12 @@ class Draft(msgspec.Struct, frozen=True):
     values: dict[str, str] = {}
     made_from: str = ""
     connection: str = ""
+    came_from: str = ""
+    targets: tuple[Target, ...] = ()
+    connections: tuple[str, ...] = ()
     original: str = ""
+    original_key: bytes | None = None
+    original_body: bytes | None = None
     hidden: bool = False
     hidden_key: bool = False
     remarks: tuple[str, ...] = ()
@@ -109,6 +137,21 @@ class Draft(msgspec.Struct, frozen=True):
         """The body, with all that the original says of it."""
         original = original_of(self)
         return Event(body=self.body, wire=original.wire, written=original.written)
+
+
+def aimed_at(draft: Draft, target: Target) -> Draft:
+    """The draft with another target, and the key that it had there; elsewhere it has its own."""
+    key = draft.original_key if target.key is None else target.key
+    changes: dict[str, Any] = {"target": str(target.address), "partition": target.partition}
+    return msgspec.structs.replace(draft, **changes, **({} if draft.hidden_key else {"key": key}))
+
+
+def next_target(draft: Draft) -> Target | None:
+    """The target after the one that a draft is aimed at, of those where a dead letter may go; None: there is none."""
+    here = [number for number, each in enumerate(draft.targets) if str(each.address) == draft.target]
+    number = (here[0] + 1) % len(draft.targets) if here else 0
+    target = draft.targets[number] if draft.targets else None
+    return target if target is not None and str(target.address) != draft.target else None
 
 
 def is_text(draft: Draft) -> bool:

@@ -1,6 +1,7 @@
 """Where a dead letter came from, as places to publish to: what its facts say, found among what is listed."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -8,22 +9,10 @@ from workbench.facts.facts import Facts, Origin
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.event import Delivery
+from workbench.operations.drafts.model import Target
 
-
-class Target(msgspec.Struct, frozen=True):
-    """A place that a clone of a dead letter may go to.
-
-    Attributes:
-        address: Where.
-        key: The key to publish with; None: the clone's own.
-        partition: Which partition; None: the broker's choice.
-        what: What it is to the event, for people: `the queue it died in`.
-    """
-
-    address: Address
-    what: str
-    key: bytes | None = None
-    partition: int | None = None
+_DIGITS: Final = 10
+"""Digits of the number of a partition."""
 
 
 class Origins(msgspec.Struct, frozen=True):
@@ -63,8 +52,9 @@ def origins(delivery: Delivery, facts: Facts, listed: Mapping[Address, Endpoint]
                 missing.append(f"{target.what} {target.address.name}")
             elif target.address != delivery.address and not any(_same(target, each) for each in found):
                 found.append(_fitting(target, endpoint))
-    read_at = Target(delivery.address, "where it was read", None, None)
-    return Origins((*found, read_at), _story(said[0]), tuple(dict.fromkeys(missing)))
+    return Origins(
+        (*found, Target(delivery.address, "where it was read")), _story(said[0]), tuple(dict.fromkeys(missing))
+    )
 
 
 def _origins(facts: Facts) -> Iterable[Origin]:
@@ -78,8 +68,9 @@ def _origins(facts: Facts) -> Iterable[Origin]:
 def _targets(origin: Origin, delivery: Delivery) -> Iterable[Target]:
     connection = delivery.address.connection
     if origin.topic:
-        partition = int(origin.partition) if (origin.partition or "").isdecimal() else None
-        yield Target(Address(connection, origin.topic), "the topic", None, partition)
+        said = origin.partition or ""
+        partition = int(said) if said.isascii() and said.isdecimal() and len(said) < _DIGITS else None
+        yield Target(Address(connection, origin.topic), "the topic", partition=partition)
     if origin.queue:
         # The narrowest way: the other queues of an exchange have had the event.
         yield Target(Address(connection, origin.queue), "the queue")
