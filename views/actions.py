@@ -20,6 +20,7 @@ class Action(msgspec.Struct, frozen=True):
         label: In the footer; empty: not there.
         help: What it does, in a sentence.
         screens: Where it can be done; empty: on every screen.
+        first: Whether its keys come before what a field would do with them.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Action(msgspec.Struct, frozen=True):
     label: str
     help: str
     screens: tuple[str, ...] = ()
+    first: bool = False
 
     @property
     def key(self) -> str:
@@ -50,8 +52,16 @@ ACTIONS: Final = (
     Action("force", "F", "", "Browse even though it was refused; asks for the endpoint's name.", ("events",)),
     Action("live", "l", "live", "Show messages as they arrive at the endpoint, without consuming them.", ("events",)),
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",)),
-    Action("send", "s,ctrl+s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
-    Action("add_field", "n,ctrl+n", "header", "Add a header or a property.", ("publish",)),
+    Action("send", "ctrl+s,s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
+    Action("stop", "ctrl+x", "", "Stop publishing; once more, abandon what is in flight.", ("publish",), first=True),
+    Action(
+        "aim",
+        "ctrl+r",
+        "other target",
+        "Aim the clone of a dead letter at the next place it was: its origin, or where it was read.",
+        ("publish",),
+    ),
+    Action("add_field", "n,ctrl+n", "add", "Add a header or a property.", ("publish",)),
     Action("edit_field", "enter", "edit", "Edit the header or property at the cursor.", ("publish",)),
     Action("remove_field", "x,delete", "remove", "Remove the header or property at the cursor.", ("publish",)),
     Action(
@@ -63,18 +73,18 @@ ACTIONS: Final = (
     ),
     Action(
         "as_template",
-        "t,ctrl+t",
+        "ctrl+t,t",
         "template",
         "Fill in {{ seq }}, {{ uuid() }}, {{ now() }} and the like for each event, or send them as they are.",
         ("publish",),
     ),
     Action("outcome", "v", "receipts", "Switch between the preview and the receipts.", ("publish",)),
     Action("null_body", "N", "", "Send no body at all (a tombstone), or send one again.", ("publish",)),
-    Action("lay_out", "f", "", "Format the body's JSON, one member per line.", ("publish",)),
-    Action("edit_body", "e", "", "Edit the body in $EDITOR.", ("publish",)),
+    Action("lay_out", "ctrl+f,f", "lay out", "Format the body's JSON, one member per line.", ("publish",)),
+    Action("edit_body", "ctrl+e,e", "$EDITOR", "Edit the body in $EDITOR.", ("publish",)),
     Action("load_body", "l", "", "Load the body from a file.", ("publish",)),
     Action("open_template", "o", "", "Open a template: a TOML file, or one in your templates folder.", ("publish",)),
-    Action("drafts", "w", "", "Switch to another saved draft, or to an empty one.", ("publish",)),
+    Action("drafts", "w", "drafts", "Switch to another saved draft, or to an empty one.", ("publish",)),
     Action("publish", "p", "publish", "Write and publish events to the endpoint at the cursor.", ()),
     Action("clone", "c", "clone", "Publish a copy of the event, with a new identity.", ("events",)),
     Action("move", "m", "move", "Move the event, or the marked events, to another endpoint.", ("events",)),
@@ -166,7 +176,14 @@ def of_screen(screen: str) -> list[Action]:
 def bindings(screen: str) -> list[Binding]:
     """A screen's keys, as Textual takes them. An action's id is its binding's, for the user's own keys."""
     return [
-        Binding(action.keys, f"act('{action.id}')", action.label, id=action.id, show=bool(action.label))
+        Binding(
+            action.keys,
+            f"act('{action.id}')",
+            action.label,
+            id=action.id,
+            show=bool(action.label),
+            priority=action.first,
+        )
         for action in of_screen(screen)
         if action.keys
     ]

@@ -39,7 +39,7 @@ from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Position
 from workbench.operations.watch import Watch
 from workbench.session import Session
 from workbench.store.archive import open_recording
@@ -138,7 +138,7 @@ async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["W
         begun = await stack.enter_async_context(ingestions(store))
         names = session.names if opening.recording is None else ()
         watches = {name: watch_of(session, name, app.report_listing) for name in names}
-        app.context = AppContext(session, archive, begun, watches)
+        app.context = AppContext(session, archive, begun, watches, opening.demo)
         stack.callback(app.context.close)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False
@@ -551,6 +551,15 @@ class Workbench(SteadyApp):
 
         screen = self._switch_to("publish", PublishScreen)
         screen.call_later(screen.begin, what, into_body)
+
+    def show_event(self, address: Address, position: Position | None) -> None:
+        """Show an event that was published, on the Events screen."""
+        self._switch_to("events", Events)
+        self.events.call_later(self.events.go_to, address)
+        if position is None:
+            self.events.call_later(self.events.open, [address])
+        else:
+            self.events.call_later(self.events.open_at, address, position)
 
     def act(self, action: OfferedAction) -> None:
         """Do what a connector offers, and say what came of it."""

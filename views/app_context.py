@@ -24,7 +24,14 @@ PATIENCE: Final = 5.0
 class AppContext:
     """One for each run of the program."""
 
-    def __init__(self, session: Session, archive: Archive, ingestions: Ingestions, watches: dict[str, Watch]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        archive: Archive,
+        ingestions: Ingestions,
+        watches: dict[str, Watch],
+        demo: bool = False,
+    ) -> None:
         """Lay out what the screens share.
 
         Args:
@@ -32,11 +39,13 @@ class AppContext:
             archive: What was seen: a `Store`, or a recording, which nothing is added to.
             ingestions: What is being looked at.
             watches: The connections as they are listed, by name.
+            demo: Whether the session is the demo's shop, of which nothing stays.
         """
         self.session: Final = session
         self.archive: Final = archive
         self.ingestions: Final = ingestions
         self.watches: Final = watches
+        self.demo: Final = demo
 
     @property
     def store(self) -> Store | None:

@@ -134,6 +134,15 @@ class Events(WorkbenchScreen):
         else:
             self._go("table")
 
+    def open_at(self, address: Address, position: Position) -> None:
+        """Show the events of a log from one of them on, and go there."""
+        if self.context.store is None:
+            return
+        self._sources.browse(address, At(position), alone=True)
+        self._table.follow = False
+        self._show_table()
+        self._go("table")
+
     def show_all(self) -> None:
         """Show all that is held."""
         self._sources.show_all()
@@ -374,11 +383,7 @@ class Events(WorkbenchScreen):
         elif not partition.lag:
             self.host.say(f"{visible(event.group.name)} has read all there is in this partition.", "information")
         elif self.context.store is not None:
-            start = At(Position(partition.partition, partition.committed))
-            self._sources.browse(partition.address, start, alone=True)
-            self._table.follow = False
-            self._show_table()
-            self._go("table")
+            self.open_at(partition.address, Position(partition.partition, partition.committed))
 
     @property
     def _target(self) -> Endpoint | None:

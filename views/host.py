@@ -10,7 +10,7 @@ from views.widgets.message_line import Messages, Severity
 from views.widgets.progress_row import Progress
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.model.address import Address
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Position
 
 
 class Host(Protocol):
@@ -123,6 +123,9 @@ class Host(Protocol):
 
     def clone_event(self, delivery: Delivery, into_body: bool = False) -> None:
         """Write an event like another on the Publish screen; `into_body`: with the cursor in its body."""
+
+    def show_event(self, address: Address, position: Position | None) -> None:
+        """Show an event that was published, on the Events screen."""
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""

@@ -249,9 +249,13 @@ def test_every_hostile_event_is_cloned_without_loss() -> None:
 
 def listed(*names: str) -> dict[Address, Endpoint]:
     addresses = [Address.parse(name) for name in names]
-    return {each: Endpoint(each, "queue", "queue", Ability.PUBLISH, partitions=4) for each in addresses}
+    return {
+        each: Endpoint(each, "queue", "queue", Ability.PUBLISH | _KEYS[each.namespace], partitions=4)
+        for each in addresses
+    }
 
 
+_KEYS = {"queue": Ability(0), "exchange": Ability.KEYS}
 DEATH: Any = {
     "queue": "orders", "reason": "rejected", "count": 2, "exchange": "placed", "routing-keys": ["order.placed"],
 }  # fmt: skip
@@ -268,10 +272,10 @@ def test_a_dead_letter_is_aimed_at_the_queue_it_died_in_and_offers_its_exchange_
         draft = aimed_at(draft, target)
         aims.append((draft.target, draft.key))
     assert aims == [
-        ("rabbit/orders", b"orders.dead"),
+        ("rabbit/orders", None),
         ("rabbit/exchange:placed", b"order.placed"),
-        ("rabbit/orders.dead", b"orders.dead"),
-        ("rabbit/orders", b"orders.dead"),
+        ("rabbit/orders.dead", None),
+        ("rabbit/orders", None),
     ]
 
 
@@ -369,13 +373,13 @@ def test_a_locked_body_is_no_template() -> None:
 @pytest.mark.parametrize(
     ("body", "sentence", "wrong"),
     [
-        (b'{"a": 1}', "JSON is valid, 8 bytes", False),
-        (b'{\n"a": 1,\n}', "line 3, column 1: this is not JSON, 11 bytes", True),
-        (b'{"a":1,"a":2}', "JSON is valid but has 'a' more than once, 13 bytes", True),
-        (b"plain", "text, 5 bytes", False),
+        (b'{"a": 1}', "JSON ✔ 8 B", False),
+        (b'{\n"a": 1,\n}', "line 3, column 1: not JSON ✖ 11 B", True),
+        (b'{"a":1,"a":2}', "'a' more than once ✖ 13 B", True),
+        (b"plain", "text 5 B", False),
         (b"", "empty", False),
         (None, "no body: a tombstone", False),
-        (b"\xff", "sent byte for byte, for it is not UTF-8, 1 byte", False),
+        (b"\xff", "as it came, 1 B", False),
     ],
 )
 def test_a_body_is_judged_as_it_is_written(body: bytes | None, sentence: str, wrong: bool) -> None:

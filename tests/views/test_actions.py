@@ -19,10 +19,10 @@ from views.events import Events
 from views.journal import Journal
 from views.publish import PublishScreen
 from views.trace import Trace
-from views.widgets.body_editor import BodyEditor
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
 from views.widgets.inspector.inspector import Inspector
+from views.widgets.publish.body_editor import BodyEditor
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile

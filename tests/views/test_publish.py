@@ -13,9 +13,8 @@ from connectors.memory import Broker
 from tests.hostile import deliveries as hostile
 from tests.views.driver import NAME, Driver, address, running, shop
 from views.publish import PublishScreen
-from views.widgets.body_editor import BodyEditor
-from views.widgets.draft_fields import DraftFields
 from views.widgets.fields import TextField, in_place
+from views.widgets.publish.body_editor import BodyEditor
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
@@ -93,9 +92,9 @@ def dead(body: bytes | None = b'{"id":7}', key: bytes = b"orders.dead") -> Deliv
 async def test_an_event_is_written_sent_and_seen_by_browsing() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", '{"id": 1}')
-        await driver.shows("JSON is valid, 9 bytes")
+        await driver.shows("JSON ✔ 9 B")
         await driver.press("ctrl+s")
-        await driver.shows("1 published to shop/quorum, 0 refused.", "●      0  shop/quorum")
+        await driver.shows("1 published to shop/quorum, 0 refused.", "1 ✔", "shop/quorum    ")
         [event] = await there(driver, "quorum")
         assert event.body == b'{"id": 1}'
 
@@ -123,24 +122,26 @@ async def test_a_template_is_filled_in_a_hundred_times() -> None:
         await fill(driver, "body", '{"n": {{ seq }}}')
         await fill(driver, "count", "100")
         await driver.press("escape", "t")
-        await driver.shows("template · JSON is valid, 8 bytes", '"n": 0')
+        await driver.shows("template · JSON ✔ 8 B", '"n": 0')
         await driver.press("s")
         await driver.shows("100 published to shop/quorum, 0 refused.")
         assert [json.loads(event.body or b"")["n"] for event in await there(driver, "quorum")] == list(range(100))
 
 
-async def test_progress_is_shown_and_escape_stops() -> None:
+async def test_progress_is_shown_and_can_be_stopped_from_any_field() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", "x")
         await fill(driver, "count", "1000000")
         await fill(driver, "rate", "50")
         await driver.press("escape", "s")
-        await driver.shows("of 1,000,000", "/s", "escape stops", "░")
+        await driver.shows("of 1,000,000", "50/s", "left", "0 refused", "ctrl+x stops", "░")
         assert busy(driver)
         await driver.press("s")
-        await driver.shows("Events are being published: escape stops that.")
-        await driver.press("escape")
+        await driver.shows("Events are being published: ctrl+x stops that.")
+        driver.app.screen.query_one(BodyEditor).focus()
+        await driver.press("ctrl+x")
         await driver.shows("were not sent.")
+        assert driver.app.screen.query_one(BodyEditor).text == "x"
         assert not busy(driver)
         sent = len(await there(driver, "quorum"))
         await driver.shows(f"{sent:,} published to shop/quorum, 0 refused; stopped, {1_000_000 - sent:,}")
@@ -149,13 +150,13 @@ async def test_progress_is_shown_and_escape_stops() -> None:
 async def test_a_missing_target_and_one_that_is_not_there_are_sentences_in_place() -> None:
     async with publishing() as driver:
         await driver.press("ctrl+s")
-        await driver.shows("✖ There is no target")
+        await driver.shows("There is no target")
         await fill(driver, "target", "elsewhere/orders")
         await driver.press("ctrl+s")
-        await driver.shows("✖ There is no shop/elsewhere/orders")
+        await driver.shows("There is no shop/elsewhere/orders")
         await fill(driver, "target", "shop/nowhere")
         await driver.press("ctrl+s")
-        await driver.shows("✖ There is no shop/nowhere")
+        await driver.shows("There is no shop/nowhere")
         assert not busy(driver)
 
 
@@ -163,7 +164,7 @@ async def test_what_a_target_cannot_hold_is_said_before_it_is_sent() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", "x")
         await driver.press("escape", "N")
-        await driver.shows("shop/quorum cannot be sent this: its body", "is null, which this broker does not have")
+        await driver.shows("shop/quorum cannot be sent this: its body is null, which this broker does not have")
         await driver.press("s")
         await driver.shows("0 published to shop/quorum, 1 refused.")
         assert not await there(driver, "quorum")
@@ -173,7 +174,9 @@ async def test_a_refusal_is_listed_with_its_reason() -> None:
     async with publishing(address("placed", "exchange")) as driver:
         await fill(driver, "key", "nobody.listens")
         await driver.press("ctrl+s")
-        await driver.shows("0 published to shop/exchange:placed, 1 refused.", "✖      0", "nobody.listens")
+        await driver.shows(
+            "0 published to shop/exchange:placed, 1 refused.", "0 ✔  1 ✖", "✖ no queue for key nobody.listens"
+        )
 
 
 async def test_a_guard_that_does_not_allow_publishing_refuses() -> None:
@@ -181,7 +184,7 @@ async def test_a_guard_that_does_not_allow_publishing_refuses() -> None:
     config = ConfigFile(connections={"shop": Configured(f"memory://{broker.name}", guard="look")})
     async with publishing(address("quorum"), broker=broker, config=config) as driver:
         await driver.press("ctrl+s")
-        await driver.shows("✖ shop is guarded at 'look'")
+        await driver.shows("shop is guarded at 'look'")
         assert await there(driver, "quorum") == []
 
 
@@ -215,7 +218,7 @@ async def test_the_target_is_completed() -> None:
 async def test_what_is_not_json_says_where() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", '{\n"a": 1,\n}')
-        await driver.shows("✖ line 3, column 1: this is not JSON")
+        await driver.shows("line 3, column 1: not JSON ✖")
         await fill(driver, "body", '{"a":1}')
         await driver.press("escape", "f")
         await driver.shows('2    "a": 1')
@@ -225,9 +228,9 @@ async def test_a_template_that_cannot_be_read_says_its_line_and_is_not_sent() ->
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", "{\n{{ nothing }}\n}")
         await driver.press("escape", "t")
-        await driver.shows("✖ template · The template's body cannot be filled in at line 2", "'nothing' is undefined")
+        await driver.shows("template · ✖ The template's body cannot be filled in", "'nothing' is undefined")
         await driver.press("s")
-        await driver.shows("✖ The template's body cannot be filled in at line 2")
+        await driver.shows("The template's body cannot be filled in at line 2")
         assert await there(driver, "quorum") == []
 
 
@@ -237,7 +240,7 @@ async def test_headers_and_properties_are_added_edited_and_removed() -> None:
         await driver.shows("tenant", "north")
         await driver.press("n", *"n", "tab", *"5x", "tab", "tab", "space", "shift+tab", "shift+tab", "enter")
         await driver.shows("✖ '5x' is no value")
-        await driver.press("backspace", "enter")
+        await driver.press("5", "enter")
         await driver.press("n", *"app_id", "tab", *"shop", "tab", "space", "shift+tab", "enter")
         await driver.shows("property", "app_id")
         await driver.press("s")
@@ -245,7 +248,7 @@ async def test_headers_and_properties_are_added_edited_and_removed() -> None:
         [event] = await there(driver, "quorum")
         assert (event.headers, event.properties) == ((("tenant", "north"), ("n", 5)), {"app_id": "shop"})
         # The table has the property first; the cursor goes to `tenant`.
-        await driver.press("g", "j", "enter", "tab", *"!", "enter")
+        await driver.press("g", "j", "enter", "tab", "end", *"!", "enter")
         await driver.shows("north!")
         await driver.press("x")
         await driver.hides("tenant")
@@ -264,7 +267,7 @@ async def test_a_body_may_be_taken_from_a_file_byte_for_byte(tmp_path: Path) -> 
     (tmp_path / "body").write_bytes(b"\xff\0\r\n")
     async with publishing(address("quorum")) as driver:
         await driver.press("escape", "l", f"={tmp_path / 'body'}", "enter")
-        await driver.shows("for it is not UTF-8")
+        await driver.shows("not edited here", "UTF-8.")
         await driver.press("s")
         await driver.shows("1 published")
         assert [event.body for event in await there(driver, "quorum")] == [b"\xff\0\r\n"]
@@ -286,7 +289,7 @@ async def test_a_template_file_is_opened(tmp_path: Path) -> None:
 
 async def test_a_clone_is_sent_without_what_made_it_a_dead_letter_and_with_a_fresh_id() -> None:
     async with publishing(dead()) as driver:
-        await driver.shows("clone of shop/orders.dead", "dropped: RabbitMQ", "made anew: AMQP")
+        await driver.shows("clone of shop/orders.dead", "2 dropped: RabbitMQ dead letter", "made anew: AMQP")
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")
         await driver.shows("1 published to shop/quorum")
@@ -301,12 +304,11 @@ async def test_a_clone_is_sent_without_what_made_it_a_dead_letter_and_with_a_fre
 async def test_what_a_clone_drops_or_makes_anew_can_be_kept() -> None:
     delivery = dead()
     async with publishing(delivery) as driver:
-        driver.app.screen.query_one(DraftFields).focus()
-        # correlation_id, message_id, x-death, x-first-death-queue
-        for number in (1, 2, 3):
-            driver.app.screen.query_one(DraftFields).move_cursor(row=number)
-            await driver.press("space")
-        await driver.shows("kept: AMQP", "kept: RabbitMQ")
+        await driver.shows("3 kept · 1 new · 2 dropped", "↻ message_id", "▸ 2 dropped: RabbitMQ dead letter")
+        await driver.press("escape", "j", "space", "G", "enter")
+        await driver.shows("▾ 2 dropped", "✖ x-death", "= message_id")
+        await driver.press("space")
+        await driver.shows("6 kept", "= x-death", "= x-first-death-queue")
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")
         await driver.shows("1 published to shop/quorum")
@@ -317,7 +319,7 @@ async def test_what_a_clone_drops_or_makes_anew_can_be_kept() -> None:
 async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
     body = b"\0\0\0\0\x2a\x02\xff"
     async with publishing(dead(body)) as driver:
-        await driver.shows("for it carries schema 42")
+        await driver.shows("not edited here", "schema 42.")
         assert not driver.app.screen.query_one(BodyEditor).display
         await driver.press("f")
         await driver.shows("There is no text to format.")
@@ -329,7 +331,7 @@ async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
 
 async def test_a_clone_goes_back_unasked_only_where_nobody_was_careful() -> None:
     async with publishing(dead()) as driver:
-        assert driver.app.screen.query_one("#target", TextField).value == "shop/orders.dead"
+        assert driver.app.screen.query_one("#target", TextField).value == "shop/orders"
     broker = shop()
     for careful in (
         Configured(f"memory://{broker.name}", guard="move", production=True),
@@ -345,7 +347,7 @@ async def test_what_is_masked_is_sent_and_not_shown() -> None:
         connections={"shop": Configured(f"memory://{broker.name}", guard="publish")}, masks=("body.card", "key")
     )
     async with publishing(dead(b'{"card":"4111"}', b"dead-key"), broker=broker, config=config) as driver:
-        await driver.shows("for it holds what", "is masked", "masked: kept until you type", '"card": "****"')
+        await driver.shows("not edited here", "masked.", "masked: kept until you type", '"card": "****"')
         assert "4111" not in driver.text and "dead-key" not in driver.text
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")
@@ -430,7 +432,9 @@ async def test_it_is_usable_in_a_small_terminal(theme: str) -> None:
     async with running((80, 24)) as driver:
         driver.app.theme = theme
         await open_publish(driver, dead())
-        await driver.shows("target", "partition", "key", "count", "rate/s", "JSON is valid", "Preview", "✖", "s send")
+        await driver.shows(
+            "Target", "key", "count", "rate", "JSON ✔ 8 B", "As it will be sent", "2 dropped", "ctrl+s send"
+        )
         await driver.press("escape", "v")
         await driver.shows("Receipts")
-        await driver.hides("Preview of the first")
+        await driver.hides("As it will be sent")

@@ -24,14 +24,21 @@ class Received(msgspec.Struct, frozen=True):
     Attributes:
         receipt: What became of the event.
         address: Where it was sent.
+        route: Who got it there, as far as that was known before.
         time: When the receipt came, in milliseconds since 1970 UTC.
         took: Seconds from handing the event over to the receipt; None: not known.
     """
 
     receipt: Receipt
     address: Address
+    route: tuple[Address, ...]
     time: int
     took: float | None
+
+    @property
+    def found_at(self) -> Address:
+        """Where the event can be looked at."""
+        return self.route[0] if self.route else self.address
 
 
 class Sending:
@@ -44,8 +51,9 @@ class Sending:
         published: What the broker has answered so far.
     """
 
-    def __init__(self, address: Address, count: int) -> None:
+    def __init__(self, address: Address, count: int, route: tuple[Address, ...] = ()) -> None:
         self.address: Final = address
+        self._route: Final = route
         self.count: Final = count
         self.stopped: Final = asyncio.Event()
         self.published = Published(0, 0)
@@ -75,7 +83,7 @@ class Sending:
                 self._listed += 1
                 batch = bisect_right(self._first, receipt.sequence) - 1
                 took = moment - self._at[batch] if batch >= 0 else None
-                self._received.append(Received(receipt, self.address, now, took))
+                self._received.append(Received(receipt, self.address, self._route, now, took))
 
     def take_received(self) -> list[Received]:
         """The receipts to list since the last time."""
@@ -88,14 +96,9 @@ class Sending:
         return self.published.confirmed + self.published.failed
 
     @property
-    def rate(self) -> float:
-        """Events a second, on average."""
-        return self.done / max(time.monotonic() - self._start, 0.001)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """How long the rest takes if it goes on like this; None: nothing is known."""
-        return (self.count - self.done) / self.rate if self.done else None
+    def seconds(self) -> float:
+        """Since when it goes on."""
+        return time.monotonic() - self._start
 
     def summary(self) -> str:
         """What it came to, in a sentence."""

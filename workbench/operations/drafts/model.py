@@ -63,7 +63,7 @@ class Target(msgspec.Struct, frozen=True):
     Attributes:
         address: Where.
         what: What it is to the event, for people: `the queue it died in`.
-        key: The key to publish with; None: the clone's own.
+        key: The key to publish with, empty where none is kept; None: the clone's own.
         partition: Which partition; None: the broker's choice.
     """
 
@@ -143,7 +143,7 @@ def aimed_at(draft: Draft, target: Target) -> Draft:
     """The draft with another target, and the key that it had there; elsewhere it has its own."""
     key = draft.original_key if target.key is None else target.key
     changes: dict[str, Any] = {"target": str(target.address), "partition": target.partition}
-    return msgspec.structs.replace(draft, **changes, **({} if draft.hidden_key else {"key": key}))
+    return msgspec.structs.replace(draft, **changes, **({} if draft.hidden_key else {"key": key or None}))
 
 
 def next_target(draft: Draft) -> Target | None:

@@ -7,7 +7,7 @@ import msgspec
 
 from workbench.facts.facts import Facts, Origin
 from workbench.model.address import Address
-from workbench.model.endpoint import Endpoint
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Delivery
 from workbench.operations.drafts.model import Target
 
@@ -52,9 +52,10 @@ def origins(delivery: Delivery, facts: Facts, listed: Mapping[Address, Endpoint]
                 missing.append(f"{target.what} {target.address.name}")
             elif target.address != delivery.address and not any(_same(target, each) for each in found):
                 found.append(_fitting(target, endpoint))
-    return Origins(
-        (*found, Target(delivery.address, "where it was read")), _story(said[0]), tuple(dict.fromkeys(missing))
-    )
+    read_at = Target(delivery.address, "where it was read")
+    endpoint = listed.get(delivery.address)
+    targets = (*found, _fitting(read_at, endpoint) if endpoint is not None else read_at)
+    return Origins(targets, _story(said[0]), tuple(dict.fromkeys(missing)))
 
 
 def _origins(facts: Facts) -> Iterable[Origin]:
@@ -80,10 +81,10 @@ def _targets(origin: Origin, delivery: Delivery) -> Iterable[Target]:
 
 
 def _fitting(target: Target, endpoint: Endpoint) -> Target:
-    """The target without a partition that it has not."""
-    if target.partition is None or target.partition < (endpoint.partitions or 0):
-        return target
-    return msgspec.structs.replace(target, partition=None)
+    """The target without a partition that it has not, and without a key where none is kept."""
+    if target.partition is not None and target.partition >= (endpoint.partitions or 0):
+        target = msgspec.structs.replace(target, partition=None)
+    return target if Ability.KEYS in endpoint.abilities else msgspec.structs.replace(target, key=b"")
 
 
 def _same(one: Target, other: Target) -> bool:

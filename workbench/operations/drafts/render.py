@@ -191,7 +191,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What a body is found to be.
 
     Attributes:
-        sentence: For people.
+        sentence: For people, in a few words: `JSON ✔ 301 B`.
         wrong: Whether it is not what it claims or seems to be.
     """
 
@@ -203,21 +203,21 @@ def verdict(event: Event) -> Verdict:
     """Whether a body is valid, where it is or claims to be JSON, and how large it is."""
     if event.body is None:
         return Verdict("no body: a tombstone")
-    size = "1 byte" if len(event.body) == 1 else f"{len(event.body):,} bytes"
-    if reason := locked_because(event):
-        return Verdict(f"sent byte for byte, for it {reason}, {size}")
+    size = f"{len(event.body):,} B"
+    if locked_because(event):
+        return Verdict(f"as it came, {size}")
     text = event.body.decode()
     if not (claims(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):
-        return Verdict(f"text, {size}" if text else "empty")
+        return Verdict(f"text {size}" if text else "empty")
     try:
         layout = lay_out(text, len(text) * 100 + 100)
     except FormatError as error:
-        return Verdict(f"{str(error).removeprefix('not JSON at ')}: this is not JSON, {size}", wrong=True)
+        return Verdict(f"{str(error).removeprefix('not JSON at ')}: not JSON ✖ {size}", wrong=True)
     if layout.repeated:
-        return Verdict(f"JSON is valid but has {layout.repeated[0]!r} more than once, {size}", wrong=True)
+        return Verdict(f"{layout.repeated[0]!r} more than once ✖ {size}", wrong=True)
     if layout.not_numbers:
-        return Verdict(f"NaN and Infinity are not JSON, {size}", wrong=True)
-    return Verdict(f"JSON is valid, {size}")
+        return Verdict(f"NaN and Infinity are not JSON ✖ {size}", wrong=True)
+    return Verdict(f"JSON ✔ {size}")
 
 
 def _number(name: str, value: Value) -> Value:

@@ -1,9 +1,12 @@
 """Where a body is written: text, with JSON and the places of a template told apart."""
 
 import re
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
+from rich.style import Style
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.widgets import TextArea
 
@@ -20,6 +23,16 @@ _TOKEN: Final = re.compile(
       | (?P<word>\b(?:true|false|null)\b)""",
     re.VERBOSE,
 )
+
+
+def tokens(line: str) -> Iterator[tuple[str, int, int]]:
+    """The parts of a line of JSON or of a template that are told apart, with where each begins and ends.
+
+    They are `place`, `key`, `string`, `number` and `word`; a line that is too long has none.
+    """
+    if len(line) <= _LONGEST:
+        for found in _TOKEN.finditer(line):
+            yield str(found.lastgroup), *found.span()
 
 
 class BodyEditor(TextArea):
@@ -40,6 +53,11 @@ class BodyEditor(TextArea):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+f", "screen.act('lay_out')", show=False),
+        Binding("ctrl+e", "screen.act('edit_body')", show=False),
+    ]
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id, show_line_numbers=True, tab_behavior="focus", placeholder="the body")
 
@@ -49,6 +67,13 @@ class BodyEditor(TextArea):
         self.load_text(text)
         return self.text == text
 
+    def get_component_rich_style(self, *names: str, partial: bool = False, default: Style | None = None) -> Style:
+        """How a part is drawn; the line at the cursor keeps the colours of what is in it."""
+        style = super().get_component_rich_style(*names, partial=partial, default=default)
+        if names == ("text-area--cursor-line",):
+            return Style(bgcolor=style.bgcolor, reverse=style.reverse)
+        return style
+
     def on_paste(self, event: Paste) -> None:
         """What is pasted here is nobody else's."""
         event.stop()
@@ -57,7 +82,6 @@ class BodyEditor(TextArea):
         """A line as it may be drawn, with its colours."""
         written = self.document.get_line(line_index)
         line = Text(in_place(written), end="", no_wrap=True)
-        if len(written) <= _LONGEST:
-            for found in _TOKEN.finditer(written):
-                line.stylize(text_style(self, f"body-editor--{found.lastgroup}"), *found.span())
+        for kind, start, end in tokens(written):
+            line.stylize(text_style(self, f"body-editor--{kind}"), start, end)
         return line
