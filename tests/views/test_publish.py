@@ -321,7 +321,7 @@ async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
     async with publishing(dead(body)) as driver:
         await driver.shows("not edited here", "schema 42.")
         assert not driver.app.screen.query_one(BodyEditor).display
-        await driver.press("f")
+        await driver.press("escape", "f")
         await driver.shows("There is no text to format.")
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")
