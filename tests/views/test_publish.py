@@ -12,9 +12,11 @@ from textual.widgets import Input
 from connectors.memory import Broker
 from tests.hostile import deliveries as hostile
 from tests.views.driver import NAME, Driver, address, running, shop
+from views.app import Opening
 from views.publish import PublishScreen
 from views.widgets.fields import TextField, in_place
 from views.widgets.publish.body_editor import BodyEditor
+from views.widgets.publish.receipts import Receipts
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
@@ -284,6 +286,93 @@ async def test_a_template_file_is_opened(tmp_path: Path) -> None:
         await driver.shows('"id": "o0"')
 
 
+LOOPS = "{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}"
+
+
+async def test_a_template_without_end_is_said_and_the_screen_goes_on() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", LOOPS)
+        await driver.press("ctrl+t")
+        await fill(driver, "target", "shop/payments")
+        # The partition's field comes before the template is given up: it is not the screen that loops.
+        await driver.until(lambda: driver.app.screen.query_one("#partition").display)
+        assert "not done" not in driver.text
+        await driver.shows("✖ The template is not done with one event after 2 seconds")
+        await driver.press("ctrl+s")
+        await driver.shows("does it loop without end? Confirmed until then: 0.")
+        assert not busy(driver)
+        await fill(driver, "body", "{{ seq }}")
+        await driver.shows("template · text 1 B")
+
+
+async def test_the_line_at_the_cursor_keeps_its_colours() -> None:
+    async with publishing(address("quorum")) as driver:
+        await fill(driver, "body", '{"a": 1}\n{"a": 1}')
+        await driver.settled()
+        editor = driver.app.screen.query_one(BodyEditor)
+        elsewhere, at_cursor = (
+            [(segment.text, segment.style.color) for segment in editor.render_line(line) if segment.style]
+            for line in (0, 1)
+        )
+        assert dict(at_cursor)['"a"'] == dict(elsewhere)['"a"'] != dict(elsewhere)["{"]
+
+
+# Who receives it.
+
+
+async def test_an_exchange_says_who_gets_the_event_before_it_is_sent() -> None:
+    async with publishing(address("placed", "exchange")) as driver:
+        await fill(driver, "key", "order.placed")
+        await driver.shows("✔ 1 queue gets it: orders")
+        await fill(driver, "key", "plced")
+        await driver.shows("✖ no queue for key plced")
+        await fill(driver, "key", "order.paid")
+        await driver.shows("✔ 1 queue gets it: orders")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published to shop/exchange:placed", "  orders  ")
+
+
+async def test_a_topic_says_its_partitions_and_who_reads_it_and_a_queue_who_consumes_it() -> None:
+    async with publishing(address("payments")) as driver:
+        await driver.shows("✔ 2 partitions, read by ledger", "partition  any")
+        await fill(driver, "target", "shop/quorum")
+        await driver.shows("⚠ quorum queue: no consumer reads it now")
+        await driver.hides("partition  any")
+        await fill(driver, "target", "shop/nowhere")
+        await driver.shows("⚠ shop/nowhere is not listed")
+
+
+async def test_a_receipt_leads_to_the_event_in_a_topic() -> None:
+    async with publishing(address("payments")) as driver:
+        await fill(driver, "partition", "1")
+        await fill(driver, "body", "landed here")
+        await driver.press("ctrl+s")
+        await driver.shows("shop/payments 1:10")
+        driver.app.screen.query_one(Receipts).focus()
+        await driver.press("enter")
+        await driver.until(lambda: driver.app.screen is driver.app.events)
+        await driver.shows("landed here")
+
+
+async def test_a_receipt_of_an_exchange_leads_to_a_queue_that_got_the_event() -> None:
+    async with publishing(address("placed", "exchange")) as driver:
+        await fill(driver, "key", "order.placed")
+        await driver.shows("✔ 1 queue gets it: orders")
+        await driver.press("ctrl+s")
+        await driver.shows("1 published")
+        driver.app.screen.query_one(Receipts).focus()
+        await driver.press("enter")
+        await driver.shows("shop/orders: ", "b browse")
+
+
+async def test_how_many_says_what_it_comes_to() -> None:
+    async with publishing(address("quorum")) as driver:
+        await driver.shows("1 event at once")
+        await fill(driver, "count", "1000")
+        await fill(driver, "rate", "100")
+        await driver.shows("1,000 events at 100/s: 10 s")
+
+
 # Clones.
 
 
@@ -314,6 +403,32 @@ async def test_what_a_clone_drops_or_makes_anew_can_be_kept() -> None:
         await driver.shows("1 published to shop/quorum")
         [event] = await there(driver, "quorum")
         assert event.wire == delivery.event.wire
+
+
+async def test_a_clone_of_a_dead_letter_is_aimed_at_its_origin_and_offers_where_it_was_read() -> None:
+    async with publishing(dead()) as driver:
+        target = driver.app.screen.query_one("#target", TextField)
+        assert (target.value, target.has_focus) == ("shop/orders", True)
+        await driver.shows("came from queue orders", "ctrl+r shop/orders.dead instead, where it was read")
+        await driver.press("ctrl+r")
+        await driver.shows("ctrl+r shop/orders instead, the queue")
+        assert target.value == "shop/orders.dead"
+        await driver.press("ctrl+r", "ctrl+s")
+        await driver.shows("1 published to shop/orders,")
+
+
+async def test_an_origin_that_is_gone_is_said_and_no_target_is_chosen() -> None:
+    broker = shop()
+    broker.delete("orders")
+    async with publishing(dead(), broker=broker) as driver:
+        await driver.shows("Its facts name the queue orders: not listed.", "ctrl+r shop/orders.dead, where it was read")
+        assert driver.app.screen.query_one("#target", TextField).value == ""
+
+
+async def test_what_differs_from_the_original_is_named() -> None:
+    async with publishing(dead(b'{"id":7,"total":1}')) as driver:
+        await fill(driver, "body", '{"id":7,"total":2}')
+        await driver.shows("differs from the original:", "total", "message_id", "-x-death")
 
 
 async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
@@ -416,6 +531,32 @@ async def test_another_draft_can_be_opened() -> None:
         await driver.shows("an empty draft", "the first")
         await driver.press("down", "down", "enter")
         await driver.until(lambda: driver.app.screen.query_one(BodyEditor).text == "the first")
+
+
+async def test_a_draft_is_offered_only_where_all_its_connections_are() -> None:
+    broker = shop()
+    async with publishing(address("quorum"), broker=broker) as driver:
+        await fill(driver, "body", "for the one shop")
+    async with publishing(broker=shop()) as driver:
+        assert driver.app.screen.query_one(BodyEditor).text == ""
+        await driver.press("escape", "w")
+        await driver.shows("an empty draft")
+        assert "for the one shop" not in driver.text
+    async with publishing(broker=broker) as driver:
+        await driver.shows("for the one shop")
+
+
+async def test_the_drafts_of_the_demo_end_with_it(tmp_path: Path) -> None:
+    broker = shop()
+    for again in range(2):
+        async with running(broker=broker, opening=Opening(demo=True)) as driver:
+            await open_publish(driver, None)
+            assert driver.app.screen.query_one(BodyEditor).text == ""
+            await fill(driver, "target", "shop/quorum")
+            await fill(driver, "body", f"in the demo {again}")
+            await driver.press("escape", "escape", "6", "escape", "w")
+            await driver.shows("an empty draft", "shop/quorum")
+    assert not (tmp_path / "state" / "event-workbench" / "drafts").exists()
 
 
 async def test_a_damaged_draft_is_one_sentence(tmp_path: Path) -> None:
