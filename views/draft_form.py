@@ -34,7 +34,7 @@ from workbench.decode.json_text import lay_out
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Event
 from workbench.operations.drafts.check import Answer, DraftCheck
 from workbench.operations.drafts.difference import differences
 from workbench.operations.drafts.model import Draft, Field, Target, aimed_at, from_template, is_text, next_target
@@ -64,6 +64,7 @@ class DraftForm(WorkbenchScreen):
         self._check = DraftCheck(self._session, self._templates)
         self._answer = Answer(None, ())
         self._answered: Draft | None = None
+        self._rendered: tuple[Draft, Event | None] = Draft(), None
         self._pause: Timer | None = None
 
     @property
@@ -83,7 +84,8 @@ class DraftForm(WorkbenchScreen):
         super().show_listing(watch)
         address = self._check.address(self._draft)
         if address is not None and (watch is None or watch.name == address.connection) and not self.is_closed:
-            self._settle()
+            self._target_panel.show_endpoint(self._endpoint, self._draft.partition)
+            self._ask()
 
     def on_screen_suspend(self) -> None:
         """Something else is shown, perhaps for good."""
@@ -180,11 +182,11 @@ class DraftForm(WorkbenchScreen):
         self.query_one(KeyBar).refresh()
         self.query_one("#fields-panel", Panel).state = counts(draft)
         self.query_one(HowManyPanel).show(draft.count, draft.rate)
-        self._find_out(draft, endpoint)
+        self._show_first(draft, endpoint)
 
     @work(exclusive=True, group="check")
-    async def _find_out(self, draft: Draft, endpoint: Endpoint | None) -> None:
-        """Render the first event, and ask its target's broker about it."""
+    async def _show_first(self, draft: Draft, endpoint: Endpoint | None) -> None:
+        """Make the first event and show it; then ask its target's broker about it."""
         event, preview, body = None, self.query_one(EventPreview), self.query_one(BodyPanel)
         try:
             event = await self._check.first_event(draft, self._seed)
@@ -200,6 +202,14 @@ class DraftForm(WorkbenchScreen):
             differing = list(differences(draft, event)) if draft.original else None
             delivery = Delivery(event, endpoint.address if endpoint else Address("?", "?"), time.time_ns() // 1_000_000)
             preview.show(self._session.reading.mask(delivery).event, differing)
+        self._rendered = draft, event
+        self._ask()
+
+    @work(exclusive=True, group="ask")
+    async def _ask(self) -> None:
+        """Ask the target's broker about the event that was made last."""
+        draft, event = self._rendered
+        endpoint = self._endpoint
         watch = self.context.watches.get(endpoint.address.connection) if endpoint is not None else None
         answer = await self._check.ask(draft, event, endpoint, watch.groups if watch is not None else ())
         if not self.is_closed:

@@ -301,10 +301,11 @@ class Events(WorkbenchScreen):
 
     @on(EndpointTree.Moved)
     def _follow_cursor(self) -> None:
-        self._banner.clear()
+        endpoint = self._endpoint
+        if endpoint is None or not self._banner.has_priced(endpoint.address):
+            self._banner.clear()
         self._tell_card()
         self.query_one(KeyBar).refresh()
-        endpoint = self._endpoint
         if endpoint is not None:
             self._ask_readers(endpoint.address)
 
