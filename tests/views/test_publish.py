@@ -136,7 +136,7 @@ async def test_progress_is_shown_and_can_be_stopped_from_any_field() -> None:
         await fill(driver, "count", "1000000")
         await fill(driver, "rate", "50")
         await driver.press("escape", "s")
-        await driver.shows("of 1,000,000", "left", "ctrl+x stops")
+        await driver.shows("of 1,000,000", "left", "/s", "ctrl+x stops")
         assert busy(driver)
         await driver.press("s")
         await driver.shows("Events are being published: ctrl+x stops that.")
@@ -297,7 +297,7 @@ async def test_a_template_without_end_is_said_and_the_screen_goes_on() -> None:
         # The partition's field comes before the template is given up: it is not the screen that loops.
         await driver.until(lambda: driver.app.screen.query_one("#partition").display)
         assert "not done" not in driver.text
-        await driver.shows("✖ The template is not done with one event after 2 seconds")
+        await driver.shows("✖ The template is not done with one event", "after 2 seconds: does it loop without end?")
         await driver.press("ctrl+s")
         await driver.shows("does it loop without end? Confirmed until then: 0.")
         assert not busy(driver)

@@ -99,19 +99,13 @@ class ReceiptsPanel(Panel):
         self._note()
 
     def show_progress(self, sending: Sending | None, stop: str = "") -> None:
-        """Show how far a sending is, and how it is stopped; None: none goes on."""
-        self.query_one(ProgressRow).show(
-            None
-            if sending is None
-            else Progress(
-                sending.done,
-                sending.count,
-                sending.seconds,
-                sending.published.failed,
-                "refused",
-                stop=stop,
-            )
-        )
+        """Show how far a sending is, and in the border how it is stopped; None: none goes on."""
+        self.note = stop
+        progress = None
+        if sending is not None:
+            failed = sending.published.failed
+            progress = Progress(sending.done, sending.count, sending.seconds, failed, "refused")
+        self.query_one(ProgressRow).show(progress)
 
     def end(self, received: Sequence[Received], confirmed: int, failed: int) -> None:
         """A sending has ended: list its last receipts, and how many there were of each."""
