@@ -110,6 +110,23 @@ ACTIONS: Final = (
         "exclude", "exclamation_mark", "", "Hide events that have the value at the cursor of the event.", ("events",)
     ),
     Action("add_column", "plus", "", "Show what is at the cursor of the event as a column of the table.", ("events",)),
+    Action(
+        "mark_range",
+        "V",
+        "",
+        "Begin a range at the event; again, mark all from there to the cursor. shift and an arrow mark one by one.",
+        ("events",),
+    ),
+    Action("mark_all", "asterisk", "", "Mark all events that are shown; if they all are, none.", ("events",)),
+    Action("invert_marks", "I", "", "Mark those events that are not marked, and no others.", ("events",)),
+    Action("reasons", "W", "", "Go to the reasons of dead letters: enter filters by one.", ("events",)),
+    Action(
+        "sort",
+        "S",
+        "",
+        "Sort by the chosen column, which left and right choose: ascending, descending, by time again.",
+        ("events",),
+    ),
     Action("follow", "f", "follow", "Follow the newest event as events arrive, or stop following.", ("events",)),
     Action("next_match", "n", "", "Go to the next match in the inspector.", ("events",)),
     Action("previous_match", "N", "", "Go to the previous match in the inspector.", ("events",)),
@@ -204,6 +221,7 @@ _WRITTEN: Final[Mapping[str, str]] = {
     "equals_sign": "=",
     "exclamation_mark": "!",
     "plus": "+",
+    "asterisk": "*",
 }
 
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final, Literal
+from typing import Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,8 +11,8 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
-from views.catch_up import CatchUp
 from views.cost_banner import PriceBanner, ask_to_force
+from views.event_list import EventList
 from views.event_sources import EventSources
 from views.export import body_text, line_text
 from views.external_editor import edit_externally
@@ -30,6 +29,7 @@ from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, Panel
 from views.widgets.query_bar import QueryBar
+from views.widgets.reason_line import ReasonLine
 from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
@@ -41,12 +41,6 @@ from workbench.operations.browse_defaults import price_of
 from workbench.operations.watch import Watch
 from workbench.query.condition import Condition, joined
 from workbench.query.query import Query
-from workbench.store.view import View
-
-FRAME: Final = 1 / 15
-"""Seconds between two looks for what has come in: between them, more of it is one repaint."""
-BACKLOG: Final = 50_000
-"""Events to be asked about from which on worker processes are started."""
 
 
 class Events(WorkbenchScreen):
@@ -58,15 +52,11 @@ class Events(WorkbenchScreen):
         super().__init__(host)
         self._sources: EventSources
         self._status: SourcesStatus
-        self._view: View | None = None
-        self._query: Query | None = None
-        self._catching_up = CatchUp(self, self._catch_up, FRAME)
-        self._indexed = False
+        self._events: EventList
         self._detailed: Endpoint | None = None
         self._pane: Literal["tree", "table", "inspector"] = "tree"
-        # The event that the inspector shows, and the one at which the cursor stays while its list is made anew.
+        # The event that the inspector shows.
         self._inspected: int | None = None
-        self._kept: int | None = None
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="panes"):
@@ -77,6 +67,7 @@ class Events(WorkbenchScreen):
                 with Panel(title="Events", id="events"):
                     yield QueryBar(self.context.session.query, id="query")
                     yield PriceBanner(id="banner")
+                    yield ReasonLine(id="reasons")
                     with ContentSwitcher(initial="table", id="main"):
                         yield EventTable(id="table")
                         yield GroupTable(id="group")
@@ -87,6 +78,8 @@ class Events(WorkbenchScreen):
     def on_mount(self) -> None:
         self._sources = EventSources(self.context)
         self._status = SourcesStatus(self.query_one("#events", Panel))
+        parts = self._table, self._query_bar, self.query_one(ReasonLine)
+        self._events = EventList(self, self.host, parts, self._caught_up)
         self._table.empty = "Choose an endpoint: enter opens a topic, b browses a queue after showing what it costs."
         self.query_one("#tree-filter").display = False
         self._tree.focus()
@@ -117,7 +110,7 @@ class Events(WorkbenchScreen):
                     self._group_table.show(each)
 
     def on_workbench_screen_store_changed(self) -> None:
-        self._catching_up.request()
+        self._events.update()
 
     def show_endpoints(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints: what is held; where looking is free, what is there and what comes, too."""
@@ -157,14 +150,14 @@ class Events(WorkbenchScreen):
         """Filter all that is held."""
         self._sources.show_all()
         self._query_bar.value = text
-        self._query = self.context.session.query(text)
+        self._events.query = self.context.session.query(text)
         self._show_table()
         self._go("table")
 
     @property
     def sequences(self) -> Sequence[int]:
         """The events that the table shows, by their numbers in the archive."""
-        return self._view.sequences[:] if self._view is not None else ()
+        return self._events.sequences
 
     # Panes.
 
@@ -220,7 +213,9 @@ class Events(WorkbenchScreen):
         detail = self.query_one("#detail", ContentSwitcher)
         if focused is self._tree:
             self._pane, detail.current = "tree", "card"
-        elif focused is self._table or (focused is not None and focused in self._group_table.query("*")):
+        elif focused in (self._table, self.query_one(ReasonLine)) or (
+            focused is not None and focused in self._group_table.query("*")
+        ):
             self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
         elif focused is self._inspector:
             self._pane, detail.current = "inspector", "inspector"
@@ -230,21 +225,21 @@ class Events(WorkbenchScreen):
     # Events.
 
     def _show_table(self) -> None:
-        self._view = View(self.context.archive, self._query, self._sources.looks)
         self._switcher.current = "table"
-        mixed = self._sources.looks is None or len(self._sources.addresses) > 1
-        self._table.show(self.context.archive, self._view, mixed)
+        endpoints = [self.context.endpoint(address) for address in self._sources.addresses]
+        mixed = self._sources.looks is None or len(endpoints) > 1
+        failed = bool(endpoints) and all(endpoint and endpoint.dead_letters_of for endpoint in endpoints)
+        self._events.show(self._sources.looks, mixed, failed)
         self._table.empty = self._why_empty()
         self._tree.open_addresses = frozenset(self._sources.addresses)
         connections = {address.connection for address in self._sources.addresses}
         self.set_class(any(map(self.context.session.is_production, connections)), "production")
         self._tree.refresh()
-        self._catching_up.request()
         self._show_status()
 
     def _why_empty(self) -> str:
-        if self._query is not None:
-            return "No event matches the query."
+        if self._events.query is not None:
+            return "No event matches the query. escape clears it."
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
             return "Nothing was read yet. b browses what is there, l shows what arrives."
@@ -252,38 +247,12 @@ class Events(WorkbenchScreen):
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
         return "Nothing is there."
 
-    async def _catch_up(self) -> None:
-        view = self._view
-        if view is None:
-            return
-        waiting = self.context.archive.upto - view.examined
-        if self.context.archive.upto > BACKLOG and self.context.store is not None and not self._indexed:
-            self._indexed = True
-            self.run_worker(self.context.store.index(self.context.workers), group="index")
-        try:
-            workers = self.context.workers if waiting > BACKLOG else None
-            await view.catch_up(workers, partial(self._draw, view))
-        except WorkbenchError as error:
-            self.host.say(str(error), "error")
-        if self.is_closed:
-            return
-        self._draw(view)
-        if view is self._view and self._kept is not None:
-            self._kept = None
+    def _caught_up(self) -> None:
+        if not self._table.follow and self._table.cursor != self._inspected:
             self._inspect()
         for ended in self._sources.take_ended():
             self._banner.show_end(ended)
         self._show_status()
-
-    def _draw(self, view: View) -> None:
-        if view is not self._view or self.is_closed:
-            return
-        self._table.update_rows()
-        if self._kept is not None:
-            self._table.go_to(self._kept)
-            if self._table.cursor == self._kept:
-                self._kept = None
-        self._query_bar.count(len(view), view.examined, self.context.archive.upto > view.examined and not view.examined)
 
     def _count(self) -> None:
         self._status.count(self.context.archive.upto)
@@ -291,6 +260,7 @@ class Events(WorkbenchScreen):
 
     def _show_status(self) -> None:
         self._status.show(self._sources, self._table.mark_count)
+        self._events.show_gaps()
 
     # Endpoints at the cursor.
 
@@ -502,14 +472,13 @@ class Events(WorkbenchScreen):
         """Ask for the value at the inspector's cursor too, and stay where it is."""
         try:
             condition = self._inspector.condition()
-            query = joined(self._query.text if self._query is not None else "", which(condition))
-            self._query = self.context.session.query(query)
+            before = self._events.query
+            query = self.context.session.query(joined(before.text if before is not None else "", which(condition)))
         except (FormatError, QueryError) as error:
             self.host.say(str(error), "warning")
             return
-        self._query_bar.value = query
-        self._kept = self._table.cursor
-        self._show_table()
+        self._query_bar.value = query.text
+        self._filter(query, self._table.cursor)
 
     @on(Input.Changed, "#tree-filter")
     def _filter_tree(self, event: Input.Changed) -> None:
@@ -521,8 +490,22 @@ class Events(WorkbenchScreen):
 
     @on(QueryBar.Changed)
     def _apply_query(self, event: QueryBar.Changed) -> None:
-        self._query = event.query
-        self._show_table()
+        self._filter(event.query)
+
+    def _filter(self, query: Query | None, keep: int | None = None) -> None:
+        self._events.filter(query, keep)
+        self._events.show_reasons()
+        self._table.empty = self._why_empty()
+
+    @on(ReasonLine.Chosen)
+    def _filter_by_reason(self, event: ReasonLine.Chosen) -> None:
+        self._query_bar.value = event.query
+        self._filter(self.context.session.query(event.query) if event.query else None)
+        self._go("table")
+
+    @on(ReasonLine.Left)
+    def _leave_reasons(self) -> None:
+        self._go("table")
 
     @on(QueryBar.Left)
     def _leave_query(self) -> None:
@@ -534,7 +517,7 @@ class Events(WorkbenchScreen):
     @on(EventTable.Moved)
     def _inspect_cursor(self) -> None:
         # While the event that is inspected is looked for in another list, it stays.
-        if self._kept is None:
+        if self._events.kept is None:
             self._inspect()
         self.query_one(KeyBar).refresh()
 
@@ -666,7 +649,7 @@ class Events(WorkbenchScreen):
             self.host.say(str(error), "error")
 
     def cannot_export(self) -> str | None:
-        return None if self._view is not None and len(self._view) else "There is no event to export."
+        return None if len(self._events) else "There is no event to export."
 
     def do_export(self) -> None:
         marked = sorted(self._table.marks)
@@ -689,6 +672,47 @@ class Events(WorkbenchScreen):
         known = " ".join(column.id for column in table.all_columns)
         now = " ".join(column.id for column in table.columns)
         self.host.ask("Columns", f"In any order, from: {known} header.NAME body.PATH", choose, now, wrong)
+
+    def cannot_reasons(self) -> str | None:
+        return None if self.query_one(ReasonLine).display else "Only dead letters have reasons: none are shown."
+
+    def do_reasons(self) -> None:
+        self._go("table")
+        self.query_one(ReasonLine).focus()
+
+    def cannot_sort(self) -> str | None:
+        if self._switcher.current != "table":
+            return "There are no events to sort."
+        return None if self._table.chosen_column else "The table has no columns: C chooses some."
+
+    def do_sort(self) -> None:
+        self._events.sort_by(column_of(self._table.chosen_column))
+
+    @on(EventTable.Failed)
+    def _count_reasons(self) -> None:
+        self._events.count_reasons()
+
+    @on(EventTable.Sorted)
+    def _sort_clicked(self, event: EventTable.Sorted) -> None:
+        self._events.sort_by(event.column)
+
+    cannot_mark_range = _no_event
+    cannot_mark_all = _no_event
+    cannot_invert_marks = _no_event
+
+    def do_mark_range(self) -> None:
+        self._table.mark_range()
+        self._show_status()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_mark_all(self) -> None:
+        await self._table.mark_all()
+        self._show_status()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_invert_marks(self) -> None:
+        await self._table.invert_marks()
+        self._show_status()
 
     def do_widen(self) -> None:
         self._table.widen(self._table.chosen_column, 2)
@@ -719,8 +743,15 @@ class Events(WorkbenchScreen):
         elif browsing:
             for each in browsing:
                 each.stop()
+        elif self._events.is_sorting:
+            self._events.stop_sorting()
         elif self._in(self._inspector):
             self._go("table")
+        elif self._in(self._table) and self._table.marks_range:
+            self._table.leave_range()
+        elif self._in(self._table) and self._events.query is not None:
+            self._query_bar.value = ""
+            self._filter(None)
         elif self._switcher.current == "group":
             self._switcher.current = "table"
             self._go("tree")

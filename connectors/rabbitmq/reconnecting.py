@@ -92,7 +92,7 @@ class Following:
         covered = _together(self._before, self._source.coverage)
         if (lost := self.interruption) is None:
             return covered
-        gap = Gap(f"what arrived {stretch(lost.since)}", f"{lost.reason.rstrip('.')}; trying again")
+        gap = Gap(f"what arrived {stretch(lost.since)}", f"{lost.reason.rstrip('.')}; trying again", lost.since)
         return _together(covered, Coverage(gaps=(gap,)))
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
@@ -118,11 +118,12 @@ class Following:
             else:
                 break
         self.interruption = None
-        when = stretch(since, int(time.time() * 1000))
+        until = int(time.time() * 1000)
+        when = stretch(since, until)
         interrupted = (
             Coverage(notes=(f"nothing was missed while the connection was lost {when} ({first.rstrip('.')})",))
             if source.gapless
-            else Coverage(gaps=(Gap(f"what arrived {when}", first.rstrip(".")),))
+            else Coverage(gaps=(Gap(f"what arrived {when}", first.rstrip("."), since, until),))
         )
         self._before = _together(self.coverage, interrupted)
         self._client, self._source = client, source

@@ -230,7 +230,7 @@ class Tap:
         if len(dropped) > _STRETCHES:
             dropped[:2] = [(dropped[0][0], dropped[1][1], dropped[0][2] + dropped[1][2])]
         gaps = [
-            Gap(f"part of what arrived {stretch(begin, end)}, at least {lost:,} messages", _TOO_SLOW)
+            Gap(f"part of what arrived {stretch(begin, end)}, at least {lost:,} messages", _TOO_SLOW, begin, end, lost)
             for begin, end, lost in dropped
         ]
         self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, *gaps))

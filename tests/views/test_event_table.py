@@ -596,7 +596,7 @@ async def test_dead_letters_say_first_why_they_are(tmp_path: Path) -> None:
         assert row(it, 1)[1:3] == ["card 0 declined", "PaymentAuthorised"]
         await it.pilot.resize_terminal(80, HEIGHT + 1)
         await it.pause()
-        assert row(it, 0) == ["time", "reason", "type", "body"]
+        assert row(it, 0) == ["time", "reason", "type", "correlation"]
 
 
 @pytest.mark.parametrize(

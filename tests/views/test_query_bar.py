@@ -108,16 +108,16 @@ async def test_the_field_takes_the_focus_and_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("matching", "of", "searching", "said"),
+    ("matching", "of", "doing", "said"),
     [
-        (312, 48210, False, "312 of 48,210"),
-        (12000, 48210, True, "searching… 12,000 of 48,210"),
-        (0, 0, False, "0 of 0"),
+        (312, 48210, "", "312 of 48,210 held"),
+        (12000, 48210, "searching…", "searching… 12,000 of 48,210 held"),
+        (0, 0, "", "0 of 0 held"),
     ],
 )
-async def test_how_many_match_is_said_on_the_right(matching: int, of: int, searching: bool, said: str) -> None:
+async def test_how_many_match_is_said_on_the_right(matching: int, of: int, doing: str, said: str) -> None:
     async with opened() as bench:
-        bench.bar.count(matching, of, searching)
+        bench.bar.count(matching, of, doing)
         await bench.pilot.pause()
         assert bench.screen()[0].endswith(said)
 

@@ -1,5 +1,6 @@
 """What stands in the columns of the event table: a delivery's cells, which are made once, and how they fit a width."""
 
+import re
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from workbench.query.field import Field
 
 COLOURS: Final = 12
 """How many colours tell correlations apart."""
+_FAILED: Final = re.compile(r"^\w{1,20} failed; (?=\S)")
 _TIME: Final = 12
 _DAY_AND_TIME: Final = 18
 _WHOLE_TIME: Final = 23
@@ -66,7 +68,7 @@ def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> 
         "causation": facts.causation,
         "size": None if event.body is None else f"{len(event.body):,}",
         "attempts": None if attempts is None else str(attempts),
-        "reason": facts.reason,
+        "reason": short_reason(facts.reason or ""),
         "body": preview(event),
         **{field.text: values_text(field.values(delivery)) for field in fields},
     }
@@ -79,6 +81,11 @@ def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> 
         {column: _shorten(text) for column, text in texts.items() if text},
         fields,
     )
+
+
+def short_reason(reason: str) -> str:
+    """A reason without what a framework puts before all of them: `Listener failed; account is null`."""
+    return _FAILED.sub("", reason)
 
 
 def values_text(values: Sequence[Any]) -> str:

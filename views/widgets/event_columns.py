@@ -62,7 +62,9 @@ FAILED: Final = ("time", "from", "reason", "type", "correlation", "body")
 """Those of dead letters."""
 NARROW: Final = ("time", "type", "correlation", "body")
 """Those that fit a narrow screen."""
-NARROW_FAILED: Final = ("time", "reason", "type", "body")
+FEW_CELLS: Final = 100
+"""Cells below which a table leaves out what matters least: of dead letters the body, where events of several endpoints
+are mixed the key."""
 _SAME: Final = {"endpoint": "from", "age": "time"}
 _BY_ID: Final = {column.id: column for column in COLUMNS}
 
@@ -97,19 +99,23 @@ class ColumnLayout:
     needs, and the others the rest. Widths follow what was noted, which only grows until the table shows something else.
     """
 
-    def __init__(self, is_narrow: Callable[[], bool]) -> None:
+    def __init__(self, width: Callable[[], int], is_narrow: Callable[[], bool]) -> None:
         """Begin with the usual ones.
 
         Args:
+            width: How many cells a line has.
             is_narrow: Whether the screen has so little room that only those are shown that it cannot do without.
         """
         self._is_narrow: Final = is_narrow
+        self._width: Final = width
         self.picked: Sequence[Column] | None = None
         """The columns that the user picked; None: those that there is room for."""
         self.mixed = True
         """Whether events are of several endpoints, so that each has to say of which."""
         self.failed = False
         """Whether they are dead letters, which say first why they are."""
+        self.sorted: str | None = None
+        """The column that rows are in the order of, which a sign in its title tells."""
         self.clicked: str | None = None
         """The column that was chosen last."""
         self._widths: dict[str, int] = {}
@@ -120,8 +126,13 @@ class ColumnLayout:
         """The columns that are shown."""
         if self.picked is not None:
             return self.picked
-        narrow = self._is_narrow()
-        usual = (NARROW_FAILED if narrow else FAILED) if self.failed else (NARROW if narrow else USUAL)
+        usual: Sequence[str]
+        if self.failed:
+            usual, least = FAILED, "body"
+        else:
+            usual, least = (NARROW, "") if self._is_narrow() else (USUAL, "key" if self.mixed else "")
+        if self._width() < FEW_CELLS:
+            usual = [name for name in usual if name != least]
         return [_BY_ID[name] for name in usual if self.mixed or name != "from"]
 
     @property
@@ -177,7 +188,12 @@ class ColumnLayout:
             for each in columns
         }
         body = {each.id: needs[each.id] for each in columns if not each.width}
-        for most in (first, share, body, needs):
+        for index, column in enumerate(columns):
+            # Those on the left come first, though not at the cost of all that the others have.
+            spare = left - sum(min(first[each.id], _LEAST) for each in columns[index + 1 :])
+            rooms[column.id] = max(min(first[column.id], spare), 0)
+            left -= rooms[column.id]
+        for most in (share, body, needs):
             left -= _raise(rooms, most, left)
         rest = [column.id for column in columns if not column.width] or [column.id for column in columns[-1:]]
         if rest and left > 0:
@@ -201,8 +217,7 @@ class ColumnLayout:
         """What a column needs, or what the user gave it."""
         if column.id in self._widths:
             return self._widths[column.id]
-        # A sign of the order stands behind the title.
-        return max(self._needs.get(column.id, 0), cells(column.title) + 2)
+        return max(self._needs.get(column.id, 0), cells(column.title) + (2 if column.id == self.sorted else 0))
 
 
 def _raise(rooms: dict[str, int], most: dict[str, int], left: int) -> int:

@@ -9,7 +9,7 @@ what was missed: lines that the cursor passes over.
 import asyncio
 import textwrap
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from sys import maxsize
 from typing import ClassVar, Final
@@ -110,6 +110,9 @@ class EventTable(Lines):
             super().__init__()
             self.sequence = sequence
 
+    class Failed(Message):
+        """Most of the events that can be seen first are dead letters."""
+
     class Sorted(Message):
         """The order by a column was asked for.
 
@@ -140,13 +143,14 @@ class EventTable(Lines):
         self._fetching: Worker[None] | None = None
         self._marks = Marks()
         self._range: Place | None = None
+        self._judged = False
         self._first = 0
         self._gaps: Sequence[tuple[int, str]] = ()
         self._order: tuple[str, str] | None = None
-        self._sorted_upto: int | None = None
+        self._sorted_count: Callable[[], int] | None = None
         self._dividers = Dividers()
         self._fields: tuple[Field, ...] = ()
-        self._columns = ColumnLayout(lambda: self.app.size.width < FEW_COLUMNS)
+        self._columns = ColumnLayout(lambda: self._span, lambda: self.app.size.width < FEW_COLUMNS)
         self._base = Style()
         self._part_styles: dict[str, Style] = {}
         self._room: Sequence[tuple[Column, int]] = ()
@@ -164,9 +168,11 @@ class EventTable(Lines):
             archive: What the list is of.
             view: The list.
             mixed: Whether its events are of several endpoints, so that each has to say of which.
-            failed: Whether they are dead letters, which say why they are.
+            failed: Whether they are known to be dead letters, which say why they are; else those that can be seen first
+                tell.
         """
         self._columns.mixed, self._columns.failed = mixed, failed
+        self._judged = failed
         self._columns.forget_needs()
         if archive is not self._archive:
             self._cells.clear()
@@ -174,7 +180,7 @@ class EventTable(Lines):
             self._fields = tuple(Field(field.text, archive.reading) for field in self._fields)
         self._archive, self._view = archive, view
         self._row, self._at, self._top, self._end, self._range = 0, None, None, None, None
-        self._order = self._sorted_upto = None
+        self._order = self._sorted_count = self._columns.sorted = None
         self._gaps, self._dividers = (), Dividers()
         self._old, self._unseen, self._seen = archive.upto, 0, None
         # A view that has asked about nothing yet is not an empty one: saying so for a moment would be flicker.
@@ -185,15 +191,16 @@ class EventTable(Lines):
         else:
             self.refresh()
 
-    def show_order(self, column: str, descending: bool, upto: int) -> None:
+    def show_order(self, column: str, descending: bool, count: Callable[[], int]) -> None:
         """Say that the list is sorted.
 
         Args:
             column: By which.
             descending: Whether the largest comes first.
-            upto: Rows from this one on are not: they came in behind.
+            count: How many rows are sorted by now; those behind them are not.
         """
-        self._order, self._sorted_upto = (column, "↓" if descending else "↑"), upto
+        self._order, self._sorted_count = (column, "↓" if descending else "↑"), count
+        self._columns.sorted = column
         self._settle()
         self.refresh()
 
@@ -396,9 +403,9 @@ class EventTable(Lines):
         """Know where dividers belong by now."""
         view, count = self._view, len(self._sequences)
         placed: list[tuple[int, str]] = []
-        if view is not None and self._sorted_upto is not None:
-            if self._sorted_upto < count:
-                placed = [(self._sorted_upto, "newer events, not sorted: S sorts them in")]
+        if view is not None and self._sorted_count is not None:
+            if (behind := self._sorted_count()) < count:
+                placed = [(behind, "came in since it was sorted")]
         elif view is not None and self._order is None and count:
             placed = [(view.row_of(Place(since, maxsize)), what) for since, what in self._gaps]
         if tuple(placed) != self._dividers.texts:
@@ -454,18 +461,24 @@ class EventTable(Lines):
 
     def _note(self, sequences: Sequence[int]) -> None:
         """Let columns be as wide as what is seen of these events needs."""
+        there = [found for each in sequences if (found := self._cells.get(each)) is not None and found.address]
+        if there and not self._judged:
+            self._judged = True
+            if sum("reason" in found.texts for found in there) > len(there) / 2:
+                self._columns.failed = True
+                self.post_message(self.Failed())
         columns = self.columns
-        for found in map(self._cells.get, sequences):
-            if found is not None and found.address:
-                for column in columns:
-                    self._columns.note(column.id, self._longest(found, column))
+        for found in there:
+            for column in columns:
+                self._columns.note(column.id, self._longest(found, column))
 
     def _keep_top(self) -> None:
         """Remember what is uppermost: a row, and how many of the dividers before it."""
         line = self.scroll_offset.y
         row = self._dividers.row_of(line)
         self._top = self._view.place(row) if self._view is not None and row < len(self._sequences) else None
-        self._above = self._dividers.line_of(row) - line
+        # Who is at the very top sees what comes to stand there.
+        self._above = self._dividers.line_of(row) - line if line else maxsize
 
     def _put(self, row: int) -> None:
         """Put the cursor into a row."""

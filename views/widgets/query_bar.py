@@ -119,15 +119,15 @@ class QueryBar(Widget):
         self._error = self._chosen = None
         self._offer()
 
-    def count(self, matching: int, of: int, searching: bool) -> None:
+    def count(self, matching: int, of: int, doing: str = "") -> None:
         """Tell how many events match.
 
         Args:
             matching: So many of those that were asked.
             of: How many were asked.
-            searching: Whether more are being asked.
+            doing: What is being done with them, such as `searching…`.
         """
-        text = f"{'searching… ' if searching else ''}{matching:,} of {of:,}"
+        text = f"{doing} {matching:,} of {of:,} held".lstrip()
         # As long as it is as wide as before, the screen need not be laid out for it.
         self._count.update(Text(text), layout=len(text) != self._counted)
         self._counted = len(text)

@@ -31,10 +31,16 @@ class Gap(msgspec.Struct, frozen=True):
     Attributes:
         what: Which part: a partition, a stretch of time, a number of messages.
         reason: Why.
+        since: When the last was received before it, in milliseconds since 1970 UTC; None: it is no stretch of time.
+        until: When the first was received after it; None: it goes on.
+        at_least: How many are missing at least; None: that is not known.
     """
 
     what: str
     reason: str
+    since: int | None = None
+    until: int | None = None
+    at_least: int | None = None
 
 
 def stretch(since: int, until: int | None = None) -> str:

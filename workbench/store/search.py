@@ -6,14 +6,17 @@ will do.
 
 import hashlib
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from sys import maxsize
 from typing import NamedTuple
 
 from workbench.decode.codec import opaque
 from workbench.model.errors import StoreError
+from workbench.query.field import Field, Rank
 from workbench.query.prefilter import may_match
 from workbench.query.query import Query, Reading
 from workbench.store.batch import Chunk, candidates, decode, slice_delivery, stored_time
@@ -94,6 +97,29 @@ def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, star
                 times.append(stored_time(delivery))
                 sequences.append(chunk.first + index)
     return _found(examined, times, sequences)
+
+
+def ranked(path: Path, firsts: Sequence[int], sequences: Sequence[int], field: Field) -> list[Rank]:
+    """The ranks of deliveries by a field.
+
+    Args:
+        path: The store's file.
+        firsts: The rows that they are in, in order.
+        sequences: Which.
+        field: What is ranked.
+
+    Raises:
+        StoreError: The file is gone, damaged or no store.
+    """
+    found: dict[int, Rank] = {}
+    wanted = sorted(sequences)
+    with closing(read(path)) as database, failures(path):
+        for first, following in zip(firsts, [*firsts[1:], maxsize], strict=True):
+            mine = wanted[bisect_left(wanted, first) : bisect_left(wanted, following)]
+            row = stored_row(database, first) if mine else None
+            if row is not None:
+                found |= {each: field.rank(row.delivery(each - first, {})) for each in mine if each - first < row.count}
+    return [found.get(each) for each in sequences]
 
 
 def by_time(times: bytes, sequences: bytes) -> tuple[bytes, bytes]:
