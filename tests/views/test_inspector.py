@@ -313,7 +313,7 @@ async def test_it_is_said_what_a_body_was_taken_for() -> None:
             await bench.show(event)
             assert bench.lines()[1] == heading
             assert row is None or bench.rows()[0] == row
-        assert bench.rows()[0].split() == ["00000000", "fd", "fe", "00", "01", "...."]
+        assert bench.rows()[0].split() == ["0000", "fd", "fe", "00", "01", "...."]
 
 
 async def test_the_values_of_messagepack_are_a_tree() -> None:
@@ -629,6 +629,17 @@ async def test_each_fact_stands_with_its_convention_and_all_that_is_known_of_the
         )
 
 
+async def test_where_a_fact_was_found_is_cut_until_it_is_asked_for() -> None:
+    event = frameworks.nservicebus("IssueInvoice", "billing", BODY, "m-1", CAUSE, SEEN)
+    async with opened(width=60) as bench:
+        await bench.show(event)
+        await bench.press("right", "right")
+        await bench.go("message")
+        assert bench.cursor_line().endswith("… ▸") and "header.NServiceBus.MessageId" not in "".join(bench.lines())
+        await bench.press("enter")
+        assert "header.NServiceBus.MessageId" in "".join(bench.lines()) and bench.inspector.text_to_copy() == "m-1"
+
+
 async def test_a_place_in_a_log_is_a_fact() -> None:
     async with opened() as bench:
         await bench.show(Event(None, None))
@@ -661,11 +672,11 @@ async def test_raw_has_the_bytes_of_body_key_and_properties() -> None:
         await bench.press("left")
         rows = [bench.lines()[1], *bench.rows()]
         assert rows[0] == "Body · 22 bytes"
-        assert rows[1] == "00000000  fa fb fc fd fe ff 30 31  32 33 34 35 36 37 38 39  ......0123456789"
-        assert rows[2] == "00000010  61 62 63 64 65 66" + " " * 33 + "abcdef"
+        assert rows[1] == "0000  fa fb fc fd fe ff 30 31  32 33 34 35 36 37 38 39  ......0123456789"
+        assert rows[2] == "0010  61 62 63 64 65 66" + " " * 33 + "abcdef"
         assert rows[3] == "Key · 7 bytes" and rows[4].endswith("the key")
         assert rows[5] == f"Properties and headers · amqp-0-9-1 · {len(wire.data)} bytes" and "m-1" in rows[6]
-        await bench.go("00000010")
+        await bench.go("0010")
         assert bench.inspector.text_to_copy() == "61 62 63 64 65 66"
         await bench.go("Key")
         assert bench.inspector.text_to_copy() == b"the key".hex()
@@ -676,7 +687,7 @@ async def test_a_narrow_dump_has_fewer_bytes_in_a_row() -> None:
         async with opened(width=width) as bench:
             await bench.show(bytes(range(32, 64)))
             await bench.press("left")
-            assert len(bench.rows()[0].split()) >= each and bench.rows()[1].startswith(f"{each:08x}")
+            assert len(bench.rows()[0].split()) >= each and bench.rows()[1].startswith(f"{each:04x}")
             assert all(len(row) <= width for row in bench.rows())
 
 

@@ -36,8 +36,9 @@ class Panel(Vertical):
         &:focus-within { border: heavy $focus; border-title-color: $foreground; }
     }
     """
-    title: reactive[str | Content] = reactive("", repaint=False)
-    state: reactive[str | Content] = reactive("", repaint=False)
+    # Contents are equal that differ only in how they look.
+    title: reactive[str | Content] = reactive("", repaint=False, always_update=True)
+    state: reactive[str | Content] = reactive("", repaint=False, always_update=True)
     keys: reactive[Sequence[tuple[str, str]]] = reactive((), repaint=False)
     """Keys, as a user writes them, and what each does."""
     note: reactive[str | Content] = reactive("", repaint=False)
@@ -94,7 +95,9 @@ class Panel(Vertical):
             return
         focused = self.has_focus_within
         framed = self.styles.border_left[0] not in ("", "none")
-        drawn = (self.size.width, framed, focused, self.title, self.state, self.keys, self.note)
+        texts = (self.title, self.state, self.note)
+        looks = [text.spans for text in texts if isinstance(text, Content)]
+        drawn = (self.size.width, framed, focused, texts, looks, self.keys)
         if drawn == self._drawn:
             return
         self._drawn = drawn

@@ -24,6 +24,10 @@ def no_condition() -> Condition:
     raise FormatError(NOTHING_HERE)
 
 
+_SHORTEST: Final = 4
+"""Cells below which nothing of a note is shown."""
+
+
 class Entry(NamedTuple):
     """A line of a list.
 
@@ -41,19 +45,23 @@ class Entry(NamedTuple):
 
 
 class Entries(Listing):
-    """Names and values in columns; what is longer than its column pushes the others, and the last wraps."""
+    """Names and values in columns; what is longer than its column pushes the others. The column without a look has the
+    values, and lines go on below it."""
 
-    def __init__(self, heading: str, entries: Sequence[Entry], looks: Sequence[str]) -> None:
+    def __init__(self, heading: str, entries: Sequence[Entry], looks: Sequence[str], shares: Sequence[int]) -> None:
         """Keep them.
 
         Args:
             heading: What they are.
             entries: In their order.
             looks: How each column is drawn.
+            shares: How many hundredths of the width the columns before the last have at most.
         """
         super().__init__(heading)
         self._entries = entries
         self._looks = looks
+        self._shares = shares
+        self._main = looks.index("")
         self._columns = [
             max((cells(visible(entry.cells[column], 60)) for entry in entries if len(entry.cells) > 1), default=0)
             for column in range(len(looks) - 1)
@@ -74,17 +82,29 @@ class Entries(Listing):
         place = self._begins[key]
         if len(entry.cells) == 1:
             return Line([Piece(entry.cells[0], "heading", place)])
-        columns = [min(column, width * share // 100) for column, share in zip(self._columns, _SHARES, strict=False)]
+        columns = [min(column, width * share // 100) for column, share in zip(self._columns, self._shares, strict=True)]
         pieces: list[Piece] = []
         for cell, look, column in zip(entry.cells, self._looks, [*columns, 0], strict=True):
             pieces.append(Piece(cell, look, place, width=column))
             if column:
                 pieces.append(Piece("  "))
             place += len(cell) + 1
-        last = entry.cells[-1]
-        count = last.count("\n") + 1
-        more = f"{count:,} lines, {len(last):,} characters" if count > 1 else f"{len(last):,} characters"
-        return Line(pieces, sum(columns) + 2 * len([column for column in columns if column]), more)
+        main = entry.cells[self._main]
+        count = main.count("\n") + 1
+        more = f"{count:,} lines, {len(main):,} characters" if count > 1 else f"{len(main):,} characters"
+        indent = sum(column + 2 for column in columns[: self._main])
+        return Line(pieces, indent, more, self._without_note(pieces, width) if self._main < len(columns) else ())
+
+    def _without_note(self, pieces: Sequence[Piece], width: int) -> Sequence[Piece]:
+        """A line whose value has room in a row and whose note has not, with the beginning of that."""
+        *before, note = pieces
+        used = sum(max(cells(visible(piece.text)), piece.width) for piece in before)
+        if used > width or used + cells(visible(note.text)) <= width or any("\n" in piece.text for piece in before):
+            return ()
+        room = width - used - 2
+        if room < _SHORTEST:
+            return [*before, Piece("▸"[: max(width - used, 0)], "sign")]
+        return [*before, note._replace(text=visible(note.text, room)), Piece(" ▸", "sign")]
 
     def text_to_copy(self, number: int) -> str:
         key = self._key_at(number)
@@ -112,7 +132,3 @@ class Entries(Listing):
     def place_of(self, number: int) -> int:
         key = self._key_at(number)
         return 0 if key is None else self._begins[key]
-
-
-_SHARES: Final = (45, 15)
-"""How many hundredths of the width columns have at most."""

@@ -47,7 +47,7 @@ def facts_page(delivery: Delivery, facts: Facts) -> Page:
     entries += [row.entry for row in _contents(event)]
     conventions = len({fact.convention for fact in found})
     heading = f"{count_of(len(found), 'fact')} by {count_of(conventions, 'convention')}"
-    return Entries(heading, entries, ("key", "", "dim"))
+    return Entries(heading, entries, ("key", "", "dim"), (25, 50))
 
 
 def fact_text(fact: Fact) -> str:

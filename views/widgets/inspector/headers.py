@@ -54,7 +54,7 @@ def headers_page(event: Event, facts: Facts) -> Page:
             entries.append(Entry((f"and {len(content.headers) - number - 1:,} headers more; Raw has them all",)))
             break
     heading = f"{count_of(len(content.headers), 'header')}, {count_of(len(content.properties), 'property')}"
-    return Entries(heading, entries, ("key", "dim", ""))
+    return Entries(heading, entries, ("key", "dim", ""), (45, 15))
 
 
 def _entries(

@@ -21,7 +21,8 @@ class HexPage(Page):
         self.resize(80)
 
     def resize(self, width: int) -> None:
-        self._each = each = 16 if width >= 76 else 8 if width >= 43 else 4
+        self._digits = max(len(f"{max((len(data) for _, data in self._sections), default=0):x}"), 4)
+        self._each = each = 16 if width >= self._digits + 68 else 8 if width >= self._digits + 35 else 4
         self._begins: list[tuple[int, int]] = []
         row = place = 0
         for title, data in self._sections:
@@ -50,7 +51,7 @@ class HexPage(Page):
             return [Piece(title, "heading")]
         each = self._each
         row = data[start : start + each]
-        pieces = [Piece(f"{start:08x}", "dim"), Piece("  ")]
+        pieces = [Piece(f"{start:0{self._digits}x}", "dim"), Piece("  ")]
         for at, byte in enumerate(row):
             pieces.append(Piece(f"{byte:02x}", "number" if byte else "dim", place + start + at, whole=True))
             pieces.append(Piece("  " if at == 7 and each == 16 else " "))

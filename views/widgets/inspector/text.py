@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from views.widgets.inspector.page import STEPS, Page, Piece, find_text
+from views.widgets.inspector.wrapping import whole_words
 from workbench.decode.display import count_fitting
 from workbench.query.condition import Condition, contains
 
@@ -46,13 +47,16 @@ class TextPage(Page):
             self._starts.append(at)
             end = text.find("\n", at, at + most)
             ahead = text[at : end if end >= 0 else at + most]
-            at += count_fitting(ahead, width) if ahead else 0
+            fitting = count_fitting(ahead, width) if ahead else 0
+            if at + fitting < len(text) and at + fitting != end:
+                fitting = len(whole_words(text[at : at + fitting], text[at + fitting]))
+            at += fitting
             at += at == end
         self._at = at
 
     def row(self, number: int) -> Sequence[Piece]:
         if not number:
-            return [Piece(self.heading if self.complete else f"{self.heading} · reading on …", "heading")]
+            return [Piece(self.heading if self.complete else f"{self.heading} · reading on …", "dim")]
         start = self._starts[number - 1]
         end = self._starts[number] if number < len(self._starts) else self._at
         return [Piece(self._text[start:end].removesuffix("\n"), "", start)]

@@ -40,9 +40,9 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
             skipped = 0
             if rest and not part.endswith("\n"):
                 following = text[at + len(part)]
+                part = whole_words(part, following)
                 # The space that a row would begin with is not seen at the end of the one before it either.
                 skipped = following == " "
-                part = part if skipped else _whole_words(part)
             place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
             rows[-1].append(piece._replace(text=part, place=place, width=0))
             at += len(part) + skipped
@@ -55,7 +55,12 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
     return rows
 
 
-def _whole_words(part: str) -> str:
-    """What fits a row without the word that goes on in the next; a word longer than half of it is cut in two."""
-    end = part.rfind(" ") + 1
+def whole_words(part: str, following: str) -> str:
+    """What fits a row without the word that goes on in the next; a word longer than half of it is cut in two.
+
+    Args:
+        part: As much of a text as fits.
+        following: The character behind it.
+    """
+    end = len(part) if following == " " else part.rfind(" ") + 1
     return part[:end] if 2 * end >= len(part) else part
