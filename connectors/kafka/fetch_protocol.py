@@ -6,18 +6,18 @@ Version 4 is the first that tells of transactions, 10 the first that brokers tru
 
 import asyncio
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from connectors.kafka.channel import Bytes, Channel
 from connectors.kafka.cluster import Partition, group_by_topic
-from connectors.kafka.errors import check
+from connectors.kafka.errors import Code, check
+from connectors.kafka.fetch_session import NO_SESSION, FetchSession
 
 _SIZE = struct.Struct(">i")
 _NAME = struct.Struct(">h")
 _REQUEST = struct.Struct(">iiiib")
 _SESSION = struct.Struct(">ii")
-_NO_SESSION = _SESSION.pack(0, -1)
 _ABORTED = struct.Struct(">qq")
 _FETCH = 1
 _VERSIONS = range(4, 11)
@@ -80,7 +80,12 @@ class Fetched(NamedTuple):
 
 
 def fetch(
-    channel: Channel, offsets: Sequence[tuple[Partition, int]], size: int, each: int, wait: int
+    channel: Channel,
+    offsets: Mapping[Partition, int],
+    size: int,
+    each: int,
+    wait: int,
+    session: FetchSession | None = None,
 ) -> asyncio.Future[Bytes]:
     """Ask for record batches of events whose transactions are committed.
 
@@ -90,33 +95,46 @@ def fetch(
         size: Bytes at most, of all together, unless the first batch alone is larger.
         each: Bytes at most, of each.
         wait: Milliseconds that the broker may wait for the first event.
+        session: What the broker remembers of earlier requests over this channel, where it can; `each` is what it was
+            then for partitions that did not change. None: nothing.
 
     Returns:
         The answer, for `parse`; it fails with ConnectionLost.
     """
     version = channel.version(_FETCH, "Fetch", _VERSIONS)
     form = _FORMS[version]
-    parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED), _NO_SESSION if form.sessions else b""]
-    starts = dict(offsets)
+    parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED)]
+    wanted = offsets
+    forgotten: Sequence[Partition] = ()
+    if form.sessions:
+        id, epoch, wanted, forgotten = session.request(offsets) if session else (*NO_SESSION, offsets, ())
+        parts.append(_SESSION.pack(id, epoch))
     before, behind = (-1,) * form.epoch, (-1,) * form.beginning
     topics = group_by_topic(
-        starts, lambda number, topic: form.wanted.pack(number, *before, starts[topic, number], *behind, each)
+        wanted, lambda number, topic: form.wanted.pack(number, *before, offsets[topic, number], *behind, each)
     )
-    parts.append(_SIZE.pack(len(topics)))
-    for topic, rows in topics:
-        name = topic.encode()
-        parts += [_NAME.pack(len(name)), name, _SIZE.pack(len(rows)), *rows]
+    parts += _listed(topics)
     if form.sessions:
-        parts.append(_SIZE.pack(0))
+        parts += _listed(group_by_topic(forgotten, lambda number, _: _SIZE.pack(number)))
     return channel.ask(_FETCH, version, *parts)
 
 
-def parse(channel: Channel, answer: Bytes) -> list[Fetched]:
-    """Take an answer apart, without copying the records.
+def _listed(topics: Sequence[tuple[str, list[bytes]]]) -> list[bytes]:
+    """Topics with rows of partitions."""
+    parts = [_SIZE.pack(len(topics))]
+    for topic, rows in topics:
+        name = topic.encode()
+        parts += [_NAME.pack(len(name)), name, _SIZE.pack(len(rows)), *rows]
+    return parts
+
+
+def parse(channel: Channel, answer: Bytes, session: FetchSession | None = None) -> list[Fetched]:
+    """Take an answer apart, without copying the records. Within a session it has only partitions with something new.
 
     Args:
         channel: That gave it.
         answer: All of it.
+        session: That the request was of. Where the broker does not know it any more, the answer is empty.
 
     Raises:
         ConnectorError: The broker refuses the fetch as a whole.
@@ -125,7 +143,12 @@ def parse(channel: Channel, answer: Bytes) -> list[Fetched]:
     buffer = answer.buffer
     head = form.head.unpack_from(buffer)
     if form.sessions:
+        if session and head[2] in (Code.FETCH_SESSION_ID_NOT_FOUND, Code.INVALID_FETCH_SESSION_EPOCH):
+            session.lost()
+            return []
         check(head[2], "fetch")
+        if session:
+            session.answered(head[3])
     topics = head[-1]
     position, found = form.head.size, []
     for _ in range(topics):

@@ -6,7 +6,7 @@ missed and nothing comes twice. Nothing is written to the cluster, and no consum
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
@@ -14,6 +14,7 @@ from connectors.kafka.channel import Bytes, Channel
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
 from connectors.kafka.errors import Code, RetriableError, check
 from connectors.kafka.fetch_protocol import Fetched, fetch, parse
+from connectors.kafka.fetch_session import FetchSession
 from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
 from workbench.connecting.last_heard import LastHeard
@@ -105,6 +106,7 @@ class Fetching:
         """
         self.shares = {share.partition: share for share in shares}
         self._left = list(self.shares.values())
+        self._endless = any(share.end is None for share in self._left)
         self.gaps: list[Gap] = []
         self.unnamed = 0
         self.patience = Patience()
@@ -117,7 +119,8 @@ class Fetching:
         self._channels: dict[Line, Channel] = {}
         self._pending: dict[Line, asyncio.Future[Bytes]] = {}
         self._flying: dict[Line, list[Share]] = {}
-        self._asked: dict[Partition, tuple[Line, int]] = {}
+        self._asked: dict[Line, Mapping[Partition, int]] = {}
+        self._sessions: dict[Line, FetchSession] = {}
         self._trouble: ConnectorError | None = None
         self._ill: set[int] = set()
         self._answers = 0
@@ -145,6 +148,7 @@ class Fetching:
         for channel in self._channels.values():
             channel.close()
         self._channels.clear()
+        self._sessions.clear()
         self._pending.clear()
         self._flying.clear()
 
@@ -160,7 +164,7 @@ class Fetching:
         if self._grow and time.monotonic() > self._refresh:
             await self._follow()
         self._left = [share for share in self._left if not share.finished]
-        for node in {share.leader for share in self._hungry()}:
+        for node in {share.leader for share in self._left}:
             for line in [(node, number) for number in range(self._lines)]:
                 if line not in self._pending and self._waiting(node):
                     try:
@@ -178,7 +182,8 @@ class Fetching:
         for line in [line for line, future in self._pending.items() if future in done][:1]:
             self._flying.pop(line)
             try:
-                return self._accept(line, parse(self._channels[line], self._pending.pop(line).result()))
+                answer = self._pending.pop(line).result()
+                return self._accept(line, parse(self._channels[line], answer, self._sessions.get(line)))
             except (ConnectionLost, RetriableError) as error:
                 self._is_ill(line[0], error)
         return []
@@ -203,7 +208,7 @@ class Fetching:
         # Each line has a part of it, so that there is something for the others.
         part = -(-(len(waiting) + len(flying)) // self._lines)
         # What has an end has something to bring before it; of what has none, any may be the one that brings something.
-        if waiting and waiting[0].end is not None:
+        if not self._endless:
             part = min(part, _MOST_ASKED)
         return sorted(waiting, key=lambda share: share.served)[:part]
 
@@ -217,14 +222,17 @@ class Fetching:
             if channel is not None:
                 channel.close()
             self._channels[line] = await Channel.open(self._cluster, node)
+            # What has an end is asked for a part at a time, and brings something each time.
+            if self._endless:
+                self._sessions[line] = FetchSession()
 
     def _ask(self, line: Line) -> None:
         if shares := self._waiting(line[0]):
-            offsets = [(share.partition, share.next) for share in shares]
-            self._asked.update({partition: (line, offset) for partition, offset in offsets})
+            offsets = self._asked[line] = {share.partition: share.next for share in shares}
             each = max(self._size // len(shares), _LEAST)
             self._flying[line] = shares
-            self._pending[line] = fetch(self._channels[line], offsets, self._size, each, _WAIT_MS)
+            session = self._sessions.get(line)
+            self._pending[line] = fetch(self._channels[line], offsets, self._size, each, _WAIT_MS, session)
 
     def _accept(self, line: Line, answer: list[Fetched]) -> list[Chunk]:
         """Take in an answer. What it refuses is dealt with afterwards."""
@@ -233,8 +241,8 @@ class Fetching:
         nothing = all(fetched.records.begin == fetched.records.end for fetched in answer)
         for fetched in answer:
             share = self.shares[fetched.partition]
-            if self._asked[fetched.partition] != (line, share.next):
-                continue  # another broker leads it by now, and was asked for the same
+            if share.leader != line[0] or self._asked[line].get(fetched.partition) != share.next:
+                continue  # another broker leads it by now, and is asked for the same
             if fetched.code == Code.OFFSET_OUT_OF_RANGE:
                 self._is_ill(line[0], _OutOfRange(share))
             elif fetched.code != Code.NONE:

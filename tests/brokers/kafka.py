@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,15 @@ class KafkaAddress:
 class Kafka(KafkaAddress, PrivateBroker):
     """A Kafka of one node of one's own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            name: Tells it from others in messages and folders.
+            settings: Of the broker's, besides those that every one here has.
+        """
         self._name = f"Kafka {install.KAFKA_RELEASE} ({name})"
+        self._settings = settings or {}
         self._jars = install.kafka()
         self._state = StateFolder(install.cache() / "state", f"kafka-{name}")
         self._plain, self._controller, self._tls, self._sasl = self._ports = [Port() for _ in range(4)]
@@ -147,6 +155,7 @@ class Kafka(KafkaAddress, PrivateBroker):
             "offsets.topic.num.partitions": 1,
             "transaction.state.log.num.partitions": 1,
             "share.coordinator.state.topic.num.partitions": 1,
+            **self._settings,
         }
         file = self._state.path / "server.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))

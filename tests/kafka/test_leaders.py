@@ -10,7 +10,7 @@ from aiokafka.admin import NewTopic
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import Kafka
-from tests.kafka.conftest import admin, connect, led
+from tests.kafka.conftest import DEADLINE, admin, connect, led
 from tests.kafka.reading import BASE, browse, numbered, publish
 from workbench.model.address import Address
 from workbench.model.event import Delivery
@@ -92,6 +92,21 @@ async def test_browse_follows_the_leaders(
             found += batch
     assert times(found) == list(range(EVENTS))
     assert stream.coverage.complete
+
+
+async def test_a_tail_follows_the_leaders(
+    cluster: tuple[Kafka, SecondKafka], connector: KafkaConnector, address: Address
+) -> None:
+    found: list[Delivery] = []
+    async with connector.tail(address) as stream, asyncio.timeout(DEADLINE):
+        for first in range(0, 4_000, 1_000):
+            if first == 2_000:
+                await asyncio.to_thread(cluster[1].kill)
+            await publish(connector, address, numbered(1_000, first=first))
+            while len(found) < first + 1_000:
+                found += await anext(stream)
+    assert sorted(times(found)) == list(range(4_000))
+    assert not stream.coverage.gaps
 
 
 async def test_publishing_follows_the_leaders(
