@@ -126,7 +126,7 @@ class Channel(asyncio.BufferedProtocol):
             (self._size,) = _SIZE.unpack(self._head)
             self._got = 0
             if not _SIZE.size <= self._size <= _MOST:
-                self._lost(f"{self.place} announced an answer of {self._size:,} bytes.")
+                self._lose(f"{self.place} announced an answer of {self._size:,} bytes.")
                 return
             if not 0 <= len(self._buffers[self._turn]) - self._size <= _SPARE:
                 self._buffers[self._turn] = bytearray(self._size + _ROOM)
@@ -144,9 +144,9 @@ class Channel(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._lost(f"{self.place} closed the connection.")
+        self._lose(f"{self.place} closed the connection.")
 
-    def _lost(self, why: str) -> None:
+    def _lose(self, why: str) -> None:
         self.close()
         while self._awaited:
             if not (answer := self._awaited.popleft()).done():

@@ -25,7 +25,7 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
         return
     cluster = Cluster(settings)
     try:
-        entered = await step(login, lambda: _entered(cluster))
+        entered = await step(login, lambda: _enter(cluster))
         yield entered
         if entered.error:
             return
@@ -37,6 +37,6 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
         await cluster.close()
 
 
-async def _entered(cluster: Cluster) -> str:
+async def _enter(cluster: Cluster) -> str:
     topics = await cluster.visible()
     return f"{quantity(len(cluster.places), 'broker')}, {quantity(len(topics), 'topic')}"

@@ -100,7 +100,7 @@ class KafkaConnector:
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
         topics = {name: topic for name, topic in (await self._cluster.visible()).items() if not topic.internal}
-        whole = await Boundary(f"{self._name}: listing").part(partial(self._described, topics))
+        whole = await Boundary(f"{self._name}: listing").part(partial(self._endpoints_of, topics))
         if isinstance(whole, ConnectionLost):
             raise whole
         return await self._described_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
@@ -108,7 +108,7 @@ class KafkaConnector:
     async def endpoint(self, address: Address) -> Endpoint:
         """One topic as it is now."""
         topic = await self._topic(address)
-        [endpoint] = await self._described({topic.name: topic})
+        [endpoint] = await self._endpoints_of({topic.name: topic})
         return endpoint
 
     async def rules(self, address: Address) -> Rules:
@@ -255,7 +255,7 @@ class KafkaConnector:
             raise EndpointNotFound(f"{self._name} is a Kafka cluster and has no exchanges: write {self._name}/TOPIC.")
         return address.name
 
-    async def _described(self, topics: Mapping[str, Topic]) -> list[Endpoint]:
+    async def _endpoints_of(self, topics: Mapping[str, Topic]) -> list[Endpoint]:
         partitions = [(name, number) for name, topic in topics.items() for number in topic.leaders]
         leaders = {each: leader for topic in topics.values() for each, leader in topic.leader_of.items()}
         led = [each for each in partitions if leaders[each] >= 0]
@@ -272,7 +272,7 @@ class KafkaConnector:
 
     async def _described_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
         found = await run_together(
-            Boundary(f"Describing topic {name}").part(partial(self._described, {name: topic}))
+            Boundary(f"Describing topic {name}").part(partial(self._endpoints_of, {name: topic}))
             for name, topic in topics.items()
         )
         errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, WorkbenchError)}

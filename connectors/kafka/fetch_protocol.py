@@ -113,13 +113,13 @@ def fetch(
     topics = group_by_topic(
         wanted, lambda number, topic: form.wanted.pack(number, *before, offsets[topic, number], *behind, each)
     )
-    parts += _listed(topics)
+    parts += _topic_list(topics)
     if form.sessions:
-        parts += _listed(group_by_topic(forgotten, lambda number, _: _SIZE.pack(number)))
+        parts += _topic_list(group_by_topic(forgotten, lambda number, _: _SIZE.pack(number)))
     return channel.ask(_FETCH, version, *parts)
 
 
-def _listed(topics: Sequence[tuple[str, list[bytes]]]) -> list[bytes]:
+def _topic_list(topics: Sequence[tuple[str, list[bytes]]]) -> list[bytes]:
     """Topics with rows of partitions."""
     parts = [_SIZE.pack(len(topics))]
     for topic, rows in topics:

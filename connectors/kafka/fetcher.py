@@ -250,7 +250,7 @@ class Fetching:
                     check(fetched.code, f"read topic {share.partition[0]}")
                 except ConnectorError as error:
                     self._is_ill(line[0], error)
-            elif seen := _surveyed(share, fetched):
+            elif seen := _survey(share, fetched):
                 chunks.append(Chunk(share, share.next, seen[1], fetched))
                 share.next, share.served = seen[0], self._answers
             elif nothing and share.end is not None and fetched.stable >= share.end:
@@ -308,7 +308,7 @@ class _OutOfRange(RetriableError):
         self.share = share
 
 
-def _surveyed(share: Share, fetched: Fetched) -> tuple[int, int] | None:
+def _survey(share: Share, fetched: Fetched) -> tuple[int, int] | None:
     place = f"Partition {share.partition[1]} of topic {share.partition[0]} cannot be read from offset {share.next} on"
     try:
         seen = survey(fetched.records)

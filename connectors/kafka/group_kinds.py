@@ -65,14 +65,16 @@ async def coordinated_groups(cluster: Cluster, node: int, name: str | None = Non
     Raises:
         ConnectorError: The broker could not be asked, or does not list its groups.
     """
-    listed = [group for group in await _listed(cluster, node) if name in (None, group.name)]
+    listed = [group for group in await _list(cluster, node) if name in (None, group.name)]
     told: list[Told] = []
     for kind in dict.fromkeys(group.type for group in listed):
-        told += await _told(cluster, node, kind, {group.name: group.protocol for group in listed if group.type == kind})
+        told += await _describe(
+            cluster, node, kind, {group.name: group.protocol for group in listed if group.type == kind}
+        )
     return told
 
 
-async def _listed(cluster: Cluster, node: int) -> list[_Listed]:
+async def _list(cluster: Cluster, node: int) -> list[_Listed]:
     async def attempt() -> list[_Listed]:
         answer = (await cluster.ask(ListGroupsRequest(states=[], types=[]), node)).to_object()
         check(answer["error_code"], "list groups")
@@ -83,7 +85,7 @@ async def _listed(cluster: Cluster, node: int) -> list[_Listed]:
     return await persistently(attempt)
 
 
-async def _told(cluster: Cluster, node: int, kind: str, protocols: Mapping[str, str]) -> list[Told]:
+async def _describe(cluster: Cluster, node: int, kind: str, protocols: Mapping[str, str]) -> list[Told]:
     """Groups of one kind, described."""
     names = list(protocols)
     if kind not in _KINDS:
@@ -110,7 +112,7 @@ async def _told(cluster: Cluster, node: int, kind: str, protocols: Mapping[str, 
     ]
     told += [Told(name, kind, _UNKNOWN, (), (Gap("its members", _reason(error)),)) for name, error in unread.items()]
     # Brokers that do not name the kinds take for dead what is of the newer protocol, or has been deleted meanwhile.
-    return told + (await _told(cluster, node, CONSUMER, {name: protocols[name] for name in dead}) if dead else [])
+    return told + (await _describe(cluster, node, CONSUMER, {name: protocols[name] for name in dead}) if dead else [])
 
 
 def _kind(kind: str, protocol: str) -> str:

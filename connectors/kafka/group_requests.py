@@ -116,14 +116,14 @@ _PARTITIONS: _Field = ("partitions", CompactArray(Int32))
 _ASSIGNMENT = Schema(("topics", CompactArray(*_UUID, ("topic", _TEXT), _PARTITIONS, _TAGS)), _TAGS)
 
 
-def _described(*members: _Field, before: Sequence[_Field] = ()) -> list[_Field]:
+def _description_schema(*members: _Field, before: Sequence[_Field] = ()) -> list[_Field]:
     rows = CompactArray(
         *_HEAD, *before, ("members", CompactArray(*members, _TAGS)), ("authorized_operations", Int32), _TAGS
     )
     return [_THROTTLE, ("groups", rows)]
 
 
-def _listed(array: type[Array], *fields: str, tags: Sequence[_Field] = ()) -> list[_Field]:
+def _list_schema(array: type[Array], *fields: str, tags: Sequence[_Field] = ()) -> list[_Field]:
     text = _TEXT if tags else _OLD_TEXT
     return [("error_code", Int16), ("groups", array(*((field, text) for field in fields), *tags))]
 
@@ -131,14 +131,14 @@ def _listed(array: type[Array], *fields: str, tags: Sequence[_Field] = ()) -> li
 _LISTED = ("group", "protocol_type")
 ListGroupsRequest = _request(
     "ListGroups",
-    _version(16, 0, [], _listed(Array, *_LISTED), False),
-    _version(16, 1, [], [_THROTTLE, *_listed(Array, *_LISTED)], False),
-    _version(16, 2, [], [_THROTTLE, *_listed(Array, *_LISTED)], False),
+    _version(16, 0, [], _list_schema(Array, *_LISTED), False),
+    _version(16, 1, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
+    _version(16, 2, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
     _version(
         16,
         5,
         [("states", CompactArray(_TEXT)), ("types", CompactArray(_TEXT))],
-        [_THROTTLE, *_listed(CompactArray, *_LISTED, "state", "type", tags=[_TAGS])],
+        [_THROTTLE, *_list_schema(CompactArray, *_LISTED, "state", "type", tags=[_TAGS])],
     ),
 )
 """Fields: `states`, `types`: those wanted, none for all."""
@@ -186,7 +186,7 @@ DescribeGroupsRequest = _request(
 )
 """Fields: `groups`, their names."""
 
-_CONSUMER = _described(
+_CONSUMER = _description_schema(
     ("member", _TEXT),
     ("instance", _TEXT),
     ("rack", _TEXT),
@@ -202,7 +202,7 @@ _CONSUMER = _described(
 ConsumerGroupDescribeRequest = _request("ConsumerGroupDescribe", _version(69, 0, _NAMES, _CONSUMER))
 """Fields: `groups`, `include_authorized_operations`."""
 
-_SHARE = _described(
+_SHARE = _description_schema(
     ("member", _TEXT),
     ("rack", _TEXT),
     ("member_epoch", Int32),
@@ -230,7 +230,7 @@ _SUBTOPOLOGIES = CompactArray(
 _TASKS = CompactArray(("subtopology", _TEXT), _PARTITIONS, _TAGS)
 _TASK_OFFSETS = CompactArray(("subtopology", _TEXT), ("partition", Int32), ("offset", Int64), _TAGS)
 _STREAMS_ASSIGNMENT = Schema(("active", _TASKS), ("standby", _TASKS), ("warmup", _TASKS), _TAGS)
-_STREAMS = _described(
+_STREAMS = _description_schema(
     ("member", _TEXT),
     ("member_epoch", Int32),
     ("instance", _TEXT),

@@ -94,7 +94,7 @@ async def all_groups(cluster: Cluster) -> Listing[Group]:
         raise next(iter(refused.values()))
     readers = [one for some in found.values() if not isinstance(some, WorkbenchError) for one in some]
     gaps = [Gap(f"the groups of broker {node}", str(error)) for node, error in refused.items()]
-    return Listing(await _described(cluster, sorted(readers, key=lambda one: one.told.name)), gaps)
+    return Listing(await _with_lag(cluster, sorted(readers, key=lambda one: one.told.name)), gaps)
 
 
 async def one_group(cluster: Cluster, name: str) -> Group:
@@ -105,7 +105,7 @@ async def one_group(cluster: Cluster, name: str) -> Group:
         ConnectorError: Its coordinator could not be asked.
     """
     node = await cluster.coordinator(GROUP, name)
-    for group in await _described(cluster, await _readers(cluster, node, name)):
+    for group in await _with_lag(cluster, await _readers(cluster, node, name)):
         return group
     raise EndpointNotFound(f"{cluster.settings.name} has no consumer group {name!r} that this user may see.")
 
@@ -160,7 +160,7 @@ async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
     return await persistently(attempt)
 
 
-async def _described(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]:
+async def _with_lag(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]:
     """Groups with their lag and the age of what they have not read: the events at their offsets are looked at."""
     topics = {topic for one in readers for topic, _ in one.partitions}
     leaders = await cluster.leaders(topics)

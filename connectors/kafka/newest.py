@@ -92,7 +92,7 @@ async def newest(
     while lows := await _lows(cluster, best if len(best) == count else (), begins, reached, leaders):
         if len(best) == count and extra > _MOST:
             for each in [each for each in lows if seen[each] >= count]:
-                gaps.append(_unsearched(each, lows.pop(each), reached[each]))
+                gaps.append(_unsearched_gap(each, lows.pop(each), reached[each]))
                 del begins[each]
         stretches = {each: (max(low, reached[each] - steps[each]), reached[each]) for each, low in lows.items()}
         for each, (ranks, size) in (await _ranks(cluster, stretches, leaders)).items():
@@ -184,6 +184,6 @@ async def _ranks(
     return {each: (ranks[each], sizes[each]) for each in stretches}
 
 
-def _unsearched(partition: Partition, begin: int, end: int) -> Gap:
+def _unsearched_gap(partition: Partition, begin: int, end: int) -> Gap:
     what = f"partition {partition[1]}, offsets {begin} to {end - 1}"
     return Gap(what, "written earlier, though some are dated as new as what is shown")

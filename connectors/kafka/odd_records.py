@@ -45,12 +45,12 @@ def events(batch: bytes, base: int, kind: TimestampType) -> Iterator[tuple[int, 
             if position != begin + size:
                 raise FormatError("the lengths in it do not add up")
             time = newest if kind == "append" else first + passed
-            yield base + delta, Event(key, body, *_held(headers), None if time == -1 else time, kind)
+            yield base + delta, Event(key, body, *_content_of(headers), None if time == -1 else time, kind)
     except (IndexError, struct.error):
         raise FormatError("it is cut short") from None
 
 
-def _held(headers: list[Header]) -> tuple[Wire | None, Content]:
+def _content_of(headers: list[Header]) -> tuple[Wire | None, Content]:
     """Headers as an event has them: decoded, or in their bytes where a name is no text."""
     try:
         decoded = [(str(name, "utf-8"), None if value is None else text(value)) for name, value in headers]

@@ -326,7 +326,7 @@ class Pipeline:
                     if channel is not None:
                         channel.close()
                     channel = self._channels[node] = await Channel.open(self._cluster, node)
-            included = await self._included(lanes, failed)
+            included = await self._include(lanes, failed)
             if self.failure:
                 return {}
             batches: list[tuple[Partition, bytearray]] = []
@@ -357,7 +357,7 @@ class Pipeline:
                 failed[lane] = error
         return failed
 
-    async def _included(self, lanes: Sequence[Lane], failed: dict[Lane, ConnectorError]) -> Sequence[Lane]:
+    async def _include(self, lanes: Sequence[Lane], failed: dict[Lane, ConnectorError]) -> Sequence[Lane]:
         """The lanes whose partitions are part of the transaction now; a topic that this user may not write to hinders
         no other."""
         if self._coordination is None:
@@ -398,12 +398,12 @@ class Pipeline:
             # Retention has made the broker forget this producer. Nothing of the pack was taken.
             lane.producer = Producer(await _identity(self._cluster, target.topic))
             if not self.failure:
-                lane.packs[0] = self._repacked(pack, 0, len(pack.events))
+                lane.packs[0] = self._repack(pack, 0, len(pack.events))
         elif code in _UNWELCOME and len(pack.events) > 1:
             half = len(pack.events) // 2
             lane.packs.popleft()
-            lane.packs.appendleft(self._repacked(pack, half, len(pack.events)))
-            lane.packs.appendleft(self._repacked(pack, 0, half))
+            lane.packs.appendleft(self._repack(pack, half, len(pack.events)))
+            lane.packs.appendleft(self._repack(pack, 0, half))
             if code in (Code.MESSAGE_TOO_LARGE, Code.RECORD_LIST_TOO_LARGE):
                 target.batch_size = max(target.batch_size // 2, 1 << 10)
         else:
@@ -415,7 +415,7 @@ class Pipeline:
             else:
                 refuse(pack.owner, pack.numbers, PublishRejected(str(error)) if code in _UNWELCOME else error)
 
-    def _repacked(self, pack: Pack, begin: int, end: int) -> Pack:
+    def _repack(self, pack: Pack, begin: int, end: int) -> Pack:
         """Some events of a pack in a pack of their own, to be numbered anew."""
         part = Pack(pack.size + _ROOM, self.transactional, pack.owner)
         part.fill(pack.numbers[begin:end], pack.events[begin:end])

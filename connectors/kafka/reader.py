@@ -131,7 +131,7 @@ class TopicStream:
             cluster,
             self._shares.values(),
             size=_SIZE,
-            wanted=self._wanted,
+            wanted=self._wants,
             grow=self._grown if grows else None,
         )
         self._fetching.miss(gaps)
@@ -159,7 +159,7 @@ class TopicStream:
                 if decoded > _HELD:
                     chunk.share.rewind(chunk.start)
                     continue
-                events, size = self._decoded(chunk, now)
+                events, size = self._decode(chunk, now)
                 self._add(self._shares[chunk.share.partition], events, size)
                 decoded += size
             self._held += decoded
@@ -214,12 +214,12 @@ class TopicStream:
         share.index = len(self._shares) - 1
         return share
 
-    def _wanted(self, share: Share) -> bool:
+    def _wants(self, share: Share) -> bool:
         # One chunk in hand is enough to show while the next is on its way.
         held = len(self._shares[share.partition].held)
         return not held or (held == 1 and self._held < _HELD)
 
-    def _decoded(self, chunk: Chunk, now: int) -> tuple[list[Delivery], int]:
+    def _decode(self, chunk: Chunk, now: int) -> tuple[list[Delivery], int]:
         """A chunk's events, and the bytes they come to. What would come to too much is asked for again."""
         share, start, chosen = chunk.share, chunk.start, self._chosen
         number = share.partition[1]
@@ -230,7 +230,7 @@ class TopicStream:
                 share.rewind(max(batch.base, start))
                 break
             try:
-                whole = self._opened(batch)
+                whole = self._decompress(batch)
                 found = deliveries(whole, self._address, str(number), start, share.end, now, self._amqp)
             except FormatError as error:
                 self._fetching.miss([damage_gap(share.partition, batch, error)])
@@ -243,7 +243,7 @@ class TopicStream:
             events += found
         return events, size if events else 0
 
-    def _opened(self, batch: Batch) -> Batch:
+    def _decompress(self, batch: Batch) -> Batch:
         if not batch.attributes & COMPRESSED:
             return batch
         whole = decompress_batch(batch, self._room)

@@ -236,17 +236,17 @@ def decompress_batch(batch: Batch, room: bytearray) -> Batch:
         FormatError: It is damaged, comes to too much, or is compressed in a way that is not known.
     """
     with _readable():
-        _checked(batch)
+        _records_of(batch)
         return plain(batch, room, checked=True)
 
 
 def _records(batch: Batch) -> Iterable[Any]:
     if batch.attributes & COMPRESSED:
         batch = decompress_batch(batch, bytearray())
-    return _checked(batch)
+    return _records_of(batch)
 
 
-def _checked(batch: Batch) -> Iterable[Any]:
+def _records_of(batch: Batch) -> Iterable[Any]:
     if batch.magic < 2:
         _must_be_bounded(batch)
     records = DefaultRecordBatch(batch.view) if batch.magic >= 2 else MemoryRecords(bytes(batch.view)).next_batch()

@@ -138,7 +138,7 @@ class Broker:
             self.exchanges[exchange].published += 1
         if not targets:
             at = f"exchange {exchange!r}" if exchange else "the default exchange"
-            raise PublishRejected(f"No queue is bound to {at} for the routing key {_shown(key)}.")
+            raise PublishRejected(f"No queue is bound to {at} for the routing key {_text_of(key)}.")
         full = [queue.name for queue in targets if queue.full]
         event = _without_null(event, key)
         for queue in targets:
@@ -453,5 +453,5 @@ def _without_null(event: Event, key: bytes) -> Event:
     return Event(key, event.body or b"", event.wire, event.written, event.timestamp, event.timestamp_type)
 
 
-def _shown(key: bytes) -> str:
+def _text_of(key: bytes) -> str:
     return repr(key.decode(errors="backslashreplace"))

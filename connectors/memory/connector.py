@@ -235,7 +235,7 @@ class MemoryConnector:
             if isinstance(found, Queue) and found.settings.numbered:
                 yield QueuePeek(broker, found, address, _first_number(found, start or Latest()), changes=changes)
                 return
-            bindings, gaps = self._tapped(address, found, pattern)
+            bindings, gaps = self._tap_bindings(address, found, pattern)
             tap = broker.declare_queue(
                 f"workbench.tap-{next(_tap_numbers)}", QueueSettings(max_length=TAP_LENGTH, exclusive=True)
             )
@@ -391,7 +391,7 @@ class MemoryConnector:
                     raise Unsupported(f"Consumer group {group!r} has committed no offset of {address}.")
                 return {number: committed.get(number, part.start) for number, part in partitions.items()}
 
-    def _tapped(
+    def _tap_bindings(
         self, address: Address, found: Queue | Exchange, pattern: str | None
     ) -> tuple[list[tuple[Exchange, Binding]], tuple[Gap, ...]]:
         """The bindings of a tap, and what it will not see."""

@@ -174,9 +174,9 @@ class QueueClaims:
             self._pass.holds(sequence) or sequence in lapsed for sequence in sequences
         ):
             raise ValueError("a sequence was settled before, or never claimed")
-        return [self._settled(sequence) for sequence in sequences]
+        return [self._settle(sequence) for sequence in sequences]
 
-    def _settled(self, sequence: int) -> Outcome:
+    def _settle(self, sequence: int) -> Outcome:
         if sequence in self._lapsed:
             self._lapsed.remove(sequence)
             return Outcome(sequence, ConnectorError(f"{self._address} has the message again: its lease was over."))

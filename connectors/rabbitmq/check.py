@@ -24,7 +24,7 @@ async def check(access: Access) -> AsyncIterator[Step]:
         yield not_tried(login)
         yield not_tried(management)
         return
-    entered = await step(login, lambda: _entered(access))
+    entered = await step(login, lambda: _enter(access))
     yield entered
     if entered.error:
         yield not_tried(management)
@@ -37,14 +37,14 @@ async def check(access: Access) -> AsyncIterator[Step]:
         if tried.error:
             yield not_tried(management)
             return
-    yield await step(management, lambda: _asked(access))
+    yield await step(management, lambda: _ask_management(access))
 
 
-async def _entered(access: Access) -> str:
+async def _enter(access: Access) -> str:
     async with await Client.open(access) as client:
         return f"RabbitMQ {'.'.join(map(str, client.version))}"
 
 
-async def _asked(access: Access) -> str:
+async def _ask_management(access: Access) -> str:
     async with Topology(access) as topology:
         return quantity(len(await topology.queues()), "queue")

@@ -245,7 +245,7 @@ class Channel:
 
     async def consume(self, queue: str, tag: str, arguments: Mapping[str, Any]) -> None:
         """Start a consumer that acknowledges by hand; what it receives comes from `arrivals`."""
-        await self._call(self._driver.basic_consume, queue, _unused, consumer_tag=tag, arguments=dict(arguments))
+        await self._call(self._driver.basic_consume, queue, _ignore, consumer_tag=tag, arguments=dict(arguments))
 
     async def cancel(self, tag: str) -> None:
         """End a consumer; what it holds stays held."""
@@ -362,7 +362,7 @@ class Channel:
 
     async def confirm(self) -> None:
         """Ask for confirmations from now on: see `answers`."""
-        await self._call(self._driver.confirm_delivery, _unused)
+        await self._call(self._driver.confirm_delivery, _ignore)
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Send frames made for this channel.
@@ -408,5 +408,5 @@ def _settle(future: "asyncio.Future[Any]", value: object) -> None:
         future.set_result(value)
 
 
-def _unused(*_: Any) -> None:
+def _ignore(*_: Any) -> None:
     """pika wants a callback for messages, which it never sees here."""

@@ -167,7 +167,7 @@ class RabbitMQConnector:
             return 0, 0
         except EndpointNotFound:
             raise EndpointNotFound(
-                f"There is no {_named(address)} in the virtual host {self._access.vhost!r}."
+                f"There is no {_words_for(address)} in the virtual host {self._access.vhost!r}."
             ) from None
         finally:
             await channel.close()
@@ -264,5 +264,5 @@ async def _as_far_as_told(listing: Awaitable[Listing[T]], what: str) -> tuple[Li
         return Listing(gaps=[Gap(what, str(error))]), error
 
 
-def _named(address: Address) -> str:
+def _words_for(address: Address) -> str:
     return f"{'exchange' if address.namespace == 'exchange' else 'queue or stream'} {address.name!r}"

@@ -40,9 +40,9 @@ def deliveries(arrivals: Sequence[Arrival], address: Address, seen_at: int, kind
         _, redelivered, exchange, key, properties, body = arrival
         number: int | None = None
         if log:
-            number, properties = _taken(properties, _OFFSET)
+            number, properties = _take_number(properties, _OFFSET)
         elif counted:
-            number, properties = _taken(properties, _COUNT) if redelivered else (0, properties)
+            number, properties = _take_number(properties, _COUNT) if redelivered else (0, properties)
         wire = Wire("amqp-0-9-1", properties)
         found.append(
             Delivery(
@@ -60,15 +60,15 @@ def deliveries(arrivals: Sequence[Arrival], address: Address, seen_at: int, kind
 
 def attempt(arrival: Arrival) -> int:
     """How often a quorum queue has handed a message out before."""
-    return (_taken(arrival[4], _COUNT)[0] or 0) if arrival[1] else 0
+    return (_take_number(arrival[4], _COUNT)[0] or 0) if arrival[1] else 0
 
 
 def offset(arrival: Arrival) -> int | None:
     """A stream message's offset."""
-    return _taken(arrival[4], _OFFSET)[0]
+    return _take_number(arrival[4], _OFFSET)[0]
 
 
-def _taken(properties: bytes, name: str) -> tuple[int | None, bytes]:
+def _take_number(properties: bytes, name: str) -> tuple[int | None, bytes]:
     """The number in a header that the broker wrote, and the properties without it."""
     entry = _ENTRIES[name]
     begin = properties.find(entry)

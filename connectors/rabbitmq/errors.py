@@ -53,7 +53,7 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case ConnectorError():
             return error
         case exceptions.ChannelClosedByBroker() | exceptions.ConnectionClosedByBroker():
-            return _refused(error.reply_code, error.reply_text, place)
+            return _refusal_of(error.reply_code, error.reply_text, place)
         case exceptions.ProbableAuthenticationError():
             return _handshake(str(error), place, LoginRefused(f"{place} refuses this user or password."))
         case exceptions.ProbableAccessDeniedError():
@@ -127,7 +127,7 @@ def _handshake(text: str, place: str, otherwise: ConnectorError) -> ConnectorErr
     if "NOT_ALLOWED" in text:
         return AccessRefused(f"{place} refuses this connection: {_reason(text)}.")
     if (found := re.search(r"\((\d+)\) (['\"])(.*)\2", text)) and int(found[1]) not in (403, 530):
-        return _refused(int(found[1]), found[3], place)
+        return _refusal_of(int(found[1]), found[3], place)
     return otherwise
 
 
@@ -136,7 +136,7 @@ def _reason(text: str) -> str:
     return re.sub(r"^.*?[A-Z_]+ - ", "", text).strip().rstrip(".")
 
 
-def _refused(code: int, text: str, place: str) -> ConnectorError:
+def _refusal_of(code: int, text: str, place: str) -> ConnectorError:
     """What an AMQP reply code means (AMQP 0-9-1 specification, 1.2)."""
     reason = _reason(text)
     match code:

@@ -218,7 +218,7 @@ class Slicer:
                         touched.add(number)
                 elif method == _RETURN:
                     if number in mailboxes:
-                        mailboxes[number].begin(_returned(data, at + 11))
+                        mailboxes[number].begin(_read_return(data, at + 11))
                 else:
                     self._other(data[at:stop])
             else:
@@ -230,7 +230,7 @@ class Slicer:
         return touched
 
 
-def _returned(data: bytes, at: int) -> Returned:
+def _read_return(data: bytes, at: int) -> Returned:
     code = int.from_bytes(data[at : at + 2])
     texts = []
     at += 2

@@ -452,12 +452,12 @@ class ExchangePublisher:
         if answer.multiple:
             for tag in range(self._oldest, answer.tag + 1):
                 if tag in self._sent:
-                    self._answered(tag, answer.taken)
+                    self._answer(tag, answer.taken)
             self._oldest = answer.tag + 1
         elif answer.tag in self._sent:
-            self._answered(answer.tag, answer.taken)
+            self._answer(answer.tag, answer.taken)
 
-    def _answered(self, tag: int, taken: bool) -> None:
+    def _answer(self, tag: int, taken: bool) -> None:
         sent = self._sent.pop(tag)
         self._bytes -= sent.size
         self._losses = 0

@@ -72,7 +72,7 @@ class QueueLook:
         asked = min(self._asked, MOST)
         try:
             async for arrivals in self._holding.receive(asked, MOST_BYTES):
-                if shown := (await self._counted(arrivals))[: asked - self.coverage.read]:
+                if shown := (await self._count(arrivals))[: asked - self.coverage.read]:
                     self.coverage = Coverage(self.coverage.read + len(shown))
                     yield deliveries(shown, address, int(time.time() * 1000), self._endpoint.kind)
                 if not self._going_on():
@@ -100,7 +100,7 @@ class QueueLook:
         self._open = False
         if self._channel.ended is None:
             async for arrivals in self._holding.rest(self._going_on):
-                self._further += len(await self._counted(arrivals))
+                self._further += len(await self._count(arrivals))
         await self._holding.give_back()
         self._conclude()
         if self._failed is not None:
@@ -109,7 +109,7 @@ class QueueLook:
     def _going_on(self) -> bool:
         return not self._refused and not self._failed
 
-    async def _counted(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    async def _count(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         """Note how often these were delivered, and save those that would not survive being given back. Going on may
         then be refused, or pointless. Returns them, with those that had to be received as well before any was saved."""
         limit = self._delivery_limit

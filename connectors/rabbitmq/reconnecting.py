@@ -68,9 +68,9 @@ class Following:
         Raises:
             ConnectorError: That is not possible.
         """
-        self._client, self._source = await self._connected(self._subscribe)
+        self._client, self._source = await self._connect(self._subscribe)
 
-    async def _connected(self, subscribe: Callable[[Client], Awaitable[Source]]) -> tuple[Client, Source]:
+    async def _connect(self, subscribe: Callable[[Client], Awaitable[Source]]) -> tuple[Client, Source]:
         client = await Client.open(self._access)
         try:
             return client, await subscribe(client)
@@ -112,7 +112,7 @@ class Following:
         while True:
             await backoff.wait()
             try:
-                client, source = await self._connected(self._source.renew)
+                client, source = await self._connect(self._source.renew)
             except ConnectionLost as failure:
                 self.interruption = backoff.fail(str(failure), since)
             else:

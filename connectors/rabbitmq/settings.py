@@ -60,7 +60,7 @@ class Access(msgspec.Struct, frozen=True):
         user = connection.user or GUEST
         password = connection.password or Secret(GUEST if user == GUEST else "")
         management = options.get("management") or (
-            f"https://{_bracketed(hosts[0][0])}:15671" if secure else f"http://{_bracketed(hosts[0][0])}:15672"
+            f"https://{_in_brackets(hosts[0][0])}:15671" if secure else f"http://{_in_brackets(hosts[0][0])}:15672"
         )
         try:
             parts = urlsplit(management)
@@ -89,5 +89,5 @@ class Access(msgspec.Struct, frozen=True):
         )
 
 
-def _bracketed(host: str) -> str:
+def _in_brackets(host: str) -> str:
     return f"[{host}]" if ":" in host else host

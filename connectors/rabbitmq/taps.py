@@ -202,7 +202,7 @@ class Tap:
         """A new tap, bound as this one was."""
         return await Tap(self._address, self._plan).open(client)
 
-    def _untraced(self, arrival: Arrival) -> Arrival | None:
+    def _without_trace(self, arrival: Arrival) -> Arrival | None:
         return firehose.traced_message(arrival, self._address.name) if arrival[2] == _FIREHOSE else arrival
 
     def lost_since(self, heard: int) -> int:
@@ -255,7 +255,7 @@ class Tap:
             self._unacknowledged += len(arrivals)
             self._last = arrivals[-1][0]
             if self._traced:
-                arrivals = [arrival for arrived in arrivals if (arrival := self._untraced(arrived))]
+                arrivals = [arrival for arrived in arrivals if (arrival := self._without_trace(arrived))]
         self.coverage = msgspec.structs.replace(self.coverage, read=self.coverage.read + len(arrivals))
         return deliveries(arrivals, self._address, int(time.time() * 1000), "exchange")
 

@@ -125,11 +125,11 @@ class Holding:
             if not (await self._channel.count(self._queue))[0]:
                 break
         if arrivals:
-            return self._noted(arrivals)
+            return self._note(arrivals)
         self._until = self._received
         return ()
 
-    def _noted(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    def _note(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
         self.held += len(arrivals)
         self._received += len(arrivals)
         self._bytes += sum(len(arrival[5]) for arrival in arrivals)
@@ -146,7 +146,7 @@ class Holding:
             tag, self._tag = self._tag, None
             await self._channel.cancel(tag)
             if arrivals := self._channel.fetch():
-                self._aside += self._noted(arrivals)
+                self._aside += self._note(arrivals)
 
     def acknowledge(self, until: int | None, tags: Sequence[int]) -> None:
         """Acknowledge messages, when what their consumer may still receive was put aside.

@@ -75,10 +75,10 @@ def _items(incomplete: str, texts: Iterable[str]) -> list[CompletionItem[str]]:
 def _list(context: click.Context, incomplete: str, found: list[str]) -> None:
     # A plugin may raise anything.
     with suppress(Exception):
-        asyncio.run(_listed(context, incomplete, found))
+        asyncio.run(_find_addresses(context, incomplete, found))
 
 
-async def _listed(context: click.Context, incomplete: str, found: list[str]) -> None:
+async def _find_addresses(context: click.Context, incomplete: str, found: list[str]) -> None:
     async with _session(context) as session, asyncio.TaskGroup() as group:
         named, slash, _ = incomplete.partition("/")
         names = [named] if slash and named in session.config.connections else session.names

@@ -67,7 +67,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
         if tried.error is not None:
             failed.add(name)
         if format_or_default(form) == "json":
-            write(json_line({"connection": name, "step": tried.name} | _told(tried)))
+            write(json_line({"connection": name, "step": tried.name} | _step_record(tried)))
         else:
             what = tried.error or tried.found if tried.tried else "not tried"
             write(f"{tried.sign} {visible(name)}  {visible(tried.name)}  {visible(what)}{tried.took}\n".encode())
@@ -200,7 +200,7 @@ def _tell_of_keyring(path: Path, name: str, before: str) -> None:
         say(f"The keyring has its password under the old name: `keyring set {KEYRING} {shlex.quote(name)}` stores it.")
 
 
-def _told(step: Step) -> dict[str, object]:
+def _step_record(step: Step) -> dict[str, object]:
     return {"found": step.found, "error": step.error, "tried": step.tried, "seconds": step.seconds}
 
 

@@ -51,7 +51,7 @@ def _obeyed_by_none(lines: bytes) -> bytes:
     """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
     if not sys.stdout.isatty() or not _MAYBE_OBEYED.search(lines):
         return lines
-    return _UNUSUAL.sub(_escaped, lines.decode()).encode()
+    return _UNUSUAL.sub(_escape, lines.decode()).encode()
 
 
 _UNCUT: Final = 1 << 16
@@ -59,7 +59,7 @@ _MAYBE_OBEYED: Final = re.compile(rb"[^ -~\n]")
 _UNUSUAL: Final = re.compile("[^ -~\n]")
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     character = match[0]
     return json.dumps(character)[1:-1] if unicodedata.category(character)[0] in "CZ" else character
 

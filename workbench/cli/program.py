@@ -27,10 +27,10 @@ def run() -> int:
     _quieten()
     arguments = sys.argv[1:]
     if instruction := os.environ.get(COMPLETE):
-        return _completed(arguments, instruction)
+        return _complete(arguments, instruction)
     try:
         try:
-            code = _done(arguments)
+            code = _run(arguments)
         except SystemExit as error:
             # `sys.exit` of a command; whatever is no number was a sentence.
             code = error.code if isinstance(error.code, int) else Exit.DONE if error.code is None else Exit.FAILED
@@ -45,7 +45,7 @@ def run() -> int:
     return code
 
 
-def _done(arguments: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     try:
         with workbench.make_context("workbench", arguments) as context:
             workbench.invoke(context)
@@ -54,7 +54,7 @@ def _done(arguments: list[str]) -> int:
     return Exit.DONE
 
 
-def _completed(arguments: list[str], instruction: str) -> int:
+def _complete(arguments: list[str], instruction: str) -> int:
     """Answer a shell; whatever goes wrong, nothing is said, for it would stand in the line being written."""
     from click.shell_completion import shell_complete
 

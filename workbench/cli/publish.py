@@ -264,11 +264,11 @@ async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:
 
 async def _twice(batches: AsyncIterable[Sequence[Event]], keeps_properties: bool) -> AsyncIterator[Sequence[Event]]:
     async for batch in batches:
-        identified = [_identified(event, keeps_properties) for event in batch]
+        identified = [_with_id(event, keeps_properties) for event in batch]
         yield [twin for event in identified for twin in (event, event)]
 
 
-def _identified(event: Event, keeps_properties: bool) -> Event:
+def _with_id(event: Event, keeps_properties: bool) -> Event:
     """The event with a message id, so that a consumer can tell that it came twice."""
     headers, properties = event.headers, event.properties
     if "message_id" in properties or any(name in ("message_id", "ce_id") for name, _ in headers):

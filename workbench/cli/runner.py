@@ -107,7 +107,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        asyncio.get_running_loop().set_exception_handler(_logged)
+        asyncio.get_running_loop().set_exception_handler(_log)
         try:
             code = await main()
         except BaseException as error:
@@ -127,7 +127,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
         return report_error(error)
 
 
-def _logged(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _log(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What nobody waits for any more, and asyncio would print."""
     log_error(context.get("exception") or RuntimeError(context["message"]), str(context["message"]))
 
@@ -155,7 +155,7 @@ def report_error(error: BaseException) -> Exit:
             return fail("Standard input or output is closed.", Exit.FAILED)
         case OSError():
             give_up_stdout()
-            where = f"{_said(error.filename)}: " if error.filename else "Reading or writing failed: "
+            where = f"{_name_of(error.filename)}: " if error.filename else "Reading or writing failed: "
             return fail(f"{where}{error.strerror or error}.", Exit.FAILED)
     return fail(log_unexpected(error, "The command"), Exit.FAILED)
 
@@ -165,7 +165,7 @@ def give_up_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(filename: object) -> str:
+def _name_of(filename: object) -> str:
     return os.fsdecode(filename) if isinstance(filename, str | bytes) else str(filename)
 
 

@@ -61,7 +61,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
         if not sys.stdin.isatty():
             return False
         question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
-        return _asked(question, default="", show_default=False) == connection.name
+        return _ask(question, default="", show_default=False) == connection.name
 
     return Session(given, config, confirm, ask_password or _ask_password)
 
@@ -74,10 +74,10 @@ async def _ask_password(connection: Connection, reason: ConfigError | None) -> S
             f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
             " to ask for it."
         )
-    return Secret(_asked(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
+    return Secret(_ask(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
 
 
-def _asked(question: str, **how: Any) -> str:
+def _ask(question: str, **how: Any) -> str:
     """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
     flush()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

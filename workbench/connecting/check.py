@@ -59,14 +59,14 @@ async def network(host: str, port: int, tls: ssl.SSLContext | None = None) -> As
 
     Ends behind the first step that fails.
     """
-    name = await step(f"DNS {host}", lambda: _resolved(host, port))
+    name = await step(f"DNS {host}", lambda: _resolve(host, port))
     yield name
     if name.error:
         return
-    reached = await step(f"TCP {host}:{port}", lambda: _reached(host, port, None))
+    reached = await step(f"TCP {host}:{port}", lambda: _reach(host, port, None))
     yield reached
     if reached.error is None and tls is not None:
-        yield await step(f"TLS {host}:{port}", lambda: _reached(host, port, tls))
+        yield await step(f"TLS {host}:{port}", lambda: _reach(host, port, tls))
 
 
 async def step(name: str, attempt: Callable[[], Awaitable[str]]) -> Step:
@@ -99,12 +99,12 @@ def _why(error: OSError | ConnectorError) -> str:
     return str(error)
 
 
-async def _resolved(host: str, port: int) -> str:
+async def _resolve(host: str, port: int) -> str:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return ", ".join(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def _reached(host: str, port: int, tls: ssl.SSLContext | None) -> str:
+async def _reach(host: str, port: int, tls: ssl.SSLContext | None) -> str:
     _, writer = await asyncio.open_connection(host, port, ssl=tls, server_hostname=host if tls else None)
     try:
         secured = writer.get_extra_info("ssl_object")

@@ -108,7 +108,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
         config = cls.read(own) if _is_there(own) else cls()
         if not _is_there(here) or (config.path and here.samefile(own)):
             return config
-        return cls.read(here) if is_trusted(here) else _restricted(config, cls.read(here))
+        return cls.read(here) if is_trusted(here) else _restrict(config, cls.read(here))
 
     @classmethod
     def read(cls, path: Path) -> "ConfigFile":
@@ -130,7 +130,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
         for name, said in _table(path, text, ("connections",), tree.pop("connections", {})).items():
             place = ("connections", name)
             _only(path, text, place, _table(path, text, place, said), Configured.__struct_fields__)
-            connections[name] = configured = _converted(path, text, place, said, Configured)
+            connections[name] = configured = _convert(path, text, place, said, Configured)
             if "/" in name:
                 raise ConfigError(f"{path}, line {_line(text, place)}: a connection's name holds no '/': {name!r}.")
             if configured.guard not in (known := [level.name.lower() for level in Level]):
@@ -138,7 +138,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
                 raise ConfigError(
                     f"{path}, line {line}: 'guard' is one of {', '.join(known)}, not {configured.guard!r}."
                 )
-        found = _converted(path, text, (), tree, cls)
+        found = _convert(path, text, (), tree, cls)
         return msgspec.structs.replace(found, path=path, connections=connections)
 
     @property
@@ -247,7 +247,7 @@ def trust(path: Path) -> None:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
 
 
-def _restricted(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
+def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
     names = own.connections.keys() | stranger.connections.keys()
     connections: dict[str, Configured] = {}
@@ -301,7 +301,7 @@ def _fingerprint(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()
 
 
-def _converted(path: Path, text: str, place: tuple[str, ...], found: Any, kind: type[T]) -> T:
+def _convert(path: Path, text: str, place: tuple[str, ...], found: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:

@@ -135,7 +135,7 @@ class Bounded(Generic[Held]):
         with self._boundary.within():
             return Batches(self._boundary, aiter(batches()), kind)
 
-    def _said(self, name: str, kind: type[Item]) -> Item | str:
+    def _property_or_reason(self, name: str, kind: type[Item]) -> Item | str:
         """A property, or the sentence that says why there is none: logged once, for it is asked again and again."""
         try:
             return of_kind(getattr(self._held, name), kind)
@@ -147,7 +147,7 @@ class Bounded(Generic[Held]):
     @property
     def coverage(self) -> Coverage:
         """What was read; a gap where the connector cannot say it."""
-        said = self._said("coverage", Coverage)
+        said = self._property_or_reason("coverage", Coverage)
         return Coverage(gaps=(Gap("what was covered", said.rstrip(".")),)) if isinstance(said, str) else said
 
 
@@ -157,7 +157,7 @@ class BoundedStream(Bounded[Stream]):
     @property
     def interruption(self) -> Interruption | None:
         """Why there is no connection at the moment; None where the connector cannot say it."""
-        said = self._said("interruption", cast(type[Interruption], Interruption | None))
+        said = self._property_or_reason("interruption", cast(type[Interruption], Interruption | None))
         return None if isinstance(said, str) else said
 
     def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
@@ -170,7 +170,7 @@ class BoundedScan(BoundedStream):
     @property
     def progress(self) -> Progress:
         """How far it is; nowhere, where the connector cannot say it."""
-        said = self._said("progress", Progress)
+        said = self._property_or_reason("progress", Progress)
         return Progress(0, 1, 0.0) if isinstance(said, str) else said
 
 

@@ -43,10 +43,10 @@ def entry_points(group: str) -> list[EntryPoint]:
             continue
         for each in metadata:
             packages.setdefault(re.sub(r"[-_.]+", "-", each.name.partition("-")[0]).lower(), each)
-    return [entry for package, metadata in packages.items() for entry in _registered(package, metadata, group)]
+    return [entry for package, metadata in packages.items() for entry in _read_entry_points(package, metadata, group)]
 
 
-def _registered(package: str, metadata: Path, group: str) -> Iterator[EntryPoint]:
+def _read_entry_points(package: str, metadata: Path, group: str) -> Iterator[EntryPoint]:
     try:
         text = (metadata / "entry_points.txt").read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -37,7 +37,7 @@ def log_error(error: BaseException, what: str = "") -> Path:
     Returns:
         The file.
     """
-    _logged(error, what)
+    _log(error, what)
     return error_log()
 
 
@@ -48,11 +48,11 @@ def log_unexpected(error: BaseException, what: str) -> str:
         error: What was raised.
         what: What failed, as the beginning of a sentence.
     """
-    where = "are in" if _logged(error, what) else "could not be written to"
+    where = "are in" if _log(error, what) else "could not be written to"
     return f"{what} failed with an unexpected {type(error).__name__}; the details {where} {error_log()}."
 
 
-def _logged(error: BaseException, what: str) -> bool:
+def _log(error: BaseException, what: str) -> bool:
     try:
         _append(error_log(), _entry(error, what))
     except OSError:

@@ -44,13 +44,13 @@ async def password(name: str, said: Configured, terminal: bool) -> Secret | None
         ConfigError: It cannot be had, or not within `DEADLINE`.
     """
     if said.password_command:
-        return Secret(await _printed(said.password_command, name, terminal))
+        return Secret(await _output_of(said.password_command, name, terminal))
     if said.keyring:
         return Secret(await _from_keyring(name))
     return None
 
 
-async def _printed(command: str, name: str, terminal: bool) -> str:
+async def _output_of(command: str, name: str, terminal: bool) -> str:
     # Without the terminal it gets a session of its own, so that it cannot even open /dev/tty; gpg's agent would be told
     # of the terminal by a variable.
     environment = None if terminal else {key: value for key, value in os.environ.items() if key != "GPG_TTY"}

@@ -33,7 +33,7 @@ def spool(deliveries: Sequence[Delivery]) -> Iterator[Path]:
     Raises:
         StoreError: On entering: the folder cannot be written. Then let go of nothing.
     """
-    path, file = _written(deliveries)
+    path, file = _write(deliveries)
     # Open and locked, so that no other program takes it for left behind.
     with file:
         yield path
@@ -51,7 +51,7 @@ def keep(deliveries: Sequence[Delivery]) -> Path:
     Raises:
         StoreError: The folder cannot be written; no file is left.
     """
-    path, file = _written(deliveries)
+    path, file = _write(deliveries)
     file.close()
     return path
 
@@ -89,7 +89,7 @@ def _in_use(path: Path) -> bool:
     return False
 
 
-def _written(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
+def _write(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     folder = spool_folder()
     path = folder / f"{uuid4().hex}.ndjson"
     try:

@@ -73,7 +73,7 @@ def transcode(data: bytes, codec: str, whole: bool) -> Transcoded | None:
         if data.startswith(mark):
             if marked == "utf-8":
                 return Transcoded(data[len(mark) :], Charset(marked, mark))
-            if found := _decoded(data, Charset(marked, mark), whole):
+            if found := _decode(data, Charset(marked, mark), whole):
                 return found
     if codec.startswith("utf-8") or (_writes_ascii(codec) and data.isascii()):
         return None
@@ -82,7 +82,7 @@ def transcode(data: bytes, codec: str, whole: bool) -> Transcoded | None:
         return None
     if codec in ("utf-16", "utf-32"):
         codec = _with_order(data[:_HEAD], codec)
-    return _decoded(data, Charset(codec), whole)
+    return _decode(data, Charset(codec), whole)
 
 
 def readable(text: str) -> bool:
@@ -116,7 +116,7 @@ _MARKS: Final = (
 )
 
 
-def _decoded(data: bytes, charset: Charset, whole: bool) -> Transcoded | None:
+def _decode(data: bytes, charset: Charset, whole: bool) -> Transcoded | None:
     decoder = codecs.getincrementaldecoder(charset.codec)("replace")
     text = decoder.decode(data[len(charset.mark) :], whole)
     head = text[:_HEAD]

@@ -110,7 +110,7 @@ def decode(event: Event, most: int | None = None) -> Decoded:
     if not opaque(event):
         return Decoded(event.body or b"")
     said = claims(event)
-    found = _unpacked(event.body or b"", said)
+    found = _unpack(event.body or b"", said)
     data, complaints = found.data, found.complaints
     for name in _formats(said, data):
         try:
@@ -207,7 +207,7 @@ def read(event: Event, limit: int = SHOWN) -> Reading:
     data = decoded.data
     notes = decoded.layers + decoded.complaints
     if decoded.format is not None:
-        written, truncated = _written(decoded.value, limit)
+        written, truncated = _write_out(decoded.value, limit)
         return Reading(decoded.format, written, size, truncated, notes)
     said = claims(event)
     if MARKED.intersection(said.encodings) and not decoded.layers and not decoded.complaints:
@@ -335,7 +335,7 @@ def _hiding(type: bytes, encoding: bytes) -> bool:
 _LAYERS: Final = 3
 
 
-def _unpacked(body: bytes, said: Claims) -> Decoded:
+def _unpack(body: bytes, said: Claims) -> Decoded:
     """The body out of its compression and its schema registry's frame."""
     data, whole = body, True
     layers: list[str] = []
@@ -428,7 +428,7 @@ def _formats(said: Claims, data: bytes) -> Sequence[Binary]:
     return ()
 
 
-def _written(value: Any, limit: int) -> tuple[str, bool]:
+def _write_out(value: Any, limit: int) -> tuple[str, bool]:
     """Values laid out as JSON would be, with what JSON cannot say written in its own way; and whether that was cut."""
     pieces: list[str] = []
     length = 0

@@ -49,7 +49,7 @@ _CHUNK: Final = 64 * 1024
 _ROOM: Final = 64 * 1024
 
 
-def _inflated(window: int) -> Callable[[bytes], Inside]:
+def _inflate(window: int) -> Callable[[bytes], Inside]:
     def opened(data: bytes) -> Inside:
         out = bytearray()
         at = 0
@@ -102,9 +102,9 @@ def _cramjam(name: str, function: str) -> Callable[[bytes], Inside]:
 
 _OPEN: Final[Mapping[str, Callable[[bytes], Inside]]] = {
     # 32 more than the largest window: gzip or zlib, whichever it begins like; less than 0: neither's header.
-    "gzip": _inflated(32 + zlib.MAX_WBITS),
-    "zlib": _inflated(32 + zlib.MAX_WBITS),
-    "bare DEFLATE": _inflated(-zlib.MAX_WBITS),
+    "gzip": _inflate(32 + zlib.MAX_WBITS),
+    "zlib": _inflate(32 + zlib.MAX_WBITS),
+    "bare DEFLATE": _inflate(-zlib.MAX_WBITS),
     "zstd": _cramjam("zstd", "decompress_into"),
     "lz4": _cramjam("lz4", "decompress_into"),
     "snappy": _cramjam("snappy", "decompress_into"),

@@ -79,7 +79,7 @@ def tokens(text: str, cut: bool = False) -> Iterator[Token]:
         if not found or not group or (group == "end" and expected != "end"):
             if cut and _CUT_TOKEN.fullmatch(text, at):
                 return
-            raise _unexpected(text, at)
+            raise _error_at(text, at)
         start, end = found.span(group)
         if cut and end == len(text) and group in ("number", "word"):
             # More of it may follow.
@@ -107,11 +107,11 @@ def tokens(text: str, cut: bool = False) -> Iterator[Token]:
                 open_.pop()
                 expected = ", or closing" if open_ else "end"
             else:
-                raise _unexpected(text, start)
+                raise _error_at(text, start)
         elif group == "end":
             return
         else:
-            raise _unexpected(text, start)
+            raise _error_at(text, start)
         at = end
 
 
@@ -177,6 +177,6 @@ def lay_out(text: str, limit: int, cut: bool = False) -> Layout:
     return Layout("".join([*pieces, rest[: limit - length]]), cut, tuple(repeated), not_numbers)
 
 
-def _unexpected(text: str, at: int) -> FormatError:
+def _error_at(text: str, at: int) -> FormatError:
     line = text.count("\n", 0, at) + 1
     return FormatError(f"not JSON at line {line}, column {at - text.rfind(chr(10), 0, at)}")

@@ -384,7 +384,7 @@ def _event(said: _Said) -> Event:
         None if said.time is None else _milliseconds(said.time),
         said.time_type,
     )
-    return _edited(event, said)
+    return _with_json(event, said)
 
 
 def _wire(form: str | dict[str, str], encoding: str | None) -> Wire:
@@ -399,7 +399,7 @@ def _wire(form: str | dict[str, str], encoding: str | None) -> Wire:
     return Wire(encoding, _from_base64(form))
 
 
-def _edited(event: Event, said: _Said) -> Event:
+def _with_json(event: Event, said: _Said) -> Event:
     """The event with the `json` of key and body in the place of their bytes, where these say something else."""
     changes: dict[str, bytes] = {}
     if isinstance(said.body, dict) and len(said.body) == 2:
@@ -497,11 +497,11 @@ def _value(form: Any, depth: int) -> Any:
         if tag == "table" and isinstance(held, dict):
             form = held
         elif tag in _TAGS:
-            return _tagged(tag, held)
+            return _untag(tag, held)
     return {name: _value(item, depth + 1) for name, item in form.items()}
 
 
-def _tagged(tag: str, held: object) -> Value:
+def _untag(tag: str, held: object) -> Value:
     if tag == "json":
         return _to_json(held).decode()
     if not isinstance(held, str) or tag == "table":

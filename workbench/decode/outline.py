@@ -154,7 +154,7 @@ class Outline:
     def said(self, part: Part) -> str:
         """What is shown of a part: a string or key with its escapes resolved, all else as it was written."""
         written = self.text[part.start : part.end]
-        return _said(written) if "\\" in written and written[0] == '"' else written
+        return _unescape(written) if "\\" in written and written[0] == '"' else written
 
     @cached_property
     def searched(self) -> str:
@@ -311,7 +311,7 @@ _FILLER: Final = "\uffff"
 """A character that is none, behind strings that take less room than they were written in."""
 
 
-def _said(written: str) -> str:
+def _unescape(written: str) -> str:
     """A string with its escapes resolved, between its quotes."""
     try:
         return f'"{json.loads(written, strict=False)}"'
@@ -322,7 +322,7 @@ def _said(written: str) -> str:
 
 def _pad(found: re.Match[str]) -> str:
     written = found[0]
-    return _said(written).ljust(len(written), _FILLER) if "\\" in written else written
+    return _unescape(written).ljust(len(written), _FILLER) if "\\" in written else written
 
 
 def _look(begin: str) -> Look:

@@ -67,8 +67,8 @@ class Conventions:
         Raises:
             ConfigError: One has a key, a place or a pattern that means nothing.
         """
-        own = [_parsed(table) for table in extra]
-        return cls([*own, *_shipped()]) if own else _builtin()
+        own = [_parse(table) for table in extra]
+        return cls([*own, *_builtin_conventions()]) if own else _builtin()
 
     def facts(self, delivery: Delivery) -> Facts:
         """What the conventions say of an event. Headers that cannot be decoded and bodies that are no JSON say nothing.
@@ -88,7 +88,7 @@ class Conventions:
             for name, value in content.headers:
                 known = remembered.get(name)
                 if known is None:
-                    known = self._recognised(name)
+                    known = self._recognise(name)
                 if known is not _UNKNOWN and value is not None:
                     seen |= known.seen(value)
                     for place in known.places:
@@ -123,7 +123,7 @@ class Conventions:
                 found.append(Fact(place.kind, text, place.name, place.source))
         return Facts(tuple(found)) if found else NOTHING
 
-    def _recognised(self, name: str) -> "_Name":
+    def _recognise(self, name: str) -> "_Name":
         key = name.lower()
         known = self._places["header"].get(key, _UNKNOWN)
         marks = 0
@@ -406,19 +406,19 @@ def _split(at: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 @cache
-def _shipped() -> tuple[_Convention, ...]:
+def _builtin_conventions() -> tuple[_Convention, ...]:
     import tomli
 
     text = files("workbench.facts").joinpath("conventions.toml").read_text(encoding="utf-8")
-    return tuple(_parsed(table) for table in tomli.loads(text)["convention"])
+    return tuple(_parse(table) for table in tomli.loads(text)["convention"])
 
 
 @cache
 def _builtin() -> Conventions:
-    return Conventions(_shipped())
+    return Conventions(_builtin_conventions())
 
 
-def _parsed(table: Mapping[str, Any]) -> _Convention:
+def _parse(table: Mapping[str, Any]) -> _Convention:
     name = table.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigError("A convention has no name: give it one, as in name = 'our events'.")

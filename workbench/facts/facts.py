@@ -124,13 +124,13 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     def origin(self) -> Origin | None:
         """Where it was before; all from the convention that has precedence, for a topic of one and a partition of
         another would be a place that never was."""
-        said = self._said("origin.")
+        said = self._texts_about("origin.")
         return msgspec.convert(said, Origin) if said else None
 
     @property
     def failure(self) -> Failure | None:
         """Why it is a dead letter; all from the convention that has precedence."""
-        said = self._said("failure.")
+        said = self._texts_about("failure.")
         return msgspec.convert(said, Failure) if said else None
 
     @property
@@ -139,7 +139,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         failure = self.failure
         return (failure.reason or failure.type) if failure else None
 
-    def _said(self, about: str) -> dict[str, str]:
+    def _texts_about(self, about: str) -> dict[str, str]:
         said: dict[str, str] = {}
         for fact in self.found:
             if fact.kind.startswith(about) and said.setdefault("convention", fact.convention) == fact.convention:

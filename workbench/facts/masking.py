@@ -76,11 +76,11 @@ class Masking:
             elif rule == "key":
                 self._key = True
             elif where == "header" and name:
-                self._headers.add(_folded(name))
+                self._headers.add(_fold(name))
             elif where == "property" and name:
-                self._properties.add(_folded(name))
+                self._properties.add(_fold(name))
             elif where == "body" and name and all(name.split(".")):
-                self._paths.append(tuple(_folded(step) for step in name.split(".")))
+                self._paths.append(tuple(_fold(step) for step in name.split(".")))
             else:
                 raise ConfigError(f"{rule!r} is no masking rule: {_FORM}.")
         self._text = Pattern("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
@@ -126,11 +126,11 @@ class Masking:
             else:
                 if self._text and self._text.in_text(masked):
                     masked = '"' + "*" * max(len(text) - 2, 0) + '"'
-                return body if masked == text else _written(masked, body, decoded)
+                return body if masked == text else _encode(masked, body, decoded)
         if named or (escaped and like_json):
             return b"*" * len(body)
         masked = self._in_text(text) if self._text else text
-        return body if masked == text else _written(masked, body, decoded)
+        return body if masked == text else _encode(masked, body, decoded)
 
     def _json(self, text: str) -> str:
         """The JSON with the values at the rules' paths masked, and with strings and numbers that a pattern matches."""
@@ -253,14 +253,14 @@ class Masking:
     def _header(self, name: str, value: Value) -> Value:
         if self._text and self._text.in_text(name):
             return _LEFT_OUT
-        return self._masked(name, value, self._headers)
+        return self._mask_value(name, value, self._headers)
 
     def _property(self, name: str, value: Value) -> Value:
-        return self._masked(name, value, self._properties)
+        return self._mask_value(name, value, self._properties)
 
-    def _masked(self, name: str, value: Value, rules: set[str]) -> Value:
-        if _folded(name) in rules:
-            return _hidden(value)
+    def _mask_value(self, name: str, value: Value, rules: set[str]) -> Value:
+        if _fold(name) in rules:
+            return _hide(value)
         if isinstance(value, Mapping | list | tuple) and _holds(value, self._headers | self._properties):
             return "***"
         return self._value(value) if self._text and value is not None else value
@@ -282,7 +282,7 @@ class Masking:
             return b"*" * len(value) if in_hex and self._text.in_text(value.hex()) else value
         if isinstance(value, Sequence | Mapping):
             return "***" if self._text.in_text(_flat(value)) else value
-        return _hidden(value) if self._text.in_text(value_text(value)) else value
+        return _hide(value) if self._text.in_text(value_text(value)) else value
 
     def _in_text(self, text: str) -> str:
         assert self._text is not None
@@ -305,7 +305,7 @@ def _text(decoded: codec.Decoded) -> str | None:
     return None if _CONTROLS.search(text) else text
 
 
-def _written(text: str, body: bytes, decoded: codec.Decoded) -> bytes:
+def _encode(text: str, body: bytes, decoded: codec.Decoded) -> bytes:
     """A masked text as the body was written: in its charset, behind its frame."""
     data = decoded.charset.encode(text) if decoded.charset else text.encode()
     if data is None:
@@ -313,7 +313,7 @@ def _written(text: str, body: bytes, decoded: codec.Decoded) -> bytes:
     return body[:5] + data if decoded.layers and decoded.layers[0].startswith("schema") else data
 
 
-def _hidden(value: Value) -> Value:
+def _hide(value: Value) -> Value:
     """Something of the same shape that says nothing."""
     match value:
         case None:
@@ -335,7 +335,7 @@ def _hidden(value: Value) -> Value:
 def _holds(value: Value, names: set[str]) -> bool:
     """Whether a table somewhere inside has one of the names, as the tables of RabbitMQ's firehose do."""
     if isinstance(value, Mapping):
-        return any(_folded(name) in names or _holds(inner, names) for name, inner in value.items())
+        return any(_fold(name) in names or _holds(inner, names) for name, inner in value.items())
     return isinstance(value, list | tuple) and any(_holds(inner, names) for inner in value)
 
 
@@ -350,7 +350,7 @@ def _pattern(rule: str) -> str:
     return text
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     """The name with its ASCII letters small: as bytes are compared without case."""
     return name.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
@@ -363,7 +363,7 @@ def _names(paths: Sequence[_Path]) -> Pattern:
 
 def _steps(path: _Path, name: str) -> list[_Path]:
     """What is left of a path behind a name, once for each way to read it: a name with dots may be several steps."""
-    whole = _folded(name)
+    whole = _fold(name)
     parts = tuple(whole.split("."))
     left = [path[1:]] if path[:1] in ((_EVERY,), (whole,)) else []
     fits = len(path) >= len(parts) > 1 and all(step in (_EVERY, part) for step, part in zip(path, parts, strict=False))

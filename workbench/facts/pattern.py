@@ -44,7 +44,7 @@ class Pattern:
         try:
             compiled = re2.compile(_unicode(text), options)
         except (re2.error, UnicodeEncodeError) as error:
-            raise FormatError(f"is no regular expression in RE2's syntax: {_said(error)}") from None
+            raise FormatError(f"is no regular expression in RE2's syntax: {_reason(error)}") from None
         # The library's own methods make an object for each match, which takes longer than to find it in a short text.
         self._match: Callable[[Any, bytes, int, int], Sequence[tuple[int, int]]] = compiled._regexp.Match
         self._anywhere, self._at_beginning = re2._Anchor.UNANCHORED, re2._Anchor.ANCHOR_START
@@ -159,7 +159,7 @@ def _unicode(pattern: str) -> str:
     return "".join(pieces)
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     if any(sign in text for sign in ("(?=", "(?!", "(?<", "sequence: \\1", "(?P")):

@@ -21,7 +21,7 @@ def time_in(value: Value) -> int | None:
             value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         text = value.strip()
-        value = int(text) if _DIGITS.fullmatch(text) else _written(text)
+        value = int(text) if _DIGITS.fullmatch(text) else _read_date(text)
     if isinstance(value, datetime):
         try:
             return (value.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
@@ -49,7 +49,7 @@ _LAST: Final = 99_999_999_999_999
 _NSERVICEBUS: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d):(\d{1,6}) Z")
 
 
-def _written(text: str) -> datetime | None:
+def _read_date(text: str) -> datetime | None:
     if found := _NSERVICEBUS.fullmatch(text):
         text = f"{found[1]}T{found[2]}.{found[3].ljust(6, '0')}+00:00"
     try:

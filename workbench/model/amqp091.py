@@ -45,7 +45,7 @@ class Amqp091:
             for name, read in _present(flags):
                 found[name], offset = read(data, offset, 0)
         except (struct.error, LookupError) as error:
-            raise _malformed(error) from None
+            raise _format_error(error) from None
         if offset != len(data):
             raise FormatError(_CUT)
         return Content(found.pop("headers", ()), found)
@@ -83,7 +83,7 @@ class Amqp091:
                     offset = _end(data, offset + 1) if kind in b"SxAF" else _READ[kind](data, offset + 1, 0)[1]
                     yield name, _TYPES[chr(kind)][0], start, offset
             except (struct.error, LookupError) as error:
-                raise _malformed(error) from None
+                raise _format_error(error) from None
             if offset != end:
                 raise FormatError(_CUT)
 
@@ -93,15 +93,15 @@ class Amqp091:
 
     def with_entries(self, data: bytes, entries: Sequence[bytes]) -> bytes:
         """The same bytes with these headers; without a header table where there are none."""
-        return _replaced(data, _HEADERS, _table(entries) if entries else None)
+        return _replace(data, _HEADERS, _table(entries) if entries else None)
 
     def with_property(self, data: bytes, name: str, value: Value) -> bytes:
         """The same bytes with one property set."""
-        return _replaced(data, _flag(name), _property(name, value))
+        return _replace(data, _flag(name), _property(name, value))
 
     def without_property(self, data: bytes, name: str) -> bytes:
         """The same bytes without one property."""
-        return _replaced(data, _flag(name), None)
+        return _replace(data, _flag(name), None)
 
     def timestamp(self, data: bytes) -> int | None:
         """The property `timestamp` in milliseconds, found without decoding the headers."""
@@ -157,7 +157,7 @@ _CUT: Final = "These AMQP properties cannot be read: they are cut short, or thei
 _DEEP: Final = f"These AMQP properties cannot be read: they nest deeper than {DEPTH} tables and arrays."
 
 
-def _malformed(error: Exception) -> FormatError:
+def _format_error(error: Exception) -> FormatError:
     if isinstance(error, KeyError):
         return FormatError(f"These AMQP properties cannot be read: {chr(error.args[0])!r} is no field type of AMQP.")
     return FormatError(_CUT)
@@ -181,7 +181,7 @@ def _present(flags: int) -> tuple[tuple[str, _Read], ...]:
     return tuple((name, read) for name, (flag, read) in _PROPERTIES.items() if flags & flag)
 
 
-def _fixed(form: str) -> _Read:
+def _fixed_size(form: str) -> _Read:
     unpack = struct.Struct(form).unpack_from
     size = struct.calcsize(form)
 
@@ -269,17 +269,17 @@ def _end(data: bytes, offset: int) -> int:
 
 _TYPES: Final[Mapping[str, tuple[str, _Read]]] = {
     "t": ("bool", _read_bool),
-    "b": ("int8", _fixed(">b")),
-    "B": ("uint8", _fixed(">B")),
-    "s": ("int16", _fixed(">h")),
-    "U": ("int16", _fixed(">h")),
-    "u": ("uint16", _fixed(">H")),
-    "I": ("int32", _fixed(">i")),
-    "i": ("uint32", _fixed(">I")),
-    "l": ("int64", _fixed(">q")),
-    "L": ("int64", _fixed(">q")),
-    "f": ("float32", _fixed(">f")),
-    "d": ("float64", _fixed(">d")),
+    "b": ("int8", _fixed_size(">b")),
+    "B": ("uint8", _fixed_size(">B")),
+    "s": ("int16", _fixed_size(">h")),
+    "U": ("int16", _fixed_size(">h")),
+    "u": ("uint16", _fixed_size(">H")),
+    "I": ("int32", _fixed_size(">i")),
+    "i": ("uint32", _fixed_size(">I")),
+    "l": ("int64", _fixed_size(">q")),
+    "L": ("int64", _fixed_size(">q")),
+    "f": ("float32", _fixed_size(">f")),
+    "d": ("float64", _fixed_size(">d")),
     "D": ("decimal", _read_decimal),
     "S": ("string", _read_string),
     "x": ("bytes", _read_bytes),
@@ -301,8 +301,8 @@ _PROPERTIES: Final[Mapping[str, tuple[int, _Read]]] = {
     "content_type": (1 << 15, _read_short_string),
     "content_encoding": (1 << 14, _read_short_string),
     "headers": (_HEADERS, _read_headers),
-    "delivery_mode": (1 << 12, _fixed(">B")),
-    "priority": (1 << 11, _fixed(">B")),
+    "delivery_mode": (1 << 12, _fixed_size(">B")),
+    "priority": (1 << 11, _fixed_size(">B")),
     "correlation_id": (1 << 10, _read_short_string),
     "reply_to": (1 << 9, _read_short_string),
     "expiration": (1 << 8, _read_short_string),
@@ -329,13 +329,13 @@ def _spans(data: bytes) -> list[tuple[int, int, int]]:
             offset = _end(data, begin) if name == "headers" else read(data, begin, 0)[1]
             spans.append((_PROPERTIES[name][0], begin, offset))
     except (struct.error, IndexError) as error:
-        raise _malformed(error) from None
+        raise _format_error(error) from None
     if offset != len(data):
         raise FormatError(_CUT)
     return spans
 
 
-def _replaced(data: bytes, flag: int, piece: bytes | None) -> bytes:
+def _replace(data: bytes, flag: int, piece: bytes | None) -> bytes:
     """The same bytes with one property, or the header table, in these bytes; without it where they are None."""
     spans = _spans(data)
     flags, begin = _flags(data)

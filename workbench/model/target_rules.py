@@ -107,12 +107,12 @@ class Rules(msgspec.Struct, frozen=True):
                 content = event.content
                 if self._is_simple(content):
                     return Finding(changes=tuple(changes)) if changes else _NOTHING
-                refusal = self._refused(event, content)
+                refusal = self._why_refused(event, content)
             except FormatError as error:
                 return Finding(str(error).rstrip("."))
             if refusal:
                 return Finding(refusal)
-            changes += self._changed(event, content)
+            changes += self._changes(event, content)
         return Finding(changes=tuple(changes)) if changes else _NOTHING
 
     def _is_simple(self, content: Content) -> bool:
@@ -142,7 +142,7 @@ class Rules(msgspec.Struct, frozen=True):
     def _as_it_came(self, event: Event) -> bool:
         return event.wire is not None and self.encoding is not None and sent_as_is(event.wire, self.encoding)
 
-    def _refused(self, event: Event, content: Content) -> str:
+    def _why_refused(self, event: Event, content: Content) -> str:
         for name, value in content.headers:
             if (kind := _type(value)) in self.refused_headers:
                 return f"its header {name!r} is a {kind}, which {self.address} cannot take"
@@ -156,7 +156,7 @@ class Rules(msgspec.Struct, frozen=True):
                 return f"its properties and headers take {size:,} bytes, and this broker takes {self.headers_size:,}"
         return ""
 
-    def _changed(self, event: Event, content: Content) -> Iterable[Change]:
+    def _changes(self, event: Event, content: Content) -> Iterable[Change]:
         lost = [name for name in content.properties if not self.properties or name in self.lost_properties]
         for name in lost:
             if self.properties:
@@ -196,7 +196,7 @@ class Changes:
 
     def sentences(self) -> tuple[str, ...]:
         """What to tell the user."""
-        return tuple(f"{before}{_listed(names)}{after}" for (before, after), names in self._names.items())
+        return tuple(f"{before}{_name_list(names)}{after}" for (before, after), names in self._names.items())
 
 
 _NOTHING: Final = Finding()
@@ -209,7 +209,7 @@ _TEXTS: Final = frozenset(
 """Properties that are short texts, and that every endpoint keeps which keeps properties."""
 
 
-def _listed(names: Mapping[str, None]) -> str:
+def _name_list(names: Mapping[str, None]) -> str:
     some = sorted(names)[:_NAMED]
     return ", ".join(some) + (" and others" if len(names) > _NAMED else "")
 

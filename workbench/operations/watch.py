@@ -139,7 +139,7 @@ class Watch:
                 async with asyncio.timeout(PATIENCE):
                     connector = await self._connector()
                     asked = time.monotonic()
-                    self._listed(await connector.endpoints())
+                    self._take_listing(await connector.endpoints())
                 self.took, self.broker = time.monotonic() - asked, connector.description()
                 await self._list_groups(connector)
                 backoff.reset()
@@ -186,7 +186,7 @@ class Watch:
         """Whether a group reads what is listed, as far as it is known what it reads."""
         return not group.partitions or any(each.address in self.endpoints for each in group.partitions)
 
-    def _listed(self, listing: Listing[Endpoint]) -> None:
+    def _take_listing(self, listing: Listing[Endpoint]) -> None:
         self.gaps = listing.gaps
         endpoints = [each for each in listing if fnmatchcase(each.address.name, self.scope)]
         now = time.monotonic()

@@ -50,13 +50,13 @@ def completions(
         candidate
         for each in seen
         if each.column == start
-        for candidate in _known(each, paths, values)
+        for candidate in _candidates(each, paths, values)
         if candidate.lstrip("'\"").startswith(written) and candidate != head[start:]
     ]
     return Completions(start, tuple(dict.fromkeys(found)))
 
 
-def _known(expected: Expected, paths: Iterable[str], values: Callable[[str], Iterable[str]]) -> list[str]:
+def _candidates(expected: Expected, paths: Iterable[str], values: Callable[[str], Iterable[str]]) -> list[str]:
     match expected.what:
         case "term":
             return [*SYMBOLS, *sorted(paths), *_FOLLOWED, "not"]
@@ -65,10 +65,10 @@ def _known(expected: Expected, paths: Iterable[str], values: Callable[[str], Ite
         case "connective":
             return ["and", "or"]
         case "value":
-            return [_inserted(value) for value in values(expected.symbol)]
+            return [_insertion(value) for value in values(expected.symbol)]
 
 
-def _inserted(value: str) -> str:
+def _insertion(value: str) -> str:
     """A value as it must be written: in quotes where it would not be one word, or would mean more than its text."""
     if value and not any(character in " \t\n\r(),'\"" for character in value):
         return value

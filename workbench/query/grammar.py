@@ -231,7 +231,7 @@ class _Parser:
         parts = [self._not()]
         while True:
             self._want("connective")
-            if not self._keyword("and") and (self._ended() or self._keyword("or", take=False)):
+            if not self._keyword("and") and (self._at_end() or self._keyword("or", take=False)):
                 return parts[0] if len(parts) == 1 else All(tuple(parts))
             parts.append(self._not())
 
@@ -258,8 +258,8 @@ class _Parser:
             return node
         column = self._at
         if self._text[column : column + 1] in ("'", '"'):
-            return Word(self._quoted())
-        if self._ended():
+            return Word(self._read_quoted())
+        if self._at_end():
             self._fail("Incomplete query: a comparison such as type = OrderPlaced is missing here, or a word to find.")
         if keyword := _KEYWORD.match(self._text, column):
             self._fail(f"There is nothing before {keyword[0]!r}. Quote it to search for the word.")
@@ -332,7 +332,7 @@ class _Parser:
     def _value(self, symbol: str) -> Written:
         self._want("value", symbol)
         if self._text[self._at : self._at + 1] in ("'", '"'):
-            return self._quoted()
+            return self._read_quoted()
         if not (match := _VALUE.match(self._text, self._at)):
             self._fail("Missing value.")
         if match[0] in _SIGNS:
@@ -340,7 +340,7 @@ class _Parser:
         self._at = match.end()
         return Written(match[0], match.start())
 
-    def _quoted(self) -> Written:
+    def _read_quoted(self) -> Written:
         column = self._at
         if not (match := _QUOTED.match(self._text, column)):
             self._fail("Missing closing quote.")
@@ -397,7 +397,7 @@ class _Parser:
         while self._at < len(self._text) and self._text[self._at].isspace():
             self._at += 1
 
-    def _ended(self) -> bool:
+    def _at_end(self) -> bool:
         return self._at == len(self._text) or self._text[self._at] == ")"
 
     def _fail(self, message: str, column: int | None = None) -> NoReturn:

@@ -108,16 +108,16 @@ def test_of(op: Operator, literals: Sequence[Written], now: int, *, ids: bool = 
             tests = [_equals(each, ids) for each in meanings]
             return lambda value: any(test(value) for test in tests)
         case "between":
-            low, high = _ordered(operator.ge, first), _ordered(operator.le, meanings[1])
+            low, high = _order_test(operator.ge, first), _order_test(operator.le, meanings[1])
             return lambda value: low(value) and high(value)
         case "contains":
             return lambda value: (text := text_of(value)) is not None and first.text in text
         case "starts":
             return lambda value: (text := text_of(value)) is not None and text.startswith(first.text)
         case "~":
-            return _searched(literals[0])
+            return _search_test(literals[0])
         case _:
-            return _ordered(_ORDERS[op], first)
+            return _order_test(_ORDERS[op], first)
 
 
 def number_test(op: Operator, numbers: Sequence[Number]) -> Callable[[Number], bool]:
@@ -199,7 +199,7 @@ def _equals(wanted: Meaning, ids: bool) -> Test:
     return test
 
 
-def _ordered(compare: Callable[[Any, Any], bool], wanted: Meaning) -> Test:
+def _order_test(compare: Callable[[Any, Any], bool], wanted: Meaning) -> Test:
     number, text, time = wanted.number, wanted.text, wanted.time
 
     def test(value: object) -> bool:
@@ -214,7 +214,7 @@ def _ordered(compare: Callable[[Any, Any], bool], wanted: Meaning) -> Test:
     return test
 
 
-def _searched(literal: Written) -> Test:
+def _search_test(literal: Written) -> Test:
     try:
         pattern = Pattern(literal.text)
     except FormatError as error:

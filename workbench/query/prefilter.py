@@ -81,7 +81,7 @@ def _groups(node: Node, now: int) -> Sequence[tuple[bytes, ...]]:
             return _names(symbol)
         case Comparison(symbol, operator, literals):
             texts = literals if operator in _TEXT_OPERATORS else ()
-            return [*_names(symbol), *_compared(symbol, operator, texts, now)]
+            return [*_names(symbol), *_comparison_needles(symbol, operator, texts, now)]
 
 
 def _selectivity(group: tuple[bytes, ...]) -> int:
@@ -98,7 +98,7 @@ def _names(symbol: Symbol) -> list[tuple[bytes, ...]]:
     return []
 
 
-def _compared(symbol: Symbol, operator: str, texts: Sequence[Written], now: int) -> list[tuple[bytes, ...]]:
+def _comparison_needles(symbol: Symbol, operator: str, texts: Sequence[Written], now: int) -> list[tuple[bytes, ...]]:
     equal = operator in ("=", "in")
     if symbol.name in ("type", "correlation", "causation", "message"):
         return [] if any(_may_be_binary(each.text, equal, now) for each in texts) else _facts(texts)

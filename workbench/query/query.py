@@ -92,7 +92,7 @@ class Query:
         """How deliveries are understood."""
         _check_encoding(text)
         node = parse(text)
-        self._holds: Final = _compiled(node, now)
+        self._holds: Final = _compile(node, now)
         self.needles: Final[Needles | None] = needles_of(node, now, masked=reading.masked is not None)
         """What the bytes of a match hold, unless its body is opaque; None where nothing can be excluded."""
 
@@ -213,26 +213,26 @@ def _check_encoding(text: str) -> None:
         raise QueryError("This character is not UTF-8. Check the terminal's encoding.", error.start) from None
 
 
-def _compiled(node: Node, now: int) -> _Holds:
+def _compile(node: Node, now: int) -> _Holds:
     match node:
         case All(parts):
-            every = [_compiled(part, now) for part in parts]
+            every = [_compile(part, now) for part in parts]
             if len(every) == 2:
                 one, other = every
                 return lambda seen: one(seen) and other(seen)
             return lambda seen: all(holds(seen) for holds in every)
         case Either(parts):
-            some = [_compiled(part, now) for part in parts]
+            some = [_compile(part, now) for part in parts]
             return lambda seen: any(holds(seen) for holds in some)
         case Not(part):
-            holds = _compiled(part, now)
+            holds = _compile(part, now)
             return lambda seen: not holds(seen)
         case Word(literal):
             return _everywhere(literal, now)
         case Exists(symbol):
             return _exists(symbol)
         case Comparison(symbol, _, _) if symbol.name in ("time", "age", "size", "attempts"):
-            return _measured(node, now)
+            return _compile_measure(node, now)
         case Comparison(symbol, operator, literals):
             ids = symbol.name not in ("header", "property") and not symbol.path
             return _any_value(symbol, test_of(operator, literals, now, ids=ids), node, now)
@@ -345,7 +345,7 @@ def _entries(symbol: Symbol) -> Values:
 # Numbers and times.
 
 
-def _measured(node: Comparison, now: int) -> _Holds:
+def _compile_measure(node: Comparison, now: int) -> _Holds:
     symbol, operator = node.symbol, node.operator
     if operator not in ("=", ">", ">=", "<", "<=", "in", "between"):
         raise QueryError(

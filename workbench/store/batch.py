@@ -124,7 +124,7 @@ def encode(delivery: Delivery) -> bytes:
     try:
         return _to_bytes(delivery)
     except UnicodeEncodeError:
-        return _to_bytes(_spelled(delivery))
+        return _to_bytes(_to_plain(delivery))
 
 
 def decode(data: bytes) -> Delivery:
@@ -209,22 +209,22 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _spelled(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
         case msgspec.Struct():
             return msgspec.structs.replace(
-                value, **{name: _spelled(getattr(value, name)) for name in value.__struct_fields__}
+                value, **{name: _to_plain(getattr(value, name)) for name in value.__struct_fields__}
             )
         case Mapping():
-            return {_spelled(name): _spelled(item) for name, item in value.items()}
+            return {_to_plain(name): _to_plain(item) for name, item in value.items()}
         case list() | tuple():
-            return tuple(map(_spelled, value))
+            return tuple(map(_to_plain, value))
     return value
 
 
-def _restored(code: int, data: memoryview) -> Any:
+def _restore(code: int, data: memoryview) -> Any:
     restore: Callable[[bytes], Any] | None = {
         _DECIMAL: lambda data: Decimal(data.decode()),
         _INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
@@ -236,4 +236,4 @@ def _restored(code: int, data: memoryview) -> Any:
 
 
 _to_bytes: Final = msgspec.msgpack.Encoder().encode
-_from_bytes: Final = msgspec.msgpack.Decoder(Delivery, ext_hook=_restored).decode
+_from_bytes: Final = msgspec.msgpack.Decoder(Delivery, ext_hook=_restore).decode

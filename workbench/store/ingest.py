@@ -114,7 +114,7 @@ class Ingestion:
 
     async def _read(self) -> None:
         async with AsyncExitStack() as stack:
-            stream = await self._opened(stack)
+            stream = await self._open_stream(stack)
             try:
                 self._stream = stream
                 self._set("running")
@@ -125,7 +125,7 @@ class Ingestion:
         # Leaving completes it: with the price that was paid.
         self._coverage = stream.coverage
 
-    async def _opened(self, stack: AsyncExitStack) -> Stream:
+    async def _open_stream(self, stack: AsyncExitStack) -> Stream:
         backoff = Backoff()
         while True:
             try:
@@ -191,7 +191,7 @@ class Ingestions:
             address: What is looked at.
             open: Opens the stream; called again while the broker cannot be reached.
         """
-        ingestion = Ingestion(kind, address, open, self._store, self._changed)
+        ingestion = Ingestion(kind, address, open, self._store, self._notify)
         task = ingestion.start(self._group)
         self._running[task] = ingestion
         task.add_done_callback(self._running.pop)
@@ -206,7 +206,7 @@ class Ingestions:
         for task in self._running:
             task.cancel()
 
-    def _changed(self, ingestion: Ingestion) -> None:
+    def _notify(self, ingestion: Ingestion) -> None:
         for listener in tuple(self.listeners):
             listener(ingestion)
 
@@ -290,7 +290,7 @@ async def merge(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) 
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
     """
     async with AsyncExitStack() as stack:
-        entered = {address: await _entered(stack, address, stream) for address, stream in streams.items()}
+        entered = {address: await _enter(stack, address, stream) for address, stream in streams.items()}
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
                 together = Merged(entered)
@@ -302,7 +302,7 @@ async def merge(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) 
                         pump.cancel()
 
 
-async def _entered(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
+async def _enter(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
     try:
         return await stack.enter_async_context(stream)
     except ConnectorError as error:

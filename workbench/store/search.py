@@ -69,7 +69,7 @@ def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, quer
                 hits = list(_matching(row, (index for index in among if index >= begin and index in mine), query))
             times.extend(at[index] for index in hits)
             sequences.extend(first + index for index in hits)
-    return _found(examined, times, sequences)
+    return _found_of(examined, times, sequences)
 
 
 def _matching(row: StoredRow, among: Iterable[int], query: Query) -> Iterator[int]:
@@ -96,7 +96,7 @@ def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, star
             ):
                 times.append(stored_time(delivery))
                 sequences.append(chunk.first + index)
-    return _found(examined, times, sequences)
+    return _found_of(examined, times, sequences)
 
 
 def ranked(path: Path, firsts: Sequence[int], sequences: Sequence[int], field: Field) -> list[Rank]:
@@ -177,7 +177,7 @@ def owners_of(hash: bytes, hashes: bytes, owners: bytes) -> list[int]:
     return sorted(found)
 
 
-def _found(examined: int, times: "array[int]", sequences: "array[int]") -> Found:
+def _found_of(examined: int, times: "array[int]", sequences: "array[int]") -> Found:
     ascending = all(time <= following for time, following in pairwise(times))
     if ascending:
         return Found(examined, times.tobytes(), sequences.tobytes())

@@ -32,7 +32,7 @@ def private_file(folder: Path | None = None) -> Iterator[Path]:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sweep(folder)
-        path, lock = _locked(folder)
+        path, lock = _lock_new(folder)
     except OSError as error:
         raise StoreError(f"No events can be stored in {folder}: {error.strerror}.") from error
     try:
@@ -77,7 +77,7 @@ def delete_stored(path: Path) -> None:
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _locked(folder: Path) -> tuple[Path, int]:
+def _lock_new(folder: Path) -> tuple[Path, int]:
     while True:
         path = folder / f"session-{uuid4().hex}.db"
         name = path.with_suffix(".lock")

@@ -167,7 +167,7 @@ class Store(Archive):
             StoreError: What was appended before found no space; nothing of this batch is kept, all from before can
                 still be read. To append again is to try again.
         """
-        await self._written(AHEAD if self._failure is None else len(self._waiting) - 1)
+        await self._wait_until_written(AHEAD if self._failure is None else len(self._waiting) - 1)
         pending, encoded, at = self._pending, [encode(delivery) for delivery in batch], 0
         while at < len(batch):
             end = min(at + COUNT - len(pending.deliveries), len(batch))
@@ -194,7 +194,7 @@ class Store(Archive):
         """
         if self._pending.deliveries:
             self._fill()
-        await self._written(0)
+        await self._wait_until_written(0)
         try:
             await self._on_thread(self._writer.save, self._looks_to_save())
         except StoreError:
@@ -288,7 +288,7 @@ class Store(Archive):
 
     def _written_one(self, writing: "asyncio.Future[None]", row: Row) -> None:
         self._writing = None
-        if not self._succeeded(writing):
+        if not self._has_succeeded(writing):
             return
         del self._waiting[0]
         self._rows.append(row)
@@ -299,7 +299,7 @@ class Store(Archive):
         if self._waiting:
             self._write()
 
-    def _succeeded(self, writing: "asyncio.Future[None]") -> bool:
+    def _has_succeeded(self, writing: "asyncio.Future[None]") -> bool:
         try:
             writing.result()
         except StoreError as error:
@@ -308,7 +308,7 @@ class Store(Archive):
             return False
         return True
 
-    async def _written(self, most: int) -> None:
+    async def _wait_until_written(self, most: int) -> None:
         """Returns when at most so many full rows wait to be written."""
         self._failure = None
         while self._waiting and len(self._waiting) > most:
@@ -335,7 +335,7 @@ class Store(Archive):
         self._recording = asyncio.get_running_loop().call_later(SAVED, self._save_pending)
         if self._failure is None and self._pending.deliveries:
             saving = self._on_thread(self._writer.save, self._looks_to_save(), pack(self._pending))
-            saving.add_done_callback(self._succeeded)
+            saving.add_done_callback(self._has_succeeded)
 
     def _looks_to_save(self) -> list[tuple[int, str]]:
         looks = [(id, msgspec.json.encode(self._looks[id]).decode()) for id in sorted(self._unsaved_looks)]

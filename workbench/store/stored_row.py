@@ -37,10 +37,10 @@ class StoredRow:
     def __init__(self, first: int, count: int, columns: Mapping[str, bytes]) -> None:
         self.first = first
         self.count = count
-        self.looks = _filled("I", columns["looks"], count)
-        self.times = _filled("q", columns["times"], count)
+        self.looks = _fill("I", columns["looks"], count)
+        self.times = _fill("q", columns["times"], count)
         self.opaque = array("I", [index for index in _numbers("I", columns["opaque"]) if index < count])
-        self.ends = _filled("I", columns["ends"], count)
+        self.ends = _fill("I", columns["ends"], count)
         self.deliveries = columns["deliveries"]
 
     @property
@@ -148,7 +148,7 @@ def _numbers(code: Literal["I", "q"], column: bytes) -> "array[int]":
     return numbers
 
 
-def _filled(code: Literal["I", "q"], column: bytes, count: int) -> "array[int]":
+def _fill(code: Literal["I", "q"], column: bytes, count: int) -> "array[int]":
     numbers = _numbers(code, column)
     if len(numbers) != count:
         del numbers[count:]

@@ -55,9 +55,9 @@ class Workers(Executor):
             self._again(pool, promised, work, attempts, error)
             return
         promised.add_done_callback(lambda promised: doing.cancel() if promised.cancelled() else None)
-        doing.add_done_callback(lambda done: self._done(pool, promised, work, attempts, done))
+        doing.add_done_callback(lambda done: self._on_done(pool, promised, work, attempts, done))
 
-    def _done(
+    def _on_done(
         self,
         pool: ProcessPoolExecutor,
         promised: "Future[Result]",

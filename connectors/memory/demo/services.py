@@ -187,7 +187,7 @@ class Services:
             "payments",
             frameworks.spring_amqp("PaymentRequested", "payment.requested", request, self._id(), cause, now),
         )
-        self._changed(order.order_id, "OrderAccepted", "accepted", cause)
+        self._change_order(order.order_id, "OrderAccepted", "accepted", cause)
         for line in order.lines:
             self._stock(line.sku, cause)
         if order.order_id % 23 == 0:
@@ -243,7 +243,7 @@ class Services:
         sent = frameworks.spring_amqp("OrderShipped", "order.shipped", shipped, self._id(), cause, now)
         self._rabbit.publish("orders", sent)
         self._rabbit.append(layout.AUDIT, sent)
-        self._changed(order.order_id, "OrderShipped", "shipped", self._cause(sent))
+        self._change_order(order.order_id, "OrderShipped", "shipped", self._cause(sent))
         self._task("shop.mail.send_tracking", order.order_id, order.customer, self._cause(sent))
         return "acknowledge"
 
@@ -262,7 +262,7 @@ class Services:
         except _Failed as error:
             self._to_queue("error", frameworks.failed_in_nservicebus(event, error.failure, "billing", now))
         else:
-            self._changed(invoice.order_id, "InvoiceIssued", "invoiced", cause)
+            self._change_order(invoice.order_id, "InvoiceIssued", "invoiced", cause)
         return "acknowledge"
 
     def _mail(self, event: Event) -> Verdict:
@@ -299,10 +299,10 @@ class Services:
         except msgspec.DecodeError:
             return
         if payment.reason is not None:
-            self._changed(payment.order_id, "OrderCancelled", "cancelled", cause, payment.reason)
+            self._change_order(payment.order_id, "OrderCancelled", "cancelled", cause, payment.reason)
             self._task("shop.mail.send_cancellation", payment.order_id, payment.customer, cause)
             return
-        self._changed(payment.order_id, "OrderPaid", "paid", cause)
+        self._change_order(payment.order_id, "OrderPaid", "paid", cause)
         ship = ShipOrder(payment.order_id, payment.customer, self._chance.choice(story.CARRIERS))
         self._rabbit.publish(layout.CONTRACT, frameworks.masstransit(layout.CONTRACT, ship, self._id(), cause, now))
         invoice = IssueInvoice(payment.order_id, payment.customer, payment.amount, payment.currency)
@@ -337,7 +337,7 @@ class Services:
 
     # What several of them do.
 
-    def _changed(self, order: int, type: str, status: str, cause: Cause, reason: str | None = None) -> None:
+    def _change_order(self, order: int, type: str, status: str, cause: Cause, reason: str | None = None) -> None:
         change = OrderChanged(order, status, reason)
         event = frameworks.spring_kafka(type, str(order), change, self._id(), cause, self._agenda.now)
         self._kafka.append("orders-events", event)

@@ -73,14 +73,14 @@ class Shop:
     def open(self) -> None:
         """Let it live."""
         if self._settings.pace:
-            self.rabbit.watchers.add(self._stirred)
-            self.kafka.watchers.add(self._stirred)
+            self.rabbit.watchers.add(self._stir)
+            self.kafka.watchers.add(self._stir)
             self._wait()
 
     def close(self) -> None:
         """Let nothing move any more."""
-        self.rabbit.watchers.discard(self._stirred)
-        self.kafka.watchers.discard(self._stirred)
+        self.rabbit.watchers.discard(self._stir)
+        self.kafka.watchers.discard(self._stir)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -118,7 +118,7 @@ class Shop:
             self._acting = False
         self._wait()
 
-    def _stirred(self) -> None:
+    def _stir(self) -> None:
         """Something has changed; when it was not ourselves, there may be work that comes before what is next."""
         if not self._acting:
             if self._on_the_wall:

@@ -97,7 +97,7 @@ class Rendering:
                 properties[field.name] = self._fresh(value, sequence) if field.fresh else value
         came = self._original.wire
         if came is not None and (wire.has_properties(came) or not properties):
-            return Event(key, body, self._spliced(came, headers, properties))
+            return Event(key, body, self._splice(came, headers, properties))
         written = tuple(own.headers[each] if isinstance(each, int) else each for each in headers)
         return Event(key, body, written=Content(written, properties))
 
@@ -123,7 +123,7 @@ class Rendering:
         except FormatError:
             return Content()
 
-    def _spliced(
+    def _splice(
         self, original: wire.Wire, headers: Sequence[int | tuple[str, Value]], properties: dict[str, Value]
     ) -> wire.Wire:
         own = self._own
