@@ -17,9 +17,10 @@ class Action(msgspec.Struct, frozen=True):
     Attributes:
         id: Its name, in the configuration's `[keys]` too.
         keys: Textual's names of its keys, with commas between them; the first is shown.
-        label: In the footer; empty: not there.
+        label: In the footer and in borders; empty: not there.
         help: What it does, in a sentence.
         screens: Where it can be done; empty: on every screen.
+        panels: The panels that it is about, by their ids: the footer names it in these alone; empty: in all.
         first: Whether its keys come before what a field would do with them.
     """
 
@@ -28,6 +29,7 @@ class Action(msgspec.Struct, frozen=True):
     label: str
     help: str
     screens: tuple[str, ...] = ()
+    panels: tuple[str, ...] = ()
     first: bool = False
 
     @property
@@ -40,7 +42,12 @@ _LISTS: Final = ("events", "connections")
 
 ACTIONS: Final = (
     Action(
-        "inspect", "enter", "open", "Open what the cursor is on: a topic, a group, an event. Never costs.", ("events",)
+        "inspect",
+        "enter",
+        "open",
+        "Open what the cursor is on: a topic, a group, an event. Never costs.",
+        ("events",),
+        ("endpoints", "events", "event"),
     ),
     Action(
         "browse",
@@ -48,10 +55,18 @@ ACTIONS: Final = (
         "browse",
         "Browse what is in a queue or topic now; if that costs something, the price is shown first.",
         ("events",),
+        ("endpoints", "events"),
     ),
     Action("force", "F", "", "Browse even though it was refused; asks for the endpoint's name.", ("events",)),
-    Action("live", "l", "live", "Show messages as they arrive at the endpoint, without consuming them.", ("events",)),
-    Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",)),
+    Action(
+        "live",
+        "l",
+        "live",
+        "Show messages as they arrive at the endpoint, without consuming them.",
+        ("events",),
+        ("endpoints", "events"),
+    ),
+    Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",), ("events", "event")),
     Action("send", "ctrl+s,s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
     Action("stop", "ctrl+x", "", "Stop publishing; once more, abandon what is in flight.", ("publish",), first=True),
     Action(
@@ -85,15 +100,25 @@ ACTIONS: Final = (
     Action("load_body", "l", "", "Load the body from a file.", ("publish",)),
     Action("open_template", "o", "", "Open a template: a TOML file, or one in your templates folder.", ("publish",)),
     Action("drafts", "w", "drafts", "Switch to another saved draft, or to an empty one.", ("publish",)),
-    Action("publish", "p", "publish", "Write and publish events to the endpoint at the cursor.", ()),
-    Action("clone", "c", "clone", "Publish a copy of the event, with a new identity.", ("events",)),
-    Action("move", "m", "move", "Move the event, or the marked events, to another endpoint.", ("events",)),
+    Action("publish", "p", "publish", "Write and publish events to the endpoint at the cursor.", (), ("endpoints",)),
+    Action(
+        "clone", "c", "clone", "Publish a copy of the event, with a new identity.", ("events",), ("events", "event")
+    ),
+    Action(
+        "move",
+        "m",
+        "move",
+        "Move the event, or the marked events, to another endpoint.",
+        ("events",),
+        ("events", "event"),
+    ),
     Action(
         "mark",
         "space",
         "mark",
         "Mark the event or the endpoint; enter opens all marked endpoints in one table.",
         ("events",),
+        ("endpoints", "events"),
     ),
     Action(
         "filter",
@@ -101,15 +126,33 @@ ACTIONS: Final = (
         "filter",
         "Filter events by a query, or endpoints by name.",
         ("events",),
+        ("endpoints", "events"),
     ),
-    Action("find", "ctrl+f", "", "Find a text in the event.", ("events",)),
+    Action("find", "ctrl+f", "find", "Find a text in the event.", ("events",), ("event",)),
     Action(
-        "filter_by", "equals_sign", "", "Show only events that have the value at the cursor of the event.", ("events",)
+        "filter_by",
+        "equals_sign",
+        "by this value",
+        "Show only events that have the value at the cursor of the event.",
+        ("events",),
+        ("event",),
     ),
     Action(
-        "exclude", "exclamation_mark", "", "Hide events that have the value at the cursor of the event.", ("events",)
+        "exclude",
+        "exclamation_mark",
+        "without it",
+        "Hide events that have the value at the cursor of the event.",
+        ("events",),
+        ("event",),
     ),
-    Action("add_column", "plus", "", "Show what is at the cursor of the event as a column of the table.", ("events",)),
+    Action(
+        "add_column",
+        "plus",
+        "column",
+        "Show what is at the cursor of the event as a column of the table.",
+        ("events",),
+        ("event",),
+    ),
     Action(
         "mark_range",
         "V",
@@ -119,35 +162,61 @@ ACTIONS: Final = (
     ),
     Action("mark_all", "asterisk", "", "Mark all events that are shown; if they all are, none.", ("events",)),
     Action("invert_marks", "I", "", "Mark those events that are not marked, and no others.", ("events",)),
-    Action("reasons", "W", "", "Go to the reasons of dead letters: enter filters by one.", ("events",)),
+    Action(
+        "reasons", "W", "reasons", "Go to the reasons of dead letters: enter filters by one.", ("events",), ("events",)
+    ),
     Action(
         "sort",
         "S",
-        "",
+        "sort",
         "Sort by the chosen column, which left and right choose: ascending, descending, by time again.",
         ("events",),
+        ("events",),
     ),
-    Action("follow", "f", "follow", "Follow the newest event as events arrive, or stop following.", ("events",)),
-    Action("next_match", "n", "", "Go to the next match in the inspector.", ("events",)),
+    Action(
+        "follow",
+        "f",
+        "follow",
+        "Follow the newest event as events arrive, or stop following.",
+        ("events",),
+        ("events",),
+    ),
+    Action("next_match", "n", "next", "Go to the next match in the inspector.", ("events",), ("event",)),
     Action("previous_match", "N", "", "Go to the previous match in the inspector.", ("events",)),
     Action(
         "copy",
         "y",
-        "",
+        "copy",
         "Copy the event's body to the terminal's clipboard; in the inspector, the value at the cursor.",
         ("events",),
+        ("event",),
     ),
     Action("copy_line", "Y", "", "Copy the event as a line that `workbench publish --file` reads.", ("events",)),
-    Action("edit", "e", "", "Publish a copy of the event, with the cursor in its body.", ("events",)),
-    Action("page", "v", "", "Open the event's body in $PAGER.", ("events",)),
-    Action("export", "x", "", "Write the marked events, or all that match, to an NDJSON file.", ("events",)),
+    Action("edit", "e", "edit", "Publish a copy of the event, with the cursor in its body.", ("events",), ("event",)),
+    Action("page", "v", "view", "Open the event's body in $PAGER.", ("events",), ("event",)),
+    Action(
+        "export",
+        "x",
+        "export",
+        "Write the marked events, or all that match, to an NDJSON file.",
+        ("events",),
+        ("events",),
+    ),
     Action("columns", "C", "", "Choose the columns of the event table.", ("events",)),
     Action("widen", "greater_than_sign", "", "Make the last chosen column wider.", ("events",)),
     Action("narrow", "less_than_sign", "", "Make the last chosen column narrower.", ("events",)),
     Action("colour", "o", "", "Colour events by correlation id, or stop.", ("events",)),
-    Action("times", "z", "", "Show times as timestamps, or as ages.", ("events",)),
+    Action("zoom", "z", "zoom", "Show the panel with the focus alone, or all panels again.", ("events",)),
+    Action("times", "Z", "", "Show times as timestamps, or as ages.", ("events",)),
     Action("refresh", "r", "", "List the endpoints now.", _LISTS),
-    Action("add", "a", "add", "Add a connection: it is tested step by step, then saved.", ()),
+    Action(
+        "add",
+        "a",
+        "add",
+        "Add a connection: it is tested step by step, then saved.",
+        (),
+        ("endpoints", "connection-list"),
+    ),
     Action("check", "enter", "check", "Test the connection step by step, with the time of each.", ("connections",)),
     Action(
         "edit_connection",
@@ -173,12 +242,12 @@ ACTIONS: Final = (
     Action("bottom", "G", "", "Go to the last; in the event table, follow new events.", ()),
     Action("half_down", "ctrl+d", "", "Go down half a page.", ()),
     Action("half_up", "ctrl+u", "", "Go up half a page.", ()),
-    Action("pane", "tab", "", "Go to the next pane.", ()),
+    Action("pane", "tab", "pane", "Go to the next pane.", ()),
     Action("back", "escape", "", "Leave the field, close the dialog, stop this screen's work, or go back.", ()),
     Action("theme", "D", "", "Switch between dark and light.", ()),
     Action("messages", "M", "", "Show what was said so far, the newest last.", ()),
     Action("record", "R", "", "Record this session to a file, from its beginning.", ()),
-    Action("palette", "colon,ctrl+p", "", "Run any action by name, or go to an endpoint.", ()),
+    Action("palette", "colon,ctrl+p", "command", "Run any action by name, or go to an endpoint.", ()),
     Action("quit", "q,ctrl+c,ctrl+q", "", "Quit; asks first while something is running.", ()),
     Action("help", "question_mark", "help", "Show the keys of this screen.", ()),
 )
@@ -204,6 +273,22 @@ def bindings(screen: str) -> list[Binding]:
         for action in of_screen(screen)
         if action.keys
     ]
+
+
+def key_conflict(own: Mapping[str, str]) -> str | None:
+    """What is wrong where a user's own keys, by action, give one key to two actions of a screen; None: nothing is."""
+    for screen in dict.fromkeys(screen for action in ACTIONS for screen in action.screens):
+        taken: dict[str, str] = {}
+        for action in of_screen(screen):
+            keys = own.get(action.id, action.keys)
+            for binding in Binding.make_bindings([Binding(keys, "")]) if keys else ():
+                other = taken.setdefault(binding.key, action.id)
+                if other != action.id:
+                    place = screen.replace("_", " ").capitalize()
+                    return (
+                        f"{key_name(binding.key)!r} in [keys] is bound to both {other!r} and {action.id!r} on {place}."
+                    )
+    return None
 
 
 def unknown_actions(ids: Iterable[str]) -> list[str]:

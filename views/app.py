@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 from textual.worker import Worker
 
-from views.actions import ACTIONS, Action, of_screen, unknown_actions
+from views.actions import ACTIONS, Action, key_conflict, of_screen, unknown_actions
 from views.app_context import AppContext
 from views.connections import Connections
 from views.dead_letters import DeadLetters
@@ -29,7 +29,6 @@ from views.steady_app import SteadyApp
 from views.theme import DARK_THEME, LIGHT_THEME
 from views.trace import Trace
 from views.widgets.message_line import Messages, Severity
-from views.widgets.panel import NARROW
 from views.widgets.progress_row import Progress
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
@@ -168,11 +167,13 @@ class Workbench(SteadyApp):
             theme: One of ours or of Textual's; None: the dark one, in 16 colours where the terminal has no more.
 
         Raises:
-            ConfigError: There is no such action or theme.
+            ConfigError: There is no such action or theme, or one key is that of two actions.
         """
         if wrong := unknown_actions(keys):
             known = ", ".join(action.id for action in ACTIONS)
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
+        if (conflict := key_conflict(keys)) is not None:
+            raise ConfigError(conflict)
         super().__init__()
         self.messages: Final = Messages()
         self._opening = opening
@@ -312,19 +313,11 @@ class Workbench(SteadyApp):
     @property
     def headline(self) -> str:
         """What is open, for the title."""
-        screen = self.base_screen
-        place = TITLES[screen.ACTIONS_OF] if screen is not None else ""
         if self._opening.recording is not None:
             what = f"{self._opening.recording.name} (read-only)"
-        elif self._opening.demo:
-            what = "DEMO"
         else:
-            what = ""
-        recording = "● recording" if self._is_recorded else ""
-        parts = ["workbench", recording, what, place]
-        if self.size.width >= NARROW:
-            parts += [time.strftime("%Z"), "a adds your broker" if self._opening.demo else ""]
-        return " · ".join(filter(None, parts))
+            what = "DEMO" if self._opening.demo else ""
+        return "  ".join(filter(None, ("workbench", "● recording" if self._is_recorded else "", what)))
 
     @property
     def _is_recorded(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -27,7 +27,7 @@ from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
-from views.widgets.panel import NARROW, Panel
+from views.widgets.panel import NARROW, WIDE, Panel
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
 from views.workbench_screen import WorkbenchScreen
@@ -42,6 +42,13 @@ from workbench.operations.watch import Watch
 from workbench.query.condition import Condition, joined
 from workbench.query.query import Query
 
+_FRAME: Final = 5
+"""Cells of the tree's panel that are border, padding and scrollbar."""
+_TREE: Final = (34, 42)
+"""The least and the most cells of the tree's panel, which is as wide as the names in it."""
+_TREE_WIDE: Final = (44, 72)
+"""The same, where there is room."""
+
 
 class Events(WorkbenchScreen):
     """Where everyone begins."""
@@ -55,6 +62,7 @@ class Events(WorkbenchScreen):
         self._events: EventList
         self._detailed: Endpoint | None = None
         self._pane: Literal["tree", "table", "inspector"] = "tree"
+        self._zoomed = False
         # The event that the inspector shows.
         self._inspected: int | None = None
 
@@ -102,6 +110,8 @@ class Events(WorkbenchScreen):
             if look.address not in addresses:
                 addresses.append(look.address)
         self._tree.show(self.context.watches, others)
+        self.query_one("#endpoints", Panel).state = f"{len(self.context.endpoints()):,}"
+        self._arrange()
         self._tell_card()
         group = self._group_table.name_shown
         if group is not None and watch is not None and self._switcher.current == "group":
@@ -199,11 +209,15 @@ class Events(WorkbenchScreen):
             {"tree": self._tree, "table": self._table, "inspector": self._inspector}[pane].focus()
 
     def _arrange(self) -> None:
-        narrow = self.size.width < NARROW
-        self.query_one("#endpoints").display = not narrow or self._pane == "tree"
-        self.query_one("#right").display = not narrow or self._pane != "tree"
-        self.query_one("#event").display = not narrow or self._pane == "inspector"
-        self.query_one("#events").display = not narrow or self._pane != "inspector"
+        alone = self._zoomed or self.size.width < NARROW
+        endpoints = self.query_one("#endpoints")
+        endpoints.display = not alone or self._pane == "tree"
+        self.query_one("#right").display = not alone or self._pane != "tree"
+        self.query_one("#event").display = not alone or self._pane == "inspector"
+        self.query_one("#events").display = not alone or self._pane != "inspector"
+        least, most = _TREE_WIDE if self.size.width >= WIDE else _TREE
+        wanted = max(least, min(self._tree.wanted_width + _FRAME, most))
+        endpoints.styles.width = "1fr" if alone else wanted
 
     def on_resize(self, event: Resize) -> None:
         self._arrange()
@@ -654,6 +668,17 @@ class Events(WorkbenchScreen):
     def do_export(self) -> None:
         marked = sorted(self._table.marks)
         self.host.export(marked or self.sequences, "marked" if marked else "shown")
+
+    def cannot_zoom(self) -> str | None:
+        return (
+            "A screen this narrow shows one panel at a time: tab goes to the next."
+            if self.size.width < NARROW
+            else None
+        )
+
+    def do_zoom(self) -> None:
+        self._zoomed = not self._zoomed
+        self._arrange()
 
     def do_columns(self) -> None:
         table = self._table

@@ -1,11 +1,14 @@
 """What every screen has: the title with the connections' states above, its actions, and their keys below."""
 
-from typing import ClassVar, Final
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Final, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import Paste
+from textual.keys import key_to_character
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
@@ -14,13 +17,38 @@ from textual.widgets import Input, TextArea
 from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
-from views.widgets.key_bar import KeyBar
+from views.widgets.key_bar import KeyBar, Offer
 from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
 from views.widgets.progress_row import ProgressRow
-from views.widgets.title_bar import TitleBar
+from views.widgets.title_bar import Tab, TitleBar
 from workbench.operations.watch import Watch
 from workbench.store.ingest import Ingestion
+
+
+class WayBack(NamedTuple):
+    """What escape does.
+
+    Attributes:
+        label: In a word or two, for the footer.
+        go: Does it.
+    """
+
+    label: str
+    go: Callable[[], object]
+
+
+_TABS: Final = (
+    ("events", "events", "Events"),
+    ("traces", "trace", "Trace"),
+    ("dead_letters", "dead_letters", "Dead"),
+    ("journal", "journal", "Journal"),
+    ("connections", "connections", "Connections"),
+    ("compose", "publish", "Publish"),
+)
+"""For each screen the action that leads there, its name in the action table, and its name in the title."""
+_EVERYWHERE: Final = ("pane", "palette", "help")
+"""What stands at the right of the footer."""
 
 
 class WorkbenchScreen(Screen[None]):
@@ -28,6 +56,8 @@ class WorkbenchScreen(Screen[None]):
 
     ACTIONS_OF: ClassVar[str]
     """The screen's name in the action table."""
+    FIELD_KEYS: ClassVar[Sequence[tuple[str, str]]] = (("tab", "next field"), ("esc", "leave the field"))
+    """What keys do in a field of the screen, for the footer; a widget around the field may have its own."""
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -54,6 +84,7 @@ class WorkbenchScreen(Screen[None]):
         super().__init__()
         self.host: Final = host
         """The program."""
+        self._keys_of: tuple[Widget | None, dict[str, str]] | None = None
 
     @property
     def context(self) -> AppContext:
@@ -61,11 +92,17 @@ class WorkbenchScreen(Screen[None]):
         return self.host.context
 
     def compose(self) -> ComposeResult:
-        yield TitleBar(lambda: self.host.headline, self.context.watches, self.context.session.is_production)
+        yield TitleBar(
+            lambda: self.host.headline,
+            self._tabs,
+            lambda: time.strftime("%Z"),
+            self.context.watches,
+            self.context.session.is_production,
+        )
         yield from self.compose_body()
         yield ProgressRow(id="progress")
         yield MessageLine(self.host.messages, self._list_key)
-        yield KeyBar(of_screen(self.ACTIONS_OF), self.host.keys_of, self.why_not)
+        yield KeyBar(self._offers)
 
     def compose_body(self) -> ComposeResult:
         """What is between the bars."""
@@ -120,6 +157,52 @@ class WorkbenchScreen(Screen[None]):
         self.query_one(TitleBar).refresh()
         self.query_one(KeyBar).refresh()
 
+    def _tabs(self) -> list[Tab]:
+        actions = {action.id: action for action in of_screen(self.ACTIONS_OF)}
+        dead = sum(each.depth or 0 for each in self.context.endpoints() if each.holds_dead_letters)
+        return [
+            Tab(
+                key_name(self.host.keys_of(actions[id]).partition(",")[0]),
+                name,
+                id,
+                here=screen == self.ACTIONS_OF,
+                held=dead if id == "dead_letters" else 0,
+            )
+            for id, screen, name in _TABS
+        ]
+
+    def _offers(self) -> tuple[list[Offer], list[Offer]]:
+        """What keys do where the focus is, and what they do everywhere: only those that reach what they are for."""
+        focused = self.focused
+        here: list[Offer] = []
+        everywhere: list[Offer] = []
+        if isinstance(focused, Input | TextArea):
+            owners = (getattr(node, "FIELD_KEYS", None) for node in focused.ancestors_with_self)
+            here += [Offer(*key) for key in next(filter(None, owners), ())]
+        panel = next((node.id for node in focused.ancestors if isinstance(node, Panel)), None) if focused else None
+        keys = self._keys_that_work()
+        for action in of_screen(self.ACTIONS_OF):
+            if action.id not in keys or not action.label or (action.panels and panel not in action.panels):
+                continue
+            offer = Offer(keys[action.id], action.label, action.id, self.why_not(action.id) is None)
+            (everywhere if action.id in _EVERYWHERE else here).append(offer)
+        if "back" in keys and not isinstance(focused, Input | TextArea) and (way := self.way_back()) is not None:
+            here.append(Offer("esc", way.label, "back"))
+        return here, sorted(everywhere, key=lambda offer: _EVERYWHERE.index(offer.action))
+
+    def _keys_that_work(self) -> dict[str, str]:
+        """The first key of each action that works where the focus is: a field takes letters and more for itself."""
+        focused = self.focused
+        if self._keys_of is None or self._keys_of[0] is not focused:
+            found: dict[str, str] = {}
+            for key, (node, binding, *_) in self.active_bindings.items():
+                name = key_name(key)
+                letter = name if len(name) == 1 else key_to_character(key)
+                if node is self and binding.id and not (focused and focused.check_consume_key(key, letter)):
+                    found.setdefault(binding.id, name)
+            self._keys_of = (focused, found)
+        return self._keys_of[1]
+
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now, in a sentence; None: it can."""
         reason: str | None = getattr(self, f"cannot_{action}", lambda: None)()
@@ -136,8 +219,17 @@ class WorkbenchScreen(Screen[None]):
             self.query_one(KeyBar).refresh()
 
     @on(KeyBar.Pressed)
-    def _act_on_click(self, event: KeyBar.Pressed) -> None:
+    @on(TitleBar.Pressed)
+    def _act_on_click(self, event: KeyBar.Pressed | TitleBar.Pressed) -> None:
         self.action_act(event.action)
+
+    def on_descendant_focus(self) -> None:
+        """Other keys work elsewhere."""
+        self.query_one(KeyBar).refresh()
+
+    def on_descendant_blur(self) -> None:
+        """Other keys work elsewhere."""
+        self.query_one(KeyBar).refresh()
 
     def on_paste(self, event: Paste) -> None:
         """An id that is pasted outside a field is followed."""
@@ -197,9 +289,15 @@ class WorkbenchScreen(Screen[None]):
     def do_messages(self) -> None:
         self.host.show_messages()
 
-    def do_back(self) -> None:
+    def way_back(self) -> WayBack | None:
+        """What escape does now; None: nothing."""
         if isinstance(self.focused, Input | TextArea):
-            self.set_focus(None)
+            return WayBack("leave the field", lambda: self.set_focus(None))
+        return None
+
+    def do_back(self) -> None:
+        if (way := self.way_back()) is not None:
+            way.go()
 
     def do_theme(self) -> None:
         self.host.change_theme()

@@ -22,11 +22,16 @@ from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Endpoint
 from workbench.model.groups import Group
-from workbench.operations.watch import Watch, describe_state
+from workbench.operations.watch import Watch, describe_state, sign
 
-_SPARK: Final = 5
+_SPARK: Final = 4
+_RIGHT: Final = 2 + 5 + 1 + 6 + 1 + _SPARK
+"""Cells of the columns at the right: depth, rate, sparkline."""
+_LEFT: Final = 4
+"""Cells before a name: the cursor's sign, and a mark, with what is in a fold further in."""
+_ORIGINS_FROM: Final = 56
+"""Cells from which an endpoint of dead letters says in its own line where they come from."""
 _FOLDED_AT_FIRST: Final = ("routes", "groups")
 
 
@@ -34,13 +39,14 @@ class Line(msgspec.Struct, frozen=True):
     """One line of the tree.
 
     Attributes:
-        kind: What it stands for; `routes` and `groups` can be folded, as a `connection` can.
+        kind: What it stands for; `routes` and `groups` can be folded, as a `connection` can. An `origin` says where the
+            dead letters of the endpoint above it come from; the cursor goes past it.
         connection: Whose.
         address: Of an endpoint.
         group: A consumer group's name.
     """
 
-    kind: Literal["connection", "endpoint", "routes", "groups", "group"]
+    kind: Literal["connection", "endpoint", "origin", "routes", "groups", "group"]
     connection: str
     address: Address | None = None
     group: str | None = None
@@ -57,6 +63,8 @@ class EndpointTree(Lines):
         "endpoint-tree--mark",
         "endpoint-tree--open",
         "endpoint-tree--rate",
+        "endpoint-tree--sign",
+        "endpoint-tree--live",
     }
     DEFAULT_CSS = """
     EndpointTree {
@@ -65,6 +73,8 @@ class EndpointTree(Lines):
         & > .endpoint-tree--connection { text-style: bold; }
         & > .endpoint-tree--dim { color: $muted; text-style: $muted-style; }
         & > .endpoint-tree--dead { color: $dead; text-style: bold; }
+        & > .endpoint-tree--sign { color: $focus; text-style: bold; }
+        & > .endpoint-tree--live { color: $live; }
         & > .endpoint-tree--mark { color: $warn; text-style: bold; }
         & > .endpoint-tree--open { color: $focus; text-style: bold; }
         & > .endpoint-tree--rate { color: $live; }
@@ -103,6 +113,7 @@ class EndpointTree(Lines):
         """Endpoints that were marked."""
         self.open_addresses: frozenset[Address] = frozenset()
         """Endpoints whose events are shown."""
+        self._styles: dict[str, Style] = {}
 
     @property
     def line(self) -> Line | None:
@@ -171,12 +182,13 @@ class EndpointTree(Lines):
             endpoints = list(watch.endpoints.values()) if watch else []
             listed = {endpoint.address for endpoint in endpoints}
             others = [address for address in self._others.get(name, ()) if address not in listed]
-            for address in (
-                *(endpoint.address for endpoint in endpoints if endpoint.family != "routes"),
-                *others,
-            ):
-                if self._matches_filter(address.name):
-                    yield Line("endpoint", name, address)
+            apart = self.size.width < _ORIGINS_FROM
+            for endpoint in endpoints:
+                if endpoint.family != "routes" and self._matches_filter(endpoint.address.name):
+                    yield Line("endpoint", name, endpoint.address)
+                    if apart and endpoint.holds_dead_letters and endpoint.dead_letters_of:
+                        yield Line("origin", name, endpoint.address)
+            yield from (Line("endpoint", name, address) for address in others if self._matches_filter(address.name))
             routes = [endpoint.address for endpoint in endpoints if endpoint.family == "routes"]
             if routes := [address for address in routes if self._matches_filter(address.name)]:
                 yield Line("routes", name)
@@ -198,24 +210,33 @@ class EndpointTree(Lines):
 
     # Drawing.
 
+    @property
+    def wanted_width(self) -> int:
+        """Cells in which no name is cut."""
+        names = (address.name for watch in self._watches.values() for address in watch.endpoints)
+        return _LEFT + max(map(cells, names), default=0) + 1 + _RIGHT
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._styles = {part: text_style(self, part) for part in self.COMPONENT_CLASSES}
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
         if number >= len(self._lines):
             return Strip.blank(width, self.rich_style)
-        segments: Iterable[Segment] = self._segments(self._lines[number], width)
-        if number == self.cursor_line:
+        here = number == self.cursor_line
+        segments: Iterable[Segment] = self._segments(self._lines[number], width, here)
+        if here:
             cursor = self.get_component_rich_style("endpoint-tree--cursor")
-            # Where the focus is, the cursor's colours win over a part's own: those may not be seen on it.
-            own = {"post_style": cursor} if self.has_focus else {"style": cursor}
-            segments = Segment.apply_style(segments, **own)
+            segments = Segment.apply_style(segments, cursor)
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
-    def _segments(self, line: Line, width: int) -> list[Segment]:
-        left, right = self._parts(line)
+    def _segments(self, line: Line, width: int, here: bool) -> list[Segment]:
+        left, right = self._parts(line, width)
         used = sum(cells(text) for text, _ in right)
-        room = max(width - used - 1, 1)
-        drawn: list[Segment] = []
+        room = max(width - used - 2, 1)
+        drawn = [Segment("▌" if here else " ", self._style("sign"))]
         for text, style in left:
             piece = visible(text, room)
             room -= cells(piece)
@@ -223,7 +244,7 @@ class EndpointTree(Lines):
         drawn.append(Segment(" " * (room + 1), Style()))
         return drawn + [Segment(text, style) for text, style in right]
 
-    def _parts(self, line: Line) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
+    def _parts(self, line: Line, width: int) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
         """What stands on the left and may be cut, and what stands on the right."""
         dim, plain = self._style("dim"), Style()
         fold = "" if not self.can_fold(line) else "▸ " if self._is_folded(line.kind, line.connection) else "▾ "
@@ -235,59 +256,67 @@ class EndpointTree(Lines):
                     return left, []
                 state = watch.state
                 if state != "connected":
-                    style = dim if state == "connecting" else self._style("dead")
-                    left.append((f"  {describe_state(state)}", style))
-                elif not watch.endpoints:
+                    left.append((f"  {describe_state(state)}", dim if state == "connecting" else self._style("dead")))
+                    return left, [(sign(state), dim if state == "connecting" else self._style("dead"))]
+                if not watch.endpoints:
                     left.append(("  no queues or topics", dim))
-                return left, []
+                return left, [(sign(state).ljust(_SPARK), self._style("live"))]
             case "routes":
                 kinds = Counter(
                     endpoint.kind
                     for endpoint in (watch.endpoints.values() if watch else ())
                     if endpoint.family == "routes" and self._matches_filter(endpoint.address.name)
                 )
-                named = ", ".join(f"{kind}s ({count:,})" for kind, count in kinds.items())
-                return [("  " + fold, dim), (named, plain)], []
+                named = ", ".join(f"{kind}s {count:,}" for kind, count in kinds.items())
+                return [(fold, dim), (named, plain)], []
             case "groups":
                 groups = watch.groups if watch else ()
                 lag = sum(group.lag for group in groups)
-                return [("  " + fold, dim), (f"groups ({len(groups):,})", plain)], [(f"lag {short(lag)} ", dim)]
+                return [(fold, dim), (f"groups {len(groups):,}", plain)], [_lag(lag, dim)]
             case "group":
                 group = self._group(line)
-                left = [("      ", plain), (line.group or "", plain)]
+                left = [("    ", plain), (line.group or "", plain)]
                 if group is None:
                     return left, []
                 if group.kind:
                     left.append((f"  {group.kind}", dim))
-                behind = f"lag {short(group.lag)} "
-                return left, [(f"not all known  {behind}" if group.gaps else behind, dim)]
+                right = [_lag(group.lag, dim)]
+                return left, [("not all known  ", dim), *right] if group.gaps else right
+            case "origin":
+                return [("    ", plain), (f"↳ from {self._origins(line)}", dim)], []
             case "endpoint":
-                return self._endpoint_parts(line)
+                return self._endpoint_parts(line, width)
 
-    def _endpoint_parts(self, line: Line) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
+    def _origins(self, line: Line) -> str:
+        watch = self._watches.get(line.connection)
+        endpoint = watch.endpoints.get(line.address) if watch and line.address else None
+        return ", ".join(each.name for each in endpoint.dead_letters_of) if endpoint else ""
+
+    def _endpoint_parts(self, line: Line, width: int) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
         address, watch, dim = line.address, self._watches.get(line.connection), self._style("dim")
         assert address is not None
         endpoint = watch.endpoints.get(address) if watch else None
-        sign = "▌" if address in self.open_addresses else " "
-        mark = "◆ " if address in self.marks else "  "
-        indent = "  " if endpoint is not None and endpoint.family == "routes" else ""
+        is_open = address in self.open_addresses
+        mark = "◆" if address in self.marks else "•" if is_open else " "
+        inner = "  " if endpoint is not None and endpoint.family == "routes" else ""
         left = [
-            (sign, self._style("open")),
-            (mark + indent, self._style("mark")),
-            (address.name or "(default)", self._style("open") if address in self.open_addresses else Style()),
+            (f"{mark} {inner}", self._style("mark" if address in self.marks else "open")),
+            (address.name or "(default)", self._style("open") if is_open else Style()),
         ]
         if endpoint is None:
             return left, []
         rates = watch.rates(address) if watch else ()
+        rate = rates[-1] if rates else 0.0
         dead = endpoint.holds_dead_letters
+        depth = "" if endpoint.depth is None or endpoint.family == "routes" else short(endpoint.depth)
+        counted = self._style("dead") if dead else Style() if endpoint.depth else dim
+        right = [(f"  {depth:>5}", counted), (f" {f'{short(rate)}/s' if rate else '':>6} ", dim)]
         if dead:
-            left.append((f" ← {', '.join(each.name for each in endpoint.dead_letters_of)}", dim))
-        number = _number(endpoint, rates)
-        right = [(f" {number:>6} ", self._style("dead") if dead else Style())]
-        if dead:
-            right.append(("✖".ljust(_SPARK) + " ", self._style("dead")))
+            right.append(("✖".ljust(_SPARK), self._style("dead")))
+            if width >= _ORIGINS_FROM and endpoint.dead_letters_of:
+                left.append((f"  ↳ from {self._origins(line)}", dim))
         else:
-            right.append((sparkline(rates, _SPARK) + " ", self._style("rate")))
+            right.append((sparkline(rates, _SPARK), self._style("rate")))
         return left, right
 
     def _group(self, line: Line) -> Group | None:
@@ -295,7 +324,8 @@ class EndpointTree(Lines):
         return next((group for group in watch.groups if group.name == line.group), None) if watch else None
 
     def _style(self, part: str) -> Style:
-        return text_style(self, f"endpoint-tree--{part}")
+        name = f"endpoint-tree--{part}"
+        return self._styles[name] if name in self._styles else text_style(self, name)
 
     # The cursor.
 
@@ -315,11 +345,18 @@ class EndpointTree(Lines):
 
     def move(self, lines: int) -> None:
         """Go down or up."""
-        self.cursor_line += lines
+        line = max(0, min(self.cursor_line + lines, len(self._lines) - 1))
+        self.cursor_line = self._past_origin(line, 1 if lines > 0 else -1)
 
     def go_to_end(self, last: bool) -> None:
         """Go to the first line or to the last."""
-        self.cursor_line = len(self._lines) - 1 if last else 0
+        self.cursor_line = self._past_origin(len(self._lines) - 1, -1) if last else 0
+
+    def _past_origin(self, line: int, by: Literal[1, -1]) -> int:
+        """A line that the cursor may be on: this one or one beside it."""
+        if 0 <= line < len(self._lines) and self._lines[line].kind == "origin":
+            return line + by if line + by < len(self._lines) else line - 1
+        return line
 
     def action_unfold(self) -> None:
         """Unfold the line at the cursor."""
@@ -335,7 +372,7 @@ class EndpointTree(Lines):
 
     def on_click(self, event: Click) -> None:
         """Go to a line; twice: open it."""
-        number = self.scroll_offset.y + event.y
+        number = self._past_origin(self.scroll_offset.y + event.y, -1)
         if number < len(self._lines):
             self.cursor_line = number
             line = self._lines[number]
@@ -345,16 +382,10 @@ class EndpointTree(Lines):
                 self.post_message(self.Opened(line))
 
     def on_resize(self) -> None:
-        """Lines are as wide as the tree."""
-        self.extend_to(Size(1, len(self._lines)))
+        """Lines are as wide as the tree, and some say more where there is room."""
+        self.show(self._watches, self._others)
 
 
-def _number(endpoint: Endpoint, rates: Sequence[float]) -> str:
-    """A queue's depth; a log's rate where events come in, else how many it holds, as of dead letters; that of
-    routes."""
-    rate = rates[-1] if rates else 0.0
-    if endpoint.family == "routes":
-        return f"{short(rate)}/s" if rate else ""
-    if endpoint.family == "log" and rate and not endpoint.holds_dead_letters:
-        return f"{short(rate)}/s"
-    return "" if endpoint.depth is None else short(endpoint.depth)
+def _lag(lag: int, style: Style) -> tuple[str, Style]:
+    """A lag in the columns of depth and rate."""
+    return (f"lag {short(lag)}".rjust(_RIGHT - _SPARK - 1) + " " * (_SPARK + 1), style)

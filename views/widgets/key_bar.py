@@ -1,19 +1,38 @@
-"""The last line: what can be done here, from the action table."""
+"""The last line: what can be done here and now."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.text import Text
 from textual.events import Click
 from textual.message import Message
 from textual.widget import Widget
 
-from views.actions import Action, key_name
 from views.widgets.styles import text_style
+from workbench.decode.display import cells
+
+
+class Offer(NamedTuple):
+    """A key that works now.
+
+    Attributes:
+        key: As a user writes it.
+        label: What it does, in a word or two.
+        action: The action's id, for clicks; empty: a field does it.
+        can: Whether it can be done now.
+    """
+
+    key: str
+    label: str
+    action: str = ""
+    can: bool = True
 
 
 class KeyBar(Widget):
-    """Keys and labels; what cannot be done now is dim. Drops from the right where there is no room, help last."""
+    """Keys and labels: what acts where the focus is at the left, what always does at the right.
+
+    What cannot be done now is dim. Where there is no room, they leave from the right; the very last stays longest.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--refused"}
     DEFAULT_CSS = """
@@ -31,44 +50,45 @@ class KeyBar(Widget):
             super().__init__()
             self.action = action
 
-    def __init__(
-        self, actions: Sequence[Action], keys_of: Callable[[Action], str], why_not: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, offers: Callable[[], tuple[Sequence[Offer], Sequence[Offer]]]) -> None:
         """Show.
 
         Args:
-            actions: What can be done on the screen.
-            keys_of: An action's keys, as the user has settled them.
-            why_not: Why an action cannot be done now, in a sentence; None: it can.
+            offers: What can be done here, and what can be done everywhere; asked whenever it is drawn.
         """
         super().__init__()
-        self._actions = [action for action in actions if action.label]
-        self._keys_of, self._why_not = keys_of, why_not
+        self._offers = offers
 
     def render(self) -> Text:
         """One line."""
-        key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
-        parts = [
-            (key_name(self._keys_of(action).partition(",")[0]), action.label, action.id) for action in self._actions
-        ]
-        widths = [len(key) + len(label) + 3 for key, label, _ in parts]
-        last = parts.pop()
-        room, kept = self.size.width - widths[-1] - 1, []
-        for part, width in zip(parts, widths, strict=False):
-            room -= width
-            if room < 0:
-                break
-            kept.append(part)
+        here, everywhere = (list(offers) for offers in self._offers())
+        while _width(here) + _width(everywhere) > self.size.width - 1 and (here or len(everywhere) > 1):
+            # The last of all says how to learn of the others.
+            if len(everywhere) > 1:
+                everywhere.pop(0)
+            else:
+                here.pop()
         line = Text(" ", no_wrap=True, overflow="crop", end="")
-        for key, label, id in (*kept, last):
-            can = self._why_not(id) is None
-            line.append(key, key_style if can else refused)
-            line.append(f" {label}", "" if can else refused)
-            line.append("  ")
-            line.apply_meta({"act": id}, len(line) - len(key) - len(label) - 3, len(line))
+        self._draw(line, here)
+        line.append(" " * max(self.size.width - 1 - _width(here) - _width(everywhere), 0))
+        self._draw(line, everywhere)
         return line
+
+    def _draw(self, line: Text, offers: Sequence[Offer]) -> None:
+        key_style, refused = text_style(self, "key-bar--key"), text_style(self, "key-bar--refused")
+        for offer in offers:
+            begin = len(line)
+            line.append(offer.key, key_style if offer.can else refused)
+            line.append(f" {offer.label}", "" if offer.can else refused)
+            line.append("  ")
+            if offer.action:
+                line.apply_meta({"act": offer.action}, begin, len(line) - 1)
 
     def on_click(self, event: Click) -> None:
         """A click on a key is that key."""
         if id := event.style.meta.get("act"):
             self.post_message(self.Pressed(id))
+
+
+def _width(offers: Sequence[Offer]) -> int:
+    return sum(cells(offer.key) + cells(offer.label) + 3 for offer in offers)

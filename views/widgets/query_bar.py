@@ -44,6 +44,7 @@ class QueryBar(Widget):
         & > .query-bar--dim { color: $muted; text-style: $muted-style; }
     }
     """
+    FIELD_KEYS: ClassVar = (("enter", "apply"), ("tab", "complete"), ("↑", "earlier"), ("esc", "leave"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", show=False),
         Binding("tab", "complete(1)", show=False),

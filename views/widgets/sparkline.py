@@ -7,11 +7,12 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as bars against the largest of them, as many characters; blank where there are none."""
+    """The last `width` values as bars against the largest of them, as many characters; blank where nothing happens."""
     shown = list(values)[-width:]
     most = max(shown, default=0.0)
-    bars = "".join(_BARS[min(int(value / most * len(_BARS)), len(_BARS) - 1)] if most else _BARS[0] for value in shown)
-    return bars.rjust(width)
+    if not most:
+        return " " * width
+    return "".join(_BARS[min(int(value / most * len(_BARS)), len(_BARS) - 1)] for value in shown).rjust(width)
 
 
 def short(number: float) -> str:

@@ -1,92 +1,164 @@
-"""The first line: what this is, and how each connection stands."""
+"""The first line: what this is, the screens by their keys, and how each connection stands."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from rich.style import Style
 from rich.text import Text
+from textual.events import Click
+from textual.message import Message
 from textual.widget import Widget
 
+from views.widgets.sparkline import short
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
 from workbench.model.endpoint import quantity
 from workbench.operations.watch import Watch, countdown, describe_state, sign
 
 
+class Tab(NamedTuple):
+    """A screen.
+
+    Attributes:
+        key: What leads there, as a user writes it.
+        name: Its name.
+        action: The action that leads there, by its id.
+        here: Whether it is the one that is shown.
+        held: What it holds that somebody should see to; 0: nothing.
+    """
+
+    key: str
+    name: str
+    action: str
+    here: bool
+    held: int = 0
+
+
 class TitleBar(Widget):
-    """The program, what is open, and each connection: a sign, its name, and what is there or what is wrong."""
+    """The program and what is open, the screens, and each connection: a sign, its name, what is there or is wrong.
+
+    Where there is little room, connections that are well say less, then the other screens are but their keys.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "title-bar--name",
-        "title-bar--well",
-        "title-bar--ill",
-        "title-bar--production",
+        f"title-bar--{part}" for part in ("name", "key", "here", "count", "well", "ill", "production", "zone")
     }
     DEFAULT_CSS = """
     TitleBar {
         height: 1; background: $panel; color: $foreground;
         & > .title-bar--name { text-style: bold; }
+        & > .title-bar--key { color: $focus; }
+        & > .title-bar--here { text-style: bold underline; }
+        & > .title-bar--count { color: $dead; text-style: bold; }
         & > .title-bar--well { color: $live; }
         & > .title-bar--ill { color: $dead; }
         & > .title-bar--production { color: $dead; text-style: bold reverse; }
+        & > .title-bar--zone { color: $muted; text-style: $muted-style; }
     }
     """
 
+    class Pressed(Message):
+        """A screen was clicked, by the action that leads there."""
+
+        def __init__(self, action: str) -> None:
+            super().__init__()
+            self.action = action
+
     def __init__(
-        self, headline: Callable[[], str], watches: Mapping[str, Watch], is_production: Callable[[str], bool]
+        self,
+        headline: Callable[[], str],
+        tabs: Callable[[], Sequence[Tab]],
+        zone: Callable[[], str],
+        watches: Mapping[str, Watch],
+        is_production: Callable[[str], bool],
     ) -> None:
         """Show.
 
         Args:
             headline: What is open.
+            tabs: The screens.
+            zone: The time zone of the times that are shown.
             watches: The connections, by name.
             is_production: Whether a connection is production.
         """
         super().__init__()
-        self._headline, self._watches, self._is_production = headline, watches, is_production
+        self._headline, self._tabs, self._zone = headline, tabs, zone
+        self._watches, self._is_production = watches, is_production
 
     def on_mount(self) -> None:
         """Count down."""
         self.set_interval(1, self.refresh)
 
     def render(self) -> Text:
-        """One line; where there is no room, healthy connections come last."""
+        """One line."""
+        width = self.size.width
         left = Text(" ", no_wrap=True, end="")
-        left.append(visible(self._headline(), max(self.size.width // 2, 12)), self._style("name"))
-        states = [self._state(watch) for watch in self._watches.values()]
-        room = self.size.width - cells(left.plain) - 2
+        left.append(visible(self._headline(), max(width // 3, 12)), self._style("name"))
+        tabs = self._tabs()
+        states = sorted((self._state(watch) for watch in self._watches.values()), key=lambda each: each[0])
+        zone = f"  {self._zone()}"
+        for named, detailed, zoned in ((True, True, True), (True, False, True), (False, False, False)):
+            line = left + self._drawn(tabs, named)
+            room = width - cells(line.plain) - 1 - (cells(zone) if zoned else 0)
+            said = [state if detailed or not well else brief for well, state, brief in states]
+            if sum(cells(each.plain) + 2 for each in said) <= room:
+                break
         rights = Text(no_wrap=True, end="")
-        for number, (_, state) in enumerate(sorted(states, key=lambda each: each[0])):
-            rest = len(states) - number
+        for number, state in enumerate(said):
+            rest = len(said) - number
             if cells(rights.plain) + cells(state.plain) + 2 > room - (6 if rest > 1 else 0):
-                rights.append(f"  +{rest}" if cells(rights.plain) else f"{rest} connections")
+                rights.append(f"  +{rest}" if cells(rights.plain) else f"  {rest} connections")
                 break
             rights.append("  ")
             rights.append_text(state)
-        gap = self.size.width - cells(left.plain) - cells(rights.plain) - 1
-        left.append(" " * max(gap, 1))
-        left.append_text(rights)
-        return left
+        if zoned:
+            rights.append(zone, self._style("zone"))
+        line.append(" " * max(width - cells(line.plain) - cells(rights.plain) - 1, 0))
+        line.append_text(rights)
+        return line
 
-    def _state(self, watch: Watch) -> tuple[bool, Text]:
-        """Whether it is well, and how it stands."""
-        name = visible(watch.name, 24)
+    def _drawn(self, tabs: Sequence[Tab], named: bool) -> Text:
+        line = Text("  ", no_wrap=True, end="")
+        for tab in tabs:
+            begin = len(line) + 1
+            line.append(" ")
+            line.append(tab.key, self._style("key"))
+            if named or tab.here:
+                line.append(" ")
+                line.append(tab.name, self._style("here") if tab.here else "")
+            if tab.held:
+                sign = "" if named or tab.here else "✖"
+                line.append(" ")
+                line.append(sign + short(tab.held), self._style("count"))
+            line.append(" ")
+            line.apply_meta({"act": tab.action}, begin, len(line))
+        return line
+
+    def _state(self, watch: Watch) -> tuple[bool, Text, Text]:
+        """Whether it is well, how it stands, and the same where there is little room."""
         production = self._is_production(watch.name)
-        line = Text(no_wrap=True)
         well = watch.state == "connected"
         waiting = watch.state == "connecting"
+        line = Text(no_wrap=True)
         line.append(f"{sign(watch.state)} ", "" if waiting else self._style("well" if well else "ill"))
+        line.append(visible(watch.name, 24), self._style("production") if production else "")
+        brief = line.copy()
         if well:
             kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
             # "classic queue" and "quorum queue" are queues in a line as short as this one.
             kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
             rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
+            brief.append(f" {len(kept):,}")
         else:
             rest = describe_state(watch.state, 60) + countdown(watch.state)
-        line.append(name, self._style("production") if production else "")
         line.append(f" {rest}")
-        return well, line
+        return well, line, brief
+
+    def on_click(self, event: Click) -> None:
+        """A click on a screen's name leads there."""
+        if id := event.style.meta.get("act"):
+            self.post_message(self.Pressed(id))
 
     def _style(self, part: str) -> Style:
         return text_style(self, f"title-bar--{part}")

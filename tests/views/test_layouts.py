@@ -1,0 +1,116 @@
+"""How the panels of Events lie at each width, alone and together, and what the tree says in its columns."""
+
+import pytest
+
+from connectors.memory import QueueSettings, embedded_broker
+from tests.views.driver import Driver, order, running, shop
+from views.widgets.endpoint_tree import EndpointTree
+from views.widgets.event_table import EventTable
+from views.widgets.inspector.inspector import Inspector
+from views.widgets.panel import Panel
+
+PANELS = ("endpoints", "events", "event")
+
+
+def shown(driver: Driver) -> list[str]:
+    return [name for name in PANELS if driver.app.events.query_one(f"#{name}", Panel).region.width]
+
+
+def tree_line(driver: Driver, name: str) -> str:
+    """A line of the tree, as wide as the tree."""
+    region = driver.one(EndpointTree).region
+    lines = [line[region.x : region.right] for line in driver.lines[region.y : region.bottom]]
+    return next(line for line in lines if line[3:].lstrip().startswith(name))
+
+
+async def test_from_180_columns_three_panels_stand_side_by_side() -> None:
+    async with running((180, 40)) as driver:
+        await driver.open()
+        panels = [driver.app.events.query_one(f"#{name}", Panel).region for name in PANELS]
+        assert {region.y for region in panels} == {1}
+        assert len({region.height for region in panels}) == 1
+        assert [region.right for region in panels] == [panels[1].x, panels[2].x, 180]
+
+
+async def test_from_100_columns_the_event_lies_below_its_table() -> None:
+    async with running((179, 40)) as driver:
+        await driver.open()
+        endpoints, events, event = (driver.app.events.query_one(f"#{name}", Panel).region for name in PANELS)
+        assert endpoints.height == events.height + event.height
+        assert (events.x, events.bottom) == (event.x, event.y)
+
+
+@pytest.mark.parametrize("columns", [100, 200])
+async def test_any_panel_can_be_shown_alone_and_all_again(columns: int) -> None:
+    async with running((columns, 40)) as driver:
+        await driver.open(text="flow-9")
+        for name, pane in zip(PANELS, (EndpointTree, EventTable, Inspector), strict=True):
+            driver.one(pane).focus()
+            await driver.press("z")
+            await driver.until(lambda name=name: shown(driver) == [name])  # type: ignore[misc]
+            assert driver.app.events.query_one(f"#{name}", Panel).region.width == columns
+            await driver.press("z")
+            await driver.until(lambda: shown(driver) == list(PANELS))
+
+
+async def test_alone_the_panel_that_is_gone_to_is_shown() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("z", "enter")
+        await driver.until(lambda: shown(driver) == ["event"])
+        await driver.press("escape")
+        await driver.until(lambda: shown(driver) == ["events"])
+        await driver.press("tab", "tab")
+        await driver.until(lambda: shown(driver) == ["endpoints"])
+
+
+async def test_a_narrow_screen_has_nothing_to_zoom() -> None:
+    async with running((80, 24)) as driver:
+        await driver.press("z")
+        await driver.shows("shows one panel at a time")
+
+
+async def test_depth_and_rate_have_columns_of_their_own_and_quiet_endpoints_no_bars() -> None:
+    broker = shop()
+    async with running(broker=broker) as driver:
+        await driver.until(
+            lambda: len(driver.app.context.watches["shop"].rates(driver.app.context.endpoints()[0].address))
+        )
+        assert tree_line(driver, "payments").split() == ["payments", "20"]
+        for number in range(3000):
+            broker.publish("placed", order(number))
+        await driver.until(lambda: "/s" in tree_line(driver, "orders "))
+        busy = tree_line(driver, "orders ").split()
+        assert busy[1] == "3.0k" and busy[2].endswith("/s") and set("▁▂▃▄▅▆▇█") & set(busy[3])
+        assert tree_line(driver, "payments").index("20") + 1 == tree_line(driver, "orders ").index("3.0k") + 3
+
+
+async def test_dead_letters_say_where_they_come_from_in_a_line_that_the_cursor_goes_past() -> None:
+    async with running() as driver:
+        await driver.go_to("orders.dead")
+        assert "✖" in tree_line(driver, "orders.dead")
+        assert tree_line(driver, "↳ from orders")
+        await driver.press("j")
+        tree = driver.one(EndpointTree)
+        await driver.until(lambda: tree.line is not None and tree.line.address is not None)
+        assert tree.line is not None and tree.line.address is not None and tree.line.address.name == "payments"
+        await driver.press("k")
+        assert tree.line.address.name == "orders.dead"
+
+
+async def test_the_tree_is_as_wide_as_its_names() -> None:
+    broker = embedded_broker("long-names")
+    if not broker.queues:
+        broker.declare_queue("returns-and-refunds.customer-initiated", QueueSettings())
+    async with running((120, 30), broker=broker) as driver:
+        narrow = driver.one(EndpointTree).region.width
+        await driver.pilot.resize_terminal(200, 30)
+        await driver.shows("returns-and-refunds.customer-initiated ")
+        assert narrow < driver.one(EndpointTree).region.width
+
+
+async def test_a_wide_tree_says_in_the_line_where_dead_letters_come_from() -> None:
+    broker = shop()
+    broker.declare_queue("a-queue-with-a-name-that-is-rather-long")
+    async with running((200, 40), broker=broker) as driver:
+        await driver.until(lambda: "↳ from orders" in tree_line(driver, "orders.dead"))
