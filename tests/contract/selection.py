@@ -8,7 +8,7 @@ from workbench.model.endpoint import Ability
 
 _SUBJECTS = [
     "listing", "publishing", "rules", "browsing", "tailing", "starting", "scanning", "groups", "claiming", "ledgers",
-    "connecting",
+    "connecting", "watching", "actions",
 ]  # fmt: skip
 pytest.register_assert_rewrite("tests.contract.steps", *(f"tests.contract.{subject}" for subject in _SUBJECTS))
 

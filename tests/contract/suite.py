@@ -4,6 +4,7 @@ A broker's module subclasses `ConnectorContract`, says in `kinds` exactly which 
 has a fixture `broker` that is a `BrokerUnderTest`: the broker seen from outside, by other means than the connector.
 """
 
+from tests.contract.actions import ActionsContract
 from tests.contract.browsing import BrowsingContract
 from tests.contract.claiming import ClaimingContract
 from tests.contract.connecting import ConnectingContract
@@ -15,6 +16,7 @@ from tests.contract.rules import RulesContract
 from tests.contract.scanning import ScanningContract
 from tests.contract.starting import StartingContract
 from tests.contract.tailing import TailingContract
+from tests.contract.watching import WatchingContract
 
 
 class ConnectorContract(
@@ -29,5 +31,7 @@ class ConnectorContract(
     ClaimingContract,
     LedgersContract,
     ConnectingContract,
+    WatchingContract,
+    ActionsContract,
 ):
     """The whole suite. A subclass adds `kinds`, and the fixture `broker`."""

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from connectors.memory.broker import wall_clock
+from tests.contract.actions import ActionsContract
 from tests.contract.suite import ConnectorContract
 from tests.contract.under_test import BrokerUnderTest, Kind, Place
 from workbench.connecting.config import Connection
@@ -187,3 +188,19 @@ class TestMemory(ConnectorContract):
     def broker(self) -> Iterator[Memory]:
         """A broker of its own for each test."""
         yield Memory(f"contract-{uuid4().hex}")
+
+
+class Shop(Memory):
+    """The simulated shop's RabbitMQ, whose connector offers something besides."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.connection = Connection.parse(f"shop=demo://{name}/rabbit?clock=1795694400000&pace=0")
+
+
+class TestShop(ActionsContract):
+    actions = ("deploy",)
+
+    @pytest.fixture
+    def broker(self) -> Iterator[Shop]:
+        yield Shop(f"shop-{uuid4().hex}")
