@@ -560,7 +560,9 @@ class Events(WorkbenchScreen):
         delivery = await self._delivery()
         if not self.is_closed:
             self._inspected = sequence
-            self._inspector.show(delivery, self.context.archive.reading)
+            endpoint = self.context.endpoint(delivery.address) if delivery is not None else None
+            dead = endpoint is not None and bool(endpoint.dead_letters_of)
+            self._inspector.show(delivery, self.context.archive.reading, dead)
 
     async def _delivery(self) -> Delivery | None:
         """The event at the cursor, masked as the configuration says."""

@@ -507,6 +507,15 @@ async def test_a_stack_trace_is_folded_until_it_is_asked_for() -> None:
         assert bench.inspector.text_to_copy() == "1147" and bench.styled("orderId")[0].reverse
 
 
+async def test_a_dead_letter_that_says_nothing_opens_on_that() -> None:
+    delivery = Delivery(_sent(), Address("rabbit", "orders.dead"), SEEN)
+    async with opened() as bench:
+        bench.inspector.show(delivery, READING, dead_letter=True)
+        await bench.settled()
+        assert bench.lines()[1:3] == ["Why it failed", "  Nothing in this event says why."]
+        assert bench.lines()[3].startswith("─ JSON · ")
+
+
 async def test_what_did_not_fail_opens_on_its_body() -> None:
     async with opened() as bench:
         await bench.show(_sent())

@@ -31,16 +31,22 @@ class _Said(NamedTuple):
     fact: Fact | None
 
 
-def failure_of(facts: Facts, event: Event) -> "Failure | None":
-    """The lines that say why an event failed; None where nothing says that it did."""
+def failure_of(facts: Facts, event: Event, dead_letter: bool) -> "Failure | None":
+    """The lines that say why an event failed; None where nothing says that it did.
+
+    Args:
+        facts: What the conventions say of it.
+        event: As it may be seen.
+        dead_letter: Whether it is known to have failed, by where it was seen.
+    """
     failure = facts.failure
-    if failure is None or not (failure.reason or failure.type or failure.stack):
-        return None
-    return Failure(failure.convention, facts, event)
+    if failure is not None and (failure.reason or failure.type or failure.stack):
+        return Failure(failure.convention, facts, event)
+    return Failure("", facts, event) if dead_letter else None
 
 
 class Failure(Listing):
-    """Why an event failed, as the convention with precedence says."""
+    """Why an event failed, as one convention says; where none does, that it is not known."""
 
     def __init__(self, convention: str, facts: Facts, event: Event) -> None:
         super().__init__(_TITLE)
@@ -55,6 +61,8 @@ class Failure(Listing):
         reason = first("failure.reason") or thrown
         about = [*_about(first, facts, None if reason is thrown else thrown)]
         self._lines = [_Said("dead", reason.value, reason)] if reason is not None else []
+        if not convention:
+            self._lines.append(_Said("", "Nothing in this event says why.", None))
         if about:
             facts_about = {fact.kind: fact for _, fact in about}
             main = next((facts_about[kind] for kind in _ASKED_FOR if kind in facts_about), about[0][1])

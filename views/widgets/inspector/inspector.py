@@ -83,6 +83,7 @@ class Inspector(Lines):
         self._delivery: Delivery | None = None
         self._reading: Reading = PLAIN
         self._facts: Facts = NOTHING
+        self._dead_letter = False
         self._pages: dict[Tab, Page] = {}
         self._laid_out = Size(0, 0)
         self._text = ""
@@ -92,13 +93,15 @@ class Inspector(Lines):
 
     # What is shown.
 
-    def show(self, delivery: Delivery | None, reading: Reading) -> None:
+    def show(self, delivery: Delivery | None, reading: Reading, dead_letter: bool = False) -> None:
         """Show another event.
 
         Args:
             delivery: As it may be seen: masked already; None: no event is chosen.
             reading: Says its facts.
+            dead_letter: Whether it is known to have failed, by where it was seen.
         """
+        self._dead_letter = dead_letter
         self._delivery, self._reading = delivery, reading
         self._facts = NOTHING if delivery is None else reading.facts(delivery)
         self._pages.clear()
@@ -111,7 +114,7 @@ class Inspector(Lines):
         if self._delivery is None:
             return None
         if self.tab not in self._pages:
-            self._pages[self.tab] = page(self.tab, self._delivery, self._facts)
+            self._pages[self.tab] = page(self.tab, self._delivery, self._facts, self._dead_letter)
             self._pages[self.tab].resize(self._width)
         return self._pages[self.tab]
 
@@ -144,7 +147,7 @@ class Inspector(Lines):
             before.read_on()
         except FormatError as error:
             assert self._delivery is not None
-            self._pages["Body"] = page("Body", self._delivery, self._facts, str(error))
+            self._pages["Body"] = page("Body", self._delivery, self._facts, self._dead_letter, str(error))
             self._pages["Body"].resize(self._width)
             self._turn()
             return

@@ -26,20 +26,21 @@ VALUES: Final = 256 * 1024
 Tab = Literal["Body", "Headers", "Facts", "Raw"]
 
 
-def page(tab: Tab, delivery: Delivery, facts: Facts, broken: str = "") -> Page:
+def page(tab: Tab, delivery: Delivery, facts: Facts, dead_letter: bool = False, broken: str = "") -> Page:
     """What a tab shows of an event.
 
     Args:
         tab: Which.
         delivery: As it may be seen.
         facts: What the conventions say of it.
+        dead_letter: Whether it is known to have failed, by where it was seen.
         broken: Why the body turned out not to be the JSON that it began as; empty: it is not known to be.
     """
     event = delivery.event
     match tab:
         case "Body":
             body = body_page(event, broken)
-            failure = failure_of(facts, event)
+            failure = failure_of(facts, event, dead_letter)
             return body if failure is None else Pair(failure, body)
         case "Headers":
             return headers_page(event, facts)
