@@ -1,10 +1,10 @@
 """Apache Kafka: topics, read and written through aiokafka's connections, protocol and record batches.
 
 `connector.py` is what the core sees, and `event_hubs.py` the same for a service that is like Kafka. It stands on
-`reader.py` (browse and tail), `scan.py` (search), `publisher.py`, `claims.py` and `groups.py`; these on `fetcher.py`
-(partitions to their ends, through whatever happens to brokers), on `channel.py`, `fetch_protocol.py`, `produce.py` and
-`records.py` (bytes without copies), `needles.py` and `ledger.py`; all on `cluster.py` (brokers, leaders, offsets),
-`settings.py` (what a URL says), `driver.py` (aiokafka) and `errors.py` (what went wrong, in one sentence).
+`reader.py` (browse and tail), `scan.py` (search), `publisher.py` and `groups.py`; these on `fetcher.py` (partitions to
+their ends, through whatever happens to brokers), on `channel.py`, `fetch_protocol.py`, `fetch_session.py`, `produce.py`
+and `records.py` (bytes without copies), `byte_search.py` and `ledger.py`; all on `cluster.py` (brokers, leaders,
+offsets), `settings.py` (what a URL says), `driver.py` (aiokafka) and `errors.py` (what went wrong, in one sentence).
 """
 
 from connectors.kafka.connector import KafkaConnector
