@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final, get_args
 
 from rich.segment import Segment
@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.style import Style
 
 from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece
-from views.widgets.inspector.tabs import Tab, count, page
+from views.widgets.inspector.tabs import Tab, counts, page
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
@@ -83,6 +83,7 @@ class Inspector(Lines):
         self._delivery: Delivery | None = None
         self._reading: Reading = PLAIN
         self._facts: Facts = NOTHING
+        self._counts: Mapping[Tab, int] = {}
         self._dead_letter = False
         self._pages: dict[Tab, Page] = {}
         self._laid_out = Size(0, 0)
@@ -104,6 +105,7 @@ class Inspector(Lines):
         self._dead_letter = dead_letter
         self._delivery, self._reading = delivery, reading
         self._facts = NOTHING if delivery is None else reading.facts(delivery)
+        self._counts = {} if delivery is None else counts(delivery, self._facts)
         self._pages.clear()
         self.scroll_to(y=0, animate=False, force=True)
         self._turn()
@@ -207,7 +209,7 @@ class Inspector(Lines):
         """The tabs, for the border of the panel around: a click on one is the screen's action `show_tab`."""
         names: list[Content] = []
         for tab in TABS:
-            number = count(tab, self._delivery, self._facts) if self._delivery is not None else 0
+            number = self._counts.get(tab, 0)
             here = Style(bold=True, underline=True) if tab == self.tab else Style()
             name = Content.styled(tab, here).stylize("$foreground" if tab == self.tab else "$muted")
             said = Content.styled(f" {number:,}" if number else "", "$muted")

@@ -1,15 +1,20 @@
 """A page of lines, each of which takes as many rows as it needs; long ones are folded to their first."""
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from views.widgets.inspector.page import STEPS, Page, Piece
+from views.widgets.inspector.page import Page, Piece
 from views.widgets.inspector.wrapping import wrap
 
 FOLDED: Final = 6
 """Rows that a long line takes while it is folded, besides one that says how much more there is."""
 
+_AT_FIRST: Final = 200
+"""Lines that are measured before anything is drawn: more than a screen shows."""
+_AT_ONCE: Final = 0.005
+"""Seconds for which others are measured before the event loop goes on."""
 _KEPT: Final = 200
 """Lines whose rows are kept, which are more than a screen shows."""
 
@@ -126,7 +131,7 @@ class Listing(Page):
     def read_on(self) -> None:
         if not self.read:
             self.read_lines()
-        self.measure(STEPS)
+        self.measure(1)
 
     @property
     def rows(self) -> int:
@@ -153,21 +158,24 @@ class Listing(Page):
         self._wrapped.clear()
         self._heights = Heights()
         # As much as may be on the screen at once, and up to where the cursor stays.
-        self.measure(max(here or 0, STEPS))
+        self.measure((here or 0) + _AT_FIRST)
         if here is not None:
             self.cursor = self._row(here)
 
-    def measure(self, keys: int) -> None:
-        """Find out how many rows so many more lines take."""
+    def measure(self, least: int) -> None:
+        """Find out how many rows at least so many more lines take, and of others as long as it does not take long."""
         if not self._width:
             return
+        end = time.perf_counter() + _AT_ONCE
+        least += self._measured
         # What follows a line, such as a comma, is part of it.
-        upto = min(self._measured + keys, self.keys if self.read else self.keys - 1)
-        for key in range(self._measured, upto):
+        for key in range(self._measured, self.keys if self.read else self.keys - 1):
+            if key >= least and time.perf_counter() > end:
+                break
             rows = self._measure(key)
             if rows > 1 and (line := self.line_of(key)) is not None:
                 self._heights.add(line, rows)
-        self._measured = max(upto, self._measured)
+            self._measured = key + 1
 
     def toggle(self, number: int) -> None:
         key = self._key_at(number)

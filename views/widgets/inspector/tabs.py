@@ -1,5 +1,6 @@
 """The inspector's four tabs: an event's body, headers, facts and bytes."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from views.widgets.inspector.counting import count_of
@@ -50,19 +51,13 @@ def page(tab: Tab, delivery: Delivery, facts: Facts, dead_letter: bool = False, 
             return raw_page(event)
 
 
-def count(tab: Tab, delivery: Delivery, facts: Facts) -> int:
-    """How many things a tab lists; 0 where that is not said."""
-    match tab:
-        case "Headers":
-            try:
-                content = delivery.event.content
-            except FormatError:
-                return 0
-            return len(content.headers) + len(content.properties)
-        case "Facts":
-            return len(facts.found)
-        case _:
-            return 0
+def counts(delivery: Delivery, facts: Facts) -> Mapping[Tab, int]:
+    """How many things tabs list, of those that list any."""
+    try:
+        content = delivery.event.content
+    except FormatError:
+        return {"Facts": len(facts.found)}
+    return {"Headers": len(content.headers) + len(content.properties), "Facts": len(facts.found)}
 
 
 def body_page(event: Event, broken: str) -> Page:
