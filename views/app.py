@@ -328,8 +328,9 @@ class Workbench(SteadyApp):
         self._switch_to(mode, WorkbenchScreen)
 
     def go_back(self) -> None:
-        """Go to the screen that was left last."""
+        """Go to the screen that was left last, and from there to the first."""
         self.go(self._left)
+        self._left = self.DEFAULT_MODE
 
     def _switch_to(self, mode: str, kind: type[Shown]) -> Shown:
         """Go to a screen, which may not be composed yet: what it is to do there, it is told by `call_later`."""

@@ -1,11 +1,14 @@
 """Which endpoints a screen shows, and by which looks."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
+
+import msgspec
 
 from views.app_context import AppContext
 from workbench.decode.display import visible
 from workbench.model.address import Address
+from workbench.model.endpoint import Ability
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
 from workbench.model.start import Start
@@ -33,6 +36,42 @@ class EventSources:
     def looks(self) -> list[int] | None:
         """The looks that show them; None: everything that is held is shown."""
         return None if self._everything else [look for looks in self._looks.values() for look in looks]
+
+    @property
+    def partly_read(self) -> str:
+        """How much of how much was read, where looks have ended before all was: `500 of 2,000,000 read`; else empty."""
+        browsed = [each for each in self.ingestions if isinstance(each.state, Ended) and each.kind == "browse"]
+        return ", ".join(self._counted(each) for each in browsed if self._total(each) > each.coverage.read)
+
+    @property
+    def states(self) -> list[str]:
+        """How the looks stand, each state once."""
+        return list(dict.fromkeys(map(self._state_of, self.ingestions)))
+
+    def _state_of(self, ingestion: Ingestion) -> str:
+        """How a look stands, in a word or two."""
+        match ingestion.state:
+            case "opening":
+                return "opening …"
+            case "running":
+                return "live" if ingestion.kind == "tail" else f"reading: {self._counted(ingestion)}"
+            case Interruption(reason=reason):
+                return f"lost: {visible(reason, 60)}"
+            case Ended(error=None):
+                return "stopped" if ingestion.kind == "tail" else self._counted(ingestion)
+            case _:
+                return "failed"
+
+    def _counted(self, ingestion: Ingestion) -> str:
+        return msgspec.structs.replace(ingestion.coverage, total=self._total(ingestion) or None).counted
+
+    def _total(self, ingestion: Ingestion) -> int:
+        """How many events a look could have read, where that is known, else 0."""
+        coverage, endpoint = ingestion.coverage, self._context.endpoint(ingestion.address)
+        if coverage.total is not None:
+            return coverage.total
+        # What a queue holds is as old as its listing, and some of it may be others': it is told where a look stopped.
+        return (endpoint.depth or 0) if endpoint is not None and coverage.read >= LAST else 0
 
     @property
     def ingestions(self) -> list[Ingestion]:
@@ -80,6 +119,29 @@ class EventSources:
                 case "browse":
                     self.browse(address)
 
+    def show_together(self, addresses: Sequence[Address]) -> list[str]:
+        """Show several endpoints in one list, of each what is held and what arrives.
+
+        Returns:
+            Why nothing that arrives is shown of some of them, a sentence each.
+        """
+        self.show(addresses)
+        reasons = []
+        for address in addresses if self._context.store is not None else ():
+            endpoint = self._context.endpoint(address)
+            name = visible(str(address), 60)
+            if endpoint is None:
+                reasons.append(f"{name} is not listed now.")
+            elif Ability.TAIL not in endpoint.abilities:
+                reasons.append(f"{name} is not live: what arrives there cannot be shown without consuming it.")
+            elif not self.is_live(address):
+                self.tail(address)
+        return reasons
+
+    def is_live(self, address: Address) -> bool:
+        """Whether what arrives at an endpoint is shown."""
+        return any(each.kind == "tail" and each in self.running for each in self._begun.get(address, ()))
+
     def browse(self, address: Address, start: Start | None = None, force: bool = False, alone: bool = False) -> None:
         """Look at what is in an endpoint.
 
@@ -104,9 +166,9 @@ class EventSources:
         self._stop(each for each in self._begun.get(address, ()) if each.kind == "tail")
         self._begin(self._context.tail(address, start), anew=start is not None)
 
-    def stop(self) -> None:
-        """Let all looks end; what they showed stays."""
-        self._stop(self.ingestions)
+    def stop(self, kind: Literal["browse", "tail"] | None = None) -> None:
+        """Let all looks end, or all of a kind; what they showed stays."""
+        self._stop(each for each in self.ingestions if kind in (None, each.kind))
 
     def take_ended(self) -> list[Ingestion]:
         """The looks that have ended since this was asked last."""
@@ -138,23 +200,3 @@ class EventSources:
     def _stop(self, ingestions: Iterable[Ingestion]) -> None:
         for each in ingestions:
             each.stop()
-
-
-def state_of(ingestion: Ingestion) -> str:
-    """How a look stands, in a word or two."""
-    match ingestion.state:
-        case "opening":
-            return "opening …"
-        case "running":
-            return "live" if ingestion.kind == "tail" else f"reading: {ingestion.coverage.counted}"
-        case Interruption(reason=reason):
-            return f"lost: {visible(reason, 60)}"
-        case Ended(error=None):
-            return "stopped" if ingestion.kind == "tail" else ingestion.coverage.counted
-        case _:
-            return "failed"
-
-
-def states_of(ingestions: Sequence[Ingestion]) -> list[str]:
-    """How several looks stand, each state once."""
-    return list(dict.fromkeys(map(state_of, ingestions)))

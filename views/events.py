@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from functools import partial
+from typing import Final, Literal, NamedTuple
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -30,7 +31,7 @@ from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, WIDE, Panel
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
-from views.workbench_screen import WorkbenchScreen
+from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
@@ -50,6 +51,18 @@ _TREE_WIDE: Final = (44, 72)
 """The same, where there is room."""
 
 
+class Left(NamedTuple):
+    """What was shown before something else.
+
+    Attributes:
+        addresses: The endpoints; None: everything that is held.
+        query: What their events had to match; empty: nothing.
+    """
+
+    addresses: tuple[Address, ...] | None
+    query: str
+
+
 class Events(WorkbenchScreen):
     """Where everyone begins."""
 
@@ -63,6 +76,9 @@ class Events(WorkbenchScreen):
         self._detailed: Endpoint | None = None
         self._pane: Literal["tree", "table", "inspector"] = "tree"
         self._zoomed = False
+        self._before: Left | None = None
+        # The query with which what is shown now was begun: escape leads back to it before it leads further.
+        self._first_query = ""
         # The event that the inspector shows.
         self._inspected: int | None = None
 
@@ -130,6 +146,16 @@ class Events(WorkbenchScreen):
 
     def open(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints, and go there; where looking at the only one costs something, say what."""
+        if len(addresses) > 1:
+            self._leave_for(self._query_text)
+            reasons = self._sources.show_together(addresses)
+            self._table.follow = True
+            self._show_table()
+            self._go("table")
+            if reasons:
+                self.host.say(" ".join(reasons), "warning")
+            return
+        self._before, self._first_query = None, ""
         self.show_endpoints(addresses)
         endpoint = self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
         if endpoint is not None and price_of(endpoint) and not self._sources.has_looked_at(endpoint.address):
@@ -157,7 +183,8 @@ class Events(WorkbenchScreen):
         self._go("tree")
 
     def show_query(self, text: str) -> None:
-        """Filter all that is held."""
+        """Filter all that is held; one escape leads back to what is shown now."""
+        self._leave_for(text)
         self._sources.show_all()
         self._query_bar.value = text
         self._events.query = self.context.session.query(text)
@@ -252,8 +279,9 @@ class Events(WorkbenchScreen):
         self._show_status()
 
     def _why_empty(self) -> str:
+        among = f" among the {self._sources.partly_read}" if self._sources.partly_read else ""
         if self._events.query is not None:
-            return "No event matches the query. escape clears it."
+            return f"No event matches the query{among}. esc clears it."
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
             return "Nothing was read yet. b browses what is there, l shows what arrives."
@@ -757,38 +785,73 @@ class Events(WorkbenchScreen):
         order: Sequence[Literal["tree", "table", "inspector"]] = ("tree", "table", "inspector")
         self._go(order[(order.index(self._pane) + 1) % len(order)])
 
-    def do_back(self) -> None:
+    def way_back(self) -> WayBack | None:
         """Leave the field, close the banner, stop what runs, or go back."""
         field = self.query_one("#tree-filter", Input)
         running = self._sources.running
-        browsing = [each for each in running if each.kind == "browse"]
-        if self.focused is field:
-            field.value, field.display = "", False
-            self._tree.focus()
-        elif self._banner.display:
-            self._banner.clear()
-        elif browsing:
-            for each in browsing:
-                each.stop()
-        elif self._events.is_sorting:
-            self._events.stop_sorting()
-        elif self._in(self._inspector):
-            self._go("table")
-        elif self._in(self._table) and self._table.marks_range:
-            self._table.leave_range()
-        elif self._in(self._table) and self._events.query is not None:
-            self._query_bar.value = ""
-            self._filter(None)
-        elif self._switcher.current == "group":
-            self._switcher.current = "table"
-            self._go("tree")
-        elif self._in(self._table) and running:
-            self._sources.stop()
-            self._show_status()
-        elif field.display:
-            field.value, field.display = "", False
+        browsing = any(each.kind == "browse" for each in running)
+        in_table = self._in(self._table)
+        if self.focused is field or (field.display and self._in(self._tree)):
+            return WayBack("show all endpoints", self._leave_filter)
+        if self._banner.display:
+            return WayBack("close", self._banner.clear)
+        if browsing:
+            return WayBack("stop reading", partial(self._sources.stop, "browse"))
+        if self._events.is_sorting:
+            return WayBack("stop sorting", self._events.stop_sorting)
+        if self._in(self._inspector):
+            return WayBack("back to the events", lambda: self._go("table"))
+        if in_table and self._table.marks_range:
+            return WayBack("leave the range", self._table.leave_range)
+        if in_table and self._query_text != self._first_query:
+            return WayBack("clear the filter", lambda: self._put_query(self._first_query))
+        if self._switcher.current == "group":
+            return WayBack("back", self._leave_group)
+        if self._before is not None:
+            return WayBack("back", self._return)
+        if in_table and running:
+            return WayBack("stop", self._stop)
+        return WayBack("back to the endpoints", lambda: self._go("tree")) if not self._in(self._tree) else None
+
+    def _leave_filter(self) -> None:
+        field = self.query_one("#tree-filter", Input)
+        field.value, field.display = "", False
+        self._tree.focus()
+
+    def _leave_group(self) -> None:
+        self._switcher.current = "table"
+        self._go("tree")
+
+    def _stop(self) -> None:
+        self._sources.stop()
+        self._show_status()
+
+    @property
+    def _query_text(self) -> str:
+        return self._events.query.text if self._events.query is not None else ""
+
+    def _put_query(self, text: str) -> None:
+        """Filter by another query, or by none."""
+        self._query_bar.value = text
+        self._filter(self.context.session.query(text) if text else None)
+
+    def _leave_for(self, query: str) -> None:
+        """Remember what is shown: one escape leads back to it from what is shown next, with a query of its own."""
+        addresses = None if self._sources.looks is None else tuple(self._sources.addresses)
+        self._before = Left(addresses, self._query_text)
+        self._first_query = query
+
+    def _return(self) -> None:
+        """Show again what was shown before."""
+        before, self._before, self._first_query = self._before, None, ""
+        assert before is not None
+        self._query_bar.value = before.query
+        self._events.query = self.context.session.query(before.query) if before.query else None
+        if before.addresses is None:
+            self.show_all()
         else:
-            self._go("tree")
+            self.show_endpoints(before.addresses)
+        self._go("table" if before.addresses != () else "tree")
 
     def _in(self, widget: Widget) -> bool:
         return self.focused is widget or (self.focused is not None and widget in self.focused.ancestors)

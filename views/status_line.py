@@ -6,7 +6,7 @@ from typing import Final
 
 from textual.content import Content
 
-from views.event_sources import EventSources, states_of
+from views.event_sources import EventSources
 from views.widgets.panel import Panel
 from workbench.decode.display import visible
 
@@ -29,8 +29,12 @@ class SourcesStatus:
         """Show how the sources stand, and how many events are marked."""
         names = ", ".join(visible(str(address), 40) for address in sources.addresses)
         self._panel.title = "everything held" if sources.looks is None else names or "Events"
-        states = " · ".join(states_of(sources.ingestions))
+        states = " · ".join(sources.states)
         live = any(each.state == "running" and each.kind == "tail" for each in sources.ingestions)
+        shown = sources.addresses
+        lively = sum(map(sources.is_live, shown))
+        if live and lively < len(shown):
+            states = f"{lively:,} of {len(shown):,} {states}"
         if live and len(self._arrived) > 1:
             (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
             rate = (upto - before) / (now - then)

@@ -290,10 +290,10 @@ class WorkbenchScreen(Screen[None]):
         self.host.show_messages()
 
     def way_back(self) -> WayBack | None:
-        """What escape does now; None: nothing."""
+        """What escape does now: the one thing that the footer says; None: nothing."""
         if isinstance(self.focused, Input | TextArea):
             return WayBack("leave the field", lambda: self.set_focus(None))
-        return None
+        return WayBack("back", self.host.go_back)
 
     def do_back(self) -> None:
         if (way := self.way_back()) is not None:
