@@ -90,7 +90,7 @@ class PublishScreen(DraftForm):
             into_body: Whether the cursor is put into the body, if that can be edited.
         """
         if what is not None and self.busy:
-            self._tell("Events are being published: escape stops that.", wrong=True)
+            self._tell(f"Events are being published: {self._key_of('stop')} stops that.", wrong=True)
         elif what is not None:
             self._drafts.keep(self._draft)
             self._open(self._draft_of(what))

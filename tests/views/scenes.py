@@ -72,10 +72,10 @@ SCENES: Final = (
     Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "workbench-light"),
     Scene("journal", ("4", "~Every move")),
     Scene("connections", ("5", "enter", "~embedded broker")),
-    Scene("publish", ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
+    Scene("publish", ("@rabbit/orders", "p", "~As it will", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
     Scene(
         "publish-narrow",
-        ("@rabbit/orders", "p", "~Preview", '={"orderId": 2001}', "~valid", "escape"),
+        ("@rabbit/orders", "p", "~As it will", '={"orderId": 2001}', "~JSON ✔", "escape"),
         (80, 24),
         "workbench-light",
     ),
