@@ -39,6 +39,8 @@ class Action(msgspec.Struct, frozen=True):
 
 
 _LISTS: Final = ("events", "connections")
+_FIELDS: Final = ("fields-panel",)
+_BODY: Final = ("body-panel",)
 
 ACTIONS: Final = (
     Action(
@@ -68,23 +70,25 @@ ACTIONS: Final = (
     ),
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",), ("events", "event")),
     Action("send", "ctrl+s,s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
-    Action("stop", "ctrl+x", "", "Stop publishing; once more, abandon what is in flight.", ("publish",), first=True),
+    Action("stop", "ctrl+x", "stop", "Stop publishing; again, abandon what is in flight.", ("publish",), first=True),
     Action(
         "aim",
         "ctrl+r",
         "other target",
         "Aim the clone of a dead letter at the next place it was: its origin, or where it was read.",
         ("publish",),
+        ("target-panel",),
     ),
-    Action("add_field", "n,ctrl+n", "add", "Add a header or a property.", ("publish",)),
-    Action("edit_field", "enter", "edit", "Edit the header or property at the cursor.", ("publish",)),
-    Action("remove_field", "x,delete", "remove", "Remove the header or property at the cursor.", ("publish",)),
+    Action("add_field", "n,ctrl+n", "add", "Add a header or a property.", ("publish",), _FIELDS),
+    Action("edit_field", "enter", "edit", "Edit the header or property at the cursor.", ("publish",), _FIELDS),
+    Action("remove_field", "x,delete", "remove", "Remove the header or property at the cursor.", ("publish",), _FIELDS),
     Action(
         "keep_field",
         "space",
         "keep",
         "Keep a value that the clone drops or generates anew, such as an id, or stop keeping it.",
         ("publish",),
+        _FIELDS,
     ),
     Action(
         "as_template",
@@ -92,11 +96,12 @@ ACTIONS: Final = (
         "template",
         "Fill in {{ seq }}, {{ uuid() }}, {{ now() }} and the like for each event, or send them as they are.",
         ("publish",),
+        _BODY,
     ),
     Action("outcome", "v", "receipts", "Switch between the preview and the receipts.", ("publish",)),
     Action("null_body", "N", "", "Send no body at all (a tombstone), or send one again.", ("publish",)),
-    Action("lay_out", "ctrl+f,f", "lay out", "Format the body's JSON, one member per line.", ("publish",)),
-    Action("edit_body", "ctrl+e,e", "$EDITOR", "Edit the body in $EDITOR.", ("publish",)),
+    Action("lay_out", "ctrl+f,f", "lay out", "Format the body's JSON, one member per line.", ("publish",), _BODY),
+    Action("edit_body", "ctrl+e,e", "$EDITOR", "Edit the body in $EDITOR.", ("publish",), _BODY),
     Action("load_body", "l", "", "Load the body from a file.", ("publish",)),
     Action("open_template", "o", "", "Open a template: a TOML file, or one in your templates folder.", ("publish",)),
     Action("drafts", "w", "drafts", "Switch to another saved draft, or to an empty one.", ("publish",)),

@@ -19,6 +19,7 @@ from views.widgets.publish.event_preview import EventPreview
 from views.widgets.publish.how_many import HowManyPanel
 from views.widgets.publish.receipts import Receipts, ReceiptsPanel
 from views.widgets.publish.target_panel import TargetPanel
+from views.workbench_screen import WayBack
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, WorkbenchError
@@ -144,6 +145,7 @@ class PublishScreen(DraftForm):
             self._tell(str(error), wrong=True)
             return
         self._sending = Sending(address, draft.count, self._route_of(draft))
+        self._keys_of = None
         self.add_class("receipts")
         self._worker = self._send(self._sending, draft)
 
@@ -169,6 +171,8 @@ class PublishScreen(DraftForm):
             sentence = f"{error} {sending.published.told_until}"
         finally:
             self._sending = None
+            # The key that stops works no more.
+            self._keys_of = None
             self._confirmed += sending.published.confirmed
             self._failed += sending.published.failed
             if self.is_mounted:
@@ -209,13 +213,11 @@ class PublishScreen(DraftForm):
         elif self._worker is not None:
             self._worker.cancel()
 
-    def do_back(self) -> None:
+    def way_back(self) -> WayBack | None:
+        """What escape does now."""
         if isinstance(self.focused, Input | TextArea):
-            self.query_one(DraftFields).focus()
-        elif self._sending is None:
-            self.host.go_back()
-        else:
-            self.do_stop()
+            return WayBack("leave the field", self.query_one(DraftFields).focus)
+        return WayBack("stop", self.do_stop) if self.busy else WayBack("go back", self.host.go_back)
 
     def cannot_publish(self) -> str | None:
         return f"This is where events are published: {self._key_of('send')} sends."

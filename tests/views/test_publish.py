@@ -317,6 +317,20 @@ async def test_the_line_at_the_cursor_keeps_its_colours() -> None:
         assert dict(at_cursor)['"a"'] == dict(elsewhere)['"a"'] != dict(elsewhere)["{"]
 
 
+async def test_the_footer_names_what_works_where_the_cursor_is() -> None:
+    async with publishing(dead()) as driver:
+        await driver.until(lambda: "ctrl+s send" in driver.lines[-1] and "ctrl+r other target" in driver.lines[-1])
+        assert "n add" not in driver.lines[-1] and "ctrl+x" not in driver.lines[-1]
+        await driver.press("escape")
+        await driver.until(lambda: "n add" in driver.lines[-1] and "esc go back" in driver.lines[-1])
+        await fill(driver, "count", "1000000")
+        await fill(driver, "rate", "50")
+        await driver.press("escape", "s")
+        await driver.until(lambda: "ctrl+x stop" in driver.lines[-1] and "esc stop" in driver.lines[-1])
+        await driver.press("ctrl+x")
+        await driver.until(lambda: "ctrl+x" not in driver.lines[-1] and "esc go back" in driver.lines[-1])
+
+
 # Who receives it.
 
 
