@@ -62,9 +62,11 @@ class Receipts(RowList[Received]):
         if receipt.error is not None:
             said = str(receipt.error)
         else:
-            said = ", ".join(each.name for each in row.route) or str(row.address)
-            said += f" {place.partition}:{place.offset}" if place else ""
-            said += "  sent again, maybe there twice" if receipt.resent else ""
+            # A long name is cut, and not where in it the event is.
+            where = f" {place.partition}:{place.offset}" if place else ""
+            where += "  sent again, maybe there twice" if receipt.resent else ""
+            name = ", ".join(each.name for each in row.route) or str(row.address)
+            said = f"{visible(name, max(room - len(where), 4))}{where}"
         said = visible(said, room)
         text.append(said, "dead" if receipt.error is not None else "")
         text.append(" " * (room - cells(said)))
