@@ -69,8 +69,10 @@ class Shop:
 def shop_on(rabbitmq: RabbitMQAddress) -> Iterator[Shop]:
     with pika.BlockingConnection(pika.URLParameters(f"{rabbitmq.url}/?heartbeat=0")) as connection:
         shop = Shop(connection.channel())
-        yield shop
-        shop.remove()
+        try:
+            yield shop
+        finally:
+            shop.remove()
 
 
 def url_of(rabbitmq: RabbitMQAddress) -> str:
