@@ -19,6 +19,7 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.look import Gap
 from workbench.query.field import Field
 from workbench.query.query import Query
+from workbench.query.vocabulary import Vocabulary
 from workbench.store.sorting import SortedView, sort
 from workbench.store.tally import ReasonTally
 from workbench.store.view import View
@@ -29,6 +30,10 @@ COUNTED: Final = 0.25
 """Seconds between two counts of reasons."""
 BACKLOG: Final = 50_000
 """Events to be asked about from which on worker processes are started."""
+SAMPLES: Final = 10
+"""Places of a list from which events are taken for what occurs in them."""
+SAMPLE: Final = 20
+"""Events taken there."""
 FEW: Final = 2_000
 """Events whose facts are read in this process: more would make the event loop wait."""
 
@@ -257,6 +262,21 @@ class EventList:
         if self._tally is not None and self._node.is_attached:
             text = self.query.text if self.query is not None else ""
             self._reasons.show(self._tally.reasons, text, self._tally.counted, self._tally.waiting)
+
+    # Words.
+
+    async def vocabulary(self) -> Vocabulary:
+        """What occurs in some of the events of all looks that are shown, from all over them."""
+        archive, view = self._host.context.archive, self._view
+        sequences = view.sequences if view is not None else ()
+        step = max(len(sequences) // SAMPLES, SAMPLE)
+        wanted = [each for at in range(0, len(sequences), step) for each in sequences[at : at + SAMPLE]]
+        try:
+            found = [delivery for delivery in await archive.rows(wanted) if delivery is not None]
+            return await archive.on_reader(Vocabulary, found, archive.reading)
+        except WorkbenchError:
+            # Whoever shows the events says so.
+            return Vocabulary()
 
     # Gaps.
 

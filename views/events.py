@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Input
 
 from views.cost_banner import PriceBanner, ask_to_force
+from views.dialogs.column_list import ColumnList
 from views.event_list import EventList
 from views.event_sources import EventSources
 from views.export import body_text, line_text
@@ -22,7 +23,7 @@ from views.status_line import SourcesStatus
 from views.steady_app import KEY_WORK
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
-from views.widgets.event_columns import column_of
+from views.widgets.event_columns import column_of, why_no_column
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
@@ -549,6 +550,13 @@ class Events(WorkbenchScreen):
     def _leave_reasons(self) -> None:
         self._go("table")
 
+    @on(QueryBar.Entered)
+    @work(exclusive=True, group="words")
+    async def _teach(self) -> None:
+        words = await self._events.vocabulary()
+        if not self.is_closed:
+            self._query_bar.learn(words)
+
     @on(QueryBar.Left)
     def _leave_query(self) -> None:
         self._go("table")
@@ -710,23 +718,18 @@ class Events(WorkbenchScreen):
         self._zoomed = not self._zoomed
         self._arrange()
 
-    def do_columns(self) -> None:
-        table = self._table
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_columns(self) -> None:
+        table, words = self._table, await self._events.vocabulary()
+        shown = [column.id for column in table.columns]
+        names = [*shown, *(column.id for column in table.all_columns), *words.paths]
 
-        def wrong(text: str) -> str | None:
-            for name in text.split():
-                try:
-                    column_of(name)
-                except QueryError as error:
-                    return error.message
-            return None
+        def choose(names: tuple[str, ...] | None) -> None:
+            if names is not None:
+                table.columns = [column_of(name) for name in names]
 
-        def choose(text: str) -> None:
-            table.columns = [column_of(name) for name in text.split()]
-
-        known = " ".join(column.id for column in table.all_columns)
-        now = " ".join(column.id for column in table.columns)
-        self.host.ask("Columns", f"In any order, from: {known} header.NAME body.PATH", choose, now, wrong)
+        if not self.is_closed:
+            self.app.push_screen(ColumnList(list(dict.fromkeys(names)), shown, why_no_column), choose)
 
     def cannot_reasons(self) -> str | None:
         return None if self.query_one(ReasonLine).display else "Only dead letters have reasons: none are shown."

@@ -82,13 +82,13 @@ def column_of(path: str) -> Column:
     return Column(path, path, _PATH, field=path)
 
 
-def is_column(path: str) -> bool:
-    """Whether there is a column of this name."""
+def why_no_column(path: str) -> str | None:
+    """Why there is no column of this name, in a sentence; None: there is one."""
     try:
         column_of(path)
-    except QueryError:
-        return False
-    return True
+    except QueryError as error:
+        return error.message
+    return None
 
 
 class ColumnLayout:

@@ -83,6 +83,7 @@ class CheckList(Options):
             id: For CSS and for those who ask.
         """
         self._items, self._checked = list(items), set(checked)
+        self._shown = list(self._items)
         super().__init__(*map(self._option, self._items), id=id)
         self.highlighted = 0 if self._items else None
 
@@ -91,23 +92,43 @@ class CheckList(Options):
         """What is checked, in the order it is in."""
         return tuple(item for item in self._items if item in self._checked)
 
+    def filter(self, text: str) -> None:
+        """Show only the items that hold a text; those that are not shown stay checked, and where they are."""
+        shown = [item for item in self._items if text.casefold() in item.casefold()]
+        if shown != self._shown:
+            self._shown = shown
+            self.clear_options()
+            self.add_options(map(self._option, shown))
+            self.highlighted = 0 if shown else None
+
+    def add(self, item: str) -> None:
+        """One more item, first and checked."""
+        if item not in self._items:
+            self._items.insert(0, item)
+        self._checked.add(item)
+        self._shown = []
+        self.filter("")
+
     def _option(self, item: str) -> Option:
         return Option(Content(f"[{'x' if item in self._checked else ' '}] {visible(item)}"))
 
     def _draw(self, at: int) -> None:
-        self.replace_option_prompt_at_index(at, self._option(self._items[at]).prompt)
+        self.replace_option_prompt_at_index(at, self._option(self._shown[at]).prompt)
 
     def action_select(self) -> None:
         """Check the line, or not any more; a click does so, too."""
         if (at := self.highlighted) is not None:
-            self._checked ^= {self._items[at]}
+            self._checked ^= {self._shown[at]}
             self._draw(at)
 
     def action_move(self, lines: int) -> None:
         """Move the line up or down, and the cursor with it."""
-        if (at := self.highlighted) is None or not 0 <= at + lines < len(self._items):
+        if (at := self.highlighted) is None or not 0 <= at + lines < len(self._shown):
             return
-        self._items[at], self._items[at + lines] = self._items[at + lines], self._items[at]
+        # Among those that are shown: what stands between two of them in the whole list stays where it is.
+        one, other = self._items.index(self._shown[at]), self._items.index(self._shown[at + lines])
+        for items, first, second in ((self._items, one, other), (self._shown, at, at + lines)):
+            items[first], items[second] = items[second], items[first]
         self._draw(at)
         self._draw(at + lines)
         self.highlighted = at + lines

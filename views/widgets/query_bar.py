@@ -20,6 +20,7 @@ from workbench.decode.display import cells, visible
 from workbench.model.errors import QueryError
 from workbench.query.completion import Completions, completions
 from workbench.query.query import Query
+from workbench.query.vocabulary import Vocabulary
 
 PAUSE: Final = 0.3
 """Seconds without a key after which what was written is asked."""
@@ -67,6 +68,9 @@ class QueryBar(Widget):
     class Left(Message):
         """The field is done with."""
 
+    class Entered(Message):
+        """Something is going to be written: who knows what occurs in the events tells it by `learn`."""
+
     def __init__(self, compile: Callable[[str], Query], id: str | None = None) -> None:
         """An empty field.
 
@@ -76,7 +80,8 @@ class QueryBar(Widget):
         """
         super().__init__(id=id)
         self._compile = compile
-        self._field = _Field()
+        self._words = Vocabulary()
+        self._field = _Field(self._complete)
         self._count = Static("", classes="query-count")
         self._counted = 0
         self._below = Static("", classes="query-below")
@@ -133,6 +138,14 @@ class QueryBar(Widget):
         self._count.update(Text(text), layout=len(text) != self._counted)
         self._counted = len(text)
 
+    def learn(self, words: Vocabulary) -> None:
+        """Offer what occurs in the events, too."""
+        self._words = words
+        self._offer()
+
+    def _complete(self, text: str, cursor: int) -> Completions:
+        return completions(text, cursor, self._words.paths, self._words.values)
+
     def focus_field(self) -> None:
         """Let the user write."""
         self._field.focus()
@@ -144,10 +157,28 @@ class QueryBar(Widget):
         event.stop()
         self._stop()
         self._error = None
-        self._timer = self.set_timer(PAUSE, self._ask)
+        self._timer = self.set_timer(PAUSE, self._ask_when_written)
         if self._recalled is not None and self.value != self._history[self._recalled]:
             self._recalled = None
         self._offer()
+
+    def _ask_when_written(self) -> None:
+        """Let what was written hold, unless it is half of a word: the events from before stay until it is whole."""
+        try:
+            self._compile(self.value)
+        except QueryError:
+            self._ask()
+        else:
+            if not self._half_written:
+                self._ask()
+
+    @property
+    def _half_written(self) -> bool:
+        """Whether the word at the cursor may become another."""
+        cursor = self._field.cursor_position
+        return bool(
+            self._chosen is None and self._offered.candidates and self.value[self._offered.start : cursor].strip()
+        )
 
     def _ask(self, insists: bool = False) -> bool:
         """Let what was written hold; False: it is no query, and that is told.
@@ -195,6 +226,7 @@ class QueryBar(Widget):
     def on_descendant_focus(self) -> None:
         """Offer again."""
         self._offer()
+        self.post_message(self.Entered())
 
     def on_descendant_blur(self) -> None:
         """Offer nothing to nobody."""
@@ -228,7 +260,7 @@ class QueryBar(Widget):
         """Know what may stand at the cursor."""
         if self._chosen is None or self.value != self._completed:
             self._chosen = None
-            self._offered = completions(self.value, self._field.cursor_position) if self.value.strip() else _NONE
+            self._offered = self._complete(self.value, self._field.cursor_position) if self.value.strip() else _NONE
         self._tell()
 
     def action_complete(self, by: Literal[1, -1]) -> None:
@@ -303,10 +335,10 @@ class QueryBar(Widget):
 class _Field(Input):
     """The field; what cannot be seen is not in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, complete: Callable[[str, int], Completions]) -> None:
         super().__init__(
             placeholder="type = OrderPlaced and body.total > 100, or any text",
-            suggester=_Next(),
+            suggester=_Next(complete),
             select_on_focus=False,
             compact=True,
         )
@@ -321,14 +353,15 @@ class _Field(Input):
 class _Next(Suggester):
     """The first candidate at the end of the field."""
 
-    def __init__(self) -> None:
+    def __init__(self, complete: Callable[[str, int], Completions]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
+        self._complete = complete
 
     async def get_suggestion(self, value: str) -> str | None:
         """The whole text, as it would be."""
         if not value.strip():
             return None
-        found = completions(value, len(value))
+        found = self._complete(value, len(value))
         # Behind a space anything may follow.
         written = value[found.start :]
         if not found.candidates or not written.strip():

@@ -37,7 +37,7 @@ def completions(
     Args:
         text: The query, finished or not.
         cursor: Between which characters, from 0.
-        paths: Names seen in events: `header.retry`, `body.total`.
+        paths: Names seen in events, most likely ones first: `header.retry`, `body.total`.
         values: The values seen of a symbol, as the symbol is written; most likely ones first.
     """
     head = text[:cursor]
@@ -59,7 +59,7 @@ def completions(
 def _candidates(expected: Expected, paths: Iterable[str], values: Callable[[str], Iterable[str]]) -> list[str]:
     match expected.what:
         case "term":
-            return [*SYMBOLS, *sorted(paths), *_FOLLOWED, "not"]
+            return [*SYMBOLS, *paths, *_FOLLOWED, "not"]
         case "operator":
             return [*OPERATORS]
         case "connective":
