@@ -13,6 +13,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from views.connection_dialog import ConnectionDialog, Kept, shorten, steps_table
@@ -31,11 +32,13 @@ from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.operations.connections import ConnectionForm, check_editable, forget, what_is_forgotten
 from workbench.operations.watch import Watch, countdown, describe_state
 
-_EMPTY: Final = """\
+_EMPTY: Final = Content.from_markup(
+    """\
 No connection is open.
 
-a   add one, such as amqp://user@rabbit.example/vhost
-    or kafka://kafka.example:9092"""
+[bold $focus]a[/]   adds one, such as  [$foreground]amqp://user@rabbit.example/vhost[/]
+                   [$foreground]kafka://kafka.example:9092[/]"""
+)
 
 
 class _Check(msgspec.Struct, frozen=True):
@@ -68,7 +71,7 @@ class Connections(WorkbenchScreen):
             actions = ("check", "add", "edit_connection", "remove_connection")
             with Panel(title="Connections", actions=actions, id="connection-list"):
                 yield ConnectionTable()
-                yield Static(Text(_EMPTY), id="no-connection")
+                yield Static(_EMPTY, id="no-connection")
             with Panel(title="Connection", id="connection"), VerticalScroll(id="details"):
                 yield Static("", id="details-text")
 
@@ -86,6 +89,7 @@ class Connections(WorkbenchScreen):
         self._list.show(rows)
         self._list.display = bool(rows)
         self.query_one("#no-connection").display = not rows
+        self.query_one("#connection").display = bool(rows)
         self.query_one("#connection-list", Panel).state = f"{len(rows):,}" if rows else ""
         self._tell()
 

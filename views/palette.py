@@ -142,6 +142,7 @@ class Choices(Lines, can_focus=False):
         super().__init__()
         self._choices: Sequence[Choice] = ()
         self._nothing = ""
+        self._names = 0
 
     @property
     def choice(self) -> Choice | None:
@@ -151,6 +152,7 @@ class Choices(Lines, can_focus=False):
     def show(self, choices: Sequence[Choice], nothing: str) -> None:
         """Draw these, the cursor on the first; where there are none, say so."""
         self._choices, self._nothing = choices, nothing
+        self._names = max((cells(choice.name) for choice in choices), default=0)
         self.cursor_line = 0
         self.virtual_size = Size(1, max(len(choices), 1))
         self.scroll_to(y=0, animate=False, force=True)
@@ -181,6 +183,8 @@ class Choices(Lines, can_focus=False):
         keys = visible(" ".join(choice.keys), 16)
         room = max(width - cells(keys) - 3, 0)
         name = visible(choice.name, room)
+        # What they do stands in a column, unless a name is longer than most.
+        name += " " * (min(self._names, width // 3) - cells(name))
         note = visible(choice.refusal or choice.note, max(room - cells(name) - 2, 0))
         yield Segment(f" {name}", muted if refused else Style())
         yield Segment(f"  {note}", muted)
