@@ -8,10 +8,12 @@ from tests.contract.steps import (
     DEADLINE,
     MANY,
     assert_first,
+    assert_holds,
     assert_same,
     browse,
     cancelled_on_leaving,
     depth_becomes,
+    filled,
     given_back,
     inventory_becomes,
     numbered,
@@ -46,11 +48,9 @@ class BrowsingContract(Contract):
 
     @needs(Ability.BROWSE, whole=False)
     async def test_look_that_does_not_see_all_says_so(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(100)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            async with asyncio.timeout(DEADLINE), connector.browse(place.address) as stream:
+        async with filled(broker, kind, events) as (connector, address):
+            async with asyncio.timeout(DEADLINE), connector.browse(address) as stream:
                 seen = await read(stream)
             assert_first(kind, len(seen), events, seen)
             assert 0 < len(seen) < len(events)
@@ -88,13 +88,11 @@ class BrowsingContract(Contract):
 
     @needs(Ability.BROWSE, whole=True)
     async def test_browse_shows_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(30)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            assert_first(kind, 10, events, await browse(connector, place.address, limit=10))
-            await given_back(connector, kind, place.address, len(events))
-            assert kind.bodies(await browse(connector, place.address, limit=31)) == kind.bodies(events)
+        async with filled(broker, kind, events) as (connector, address):
+            assert_first(kind, 10, events, await browse(connector, address, limit=10))
+            await given_back(connector, kind, address, len(events))
+            assert kind.bodies(await browse(connector, address, limit=31)) == kind.bodies(events)
 
     @needs(Ability.BROWSE | Ability.PARTITIONS)
     async def test_limit_is_for_all_partitions_together(self, broker: BrokerUnderTest, kind: Kind) -> None:
@@ -105,13 +103,10 @@ class BrowsingContract(Contract):
 
     @needs(Ability.BROWSE)
     async def test_browse_ends_where_the_endpoint_ended_on_entering(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(5)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            async with connector.browse(place.address) as stream:
-                await publish_all(connector, place.address, numbered(5, begin=5))
-                assert kind.bodies(await read(stream)) == kind.bodies(events)
+        async with filled(broker, kind, events) as (connector, address), connector.browse(address) as stream:
+            await publish_all(connector, address, numbered(5, begin=5))
+            assert kind.bodies(await read(stream)) == kind.bodies(events)
 
     @needs(Ability.BROWSE)
     async def test_looking_twice_shows_the_same(self, broker: BrokerUnderTest, kind: Kind) -> None:
@@ -136,44 +131,34 @@ class BrowsingContract(Contract):
 
     @needs(Ability.BROWSE, whole=True)
     async def test_look_that_is_left_early_takes_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(3_000)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            async with connector.browse(place.address) as stream:
+        async with filled(broker, kind, events) as (connector, address):
+            async with connector.browse(address) as stream:
                 await read(stream, count=1)
-            await depth_becomes(connector, kind, place.address, len(events))
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+            await assert_holds(connector, kind, address, events)
 
     @needs(Ability.BROWSE, holds=True)
     async def test_look_at_some_gives_them_back_before_the_others(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(10)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            assert len(await browse(connector, place.address, limit=4)) == 4
-            await depth_becomes(connector, kind, place.address, 10)
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+        async with filled(broker, kind, events) as (connector, address):
+            assert len(await browse(connector, address, limit=4)) == 4
+            await assert_holds(connector, kind, address, events)
 
     @needs(Ability.BROWSE, holds=True)
     async def test_look_marks_as_redelivered(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            looks = [await browse(connector, place.address)]
-            await given_back(connector, kind, place.address, 5)
-            looks += [await browse(connector, place.address)]
+        async with filled(broker, kind, numbered(5)) as (connector, address):
+            looks = [await browse(connector, address)]
+            await given_back(connector, kind, address, 5)
+            looks += [await browse(connector, address)]
         assert [{delivery.redelivered for delivery in look} for look in looks] == [{False}, {True}]
 
     @needs(Ability.BROWSE, counts=True, holds=True)
     async def test_look_counts_as_a_delivery(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
+        async with filled(broker, kind, numbered(5)) as (connector, address):
             looks = []
             for _ in range(3):
-                looks.append(await browse(connector, place.address))
-                await given_back(connector, kind, place.address, 5)
+                looks.append(await browse(connector, address))
+                await given_back(connector, kind, address, 5)
         assert [{delivery.attempt for delivery in look} for look in looks] == [{0}, {1}, {2}]
 
     @needs(Ability.BROWSE, counts=True, holds=True)
@@ -200,12 +185,10 @@ class BrowsingContract(Contract):
 
     @needs(Ability.BROWSE | Ability.CLAIM, family="queue", holds=False)
     async def test_look_that_takes_nothing_shows_what_others_hold(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.claim(place.address, "move", limit=2) as claims:
+        async with filled(broker, kind, numbered(5)) as (connector, address):
+            async with connector.claim(address, "move", limit=2) as claims:
                 taken = await read(claims)
-                seen = await browse(connector, place.address)
+                seen = await browse(connector, address)
             assert len(taken) == 2
             assert kind.bodies(seen) == kind.bodies(numbered(5))
             held = [delivery for delivery in seen if delivery.state is not None]
@@ -227,22 +210,18 @@ class BrowsingContract(Contract):
             await publish_all(connector, place.address, events)
             async with cancelled_on_leaving(look()), asyncio.timeout(DEADLINE):
                 await begun.wait()
-            await depth_becomes(connector, kind, place.address, len(events))
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+            await assert_holds(connector, kind, place.address, events)
 
     @needs(Ability.BROWSE, whole=True)
     async def test_browse_can_be_cancelled_at_any_step(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(600)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
+        async with filled(broker, kind, events) as (connector, address):
             before = await broker.inventory()
             for steps in (0, 1, 2, 4, 8, 16, 64, 256):
-                async with cancelled_on_leaving(browse(connector, place.address)):
+                async with cancelled_on_leaving(browse(connector, address)):
                     for _ in range(steps):
                         await asyncio.sleep(0)
-            await depth_becomes(connector, kind, place.address, len(events))
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+            await assert_holds(connector, kind, address, events)
             await inventory_becomes(broker, before)
 
     @needs(Ability.BROWSE)

@@ -8,12 +8,14 @@ from tests.contract.steps import (
     DEADLINE,
     MANY,
     assert_first,
+    assert_holds,
     assert_same,
     browse,
     cancelled_on_leaving,
     depth_becomes,
     drain,
     eventually,
+    filled,
     numbered,
     publish_all,
     read,
@@ -43,39 +45,32 @@ class ClaimingContract(Contract):
 
     @needs(Ability.CLAIM | Ability.REMOVE)
     async def test_claims_in_rounds_take_everything(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(30)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            assert kind.bodies(await drain(connector, place.address)) == kind.bodies(events)
+        async with filled(broker, kind, events) as (connector, address):
+            assert kind.bodies(await drain(connector, address)) == kind.bodies(events)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
     async def test_what_is_not_settled_comes_back_in_order(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(10)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            async with connector.claim(place.address, "move") as claims:
+        async with filled(broker, kind, events) as (connector, address):
+            async with connector.claim(address, "move") as claims:
                 seen = await read(claims)
                 assert kind.bodies(seen) == kind.bodies(events)
-                await depth_becomes(connector, kind, place.address, 0)
+                await depth_becomes(connector, kind, address, 0)
                 outcomes = [*await claims.settle([4, 0]), *await claims.settle([9])]
             assert [(outcome.sequence, outcome.error) for outcome in outcomes] == [(4, None), (0, None), (9, None)]
-            await depth_becomes(connector, kind, place.address, 7)
+            await depth_becomes(connector, kind, address, 7)
             left = [delivery for number, delivery in enumerate(seen) if number not in (0, 4, 9)]
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(left)
+            assert kind.bodies(await browse(connector, address)) == kind.bodies(left)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
     async def test_claim_takes_no_more_than_its_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = numbered(10)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            async with connector.claim(place.address, "move", limit=4) as claims:
+        async with filled(broker, kind, events) as (connector, address):
+            async with connector.claim(address, "move", limit=4) as claims:
                 assert_first(kind, 4, events, await read(claims))
-                await depth_becomes(connector, kind, place.address, 6)
-            await depth_becomes(connector, kind, place.address, 10)
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+                await depth_becomes(connector, kind, address, 6)
+            await assert_holds(connector, kind, address, events)
 
     @needs(Ability.CLAIM | Ability.REMOVE, whole=True)
     async def test_cancelled_claim_gives_everything_back(self, broker: BrokerUnderTest, kind: Kind) -> None:
@@ -93,44 +88,37 @@ class ClaimingContract(Contract):
             await publish_all(connector, place.address, events)
             async with cancelled_on_leaving(hold()), asyncio.timeout(DEADLINE):
                 await begun.wait()
-            await depth_becomes(connector, kind, place.address, len(events))
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies(events)
+            await assert_holds(connector, kind, place.address, events)
 
     @needs(Ability.CLAIM | Ability.REMOVE)
     async def test_claim_that_destroys_settles_like_one_that_moves(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(3))
-            async with connector.claim(place.address, "destroy") as claims:
+        async with filled(broker, kind, numbered(3)) as (connector, address):
+            async with connector.claim(address, "destroy") as claims:
                 seen = await read(claims)
                 outcomes = await claims.settle(range(len(seen)))
             assert [(outcome.error, outcome.state) for outcome in outcomes] == [(None, "settled")] * 3
-            assert await browse(connector, place.address) == []
+            assert await browse(connector, address) == []
 
     @needs(Ability.CLAIM | Ability.REMOVE)
     async def test_nothing_is_settled_twice(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.claim(place.address, "move") as claims:
+        async with filled(broker, kind, numbered(5)) as (connector, address):
+            async with connector.claim(address, "move") as claims:
                 assert len(await read(claims)) == 5
                 await claims.settle([1, 3])
                 for wrong in ([1], [0, 0], [5], [-1]):
                     with pytest.raises(ValueError, match="settled before, or never claimed"):
                         await claims.settle(wrong)
                 await claims.settle([0, 2, 4])
-            assert await browse(connector, place.address) == []
+            assert await browse(connector, address) == []
 
     @needs(Ability.CLAIM | Ability.REMOVE, leases=True)
     async def test_lost_lease_is_seen_before_what_it_held_is_settled(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.claim(place.address, "move") as claims:
+        async with filled(broker, kind, numbered(5)) as (connector, address):
+            async with connector.claim(address, "move") as claims:
                 seen = await read(claims)
                 assert [outcome.error for outcome in await claims.settle([1])] == [None]
                 assert claims.lapsed == set()
-                await broker.lapse(place.address)
+                await broker.lapse(address)
 
                 async def lapsed() -> bool:
                     return claims.lapsed == {0, 2, 3, 4}
@@ -138,18 +126,18 @@ class ClaimingContract(Contract):
                 await eventually(lapsed)
                 [outcome] = await claims.settle([2])
                 assert (outcome.sequence, outcome.error is None, outcome.state) == (2, False, "settled")
-            await depth_becomes(connector, kind, place.address, 4)
-            assert kind.bodies(await browse(connector, place.address)) == kind.bodies([seen[0], *seen[2:]])
+            await depth_becomes(connector, kind, address, 4)
+            assert kind.bodies(await browse(connector, address)) == kind.bodies([seen[0], *seen[2:]])
 
     @needs(Ability.CLAIM | Ability.REMOVE, leases=False)
     async def test_nothing_lapses_where_there_are_no_leases(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.claim(place.address, "destroy") as claims:
-                await read(claims)
-                await claims.settle([1])
-                assert claims.lapsed == set()
+        async with (
+            filled(broker, kind, numbered(5)) as (connector, address),
+            connector.claim(address, "destroy") as claims,
+        ):
+            await read(claims)
+            await claims.settle([1])
+            assert claims.lapsed == set()
 
     @needs(Ability.CLAIM, counts=True)
     async def test_claims_lose_nothing_to_the_delivery_limit(self, broker: BrokerUnderTest, kind: Kind) -> None:

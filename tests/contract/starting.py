@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.contract.steps import browse, numbered, publish, publish_all, read
+from tests.contract.steps import browse, filled, numbered, publish, publish_all, read
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
@@ -18,25 +18,19 @@ class StartingContract(Contract):
 
     @needs(placed=True)
     async def test_browse_from_the_beginning(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(10))
-            assert kind.bodies(await browse(connector, place.address, Beginning())) == kind.bodies(numbered(10))
+        async with filled(broker, kind, numbered(10)) as (connector, address):
+            assert kind.bodies(await browse(connector, address, Beginning())) == kind.bodies(numbered(10))
 
     @needs(placed=True)
     async def test_browse_from_the_end_shows_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(10))
-            assert await browse(connector, place.address, Latest()) == []
+        async with filled(broker, kind, numbered(10)) as (connector, address):
+            assert await browse(connector, address, Latest()) == []
 
     @needs(Ability.FROM_END)
     async def test_browse_of_the_last_ones(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(10))
-            assert kind.bodies(await browse(connector, place.address, FromEnd(3))) == kind.bodies(numbered(3, begin=7))
-            assert kind.bodies(await browse(connector, place.address, FromEnd(99))) == kind.bodies(numbered(10))
+        async with filled(broker, kind, numbered(10)) as (connector, address):
+            assert kind.bodies(await browse(connector, address, FromEnd(3))) == kind.bodies(numbered(3, begin=7))
+            assert kind.bodies(await browse(connector, address, FromEnd(99))) == kind.bodies(numbered(10))
 
     @needs(Ability.FROM_END | Ability.PARTITIONS, times="published")
     async def test_last_ones_are_the_newest_of_all_partitions(self, broker: BrokerUnderTest, kind: Kind) -> None:
@@ -61,12 +55,10 @@ class StartingContract(Contract):
 
     @needs(Ability.BY_POSITION)
     async def test_browse_from_a_position(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(10))
-            position = (await browse(connector, place.address))[4].position
+        async with filled(broker, kind, numbered(10)) as (connector, address):
+            position = (await browse(connector, address))[4].position
             assert position is not None
-            seen = await browse(connector, place.address, At(position))
+            seen = await browse(connector, address, At(position))
         assert kind.bodies(seen) == kind.bodies(numbered(6, begin=4))
 
     @needs(Ability.BY_POSITION | Ability.PARTITIONS)
@@ -89,24 +81,20 @@ class StartingContract(Contract):
 
     @needs(Ability.BY_TIME)
     async def test_browse_since_a_time_misses_nothing(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
         events = kind.events(10)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, events)
-            assert kind.bodies(await browse(connector, place.address, Since(0))) == kind.bodies(events)
+        async with filled(broker, kind, events) as (connector, address):
+            assert kind.bodies(await browse(connector, address, Since(0))) == kind.bodies(events)
 
     @needs(Ability.BY_TIME, times="arrival")
     async def test_browse_since_an_arrival_shows_what_arrived_then_and_later(
         self, broker: BrokerUnderTest, kind: Kind
     ) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(10))
-            seen = await browse(connector, place.address)
+        async with filled(broker, kind, numbered(10)) as (connector, address):
+            seen = await browse(connector, address)
             since = seen[4].event.timestamp
             assert since is not None
             later = [delivery for delivery in seen if (delivery.event.timestamp or 0) >= since]
-            assert kind.bodies(await browse(connector, place.address, Since(since))) == kind.bodies(later)
+            assert kind.bodies(await browse(connector, address, Since(since))) == kind.bodies(later)
 
     @needs(Ability.BY_TIME | Ability.PARTITIONS, times="published")
     async def test_browse_since_a_time_begins_with_the_first_event_of_that_time(
@@ -124,22 +112,22 @@ class StartingContract(Contract):
 
     @needs(Ability.TAIL, placed=True)
     async def test_tail_from_the_beginning_goes_on_with_what_arrives(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.tail(place.address, Beginning()) as stream:
-                assert kind.bodies(await read(stream, 5)) == kind.bodies(numbered(5))
-                await publish_all(connector, place.address, numbered(5, begin=5))
-                assert kind.bodies(await read(stream, 5)) == kind.bodies(numbered(5, begin=5))
+        async with (
+            filled(broker, kind, numbered(5)) as (connector, address),
+            connector.tail(address, Beginning()) as stream,
+        ):
+            assert kind.bodies(await read(stream, 5)) == kind.bodies(numbered(5))
+            await publish_all(connector, address, numbered(5, begin=5))
+            assert kind.bodies(await read(stream, 5)) == kind.bodies(numbered(5, begin=5))
 
     @needs(Ability.FROM_END | Ability.TAIL)
     async def test_tail_from_the_last_ones_goes_on_with_what_arrives(self, broker: BrokerUnderTest, kind: Kind) -> None:
-        place = await broker.create(kind.name)
-        async with connect(broker.connection) as connector:
-            await publish_all(connector, place.address, numbered(5))
-            async with connector.tail(place.address, FromEnd(2)) as stream:
-                await publish_all(connector, place.address, numbered(5, begin=5))
-                assert kind.bodies(await read(stream, 7)) == kind.bodies(numbered(7, begin=3))
+        async with (
+            filled(broker, kind, numbered(5)) as (connector, address),
+            connector.tail(address, FromEnd(2)) as stream,
+        ):
+            await publish_all(connector, address, numbered(5, begin=5))
+            assert kind.bodies(await read(stream, 7)) == kind.bodies(numbered(7, begin=3))
 
     @needs(lacks=Ability.BY_TIME, placed=True)
     async def test_time_to_begin_is_unsupported_where_there_are_positions_alone(

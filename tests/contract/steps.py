@@ -9,6 +9,7 @@ from typing import Any
 from tests.contract.samples import same_content
 from tests.contract.under_test import BrokerUnderTest, Kind
 from workbench.connecting.connector import Claims, Connector, Publisher, Stream
+from workbench.connecting.plugins import connect
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.event import Delivery, Event
@@ -19,6 +20,17 @@ MANY = 10_000
 """Events: more than any broker or driver takes in one go."""
 DEADLINE = 60.0
 """Seconds after which something that must happen has failed to happen."""
+
+
+@asynccontextmanager
+async def filled(
+    broker: BrokerUnderTest, kind: Kind, events: Sequence[Event]
+) -> AsyncIterator[tuple[Connector, Address]]:
+    """A connector, and a new endpoint in which these events are."""
+    address = (await broker.create(kind.name)).address
+    async with connect(broker.connection) as connector:
+        await publish_all(connector, address, events)
+        yield connector, address
 
 
 async def publish(
@@ -110,6 +122,12 @@ async def depth_becomes(connector: Connector, kind: Kind, address: Address, dept
         return found == depth
 
     await eventually(reached)
+
+
+async def assert_holds(connector: Connector, kind: Kind, address: Address, events: Sequence[Delivery | Event]) -> None:
+    """These are there, and nothing else, when what was held of them is given back."""
+    await depth_becomes(connector, kind, address, len(events))
+    assert kind.bodies(await browse(connector, address)) == kind.bodies(events)
 
 
 async def given_back(connector: Connector, kind: Kind, address: Address, depth: int) -> None:
