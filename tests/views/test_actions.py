@@ -380,7 +380,7 @@ async def test_colour_and_times_change_how_events_are_drawn() -> None:
 
 async def test_a_group_is_opened_down_to_the_event_it_is_stuck_on() -> None:
     async with running() as driver:
-        await driver.shows("groups (1)")
+        await driver.shows("groups 1")
         tree = driver.one(EndpointTree)
         await driver.press("G", "enter")
         await driver.shows("ledger")

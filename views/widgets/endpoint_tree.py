@@ -259,7 +259,7 @@ class EndpointTree(Lines):
                     left.append((f"  {describe_state(state)}", dim if state == "connecting" else self._style("dead")))
                     return left, [(sign(state), dim if state == "connecting" else self._style("dead"))]
                 if not watch.endpoints:
-                    left.append(("  no queues or topics", dim))
+                    return [*left, ("  no queues or topics", dim)], []
                 return left, [(sign(state).ljust(_SPARK), self._style("live"))]
             case "routes":
                 kinds = Counter(

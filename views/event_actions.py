@@ -1,0 +1,219 @@
+"""What can be done with an event on Events, with those that are marked, and with their table."""
+
+from collections.abc import Callable
+
+from textual import on, work
+
+from views.dialogs.column_list import ColumnList
+from views.export import body_text, line_text
+from views.external_editor import edit_externally
+from views.shown_events import ShownEvents
+from views.steady_app import KEY_WORK
+from views.widgets.event_columns import column_of, why_no_column
+from views.widgets.event_table import EventTable
+from views.widgets.reason_line import ReasonLine
+from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
+from workbench.query.condition import Condition, joined
+
+
+class EventActions(ShownEvents):
+    """Acts on the event at the cursor, or on all that are marked."""
+
+    def cannot_find(self) -> str | None:
+        return self._no_event()
+
+    def do_find(self) -> None:
+        self.host.ask("Find in this event", "A text; n and N go to the next and the previous.", self._find)
+
+    def _find(self, text: str) -> None:
+        if not self._in(self._inspector):
+            self._go("inspector")
+        self._inspector.search(text)
+
+    def cannot_filter_by(self) -> str | None:
+        if not self._in(self._inspector):
+            return "Open an event first and go to a value in it: enter."
+        return None
+
+    cannot_exclude = cannot_add_column = cannot_filter_by
+
+    def do_filter_by(self) -> None:
+        self._filter_by(lambda condition: condition.has)
+
+    def do_exclude(self) -> None:
+        self._filter_by(lambda condition: condition.lacks)
+
+    def do_add_column(self) -> None:
+        try:
+            path = self._inspector.path()
+            self._table.add_column(path)
+        except (FormatError, QueryError) as error:
+            self.host.say(str(error), "warning")
+        else:
+            self.host.say(f"{path} is a column now.")
+
+    def _filter_by(self, which: Callable[[Condition], str]) -> None:
+        """Ask for the value at the inspector's cursor too, and stay where it is."""
+        try:
+            condition = self._inspector.condition()
+            before = self._events.query
+            query = self.context.session.query(joined(before.text if before is not None else "", which(condition)))
+        except (FormatError, QueryError) as error:
+            self.host.say(str(error), "warning")
+            return
+        self._query_bar.value = query.text
+        self._filter(query, self._table.cursor)
+
+    def do_follow(self) -> None:
+        self._table.follow = not self._table.follow
+
+    @on(EventTable.Opened)
+    def _open_event(self) -> None:
+        self._go("inspector")
+
+    def cannot_next_match(self) -> str | None:
+        return None if self._in(self._inspector) else "Open an event and find something in it with ctrl+f first."
+
+    def do_next_match(self) -> None:
+        self._inspector.next_match()
+
+    cannot_previous_match = cannot_next_match
+
+    def do_previous_match(self) -> None:
+        self._inspector.previous_match()
+
+    def cannot_trace(self) -> str | None:
+        return self._no_event()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_trace(self) -> None:
+        delivery = await self._delivery()
+        correlation = self.context.archive.reading.facts(delivery).correlation if delivery is not None else None
+        if correlation is None:
+            self.host.say("No convention finds a correlation id in this event: T follows any id.", "warning")
+        else:
+            self.host.follow_id(correlation)
+
+    def cannot_clone(self) -> str | None:
+        return self.cannot_publish() or self._no_event()
+
+    def do_clone(self) -> None:
+        self._clone()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def _clone(self, into_body: bool = False) -> None:
+        # As it came: a clone of what is masked must not be made of asterisks.
+        sequence = self._table.cursor
+        delivery = await self.context.archive.get(sequence) if sequence is not None else None
+        if delivery is not None:
+            self.host.clone_event(delivery, into_body)
+
+    def cannot_move(self) -> str | None:
+        return "Moving events is not there yet; c publishes one like it, and its original stays where it is."
+
+    def do_move(self) -> None:
+        raise AssertionError("cannot be moved")
+
+    def cannot_copy(self) -> str | None:
+        return self._no_event()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_copy(self) -> None:
+        delivery = await self._delivery()
+        if self._in(self._inspector):
+            self.host.copy(self._inspector.text_to_copy(), "The value at the cursor")
+        elif delivery is not None:
+            self.host.copy(*body_text(delivery))
+
+    cannot_copy_line = cannot_copy
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_copy_line(self) -> None:
+        delivery = await self._delivery()
+        if delivery is not None:
+            try:
+                self.host.copy(line_text(delivery), "The event's line")
+            except WorkbenchError as error:
+                self.host.say(str(error), "error")
+
+    cannot_edit = cannot_clone
+
+    def do_edit(self) -> None:
+        self._clone(into_body=True)
+
+    cannot_page = cannot_copy
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_page(self) -> None:
+        delivery = await self._delivery()
+        if delivery is None:
+            return
+        try:
+            await edit_externally(self.app, delivery.event.body or b"", "PAGER", "less")
+        except ConfigError as error:
+            self.host.say(str(error), "error")
+
+    def cannot_export(self) -> str | None:
+        return None if len(self._events) else "There is no event to export."
+
+    def do_export(self) -> None:
+        marked = sorted(self._table.marks)
+        self.host.export(marked or self.sequences, "marked" if marked else "shown")
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_columns(self) -> None:
+        table, words = self._table, await self._events.vocabulary()
+        shown = [column.id for column in table.columns]
+        names = [*shown, *(column.id for column in table.all_columns), *words.paths]
+
+        def choose(names: tuple[str, ...] | None) -> None:
+            if names is not None:
+                table.columns = [column_of(name) for name in names]
+
+        if not self.is_closed:
+            self.app.push_screen(ColumnList(list(dict.fromkeys(names)), shown, why_no_column), choose)
+
+    def cannot_reasons(self) -> str | None:
+        return None if self.query_one(ReasonLine).display else "Only dead letters have reasons: none are shown."
+
+    def do_reasons(self) -> None:
+        self._go("table")
+        self.query_one(ReasonLine).focus()
+
+    def cannot_sort(self) -> str | None:
+        if self._switcher.current != "table":
+            return "There are no events to sort."
+        return None if self._table.chosen_column else "The table has no columns: C chooses some."
+
+    def do_sort(self) -> None:
+        self._events.sort_by(column_of(self._table.chosen_column))
+
+    cannot_mark_range = ShownEvents._no_event
+    cannot_mark_all = ShownEvents._no_event
+    cannot_invert_marks = ShownEvents._no_event
+
+    def do_mark_range(self) -> None:
+        self._table.mark_range()
+        self._show_status()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_mark_all(self) -> None:
+        await self._table.mark_all()
+        self._show_status()
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def do_invert_marks(self) -> None:
+        await self._table.invert_marks()
+        self._show_status()
+
+    def do_widen(self) -> None:
+        self._table.widen(self._table.chosen_column, 2)
+
+    def do_narrow(self) -> None:
+        self._table.widen(self._table.chosen_column, -2)
+
+    def do_colour(self) -> None:
+        self._table.coloured = not self._table.coloured
+
+    def do_times(self) -> None:
+        self._table.relative_times = not self._table.relative_times

@@ -1,0 +1,156 @@
+"""The panels of Events: what is in them, how they lie at each width, and where the focus is."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Input
+
+from views.cost_banner import PriceBanner
+from views.host import Host
+from views.widgets.endpoint_card import EndpointCard
+from views.widgets.endpoint_tree import EndpointTree
+from views.widgets.event_table import EventTable
+from views.widgets.group_table import GroupTable
+from views.widgets.inspector.inspector import Inspector
+from views.widgets.inspector.tabs import Tab
+from views.widgets.key_bar import KeyBar
+from views.widgets.panel import NARROW, WIDE, Panel
+from views.widgets.query_bar import QueryBar
+from views.widgets.reason_line import ReasonLine
+from views.workbench_screen import WorkbenchScreen
+
+_FRAME: Final = 5
+"""Cells of the tree's panel that are border, padding and scrollbar."""
+_TREE: Final = (34, 42)
+"""The least and the most cells of the tree's panel, which is as wide as the names in it."""
+_TREE_WIDE: Final = (44, 72)
+"""The same, where there is room."""
+
+
+class EventPanes(WorkbenchScreen):
+    """Endpoints, their events, and one event in full, each in a panel."""
+
+    ACTIONS_OF = "events"
+
+    def __init__(self, host: Host) -> None:
+        super().__init__(host)
+        self._pane: Literal["tree", "table", "inspector"] = "tree"
+        self._zoomed = False
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="panes"):
+            with Panel(title="Endpoints", actions=("filter",), id="endpoints"):
+                yield Input(id="tree-filter", placeholder="endpoints whose name holds …", select_on_focus=False)
+                yield EndpointTree(id="tree")
+            with Vertical(id="right"):
+                with Panel(title="Events", id="events"):
+                    yield QueryBar(self.context.session.query, id="query")
+                    yield PriceBanner(id="banner")
+                    yield ReasonLine(id="reasons")
+                    with ContentSwitcher(initial="table", id="main"):
+                        yield EventTable(id="table")
+                        yield GroupTable(id="group")
+                with Panel(title="Event", id="event"), ContentSwitcher(initial="card", id="detail"):
+                    yield EndpointCard(id="card")
+                    yield Inspector(id="inspector")
+
+    @property
+    def _tree(self) -> EndpointTree:
+        return self.query_one(EndpointTree)
+
+    @property
+    def _table(self) -> EventTable:
+        return self.query_one(EventTable)
+
+    @property
+    def _inspector(self) -> Inspector:
+        return self.query_one(Inspector)
+
+    @property
+    def _query_bar(self) -> QueryBar:
+        return self.query_one(QueryBar)
+
+    @property
+    def _banner(self) -> PriceBanner:
+        return self.query_one(PriceBanner)
+
+    @property
+    def _group_table(self) -> GroupTable:
+        return self.query_one(GroupTable)
+
+    @property
+    def _switcher(self) -> ContentSwitcher:
+        return self.query_one("#main", ContentSwitcher)
+
+    def _go(self, pane: Literal["tree", "table", "inspector"]) -> None:
+        """Put the focus into a pane, which on a narrow screen is the one that shows."""
+        self._pane = pane
+        self._arrange()
+        if pane == "table" and self._switcher.current == "group":
+            self._group_table.query_one("DataTable").focus()
+        else:
+            {"tree": self._tree, "table": self._table, "inspector": self._inspector}[pane].focus()
+
+    def _arrange(self) -> None:
+        alone = self._zoomed or self.size.width < NARROW
+        endpoints = self.query_one("#endpoints")
+        endpoints.display = not alone or self._pane == "tree"
+        self.query_one("#right").display = not alone or self._pane != "tree"
+        self.query_one("#event").display = not alone or self._pane == "inspector"
+        self.query_one("#events").display = not alone or self._pane != "inspector"
+        least, most = _TREE_WIDE if self.size.width >= WIDE else _TREE
+        wanted = max(least, min(self._tree.wanted_width + _FRAME, most))
+        endpoints.styles.width = "1fr" if alone else wanted
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
+
+    def on_descendant_focus(self) -> None:
+        focused = self.focused
+        detail = self.query_one("#detail", ContentSwitcher)
+        if focused is self._tree:
+            self._pane, detail.current = "tree", "card"
+        elif focused in (self._table, self.query_one(ReasonLine)) or (
+            focused is not None and focused in self._group_table.query("*")
+        ):
+            self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
+        elif focused is self._inspector:
+            self._pane, detail.current = "inspector", "inspector"
+        self._label_event()
+        self.query_one(KeyBar).refresh()
+
+    @on(Inspector.Labelled)
+    def _label_event(self) -> None:
+        inspected = self.query_one("#detail", ContentSwitcher).current == "inspector"
+        panel = self.query_one("#event", Panel)
+        found = f" · {self._inspector.found}" if self._inspector.found else ""
+        panel.title = f"Event{found}" if inspected else "Endpoint"
+        panel.state = self._inspector.tabs if inspected else ""
+
+    def action_show_tab(self, tab: Tab) -> None:
+        """Show a tab of the event that was clicked in its panel's border."""
+        self._inspector.tab = tab
+        self._go("inspector")
+
+    def cannot_zoom(self) -> str | None:
+        return (
+            "A screen this narrow shows one panel at a time: tab goes to the next."
+            if self.size.width < NARROW
+            else None
+        )
+
+    def do_zoom(self) -> None:
+        self._zoomed = not self._zoomed
+        self._arrange()
+
+    def do_pane(self) -> None:
+        order: Sequence[Literal["tree", "table", "inspector"]] = ("tree", "table", "inspector")
+        self._go(order[(order.index(self._pane) + 1) % len(order)])
+
+    def _in(self, widget: Widget) -> bool:
+        return self.focused is widget or (self.focused is not None and widget in self.focused.ancestors)
