@@ -26,7 +26,7 @@ from views.host import Host
 from views.journal import Journal
 from views.palette import RECENT, Choice, Palette
 from views.steady_app import SteadyApp
-from views.theme import DARK_THEME, LIGHT_THEME
+from views.theme import DARK_THEME, LIGHT_THEME, theme_names
 from views.trace import Trace
 from views.widgets.message_line import Messages, Severity
 from views.widgets.progress_row import Progress
@@ -174,7 +174,9 @@ class Workbench(SteadyApp):
             raise ConfigError(f"{wrong[0]!r} in [keys] is no action; there are {known}.")
         if (conflict := key_conflict(keys)) is not None:
             raise ConfigError(conflict)
-        super().__init__()
+        if theme is not None and theme not in theme_names():
+            raise ConfigError(f"{theme!r} is no theme; there are {', '.join(theme_names())}.")
+        super().__init__(theme)
         self.messages: Final = Messages()
         self._opening = opening
         self._asking = asyncio.Lock()
@@ -187,10 +189,6 @@ class Workbench(SteadyApp):
         self._keys = keys
         for mode, screen in SCREENS.items():
             self.add_mode(mode, partial(screen, self))
-        if theme is not None and theme not in self.available_themes:
-            raise ConfigError(f"{theme!r} is no theme; there are {', '.join(sorted(self.available_themes))}.")
-        if theme is not None:
-            self.theme = theme
 
     def on_mount(self) -> None:
         self.set_keymap(dict(self._keys))

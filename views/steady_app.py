@@ -46,8 +46,9 @@ class SteadyApp(ThemedApp):
     only what cannot be composed or mounted ends it, with a sentence.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, theme: str | None = None) -> None:
+        """Begin in a theme, as `ThemedApp` does."""
+        super().__init__(theme)
         self.failure = ""
         """Why it had to end, in a sentence; empty: it need not."""
         self.failures: Final[list[str]] = []

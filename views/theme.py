@@ -22,7 +22,7 @@ from rich.style import Style
 from rich.theme import Theme as RichTheme
 from textual.app import App
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 
 class Colours(msgspec.Struct, frozen=True):
@@ -246,6 +246,11 @@ FLOWS: Final = len(DARK.flows)
 """How many flows have a colour of their own."""
 
 
+def theme_names() -> list[str]:
+    """Ours and Textual's, in the order of the alphabet."""
+    return sorted({*BUILTIN_THEMES, *(theme.name for theme in THEMES)})
+
+
 def _meanings_in(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
     """Our variables for a theme that does not have them: for Textual's, what comes nearest.
 
@@ -297,12 +302,26 @@ def _rich_styles(variables: Mapping[str, str]) -> RichTheme:
 class ThemedApp(App[None]):
     """An app with these themes: the dark one at first, that of 16 colours where the terminal has no more."""
 
-    def __init__(self) -> None:
+    def __init__(self, theme: str | None = None) -> None:
+        """Begin in a theme.
+
+        Args:
+            theme: One of `theme_names`; None: ours, as many colours as the terminal has.
+        """
         self._has_styles = False
         super().__init__()
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = (SIXTEEN_THEME if self.console.color_system == "standard" else DARK_THEME).name
+        for each in THEMES:
+            self.register_theme(each)
+        ours = SIXTEEN_THEME if self.console.color_system == "standard" else DARK_THEME
+        self._styled_in = theme or ours.name
+        self.theme = self._styled_in
+        self.stylesheet.set_variables(self.get_css_variables())
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything in the theme's colours. Textual asks for it at the start too, when everything is."""
+        if self.theme != self._styled_in:
+            self._styled_in = self.theme
+            super().refresh_css(animate)
 
     def get_css_variables(self) -> dict[str, str]:
         """Those of the theme, in whose colours Rich's styles are from now on, too."""

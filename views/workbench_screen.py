@@ -81,7 +81,8 @@ class WorkbenchScreen(Screen[None]):
         super().__init_subclass__()
 
     def __init__(self, host: Host) -> None:
-        super().__init__()
+        # Textual would set this class after the first layout, and style everything again.
+        super().__init__(classes=next(name for least, name in reversed(WIDTHS) if self.app.size.width >= least))
         self.host: Final = host
         """The program."""
         self._keys_of: tuple[Widget | None, dict[str, str]] | None = None
@@ -114,6 +115,11 @@ class WorkbenchScreen(Screen[None]):
         for panel in self.query(Panel):
             chosen = [actions[id] for id in panel.actions]
             panel.keys = [(key_name(self.host.keys_of(each).partition(",")[0]), each.label) for each in chosen]
+
+    def _compositor_refresh(self) -> None:
+        """Draw what has changed; nothing while the program starts, for Textual would not show it."""
+        if not self.app._batch_count:
+            super()._compositor_refresh()
 
     def listen_to_store(self) -> None:
         """Be told by `StoreChanged`, from now on, when there may be other events to show."""
