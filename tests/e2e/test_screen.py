@@ -123,6 +123,21 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(arguments: tuple[str, ...
         assert "Traceback" not in text
 
 
+def test_why_an_event_failed_takes_one_key_and_all_that_failed_so_another() -> None:
+    with Terminal("demo", "kafka/payments-dlt") as terminal:
+        terminal.until("JSON")
+        terminal.press("\r")
+        terminal.until("Why it failed")
+        terminal.press("=")
+        terminal.until("reason = ")
+        # The stack trace is two lines below.
+        terminal.press("jj\r")
+        terminal.until("stack trace ")
+        terminal.until(".java:")
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
 def test_a_body_is_opened_in_the_users_pager(tmp_path: Path) -> None:
     script = tmp_path / "pager"
     script.write_text(f'#!/bin/sh\ncp "$1" "{tmp_path}/seen"\necho "this is $0"\n')
