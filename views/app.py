@@ -309,6 +309,11 @@ class Workbench(SteadyApp):
         raise LookupError("the events screen is not there yet")
 
     @property
+    def is_demo(self) -> bool:
+        """Whether what is open is the demo."""
+        return self._opening.demo
+
+    @property
     def headline(self) -> str:
         """What is open, for the title."""
         if self._opening.recording is not None:

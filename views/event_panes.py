@@ -20,6 +20,7 @@ from views.widgets.inspector.inspector import Inspector
 from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, WIDE, Panel
+from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
 from views.workbench_screen import WorkbenchScreen
@@ -52,6 +53,7 @@ class EventPanes(WorkbenchScreen):
                     yield QueryBar(self.context.session.query, id="query")
                     yield PriceBanner(id="banner")
                     yield ReasonLine(id="reasons")
+                    yield ProgressRow(id="reading")
                     with ContentSwitcher(initial="table", id="main"):
                         yield EventTable(id="table")
                         yield GroupTable(id="group")

@@ -1,11 +1,13 @@
 """Which endpoints a screen shows, and by which looks."""
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from views.app_context import AppContext
+from views.widgets.progress_row import Progress
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
@@ -14,6 +16,9 @@ from workbench.model.look import Interruption
 from workbench.model.start import Start
 from workbench.operations.browse_defaults import LAST, opening_of, place_of
 from workbench.store.ingest import Ended, Ingestion
+
+_LONG: Final = 1.0
+"""Seconds from which it is shown how far a browse is."""
 
 
 class EventSources:
@@ -42,6 +47,18 @@ class EventSources:
         """How much of how much was read, where looks have ended before all was: `500 of 2,000,000 read`; else empty."""
         browsed = [each for each in self.ingestions if isinstance(each.state, Ended) and each.kind == "browse"]
         return ", ".join(self._counted(each) for each in browsed if self._total(each) > each.coverage.read)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the browses that go on are, where they take long; None: none does."""
+        now = time.time()
+        reading = [each for each in self.running if each.kind == "browse"]
+        seconds = max((now - self._context.archive.looks[each.look].at / 1000 for each in reading), default=0.0)
+        if seconds < _LONG:
+            return None
+        done = sum(each.coverage.read for each in reading)
+        total = sum(min(self._total(each) or LAST, LAST) for each in reading)
+        return Progress(done, max(total, done), seconds, what="read", stop="esc stops")
 
     @property
     def states(self) -> list[str]:

@@ -25,6 +25,8 @@ class Events(EndpointActions, EventActions):
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._caught_up)
         self._table.empty = "Choose an endpoint: enter opens a topic, b browses a queue after showing what it costs."
+        if self.host.is_demo:
+            self._table.empty += " This is a demo: a adds a broker of yours."
         self.query_one("#tree-filter").display = False
         self._tree.focus()
         self.show_listing(None)

@@ -21,6 +21,10 @@ class Host(Protocol):
         """What all screens share."""
 
     @property
+    def is_demo(self) -> bool:
+        """Whether what is open is the demo."""
+
+    @property
     def headline(self) -> str:
         """What is open, for the title."""
 

@@ -11,6 +11,7 @@ from views.host import Host
 from views.status_line import SourcesStatus
 from views.widgets.event_table import EventTable
 from views.widgets.key_bar import KeyBar
+from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
 from workbench.model.address import Address
@@ -88,6 +89,7 @@ class ShownEvents(EventPanes):
     def _show_status(self) -> None:
         self._status.show(self._sources, self._table.mark_count)
         self._events.show_gaps()
+        self.query_one("#reading", ProgressRow).show(self._sources.progress)
 
     @on(QueryBar.Changed)
     def _apply_query(self, event: QueryBar.Changed) -> None:

@@ -103,3 +103,23 @@ async def test_a_theme_of_textuals_may_be_configured(theme: str) -> None:
         assert driver.app.theme == theme
         await driver.open()
         assert not driver.app.failures
+
+
+@pytest.mark.parametrize("pane", ["tree", "inspector"])
+async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
+    async with running(config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
+        await driver.open()
+        await driver.press(*(["enter", "j", "j"] if pane == "inspector" else ["tab", "tab", "g"]))
+        await driver.settled()
+        bars = [
+            style.color
+            for strip in driver.app.screen._compositor.render_strips()
+            for _, style, _ in strip
+            if style and style.reverse
+        ]
+        assert bars and all(color is None or color.is_default for color in bars)
+
+
+async def test_the_demo_says_how_to_add_a_broker_of_ones_own() -> None:
+    async with running(opening=Opening(demo=True)) as driver:
+        await driver.shows("This is a demo: a adds a broker")

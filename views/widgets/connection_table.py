@@ -13,7 +13,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from views.widgets.line_view import Lines
-from views.widgets.styles import text_style
+from views.widgets.styles import at_cursor, text_style
 from workbench.connecting.check import duration
 from workbench.decode.display import cells, visible
 from workbench.operations.watch import Watch, countdown, sign
@@ -147,7 +147,7 @@ class ConnectionTable(Lines):
             segments.append(Segment(("" if cell.right else gap) + " " * _GAP, Style()))
         ground = self.rich_style
         if cursor is not None:
-            segments = list(Segment.apply_style(segments, cursor))
+            segments = list(at_cursor(segments, cursor))
             ground += cursor
         return Strip(segments).adjust_cell_length(width, ground).apply_style(self.rich_style)
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from views.widgets.line_view import Lines
 from views.widgets.sparkline import short, sparkline
-from views.widgets.styles import text_style
+from views.widgets.styles import at_cursor, text_style
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
 from workbench.model.groups import Group
@@ -229,7 +229,7 @@ class EndpointTree(Lines):
         segments: Iterable[Segment] = self._segments(self._lines[number], width, here)
         if here:
             cursor = self.get_component_rich_style("endpoint-tree--cursor")
-            segments = Segment.apply_style(segments, cursor)
+            segments = at_cursor(segments, cursor)
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
     def _segments(self, line: Line, width: int, here: bool) -> list[Segment]:

@@ -1,7 +1,17 @@
 """Styles of a widget's parts, as its CSS has them, for widgets that draw their own lines."""
 
+from collections.abc import Iterable
+
+from rich.segment import Segment
 from rich.style import Style
 from textual.widget import Widget
+
+
+def at_cursor(segments: Iterable[Segment], cursor: Style) -> Iterable[Segment]:
+    """Segments of the line that the cursor is on. In reverse, their own colours would be grounds: they are left out."""
+    if cursor.reverse:
+        segments = (Segment(text, style and style.without_color, control) for text, style, control in segments)
+    return Segment.apply_style(segments, cursor)
 
 
 def text_style(widget: Widget, part: str) -> Style:

@@ -20,7 +20,7 @@ from textual.style import Style
 from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece
 from views.widgets.inspector.tabs import Tab, counts, page
 from views.widgets.line_view import Lines
-from views.widgets.styles import text_style
+from views.widgets.styles import at_cursor, text_style
 from workbench.decode.display import cells, visible
 from workbench.facts.facts import NOTHING, Facts
 from workbench.model.errors import FormatError, QueryError
@@ -202,7 +202,7 @@ class Inspector(Lines):
         strip = Strip.join([Strip([Segment("▌", self._style("bar"))]), strip])
         if not self.has_focus:
             return strip
-        return strip.adjust_cell_length(width + _MARGIN).apply_style(self._cursor_style())
+        return Strip(at_cursor(strip.adjust_cell_length(width + _MARGIN), self._cursor_style()))
 
     @property
     def tabs(self) -> Content:
