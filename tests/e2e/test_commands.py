@@ -58,6 +58,23 @@ def tailing(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         process.stderr.close()
 
 
+LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(LOOP, "not done with one event after 2 seconds"), ("{{ 'a' * 10**10 }}", "takes too much memory")],
+)
+def test_a_template_without_end_is_stopped_and_nothing_is_published(
+    kafka: KafkaAddress, topic: str, tmp_path: Path, body: str, said: str
+) -> None:
+    (tmp_path / "endless.toml").write_text(f'body = "{body}"')
+    done = run("workbench", "publish", "-c", f"k={kafka.url}", topic, "--template", str(tmp_path / "endless.toml"))
+    assert done.code == 1
+    assert said in done.err and done.err.count("\n") == 1
+    assert run("workbench", "browse", "-c", f"k={kafka.url}", topic, "-o", "body").out == "zero\n"
+
+
 def test_tail_shows_what_arrives_in_a_topic(kafka: KafkaAddress, topic: str) -> None:
     with tailing("-c", f"k={kafka.url}", topic, "-n", "2", "--json") as process:
         run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"one\ntwo\n")

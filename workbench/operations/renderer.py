@@ -116,7 +116,8 @@ class Renderer:
         except (MemoryError, RecursionError) as error:
             raise FormatError(f"The template's {what}{_place(error)} {_too_much(error)}.") from None
         except Exception as error:  # a template may call anything it is given with anything
-            raise FormatError(f"The template's {what} cannot be filled in{_place(error)}: {error}.") from None
+            reason = str(error).rstrip(".")
+            raise FormatError(f"The template's {what} cannot be filled in{_place(error)}: {reason}.") from None
         return "".join(pieces)
 
 
