@@ -99,9 +99,9 @@ def test_an_event_goes_through_an_exchange_and_its_receipt_leads_to_it(
         terminal.until("1 published")
         # Count, rate, receipts.
         terminal.press(TAB * 3 + ENTER)
-        terminal.until("Looks at")
+        terminal.until(": Messages are marked")
         terminal.press("b")
-        terminal.until("JSON")
+        terminal.until('"id"')
         terminal.press("q")
         assert terminal.ended() == 0
         assert [shop.bodies(queue) for queue in (shop.name, shop.audit)] == [[b'{"id": 7}']] * 2
@@ -142,11 +142,11 @@ def test_a_dead_letter_is_cloned_mended_and_sent_to_its_origin_by_eight_keys(
         shop.bodies(shop.audit)
         address = f"r/{shop.dead}"
         with Terminal(address, "-c", url_of(rabbitmq_3), environment=environment) as terminal:
-            terminal.until("Looks at")
+            terminal.until(": Messages are marked")
             keys = 0
             # Typed: what is at the body's end is taken away, and written anew.
             for key, typed, drawn in (
-                ("b", "", "total"),
+                ("b", "", '"total"'),
                 ("c", "", f"queue {shop.name}"),
                 *[(TAB, "", "")] * 3,
                 (END, "\x7f\x7f\x7f\x7f9}", "JSON ✔ 21 B"),
