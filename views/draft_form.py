@@ -190,6 +190,8 @@ class DraftForm(WorkbenchScreen):
         event, preview, body = None, self.query_one(EventPreview), self.query_one(BodyPanel)
         try:
             event = await self._check.first_event(draft, self._seed)
+            delivery = Delivery(event, endpoint.address if endpoint else Address("?", "?"), time.time_ns() // 1_000_000)
+            seen = await self._session.reading.mask_off_loop(delivery)
             found = verdict(event)
         except FormatError as error:
             found = Verdict(str(error), wrong=True)
@@ -200,8 +202,7 @@ class DraftForm(WorkbenchScreen):
             preview.show_error(found.sentence)
         else:
             differing = list(differences(draft, event)) if draft.original else None
-            delivery = Delivery(event, endpoint.address if endpoint else Address("?", "?"), time.time_ns() // 1_000_000)
-            preview.show(self._session.reading.mask(delivery).event, differing)
+            preview.show(seen.event, differing)
         self._rendered = draft, event
         self._ask()
 

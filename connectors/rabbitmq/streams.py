@@ -7,6 +7,7 @@ from typing import ClassVar, Final, TypeAlias
 
 import msgspec
 
+from connectors.rabbitmq.back_pressure import PREFETCH, BackPressure
 from connectors.rabbitmq.client import Channel, Client
 from connectors.rabbitmq.deliveries import deliveries, offset
 from connectors.rabbitmq.frames import Arrival
@@ -15,10 +16,6 @@ from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Span
 from workbench.model.start import At, Beginning, FromEnd, Latest, Since, Start
-
-PREFETCH: Final = 1_000
-"""Messages that the broker sends ahead of our acknowledgements, which in a stream are only a flow control."""
-
 
 _SILENCE: Final = 1.0
 """Seconds without a message after which nothing more is expected."""
@@ -59,8 +56,7 @@ class StreamLook:
         self._behind: int | None = None
         self._end = end
         self._limit = limit
-        self._unacknowledged = self._last = 0
-        self._prefetch = PREFETCH
+        self._pressure = BackPressure(channel, address.name, _TAG, by_offset=True)
         self._first: int | None = None
         self.coverage = Coverage(notes=(note,) if note else ())
 
@@ -74,22 +70,14 @@ class StreamLook:
         read = self.coverage.read
         if read == self._limit or (self._end is not None and (self._behind or 0) >= self._end):
             return ()
-        if not self._channel.complete:
-            place = self._place if self._behind is None else self._behind
-            arguments = {"x-stream-offset": place}
-            self._prefetch = await self._channel.begin_again(self._address.name, _TAG, arguments, PREFETCH, None)
-            self._unacknowledged = 0
-        elif self._unacknowledged > self._prefetch // 4:
-            self._channel.acknowledge_until(self._last)
-            self._unacknowledged = 0
+        await self._pressure.let_more_come({"x-stream-offset": self._place if self._behind is None else self._behind})
         if self._end is None:
             arrivals = await self._channel.arrivals()
         else:
             arrivals = await self._channel.arrivals_within(_SILENCE)
         if not arrivals:
             return ()
-        self._unacknowledged += len(arrivals)
-        self._last = arrivals[-1][0]
+        self._pressure.note(arrivals)
         batch = deliveries(arrivals, self._address, int(time.time() * 1000), "stream")
         if self._end is not None:
             batch = [seen for seen in batch if seen.position and int(seen.position.offset) < self._end]

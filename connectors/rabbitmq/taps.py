@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from connectors.rabbitmq import firehose
+from connectors.rabbitmq.back_pressure import BackPressure
 from connectors.rabbitmq.client import Channel, Client
 from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
@@ -34,8 +35,6 @@ LENGTH_BYTES: Final = 268_435_456
 
 _COUNTED_BYTES: Final = 16_777_216
 """Bytes of dropped copies that the broker keeps until they are counted."""
-
-_PREFETCH: Final = 1_000
 
 WAITING: Final = 67_108_864
 """Bytes of copies that wait for a slow reader in this program; the others wait in the tap."""
@@ -167,8 +166,7 @@ class Tap:
         self._plan = plan
         self._name = f"{PREFIX}{uuid.uuid4().hex}"
         self._traced = any(join.exchange == firehose.EXCHANGE for join in plan.joins)
-        self._unacknowledged = self._last = 0
-        self._prefetch = _PREFETCH
+        self._pressure: BackPressure
         self._asked = time.monotonic()
         self._caught_up = time.time_ns() // 1_000_000
         self._unasked = False
@@ -192,8 +190,8 @@ class Tap:
             },
         )
         self._channel.keep(WAITING)
-        await self._channel.qos(_PREFETCH)
-        await self._channel.consume(self._name, "tap", {})
+        self._pressure = BackPressure(self._channel, self._name, "tap")
+        await self._pressure.begin()
         for join in self._plan.joins:
             await self._channel.bind(self._name, join.exchange, join.key, join.arguments)
         return self
@@ -241,19 +239,12 @@ class Tap:
         while not arrivals:
             if time.monotonic() - self._asked > _ASK and self._unasked:
                 await self.conclude()
-            if not self._channel.complete:
-                held = self._last if self._unacknowledged else 0
-                self._prefetch = await self._channel.begin_again(self._name, "tap", {}, _PREFETCH, held)
-                self._unacknowledged = 0
-            elif self._unacknowledged > self._prefetch // 4:
-                self._channel.acknowledge_until(self._last)
-                self._unacknowledged = 0
+            await self._pressure.let_more_come({})
             arrivals = await (self._channel.arrivals_within(_ASK) if self._unasked else self._channel.arrivals())
             if not arrivals:
                 continue
             self._unasked = True
-            self._unacknowledged += len(arrivals)
-            self._last = arrivals[-1][0]
+            self._pressure.note(arrivals)
             if self._traced:
                 arrivals = [arrival for arrived in arrivals if (arrival := self._without_trace(arrived))]
         self.coverage = msgspec.structs.replace(self.coverage, read=self.coverage.read + len(arrivals))

@@ -93,7 +93,7 @@ async def test_look_and_claim_stop_at_what_one_pass_holds_and_say_so(
 
 async def test_dropped_copies_are_counted(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.rabbitmq.taps.WAITING", ROOM)
-    monkeypatch.setattr("connectors.rabbitmq.taps._PREFETCH", 100)
+    monkeypatch.setattr("connectors.rabbitmq.back_pressure.PREFETCH", 100)
     monkeypatch.setattr("connectors.rabbitmq.taps.LENGTH_BYTES", 10 * SIZE)
     exchange, queue = rabbit.exchange("fanout"), rabbit.queue()
     rabbit.bind(queue, exchange)
