@@ -37,6 +37,7 @@ from workbench.connecting.level import Level
 from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.decode.display import visible
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.errors import ConfigError, LoginRefused, WorkbenchError
 from workbench.model.event import Delivery, Position
 from workbench.operations.watch import Watch
@@ -261,7 +262,7 @@ class Workbench(SteadyApp):
 
         self.ask(
             f"{connection.name} is production",
-            f"Type its name to go on with what needs {level.name.lower()!r}.",
+            f"This needs the guard {level.name.lower()!r}. Type the connection's name to go on.",
             lambda text: answer(True),
             wrong=lambda text: None if text == connection.name else "The name does not match. Esc cancels.",
             left=lambda: answer(False),
@@ -451,7 +452,7 @@ class Workbench(SteadyApp):
     def change_theme(self) -> None:
         """Change between dark and light."""
         if self.current_theme.ansi:
-            self.say("In 16 colours, the terminal's own settings say whether it is dark or light.")
+            self.say("In 16 colours, your terminal's settings decide between dark and light.")
         else:
             self.theme = LIGHT_THEME.name if self.current_theme.dark else DARK_THEME.name
 
@@ -459,7 +460,7 @@ class Workbench(SteadyApp):
         """Ask where to record this session."""
         self.ask(
             "Record this session",
-            "The file to record to, including what was seen so far.",
+            "The file to write: all that was read so far, and all that will be.",
             self._record,
             "session.db",
         )
@@ -474,8 +475,8 @@ class Workbench(SteadyApp):
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
-            unmasked = " Masks hide nothing in the file itself." if self.context.session.config.masks else ""
-            self.say(f"What was seen and will be is kept in {path}.{unmasked}")
+            unmasked = " Nothing is masked in the file itself." if self.context.session.config.masks else ""
+            self.say(f"This session is recorded to {path}, from its beginning.{unmasked}")
 
     @property
     def is_publishing(self) -> bool:
@@ -488,14 +489,14 @@ class Workbench(SteadyApp):
             return
         if self.is_publishing:
             sentence = "Events are being published: the outcome of those in flight would be unknown."
-            self.push_screen(Agree("Leave?", sentence, "quit"), lambda yes: self.exit() if yes else None)
+            self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: self.exit() if yes else None)
         else:
             self.exit()
 
     def copy(self, text: str, what: str) -> None:
         """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
         self.copy_to_clipboard(text)
-        self.say(f"{what} is copied, {len(text):,} characters.")
+        self.say(f"{what} is copied, {quantity(len(text), 'character')}.")
 
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
@@ -504,7 +505,7 @@ class Workbench(SteadyApp):
             self.run_worker(self._export(sequences, Path(name).expanduser()), group="act")
 
         self.ask(
-            f"Export {len(sequences):,} {which} events",
+            f"Export {quantity(len(sequences), f'{which} event')}",
             "The file to write, one line per event, as `workbench publish --file` reads it.",
             export_to,
             "events.ndjson",
@@ -522,11 +523,11 @@ class Workbench(SteadyApp):
             self.say(str(error), "error")
         else:
             but = (
-                f"; {left_out:,} are not in it: damaged, gone from the store, or with headers that no JSON can say"
+                f"; {left_out:,} left out: damaged, no longer held, or with headers that JSON cannot express"
                 if left_out
                 else ""
             )
-            self.say(f"{written:,} events were written to {path}{but}.", "warning" if left_out else "information")
+            self.say(f"{quantity(written, 'event')} written to {path}{but}.", "warning" if left_out else "information")
         finally:
             self._show_progress(None)
 

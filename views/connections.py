@@ -37,7 +37,7 @@ _EMPTY: Final = Content.from_markup(
 No connection is open.
 
 [bold $focus]a[/]   adds one, such as  [$foreground]amqp://user@rabbit.example/vhost[/]
-                   [$foreground]kafka://kafka.example:9092[/]"""
+                       [$foreground]kafka://kafka.example:9092[/]"""
 )
 
 

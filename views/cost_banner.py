@@ -9,7 +9,7 @@ from textual.widgets import Static
 from views.host import Host
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Endpoint
+from workbench.model.endpoint import Endpoint, quantity
 from workbench.model.errors import LookRefused
 from workbench.operations.browse_defaults import LAST, price_of
 from workbench.store.ingest import Ended, Ingestion
@@ -33,7 +33,11 @@ class PriceBanner(Static):
     def show_price(self, endpoint: Endpoint) -> None:
         """Say what a look costs."""
         self._priced = endpoint.address
-        most = f"Looks at {min(endpoint.depth, LAST):,} of {endpoint.depth:,}. " if endpoint.depth is not None else ""
+        most = (
+            f"Reads {min(endpoint.depth, LAST):,} of {quantity(endpoint.depth, 'message')}. "
+            if endpoint.depth is not None
+            else ""
+        )
         self._show(f"{endpoint.address}: {price_of(endpoint)} {most}b browse · Esc cancel.", "price")
 
     def show_end(self, ended: Ingestion) -> None:

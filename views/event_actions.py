@@ -32,7 +32,7 @@ class EventActions(ShownEvents):
 
     def cannot_filter_by(self) -> str | None:
         if not self._in(self._inspector):
-            return "Open an event first and go to a value in it: enter."
+            return "Open an event with enter, and go to a value in it first."
         return None
 
     cannot_exclude = cannot_add_column = cannot_filter_by
@@ -109,7 +109,7 @@ class EventActions(ShownEvents):
             self.host.clone_event(delivery, into_body)
 
     def cannot_move(self) -> str | None:
-        return "Moving events is not there yet; c publishes one like it, and its original stays where it is."
+        return "Moving is not there yet: c publishes a copy, and the original stays where it is."
 
     def do_move(self) -> None:
         raise AssertionError("cannot be moved")

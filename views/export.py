@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from workbench.decode import ndjson
+from workbench.model.endpoint import quantity
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Damaged, Delivery
 from workbench.store.archive import Archive
@@ -20,7 +21,7 @@ def body_text(delivery: Delivery) -> tuple[str, str]:
     try:
         return body.decode(), "The body"
     except UnicodeDecodeError:
-        return base64.b64encode(body).decode(), "The body, which is not text, in Base64,"
+        return base64.b64encode(body).decode(), "The body, in Base64 as it is not text,"
 
 
 def line_text(delivery: Delivery) -> str:
@@ -54,7 +55,9 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
         try:
             await archive.on_reader(_append, path, b"".join(filter(None, lines)))
         except OSError as error:
-            raise StoreError(f"Only {written:,} events were written to {path}: {error.strerror}.") from error
+            raise StoreError(
+                f"Only {quantity(written, 'event')} could be written to {path}: {error.strerror}."
+            ) from error
         left_out += lines.count(None)
         written += len(lines) - lines.count(None)
         yield written, left_out

@@ -20,6 +20,6 @@ class Journal(WorkbenchScreen):
                 Text(
                     "Every move as a line: what was moved, from where to where, what failed; to resume, undo or"
                     " forget.\n\nNothing can be moved yet, so there is nothing to list. What was published is said on"
-                    " the Publish screen (6), a receipt an event."
+                    " the Publish screen (6), one receipt per event."
                 )
             )

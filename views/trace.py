@@ -11,6 +11,7 @@ from views.catch_up import CatchUp
 from views.host import Host
 from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
+from workbench.model.endpoint import quantity
 
 COUNTED: Final = 0.5
 """Seconds between two counts of what is held, while more is stored."""
@@ -34,11 +35,11 @@ class Trace(WorkbenchScreen):
                 Text(
                     "One correlation id across all brokers as one story: lanes for endpoints, rows for events, arrows"
                     " for what caused what, and what could not be seen.\n\nThat picture is not drawn yet. What works:"
-                    " type or paste an id, and enter shows all that is held of its flow on the Events screen, from"
-                    " every endpoint that was looked at, in the order of time."
+                    " type or paste an id, and enter shows every event of its flow that was read so far, on the"
+                    " Events screen and in order of time."
                 )
             )
-            yield Input(placeholder="a correlation id, a message id or the id of a cause", select_on_focus=False)
+            yield Input(placeholder="a correlation, message or causation id", select_on_focus=False)
             yield Static("", id="held")
 
     def on_mount(self) -> None:
@@ -75,6 +76,10 @@ class Trace(WorkbenchScreen):
 
     async def _count_held(self) -> None:
         found = await self.context.archive.by_id(self.id_followed)
-        sentence = f"{len(found):,} events of it are held: enter shows them." if found else "No event held carries it."
+        sentence = (
+            f"Read so far: {quantity(len(found), 'event')} with this id; enter shows the flow."
+            if found
+            else "No event read so far has it."
+        )
         if not self.is_closed:
             self.query_one("#held", Static).update(Text(sentence))

@@ -254,7 +254,7 @@ class WorkbenchScreen(Screen[None]):
         self.host.add_connection()
 
     def do_trace_id(self) -> None:
-        self.host.ask("Trace", "A correlation id, a message id or the id of a cause.", self.host.follow_id)
+        self.host.ask("Trace", "A correlation, message or causation id.", self.host.follow_id)
 
     def do_events(self) -> None:
         self.host.go("events")

@@ -8,6 +8,7 @@ from connectors.memory.broker import Broker, Consumer
 from connectors.memory.queues import Message
 from connectors.memory.streams import BATCH, answering, of_queue
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
@@ -55,7 +56,7 @@ class QueuePass:
         if self._renewed:
             notes.append(f"{self._renewed:,} had used up their deliveries and were published to the tail of the queue")
         gaps = [
-            Gap(f"{count:,} messages", reason)
+            Gap(quantity(count, "message"), reason)
             for count, reason in (
                 (self._held, "held by consumers"),
                 (self._resting, "given back a moment ago"),

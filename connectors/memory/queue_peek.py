@@ -10,6 +10,7 @@ from connectors.memory.broker import Broker
 from connectors.memory.queues import Queue
 from connectors.memory.streams import BATCH, Changes, answering, of_queue
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.event import Delivery, Position
 from workbench.model.look import Coverage, Gap
 
@@ -53,7 +54,7 @@ class QueuePeek:
     @property
     def coverage(self) -> Coverage:
         """What was read; and of what came in meanwhile, how much was gone before it was seen."""
-        gone = Gap(f"{self._missed:,} messages", "taken by consumers before they were seen")
+        gone = Gap(quantity(self._missed, "message"), "taken by consumers before they were seen")
         return Coverage(self._read, gaps=(gone,) if self._missed else ())
 
     def __aiter__(self) -> Self:

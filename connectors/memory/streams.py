@@ -11,6 +11,7 @@ from connectors.memory.broker import Broker, Consumer
 from connectors.memory.logs import Topic
 from connectors.memory.queues import Message, Queue
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.errors import ConnectionLost, EndpointNotFound
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Span
@@ -93,7 +94,7 @@ class Tap:
         """What was read, what cannot be seen by a tap, and what was dropped because nobody read on."""
         gaps = self._gaps
         if dropped := self._consumer.queue.dropped:
-            gaps = (*gaps, Gap(f"{dropped:,} messages", "arrived faster than they were read"))
+            gaps = (*gaps, Gap(quantity(dropped, "message"), "arrived faster than they were read"))
         return Coverage(self._read, gaps=gaps)
 
     def __aiter__(self) -> Self:

@@ -8,7 +8,7 @@ from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
-from workbench.model.endpoint import Endpoint
+from workbench.model.endpoint import Endpoint, quantity
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
@@ -143,9 +143,9 @@ class QueueClaims:
         why = self._holding.exhausted
         behind = self._behind + (self._wanted - self._claimed if why else 0)
         if behind:
-            gaps.append(Gap(f"{behind:,} messages further back", why or "one pass holds no more"))
+            gaps.append(Gap(f"{quantity(behind, 'message')} further back", why or "one pass holds no more"))
         if returned:
-            notes.append(f"{returned:,} messages were given back and are marked as redelivered now")
+            notes.append(f"{quantity(returned, 'message')} given back, now marked as redelivered")
         if returned and self._endpoint.kind == "quorum queue":
             of = "" if self._endpoint.cost.limit is None else f" of {self._endpoint.cost.limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")

@@ -11,7 +11,7 @@ from connectors.rabbitmq.errors import Invalid
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
-from workbench.model.endpoint import Endpoint
+from workbench.model.endpoint import Endpoint, quantity
 from workbench.model.errors import ConnectorError, LookRefused, Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
@@ -148,10 +148,11 @@ class QueueLook:
             )
         elif read < self._asked:
             why = self._holding.exhausted or "one pass holds no more"
-            gaps.append(Gap(f"{self._asked - read:,} messages further back", why))
+            gaps.append(Gap(f"{quantity(self._asked - read, 'message')} further back", why))
         detail = dict(self._endpoint.detail)
         if self._endpoint.consumers and (unacknowledged := detail.get("unacknowledged")):
-            notes.append(f"consumers held about {unacknowledged} further messages, which nobody else can see")
+            further = "message" if unacknowledged == "1" else "messages"
+            notes.append(f"consumers held about {unacknowledged} further {further}, which nobody else can see")
         if UNKNOWN in self._endpoint.detail:
             notes.append(
                 "of what kind this queue is was not known, and a stream would look empty: that takes the management"
@@ -165,7 +166,7 @@ class QueueLook:
         if read:
             notes.append("the messages are marked as redelivered now")
         if self._further:
-            notes.append(f"{self._further:,} further messages were held for a moment, to keep the order")
+            notes.append(f"{quantity(self._further, 'further message')} held for a moment, to keep the order")
         if self.used:
             of = "" if self._delivery_limit is None else f" of {self._delivery_limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")

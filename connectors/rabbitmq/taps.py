@@ -18,6 +18,7 @@ from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.topology import Binding, Exchange
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, stretch
@@ -228,7 +229,13 @@ class Tap:
         if len(dropped) > _STRETCHES:
             dropped[:2] = [(dropped[0][0], dropped[1][1], dropped[0][2] + dropped[1][2])]
         gaps = [
-            Gap(f"part of what arrived {stretch(begin, end)}, at least {lost:,} messages", _TOO_SLOW, begin, end, lost)
+            Gap(
+                f"part of what arrived {stretch(begin, end)}, at least {quantity(lost, 'message')}",
+                _TOO_SLOW,
+                begin,
+                end,
+                lost,
+            )
             for begin, end, lost in dropped
         ]
         self.coverage = msgspec.structs.replace(self.coverage, gaps=(*self._plan.gaps, *gaps))

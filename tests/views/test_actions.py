@@ -100,7 +100,7 @@ async def test_an_action_that_cannot_be_done_says_why() -> None:
         await driver.shows("There is no event at the cursor.")
         await driver.open()
         await driver.press("m")
-        await driver.shows("Moving events is not there yet")
+        await driver.shows("Moving is not there yet")
         await driver.press("N")
         await driver.shows("find something in it with ctrl+f first")
         await driver.go_to("placed", "exchange")
@@ -337,9 +337,9 @@ async def test_export_writes_the_marked_events_or_all(tmp_path: Path) -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'marked.ndjson'}", "enter")
-        await driver.shows("2 events were written")
+        await driver.shows("2 events written")
         await driver.press("g", "space", "space", "x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
-        await driver.shows("20 events were written")
+        await driver.shows("20 events written")
         assert len((tmp_path / "marked.ndjson").read_text().splitlines()) == 2
         assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 20
         await driver.press("x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
@@ -397,7 +397,7 @@ async def test_trace_leads_to_the_events_of_a_flow() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("t")
-        await driver.shows("2 events of it are held")
+        await driver.shows("2 events with this id")
         await driver.press("enter")
         await driver.until(lambda: isinstance(driver.app.base_screen, Events) and len(driver.app.events.sequences) == 2)
 
@@ -406,16 +406,16 @@ async def test_trace_counts_what_comes_in_meanwhile() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("t")
-        await driver.shows("2 events of it are held")
+        await driver.shows("2 events with this id")
         driver.broker.append("payments", payment(18))
-        await driver.shows("3 events of it are held")
+        await driver.shows("3 events with this id")
 
 
 async def test_any_id_is_traced_typed_or_pasted() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("T", "=flow-3", "enter")
-        await driver.shows("2 events of it are held")
+        await driver.shows("2 events with this id")
         await driver.press("escape", "1")
         driver.app.screen.post_message(Paste("flow-4\n"))
         await driver.until(lambda: isinstance(driver.app.base_screen, Trace))
@@ -431,7 +431,7 @@ async def test_a_theme_is_changed_and_stays_of_its_kind() -> None:
         driver.app.theme = "workbench-16"
         await driver.press("D")
         assert driver.app.theme == "workbench-16"
-        await driver.shows("the terminal's own settings")
+        await driver.shows("your terminal's settings")
 
 
 async def test_a_session_is_recorded_and_opened_again(tmp_path: Path) -> None:

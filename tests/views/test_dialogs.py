@@ -139,7 +139,7 @@ async def test_an_information_leaves_after_a_while() -> None:
 async def test_the_list_of_messages_says_when_there_is_none() -> None:
     async with running() as driver:
         await driver.press("M")
-        await driver.shows("Nothing was said yet.")
+        await driver.shows("No messages yet.")
 
 
 async def test_a_choice_says_what_enter_does() -> None:

@@ -656,7 +656,7 @@ async def test_a_place_in_a_log_is_a_fact() -> None:
         rows = [row.split() for row in bench.rows()]
         assert ["partition", "3"] in rows and ["offset", "42"] in rows
         assert ["key", "none"] in rows and ["body", "null", "a", "tombstone"] in rows
-        assert bench.rows()[0] == "No convention says anything of this event"
+        assert bench.rows()[0] == "No convention recognises this event"
 
 
 async def test_what_is_masked_is_nowhere() -> None:

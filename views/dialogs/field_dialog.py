@@ -20,7 +20,7 @@ def field_form(where: str = "headers", field: Field | None = None) -> Form:
     return Form(
         "A header or a property",
         [
-            Entry("name", "Name", begun.name, own=True, wrong=lambda text: None if text else "It has no name."),
+            Entry("name", "Name", begun.name, own=True, wrong=lambda text: None if text else "Give it a name."),
             Entry("value", "Value", begun.value, own=True),
             Switch("property", "a property, such as content_type or correlation_id", where == "properties"),
             Switch("typed", _TYPED, begun.kind != "text"),

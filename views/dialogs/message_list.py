@@ -25,7 +25,7 @@ class MessageList(Dialog[None]):
     def compose(self) -> ComposeResult:
         with self.frame("Messages", ("esc", "close"), ("↑ ↓", "scroll"), wide=True), VerticalScroll():
             if not list(self._messages):
-                yield Static(Content.styled("Nothing was said yet.", "$muted"))
+                yield Static(Content.styled("No messages yet.", "$muted"))
             for said in self._messages:
                 at = time.strftime("%H:%M:%S", time.localtime(said.at))
                 yield Static(Content.assemble((at, "$muted"), "  ", said.line))

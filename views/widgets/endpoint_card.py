@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from workbench.decode.display import visible
-from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.endpoint import Ability, Endpoint, quantity
 from workbench.model.groups import Group
 
 READERS = 50
@@ -55,13 +55,13 @@ def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Ta
         row("dead letters of", ", ".join(map(str, endpoint.dead_letters_of)))
     if endpoint.cost.sentence:
         used = f" {endpoint.cost.used} of {endpoint.cost.limit} used." if endpoint.cost.used is not None else ""
-        row("looking", endpoint.cost.sentence + used, "bold")
+        row("browsing", endpoint.cost.sentence + used, "bold")
     elif Ability.BROWSE in endpoint.abilities:
-        row("looking", "free: enter opens it")
+        row("browsing", "free: enter opens it")
     for name, value in endpoint.detail:
         row(name, value)
     if endpoint.consumers is not None:
-        row("consumers", f"{endpoint.consumers:,}" if endpoint.consumers else "none: nobody takes what comes in")
+        row("consumers", f"{endpoint.consumers:,}" if endpoint.consumers else "none: nobody reads it")
     for reader in endpoint.readers[:READERS]:
         prefetch = f"prefetch {reader.prefetch:,}" if reader.prefetch else "no prefetch limit"
         how = "acknowledges" if reader.acknowledges else "does not acknowledge"
@@ -70,5 +70,5 @@ def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Ta
         row("", f"and {len(endpoint.readers) - READERS:,} more")
     for group in groups:
         lag = sum(each.lag for each in group.partitions if each.address == endpoint.address)
-        row("group", f"{group.name} · {group.state} · {len(group.members):,} members · lag {lag:,}")
+        row("group", f"{group.name} · {group.state} · {quantity(len(group.members), 'member')} · lag {lag:,}")
     return table

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from workbench.decode.display import visible
+from workbench.model.endpoint import quantity
 from workbench.model.groups import Group, GroupPartition
 
 _COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
@@ -51,9 +52,10 @@ class GroupTable(Vertical):
         title = Text().append(visible(group.name, 60), "bold")
         kind = f"{visible(group.kind, 30)} · " if group.kind else ""
         title.append(
-            f"  {kind}{visible(group.state, 30)} · {len(group.members):,} members · lag {group.lag:,}", "not bold"
+            f"  {kind}{visible(group.state, 30)} · {quantity(len(group.members), 'member')} · lag {group.lag:,}",
+            "not bold",
         )
-        title.append("   enter on a partition: the event it is to read next", "muted")
+        title.append("   enter on a partition opens the event it reads next", "muted")
         self.query_one("#group-title", Static).update(title)
         gaps = self.query_one("#group-gaps", Static)
         gaps.display = bool(group.gaps)

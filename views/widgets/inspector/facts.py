@@ -36,7 +36,7 @@ def facts_page(delivery: Delivery, facts: Facts) -> Page:
     """The Facts tab of an event."""
     event = delivery.event
     found = facts.found
-    entries = [Entry(("What the conventions say" if found else "No convention says anything of this event",))]
+    entries = [Entry(("What the conventions say" if found else "No convention recognises this event",))]
     for fact in found:
         note = f"{fact.convention} · {fact.source}"
         path, condition = partial(fact_path, fact, event), partial(fact_condition, fact, event)
@@ -76,7 +76,7 @@ def fact_condition(fact: Fact, event: Event) -> Condition:
     """
     if fact.kind == "attempts":
         if not (fact.value.isascii() and fact.value.isdigit()):
-            raise FormatError("These attempts are no number that a query can compare.")
+            raise FormatError("These attempts are not a number that a query can compare.")
         return Condition(f"attempts = {fact.value}", f"attempts != {fact.value}")
     if fact.kind in SYMBOLS:
         return equals(SYMBOLS[fact.kind], fact.value)

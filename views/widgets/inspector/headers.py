@@ -51,7 +51,7 @@ def headers_page(event: Event, facts: Facts) -> Page:
         is_time = f"header.{name}".lower() in times
         entries += islice(_entries("header", (name,), name, value, kind, is_time), LISTED)
         if len(entries) > LISTED:
-            entries.append(Entry((f"and {len(content.headers) - number - 1:,} headers more; Raw has them all",)))
+            entries.append(Entry((f"and {len(content.headers) - number - 1:,} more headers; Raw shows them all",)))
             break
     heading = f"{count_of(len(content.headers), 'header')}, {count_of(len(content.properties), 'property')}"
     return Entries(heading, entries, ("key", "dim", ""), (45, 15))

@@ -35,7 +35,7 @@ class BodyPanel(Panel):
         editor, said = self.query_one(BodyEditor), self.query_one("#locked", Static)
         self._written = "" if reason or not body else body.decode()
         if not editor.show(self._written):
-            reason = "has line ends of several kinds"
+            reason = "has line endings of several kinds"
             editor.show("")
             self._written = ""
         if body is None:
@@ -43,8 +43,8 @@ class BodyPanel(Panel):
         elif reason:
             size = "" if reason.endswith("bytes") else f" {len(body):,} bytes."
             ways = "ctrl+e opens it in $EDITOR, l" if is_text(draft) else "l"
-            sentence = f"The body is sent byte for byte and not edited here, for it {visible(reason)}."
-            said.update(Text(f"{sentence}{size} {ways} takes another."))
+            sentence = f"The body is sent byte for byte and cannot be edited here: it {visible(reason)}."
+            said.update(Text(f"{sentence}{size} {ways} loads another."))
         said.display = body is None or reason is not None
         editor.display = not said.display
 

@@ -116,4 +116,4 @@ class ReceiptsPanel(Panel):
         self.show_progress(None)
 
     def _note(self) -> None:
-        self.keys = [("enter", "goes to the event")] if self.state else ()
+        self.keys = [("enter", "go to the event")] if self.state else ()
