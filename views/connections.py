@@ -23,7 +23,7 @@ from views.steady_app import KEY_WORK
 from views.widgets.connection_table import ConnectionTable, Row
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
-from views.workbench_screen import WorkbenchScreen
+from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.connecting.check import Step, duration
 from workbench.connecting.url import for_editing, without_password
 from workbench.decode.display import visible
@@ -226,12 +226,9 @@ class Connections(WorkbenchScreen):
     def do_pane(self) -> None:
         (self.query_one("#details") if self._list.has_focus else self._list).focus()
 
-    def do_back(self) -> None:
+    def way_back(self) -> WayBack | None:
         """From the details to the list, from there to the screen before."""
-        if self._list.has_focus:
-            self.host.go_back()
-        else:
-            self._list.focus()
+        return super().way_back() if self._list.has_focus else WayBack("back to the list", self._list.focus)
 
     def ask_connection(self) -> None:
         """Ask for a new connection."""

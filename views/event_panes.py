@@ -37,6 +37,7 @@ class EventPanes(WorkbenchScreen):
     """Endpoints, their events, and one event in full, each in a panel."""
 
     ACTIONS_OF = "events"
+    FIELD_KEYS = (("enter", "to the list"), ("esc", "show all endpoints"))
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)

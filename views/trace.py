@@ -21,6 +21,7 @@ class Trace(WorkbenchScreen):
     """One correlation id across all connections; so far it leads to the events that are held."""
 
     ACTIONS_OF = "trace"
+    FIELD_KEYS = (("enter", "show events"), ("esc", "leave the field"))
 
     id_followed = ""
     """The id; empty: none was given."""

@@ -299,7 +299,7 @@ class WorkbenchScreen(Screen[None]):
         """What escape does now: the one thing that the footer says; None: nothing."""
         if isinstance(self.focused, Input | TextArea):
             return WayBack("leave the field", lambda: self.set_focus(None))
-        return WayBack("back", self.host.go_back)
+        return WayBack("go back", self.host.go_back)
 
     def do_back(self) -> None:
         if (way := self.way_back()) is not None:

@@ -63,7 +63,7 @@ async def test_one_escape_leads_back_from_trace() -> None:
         await driver.open()
         await driver.press("t")
         await driver.until(lambda: isinstance(driver.app.base_screen, Trace))
-        await driver.until(lambda: "esc back" in driver.lines[-1])
+        await driver.until(lambda: "esc go back" in driver.lines[-1])
         await driver.press("escape")
         await driver.until(lambda: isinstance(driver.app.base_screen, Events))
         assert driver.one(EventTable).has_focus
@@ -107,6 +107,7 @@ async def test_a_look_that_did_not_read_all_says_so_in_the_border_and_where_noth
 async def test_the_footer_says_what_escape_does_and_it_does_just_that() -> None:
     async with running((220, 40)) as driver:
         await driver.press("slash")
+        await driver.until(lambda: "enter to the list  esc show all endpoints" in driver.lines[-1])
         await driver.press("=orders", "enter")
         await driver.until(lambda: "esc show all endpoints" in driver.lines[-1])
         await driver.press("escape")

@@ -113,6 +113,8 @@ class EndpointTree(Lines):
         """Endpoints that were marked."""
         self.open_addresses: frozenset[Address] = frozenset()
         """Endpoints whose events are shown."""
+        self.wanted_width = 0
+        """Cells in which no name is cut."""
         self._styles: dict[str, Style] = {}
 
     @property
@@ -130,6 +132,8 @@ class EndpointTree(Lines):
         before = self.line
         self._watches, self._others = watches, others
         self._lines = list(self._all())
+        names = (address.name for watch in watches.values() for address in watch.endpoints)
+        self.wanted_width = _LEFT + max(map(cells, names), default=0) + 1 + _RIGHT
         self.extend_to(Size(1, len(self._lines)))
         if before is not None and before in self._lines:
             self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))
@@ -209,12 +213,6 @@ class EndpointTree(Lines):
         return self._filter in name.casefold()
 
     # Drawing.
-
-    @property
-    def wanted_width(self) -> int:
-        """Cells in which no name is cut."""
-        names = (address.name for watch in self._watches.values() for address in watch.endpoints)
-        return _LEFT + max(map(cells, names), default=0) + 1 + _RIGHT
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._styles = {part: text_style(self, part) for part in self.COMPONENT_CLASSES}
