@@ -291,7 +291,7 @@ async def test_what_no_query_can_ask_for_is_said() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("equals_sign")
-        await driver.shows("Open an event first")
+        await driver.shows("Open an event with enter")
         await driver.press("enter", "j", "equals_sign")
         await driver.shows("A query compares single values")
         assert len(driver.app.events.sequences) == 20
