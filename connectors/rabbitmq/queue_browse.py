@@ -171,8 +171,6 @@ class QueueLook:
             of = "" if self._delivery_limit is None else f" of {self._delivery_limit}"
             notes.append(f"up to {self.used}{of} deliveries are counted for a message now")
         if self._rescue.saved:
-            notes.append(
-                f"{self._rescue.saved:,} messages had used up their deliveries and were published to the tail of the"
-                " queue"
-            )
+            saved = quantity(self._rescue.saved, "message")
+            notes.append(f"published to the tail of the queue, for no delivery was left: {saved}")
         self.coverage = Coverage(read, (), tuple(gaps), tuple(notes))

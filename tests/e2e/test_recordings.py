@@ -244,6 +244,6 @@ def test_damaged_events_are_left_out_of_a_replay(kafka: KafkaAddress, topic: str
     database.close()
     done = run("workbench", "replay", "-c", f"k={kafka.url}", str(recording), f"k/{topic}", "--rate", "1000")
     assert done.code == 3
-    assert "20 events are damaged and were left out." in done.err
+    assert "Left out: 20 damaged events." in done.err
     depths = run("workbench", "ls", "-c", f"k={kafka.url}", topic).records
     assert [record["depth"] for record in depths] == [20]

@@ -165,7 +165,7 @@ def test_commands_read_what_is_left_and_publish_nothing_that_is_damaged(recordin
     assert damaged["damaged"].startswith("damaged: ")
     assert damaged["address"] == "rabbit/orders"
     assert [line["position"]["offset"] for line in others] == list(range(2 * COUNT + 1, MANY))
-    assert "not seen: 1 events (damaged in the recording)" in browsed.err
+    assert "not seen: 1 event (damaged in the recording)" in browsed.err
     with pytest.raises(FormatError):
         ndjson.decode(msgspec.json.encode(damaged))
     as_table = run("workbench", "browse", str(recording), "-o", "table", "--from", "end-7")

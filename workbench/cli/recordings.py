@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.errors import AddressError, ConfigError
 from workbench.model.event import Damaged, Delivery
 from workbench.model.look import Coverage, Gap, Look
@@ -80,7 +81,7 @@ class _Recorded:
         if self._archive.first:
             gaps.append(Gap(f"the oldest {self._archive.first:,}", "dropped while it was recorded"))
         if self._damaged:
-            gaps.append(Gap(f"{self._damaged:,} events", "damaged in the recording"))
+            gaps.append(Gap(quantity(self._damaged, "event"), "damaged in the recording"))
         return Coverage(self._read, gaps=tuple(gaps), total=self._total)
 
     @property

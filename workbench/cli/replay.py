@@ -18,6 +18,7 @@ from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
+from workbench.model.endpoint import quantity
 from workbench.model.event import Damaged
 from workbench.model.start import Beginning
 from workbench.operations import publish as publishing
@@ -77,7 +78,7 @@ async def replay(
             begun = True
             code = await publish_all(session, to, paced, None, format_or_default(form), True)
             if left_out.damaged:
-                say(f"{left_out.damaged:,} events are damaged and were left out.")
+                say(f"Left out: {quantity(left_out.damaged, 'damaged event')}.")
             return Exit.PARTLY if left_out.damaged and code == Exit.DONE else code
     except asyncio.CancelledError:
         if not begun:
