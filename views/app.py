@@ -1,4 +1,8 @@
-"""The program: its screens, its themes, its keys, and what they all share."""
+"""The program: its screens, its themes, its keys, and what they all share.
+
+What the first picture does not show, such as the other screens and all that opens on top, is imported where it is
+opened: that picture would wait for it.
+"""
 
 import asyncio
 import json
@@ -6,28 +10,19 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from textual.worker import Worker
 
 from views.actions import ACTIONS, Action, key_conflict, of_screen, unknown_actions
 from views.app_context import AppContext
-from views.connections import Connections
-from views.dead_letters import DeadLetters
-from views.dialogs.form import Answers, Entry, Form, accept_any, do_nothing
-from views.dialogs.keys import Keys
-from views.dialogs.message_list import MessageList
-from views.dialogs.sentences import Agree
 from views.events import Events
-from views.export import export
 from views.host import Host
-from views.journal import Journal
-from views.palette import RECENT, Choice, Palette
 from views.steady_app import SteadyApp
 from views.theme import DARK_THEME, LIGHT_THEME, theme_names
-from views.trace import Trace
 from views.widgets.message_line import Messages, Severity
 from views.widgets.progress_row import Progress
 from views.workbench_screen import WorkbenchScreen
@@ -46,6 +41,10 @@ from workbench.store.archive import open_recording
 from workbench.store.ingest import ingestions
 from workbench.store.store import Store, open_store
 
+if TYPE_CHECKING:
+    from views.dialogs.form import Answers, Form
+    from views.palette import Choice
+
 TITLES: Final = {
     "events": "Events",
     "trace": "Trace",
@@ -59,20 +58,23 @@ TITLES: Final = {
 Shown = TypeVar("Shown", bound=WorkbenchScreen)
 
 
-def _publish_screen(host: Host) -> WorkbenchScreen:
-    # Imported here: the first picture would wait for its template engine.
-    from views.publish import PublishScreen
+def _of(module: str, name: str) -> Callable[[Host], WorkbenchScreen]:
+    """What makes a screen of a module."""
 
-    return PublishScreen(host)
+    def make(host: Host) -> WorkbenchScreen:
+        screen: WorkbenchScreen = getattr(import_module(module), name)(host)
+        return screen
+
+    return make
 
 
 SCREENS: Final[Mapping[str, Callable[[Host], WorkbenchScreen]]] = {
     "events": Events,
-    "trace": Trace,
-    "dead_letters": DeadLetters,
-    "journal": Journal,
-    "connections": Connections,
-    "publish": _publish_screen,
+    "trace": _of("views.trace", "Trace"),
+    "dead_letters": _of("views.dead_letters", "DeadLetters"),
+    "journal": _of("views.journal", "Journal"),
+    "connections": _of("views.connections", "Connections"),
+    "publish": _of("views.publish", "PublishScreen"),
 }
 """Textual's modes: each has its screen, made when it is first gone to."""
 
@@ -347,6 +349,8 @@ class Workbench(SteadyApp):
 
     def follow_id(self, id: str) -> None:
         """Follow an id on the Trace screen."""
+        from views.trace import Trace
+
         trace = self._switch_to("trace", Trace)
         trace.call_later(trace.follow, id)
 
@@ -388,6 +392,8 @@ class Workbench(SteadyApp):
 
     def show_messages(self) -> None:
         """Show what was said so far."""
+        from views.dialogs.message_list import MessageList
+
         self.push_screen(MessageList(self.messages))
         self.messages.covered = 0
 
@@ -397,8 +403,8 @@ class Workbench(SteadyApp):
         question: str,
         then: Callable[[str], None],
         value: str = "",
-        wrong: Callable[[str], str | None] = accept_any,
-        left: Callable[[], None] = do_nothing,
+        wrong: Callable[[str], str | None] | None = None,
+        left: Callable[[], None] | None = None,
         hidden: bool = False,
         verb: str = "go on",
     ) -> None:
@@ -409,20 +415,25 @@ class Workbench(SteadyApp):
             question: In a sentence or two.
             then: Gets the text; an empty one is as if the question had been left.
             value: What stands there at first.
-            wrong: Why a text will not do, in a sentence; None: it will.
+            wrong: Why a text will not do, in a sentence, or None: it will. Without it, any will.
             left: Called where there is no answer.
             hidden: Whether what is typed is not shown.
             verb: What enter does, in a word or two.
         """
-        form = Form(title, [Entry("text", value=value, hidden=hidden, wrong=wrong)], verb, question)
+        from views.dialogs.form import Entry, Form, accept_any
 
-        def answer(answers: Answers | None) -> None:
+        form = Form(title, [Entry("text", value=value, hidden=hidden, wrong=wrong or accept_any)], verb, question)
+
+        def answer(answers: "Answers | None") -> None:
             text = str(answers["text"]) if answers is not None else ""
-            then(text) if text else left()
+            if text:
+                then(text)
+            elif left is not None:
+                left()
 
         self.push_screen(form, answer)
 
-    def fill(self, form: Form, then: Callable[[Answers], None]) -> None:
+    def fill(self, form: "Form", then: "Callable[[Answers], None]") -> None:
         """Ask for more than a line: show a form on top of the screen.
 
         Args:
@@ -433,6 +444,7 @@ class Workbench(SteadyApp):
 
     def agree(self, title: str, sentence: str, yes: str, then: Callable[[], object]) -> None:
         """Tell what will happen, on top of the screen, and wait for a yes."""
+        from views.dialogs.sentences import Agree
 
         def answer(agreed: bool | None) -> None:
             if agreed:
@@ -442,6 +454,8 @@ class Workbench(SteadyApp):
 
     def show_help(self, screen: str) -> None:
         """Show a screen's keys."""
+        from views.dialogs.keys import Keys
+
         offered = [Action(each.name, "", "", each.help, ()) for each in self.context.session.actions()]
         self.push_screen(Keys(TITLES[screen], [*of_screen(screen), *offered], self.keys_of))
 
@@ -485,6 +499,8 @@ class Workbench(SteadyApp):
 
     def leave(self) -> None:
         """Leave; asks while something runs."""
+        from views.dialogs.sentences import Agree
+
         if isinstance(self.screen, Agree):
             return
         if self.is_publishing:
@@ -512,6 +528,8 @@ class Workbench(SteadyApp):
         )
 
     async def _export(self, sequences: Sequence[int], path: Path) -> None:
+        from views.export import export
+
         written = left_out = 0
         begun = time.monotonic()
         try:
@@ -571,6 +589,8 @@ class Workbench(SteadyApp):
 
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""
+        from views.connections import Connections
+
         connections = self._switch_to("connections", Connections)
         connections.call_later(connections.ask_connection)
 
@@ -580,11 +600,15 @@ class Workbench(SteadyApp):
 
     def show_palette(self) -> None:
         """Offer everything by its name, unless a question is to be answered first."""
+        from views.palette import Palette
+
         screen = self.base_screen
         if screen is not None and self.screen is screen:
             self.push_screen(Palette(screen, self._recent), self._do_chosen)
 
-    def _do_chosen(self, choice: Choice | None) -> None:
+    def _do_chosen(self, choice: "Choice | None") -> None:
+        from views.palette import RECENT
+
         if choice is not None:
             self._recent = [choice.id, *(id for id in self._recent if id != choice.id)][:RECENT]
             choice.do()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from textual import on, work
 
-from views.dialogs.column_list import ColumnList
 from views.export import body_text, line_text
 from views.external_editor import edit_externally
 from views.shown_events import ShownEvents
@@ -162,6 +161,8 @@ class EventActions(ShownEvents):
 
     @work(exclusive=True, group=KEY_WORK)
     async def do_columns(self) -> None:
+        from views.dialogs.column_list import ColumnList
+
         table, words = self._table, await self._events.vocabulary()
         shown = [column.id for column in table.columns]
         names = [*shown, *(column.id for column in table.all_columns), *words.paths]

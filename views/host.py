@@ -1,16 +1,18 @@
 """What the program does for its screens, without their knowing it or one another."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from views.actions import Action
 from views.app_context import AppContext
-from views.dialogs.form import Answers, Form, accept_any, do_nothing
 from views.widgets.message_line import Messages, Severity
 from views.widgets.progress_row import Progress
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Position
+
+if TYPE_CHECKING:
+    from views.dialogs.form import Answers, Form
 
 
 class Host(Protocol):
@@ -57,8 +59,8 @@ class Host(Protocol):
         question: str,
         then: Callable[[str], None],
         value: str = "",
-        wrong: Callable[[str], str | None] = accept_any,
-        left: Callable[[], None] = do_nothing,
+        wrong: Callable[[str], str | None] | None = None,
+        left: Callable[[], None] | None = None,
         hidden: bool = False,
         verb: str = "go on",
     ) -> None:
@@ -69,13 +71,13 @@ class Host(Protocol):
             question: In a sentence or two.
             then: Gets the text; an empty one is as if the question had been left.
             value: What stands there at first.
-            wrong: Why a text will not do, in a sentence; None: it will.
+            wrong: Why a text will not do, in a sentence, or None: it will. Without it, any will.
             left: Called where there is no answer.
             hidden: Whether what is typed is not shown.
             verb: What enter does, in a word or two.
         """
 
-    def fill(self, form: Form, then: Callable[[Answers], None]) -> None:
+    def fill(self, form: "Form", then: "Callable[[Answers], None]") -> None:
         """Ask for more than a line: show a form on top of the screen.
 
         Args:

@@ -5,7 +5,6 @@ import secrets
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Input, TextArea
 from textual.worker import Worker
 
 from views.dialogs.choice import Choice
@@ -215,7 +214,7 @@ class PublishScreen(DraftForm):
 
     def way_back(self) -> WayBack | None:
         """What escape does now."""
-        if isinstance(self.focused, Input | TextArea):
+        if self.is_writing:
             return WayBack("leave the field", self.query_one(DraftFields).focus)
         return WayBack("stop", self.do_stop) if self.busy else WayBack("go back", self.host.go_back)
 

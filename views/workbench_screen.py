@@ -12,7 +12,6 @@ from textual.keys import key_to_character
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
@@ -182,7 +181,7 @@ class WorkbenchScreen(Screen[None]):
         focused = self.focused
         here: list[Offer] = []
         everywhere: list[Offer] = []
-        if isinstance(focused, Input | TextArea):
+        if focused is not None and self.is_writing:
             owners = (getattr(node, "FIELD_KEYS", None) for node in focused.ancestors_with_self)
             here += [Offer(*key) for key in next(filter(None, owners), ())]
         panel = next((node.id for node in focused.ancestors if isinstance(node, Panel)), None) if focused else None
@@ -192,9 +191,14 @@ class WorkbenchScreen(Screen[None]):
                 continue
             offer = Offer(keys[action.id], action.label, action.id, self.why_not(action.id) is None)
             (everywhere if action.id in _EVERYWHERE else here).append(offer)
-        if "back" in keys and not isinstance(focused, Input | TextArea) and (way := self.way_back()) is not None:
+        if "back" in keys and not self.is_writing and (way := self.way_back()) is not None:
             here.append(Offer("esc", way.label, "back"))
         return here, sorted(everywhere, key=lambda offer: _EVERYWHERE.index(offer.action))
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether the focus is in a field, where letters are text."""
+        return self.focused is not None and self.focused.check_consume_key("a", "a")
 
     def _keys_that_work(self) -> dict[str, str]:
         """The first key of each action that works where the focus is: a field takes letters and more for itself."""
@@ -239,7 +243,7 @@ class WorkbenchScreen(Screen[None]):
 
     def on_paste(self, event: Paste) -> None:
         """An id that is pasted outside a field is followed."""
-        if not isinstance(self.focused, Input | TextArea):
+        if not self.is_writing:
             self.host.follow_id(event.text)
 
     # What can be done on every screen.
@@ -297,7 +301,7 @@ class WorkbenchScreen(Screen[None]):
 
     def way_back(self) -> WayBack | None:
         """What escape does now: the one thing that the footer says; None: nothing."""
-        if isinstance(self.focused, Input | TextArea):
+        if self.is_writing:
             return WayBack("leave the field", lambda: self.set_focus(None))
         return WayBack("go back", self.host.go_back)
 

@@ -24,10 +24,6 @@ def accept_any(text: str) -> str | None:
     return None
 
 
-def do_nothing() -> None:
-    """Do nothing."""
-
-
 class Entry(msgspec.Struct, frozen=True):
     """A line of text to be written.
 

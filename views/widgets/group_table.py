@@ -1,17 +1,21 @@
 """A consumer group, a line for each partition that it reads."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import DataTable, Static
+from textual.widget import Widget
+from textual.widgets import Static
 
 from workbench.decode.display import visible
 from workbench.model.endpoint import quantity
 from workbench.model.groups import Group, GroupPartition
+
+if TYPE_CHECKING:
+    from textual.widgets import DataTable
 
 _COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
 
@@ -36,7 +40,10 @@ class GroupTable(Vertical):
         """The group's name."""
         return self._group.name if self._group else None
 
-    def compose(self) -> ComposeResult:
+    def _parts(self) -> Iterator[Widget]:
+        """Imported and made for the first group that is shown: the first picture would wait for it."""
+        from textual.widgets import DataTable
+
         yield Static("", id="group-title")
         yield Static("", id="group-gaps")
         table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
@@ -46,7 +53,9 @@ class GroupTable(Vertical):
 
     def show(self, group: Group) -> None:
         """Draw a group as it was listed; the cursor stays where it is if it is the same."""
-        table = self.query_one(DataTable)
+        if self._group is None:
+            self.mount(*self._parts())
+        table = cast("DataTable[Text]", self.query_one("DataTable"))
         same = self._group is not None and self._group.name == group.name
         self._group = group
         title = Text().append(visible(group.name, 60), "bold")
