@@ -4,8 +4,7 @@ import asyncio
 import sys
 from contextlib import redirect_stderr, suppress
 from functools import cached_property
-from multiprocessing import resource_tracker
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
@@ -15,7 +14,9 @@ from workbench.session import Session
 from workbench.store.archive import Archive
 from workbench.store.ingest import Ingestion, Ingestions
 from workbench.store.store import Store
-from workbench.store.workers import Workers
+
+if TYPE_CHECKING:
+    from workbench.store.workers import Workers
 
 PATIENCE: Final = 5.0
 """Seconds that the looks through a connection may take to end."""
@@ -53,8 +54,13 @@ class AppContext:
         return self.archive if isinstance(self.archive, Store) else None
 
     @cached_property
-    def workers(self) -> Workers:
+    def workers(self) -> "Workers":
         """Processes for searches that are long; started when one is."""
+        # Imported here: the first picture would wait for them.
+        from multiprocessing import resource_tracker
+
+        from workbench.store.workers import Workers
+
         # Their helper inherits stderr, and what Textual puts in its place has no descriptor to inherit.
         with redirect_stderr(sys.__stderr__):
             resource_tracker.ensure_running()

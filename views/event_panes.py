@@ -38,6 +38,8 @@ class EventPanes(WorkbenchScreen):
 
     ACTIONS_OF = "events"
     FIELD_KEYS = (("enter", "to the list"), ("esc", "show all endpoints"))
+    # Focused as soon as it is composed: otherwise its panel would be drawn twice.
+    AUTO_FOCUS = "#tree"
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)

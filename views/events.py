@@ -28,7 +28,6 @@ class Events(EndpointActions, EventActions):
         if self.host.is_demo:
             self._table.empty += " This is a demo: a adds a broker of yours."
         self.query_one("#tree-filter").display = False
-        self._tree.focus()
         self.show_listing(None)
         self.listen_to_store()
         if self.context.store is None:

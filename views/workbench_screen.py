@@ -76,7 +76,9 @@ class WorkbenchScreen(Screen[None]):
             return isinstance(message, WorkbenchScreen.StoreChanged)
 
     def __init_subclass__(cls) -> None:
-        cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
+        # A screen is made of several classes: what the first of them binds, the others inherit.
+        if "ACTIONS_OF" in cls.__dict__:
+            cls.BINDINGS = list(bindings(cls.ACTIONS_OF))
         super().__init_subclass__()
 
     def __init__(self, host: Host) -> None:

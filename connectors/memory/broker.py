@@ -260,14 +260,19 @@ class Broker:
 
         As in RabbitMQ, a message expires when it is at the head of its queue and not before.
         """
-        times: list[tuple[int, Callable[[], None]]] = []
+        first: tuple[int, Callable[[], None]] | None = None
         for queue in self.queues.values():
-            if (head := queue.head) and head.expires is not None:
-                times.append((head.expires, partial(self._expire, queue)))
-            if queue.settings.rest and (rested := queue.rested) is not None:
-                times.append((rested, queue.end_rest))
-        times += [(each.leased_until, each.lapse) for each in self._consumers if each.leased_until is not None]
-        return min(times, key=lambda entry: entry[0], default=None)
+            expires = head.expires if (head := queue.head) is not None else None
+            if expires is not None and (first is None or expires < first[0]):
+                first = expires, partial(self._expire, queue)
+            rested = queue.rested if queue.settings.rest else None
+            if rested is not None and (first is None or rested < first[0]):
+                first = rested, queue.end_rest
+        for consumer in self._consumers:
+            until = consumer.leased_until
+            if until is not None and (first is None or until < first[0]):
+                first = until, consumer.lapse
+        return first
 
     def stop(self) -> None:
         """Break all connections, as a crash would: what was taken is back in its queue. Everything else is kept."""

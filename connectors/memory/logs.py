@@ -24,18 +24,16 @@ class Partition:
     def __init__(self, retention: int | None) -> None:
         self.start = 0
         """The offset of the oldest event still there."""
+        self.end = 0
+        """The offset that the next event gets."""
         self._events: list[Event] = []
         self._retention = retention
-
-    @property
-    def end(self) -> int:
-        """The offset that the next event gets."""
-        return self.start + len(self._events)
 
     def append(self, event: Event) -> int:
         """Put an event at the end and return its offset; beyond the retention the oldest goes."""
         offset = self.end
         self._events.append(event)
+        self.end += 1
         if self._retention is not None and len(self._events) > self._retention:
             del self._events[0]
             self.start += 1
@@ -71,7 +69,8 @@ class Topic:
         self.partitions = tuple(Partition(retention) for _ in range(partitions))
         self.labels = ("",) if kind == "stream" else tuple(map(str, range(partitions)))
         self.dead_letters_of: tuple[str, ...] = ()
-        self._appended = 0
+        self.published = 0
+        """How many events ever came in."""
 
     @property
     def partitioned(self) -> bool:
@@ -98,11 +97,6 @@ class Topic:
         return number, min(offset, self.partitions[number].end)
 
     @property
-    def published(self) -> int:
-        """How many events ever came in."""
-        return sum(partition.end for partition in self.partitions)
-
-    @property
     def depth(self) -> int:
         """How many events are still there."""
         return sum(partition.end - partition.start for partition in self.partitions)
@@ -119,11 +113,11 @@ class Topic:
             IndexError: There is no such partition.
         """
         if partition is None:
-            chosen = self._appended if event.key is None else crc32(event.key)
+            chosen = self.published if event.key is None else crc32(event.key)
             partition = chosen % len(self.partitions)
         elif partition not in range(len(self.partitions)):
             raise IndexError(partition)
-        self._appended += 1
+        self.published += 1
         if self.bare:
             event = Event(event.key or b"", event.body, timestamp=now, timestamp_type="append")
         elif event.timestamp is None:

@@ -6,6 +6,7 @@ one run, through a pseudo-terminal of 160 by 50 cells.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds: int = parser.parse_args().rounds
+    # What is installed has been compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     kaskade = installed_kaskade()
     with ExitStack() as stack:
         kafka = running("kafka", KafkaAddress) or stack.enter_context(Kafka("benchmark"))

@@ -52,6 +52,16 @@ def test_listing_a_memory_broker_imports_no_driver() -> None:
     assert not imported & {"textual", "pika", "aiokafka"}
 
 
+def test_the_first_picture_imports_nothing_that_it_does_not_show() -> None:
+    done = run(sys.executable, "-X", "importtime", "-c", "import views.app")
+    modules = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+    assert {"views.events", "views.widgets.endpoint_tree"} <= modules
+    assert not modules & {"jinja2", "multiprocessing", "concurrent.futures.process", "wcwidth", "pika", "aiokafka"}
+    assert not modules & {"textual.widgets._data_table", "textual.widgets._text_area", "textual.widgets._checkbox"}
+    screens = {f"views.{name}" for name in ("trace", "dead_letters", "journal", "connections", "publish", "palette")}
+    assert not modules & {*screens, "views.dialogs.form", "views.dialogs.keys", "views.dialogs.message_list"}
+
+
 def test_a_package_that_hides_one_of_ours_is_named(tmp_path: Path) -> None:
     (tmp_path / "views").mkdir()
     (tmp_path / "views" / "__init__.py").touch()

@@ -16,6 +16,8 @@ from typing import Final
 
 _BREAKS: Final = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\x1b": "␛", "\x7f": "␡", "\0": "␀"}
 _PLAIN: Final = re.compile(r"[ -~]*")
+_NARROW: Final = re.compile("[ -~\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u25fc\u2713-\u2718]")
+"""Characters of one cell, among them all that the program itself draws."""
 _MARKS: Final = 2
 """How many marks a letter keeps: Vietnamese, Thai and Hindi need two."""
 _SPELLED_OUT: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"))
@@ -90,7 +92,9 @@ def cells(text: str) -> int:
 
 @lru_cache(4096)
 def _cells(character: str) -> int:
-    # Imported when it is asked: reading its tables takes longer than many a command.
+    if _NARROW.match(character):
+        return 1
+    # Imported when it is asked: reading its tables takes longer than many a command, and than a picture.
     from wcwidth import wcwidth
 
     return wcwidth(character)

@@ -90,10 +90,16 @@ class TopicReader:
         self._stuck: set[int] = set()
         self._turn = 0
         self._busy = False
+        self._examined = 0
+        """How many events had come in when nothing was left to read."""
 
     def look(self) -> None:
         """Begin, if there is something to do and nothing is being done."""
-        if not self._busy and self._unread() is not None:
+        if self._busy or self._examined == self._topic.published:
+            return
+        if self._unread() is None:
+            self._examined = self._topic.published
+        else:
             self._busy = True
             self._agenda.after(self._pause(), self._step)
 
