@@ -19,12 +19,15 @@ KEYS: Final = (
     *"bltpcm /fnNyYevxCoz rad123456jkgGDFR:?T<>+=!sw",
     *("\r", "\x1b", "\t", "\x1b[Z", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x7f"),
     *("\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F", "\x1b[3~"),
-    *("\x04", "\x0e", "\x10", "\x13", "\x14", "\x15"),
+    *("\x04", "\x06", "\x0e", "\x10", "\x13", "\x14", "\x15"),
 )
 """What actions have, what fields have, what nothing has; without `q`, ctrl+c and ctrl+z, which leave or stop it."""
 WORDS: Final = (
     *(
         "/dlt",
+        "\r\rjj=",
+        "jj!+",
+        "\x06e\rnN",
         ":deploy",
         ":deploy\r",
         ":trace\r",

@@ -173,6 +173,7 @@ class Inspector(Lines):
         for each in self._pages.values():
             each.resize(self._width)
         self._relayout()
+        self._to_cursor()
         self._read_rest()
 
     @property
