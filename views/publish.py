@@ -96,7 +96,14 @@ class PublishScreen(DraftForm):
             self._open(self._draft_of(what))
         # A clone's target is what to look at first.
         aimed = into_body or (bool(self._draft.target) and not isinstance(what, Delivery))
-        field = "#target" if not aimed else "#body" if self.query_one(BodyEditor).display else "#fields"
+        endpoint = self._endpoint
+        if not aimed:
+            field = "#target"
+        elif endpoint is not None and endpoint.family == "routes" and not self._draft.key and not into_body:
+            # Where it goes hangs on the key.
+            field = "#key"
+        else:
+            field = "#body" if self.query_one(BodyEditor).display else "#fields"
         self.query_one(field).focus()
 
     # Drafts.
