@@ -156,7 +156,7 @@ def test_a_dead_letter_is_cloned_mended_and_sent_to_its_origin_by_eight_keys(
                 terminal.press(key + typed)
                 terminal.until(drawn)
             assert keys <= 8
-            terminal.press("q")
+            terminal.press("\x11")
             assert terminal.ended() == 0
         assert [json.loads(body) for body in shop.bodies(shop.name)] == [{"id": 7, "total": 9}]
         assert shop.bodies(shop.audit) == []
