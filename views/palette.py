@@ -32,6 +32,8 @@ FOUND: Final = 50
 """Endpoints that are offered at most."""
 RECENT: Final = 5
 """What was chosen last and is offered first."""
+LONGEST: Final = 400
+"""Characters from which on nothing is looked for: no name is as long, and each takes time with every key."""
 _WORD_STARTS: Final = "/.:-_ "
 
 
@@ -294,6 +296,8 @@ class Palette(Dialog[Choice | None]):
 
     def _found(self, query: str) -> list[Choice]:
         """The best first; what cannot be done comes last, unless just that was typed."""
+        if len(query) > LONGEST:
+            return []
         if self._addresses is None:
             self._addresses = Addresses(self._over.context.endpoints())
         ranked = [(rank, choice) for choice in self._actions if (rank := choice.rank(query)) is not None]

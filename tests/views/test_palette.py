@@ -1,12 +1,15 @@
 """The palette: what is found, in which order, and what comes of it."""
 
+import re
 from uuid import uuid4
 
 import pytest
 from textual.geometry import Size
+from textual.widgets import Input
 
 from connectors.memory import embedded_broker
 from tests.views.driver import Driver, running
+from views import palette
 from views.palette import Addresses, Choice, Choices, Palette
 from views.trace import Trace
 from views.widgets.endpoint_tree import EndpointTree
@@ -123,3 +126,21 @@ async def test_ten_thousand_endpoints_are_no_more_work_than_what_is_shown() -> N
         assert len([name for name in offered(driver) if "queue" in name]) == 50
         await driver.press("ctrl+u", "=9876", "enter")
         await driver.shows("─ shop/queue-09876", "Nothing was read yet")
+
+
+async def test_a_pasted_page_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[str] = []
+    scattered = palette._scattered
+
+    def noted(wanted: str) -> re.Pattern[str]:
+        looked_for.append(wanted)
+        return scattered(wanted)
+
+    monkeypatch.setattr(palette, "_scattered", noted)
+    async with running() as driver:
+        await driver.press("colon", "=zz")
+        assert "zz" in looked_for
+        driver.app.screen.query_one(Input).value = "long " * 500
+        await driver.press("home", "=k")
+        await driver.shows("No action and no endpoint is called 'klong long")
+    assert max(map(len, looked_for)) <= palette.LONGEST
