@@ -648,7 +648,7 @@ async def test_a_path_is_looked_up_only_for_rows_in_sight(tmp_path: Path, monkey
         it.table.add_column("header.type")
         await it.pause()
         await it.press("home", "end")
-        assert len(asked) == 2 * (HEIGHT - 1)
+        assert len(asked) <= 4 * (HEIGHT - 1)
 
 
 async def test_what_is_masked_is_in_no_column_of_a_path(tmp_path: Path) -> None:
@@ -770,7 +770,7 @@ async def test_a_correlation_keeps_its_colour_and_others_have_others(tmp_path: P
     def colours() -> list[str]:
         found = []
         for y in range(1, 11):
-            (style,) = [segment.style for segment in it.table.render_line(y) if segment.text.startswith("7f3a90")]
+            (style,) = [segment.style for segment in it.table.render_line(y) if "7f3a90" in segment.text]
             found.append(style.color.name if style and style.color else "")
         return found
 
@@ -967,16 +967,17 @@ async def test_a_million_rows_are_scrolled_and_only_those_in_sight_are_fetched(
         assert it.table.cursor == 999_999
         page = HEIGHT - 1
         assert len(fetched) <= 2 * page
+        # With the page above and the page below, which the next key may lead to.
         for key in ("home", "pagedown", "end", "pageup", "up"):
             fetched.clear()
             await it.press(key)
-            assert len(fetched) <= page, key
+            assert len(fetched) <= 3 * page, key
             assert "".join(it.lines).count('{"n":"n0"}') == page
         for y in (123_456, 999_000, 500_000):
             fetched.clear()
             it.table.scroll_to(y=y, animate=False)
             await it.pause()
-            assert fetched == list(range(y, y + page))
+            assert fetched[:page] == list(range(y, y + page)) and len(fetched) <= 3 * page
         assert len(it.table._cells) <= event_table.KEPT
         assert it.table.virtual_size.height == 1_000_001
 

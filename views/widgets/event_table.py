@@ -49,7 +49,6 @@ AT_ONCE: Final = 0.008
 """Seconds for which deliveries are read before others get the event loop: one with megabytes to read takes some."""
 _MARKED_AT_ONCE: Final = 20_000
 """Marks that are set before others get the event loop."""
-_BETWEEN: Final = Segment(" " * GAP)
 
 
 class EventTable(Lines):
@@ -152,6 +151,7 @@ class EventTable(Lines):
         self._fields: tuple[Field, ...] = ()
         self._columns = ColumnLayout(lambda: self._span, lambda: self.app.size.width < FEW_COLUMNS)
         self._base = Style()
+        self._cursor_style = Style()
         self._part_styles: dict[str, Style] = {}
         self._room: Sequence[tuple[Column, int]] = ()
 
@@ -535,13 +535,24 @@ class EventTable(Lines):
         found = self._cells.get(sequence)
         return found is not None and (found.fields is self._fields or not self._fields or not found.address)
 
+    def _missing_near(self) -> Sequence[int]:
+        """Those of the page above and of the page below, for who goes through the list: a key then paints once."""
+        if self.follow or not self._sequences:
+            return ()
+        _, top = self._aim()
+        first, last = self._dividers.row_of(max(top - self._page, 0)), self._dividers.row_of(top + 2 * self._page)
+        return [each for each in self._sequences[first:last] if not self._has_cells(each)]
+
     def _fetch_missing(self) -> None:
-        if (self._fetching is None or self._fetching.is_finished) and self._missing_rows():
+        if (self._fetching is None or self._fetching.is_finished) and (self._missing_rows() or self._missing_near()):
             self._fetching = self.run_worker(self._fetch(), group="fetch")
 
     async def _fetch(self) -> None:
         """Fetch what can be seen until all of it is there: the list may grow and be scrolled meanwhile."""
-        while (archive := self._archive) is not None and (missing := self._missing_rows()):
+        while (archive := self._archive) is not None:
+            seen = bool(missing := self._missing_rows())
+            if not (missing := missing or self._missing_near()):
+                break
             try:
                 found: Sequence[Delivery | None] = await archive.rows(missing)
                 sentence = "It is no longer held."
@@ -556,11 +567,12 @@ class EventTable(Lines):
                 if asyncio.get_running_loop().time() - began > AT_ONCE:
                     await asyncio.sleep(0)
                     began = asyncio.get_running_loop().time()
-                    if not set(missing) & set(self._missing_rows()):
+                    if not set(missing) & set(self._missing_rows() or missing):
                         break
             while len(self._cells) > max(KEPT, 4 * self._page):
                 self._cells.popitem(last=False)
-            self._settle(fetched=True)
+            if seen:
+                self._settle(fetched=True)
 
     # Drawing.
 
@@ -568,8 +580,10 @@ class EventTable(Lines):
         # These walk up the tree of widgets, which for every line would take as long as all else.
         self._base = self.rich_style
         self._part_styles = {
-            part: text_style(self, f"event-table--{part}") for part in ("header", "chosen", "sign", "dim", "divider")
+            part: self._base + text_style(self, f"event-table--{part}")
+            for part in ("header", "chosen", "sign", "dim", "divider")
         }
+        self._cursor_style = self._base + self.get_component_rich_style("event-table--cursor")
         self._room = self._columns.arrange(self._span)
         return super().render_lines(crop)
 
@@ -587,10 +601,10 @@ class EventTable(Lines):
             strip = self._event(row, width)
         else:
             strip = Strip([])
-        strip = strip.adjust_cell_length(width)
+        strip = strip.adjust_cell_length(width, self._base)
         if self._unseen and y == self.size.height - 1:
             strip = self._with_chip(strip, width)
-        return strip.apply_style(self._base)
+        return strip
 
     def _empty_line(self, y: int, width: int) -> Strip:
         if not self._known and self._view is not None:
@@ -600,17 +614,19 @@ class EventTable(Lines):
         if not 0 <= at < len(lines):
             return Strip([])
         line = visible(lines[at], width)
-        return Strip([Segment(" " * ((width - cells(line)) // 2)), Segment(line, self._part_styles.get("dim"))])
+        space = Segment(" " * ((width - cells(line)) // 2), self._base)
+        return Strip([space, Segment(line, self._part_styles.get("dim"))])
 
     def _header(self, width: int) -> Strip:
-        parts = []
+        parts: list[tuple[str, Style]] = []
         for column, room in self._room:
             title = column.title
             if self._order is not None and column.id == self._order[0]:
                 title = f"{visible(title, max(room - 2, 1))} {self._order[1]}"
             title = fit(title, room, msgspec.structs.replace(column, cut="end"))
-            parts.append((title, self._part_styles.get("chosen" if column.id == self._columns.clicked else "header")))
-        return self._line(Segment(" " * SIGNS), parts, width)
+            style = self._part_styles.get("chosen" if column.id == self._columns.clicked else "header", self._base)
+            parts.append((title, style))
+        return self._line(" " * SIGNS, self._base, parts, width)
 
     def _divider(self, text: str, width: int) -> Strip:
         line = visible(f"── {text} ", max(width - SIGNS, 1))
@@ -623,33 +639,31 @@ class EventTable(Lines):
         here = sequence == self.cursor
         begin, end = self._rows_in_range()
         signs = ("▌" if here else " ") + ("●" if sequence in self._marks else "○" if begin <= row < end else " ")
-        sign = Segment(signs, None if here else self._part_styles.get("sign"))
+        plain = self._cursor_style if here else self._base
+        sign = plain if here else self._part_styles.get("sign", plain)
         if found is None:
-            strip = Strip([sign, Segment("…", None if here else self._part_styles.get("dim"))]).adjust_cell_length(
-                width
-            )
-        else:
-            self._cells.move_to_end(sequence)
-            parts = []
-            for column, room in self._room:
-                text = fit(self._text(found, column, room), room, column)
-                parts.append((text, None if here else self._style_of(found, column)))
-            strip = self._line(sign, parts, width)
-        if not here:
-            return strip
-        return strip.apply_style(self.get_component_rich_style("event-table--cursor"))
+            dim = plain if here else self._part_styles.get("dim")
+            return Strip([Segment(signs, sign), Segment("…", dim)]).adjust_cell_length(width, plain)
+        self._cells.move_to_end(sequence)
+        parts = []
+        for column, room in self._room:
+            text = fit(self._text(found, column, room), room, column)
+            parts.append((text, plain if here else self._style_of(found, column)))
+        return self._line(signs, sign, parts, width)
 
-    def _line(self, sign: Segment, parts: Sequence[tuple[str, Style | None]], width: int) -> Strip:
-        """A line of cells that are as wide as `_room` says."""
-        drawn = [sign]
+    def _line(self, signs: str, sign: Style, parts: Sequence[tuple[str, Style]], width: int) -> Strip:
+        """A line of cells that are as wide as `_room` says: as few segments as can be, for each costs."""
+        pieces: list[tuple[str, Style]] = [(signs, sign)]
         for text, style in parts:
-            drawn += (Segment(text, style), _BETWEEN)
-        used = SIGNS + sum(room for _, room in self._room) + GAP * (len(self._room) - 1)
-        if used > width or not self._room:
-            return Strip(drawn).adjust_cell_length(width)
+            before, known = pieces[-1]
+            if style is known:
+                pieces[-1] = before + text + " " * GAP, style
+            else:
+                pieces.append((text + " " * GAP, style))
+        drawn = [Segment(text, style) for text, style in pieces]
+        used = SIGNS + sum(room + GAP for _, room in self._room)
         # To say how long it is spares counting the cells of every character again.
-        drawn[-1] = Segment(" " * (width - used))
-        return Strip(drawn, width)
+        return Strip(drawn, used).adjust_cell_length(width, parts[-1][1] if parts else sign)
 
     def _text(self, found: Cells, column: Column, room: int) -> str:
         match column.id:
@@ -667,12 +681,12 @@ class EventTable(Lines):
             return longest_time(found.time if column.id == "time" else found.seen)
         return self._text(found, column, 0)
 
-    def _style_of(self, found: Cells, column: Column) -> Style | None:
+    def _style_of(self, found: Cells, column: Column) -> Style:
         if column.id in ("time", "seen"):
-            return self._part_styles.get("dim")
+            return self._part_styles.get("dim", self._base)
         if column.id == "correlation" and self.coloured and found.colour is not None:
-            return Style(color=Color.parse(self.app.theme_variables[f"flow-{found.colour}"]).rich_color)
-        return None
+            return self._base + Style(color=Color.parse(self.app.theme_variables[f"flow-{found.colour}"]).rich_color)
+        return self._base
 
     def _with_chip(self, strip: Strip, width: int) -> Strip:
         chip = self._chip
