@@ -116,6 +116,7 @@ class EndpointTree(Lines):
         self.wanted_width = 0
         """Cells in which no name is cut."""
         self._styles: dict[str, Style] = {}
+        self._base = Style()
 
     @property
     def line(self) -> Line | None:
@@ -215,6 +216,8 @@ class EndpointTree(Lines):
     # Drawing.
 
     def render_lines(self, crop: Region) -> list[Strip]:
+        # These walk up the tree of widgets, which for every line would take as long as all else.
+        self._base = self.rich_style
         self._styles = {part: text_style(self, part) for part in self.COMPONENT_CLASSES}
         return super().render_lines(crop)
 
@@ -222,13 +225,13 @@ class EndpointTree(Lines):
         number = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
         if number >= len(self._lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._base)
         here = number == self.cursor_line
         segments: Iterable[Segment] = self._segments(self._lines[number], width, here)
         if here:
             cursor = self.get_component_rich_style("endpoint-tree--cursor")
             segments = at_cursor(segments, cursor)
-        return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
+        return Strip(segments).adjust_cell_length(width, self._base).apply_style(self._base)
 
     def _segments(self, line: Line, width: int, here: bool) -> list[Segment]:
         left, right = self._parts(line, width)
