@@ -80,6 +80,9 @@ class ShownEvents(EventPanes):
             self._inspect()
         for ended in self._sources.take_ended():
             self._banner.show_end(ended)
+        if not self._table.follow:
+            # What escape does here may have changed: a sorting has ended.
+            self.query_one(KeyBar).refresh()
         self._show_status()
 
     def _count(self) -> None:
