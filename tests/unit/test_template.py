@@ -1,5 +1,6 @@
 """Templates: what they may use, and what they may not."""
 
+import asyncio
 import json
 import os
 import uuid
@@ -179,6 +180,42 @@ async def test_no_process_is_left_behind() -> None:
     async with TemplateProcess() as templates:
         stream = templates.fill(Template(body="{{ seq }}"), {}, 1_000_000)
         await anext(stream)
-        [process] = templates._working
-        assert is_there(process.pid)
-    assert not is_there(process.pid)
+        [child] = templates._working
+        assert is_there(child._process.pid)
+    assert not is_there(child._process.pid)
+
+
+async def test_a_process_that_is_far_ahead_is_ended() -> None:
+    async with asyncio.timeout(60), TemplateProcess() as templates:
+        for _ in range(2):
+            stream = templates.fill(Template(body="{{ 'x' * 100000 }}"), {}, 1_000_000)
+            await anext(stream)
+            [child] = templates._working
+            while "paused" not in repr(child._answers):  # noqa: ASYNC110  # nobody is told that reading pauses
+                await asyncio.sleep(0.01)
+            await stream.aclose()
+            assert not is_there(child._process.pid)
+
+
+async def test_a_process_that_was_ended_is_not_used_again() -> None:
+    templates = TemplateProcess()
+    stream = templates.fill(Template(body="{{ seq }}"), {}, 1)
+    await anext(stream)
+    await templates.close()
+    await stream.aclose()
+    async with templates:
+        assert [event.body for event in await filled(templates, Template(body="{{ seq }}"))] == [b"0"]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (Template(body="{{ a }}", set={"a": 1 << 64}), "a number of more than 64 bits"),
+        (Template(properties={"priority": -1 << 64}), "a number of more than 64 bits"),
+        (Template(body="\ud800"), "half a character"),
+    ],
+)
+async def test_what_no_process_can_be_given_is_said(template: Template, said: str) -> None:
+    async with TemplateProcess() as templates:
+        with pytest.raises(FormatError, match=said):
+            await filled(templates, template)

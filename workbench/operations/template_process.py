@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final, Self
 
@@ -57,8 +57,8 @@ class TemplateProcess:
     """Fills in templates, in a process that is started when it is first needed and ends with this context."""
 
     def __init__(self) -> None:
-        self._idle: Process | None = None
-        self._working: set[Process] = set()
+        self._idle: _Child | None = None
+        self._working: set[_Child] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -68,14 +68,15 @@ class TemplateProcess:
 
     async def close(self) -> None:
         """End the process; it is started again where it is needed again."""
-        for process in (*self._working, *filter(None, [self._idle])):
-            await _end(process)
+        children = [*self._working, *filter(None, [self._idle])]
         self._working.clear()
         self._idle = None
+        for child in children:
+            await child.end()
 
     async def fill(
         self, template: Template, values: Mapping[str, str], count: int, seed: int | None = None
-    ) -> AsyncIterator[Sequence[Event]]:
+    ) -> AsyncGenerator[Sequence[Event], None]:
         """The events number 0 to `count` - 1 of a template.
 
         Args:
@@ -88,16 +89,14 @@ class TemplateProcess:
             FormatError: A text is none that Jinja2 can read or cannot be filled in, or one event takes longer than
                 `SECONDS` or more than `MEMORY`. Events before it were handed over, but for those of the last moment.
         """
-        process, self._idle = self._idle or await _start(), None
-        self._working.add(process)
+        job = _encode(_Job(template, dict(values), "" if seed is None else str(seed), count))
+        child, self._idle = self._idle or await _Child.start(), None
+        self._working.add(child)
         done = False
         try:
-            assert process.stdin is not None
-            process.stdin.write(
-                _framed(msgspec.msgpack.encode(_Job(template, dict(values), "" if seed is None else str(seed), count)))
-            )
+            child.ask(job)
             while count > 0:
-                answer = _ANSWER.decode(await _answer(process))
+                answer = _ANSWER.decode(await child.answer())
                 if isinstance(answer, str):
                     done = True
                     raise FormatError(answer)
@@ -113,63 +112,104 @@ class TemplateProcess:
                     for each in answer
                 ]
         finally:
-            self._working.discard(process)
-            if done and self._idle is None:
-                self._idle = process
+            closed = child not in self._working
+            self._working.discard(child)
+            if done and not closed and self._idle is None:
+                self._idle = child
             else:
-                await _end(process)
+                await child.end()
 
 
 _ANSWER: Final = msgspec.msgpack.Decoder(list[_Filled] | str)
 
 
-async def _start() -> Process:
-    # Its own session: the terminal sends Ctrl+C to all that share one. Isolated, with the paths of this process:
-    # nothing that lies in the current folder is imported.
-    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-c", code, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
-    )
-    try:
-        # It is ready: what it imports is no template's fault.
-        await _read(process)
-    except asyncio.IncompleteReadError:
-        await _end(process)
-        raise FormatError("Templates cannot be filled in: the process that does it does not start.") from None
-    except asyncio.CancelledError:
-        await _end(process)
-        raise
-    return process
+class _Child:
+    """The process, as the one that waits for it knows it."""
 
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        self._process: Final = process
+        self._requests: Final = process.stdin
+        self._answers: Final = process.stdout
+        self._reading: Final = asyncio.Lock()
 
-async def _answer(process: Process) -> bytes:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await _read(process)
-    except TimeoutError:
-        raise FormatError(_ENDLESS) from None
-    except (asyncio.IncompleteReadError, ConnectionError):
-        code = await process.wait()
-        if code == -getattr(signal, "SIGPROF", 0):
+    @classmethod
+    async def start(cls) -> Self:
+        """Start it, and wait until it is ready: what it imports is no template's fault.
+
+        Raises:
+            FormatError: It does not start.
+        """
+        # Its own session: the terminal sends Ctrl+C to all that share one. Isolated, with the paths of this process:
+        # nothing that lies in the current folder is imported.
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
+        refusal = "Templates cannot be filled in: the process that does it does not start"
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-c", code, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            raise FormatError(f"{refusal}: {error.strerror}.") from None
+        child = cls(process)
+        try:
+            await child._read()
+        except asyncio.IncompleteReadError:
+            await child.end()
+            raise FormatError(f"{refusal}.") from None
+        except asyncio.CancelledError:
+            await child.end()
+            raise
+        return child
+
+    def ask(self, job: bytes) -> None:
+        """Give it something to do."""
+        self._requests.write(_framed(job))
+
+    async def answer(self) -> bytes:
+        """What it answers next.
+
+        Raises:
+            FormatError: It has died, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._read()
+        except TimeoutError:
             raise FormatError(_ENDLESS) from None
-        raise FormatError(f"The process that fills in the template died, with exit code {code}.") from None
+        except (asyncio.IncompleteReadError, ConnectionError):
+            code = await self._process.wait()
+            if code == -getattr(signal, "SIGPROF", 0):
+                raise FormatError(_ENDLESS) from None
+            raise FormatError(f"The process that fills in the template died, with exit code {code}.") from None
+
+    async def end(self) -> None:
+        """End it, whatever it is doing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._requests.close()
+        # To asyncio it has not ended while something that it wrote is unread.
+        async with self._reading:
+            while await self._answers.read(_UNREAD):
+                pass
+        await self._process.wait()
+
+    async def _read(self) -> bytes:
+        async with self._reading:
+            size = int.from_bytes(await self._answers.readexactly(4), "big")
+            return await self._answers.readexactly(size)
 
 
 _ENDLESS: Final = f"The template is not done with one event after {SECONDS:g} seconds: does it loop without end?"
+_UNREAD: Final = 1 << 16
 
 
-async def _read(process: Process) -> bytes:
-    assert process.stdout is not None
-    size = int.from_bytes(await process.stdout.readexactly(4), "big")
-    return await process.stdout.readexactly(size)
-
-
-async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    if process.stdin is not None:
-        process.stdin.close()
-    await process.wait()
+def _encode(job: _Job) -> bytes:
+    try:
+        return msgspec.msgpack.encode(job)
+    except OverflowError:
+        raise FormatError("The template has a number of more than 64 bits.") from None
+    except UnicodeEncodeError:
+        raise FormatError("The template has half a character, which is no text.") from None
 
 
 def _framed(data: bytes) -> bytes:
