@@ -104,7 +104,7 @@ class Connections(WorkbenchScreen):
     @on(ConnectionTable.Moved)
     def _tell_of_another(self) -> None:
         self._tell()
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
 
     # What is known of a connection.
 

@@ -179,7 +179,7 @@ class DraftForm(WorkbenchScreen):
         panel = self._target_panel
         panel.show_endpoint(endpoint, draft.partition)
         panel.show_origin(draft, self._next_target, self._key_of("aim"))
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
         self.query_one("#fields-panel", Panel).state = counts(draft)
         self.query_one(HowManyPanel).show(draft.count, draft.rate)
         self._show_first(draft, endpoint)

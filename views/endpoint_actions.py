@@ -98,7 +98,7 @@ class EndpointActions(ShownEvents):
         if endpoint is None or not self._banner.has_priced(endpoint.address):
             self._banner.clear()
         self._tell_card()
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
         if endpoint is not None:
             self._ask_readers(endpoint.address)
 

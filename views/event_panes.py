@@ -127,7 +127,7 @@ class EventPanes(WorkbenchScreen):
         elif focused is self._inspector:
             self._pane, detail.current = "inspector", "inspector"
         self._label_event()
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
 
     @on(Inspector.Labelled)
     def _label_event(self) -> None:

@@ -129,7 +129,7 @@ class ShownEvents(EventPanes):
         # While the event that is inspected is looked for in another list, it stays.
         if self._events.kept is None:
             self._inspect()
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self) -> None:

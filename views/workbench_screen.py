@@ -161,8 +161,8 @@ class WorkbenchScreen(Screen[None]):
 
     def show_listing(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
-        self.query_one(TitleBar).refresh()
-        self.query_one(KeyBar).refresh()
+        self.query_one(TitleBar).update()
+        self.query_one(KeyBar).update()
 
     def _tabs(self) -> list[Tab]:
         actions = {action.id: action for action in of_screen(self.ACTIONS_OF)}
@@ -228,7 +228,7 @@ class WorkbenchScreen(Screen[None]):
             self.host.say(reason, "warning")
         else:
             getattr(self, f"do_{action}")()
-            self.query_one(KeyBar).refresh()
+            self.query_one(KeyBar).update()
 
     @on(KeyBar.Pressed)
     @on(TitleBar.Pressed)
@@ -237,11 +237,11 @@ class WorkbenchScreen(Screen[None]):
 
     def on_descendant_focus(self) -> None:
         """Other keys work elsewhere."""
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
 
     def on_descendant_blur(self) -> None:
         """Other keys work elsewhere."""
-        self.query_one(KeyBar).refresh()
+        self.query_one(KeyBar).update()
 
     def on_paste(self, event: Paste) -> None:
         """An id that is pasted outside a field is followed."""

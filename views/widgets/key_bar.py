@@ -6,8 +6,8 @@ from typing import ClassVar, NamedTuple
 from rich.text import Text
 from textual.events import Click
 from textual.message import Message
-from textual.widget import Widget
 
+from views.widgets.bar import Bar
 from views.widgets.styles import text_style
 from workbench.decode.display import cells
 
@@ -28,7 +28,7 @@ class Offer(NamedTuple):
     can: bool = True
 
 
-class KeyBar(Widget):
+class KeyBar(Bar):
     """Keys and labels: what acts where the focus is at the left, what always does at the right.
 
     What cannot be done now is dim. Where there is no room, they leave from the right; the very last stays longest.
@@ -37,7 +37,6 @@ class KeyBar(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--refused"}
     DEFAULT_CSS = """
     KeyBar {
-        height: 1; background: $panel; color: $foreground;
         & > .key-bar--key { color: $focus; text-style: bold; }
         & > .key-bar--refused { color: $muted; text-style: $muted-style; }
     }
@@ -59,8 +58,8 @@ class KeyBar(Widget):
         super().__init__()
         self._offers = offers
 
-    def render(self) -> Text:
-        """One line."""
+    def line(self) -> Text:
+        """What it says now."""
         here, everywhere = (list(offers) for offers in self._offers())
         while _width(here) + _width(everywhere) > self.size.width - 1 and (here or len(everywhere) > 1):
             # The last of all says how to learn of the others.

@@ -6,6 +6,7 @@ from typing import Final
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Mount, Resize
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -106,8 +107,12 @@ class Panel(Vertical):
         rule = ("━" if focused else "─") if framed else " "
         style = "$focus" if focused else "$frame"
         title = _content(self.title, room).stylize("bold $foreground" if focused else "$muted")
-        self.border_title = edge(title, self.state, room, rule, style)
-        self.border_subtitle = edge(_keys(self.keys, room), self.note, room, rule, style)
+        above = edge(title, self.state, room, rule, style)
+        below = edge(_keys(self.keys, room), self.note, room, rule, style)
+        # Set as Textual would have it, all that the panel holds would be drawn for a line of its border.
+        self._border_title, self._border_subtitle = above, below
+        (width, height), (left, top) = self.outer_size, self.content_offset
+        self.refresh(Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
 
 
 def edge(left: Content, right: str | Content, width: int, rule: str, style: str) -> Content:

@@ -8,8 +8,8 @@ from rich.style import Style
 from rich.text import Text
 from textual.events import Click
 from textual.message import Message
-from textual.widget import Widget
 
+from views.widgets.bar import Bar
 from views.widgets.sparkline import short
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
@@ -35,7 +35,7 @@ class Tab(NamedTuple):
     held: int = 0
 
 
-class TitleBar(Widget):
+class TitleBar(Bar):
     """The program and what is open, the screens, and each connection: a sign, its name, what is there or is wrong.
 
     Where there is little room, connections that are well say less, then the other screens are but their keys.
@@ -46,7 +46,6 @@ class TitleBar(Widget):
     }
     DEFAULT_CSS = """
     TitleBar {
-        height: 1; background: $panel; color: $foreground;
         & > .title-bar--name { text-style: bold; }
         & > .title-bar--key { color: $focus; }
         & > .title-bar--here { text-style: bold underline; }
@@ -88,10 +87,10 @@ class TitleBar(Widget):
 
     def on_mount(self) -> None:
         """Count down."""
-        self.set_interval(1, self.refresh)
+        self.set_interval(1, self.update)
 
-    def render(self) -> Text:
-        """One line."""
+    def line(self) -> Text:
+        """What it says now."""
         width = self.size.width
         left = Text(" ", no_wrap=True, end="")
         left.append(visible(self._headline(), max(width // 3, 12)), self._style("name"))
@@ -99,7 +98,7 @@ class TitleBar(Widget):
         states = sorted((self._state(watch) for watch in self._watches.values()), key=lambda each: each[0])
         zone = f"  {self._zone()}"
         for named, detailed, zoned in ((True, True, True), (True, False, True), (False, False, False)):
-            line = left + self._drawn(tabs, named)
+            line = left + self._tabs_line(tabs, named)
             room = width - cells(line.plain) - 1 - (cells(zone) if zoned else 0)
             said = [state if detailed or not well else brief for well, state, brief in states]
             if sum(cells(each.plain) + 2 for each in said) <= room:
@@ -118,7 +117,7 @@ class TitleBar(Widget):
         line.append_text(rights)
         return line
 
-    def _drawn(self, tabs: Sequence[Tab], named: bool) -> Text:
+    def _tabs_line(self, tabs: Sequence[Tab], named: bool) -> Text:
         line = Text("  ", no_wrap=True, end="")
         for tab in tabs:
             begin = len(line) + 1
