@@ -192,9 +192,9 @@ class Workbench(SteadyApp):
         self._keys = keys
         for mode, screen in SCREENS.items():
             self.add_mode(mode, partial(screen, self))
+        self.set_keymap(dict(keys))
 
     def on_mount(self) -> None:
-        self.set_keymap(dict(self._keys))
         for watch in self.context.watches.values():
             self.start(watch)
         for path in find_leftovers():

@@ -22,15 +22,19 @@ class Bar(Widget):
         raise NotImplementedError
 
     def update(self) -> None:
-        """It may say something else, once all that is going on has been drawn."""
+        """It may say something else: now, or once all that is going on has been drawn."""
+        self._compare()
         if not self._asked:
             self._asked = True
-            self.call_after_refresh(self._compare)
+            self.call_after_refresh(self._compare_again)
 
     def _compare(self) -> None:
-        self._asked = False
         if self.is_attached and self.line() != self._drawn:
             self.refresh()
+
+    def _compare_again(self) -> None:
+        self._asked = False
+        self._compare()
 
     def render(self) -> Text:
         """One line."""
