@@ -5,6 +5,7 @@ of the same names (`"live"`, `"muted"`), and nothing on the screen has a colour 
 |---|---|
 | `$background`, `$panel`, `$frame` | the ground, bars and fields on it, borders |
 | `$foreground`, `$muted` | text, and text that matters less |
+| `$field`, with `$field-style` | the ground of a field, also where it has no focus |
 | `$focus` | where the keyboard is; keys; what is open |
 | `$live`, `$warn`, `$dead` | it works or goes on; take care; it failed or is a dead letter |
 | `$ids` | ids, which link one event to another |
@@ -30,6 +31,7 @@ class Colours(msgspec.Struct, frozen=True):
 
     background: str
     panel: str
+    field: str
     frame: str
     foreground: str
     muted: str
@@ -48,6 +50,7 @@ class Colours(msgspec.Struct, frozen=True):
 DARK: Final = Colours(
     background="#0f1419",
     panel="#151b23",
+    field="#222e3b",
     frame="#2b3644",
     foreground="#d8e0e8",
     muted="#8f9baa",
@@ -77,6 +80,7 @@ DARK: Final = Colours(
 LIGHT: Final = Colours(
     background="#f7f9fb",
     panel="#e9eef3",
+    field="#d8e2ec",
     frame="#b6c2ce",
     foreground="#1f2933",
     muted="#535f6e",
@@ -174,7 +178,7 @@ def _meanings(colours: Colours) -> dict[str, str]:
         "word": colours.ids,
         "cursor": colours.cursor,
         "cursor-style": "none",
-        "field": colours.panel,
+        "field": colours.field,
         "field-style": "none",
         **{f"flow-{number}": colour for number, colour in enumerate(colours.flows)},
     }
@@ -261,15 +265,16 @@ def _meanings_in(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
     if theme.ansi:
         return dict(_SIXTEEN)
     text = {name: variables[f"text-{name}"] for name in ("primary", "secondary", "success", "warning", "error")}
-    muted = Color.parse(variables["background"]).blend(Color.parse(variables["foreground"]), 0.7).hex6
+    ground, text_colour = Color.parse(variables["background"]), Color.parse(variables["foreground"])
     flows = (*text.values(), variables["foreground"]) * 2
     return _meanings(
         Colours(
             background=variables["background"],
             panel=variables["panel"],
+            field=ground.blend(text_colour, 0.12).hex6,
             frame=variables["panel-lighten-2" if theme.dark else "panel-darken-2"],
             foreground=variables["foreground"],
-            muted=muted,
+            muted=ground.blend(text_colour, 0.7).hex6,
             focus=text["primary"],
             live=text["success"],
             warn=text["warning"],

@@ -88,6 +88,12 @@ def test_every_colour_of_text_can_be_read_on_every_ground(theme: Theme) -> None:
             assert contrast(Color.parse(variables[name]), Color.parse(variables[ground])) >= READABLE, (name, ground)
 
 
+@pytest.mark.parametrize("theme", [DARK_THEME, LIGHT_THEME], ids=lambda theme: theme.name)
+def test_a_field_stands_out_from_the_ground_where_it_has_no_focus(theme: Theme) -> None:
+    variables = Workbench(Opening(), {}, theme.name).get_css_variables()
+    assert contrast(Color.parse(variables["field"]), Color.parse(variables["background"])) >= 1.2
+
+
 async def test_sixteen_colours_are_the_terminals_own() -> None:
     async with running(config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
         await driver.open()
