@@ -186,10 +186,11 @@ class WorkbenchScreen(Screen[None]):
         if focused is not None and self.is_writing:
             owners = (getattr(node, "FIELD_KEYS", None) for node in focused.ancestors_with_self)
             here += [Offer(*key) for key in next(filter(None, owners), ())]
+        told = {offer.key for offer in here} | {""}
         panel = next((node.id for node in focused.ancestors if isinstance(node, Panel)), None) if focused else None
         keys = self._keys_that_work()
         for action in of_screen(self.ACTIONS_OF):
-            if action.id not in keys or not action.label or (action.panels and panel not in action.panels):
+            if keys.get(action.id, "") in told or not action.label or (action.panels and panel not in action.panels):
                 continue
             offer = Offer(keys[action.id], action.label, action.id, self.why_not(action.id) is None)
             (everywhere if action.id in _EVERYWHERE else here).append(offer)

@@ -85,6 +85,13 @@ async def test_the_footer_says_what_acts_in_the_panel_with_the_focus() -> None:
         await driver.until(lambda: "esc leave" in driver.lines[-1] and "? help" not in driver.lines[-1])
 
 
+async def test_the_footer_says_one_thing_of_a_key() -> None:
+    async with running((160, 40)) as driver:
+        await driver.press("6")
+        await driver.until(lambda: "tab next field" in driver.lines[-1])
+        assert "tab pane" not in driver.lines[-1]
+
+
 async def test_a_narrow_footer_keeps_help_longest() -> None:
     async with running((40, 24)) as driver:
         await driver.until(lambda: driver.lines[-1].rstrip().endswith("? help"))
