@@ -29,8 +29,8 @@ _FRAME: Final = 5
 """Cells of the tree's panel that are border, padding and scrollbar."""
 _TREE: Final = (34, 42)
 """The least and the most cells of the tree's panel, which is as wide as the names in it."""
-_TREE_WIDE: Final = (44, 72)
-"""The same, where there is room."""
+_TREE_WIDE: Final = 44
+"""The least where three panels stand side by side; the most is a quarter of the screen."""
 
 
 class EventPanes(WorkbenchScreen):
@@ -108,7 +108,7 @@ class EventPanes(WorkbenchScreen):
         self.query_one("#right").display = not alone or self._pane != "tree"
         self.query_one("#event").display = not alone or self._pane == "inspector"
         self.query_one("#events").display = not alone or self._pane != "inspector"
-        least, most = _TREE_WIDE if self.size.width >= WIDE else _TREE
+        least, most = (_TREE_WIDE, self.size.width // 4) if self.size.width >= WIDE else _TREE
         wanted = max(least, min(self._tree.wanted_width + _FRAME, most))
         endpoints.styles.width = "1fr" if alone else wanted
 

@@ -527,10 +527,10 @@ async def test_a_click_on_a_header_chooses_the_column_that_is_widened(tmp_path: 
         assert {cell_len(line) for line in it.lines} == {it.width}
 
 
-def failing(number: int, **headers: str) -> Delivery:
+def failing(number: int, reason: str = "", **headers: str) -> Delivery:
     """A dead letter, as Spring Kafka writes it."""
     found = [
-        ("kafka_dlt-exception-message", f"card {number} declined"),
+        ("kafka_dlt-exception-message", reason or f"card {number} declined"),
         ("type", "PaymentAuthorised"),
         *headers.items(),
     ]
@@ -592,11 +592,19 @@ async def test_dead_letters_say_first_why_they_are(tmp_path: Path) -> None:
     async with bench(tmp_path, [failing(number) for number in range(3)]) as it:
         it.table.show(it.store, it.view, mixed=False, failed=True)
         await it.pause()
-        assert row(it, 0) == ["time", "reason", "type", "correlation", "body"]
-        assert row(it, 1)[1:3] == ["card 0 declined", "PaymentAuthorised"]
-        await it.pilot.resize_terminal(80, HEIGHT + 1)
-        await it.pause()
         assert row(it, 0) == ["time", "reason", "type", "correlation"]
+        assert row(it, 1)[1:3] == ["card 0 declined", "PaymentAuthorised"]
+        await it.pilot.resize_terminal(140, HEIGHT + 1)
+        await it.pause()
+        assert row(it, 0) == ["time", "reason", "type", "correlation", "body"]
+
+
+async def test_a_long_reason_has_the_room_that_ids_and_types_do_not_need(tmp_path: Path) -> None:
+    reason = 'Cannot invoke "Account.currency()" because "account" is null'
+    async with bench(tmp_path, [failing(0, reason)]) as it:
+        it.table.show(it.store, it.view, mixed=False, failed=True)
+        await it.pause()
+        assert row(it, 1)[1:3] == [reason, "PaymentAuthorised"]
 
 
 @pytest.mark.parametrize(

@@ -101,16 +101,29 @@ async def test_dead_letters_say_where_they_come_from_in_a_line_that_the_cursor_g
 async def test_the_tree_is_as_wide_as_its_names() -> None:
     broker = embedded_broker("long-names")
     if not broker.queues:
-        broker.declare_queue("returns-and-refunds.customer-initiated", QueueSettings())
+        broker.declare_queue("returns.customer-initiated", QueueSettings())
     async with running((120, 30), broker=broker) as driver:
         narrow = driver.one(EndpointTree).region.width
-        await driver.pilot.resize_terminal(200, 30)
-        await driver.shows("returns-and-refunds.customer-initiated ")
+        await driver.pilot.resize_terminal(220, 30)
+        await driver.shows("returns.customer-initiated ")
         assert narrow < driver.one(EndpointTree).region.width
+
+
+async def test_one_very_long_name_takes_no_room_from_the_events() -> None:
+    broker = embedded_broker("one-long-name")
+    for name in (*(f"queue-{number}" for number in range(15)), "returns-and-refunds." * 4):
+        if name not in broker.queues:
+            broker.declare_queue(name, QueueSettings())
+    async with running((220, 30), broker=broker) as driver:
+        await driver.shows("queue-8")
+        endpoints, events, event = (driver.app.events.query_one(f"#{name}", Panel).region.width for name in PANELS)
+        assert endpoints == 44
+        assert events > 100 and event > 60
 
 
 async def test_a_wide_tree_says_in_the_line_where_dead_letters_come_from() -> None:
     broker = shop()
     broker.declare_queue("a-queue-with-a-name-that-is-rather-long")
     async with running((200, 40), broker=broker) as driver:
+        await driver.press("z")
         await driver.until(lambda: "↳ from orders" in tree_line(driver, "orders.dead"))

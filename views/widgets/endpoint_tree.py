@@ -114,7 +114,7 @@ class EndpointTree(Lines):
         self.open_addresses: frozenset[Address] = frozenset()
         """Endpoints whose events are shown."""
         self.wanted_width = 0
-        """Cells in which no name is cut."""
+        """Cells in which nine of ten names are not cut: one that is very long must not take the room of all else."""
         self._styles: dict[str, Style] = {}
         self._base = Style()
 
@@ -133,8 +133,8 @@ class EndpointTree(Lines):
         before = self.line
         self._watches, self._others = watches, others
         self._lines = list(self._all())
-        names = (address.name for watch in watches.values() for address in watch.endpoints)
-        self.wanted_width = _LEFT + max(map(cells, names), default=0) + 1 + _RIGHT
+        widths = sorted(cells(address.name) for watch in watches.values() for address in watch.endpoints)
+        self.wanted_width = _LEFT + (widths[len(widths) * 9 // 10] if widths else 0) + 1 + _RIGHT
         self.extend_to(Size(1, len(self._lines)))
         if before is not None and before in self._lines:
             self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))

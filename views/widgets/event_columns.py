@@ -63,8 +63,9 @@ FAILED: Final = ("time", "from", "reason", "type", "correlation", "body")
 NARROW: Final = ("time", "type", "correlation", "body")
 """Those that fit a narrow screen."""
 FEW_CELLS: Final = 100
-"""Cells below which a table leaves out what matters least: of dead letters the body, where events of several endpoints
-are mixed the key."""
+"""Cells below which a table of several endpoints leaves out the key, which matters least."""
+ENOUGH_FOR_REASONS: Final = 130
+"""Cells below which a table of dead letters leaves out the body, which stands in full beside it: reasons are long."""
 _SAME: Final = {"endpoint": "from", "age": "time"}
 _BY_ID: Final = {column.id: column for column in COLUMNS}
 
@@ -95,8 +96,9 @@ class ColumnLayout:
     """The columns that a table has, and their widths in cells.
 
     A column is as wide as what was seen in it, as far as there is room: first every one gets what its texts need up to
-    its own width; then, side by side, up to twice that, and the body two fifths of the line; then the body what it
-    needs, and the others the rest. Widths follow what was noted, which only grows until the table shows something else.
+    its own width; then, side by side, up to twice that, and the body two fifths of the line; then the reason what it
+    needs, then the body, and the others the rest. Widths follow what was noted, which only grows until the table shows
+    something else.
     """
 
     def __init__(self, width: Callable[[], int], is_narrow: Callable[[], bool]) -> None:
@@ -128,10 +130,11 @@ class ColumnLayout:
             return self.picked
         usual: Sequence[str]
         if self.failed:
-            usual, least = FAILED, "body"
+            usual, least, enough = FAILED, "body", ENOUGH_FOR_REASONS
         else:
             usual, least = (NARROW, "") if self._is_narrow() else (USUAL, "key" if self.mixed else "")
-        if self._width() < FEW_CELLS:
+            enough = FEW_CELLS
+        if self._width() < enough:
             usual = [name for name in usual if name != least]
         return [_BY_ID[name] for name in usual if self.mixed or name != "from"]
 
@@ -193,7 +196,8 @@ class ColumnLayout:
             spare = left - sum(min(first[each.id], _LEAST) for each in columns[index + 1 :])
             rooms[column.id] = max(min(first[column.id], spare), 0)
             left -= rooms[column.id]
-        for most in (share, body, needs):
+        reason = {each.id: needs[each.id] for each in columns if each.id == "reason"}
+        for most in (share, reason, body, needs):
             left -= _raise(rooms, most, left)
         rest = [column.id for column in columns if not column.width] or [column.id for column in columns[-1:]]
         if rest and left > 0:
