@@ -256,8 +256,8 @@ class Session:
         """Take one more connection into the session, with all that it needs.
 
         Args:
-            connection: With its password. One that the configuration has too is what the configuration says, and this
-                is what it comes to.
+            connection: One that the configuration has too is what the configuration says, and this is what it comes to.
+                Without its password, that is looked up or asked for when it is needed.
             place: Among the connections; None: behind them.
 
         Raises:
@@ -266,13 +266,13 @@ class Session:
         name = connection.name
         if name in self.names:
             raise ConfigError(f"There is a connection {name!r} already: choose another name.")
-        if name in self.config.connections:
-            self._complete[name] = asyncio.get_running_loop().create_future()
-            self._complete[name].set_result(connection)
-        else:
+        self._complete.pop(name, None)
+        if name not in self.config.connections:
             self._given[name] = connection
             self._added.add(name)
-            self._complete.pop(name, None)
+        elif connection.password is not None:
+            self._complete[name] = asyncio.get_running_loop().create_future()
+            self._complete[name].set_result(connection)
         self.names.insert(len(self.names) if place is None else place, name)
 
     def remove(self, name: str) -> None:

@@ -147,6 +147,20 @@ async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_
             await form.complete(Entry("s", "memory://ops@elsewhere"))
 
 
+async def test_what_is_saved_untried_has_its_password_when_it_is_needed(file: Path) -> None:
+    write(file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\n')
+    async with Session(config=ConfigFile.find()) as session:
+        form, entry = ConnectionForm(session, "s"), Entry("s", "memory://ops@other")
+        connection = form.read(entry)
+        form.keep(entry, connection)
+        session.remove("s")
+        session.add(connection)
+        known = (await session.complete("s")).password
+        assert known is not None and known.reveal() == "hunter2"
+        untouched = ConnectionForm(session, "s").read(entry).password
+        assert untouched is not None and untouched.reveal() == "hunter2"
+
+
 async def test_a_renamed_connection_asks_its_command_and_tells_of_its_keyring(file: Path) -> None:
     write(file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\nkeyring = true\n')
     async with Session(config=ConfigFile.find()) as session:

@@ -96,7 +96,7 @@ class ConnectionForm:
         return "kept as it is" if known is not None and known.password is not None else ""
 
     def read(self, entry: Entry) -> Connection:
-        """What an entry comes to, its password only where that is written.
+        """What an entry comes to, its password only where that is written or known.
 
         Raises:
             EntryError: It cannot be used.
@@ -127,7 +127,9 @@ class ConnectionForm:
         said = self._said
         beat = connection.beat if said is None or said.watch is None else self._described.beat
         scope = connection.scope if said is None or said.scope is None else said.scope
-        return msgspec.structs.replace(connection, level=level, production=entry.production, beat=beat, scope=scope)
+        return self._with_known_password(
+            msgspec.structs.replace(connection, level=level, production=entry.production, beat=beat, scope=scope)
+        )
 
     async def complete(self, entry: Entry) -> Connection:
         """The same with its password, which is looked up where the configuration says.
@@ -138,10 +140,6 @@ class ConnectionForm:
         connection = self.read(entry)
         if connection.password is not None or connection.user is None:
             return connection
-        if self.before is not None:
-            known = self._session.known(self.before)
-            if known is not None and _reaches_the_same(known, connection):
-                return msgspec.structs.replace(connection, password=known.password)
         if self.before is not None and self._said is not None and self._said.has_source:
             asked = msgspec.structs.replace(connection, name=self.before)
             try:
@@ -201,6 +199,13 @@ class ConnectionForm:
             production=connection.production,
             saved=False,
         )
+
+    def _with_known_password(self, connection: Connection) -> Connection:
+        if connection.password is None and connection.user is not None and self.before is not None:
+            known = self._session.known(self.before)
+            if known is not None and _reaches_the_same(known, connection):
+                return msgspec.structs.replace(connection, password=known.password)
+        return connection
 
     def _whole(self, url: str) -> str:
         """A URL with the secrets that stand as `…` in it."""
