@@ -230,8 +230,6 @@ class EventList:
             self._order = None
             self._host.say(str(error), "error")
             return
-        finally:
-            self._sorting = None
         self._view = self._shown = found
         self._table.follow = False
         self._table.show(context.archive, found, self._mixed, self._failed)

@@ -1,5 +1,7 @@
 """The list of events on the Events screen: by reason, by query, by column, with what is missing."""
 
+import asyncio
+
 import msgspec
 
 from connectors.memory import Broker
@@ -131,6 +133,21 @@ async def test_a_filter_leaves_the_order_as_it_is() -> None:
         await driver.shows("body.total ↓")
         await driver.press("slash", "=body.total > 15", "enter")
         await driver.shows("5 of 20 held", "body.total ↓")
+
+
+async def test_a_filter_holds_against_an_order_that_is_still_being_found() -> None:
+    async with running((160, 40), failing()) as driver:
+        await open_failures(driver)
+        events = driver.app.events._events
+        for _ in range(2):
+            events.sort_by(column_of("body.id"))
+            # As far as a cancelled sort needs to end, and not as far as this one does.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        driver.app.events._put_query("body.id = 3")
+        await driver.shows("1 of 8 held")
+        await driver.settled()
+        assert shown(driver) == 1
 
 
 async def test_rows_stay_until_an_answer_is_there() -> None:
