@@ -335,5 +335,9 @@ def _begins_words(wanted: Sequence[str], text: str) -> bool:
 
 
 def _scattered(wanted: str) -> re.Pattern[str]:
-    """Finds the characters of a text in their order, with others between them."""
-    return re.compile("[^\n]*?".join(map(re.escape, wanted)))
+    """Finds the characters of a text in their order, with others between them, in a line.
+
+    Each is the first of its kind behind the one before. Where any might be, a name such as `0000000000000000` would be
+    gone through in millions of ways.
+    """
+    return re.compile("(?m)^" + "".join(rf"[^\n{re.escape(each)}]*+{re.escape(each)}" for each in wanted))

@@ -40,6 +40,12 @@ def test_starts_of_words_come_first_then_what_is_within_words_then_what_is_scatt
     assert found(endpoints(), "x") == []
 
 
+def test_what_is_scattered_is_looked_for_once_in_names_that_repeat_themselves() -> None:
+    zeros = "0" * 200
+    assert found(endpoints(f"k/{zeros}", f"k/{zeros}-x"), "0" * 20 + "x") == [f"k/{zeros}-x"]
+    assert found(endpoints(r"k/a]b^c\d-e"), r"a]^\-e") == [r"k/a]b^c\d-e"]
+
+
 def test_an_action_is_found_by_its_name_its_key_and_its_sentence() -> None:
     theme = Choice("theme", "Theme", "Switch between dark and light.", ("D",), lambda: None)
     ranks = {query: theme.rank(query) for query in ("theme", "D", "the", "dark light", "hem", "witch", "tme", "x")}

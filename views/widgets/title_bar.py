@@ -107,7 +107,7 @@ class TitleBar(Bar):
         for number, state in enumerate(said):
             rest = len(said) - number
             if cells(rights.plain) + cells(state.plain) + 2 > room - (6 if rest > 1 else 0):
-                rights.append(f"  +{rest}" if cells(rights.plain) else f"  {rest} connections")
+                rights.append(f"  +{rest}" if cells(rights.plain) else f"  {quantity(rest, 'connection')}")
                 break
             rights.append("  ")
             rights.append_text(state)
