@@ -3,6 +3,7 @@
 import pytest
 from textual.color import Color
 from textual.theme import Theme
+from textual.widgets import Input
 
 from tests.views.driver import running
 from views.app import Opening, Workbench
@@ -88,10 +89,20 @@ def test_every_colour_of_text_can_be_read_on_every_ground(theme: Theme) -> None:
             assert contrast(Color.parse(variables[name]), Color.parse(variables[ground])) >= READABLE, (name, ground)
 
 
-@pytest.mark.parametrize("theme", [DARK_THEME, LIGHT_THEME], ids=lambda theme: theme.name)
-def test_a_field_stands_out_from_the_ground_where_it_has_no_focus(theme: Theme) -> None:
-    variables = Workbench(Opening(), {}, theme.name).get_css_variables()
-    assert contrast(Color.parse(variables["field"]), Color.parse(variables["background"])) >= 1.2
+@pytest.mark.parametrize("theme", [DARK_THEME.name, LIGHT_THEME.name])
+async def test_a_field_stands_out_from_the_ground_where_it_has_no_focus(theme: str) -> None:
+    async with running() as driver:
+        driver.app.theme = theme
+        await driver.press("6")
+        await driver.settled()
+        fields = [field for field in driver.app.screen.query(Input) if field.region and not field.has_focus]
+        assert fields
+        strips = driver.app.screen._compositor.render_strips()
+        for field in fields:
+            left, right = strips[field.region.y].crop(field.region.x - 1, field.region.x + 1).divide([1, 2])
+            grounds = [piece.style.bgcolor for strip in (left, right) for piece in strip if piece.style]
+            outside, inside = (Color.from_rich_color(ground) for ground in grounds)
+            assert contrast(outside, inside) >= 1.2
 
 
 async def test_sixteen_colours_are_the_terminals_own() -> None:
