@@ -266,7 +266,7 @@ class Workbench(SteadyApp):
             f"{connection.name} is production",
             f"This needs the guard {level.name.lower()!r}. Type the connection's name to go on.",
             lambda text: answer(True),
-            wrong=lambda text: None if text == connection.name else "The name does not match. Esc cancels.",
+            wrong=lambda text: None if text == connection.name else "The name does not match. esc cancels.",
             left=lambda: answer(False),
         )
         return await answered

@@ -38,7 +38,7 @@ class PriceBanner(Static):
             if endpoint.depth is not None
             else ""
         )
-        self._show(f"{endpoint.address}: {price_of(endpoint)} {most}b browse · Esc cancel.", "price")
+        self._show(f"{endpoint.address}: {price_of(endpoint)} {most}b browses, esc cancels.", "price")
 
     def show_end(self, ended: Ingestion) -> None:
         """Say why a look ended, or what it did not see."""
@@ -76,5 +76,5 @@ def ask_to_force(host: Host, refused: Ingestion, then: Callable[[], None]) -> No
         "Browsing may lose messages",
         f"{error} Type {name!r} to browse anyway.",
         lambda text: then(),
-        wrong=lambda text: None if text == name else "The name does not match. Esc cancels.",
+        wrong=lambda text: None if text == name else "The name does not match. esc cancels.",
     )

@@ -24,9 +24,11 @@ class Events(EndpointActions, EventActions):
         self._status = SourcesStatus(self.query_one("#events", Panel))
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._caught_up)
-        self._table.empty = "Choose an endpoint: enter opens a topic, b browses a queue after showing what it costs."
+        self._table.empty = (
+            "Choose an endpoint: enter opens it.\nOf a queue it says what a look costs; b then browses it."
+        )
         if self.host.is_demo:
-            self._table.empty += " This is a demo: a adds a broker of yours."
+            self._table.empty += "\nThis is a demo: a adds a broker of yours."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)
         self.listen_to_store()

@@ -15,7 +15,7 @@ from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
 from workbench.model.address import Address
-from workbench.model.endpoint import with_article
+from workbench.model.endpoint import Ability, with_article
 from workbench.model.event import Delivery
 from workbench.operations.browse_defaults import price_of
 from workbench.query.query import Query
@@ -67,12 +67,13 @@ class ShownEvents(EventPanes):
     def _why_empty(self) -> str:
         among = f" among the {self._sources.partly_read}" if self._sources.partly_read else ""
         if self._events.query is not None:
-            return f"No event matches the query{among}. esc clears it."
+            return f"No event matches the query{among}.\nesc clears the query."
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
-            return "Nothing was read yet. b browses what is there, l shows what arrives."
+            live = "\nl shows what arrives." if Ability.TAIL in endpoints[0].abilities else ""
+            return f"Nothing was read yet.\nb browses what is there.{live}"
         if len(endpoints) == 1 and endpoints[0].family == "routes":
-            return f"{with_article(endpoints[0].kind).capitalize()} holds nothing. l shows what passes through it."
+            return f"{with_article(endpoints[0].kind).capitalize()} holds nothing.\nl shows what passes through it."
         return "Nothing is there."
 
     def _caught_up(self) -> None:

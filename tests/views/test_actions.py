@@ -9,6 +9,7 @@ import pytest
 from textual.events import Paste
 from textual.widgets import Input
 
+from connectors.memory import QueueSettings
 from tests.views.driver import address, order, payment, running, shop
 from views import event_list, event_sources
 from views.actions import ACTIONS, key_name, of_screen
@@ -27,6 +28,7 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.errors import ConfigError
+from workbench.model.event import Event
 from workbench.model.look import Interruption
 
 SCREENS: tuple[type[WorkbenchScreen], ...] = (Events, Trace, DeadLetters, Journal, Connections, PublishScreen)
@@ -125,12 +127,12 @@ async def test_enter_on_a_queue_shows_the_price_and_b_pays_it() -> None:
     async with running() as driver:
         await driver.go_to("orders")
         await driver.press("enter")
-        await driver.shows("b browse · Esc cancel")
+        await driver.shows("b browses, esc cancels")
         assert driver.app.context.archive.upto == 0
         await driver.press("escape")
-        await driver.hides("b browse · Esc cancel")
+        await driver.hides("b browses, esc cancels")
         await driver.press("b")
-        await driver.shows("b browse · Esc cancel")
+        await driver.shows("b browses, esc cancels")
         assert driver.app.context.archive.upto == 0
         await driver.press("b")
         await driver.shows("OrderPlaced", "3 read")
@@ -511,3 +513,16 @@ async def test_a_connection_that_fails_says_why_and_counts_down() -> None:
         await driver.shows("retry in")
         await driver.press("enter")
         await driver.shows("✖ ")
+
+
+async def test_letters_go_to_the_first_and_the_last_of_the_dead_letters() -> None:
+    broker = shop()
+    broker.declare_queue("audit", QueueSettings(dead_letter_exchange="", dead_letter_routing_key="audit.dead"))
+    broker.declare_queue("audit.dead")
+    broker.publish("", Event(b"audit.dead", b"{}"))
+    async with running(broker=broker) as driver:
+        await driver.press("3")
+        await driver.shows("shop/audit.dead", "shop/orders.dead")
+        await driver.press("G", "g", "G", "enter")
+        tree = driver.one(EndpointTree)
+        await driver.until(lambda: tree.line is not None and tree.line.address == address("orders.dead"))

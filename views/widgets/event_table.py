@@ -609,7 +609,8 @@ class EventTable(Lines):
     def _empty_line(self, y: int, width: int) -> Strip:
         if not self._known and self._view is not None:
             return Strip([])
-        lines = textwrap.wrap(visible(self.empty), max(min(width - 4, 60), 1))
+        room = max(min(width - 4, 60), 1)
+        lines = [line for part in self.empty.split("\n") for line in textwrap.wrap(visible(part), room)]
         at = y - max((self.size.height - len(lines)) // 2, 0)
         if not 0 <= at < len(lines):
             return Strip([])
