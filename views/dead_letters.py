@@ -25,9 +25,9 @@ class DeadLetters(WorkbenchScreen):
             yield Static(
                 Text(
                     "Failures grouped by reason, origin and type, to be edited and moved back so that nothing is"
-                    " lost.\n\nThe groups are not there yet, and nothing can be moved yet. What works: enter goes to"
-                    " one of these endpoints on the Events screen, where / filters by reason, such as:"
-                    " reason contains declined"
+                    " lost.\n\nThe groups are not there yet, and nothing can be moved yet. What works: enter opens"
+                    " one of these endpoints on the Events screen, with its reasons counted above its events; W goes"
+                    " to them, and enter filters by one."
                 )
             )
             yield Options(id="dead")
@@ -43,9 +43,9 @@ class DeadLetters(WorkbenchScreen):
         self.query_one(Options).show(lines, "No dead-letter endpoint holds anything.")
 
     def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
-        """Go there, unless it was emptied in the meantime."""
+        """Open it, unless it was emptied in the meantime."""
         if event.option_index < len(dead := self._endpoints()):
-            self.host.show_endpoint(dead[event.option_index].address)
+            self.host.open_endpoint(dead[event.option_index].address)
 
     def _endpoints(self) -> Sequence[Endpoint]:
         return [each for each in self.context.endpoints() if each.holds_dead_letters]

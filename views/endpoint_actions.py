@@ -14,6 +14,7 @@ from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree, Line
 from views.widgets.group_table import GroupTable
 from views.widgets.key_bar import KeyBar
+from views.widgets.panel import NARROW
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, with_article
@@ -60,8 +61,14 @@ class EndpointActions(ShownEvents):
         self.show_endpoints(addresses)
         endpoint = self.context.endpoint(addresses[0]) if len(addresses) == 1 else None
         if endpoint is not None and price_of(endpoint) and not self._sources.has_looked_at(endpoint.address):
-            self._banner.show_price(endpoint)
+            self._show_price(endpoint)
         else:
+            self._go("table")
+
+    def _show_price(self, endpoint: Endpoint) -> None:
+        """Say what a look costs, where it is seen: a narrow screen shows the tree alone."""
+        self._banner.show_price(endpoint)
+        if self.size.width < NARROW:
             self._go("table")
 
     def open_at(self, address: Address, position: Position) -> None:
@@ -187,7 +194,9 @@ class EndpointActions(ShownEvents):
         endpoint = self._target
         assert endpoint is not None
         if price_of(endpoint) and not self._banner.has_priced(endpoint.address):
-            self._banner.show_price(endpoint)
+            if self.size.width < NARROW:
+                self.show_endpoints([endpoint.address])
+            self._show_price(endpoint)
             return
         self._banner.clear()
         self._sources.browse(endpoint.address)

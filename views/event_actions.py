@@ -62,6 +62,9 @@ class EventActions(ShownEvents):
             return
         self._query_bar.value = query.text
         self._filter(query, self._table.cursor)
+        if not self.query_one("#events").display:
+            # The query bar is out of sight.
+            self.host.say(f"The events are filtered by {query.text}")
 
     def do_follow(self) -> None:
         self._table.follow = not self._table.follow

@@ -109,6 +109,15 @@ async def test_the_tree_is_as_wide_as_its_names() -> None:
         assert narrow < driver.one(EndpointTree).region.width
 
 
+async def test_what_the_tree_is_filtered_by_is_opened_by_enter() -> None:
+    async with running() as driver:
+        await driver.go_to("orders.dead")
+        await driver.press("g", "slash", *"payments", "enter")
+        await driver.until(lambda: "▌" in tree_line(driver, "payments"))
+        await driver.press("enter")
+        await driver.shows("PaymentSettled")
+
+
 async def test_one_very_long_name_takes_no_room_from_the_events() -> None:
     broker = embedded_broker("one-long-name")
     for name in (*(f"queue-{number}" for number in range(15)), "returns-and-refunds." * 4):

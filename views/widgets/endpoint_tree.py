@@ -145,9 +145,15 @@ class EndpointTree(Lines):
         self.refresh()
 
     def filter(self, text: str) -> None:
-        """Show only endpoints and groups whose names hold this text, upper and lower case alike; empty: all."""
+        """Show only endpoints and groups whose names hold this text, upper and lower case alike; empty: all.
+
+        The cursor goes to the first that is found, unless it is on one: enter opens it.
+        """
         self._filter = text.casefold()
         self.show(self._watches, self._others)
+        if text and (self.line is None or self.line.kind not in ("endpoint", "group")):
+            found = (number for number, line in enumerate(self._lines) if line.kind in ("endpoint", "group"))
+            self.cursor_line = next(found, 0)
 
     def go_to(self, address: Address) -> None:
         """Put the cursor on an endpoint, unfolding what it is in."""

@@ -33,6 +33,14 @@ class Options(OptionList):
         padding = self.get_component_styles("option-list--option").padding.width
         return super().get_content_height(container, viewport, max(width, padding + 1))
 
+    def action_cursor_top(self) -> None:
+        """Go to the first."""
+        self.action_first()
+
+    def action_cursor_bottom(self) -> None:
+        """Go to the last."""
+        self.action_last()
+
     def action_page_up(self) -> None:
         """Go up a page."""
         if self.scrollable_content_region:
