@@ -83,6 +83,18 @@ async def test_a_variable_is_used_and_stays_one_in_the_file(file: Path, monkeypa
     assert ConfigFile.read(file).connections["shop"].url == "amqp://ops:${SHOP_PASSWORD}@h"
 
 
+async def test_where_it_cannot_be_saved_is_said_where_that_is_mended(file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "readable"
+    folder.write_text("no folder")
+    async with Session([Connection.parse("a=memory://a")], ConfigFile(path=folder / "workbench.toml")) as session:
+        form = ConnectionForm(session)
+        for place, url in (("url", "memory://shop?management=http://x:y%40z"), ("name", "memory://shop")):
+            entry = Entry("shop", url)
+            with pytest.raises(EntryError) as wrong:
+                form.keep(entry, form.read(entry))
+            assert wrong.value.place == place
+
+
 async def test_what_is_kept_for_the_session_is_in_no_file_and_can_be_edited(file: Path) -> None:
     async with Session([Connection.parse("a=memory://a")]) as session:
         form = ConnectionForm(session)

@@ -23,6 +23,10 @@ _HEADER: Final = re.compile(r"\s*(\[[^\[].*\])\s*(?:#.*)?")
 _NAME: Final = re.compile(r"[^/:=?@\x00-\x1f\x7f]+")
 
 
+class ReadableSecretError(ConfigError):
+    """A URL would bring a secret into the file, where everybody can read it who can read the file."""
+
+
 def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
     """Write a connection into a file. A password is kept out of it.
 
@@ -139,13 +143,13 @@ def check_name(name: str) -> None:
 
 
 def _check_url(name: str, url: str) -> None:
-    """Whether a URL may stand in a file, where everybody can read it who can read the file."""
+    """Whether a URL may stand in a file."""
     connection = connection_of(f"{name}={url}", files=False)
     password = connection.password.reveal() if connection.password else ""
     if password and password != HIDDEN and not VARIABLE.fullmatch(password):
-        raise ConfigError("The password would be readable in the file: write ${VARIABLE} in its place.")
+        raise ReadableSecretError("The password would be readable in the file: write ${VARIABLE} in its place.")
     if any("@" in value for value in connection.options.values()):
-        raise ConfigError("A login in an option would be readable in the file: leave it out.")
+        raise ReadableSecretError("A login in an option would be readable in the file: leave it out.")
 
 
 def with_secrets(url: str, before: str) -> str:

@@ -175,8 +175,10 @@ class ConnectionForm:
                     production=connection.production,
                 )
             session.config = session.config.read_again()
+        except config_edit.ReadableSecretError as error:
+            raise EntryError("url", str(error)) from None
         except ConfigError as error:
-            raise EntryError("url" if "readable" in str(error) else "name", str(error)) from None
+            raise EntryError("name", str(error)) from None
         return f"{connection.name} is saved in {path}.{self._of_keyring(connection.name)}"
 
     @property
