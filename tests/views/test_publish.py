@@ -16,6 +16,7 @@ from views.app import Opening
 from views.publish import PublishScreen
 from views.widgets.fields import TextField, in_place
 from views.widgets.publish.body_editor import BodyEditor
+from views.widgets.publish.draft_fields import DraftFields, More
 from views.widgets.publish.receipts import Receipts
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.decode.display import cells, visible
@@ -595,3 +596,17 @@ async def test_it_is_usable_in_a_small_terminal(theme: str) -> None:
         await driver.press("escape", "v")
         await driver.shows("Receipts")
         await driver.hides("As it will be sent")
+
+
+@pytest.mark.parametrize(("body", "said"), [(b"\xff", " 1 byte."), (b"\xff\xfe\xfd", " 3 bytes.")])
+async def test_a_body_that_is_no_text_is_counted_in_its_place(tmp_path: Path, body: bytes, said: str) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(body)
+    async with running((160, 40)) as driver:
+        await driver.press("6", "escape", "l", f"={path}", "enter")
+        await driver.shows("The body is sent byte for byte", said)
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "… 1 more is sent"), (2, "… 2 more are sent")])
+def test_fields_that_are_not_listed_are_counted(count: int, said: str) -> None:
+    assert DraftFields().draw(More(count), 40).plain == said

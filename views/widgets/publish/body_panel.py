@@ -7,6 +7,7 @@ from textual.widgets import Static
 from views.widgets.panel import Panel
 from views.widgets.publish.body_editor import BodyEditor
 from workbench.decode.display import visible
+from workbench.model.endpoint import quantity
 from workbench.operations.drafts.model import Draft, is_text
 
 
@@ -41,7 +42,7 @@ class BodyPanel(Panel):
         if body is None:
             said.update(Text("∅ No body: a tombstone. N writes one."))
         elif reason:
-            size = "" if reason.endswith("bytes") else f" {len(body):,} bytes."
+            size = "" if reason.endswith("bytes") else f" {quantity(len(body), 'byte')}."
             ways = "ctrl+e opens it in $EDITOR, l" if is_text(draft) else "l"
             sentence = f"The body is sent byte for byte and cannot be edited here: it {visible(reason)}."
             said.update(Text(f"{sentence}{size} {ways} loads another."))

@@ -97,7 +97,9 @@ class DraftFields(RowList[tuple[Place, Field] | Fold | More]):
         """One row: a sign, the name, the value, and what kind it is."""
         text = Text(no_wrap=True, end="")
         if isinstance(row, More):
-            return text.append(visible(f"… {row.count:,} more are sent", width), "muted")
+            return text.append(
+                visible(f"… {row.count:,} more {'is' if row.count == 1 else 'are'} sent", width), "muted"
+            )
         if isinstance(row, Fold):
             way = "enter hides" if row.opened else "enter shows"
             said = f"{row.count:,} dropped: {row.reasons}  ({way}, space keeps)"
