@@ -112,10 +112,6 @@ class ConnectionDialog(Form):
         """It is what is answered next."""
         self._on_top.set()
 
-    def on_screen_suspend(self) -> None:
-        """Another question lies on top."""
-        self._on_top.clear()
-
     @on(Input.Changed, "#url")
     def _propose_guard(self, event: Input.Changed) -> None:
         """Propose to allow more on this machine than elsewhere, as long as the user has not chosen."""
@@ -165,8 +161,10 @@ class ConnectionDialog(Form):
             self._show(tried, "")
             if (failed := next((step for step in tried if step.error), None)) is not None:
                 raise EntryError(_place_of(failed, connection), failed.error or "")
-            # Another question may lie on top: it is answered first.
-            await self._on_top.wait()
+            # Another question may lie on top: it is answered first. What was left in the meantime ends here.
+            while not self.is_current:
+                self._on_top.clear()
+                await self._on_top.wait()
             self._keep(entry, connection)
         except EntryError as error:
             self._show(tried, "")

@@ -140,6 +140,18 @@ async def test_what_is_left_leaves_nothing_behind(file: Path, rabbitmq_4: Rabbit
         assert values(driver) == {"name": "", "url": "", "password": ""}
 
 
+async def test_what_is_left_as_its_last_step_succeeds_is_not_kept(file: Path) -> None:
+    async with running() as driver:
+        await driver.press("a", "=left", "tab", f"=memory://{new_broker()}")
+        dialog = driver.app.screen
+        assert isinstance(dialog, ConnectionDialog)
+        dialog.action_take()
+        dialog.dismiss(None)
+        await answered(driver)
+        await driver.settled()
+        assert (driver.app.context.session.names, content(file)) == (["shop"], "")
+
+
 async def test_a_connection_is_kept_for_this_session_only(file: Path) -> None:
     async with running() as driver:
         await driver.press("a", "=mine", "tab", f"=memory://{new_broker()}", *["tab"] * 4, "down", "enter")
