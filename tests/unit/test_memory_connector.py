@@ -103,7 +103,7 @@ async def test_look_says_what_consumers_hold(broker: Broker, connector: MemoryCo
     async with connector, connector.browse(Address("memory", "queue")) as stream:
         bodies = [delivery.event.body async for batch in stream for delivery in batch]
         assert bodies == [b"waiting"]
-        assert stream.coverage.gaps == (Gap("1 messages", "held by consumers"),)
+        assert stream.coverage.gaps == (Gap("1 message", "held by consumers"),)
 
 
 async def test_queue_behind_no_exchange_cannot_be_tailed(broker: Broker, connector: MemoryConnector) -> None:

@@ -136,3 +136,16 @@ async def test_a_wide_tree_says_in_the_line_where_dead_letters_come_from() -> No
     async with running((200, 40), broker=broker) as driver:
         await driver.press("z")
         await driver.until(lambda: "↳ from orders" in tree_line(driver, "orders.dead"))
+
+
+async def test_what_is_unfolded_at_the_foot_of_the_tree_comes_into_sight() -> None:
+    broker = shop()
+    for number in range(40):
+        broker.declare_queue(f"queue-{number:02}")
+    async with running((120, 24), broker=broker) as driver:
+        await driver.shows("queue-00")
+        await driver.press("G")
+        await driver.shows("groups 1")
+        assert "ledger" not in driver.text
+        await driver.press("enter")
+        await driver.shows("groups 1", "ledger")

@@ -270,7 +270,7 @@ async def test_a_body_may_be_taken_from_a_file_byte_for_byte(tmp_path: Path) -> 
     (tmp_path / "body").write_bytes(b"\xff\0\r\n")
     async with publishing(address("quorum")) as driver:
         await driver.press("escape", "l", f"={tmp_path / 'body'}", "enter")
-        await driver.shows("not edited here", "UTF-8.")
+        await driver.shows("cannot be edited here", "UTF-8.")
         await driver.press("s")
         await driver.shows("1 published")
         assert [event.body for event in await there(driver, "quorum")] == [b"\xff\0\r\n"]
@@ -451,7 +451,7 @@ async def test_what_differs_from_the_original_is_named() -> None:
 async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:
     body = b"\0\0\0\0\x2a\x02\xff"
     async with publishing(dead(body)) as driver:
-        await driver.shows("not edited here", "schema 42.")
+        await driver.shows("cannot be edited here", "schema 42.")
         assert not driver.app.screen.query_one(BodyEditor).display
         await driver.press("escape", "f")
         await driver.shows("There is no text to format.")
@@ -479,7 +479,7 @@ async def test_what_is_masked_is_sent_and_not_shown() -> None:
         connections={"shop": Configured(f"memory://{broker.name}", guard="publish")}, masks=("body.card", "key")
     )
     async with publishing(dead(b'{"card":"4111"}', b"dead-key"), broker=broker, config=config) as driver:
-        await driver.shows("not edited here", "masked.", "masked: kept until you type", '"card": "****"')
+        await driver.shows("cannot be edited here", "masked.", "masked: kept until you type", '"card": "****"')
         assert "4111" not in driver.text and "dead-key" not in driver.text
         await fill(driver, "target", "shop/quorum")
         await driver.press("ctrl+s")

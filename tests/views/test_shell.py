@@ -119,7 +119,7 @@ async def test_a_production_connection_is_framed_and_asks_before_a_look_that_cos
         assert driver.app.events.has_class("production")
         await driver.go_to("live/orders")
         await driver.press("b", "b")
-        await driver.shows("live is production", "Type its name")
+        await driver.shows("live is production", "Type the connection's name")
         await driver.press("=other", "enter")
         await driver.shows("The name does not match")
         await driver.press("escape")

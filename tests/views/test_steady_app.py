@@ -125,8 +125,8 @@ async def test_a_dialog_is_answered_once() -> None:
         driver.app.ask("Once", "Say it.", answers.append, "yes")
         await driver.shows("Say it.")
         dialog = driver.app.screen
-        dialog.dismiss("yes")
-        dialog.dismiss("yes")
+        dialog.dismiss({"text": "yes"})
+        dialog.dismiss({"text": "yes"})
         await driver.hides("Say it.")
         await driver.until(lambda: answers == ["yes"])
         await asyncio.sleep(0)

@@ -178,9 +178,13 @@ class EndpointTree(Lines):
         return line.kind in ("connection", "routes", "groups")
 
     def toggle(self, line: Line) -> None:
-        """Fold or unfold."""
+        """Fold, or unfold so that as much as can be of what is in it is in sight."""
+        before = len(self._lines)
         self._flipped ^= {(line.kind, line.connection)}
         self.show(self._watches, self._others)
+        if (more := len(self._lines) - before) > 0:
+            shown = Region(0, self._lines.index(line), 1, min(1 + more, self.in_sight))
+            self.scroll_to_region(shown, animate=False, force=True)
 
     # Which lines there are.
 
