@@ -101,7 +101,7 @@ def test_the_body_of_a_draft_is_edited_and_the_screen_is_drawn_again(
     with Terminal("demo", environment=environment) as terminal:
         terminal.until("payments")
         terminal.press("p")
-        terminal.until("escape leaves a field")
+        terminal.until("leave the field")
         terminal.press("\x1b")
         # Only the pause behind it tells an escape from the beginning of another key.
         terminal.drain(quiet=0.5)

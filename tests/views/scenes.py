@@ -20,10 +20,12 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
+from views import connections
 from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
-from views.widgets import event_cells, group_table
+from views.widgets import connection_table, event_cells, group_table
+from workbench.connecting import check
 from workbench.connecting.config import Connection
 from workbench.operations import watch
 
@@ -88,6 +90,10 @@ class _Day(date):
         return cls.fromtimestamp(OPENED / 1000)
 
 
+def _brief(seconds: float) -> str:
+    return "0.1 ms"
+
+
 @contextmanager
 def stopped_clock() -> Iterator[None]:
     """Let it be the moment at which the shop opened, in UTC; each connection is listed once, and no rate is known."""
@@ -102,6 +108,10 @@ def stopped_clock() -> Iterator[None]:
             patch.object(event_cells, "time", clock),
             patch.object(group_table, "time", clock),
             patch.object(watch, "SHARE", 1e9),
+            patch.object(connections, "time", clock),
+            patch.object(connections, "duration", _brief),
+            patch.object(connection_table, "duration", _brief),
+            patch.object(check, "duration", _brief),
             patch.object(Events, "_count", Events._show_status),
         ):
             yield
