@@ -36,7 +36,7 @@ def main() -> None:
     kaskade = installed_kaskade()
     with ExitStack() as stack:
         kafka = running("kafka", KafkaAddress) or stack.enter_context(Kafka("benchmark"))
-        topic = f"first-paint-{uuid.uuid4().hex[:6]}"
+        topic = f"paint-{uuid.uuid4().hex[:6]}"
         subprocess.run(
             ["kcat", "-b", kafka.bootstrap, "-P", "-t", topic], input=b"one\n", check=True, stderr=subprocess.DEVNULL
         )
