@@ -13,7 +13,6 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
-from views.actions import key_name, of_screen
 from views.dialogs.field_dialog import field_form, field_of
 from views.dialogs.form import Answers
 from views.external_editor import edit_externally
@@ -178,7 +177,7 @@ class DraftForm(WorkbenchScreen):
         endpoint = self._endpoint
         panel = self._target_panel
         panel.show_endpoint(endpoint, draft.partition)
-        panel.show_origin(draft, self._next_target, self._key_of("aim"))
+        panel.show_origin(draft, self._next_target, self.key_of("aim"))
         self.query_one(KeyBar).update()
         self.query_one("#fields-panel", Panel).state = counts(draft)
         self.query_one(HowManyPanel).show(draft.count, draft.rate)
@@ -234,10 +233,6 @@ class DraftForm(WorkbenchScreen):
                 if alone:
                     yield written.partition("/")[2]
 
-    def _key_of(self, action: str) -> str:
-        [found] = [each for each in of_screen(self.ACTIONS_OF) if each.id == action]
-        return key_name(self.host.keys_of(found).partition(",")[0])
-
     def _tell(self, sentence: str, wrong: bool = False) -> None:
         self.host.say(sentence, "error" if wrong else "information")
 
@@ -270,7 +265,7 @@ class DraftForm(WorkbenchScreen):
     def cannot_remove_field(self) -> str | None:
         if self.query_one(DraftFields).place is not None:
             return None
-        return f"There is no header at the cursor: {self._key_of('add_field')} adds one."
+        return f"There is no header at the cursor: {self.key_of('add_field')} adds one."
 
     def cannot_edit_field(self) -> str | None:
         return None if self.query_one(DraftFields).at_fold else self.cannot_remove_field()

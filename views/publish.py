@@ -90,7 +90,7 @@ class PublishScreen(DraftForm):
             into_body: Whether the cursor is put into the body, if that can be edited.
         """
         if what is not None and self.busy:
-            self._tell(f"Events are being published: {self._key_of('stop')} stops that.", wrong=True)
+            self._tell(f"Events are being published: {self.key_of('stop')} stops that.", wrong=True)
         elif what is not None:
             self._drafts.keep(self._draft)
             self._open(self._draft_of(what))
@@ -134,7 +134,7 @@ class PublishScreen(DraftForm):
     # Sending.
 
     def cannot_send(self) -> str | None:
-        return f"Events are being published: {self._key_of('stop')} stops that." if self.busy else None
+        return f"Events are being published: {self.key_of('stop')} stops that." if self.busy else None
 
     def do_send(self) -> None:
         self._take_in()
@@ -196,7 +196,7 @@ class PublishScreen(DraftForm):
             published = sending.published
             panel.count(self._confirmed + published.confirmed, self._failed + published.failed)
             what = "abandons those in flight" if sending.stopped.is_set() else "stops"
-            panel.show_progress(sending, f"{self._key_of('stop')} {what}")
+            panel.show_progress(sending, f"{self.key_of('stop')} {what}")
 
     @on(Receipts.Chosen)
     def _show_event(self, event: Receipts.Chosen) -> None:
@@ -226,7 +226,7 @@ class PublishScreen(DraftForm):
         return WayBack("stop", self.do_stop) if self.busy else WayBack("go back", self.host.go_back)
 
     def cannot_publish(self) -> str | None:
-        return f"This is where events are published: {self._key_of('send')} sends."
+        return f"This is where events are published: {self.key_of('send')} sends."
 
     cannot_compose = cannot_publish
 

@@ -106,8 +106,7 @@ class ShownEvents(EventPanes):
 
     @on(ReasonLine.Chosen)
     def _filter_by_reason(self, event: ReasonLine.Chosen) -> None:
-        self._query_bar.value = event.query
-        self._filter(self.context.session.query(event.query) if event.query else None)
+        self._put_query(event.query)
         self._go("table")
 
     @on(ReasonLine.Left)

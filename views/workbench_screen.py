@@ -112,10 +112,9 @@ class WorkbenchScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Write the keys into the borders of the panels."""
-        actions = {action.id: action for action in of_screen(self.ACTIONS_OF)}
+        labels = {action.id: action.label for action in of_screen(self.ACTIONS_OF)}
         for panel in self.query(Panel):
-            chosen = [actions[id] for id in panel.actions]
-            panel.keys = [(key_name(self.host.keys_of(each).partition(",")[0]), each.label) for each in chosen]
+            panel.keys = [(self.key_of(id), labels[id]) for id in panel.actions]
 
     def _compositor_refresh(self) -> None:
         """Draw what has changed; nothing while the program starts, for Textual would not show it."""
@@ -153,11 +152,15 @@ class WorkbenchScreen(Screen[None]):
         for line in self.query(MessageLine):
             line.show()
 
+    def key_of(self, id: str) -> str:
+        """The first key of one of the screen's actions, as a user writes it; empty: it has none."""
+        action = next(each for each in of_screen(self.ACTIONS_OF) if each.id == id)
+        return key_name(self.host.keys_of(action).partition(",")[0])
+
     @property
     def _list_key(self) -> str:
         """What opens the list of messages."""
-        action = next(each for each in of_screen(self.ACTIONS_OF) if each.id == "messages")
-        return key_name(self.host.keys_of(action).partition(",")[0]) or ":messages"
+        return self.key_of("messages") or ":messages"
 
     def show_listing(self, watch: Watch | None) -> None:
         """A connection was listed, or its state has changed; None: any of them."""
@@ -165,11 +168,10 @@ class WorkbenchScreen(Screen[None]):
         self.query_one(KeyBar).update()
 
     def _tabs(self) -> list[Tab]:
-        actions = {action.id: action for action in of_screen(self.ACTIONS_OF)}
         dead = sum(each.depth or 0 for each in self.context.endpoints() if each.holds_dead_letters)
         return [
             Tab(
-                key_name(self.host.keys_of(actions[id]).partition(",")[0]),
+                self.key_of(id),
                 name,
                 id,
                 here=screen == self.ACTIONS_OF,

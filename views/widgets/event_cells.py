@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from views.theme import FLOWS
 from views.widgets.group_table import ago
 from workbench.decode.display import visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
@@ -17,8 +18,6 @@ from workbench.model.event import Delivery
 from workbench.model.values import value_to_copy
 from workbench.query.field import Field
 
-COLOURS: Final = 12
-"""How many colours tell correlations apart."""
 _FAILED: Final = re.compile(r"^\w{1,20} failed; (?=\S)")
 _TIME: Final = 12
 _DAY_AND_TIME: Final = 18
@@ -33,7 +32,7 @@ class Cells(msgspec.Struct, frozen=True):
         seen: When it was seen, likewise.
         endpoint: Where, without the connection.
         address: Where, with it.
-        colour: A number below `COLOURS`, the same for all of a correlation; None where there is none.
+        colour: A number below `FLOWS`, the same for all of a correlation; None where there is none.
         texts: By column; as strangers wrote them, for `fit`.
         fields: The fields of which there are texts beside those that every event has.
     """
@@ -77,7 +76,7 @@ def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> 
         delivery.seen_at,
         address.partition("/")[2],
         address,
-        None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % COLOURS,
+        None if correlation is None else zlib.crc32(correlation.encode("utf-8", "surrogatepass")) % FLOWS,
         {column: _shorten(text) for column, text in texts.items() if text},
         fields,
     )
