@@ -1,0 +1,88 @@
+"""What leaves the program into a file or the clipboard: recordings, exports and copies."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from views.questions import Questions
+from views.widgets.progress_row import Progress
+from workbench.model.endpoint import quantity
+from workbench.model.errors import WorkbenchError
+from workbench.store.store import Store
+
+
+class FileActions(Questions):
+    """Asks for a file, and writes it while the program goes on."""
+
+    def __init__(self, theme: str | None) -> None:
+        """Begin in a theme; nothing is exported yet."""
+        super().__init__(theme)
+        self.progress: Progress | None = None
+        """How far an export is; None: nothing is exported."""
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.say(f"{what} is copied, {quantity(len(text), 'character')}.")
+
+    def record(self) -> None:
+        """Ask where to record this session."""
+        self.ask(
+            "Record this session",
+            "The file to write: all that was read so far, and all that will be.",
+            self._record,
+            "session.db",
+        )
+
+    def _record(self, name: str) -> None:
+        if (store := self.context.store) is not None:
+            self.run_worker(self._record_into(store, Path(name).expanduser()), group="act")
+
+    async def _record_into(self, store: Store, path: Path) -> None:
+        try:
+            await store.record(path)
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+        else:
+            unmasked = " Nothing is masked in the file itself." if self.context.session.config.masks else ""
+            self.say(f"This session is recorded to {path}, from its beginning.{unmasked}")
+
+    def export(self, sequences: Sequence[int], which: str) -> None:
+        """Ask for a file and write events into it."""
+
+        def export_to(name: str) -> None:
+            self.run_worker(self._export(sequences, Path(name).expanduser()), group="act")
+
+        self.ask(
+            f"Export {quantity(len(sequences), f'{which} event')}",
+            "The file to write, one line per event, as `workbench publish --file` reads it.",
+            export_to,
+            "events.ndjson",
+        )
+
+    async def _export(self, sequences: Sequence[int], path: Path) -> None:
+        from views.export import export
+
+        written = left_out = 0
+        begun = time.monotonic()
+        try:
+            async for done in export(self.context.archive, sequences, path):
+                written, left_out = done
+                took = time.monotonic() - begun
+                self._show_progress(Progress(written + left_out, len(sequences), took, what="events exported"))
+        except WorkbenchError as error:
+            self.say(str(error), "error")
+        else:
+            but = (
+                f"; {left_out:,} left out: damaged, no longer held, or with headers that JSON cannot express"
+                if left_out
+                else ""
+            )
+            self.say(f"{quantity(written, 'event')} written to {path}{but}.", "warning" if left_out else "information")
+        finally:
+            self._show_progress(None)
+
+    def _show_progress(self, progress: Progress | None) -> None:
+        self.progress = progress
+        if self.is_running and (screen := self.base_screen) is not None:
+            screen.call_later(screen.show_message)
