@@ -8,11 +8,11 @@ from views.export import body_text, line_text
 from views.external_editor import edit_externally
 from views.shown_events import ShownEvents
 from views.steady_app import KEY_WORK
-from views.widgets.event_columns import column_of, why_no_column
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
 from workbench.query.condition import Condition, joined
+from workbench.table.columns import column_of, why_no_column
 
 
 class EventActions(ShownEvents):

@@ -10,7 +10,6 @@ from textual.worker import Worker
 
 from views.catch_up import CatchUp
 from views.host import Host
-from views.widgets.event_columns import Column
 from views.widgets.event_table import EventTable
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
@@ -23,6 +22,7 @@ from workbench.query.vocabulary import Vocabulary
 from workbench.store.sorting import SortedView, sort
 from workbench.store.tally import ReasonTally
 from workbench.store.view import View
+from workbench.table.columns import Column
 
 FRAME: Final = 1 / 15
 """Seconds between two looks for what has come in: between them, more of it is one repaint."""

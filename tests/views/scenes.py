@@ -28,6 +28,7 @@ from views.widgets import connection_table, event_cells, group_table
 from workbench.connecting import check
 from workbench.connecting.config import Connection
 from workbench.operations import watch
+from workbench.table import cells
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "docs" / "screenshots"
@@ -103,8 +104,8 @@ def stopped_clock() -> Iterator[None]:
     time.tzset()
     try:
         with (
-            patch.object(event_cells, "date", _Day),
-            patch.object(event_cells, "datetime", datetime),
+            patch.object(cells, "date", _Day),
+            patch.object(cells, "datetime", datetime),
             patch.object(event_cells, "time", clock),
             patch.object(group_table, "time", clock),
             patch.object(watch, "SHARE", 1e9),

@@ -6,12 +6,12 @@ import msgspec
 
 from connectors.memory import Broker
 from tests.views.driver import Driver, payment, running, shop
-from views.widgets.event_columns import column_of
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
 from workbench.model.content import Content
 from workbench.model.event import Event
 from workbench.model.look import Coverage, Gap
+from workbench.table.columns import column_of
 
 
 def failing() -> Broker:

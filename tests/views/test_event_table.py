@@ -25,8 +25,7 @@ from tests.hostile import deliveries as hostile
 from views.theme import ThemedApp
 from views.widgets import event_table
 from views.widgets.dividers import Dividers
-from views.widgets.event_columns import COLUMNS, SIGNS, column_of, fit, shorten_middle
-from views.widgets.event_table import EventTable
+from views.widgets.event_table import SIGNS, EventTable
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells
 from workbench.decode.preview import preview
@@ -43,6 +42,7 @@ from workbench.store.archive import Archive
 from workbench.store.batch import encode
 from workbench.store.store import Budget, Store, open_store
 from workbench.store.view import View
+from workbench.table.columns import COLUMNS, column_of, fit, shorten_middle
 
 TOPIC = Address("kafka", "payments")
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)

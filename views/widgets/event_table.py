@@ -28,8 +28,7 @@ from textual.strip import Strip
 from textual.worker import Worker
 
 from views.widgets.dividers import Dividers
-from views.widgets.event_cells import Cells, cells_of, longest_time, time_ago, time_of_day
-from views.widgets.event_columns import COLUMNS, GAP, SIGNS, Column, ColumnLayout, column_of, fit
+from views.widgets.event_cells import flow_of, time_ago
 from views.widgets.event_marks import Marks
 from views.widgets.line_view import Lines
 from views.widgets.styles import text_style
@@ -40,7 +39,11 @@ from workbench.query.field import Field
 from workbench.query.query import PLAIN
 from workbench.store.archive import Archive
 from workbench.store.view import Place, Rows
+from workbench.table.cells import Cells, cells_of, longest_time, time_of_day
+from workbench.table.columns import COLUMNS, GAP, Column, ColumnLayout, column_of, fit
 
+SIGNS: Final = 2
+"""Cells on the left for cursor and mark."""
 FEW_COLUMNS: Final = 100
 """Columns of the screen below which the table has only those that it cannot do without."""
 KEPT: Final = 500
@@ -149,7 +152,7 @@ class EventTable(Lines):
         self._sorted_count: Callable[[], int] | None = None
         self._dividers = Dividers()
         self._fields: tuple[Field, ...] = ()
-        self._columns = ColumnLayout(lambda: self._span, lambda: self.app.size.width < FEW_COLUMNS)
+        self._columns = ColumnLayout(lambda: self._span, lambda: self.app.size.width < FEW_COLUMNS, SIGNS)
         self._base = Style()
         self._cursor_style = Style()
         self._part_styles: dict[str, Style] = {}
@@ -685,8 +688,9 @@ class EventTable(Lines):
     def _style_of(self, found: Cells, column: Column) -> Style:
         if column.id in ("time", "seen"):
             return self._part_styles.get("dim", self._base)
-        if column.id == "correlation" and self.coloured and found.colour is not None:
-            return self._base + Style(color=Color.parse(self.app.theme_variables[f"flow-{found.colour}"]).rich_color)
+        if column.id == "correlation" and self.coloured and (correlation := found.texts.get("correlation")):
+            hue = self.app.theme_variables[f"flow-{flow_of(correlation)}"]
+            return self._base + Style(color=Color.parse(hue).rich_color)
         return self._base
 
     def _with_chip(self, strip: Strip, width: int) -> Strip:
@@ -794,4 +798,4 @@ async def _cells(archive: Archive, delivery: Delivery, fields: Sequence[Field]) 
 
 def _cells_saying(sentence: str) -> Cells:
     """A line for an event that cannot be read."""
-    return Cells(0, 0, "", "", None, {"body": sentence})
+    return Cells(0, 0, "", "", {"body": sentence})

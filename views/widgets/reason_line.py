@@ -9,11 +9,11 @@ from textual.events import Click
 from textual.message import Message
 from textual.widget import Widget
 
-from views.widgets.event_cells import short_reason
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
 from workbench.model.endpoint import quantity
 from workbench.store.tally import Reason
+from workbench.table.cells import short_reason
 
 _LONGEST = 32
 """Cells of a reason that are shown even where there are many beside it."""

@@ -1,4 +1,4 @@
-"""The columns of the event table: which there are, which are shown, and how wide each is."""
+"""The columns of a table of events: which there are, which are shown, and how wide each is."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
@@ -9,8 +9,6 @@ from workbench.decode.display import cells, visible
 from workbench.model.errors import QueryError
 from workbench.query.field import Field
 
-SIGNS: Final = 2
-"""Cells on the left for cursor and mark."""
 GAP: Final = 2
 """Cells between two columns."""
 _LEAST: Final = 4
@@ -22,7 +20,7 @@ _PATH: Final = 16
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of the event table.
+    """A column of a table of events.
 
     Attributes:
         id: Its name, for users too.
@@ -101,15 +99,17 @@ class ColumnLayout:
     something else.
     """
 
-    def __init__(self, width: Callable[[], int], is_narrow: Callable[[], bool]) -> None:
+    def __init__(self, width: Callable[[], int], is_narrow: Callable[[], bool], margin: int = 0) -> None:
         """Begin with the usual ones.
 
         Args:
             width: How many cells a line has.
-            is_narrow: Whether the screen has so little room that only those are shown that it cannot do without.
+            is_narrow: Whether there is so little room that only those are shown that nobody can do without.
+            margin: Cells of a line on the left of all columns.
         """
         self._is_narrow: Final = is_narrow
         self._width: Final = width
+        self._margin: Final = margin
         self.picked: Sequence[Column] | None = None
         """The columns that the user picked; None: those that there is room for."""
         self.mixed = True
@@ -177,7 +177,7 @@ class ColumnLayout:
     def arrange(self, width: int) -> list[tuple[Column, int]]:
         """The columns that fit so many cells, and their widths."""
         columns = list(self.columns)
-        left = width - SIGNS - GAP * (len(columns) - 1)
+        left = width - self._margin - GAP * (len(columns) - 1)
         while len(columns) > 1 and left < sum(min(self._most(each), _LEAST) for each in columns):
             columns.pop()
             left += GAP
@@ -206,7 +206,7 @@ class ColumnLayout:
 
     def click(self, x: int, width: int) -> bool:
         """Choose the column at a cell of so many; whether it was chosen already."""
-        at = SIGNS
+        at = self._margin
         before = self.clicked
         for column, room in self.arrange(width):
             if at <= x < at + room + GAP:
