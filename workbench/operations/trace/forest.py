@@ -1,0 +1,395 @@
+"""What caused what: a forest of events, each with its cause, in an order in which causes come first.
+
+A cause is known where the event names it: by a pointer of its dead letter, by the id of the same message before it
+died, by a causation id, or as a reply by its request's id. Else it is inferred: the event of the same flow before it.
+Known ones are settled first, so that no guess displaces them; where they would go in a circle, as a stranger's headers
+may, the last of them does not count.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from sys import maxsize
+from typing import Final, Literal
+
+import msgspec
+
+from workbench.facts.facts import Facts
+from workbench.model.address import Address
+from workbench.model.event import Delivery
+from workbench.operations.trace.sightings import Sighting, merge
+
+GAP: Final = 1_000
+"""Milliseconds without an event that are worth telling."""
+_TRIED: Final = 100
+"""Events before one that are tried as what may have caused it."""
+
+Kind = Literal["pointer", "death", "causation", "reply", "inferred"]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """Why an event is thought to have caused another.
+
+    Attributes:
+        cause: The number of the step that did.
+        kind: By what it is known; `inferred`: it is not, it is the one before of the same flow.
+        said: What says so, for people.
+    """
+
+    cause: int
+    kind: Kind
+    said: str
+
+    @property
+    def known(self) -> bool:
+        """Whether the event itself names its cause."""
+        return self.kind != "inferred"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One event of a trace.
+
+    Attributes:
+        sighting: The event.
+        time: When it came, in milliseconds since 1970 UTC; not before its cause where its clock is too coarse to tell.
+        timed: Whether the event itself says so; else it is when it was seen.
+        link: What caused it; None: nothing that is here.
+        level: How many causes lead to it.
+        copy_of: The step that is the same message in another place, to which it was routed too.
+        duplicate_of: The step that is the same message in the same place, so that it was published twice.
+        late: Whether its time is before its cause's, or before that of one that is in front of it in its log.
+        gap: Milliseconds since the step before, where these are more than `GAP`; else None.
+        failed: Whether it was given up here: its dead letter is another step.
+        named: Whether a step names it, or a copy of it, as its cause.
+    """
+
+    sighting: Sighting
+    time: int
+    timed: bool
+    link: Link | None = None
+    level: int = 0
+    copy_of: int | None = None
+    duplicate_of: int | None = None
+    late: bool = False
+    gap: int | None = None
+    failed: bool = False
+    named: bool = False
+
+    @property
+    def delivery(self) -> Delivery:
+        """The event, as it may be seen."""
+        return self.sighting.delivery
+
+    @property
+    def facts(self) -> Facts:
+        """What the conventions say of it."""
+        return self.sighting.facts
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        return self.delivery.address
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits there."""
+        return self.sighting.held
+
+    @property
+    def is_dead_letter(self) -> bool:
+        """Whether it was given up somewhere else before."""
+        return self.facts.failure is not None or self.facts.origin is not None
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """Two connections whose clocks cannot both be right: an event is older than its cause.
+
+    Attributes:
+        behind: The connection whose clock is behind.
+        ahead: The other.
+        by: Milliseconds, at least.
+    """
+
+    behind: str
+    ahead: str
+    by: int
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A flow.
+
+    Attributes:
+        steps: Causes before what they caused, and otherwise by time.
+        clocks: Whose clocks disagree.
+        absent: Ids of causes that are named and not here.
+    """
+
+    steps: tuple[Step, ...] = ()
+    clocks: tuple[Disagreement, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @property
+    def lanes(self) -> tuple[Address, ...]:
+        """The endpoints, in the order of their first use."""
+        return tuple(dict.fromkeys(step.address for step in self.steps))
+
+    @property
+    def children(self) -> Mapping[int, tuple[int, ...]]:
+        """The steps that each caused."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for number, step in enumerate(self.steps):
+            if step.link is not None:
+                found[step.link.cause].append(number)
+        return {cause: tuple(caused) for cause, caused in found.items()}
+
+    @property
+    def started(self) -> int | None:
+        """When the first event came, in milliseconds since 1970 UTC, of those that say when."""
+        return min((step.time for step in self.steps if step.timed), default=None)
+
+    @property
+    def ended(self) -> int | None:
+        """When the last came."""
+        return max((step.time for step in self.steps if step.timed), default=None)
+
+    @property
+    def last(self) -> int | None:
+        """The step at which the flow was seen last."""
+        timed = [number for number, step in enumerate(self.steps) if step.timed]
+        among = timed or range(len(self.steps))
+        return max(among, key=lambda number: (self.steps[number].time, number), default=None)
+
+    @property
+    def stuck(self) -> int | None:
+        """The newest step that waits and that nothing has come of: a dead letter before a message that merely waits."""
+        ends = self.children
+        waiting = [
+            number
+            for number, step in enumerate(self.steps)
+            if step.held and number not in ends and (step.is_dead_letter or not step.named)
+        ]
+        return max(waiting, key=lambda number: (self.steps[number].is_dead_letter, number), default=None)
+
+
+def trace(sightings: Sequence[Sighting]) -> Trace:
+    """The story that some events tell; the order in which they were found makes no difference."""
+    merged = merge(sightings)
+    causes = _Causes(merged)
+    causes.settle()
+    return _story(merged, causes)
+
+
+class _Causes:
+    """The forest while it grows: for each event, in the order of their times, its link."""
+
+    def __init__(self, events: Sequence[Sighting]) -> None:
+        self._events = events
+        self.links: list[Link | None] = [None] * len(events)
+        self.absent: dict[str, None] = {}
+        self._trees = list(range(len(events)))
+        self.by_message: Final[dict[str, list[int]]] = defaultdict(list)
+        self._placed: dict[object, int] = {}
+        for number, event in enumerate(events):
+            for id in event.facts.all("message"):
+                self.by_message[id].append(number)
+            if event.delivery.identity is not None:
+                self._placed[event.delivery.identity] = number
+
+    def settle(self) -> None:
+        for way in (self._by_pointer, self._by_death, self._by_causation, self._by_reply):
+            for number in range(len(self._events)):
+                if self.links[number] is None:
+                    for link in way(number):
+                        if self._join(number, link):
+                            break
+        self._infer()
+
+    def twins(self, number: int) -> Iterator[int]:
+        """The other events that are the same message."""
+        for id in self._events[number].facts.all("message"):
+            yield from (each for each in self.by_message[id] if each != number)
+
+    def _join(self, number: int, link: Link) -> bool:
+        """Let an event have a cause, unless that would lead back to it."""
+        if self._tree_of(link.cause) == number:
+            return False
+        self._trees[number] = link.cause
+        self.links[number] = link
+        return True
+
+    def _tree_of(self, number: int) -> int:
+        """The root above an event: only roots are joined to others."""
+        root = number
+        while self._trees[root] != root:
+            root = self._trees[root]
+        while self._trees[number] != root:
+            self._trees[number], number = root, self._trees[number]
+        return root
+
+    def _by_pointer(self, number: int) -> Iterator[Link]:
+        event = self._events[number]
+        found = [self._placed[pointer] for pointer in event.pointers if pointer in self._placed]
+        conventions = [fact.convention for fact in event.facts.found if fact.kind == "origin.offset"]
+        # It was in each of these places, last in the one that it came to last.
+        for cause in sorted(found, reverse=True):
+            yield Link(cause, "pointer", f"{' and '.join(dict.fromkeys(conventions))} pointer")
+
+    def _by_death(self, number: int) -> Iterator[Link]:
+        event = self._events[number]
+        if not event.trail:
+            return
+        from_places = {*event.facts.all("origin.queue"), *event.facts.all("origin.topic")}
+        found = []
+        for twin in self.twins(number):
+            other = self._events[twin]
+            here = other.delivery.address.name in from_places
+            if other.trail != event.trail and (here or not other.trail):
+                found.append((here, twin < number, twin if twin < number else -twin, twin))
+        for here, _, _, twin in sorted(found, reverse=True):
+            yield Link(twin, "death", f"message id, dead-lettered from {self._events[twin].delivery.address.name}")
+            if here:
+                return
+
+    def _by_causation(self, number: int) -> Iterator[Link]:
+        facts = self._events[number].facts
+        for id in facts.all("causation"):
+            causes = [each for each in self.by_message.get(id, ()) if each != number]
+            if not causes and id not in facts.all("message") and len(id) != 16:
+                self.absent[id] = None
+            # Of the places that a message came to, the first that is no dead letter.
+            for cause in sorted(causes, key=lambda each: (bool(self._events[each].trail), each)):
+                yield Link(cause, "causation", "causation id")
+
+    def _by_reply(self, number: int) -> Iterator[Link]:
+        facts = self._events[number].facts
+        own = facts.all("message")
+        for id in facts.all("correlation"):
+            for cause in self.by_message.get(id, ()) if id not in own else ():
+                # Where the first event's own id is the flow's, it tells only who began.
+                if id not in self._events[cause].facts.all("correlation"):
+                    yield Link(cause, "reply", "its correlation id is the request's message id")
+
+    def _infer(self) -> None:
+        """Give what names no cause the event of the same flow before it, if its time says that it came later."""
+        of_flow: dict[str, list[int]] = defaultdict(list)
+        for number, event in enumerate(self._events):
+            flows = event.facts.all("correlation")
+            if self.links[number] is None and event.time.known:
+                twins = {*self.twins(number)}
+                before = sorted({each for id in flows for each in of_flow[id][-_TRIED:]}, reverse=True)
+                for cause in before[:_TRIED]:
+                    if cause in twins or self._events[cause].held:
+                        # What waits has caused nothing yet.
+                        continue
+                    if self._join(number, Link(cause, "inferred", "same flow, the event before")):
+                        break
+            for id in flows if event.time.known else ():
+                of_flow[id].append(number)
+
+
+def _story(events: Sequence[Sighting], causes: _Causes) -> Trace:
+    order = _order(causes.links)
+    numbers = {old: new for new, old in enumerate(order)}
+    named = {link.cause for link in causes.links if link is not None and link.kind in ("causation", "reply")}
+    named |= {twin for number in named for twin in causes.twins(number)}
+    given_up = {
+        link.cause
+        for number, link in enumerate(causes.links)
+        if link is not None
+        and link.kind in ("pointer", "death")
+        and (events[number].held or events[number].facts.first("failure.reason") != "expired")
+    }
+    steps: list[Step] = []
+    clocks: dict[tuple[str, str], int] = {}
+    behind = _behind_in_logs(events)
+    latest: int | None = None
+    for number in order:
+        event, link, moment = events[number], causes.links[number], events[number].time
+        time, late = moment.at, number in behind
+        if link is not None:
+            link = msgspec.structs.replace(link, cause=numbers[link.cause])
+            cause = steps[link.cause]
+            if link.known and moment.known and cause.timed and time < cause.time:
+                if time + moment.precision > cause.time:
+                    time = cause.time
+                else:
+                    late = True
+                    pair = event.delivery.address.connection, cause.address.connection
+                    if pair[0] != pair[1]:
+                        clocks[pair] = max(clocks.get(pair, 0), cause.time - time)
+        gap = None
+        if moment.known:
+            gap = time - latest if latest is not None and time - latest > GAP else None
+            latest = time if latest is None else max(latest, time)
+        steps.append(
+            Step(
+                event,
+                time,
+                moment.known,
+                link,
+                0 if link is None else steps[link.cause].level + 1,
+                late=late,
+                gap=gap,
+                failed=number in given_up,
+                named=number in named,
+            )
+        )
+    return Trace(
+        tuple(_with_twins(steps)),
+        tuple(Disagreement(*pair, by) for pair, by in sorted(clocks.items())),
+        tuple(sorted(causes.absent)),
+    )
+
+
+def _behind_in_logs(events: Sequence[Sighting]) -> set[int]:
+    """The events that are older than one in front of them in their partition."""
+    logs: dict[object, list[int]] = defaultdict(list)
+    for number, event in enumerate(events):
+        if (position := event.delivery.position) is not None:
+            logs[event.delivery.address, position.partition].append(number)
+    found = set()
+    for numbers in logs.values():
+        latest = -maxsize
+        for number in sorted(numbers, key=lambda each: events[each].offset):
+            moment = events[number].time
+            if moment.at + moment.precision <= latest:
+                found.add(number)
+            latest = max(latest, moment.at)
+    return found
+
+
+def _order(links: Sequence[Link | None]) -> list[int]:
+    """The events by their times, but none before its cause."""
+    caused: dict[int, list[int]] = defaultdict(list)
+    ready = []
+    for number, link in enumerate(links):
+        if link is None:
+            ready.append(number)
+        else:
+            caused[link.cause].append(number)
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        number = heapq.heappop(ready)
+        order.append(number)
+        for each in caused[number]:
+            heapq.heappush(ready, each)
+    return order
+
+
+def _with_twins(steps: Sequence[Step]) -> Iterator[Step]:
+    """Tell which steps are one message: again in its place, or in another place at the same point of its way."""
+    here: dict[object, int] = {}
+    anywhere: dict[object, int] = {}
+    for number, step in enumerate(steps):
+        copy = duplicate = None
+        if (id := step.facts.message) is not None:
+            trail = step.sighting.trail
+            duplicate = here.setdefault((step.address, id, trail), number)
+            copy = anywhere.setdefault((id, trail), number)
+        is_duplicate = duplicate not in (None, number)
+        yield msgspec.structs.replace(
+            step,
+            duplicate_of=duplicate if is_duplicate else None,
+            copy_of=copy if copy not in (None, number) and not is_duplicate else None,
+        )
