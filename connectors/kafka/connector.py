@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import ClassVar, Self
 
-from connectors.kafka.byte_search import Needles
 from connectors.kafka.check import check
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
 from connectors.kafka.configuration import describe_configs, largest
@@ -23,13 +22,14 @@ from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
+from workbench.decode.byte_search import Needles
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, quantity
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
-from workbench.model.start import At, Beginning, Latest, Start, Window
+from workbench.model.start import At, Beginning, Latest, Since, Start, Window
 from workbench.model.target_rules import Rules
 
 _ABILITIES = (
@@ -47,6 +47,7 @@ _ABILITIES = (
     | Ability.TOMBSTONES
 )
 _ALWAYS = Window()
+_UNDECIDED = "their transaction is still open"
 _CONFIGURATION = (
     "cleanup.policy",
     "compression.type",
@@ -136,11 +137,7 @@ class KafkaConnector:
         ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
         written = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders, committed=False)
         place = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
-        gaps = place.gaps + [
-            Gap(f"partition {number}, offsets {ends[topic, number]} to {behind - 1}", "their transaction is still open")
-            for (topic, number), behind in written.items()
-            if behind > ends[topic, number]
-        ]
+        gaps = [*place.gaps, *(gap for _, gap in _open_transactions(ends, written))]
         queues = [Queue(each, first, place.ends[each], leaders[each]) for each, first in sorted(place.starts.items())]
         total = sum(ends[each] - beginnings[each] for each in ends)
         stream = TopicStream(
@@ -179,23 +176,26 @@ class KafkaConnector:
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window = _ALWAYS
     ) -> AsyncIterator[ScanStream]:
         """Find the events that hold the needles: up to the end of each partition on entering."""
-        if not needles or not all(group and all(group) for group in needles):
-            raise Unsupported("A search needs something to look for.")
+        if not addresses or not needles or not all(group and all(group) for group in needles):
+            raise Unsupported("A search needs something to look for, and somewhere.")
         topics = [await self._topic(address) for address in addresses]
         leaders = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
         beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
-        starts, notes = dict(beginnings), list[str]()
-        if window.since is not None:
-            found = await self._cluster.offsets(dict.fromkeys(leaders, window.since), leaders)
-            starts = {each: ends[each] if offset < 0 else offset for each, offset in found.items()}
+        written = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders, committed=False)
+        gaps = _open_transactions(ends, written)
+        start = Beginning() if window.since is None else Since(window.since)
+        place = await starts_of(self._cluster, addresses[0], start, beginnings, ends, leaders)
+        notes = list[str]()
         if window.until is not None:
-            late = window.until + LATE_MS
-            found = await self._cluster.offsets(dict.fromkeys(leaders, late), leaders)
-            ends = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
-            notes.append(LATE)
-        shares = [Scanned(each, min(start, ends[each]), ends[each], leaders[each]) for each, start in starts.items()]
-        stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, notes=notes)
+            found = await self._cluster.offsets(dict.fromkeys(leaders, max(window.until + LATE_MS, 0)), leaders)
+            reached = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
+            notes += [LATE] if reached != ends else []
+            ends = reached
+        shares = [
+            Scanned(each, min(start, ends[each]), ends[each], leaders[each]) for each, start in place.starts.items()
+        ]
+        stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, gaps, notes)
         try:
             yield stream
         finally:
@@ -281,6 +281,15 @@ class KafkaConnector:
         described = [one for each in found if not isinstance(each, WorkbenchError) for one in each]
         listed = sorted(described, key=lambda each: each.address.name)
         return Listing(listed, [Gap(f"topic {name}", str(error)) for name, error in sorted(errors.items())])
+
+
+def _open_transactions(ends: Mapping[Partition, int], written: Mapping[Partition, int]) -> list[tuple[str, Gap]]:
+    """What is written and not decided, by topic: the last stable offsets, and the ends."""
+    return [
+        (topic, Gap(f"partition {number}, offsets {ends[topic, number]} to {behind - 1}", _UNDECIDED))
+        for (topic, number), behind in written.items()
+        if behind > ends[topic, number]
+    ]
 
 
 def _endpoint(

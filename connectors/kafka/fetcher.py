@@ -107,7 +107,7 @@ class Fetching:
         self.shares = {share.partition: share for share in shares}
         self._left = list(self.shares.values())
         self._endless = any(share.end is None for share in self._left)
-        self.gaps: list[Gap] = []
+        self.gaps: list[tuple[str, Gap]] = []
         self.unnamed = 0
         self.patience = Patience()
         self._heard = LastHeard()
@@ -133,11 +133,11 @@ class Fetching:
             self._left.pop()
         return not self._left
 
-    def miss(self, gaps: Iterable[Gap]) -> None:
-        """Remember what is not seen: the first by their names, the others by their number."""
+    def miss(self, topic: str, gaps: Iterable[Gap]) -> None:
+        """Remember what is not seen of a topic: the first by their names, the others by their number."""
         more = list(gaps)
         named = more[: max(_NAMED - len(self.gaps), 0)]
-        self.gaps += named
+        self.gaps += [(topic, gap) for gap in named]
         self.unnamed += len(more) - len(named)
 
     def close(self) -> None:
@@ -294,11 +294,11 @@ class Fetching:
         last = (await self._cluster.offsets({share.partition: END}, leaders, committed=False))[share.partition]
         if share.next < first:
             until = first if share.end is None else min(first, share.end)
-            self.miss([retention_gap(share.partition, share.next, until)])
+            self.miss(share.partition[0], [retention_gap(share.partition, share.next, until)])
             share.next = first
         elif share.next > last:
             what = f"partition {share.partition[1]}, what came before offset {last}"
-            self.miss([Gap(what, "the partition was cut back")])
+            self.miss(share.partition[0], [Gap(what, "the partition was cut back")])
             share.next = last if share.end is None else share.end
 
 

@@ -134,7 +134,7 @@ class TopicStream:
             wanted=self._wants,
             grow=self._grown if grows else None,
         )
-        self._fetching.miss(gaps)
+        self._fetching.miss(address.name, gaps)
         self._ready: deque[list[Delivery]] = deque()
         self._read = 0
         # An answer is to cost what it brings, however many partitions there are, so none of these is searched.
@@ -233,7 +233,7 @@ class TopicStream:
                 whole = self._decompress(batch)
                 found = deliveries(whole, self._address, str(number), start, share.end, now, self._amqp)
             except FormatError as error:
-                self._fetching.miss([damage_gap(share.partition, batch, error)])
+                self._fetching.miss(share.partition[0], [damage_gap(share.partition, batch, error)])
                 continue
             size += whole.bytes.end - whole.bytes.begin
             if chosen and batch.base < chosen.ends.get(share.partition, 0):
@@ -307,11 +307,13 @@ def damage_gap(partition: Partition, batch: Batch, error: FormatError) -> Gap:
     return Gap(f"partition {partition[1]}, offsets {batch.base} to {batch.next - 1}", f"damaged: {error}")
 
 
-def interruptions(fetching: Fetching) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
-    """What is missing, and what else to know, as the gaps and notes of a coverage."""
-    gaps, notes, patience = tuple(fetching.gaps), (), fetching.patience
+def interruptions(fetching: Fetching, topic: str | None = None) -> tuple[tuple[Gap, ...], tuple[str, ...]]:
+    """What is missing of a topic, or of all, and what else to know, as the gaps and notes of a coverage."""
+    gaps = tuple(gap for name, gap in fetching.gaps if topic in (name, None))
+    notes, patience = (), fetching.patience
     if fetching.unnamed:
-        gaps = (*gaps, Gap(f"{fetching.unnamed:,} more places", f"only the first {len(gaps):,} are named"))
+        named = len(fetching.gaps)
+        gaps = (*gaps, Gap(f"{fetching.unnamed:,} more places", f"only the first {named:,} are named"))
     if now := patience.interruption:
         at = time.strftime("%H:%M:%S", time.localtime(now.since / 1000))
         return (*gaps, Gap(f"what came since {at}", f"{now.reason.rstrip('.')}; trying again")), notes

@@ -8,14 +8,15 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Self
 
-from connectors.kafka.byte_search import Needles
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.reader import damage_gap, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, committed_batches, deliveries, plain
+from workbench.decode.byte_search import Needles
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
@@ -26,7 +27,7 @@ _SIZE = 8 << 20
 """Bytes asked for at once over each connection; twice as many are held."""
 _LINES = 2
 
-_Hits = tuple[list[Delivery], list[Gap]]
+_Hits = tuple[list[Delivery], list[tuple[str, Gap]]]
 
 
 class Scanned(Share):
@@ -49,7 +50,7 @@ class ScanStream:
         shares: Iterable[Scanned],
         needles: Needles,
         window: Window,
-        gaps: Iterable[Gap] = (),
+        gaps: Iterable[tuple[str, Gap]] = (),
         notes: Iterable[str] = (),
     ) -> None:
         """Nothing is asked for before it is iterated over.
@@ -60,20 +61,20 @@ class ScanStream:
             shares: What to search, each with an end.
             needles: What for.
             window: The times that events may have.
-            gaps: What is known not to be seen.
+            gaps: What is known not to be seen, by topic.
             notes: What to know about what is seen.
         """
         self._connection = connection
         self._shares = {share.partition: share for share in shares}
         self._amqp = cluster.settings.amqp
         self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES)
-        self._fetching.miss(gaps)
+        for topic, gap in gaps:
+            self._fetching.miss(topic, [gap])
         self._notes = tuple(notes)
         self._needles = needles
         self._window = window
         self._searching: list[asyncio.Future[_Hits]] = []
         self._ready: deque[list[Delivery]] = deque()
-        self._read = 0
         self._begun = time.monotonic()
 
     def __aiter__(self) -> Self:
@@ -86,9 +87,7 @@ class ScanStream:
                     raise StopAsyncIteration
                 self._begin(await self._fetching.chunks())
             await self._finish()
-        batch = self._ready.popleft()
-        self._read += len(batch)
-        return batch
+        return self._ready.popleft()
 
     @property
     def progress(self) -> Progress:
@@ -106,7 +105,21 @@ class ScanStream:
             Span(str(number) if one else f"{topic}/{number}", str(share.start), str(share.searched))
             for (topic, number), share in sorted(self._shares.items())
         ]
-        return Coverage(self._read, tuple(spans), gaps, (*self._notes, *notes))
+        progress = self.progress
+        return Coverage(progress.done, tuple(spans), gaps, (*self._notes, *notes), progress.total)
+
+    @property
+    def coverages(self) -> Mapping[Address, Coverage]:
+        """The same of each topic."""
+        found: dict[Address, Coverage] = {}
+        for topic, some in groupby(sorted(self._shares.items()), key=lambda item: item[0][0]):
+            shares = [(number, share) for (_, number), share in some]
+            gaps, notes = interruptions(self._fetching, topic)
+            spans = [Span(str(number), str(share.start), str(share.searched)) for number, share in shares]
+            done = sum(share.searched - share.start for _, share in shares)
+            total = sum((share.end or 0) - share.start for _, share in shares)
+            found[Address(self._connection, topic)] = Coverage(done, tuple(spans), gaps, (*self._notes, *notes), total)
+        return found
 
     @property
     def interruption(self) -> Interruption | None:
@@ -139,7 +152,8 @@ class ScanStream:
             await asyncio.wait(self._searching)
         for future in self._searching:
             found, gaps = future.result()
-            self._fetching.miss(gaps)
+            for topic, gap in gaps:
+                self._fetching.miss(topic, [gap])
             if found:
                 self._ready.append(found)
         self._searching.clear()
@@ -149,7 +163,7 @@ class ScanStream:
 
     def _search(self, work: Iterable[tuple[Chunk, list[Batch] | None]], now: int) -> _Hits:
         found: list[Delivery] = []
-        gaps: list[Gap] = []
+        gaps: list[tuple[str, Gap]] = []
         room = bytearray()
         for chunk, some in work:
             if some is None:
@@ -165,7 +179,7 @@ class ScanStream:
                     if self._in_time(batch) and (batch.magic < 2 or self._needles.in_bytes(*whole.records)):
                         found += self._events(batch, chunk, now)
                 except FormatError as error:
-                    gaps.append(damage_gap(chunk.share.partition, batch, error))
+                    gaps.append((chunk.share.partition[0], damage_gap(chunk.share.partition, batch, error)))
         return found, gaps
 
     def _in_time(self, batch: Batch) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.exchanges import Binding, Exchange
 from connectors.memory.groups import group as group_of
+from connectors.memory.log_scan import LogScan
 from connectors.memory.logs import LogKind, Topic
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
@@ -21,6 +22,7 @@ from connectors.memory.transaction import MemoryTransaction
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Purpose
+from workbench.decode.byte_search import Needles
 from workbench.model.address import Address, Namespace
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
@@ -28,7 +30,7 @@ from workbench.model.event import Event, Position
 from workbench.model.groups import Group
 from workbench.model.look import Gap
 from workbench.model.route import Route
-from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start, check_start
+from workbench.model.start import At, Beginning, FromEnd, Latest, OfGroup, Since, Start, Window, check_start
 from workbench.model.target_rules import Rules
 
 TAP_LENGTH = 100_000
@@ -48,6 +50,7 @@ _TOPIC = (
     | Ability.ATOMIC
     | Ability.PUBLISH
     | _STARTS
+    | Ability.SCAN
     | Ability.GROUPS
     | Ability.PARTITIONS
     | Ability.KEYS
@@ -189,6 +192,26 @@ class MemoryConnector:
                 raise Unsupported(
                     f"{address} is an exchange, which keeps nothing: tail it, or browse a queue behind it."
                 )
+
+    @asynccontextmanager
+    async def scan(
+        self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
+    ) -> AsyncIterator[LogScan]:
+        """Find the events of topics that hold the needles, up to where they end on entering.
+
+        Raises:
+            EndpointNotFound: There is none of one of the names.
+            Unsupported: One is no topic, or there is nothing to look for.
+        """
+        topics = {}
+        for address in addresses:
+            found = self._find(address)
+            if not isinstance(found, Topic) or Ability.SCAN not in _LOGS[found.kind]:
+                raise Unsupported(f"{address} cannot be searched by bytes: browse it.")
+            topics[address] = found
+        if not topics or not needles or not all(group and all(group) for group in needles):
+            raise Unsupported("A search needs something to look for, and somewhere.")
+        yield LogScan(self._broker, topics, Needles(needles), window)
 
     @asynccontextmanager
     async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[QueueClaims]:

@@ -162,6 +162,7 @@ class TestMemory(ConnectorContract):
             | Ability.CLAIM
             | Ability.ATOMIC
             | Ability.FROM_END
+            | Ability.SCAN
             | Ability.GROUPS
             | Ability.KEYS
             | Ability.TOMBSTONES

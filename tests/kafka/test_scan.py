@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.kafka import KafkaConnector
-from connectors.kafka.byte_search import unescape
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, connect, make_topic
 from tests.kafka.reading import BASE, browse, decided, numbered, publish
+from workbench.decode.byte_search import unescape
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.errors import EndpointNotFound, Unsupported
@@ -92,7 +92,7 @@ async def test_only_events_of_the_window_are_found(connector: KafkaConnector, to
     await publish(connector, address, numbered(1000))
     found, coverage = await scan(connector, [address], b"event-", window=Window(BASE + 100, BASE + 199))
     assert sorted(delivery.event.timestamp or 0 for delivery in found) == list(range(BASE + 100, BASE + 200))
-    assert coverage.notes == ("events written more than 10 minutes after their time were not searched",)
+    assert coverage.notes == ()
     found, _ = await scan(connector, [address], b"event-", window=Window(until=BASE + 9))
     assert len(found) == 10
     found, _ = await scan(connector, [address], b"event-", window=Window(since=BASE + 5000))

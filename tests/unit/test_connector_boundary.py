@@ -146,6 +146,10 @@ class OddStream:
     def progress(self) -> Any:
         return self.here("progress", Progress(1, 1, 1.0))
 
+    @property
+    def coverages(self) -> Any:
+        return self.here("coverages", {PLACE: Coverage()})
+
     async def __aiter__(self) -> AsyncIterator[Any]:
         yield [DELIVERY]
         yield self.here("batch", [DELIVERY])
@@ -281,11 +285,12 @@ async def test_cancellation_passes_and_what_is_raised_within_does_too() -> None:
 
 @pytest.mark.parametrize("odd", [lambda: KeyError(0), lambda: None])
 async def test_what_is_said_of_a_stream_never_fails_and_is_logged_once(odd: Callable[[], Any]) -> None:
-    async with guarded(coverage=odd, progress=odd).scan([PLACE], [[b"x"]], Window()) as scan:
+    async with guarded(coverage=odd, progress=odd, coverages=odd).scan([PLACE], [[b"x"]], Window()) as scan:
         for _ in range(3):
             assert not scan.coverage.complete and str(error_log()) in str(scan.coverage)
             assert scan.progress.share == 0
-    assert error_log().read_text().count("Searching odd") == 2
+            assert scan.coverages == {}
+    assert error_log().read_text().count("Searching odd") == 3
     async with guarded(interruption=lambda: KeyError(0)).tail(PLACE) as stream:
         assert stream.interruption is None
 

@@ -6,7 +6,7 @@ one by one, and gives back at once whatever it took to look at. `tests/contract/
 docs/promises.md says the same to users.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -49,11 +49,17 @@ class Stream(Protocol):
 
 
 class Scan(Stream, Protocol):
-    """What a search finds, as it is found: of one partition in its order, of several in none."""
+    """What a search finds, as it is found: of one partition in its order, of several in none. Its coverage counts what
+    was searched as read."""
 
     @property
     def progress(self) -> Progress:
-        """How far it is; may be asked at any time."""
+        """How far it is; may be asked at any time, also before the first batch."""
+        ...
+
+    @property
+    def coverages(self) -> Mapping[Address, Coverage]:
+        """The coverage of each endpoint; may be asked at any time."""
         ...
 
 
@@ -302,7 +308,9 @@ class ScanConnector(Connector, Protocol):
         """Find events by what their bytes hold, in what is there on entering.
 
         An event is found if it has of each group at least one member in its key, its body, or a header's name or value,
-        as it is or spelled with JSON's escapes. What an application compressed itself is searched as it is.
+        as it is or spelled with JSON's escapes. More may be found, and is for a query to refuse: so are events whose
+        bodies say what their bytes do not spell (`codec.opaque`: compressed by their application, in another charset),
+        in a log that is seen to hold such.
 
         Args:
             addresses: Endpoints with `Ability.SCAN`.

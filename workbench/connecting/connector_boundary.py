@@ -4,7 +4,7 @@ A driver, a stranger's bytes or a plugin may raise anything. Behind the boundary
 cancellation, which passes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
@@ -172,6 +172,12 @@ class BoundedScan(BoundedStream):
         """How far it is; nowhere, where the connector cannot say it."""
         said = self._property_or_reason("progress", Progress)
         return Progress(0, 1, 0.0) if isinstance(said, str) else said
+
+    @property
+    def coverages(self) -> Mapping[Address, Coverage]:
+        """The coverage of each endpoint; of none, where the connector cannot say it."""
+        said = self._property_or_reason("coverages", cast(type[Mapping[Address, Coverage]], Mapping))
+        return {} if isinstance(said, str) else said
 
 
 class BoundedClaims(Bounded[Claims]):

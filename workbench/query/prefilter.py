@@ -24,6 +24,15 @@ Needles: TypeAlias = tuple[tuple[bytes, ...], ...]
 """Groups of which each must be met by one of its members."""
 
 
+class Escape(bytes):
+    """A member of a group behind which another may hide, spelled with JSON's escapes."""
+
+
+def without_escapes(needles: Needles) -> Needles:
+    """The same for a search that resolves escapes itself."""
+    return tuple(tuple(member for member in group if type(member) is not Escape) for group in needles)
+
+
 def needles_of(node: Node, now: int, *, masked: bool = False) -> Needles | None:
     """The needles of a query; None where nothing can be excluded.
 
@@ -53,7 +62,7 @@ def may_match(needles: Needles | None, data: bytes) -> bool:
 
 def json_spellings(text: str) -> tuple[bytes, ...]:
     """The ways in which a text can stand in JSON, each needing at least these bytes."""
-    return text.encode(), b"\\" if _OTHERWISE_ESCAPED.search(text) else b"\\u"
+    return text.encode(), Escape(b"\\" if _OTHERWISE_ESCAPED.search(text) else b"\\u")
 
 
 _OTHERWISE_ESCAPED: Final = re.compile(r'["\\/\x00-\x1f]')
@@ -71,7 +80,7 @@ def _groups(node: Node, now: int) -> Sequence[tuple[bytes, ...]]:
         case Either(parts):
             best = [max(_groups(part, now), key=_selectivity, default=None) for part in parts]
             merged = [member for group in best for member in group or ()]
-            return [] if None in best else [tuple(dict.fromkeys(merged))]
+            return [] if None in best else [_group(merged)]
         case Not():
             # What is absent from the bytes is just what matches.
             return []
@@ -82,6 +91,11 @@ def _groups(node: Node, now: int) -> Sequence[tuple[bytes, ...]]:
         case Comparison(symbol, operator, literals):
             texts = literals if operator in _TEXT_OPERATORS else ()
             return [*_names(symbol), *_comparison_needles(symbol, operator, texts, now)]
+
+
+def _group(members: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Each member once; one that is meant as it is written comes before an escape of the same bytes."""
+    return tuple(dict.fromkeys(sorted(members, key=lambda member: type(member) is Escape)))
 
 
 def _selectivity(group: tuple[bytes, ...]) -> int:
@@ -137,7 +151,7 @@ def _values(
         members += json_spellings(meant.text) if in_json else (meant.text.encode(),)
         if data and meant.data:
             members.append(meant.data)
-    return [tuple(dict.fromkeys(members))] if members else []
+    return [_group(members)] if members else []
 
 
 def _facts(literals: Sequence[Written]) -> list[tuple[bytes, ...]]:
@@ -148,7 +162,7 @@ def _facts(literals: Sequence[Written]) -> list[tuple[bytes, ...]]:
         digits = literal.text.removeprefix("0x").replace("-", "")
         if _HEX.fullmatch(digits):
             members.append(bytes.fromhex(digits))
-    return [tuple(dict.fromkeys(members))] if members else []
+    return [_group(members)] if members else []
 
 
 def _may_be_binary(text: str, whole: bool, now: int) -> bool:

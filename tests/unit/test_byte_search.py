@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from connectors.kafka.byte_search import Needles, unescape
+from workbench.decode.byte_search import Needles, unescape
 from workbench.model.event import Event
 
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)

@@ -1,0 +1,308 @@
+"""Searching logs of several connections at once, by their bytes where bytes can tell, by decoding them where not.
+
+Of each connection, the logs with `Ability.SCAN` are searched together by its scan, if the query has needles: what its
+bytes cannot rule out is decoded, and the exact query has the last word. All other logs are read from the beginning of
+the window and decoded. All connections are searched side by side; what is wrong with one keeps no other from going on.
+
+    async with search(session, endpoints, session.query("correlation = 4711"), Window(since)) as found:
+        async for batch in found:
+            show([session.reading.mask(each) for each in batch])
+    found.progress, found.coverage, found.errors
+
+What is handed over is not masked: whoever shows it masks it. `search_bytes` leaves the query out: its needles are byte
+strings, and it hands over whatever may hold them.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import msgspec
+
+from workbench.connecting.connector import Scan, Stream
+from workbench.connecting.error_log import log_unexpected
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConnectorError, Unsupported, WorkbenchError, unwrap_exception_group
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage, Gap, Progress
+from workbench.model.start import Since, Window
+from workbench.query.prefilter import Needles, without_escapes
+from workbench.query.query import Query
+from workbench.session import Session
+
+_AHEAD: Final = 8
+"""Batches that wait for whoever takes them, at most; then the brokers wait."""
+_FEW: Final = 20
+"""Deliveries whose query may be asked on the event loop, at most: together they take a millisecond."""
+_AT_ONCE: Final = 8
+"""Logs that are read side by side where they cannot be searched by bytes."""
+_ALWAYS: Final = Window()
+
+_Choose: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[Sequence[Delivery]]]
+
+
+class Search:
+    """A search that runs while its context is open. Made by `search` and `search_bytes`.
+
+    Iterating gives batches of deliveries, none of them empty, as they are found: of one partition in its order, of
+    several in none. It ends when all is searched, after `stop`, or when as many were found as are wanted.
+    """
+
+    def __init__(self, sources: Sequence["_Source"], choose: _Choose, limit: int | None) -> None:
+        self.found: Final[dict[Address, int]] = {}
+        """How many were handed over of each endpoint, so far; those without any are missing."""
+        self._sources = sources
+        self._choose = choose
+        self._left = limit
+        self._begun = self._ended = 0.0
+        self._batches: asyncio.Queue[Sequence[Delivery] | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(_AHEAD)
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._go = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+
+    @property
+    def scanned(self) -> frozenset[Address]:
+        """The endpoints that are searched by their bytes; all others are read and decoded, which takes far longer."""
+        return frozenset(address for each in self._sources if each.by_bytes for address in each.addresses)
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, in offsets, or in events where these are not counted. The total is known on entering."""
+        parts = [each.progress for each in self._sources]
+        done, total = sum(part.done for part in parts), sum(part.total for part in parts)
+        return Progress(done, total, (self._ended or time.monotonic()) - self._begun if self._begun else 0.0)
+
+    @property
+    def errors(self) -> Mapping[Address, WorkbenchError]:
+        """Why endpoints could not be searched, or not to their ends."""
+        return {address: each.error for each in self._sources if each.error for address in each.addresses}
+
+    @property
+    def coverage(self) -> Mapping[Address, Coverage]:
+        """What was searched of each endpoint, which counts as read, and what was not: also what a broken connection or
+        a stop has left."""
+        return {address: covered for each in self._sources for address, covered in each.coverage.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was searched: what was not found is not there."""
+        return all(covered.complete for covered in self.coverage.values())
+
+    def stop(self) -> None:
+        """Search no more. Whoever iterates gets what was found so far, and then the end."""
+        for task in self._running:
+            task.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        self._begun = time.monotonic()
+        self._go.set()
+        left = len(self._running)
+        while left and self._left != 0:
+            batch = await self._batches.get()
+            if batch is None:
+                left -= 1
+                continue
+            if self._left is not None:
+                batch = batch[: self._left]
+                self._left -= len(batch)
+            for delivery in batch:
+                self.found[delivery.address] = self.found.get(delivery.address, 0) + 1
+            yield batch
+            self._room.release()
+        self._ended = time.monotonic()
+
+    async def begin(self, group: asyncio.TaskGroup) -> None:
+        """Open everything side by side, and wait until it is known how much there is to search."""
+        self._running = [group.create_task(self._run(each)) for each in self._sources]
+        for each in self._sources:
+            await each.opened.wait()
+
+    async def _run(self, source: "_Source") -> None:
+        try:
+            if not source.by_bytes:
+                # Their ends are those of when it is their turn.
+                source.opened.set()
+                await self._go.wait()
+                async with self._turn:
+                    await self._take(source)
+            else:
+                await self._take(source)
+            source.finished = True
+        except WorkbenchError as error:
+            source.error = error
+        except Exception as error:
+            source.error = ConnectorError(log_unexpected(error, f"Searching {source.addresses[0].connection}"))
+        finally:
+            source.opened.set()
+            self._batches.put_nowait(None)
+
+    async def _take(self, source: "_Source") -> None:
+        async with source.open() as stream:
+            source.stream = stream
+            source.opened.set()
+            await self._go.wait()
+            async for batch in stream:
+                if chosen := await self._choose(batch):
+                    await self._room.acquire()
+                    self._batches.put_nowait(chosen)
+
+
+@asynccontextmanager
+async def search(
+    session: Session, endpoints: Sequence[Endpoint], query: Query, window: Window = _ALWAYS, limit: int | None = None
+) -> AsyncIterator[Search]:
+    """Find what matches a query in logs of any connections, up to where they end on entering.
+
+    Args:
+        session: Whose connections.
+        endpoints: Logs, each once.
+        query: What must match, exactly.
+        window: Only events of this time are found.
+        limit: Stop when so many are found; None: find all.
+    """
+
+    def matching(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        return [each for each in batch if window.holds(each.event.timestamp) and query.matches(each)]
+
+    async def choose(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        # A query may take its time, and the connections must go on meanwhile.
+        return matching(batch) if len(batch) <= _FEW else await asyncio.to_thread(matching, batch)
+
+    needles = without_escapes(query.needles) if query.needles else None
+    async with _search(_sources(session, endpoints, needles, window), choose, limit) as found:
+        yield found
+
+
+@asynccontextmanager
+async def search_bytes(
+    session: Session,
+    endpoints: Sequence[Endpoint],
+    needles: Needles,
+    window: Window = _ALWAYS,
+    limit: int | None = None,
+) -> AsyncIterator[Search]:
+    """Find what may hold some bytes in logs of any connections, up to where they end on entering. Logs without
+    `Ability.SCAN` are handed over as a whole.
+
+    Args:
+        session: Whose connections.
+        endpoints: Logs, each once.
+        needles: Groups, of each of which one member must occur, as it is or in JSON's escapes.
+        window: Only events of this time are found.
+        limit: Stop when so many are found; None: find all.
+    """
+
+    async def choose(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        return [each for each in batch if window.holds(each.event.timestamp)]
+
+    async with _search(_sources(session, endpoints, needles, window), choose, limit) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _search(sources: Sequence["_Source"], choose: _Choose, limit: int | None) -> AsyncIterator[Search]:
+    found = Search(sources, choose, limit)
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            try:
+                await found.begin(group)
+                yield found
+            finally:
+                found.stop()
+
+
+class _Source:
+    """What is searched in one piece: logs of one connection by their bytes, or one log that is read.
+
+    Attributes:
+        opened: Set once it is open, or cannot be opened.
+        stream: What it gives; None before it is open.
+        scan: The same, where it is searched by bytes.
+        finished: Whether it was read to its end.
+        error: Why it was not.
+    """
+
+    def __init__(
+        self, session: Session, endpoints: Sequence[Endpoint], window: Window, needles: Needles | None
+    ) -> None:
+        """
+        Args:
+            session: Whose connections.
+            endpoints: Of one connection; one alone where it is read.
+            window: The time to search.
+            needles: What is looked for; None: they are read.
+        """
+        self.addresses = [each.address for each in endpoints]
+        self.by_bytes = needles is not None
+        self.opened = asyncio.Event()
+        self.stream: Stream | None = None
+        self.scan: Scan | None = None
+        self.finished = False
+        self.error: WorkbenchError | None = None
+        self._session = session
+        self._endpoints = endpoints
+        self._window = window
+        self._needles = needles
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Stream]:
+        """Open the connection, if it is not open, and the scan or the reading."""
+        connector = await self._session.connector(self.addresses[0].connection)
+        if self._needles is not None:
+            async with connector.scan(self.addresses, self._needles, self._window) as scan:
+                self.scan = scan
+                yield scan
+            return
+        [endpoint] = self._endpoints
+        if Ability.BROWSE not in endpoint.abilities or endpoint.family != "log":
+            raise Unsupported(f"{endpoint.address} is no log that can be searched.")
+        since = self._window.since
+        start = Since(since) if since is not None and Ability.BY_TIME in endpoint.abilities else None
+        async with connector.browse(endpoint.address, start) as stream:
+            yield stream
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        if self.by_bytes:
+            return self.scan.progress if self.scan is not None else Progress(0, 0, 0.0)
+        depth = self._endpoints[0].depth or 0
+        read = self.stream.coverage.read if self.stream is not None else 0
+        return Progress(read, read if self.finished else max(depth, read), 0.0)
+
+    @property
+    def coverage(self) -> Mapping[Address, Coverage]:
+        """What was read of each endpoint, and what was left."""
+        covered = self._covered()
+        if self.finished:
+            return covered
+        reason = str(self.error).rstrip(".") if self.error is not None else "the search was stopped"
+        return {
+            address: msgspec.structs.replace(each, gaps=(*each.gaps, Gap("the rest" if each.read else "all", reason)))
+            for address, each in covered.items()
+        }
+
+    def _covered(self) -> Mapping[Address, Coverage]:
+        if self.stream is None:
+            return dict.fromkeys(self.addresses, Coverage())
+        whole = self.stream.coverage
+        each_own = self.scan.coverages if self.scan is not None else {}
+        return {address: each_own.get(address, whole) for address in self.addresses}
+
+
+def _sources(
+    session: Session, endpoints: Sequence[Endpoint], needles: Needles | None, window: Window
+) -> Sequence[_Source]:
+    together: dict[str, list[Endpoint]] = {}
+    alone: list[Endpoint] = []
+    for each in {each.address: each for each in endpoints}.values():
+        if needles is not None and Ability.SCAN in each.abilities:
+            together.setdefault(each.address.connection, []).append(each)
+        else:
+            alone.append(each)
+    scans = [_Source(session, some, window, needles) for some in together.values()]
+    return [*scans, *(_Source(session, [each], window, None) for each in alone)]
