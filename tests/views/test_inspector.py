@@ -20,6 +20,7 @@ from connectors.memory.demo import frameworks, story
 from connectors.memory.headers import with_headers
 from tests.hostile import deliveries as hostile
 from views.theme import ThemedApp
+from views.widgets.inspector import listing
 from views.widgets.inspector.inspector import TABS, Inspector
 from views.widgets.inspector.listing import FOLDED
 from views.widgets.inspector.page import FOUND
@@ -295,6 +296,31 @@ async def test_a_value_higher_than_the_screen_is_gone_through() -> None:
         assert len(seen) == 80 and bench.inspector.text_to_copy() == "1"
         await bench.press("up", "pagedown", "up")
         assert bench.inspector.text_to_copy().startswith("line 000")
+
+
+async def test_what_is_seen_stays_while_more_is_made_of_a_value_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_AT_ONCE", -1)
+    async with opened(width=40, height=8) as bench:
+        await bench.show(json.dumps({"a": "\n".join(f"line {number:04}" for number in range(900)), "b": 1}).encode())
+        await bench.go('"a"')
+        page = bench.inspector.page
+        assert page is not None
+        bench.inspector.action_toggle()
+        bench.inspector.action_cursor_bottom()
+        bench.inspector.action_cursor_up()
+        assert not page.complete and bench.inspector.text_to_copy() == "1"
+        await bench.settled()
+        assert bench.inspector.text_to_copy() == "1" and page.rows > 900
+        assert [row.strip() for row in bench.rows()[-3:]] == ['line 0899",', '"b": 1', "}"]
+
+
+async def test_what_is_found_in_a_long_value_is_gone_to_once_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_AT_ONCE", -1)
+    async with opened(width=40, height=8) as bench:
+        await bench.show(json.dumps({"a": "\n".join(f"line {number:04}" for number in range(900))}).encode())
+        bench.inspector.search("0897")
+        await bench.settled()
+        assert any("0897" in row for row in bench.rows())
 
 
 async def test_it_is_said_what_a_body_was_taken_for() -> None:

@@ -1,13 +1,16 @@
 """The pages of the inspector: whatever is folded, unfolded and resized, rows stay those of their values."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.memory.demo import frameworks, story
 from tests.unit import strategies
+from views.widgets.inspector import listing
 from views.widgets.inspector.inspector import TABS
 from views.widgets.inspector.page import Page
 from views.widgets.inspector.tabs import Tab, page
@@ -76,7 +79,17 @@ def drawn(made: Page, width: int) -> list[str]:
     return rows
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.fixture(scope="module", params=["as long as it is quick", "row by row"], autouse=True)
+def pace(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How much of a line that is unfolded is made at first, and then at once."""
+    with pytest.MonkeyPatch.context() as patched:
+        if request.param == "row by row":
+            patched.setattr(listing, "_AT_FIRST", 3)
+            patched.setattr(listing, "_AT_ONCE", -1)
+        yield
+
+
+@settings(max_examples=150, deadline=None)
 @given(events, st.sampled_from(TABS), st.lists(st.tuples(st.integers(0, 400), WIDTHS), max_size=6))
 def test_rows_stay_those_of_their_values(delivery: Delivery, tab: Tab, steps: list[tuple[int, int]]) -> None:
     made = page(tab, delivery, READING.facts(delivery))
@@ -96,7 +109,7 @@ def test_rows_stay_those_of_their_values(delivery: Delivery, tab: Tab, steps: li
         drawn(made, width)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(bodies, st.sampled_from(["o", "word", "\n", "日本", "x" * 50, "line"]), WIDTHS)
 def test_what_is_found_is_drawn_in_the_row_that_is_gone_to(body: bytes, text: str, width: int) -> None:
     delivery = delivered(failed(body))
@@ -104,10 +117,9 @@ def test_what_is_found_is_drawn_in_the_row_that_is_gone_to(body: bytes, text: st
     made.resize(width)
     read(made)
     for place in list(made.places(text))[:40]:
-        row = made.row_of(place)
-        assert row is not None and any(
-            0 <= piece.place <= place <= piece.place + len(piece.text) for piece in made.row(row)
-        )
+        while (row := made.row_of(place)) is None:
+            made.read_on()
+        assert any(0 <= piece.place <= place <= piece.place + len(piece.text) for piece in made.row(row))
 
 
 def test_values_are_the_same_however_wide_it_is() -> None:
@@ -121,9 +133,44 @@ def test_values_are_the_same_however_wide_it_is() -> None:
         while row < made.rows:
             if "a" in "".join(piece.text for piece in made.row(row)) and made.text_to_copy(row) == value["a"]:
                 made.toggle(row)
+                read(made)
                 shown = drawn(made, width)[row : made.extent(row).stop]
                 assert "".join("".join(shown).split()) == '"a":"' + "word" * 100 + '",'
                 break
             row = made.extent(row).stop
         else:
             raise AssertionError("the value is not there")
+
+
+@settings(max_examples=50, deadline=None)
+@given(bodies, bodies, st.lists(st.integers(0, 400), min_size=1, max_size=4), WIDTHS)
+def test_the_cursor_stays_on_its_value_while_more_of_those_above_is_made(
+    body: bytes, other: bytes, numbers: list[int], width: int
+) -> None:
+    delivery = delivered(failed(b"[%s, %s, 1]" % (body, other)))
+    made = page("Body", delivery, READING.facts(delivery))
+    made.resize(width)
+    read(made)
+    for number in numbers:
+        made.toggle(number % made.rows)
+        made.cursor = made.extent(made.rows - 2).start
+        copied = made.text_to_copy(made.cursor)
+        read(made)
+        assert made.text_to_copy(made.cursor) == copied
+        assert made.cursor == made.extent(made.cursor).start
+
+
+def test_of_a_million_characters_that_are_unfolded_only_some_are_laid_out_at_once() -> None:
+    text = "日本語の" * 250_000
+    delivery = delivered(Event(b"k", json.dumps({"a": text, "b": 1}).encode()))
+    made = page("Body", delivery, READING.facts(delivery))
+    made.resize(80)
+    read(made)
+    folded = made.rows
+    made.toggle(2)
+    assert not made.complete and folded - 10 < made.rows < 250
+    read(made)
+    shown = "".join("".join(piece.text for piece in made.row(row)).strip() for row in made.extent(2))
+    assert shown == f'"a": "{text}",'
+    made.toggle(2)
+    assert made.complete and made.rows == folded

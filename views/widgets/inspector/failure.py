@@ -8,7 +8,7 @@ from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import fact_condition, fact_path, fact_text
 from views.widgets.inspector.listing import Line, Listing
 from views.widgets.inspector.page import NOTHING_HERE, Piece, find_text
-from views.widgets.inspector.wrapping import wrap
+from views.widgets.inspector.wrapping import rows_of
 from workbench.decode.display import cells, visible
 from workbench.facts.facts import Fact, Facts, Kind
 from workbench.model.errors import FormatError
@@ -112,16 +112,16 @@ class Failure(Listing):
             return Line([margin, *told], _INDENT, count)
         return Line([margin, Piece(said.text, said.look, begin)], _INDENT, count)
 
-    def unfolded(self, key: int, width: int) -> list[list[Piece]]:
+    def unfolded(self, key: int, width: int) -> Iterator[list[Piece]]:
         if self._lines[key].fact is not self._stack or self._stack is None:
-            return super().unfolded(key, width)
-        rows = [[Piece(" " * _INDENT), Piece("stack trace ", "dim"), Piece("▾", "sign")]]
+            yield from super().unfolded(key, width)
+            return
+        yield [Piece(" " * _INDENT), Piece("stack trace ", "dim"), Piece("▾", "sign")]
         place = self._begin(key)
         for line in self._trace:
             margin = Piece(" " * (_INDENT + 2))
-            rows += wrap([margin, Piece(line, "", place)], width, _INDENT + 6)
+            yield from rows_of([margin, Piece(line, "", place)], width, _INDENT + 6)
             place += len(line) + 1
-        return rows
 
     def text_to_copy(self, number: int) -> str:
         key = self._key_at(number)

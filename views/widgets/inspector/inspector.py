@@ -145,6 +145,7 @@ class Inspector(Lines):
             self._read_step(page)
 
     def _read_step(self, before: Page) -> None:
+        cursor = before.cursor
         try:
             before.read_on()
         except FormatError as error:
@@ -153,9 +154,13 @@ class Inspector(Lines):
             self._pages["Body"].resize(self._width)
             self._turn()
             return
+        moved = before.cursor - cursor
         # Laying out the screen anew for each step would take longer than the steps.
-        if before.complete or before.rows > 1.5 * self._laid_out.height:
+        if moved or before.complete or before.rows > 1.5 * self._laid_out.height:
             self._relayout()
+        if moved:
+            # What is seen stays where it is, below a value that takes more rows than it did.
+            self.scroll_to(y=self.scroll_offset.y + moved, animate=False, force=True)
         if self._sought is not None:
             self._seek()
 
@@ -348,6 +353,7 @@ class Inspector(Lines):
         if page is not None:
             page.toggle(page.cursor)
             self._go(page.cursor)
+            self._read_rest()
 
     def on_click(self, event: Click) -> None:
         """Go to a value, and fold it if the cursor was there already or its sign was hit."""
@@ -364,6 +370,7 @@ class Inspector(Lines):
             at += max(length, piece.width)
         if row in page.extent(page.cursor) or any(x in sign for sign in signs):
             page.toggle(row)
+            self._read_rest()
         self._go(row)
 
     def text_to_copy(self) -> str:
@@ -434,6 +441,8 @@ class Inspector(Lines):
     def _to_place(self, number: int) -> None:
         self._at = self._sought = number
         self._seek()
+        # What it is in may be unfolded now.
+        self._read_rest()
 
     def _seek(self) -> None:
         """Go to what is sought, once it was read."""

@@ -2,19 +2,20 @@
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 from views.widgets.inspector.page import Page, Piece
-from views.widgets.inspector.wrapping import wrap
+from views.widgets.inspector.wrapping import rows_of, wrap
 
 FOLDED: Final = 6
 """Rows that a long line takes while it is folded, besides one that says how much more there is."""
 
 _AT_FIRST: Final = 200
-"""Lines that are measured before anything is drawn: more than a screen shows."""
+"""Lines that are measured, or rows of a line that are made, before anything is drawn: more than a screen shows."""
 _AT_ONCE: Final = 0.005
-"""Seconds for which others are measured before the event loop goes on."""
+"""Seconds for which others are measured, or made, before the event loop goes on."""
 _KEPT: Final = 200
 """Lines whose rows are kept, which are more than a screen shows."""
 
@@ -69,6 +70,29 @@ class Heights:
         return max(row - self._extra[number + 1], self._lines[number])
 
 
+class UnfoldedLine:
+    """The rows of a line that may have a million characters, as far as they are made."""
+
+    def __init__(self, rest: Iterator[list[Piece]]) -> None:
+        """Make the first.
+
+        Args:
+            rest: All of them.
+        """
+        self.rows: Final = list(islice(rest, _AT_FIRST))
+        self._rest: Final = rest
+        self.complete = len(self.rows) < _AT_FIRST
+
+    def read_on(self) -> None:
+        """Make more of them, as long as it does not take long."""
+        end = time.perf_counter() + _AT_ONCE
+        while (row := next(self._rest, None)) is not None:
+            self.rows.append(row)
+            if time.perf_counter() > end:
+                return
+        self.complete = True
+
+
 class Listing(Page):
     """Lines of which each is told by its key, which stays when others are hidden. Row 0 is the heading's."""
 
@@ -76,9 +100,11 @@ class Listing(Page):
         super().__init__(heading)
         self._width = 0
         self._heights = Heights()
-        # Rows that lines take if it is more than one, by their keys; and the long lines that are unfolded.
+        # Rows that lines take if it is more than one, by their keys; the long lines that are unfolded; and the rows of
+        # those of them that were measured.
         self._tall: dict[int, int] = {}
         self._unfolded: set[int] = set()
+        self._made: dict[int, UnfoldedLine] = {}
         self._wrapped: dict[int, list[list[Piece]]] = {}
         self._measured = 0
 
@@ -117,21 +143,34 @@ class Listing(Page):
         """Whether a line is sure to take one row; False: it must be asked."""
         return False
 
-    def unfolded(self, key: int, width: int) -> list[list[Piece]]:
-        """All rows of a line."""
+    def unfolded(self, key: int, width: int) -> Iterator[list[Piece]]:
+        """All rows of a line, one by one."""
         line = self.line(key, width)
-        return wrap(line.pieces, width, line.indent)
+        return rows_of(line.pieces, width, line.indent)
 
     # Rows.
 
     @property
     def complete(self) -> bool:  # type: ignore[override]
-        return self.read and self._measured == self.keys
+        return self.read and self._measured == self.keys and all(made.complete for made in self._made.values())
 
     def read_on(self) -> None:
         if not self.read:
             self.read_lines()
         self.measure(1)
+        for key, made in self._made.items():
+            if not made.complete:
+                self._make_more(key, made)
+                break
+
+    def _make_more(self, key: int, made: UnfoldedLine) -> None:
+        made.read_on()
+        # To find anew where all lines are takes longer than the few more rows.
+        if made.complete or len(made.rows) > 1.5 * self._tall[key]:
+            here = self._key_at(self.cursor)
+            self._changed(key)
+            if here is not None:
+                self.cursor = self._row(here)
 
     @property
     def rows(self) -> int:
@@ -156,6 +195,7 @@ class Listing(Page):
         self._width, self._measured = width, 0
         self._tall.clear()
         self._wrapped.clear()
+        self._made.clear()
         self._heights = Heights()
         # As much as may be on the screen at once, and up to where the cursor stays.
         self.measure((here or 0) + _AT_FIRST)
@@ -184,6 +224,7 @@ class Listing(Page):
 
     def _fold_or_unfold(self, key: int) -> None:
         self._unfolded ^= {key}
+        self._made.pop(key, None)
         self._changed(key)
 
     def _changed(self, *keys: int) -> None:
@@ -194,8 +235,9 @@ class Listing(Page):
         places = ((self.line_of(key), rows) for key, rows in sorted(self._tall.items()))
         self._heights = Heights((line, rows) for line, rows in places if line is not None)
 
-    def row_at(self, key: int, place: int) -> int:
-        """The row in which a place of a line is, which is unfolded if it is not in its first rows."""
+    def row_at(self, key: int, place: int) -> int | None:
+        """The row in which a place of a line is, which is unfolded if it is not in its first rows; None: it is not made
+        yet."""
         if not self._shows(key, place):
             self._fold_or_unfold(key)
         return self._row_in(key, place)
@@ -207,13 +249,15 @@ class Listing(Page):
         pieces = [piece for row in self._wrap(key) for piece in row if piece.place >= 0]
         return any(piece.place <= place < piece.place + len(piece.text) for piece in pieces)
 
-    def _row_in(self, key: int, place: int) -> int:
+    def _row_in(self, key: int, place: int) -> int | None:
         top = self._row(key)
         found = 0
-        for number, row in enumerate(self._wrap(key)):
-            if any(0 <= piece.place <= place for piece in row):
-                found = number
-        return top + found
+        for number, row in enumerate(self._wrap(key)[: self._tall.get(key, 1)]):
+            places = [piece.place for piece in row if piece.place >= 0]
+            if places and places[0] > place:
+                return top + found
+            found = number if places else found
+        return top + found if key not in self._made or self._made[key].complete else None
 
     def _row(self, key: int) -> int:
         """The first row of a line, or of the one it is hidden in."""
@@ -243,17 +287,19 @@ class Listing(Page):
         return bool(line.folded) or len(wrap(line.pieces, self._width, line.indent, FOLDED + 2)) > FOLDED + 1
 
     def _wrap(self, key: int) -> list[list[Piece]]:
-        made = self._wrapped.get(key)
-        if made is None:
+        """The rows of a line as they are drawn, as far as they are made."""
+        if key in self._unfolded:
+            if key not in self._made:
+                self._made[key] = UnfoldedLine(self.unfolded(key, self._width))
+            return self._made[key].rows
+        rows = self._wrapped.get(key)
+        if rows is None:
             if len(self._wrapped) >= _KEPT:
                 self._wrapped.clear()
-            made = self._wrapped[key] = self._made(key)
-        return made
+            rows = self._wrapped[key] = self._wrap_folded(key)
+        return rows
 
-    def _made(self, key: int) -> list[list[Piece]]:
-        """The rows of a line as they are drawn."""
-        if key in self._unfolded:
-            return self.unfolded(key, self._width)
+    def _wrap_folded(self, key: int) -> list[list[Piece]]:
         line = self.line(key, self._width)
         if line.folded:
             return wrap(line.folded, self._width, line.indent)

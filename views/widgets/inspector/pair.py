@@ -20,7 +20,7 @@ class Pair(Page):
 
     @property
     def complete(self) -> bool:  # type: ignore[override]
-        return self._below.complete
+        return self._above.complete and self._below.complete
 
     @property
     def _rule(self) -> int:
@@ -70,10 +70,19 @@ class Pair(Page):
         self._width = width
         self._above.resize(width)
         self._below.resize(width)
-        self.cursor = page.cursor + (self._rule if page is self._below else 0)
+        self._put_cursor(page)
 
     def read_on(self) -> None:
-        self._below.read_on()
+        page, row = self._at(self.cursor)
+        page.cursor = row
+        for each in (self._above, self._below):
+            if not each.complete:
+                each.read_on()
+        self._put_cursor(page)
+
+    def _put_cursor(self, page: Page) -> None:
+        """Where it is on one of the pages."""
+        self.cursor = page.cursor + (self._rule if page is self._below else 0)
 
     def places(self, text: str) -> Sequence[int]:
         length = self._above.length

@@ -1,6 +1,7 @@
 """How the pieces of a line fit a width: in as many rows as they take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from views.widgets.inspector.page import Piece
 from workbench.decode.display import cells, count_fitting, visible
@@ -15,16 +16,21 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
         indent: How far the rows behind the first are set in.
         most: Rows that are made at most; None: all.
     """
-    rows: list[list[Piece]] = [[]]
+    return list(islice(rows_of(pieces, width, indent), most))
+
+
+def rows_of(pieces: Sequence[Piece], width: int, indent: int = 0) -> Iterator[list[Piece]]:
+    """The same row by row: one that nobody asks for is not made."""
+    row: list[Piece] = []
+    first = True
     indent = min(indent, width // 2)
     room = width
     for piece in pieces:
         text, at = piece.text, 0
         while at < len(text):
             if room <= 0:
-                if len(rows) == most:
-                    return rows
-                rows.append([Piece(" " * indent)])
+                yield row
+                row, first = [Piece(" " * indent)], False
                 room = width - indent
             # A letter takes a cell at least, with up to two marks.
             ahead = text[at : at + 3 * (room + 1)]
@@ -33,7 +39,7 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
             rest = at + len(part) < len(text)
             # Where more follows, all of the row is taken.
             used = room if rest else cells(visible(part))
-            fresh = len(rows[-1]) == (len(rows) > 1)
+            fresh = len(row) == (not first)
             if not fresh and (used > room or (len(part) == 1 and cells(visible(part)) > room)):
                 room = 0
                 continue
@@ -44,15 +50,15 @@ def wrap(pieces: Sequence[Piece], width: int, indent: int = 0, most: int | None 
                 # The space that a row would begin with is not seen at the end of the one before it either.
                 skipped = following == " "
             place = piece.place + at if piece.place >= 0 and not piece.whole else piece.place
-            rows[-1].append(piece._replace(text=part, place=place, width=0))
+            row.append(piece._replace(text=part, place=place, width=0))
             at += len(part) + skipped
             room -= used
-        if piece.width and room > 0 and len(rows) == 1:
+        if piece.width and room > 0 and first:
             fill = min(piece.width - cells(visible(text)), room)
             if fill > 0:
-                rows[-1].append(Piece(" " * fill))
+                row.append(Piece(" " * fill))
                 room -= fill
-    return rows
+    yield row
 
 
 def whole_words(part: str, following: str) -> str:
