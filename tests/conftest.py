@@ -1,11 +1,15 @@
 """What every test may use."""
 
+import itertools
 import signal
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
 
 from workbench.connecting.config import Secret
+from workbench.connecting.config_file import own_path
 
 pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection", "tests.hangs"]
 
@@ -15,6 +19,31 @@ settings.load_profile("workbench")
 
 # What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_NUMBERS: Final = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def all_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each test has its folders."""
+    return tmp_path_factory.mktemp("folders")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(all_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a test, and all programs that it starts, out of the folders of whoever runs it: what they configure does not
+    matter to it, and it leaves no draft among theirs. The home folder stays, for brokers are installed below it."""
+    folder = all_folders / str(next(_NUMBERS))
+    for kind in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(folder / kind.lower()))
+
+
+@pytest.fixture
+def own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration file of a user who has nothing configured yet, and works in an empty folder."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return own_path()
 
 
 @pytest.fixture(autouse=True)

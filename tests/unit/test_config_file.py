@@ -13,15 +13,7 @@ from workbench.connecting.level import Level
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user with nothing configured yet, in an empty folder."""
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("own_file")
 
 
 def written(text: str, path: str = "workbench.toml") -> Path:

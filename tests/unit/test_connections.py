@@ -12,15 +12,7 @@ from workbench.model.errors import ConfigError
 from workbench.operations.connections import ConnectionForm, Entry, EntryError, check_editable, forget
 from workbench.session import Session
 
-
-@pytest.fixture(autouse=True)
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's own file, which is not there yet."""
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return config_file.own_path()
+pytestmark = pytest.mark.usefixtures("own_file")
 
 
 def write(file: Path, text: str) -> None:
@@ -59,31 +51,31 @@ async def test_a_pasted_name_and_url_is_a_name_and_a_url() -> None:
         assert ConnectionForm(session).read(Entry(url="amqp://127.0.0.1")).level == Level.MOVE
 
 
-async def test_what_is_added_is_saved_without_its_password_and_known_with_it(file: Path) -> None:
+async def test_what_is_added_is_saved_without_its_password_and_known_with_it(own_file: Path) -> None:
     async with Session([Connection.parse("a=memory://a")]) as session:
         form = ConnectionForm(session)
         entry = Entry("shop", "memory://ops@shop", "hunter2", "look", production=True)
         connection = await form.complete(entry)
-        assert form.keep(entry, connection) == f"shop is saved in {file}."
+        assert form.keep(entry, connection) == f"shop is saved in {own_file}."
         session.add(connection)
-        assert session.origin("shop") == file
+        assert session.origin("shop") == own_file
         known = (await session.complete("shop")).password
         assert known is not None and known.reveal() == "hunter2"
-    said = ConfigFile.read(file).connections["shop"]
+    said = ConfigFile.read(own_file).connections["shop"]
     assert (said.url, said.guard, said.production) == ("memory://ops@shop", "look", True)
 
 
-async def test_a_variable_is_used_and_stays_one_in_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_variable_is_used_and_stays_one_in_the_file(own_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", "hunter2")
     async with Session([Connection.parse("a=memory://a")]) as session:
         form, entry = ConnectionForm(session), Entry("shop", "amqp://ops:${SHOP_PASSWORD}@h", guard="look")
         connection = await form.complete(entry)
         assert connection.password is not None and connection.password.reveal() == "hunter2"
         form.keep(entry, connection)
-    assert ConfigFile.read(file).connections["shop"].url == "amqp://ops:${SHOP_PASSWORD}@h"
+    assert ConfigFile.read(own_file).connections["shop"].url == "amqp://ops:${SHOP_PASSWORD}@h"
 
 
-async def test_where_it_cannot_be_saved_is_said_where_that_is_mended(file: Path, tmp_path: Path) -> None:
+async def test_where_it_cannot_be_saved_is_said_where_that_is_mended(own_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "readable"
     folder.write_text("no folder")
     async with Session([Connection.parse("a=memory://a")], ConfigFile(path=folder / "workbench.toml")) as session:
@@ -95,14 +87,14 @@ async def test_where_it_cannot_be_saved_is_said_where_that_is_mended(file: Path,
             assert wrong.value.place == place
 
 
-async def test_what_is_kept_for_the_session_is_in_no_file_and_can_be_edited(file: Path) -> None:
+async def test_what_is_kept_for_the_session_is_in_no_file_and_can_be_edited(own_file: Path) -> None:
     async with Session([Connection.parse("a=memory://a")]) as session:
         form = ConnectionForm(session)
         entry = Entry("shop", "amqp://ops@h:1/v?management=http://x:y%40z&watch=30s", "hun/ter2", "look", saved=False)
         connection = await form.complete(entry)
         assert form.keep(entry, connection) == "shop is kept for this session only."
         session.add(connection)
-        assert content(file) == ""
+        assert content(own_file) == ""
         again = ConnectionForm(session, "shop")
         assert again.entry == Entry("shop", "amqp://ops:…@h:1/v?management=…&watch=30s", "", "look", saved=False)
         assert again.can_be_unsaved and again.password_source == "kept as it is"
@@ -120,8 +112,8 @@ watch = "9s"
 """
 
 
-async def test_an_edit_keeps_what_it_does_not_touch(file: Path) -> None:
-    write(file, SHOP)
+async def test_an_edit_keeps_what_it_does_not_touch(own_file: Path) -> None:
+    write(own_file, SHOP)
     async with Session(config=ConfigFile.find()) as session:
         form = ConnectionForm(session, "shop")
         assert form.entry == Entry("shop", "memory://ops:…@shop", "", "look")
@@ -131,23 +123,23 @@ async def test_an_edit_keeps_what_it_does_not_touch(file: Path) -> None:
         assert connection.password is not None and connection.password.reveal() == "sec/ret"
         assert (connection.level, connection.beat) == (Level.MOVE, 9.0)
         form.keep(entry, connection)
-        assert content(file) == SHOP.replace("shop]", "store]").replace("@shop", "@other").replace("look", "move")
+        assert content(own_file) == SHOP.replace("shop]", "store]").replace("@shop", "@other").replace("look", "move")
         assert list(session.config.connections) == ["store"]
 
 
-async def test_a_new_password_takes_the_one_in_the_file_away(file: Path) -> None:
-    write(file, SHOP)
+async def test_a_new_password_takes_the_one_in_the_file_away(own_file: Path) -> None:
+    write(own_file, SHOP)
     async with Session(config=ConfigFile.find()) as session:
         form = ConnectionForm(session, "shop")
         entry = Entry("shop", "memory://ops:…@shop", "hunter2", "look")
         connection = await form.complete(entry)
         assert connection.password is not None and connection.password.reveal() == "hunter2"
         form.keep(entry, connection)
-    assert content(file) == SHOP.replace(":sec%2Fret", "")
+    assert content(own_file) == SHOP.replace(":sec%2Fret", "")
 
 
-async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_only(file: Path) -> None:
-    write(file, '[connections.s]\nurl = "memory://ops@one"\n')
+async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_only(own_file: Path) -> None:
+    write(own_file, '[connections.s]\nurl = "memory://ops@one"\n')
     async with Session(config=ConfigFile.find()) as session:
         session.remove("s")
         session.add(Connection.parse("s=memory://ops:hunter2@one"))
@@ -159,8 +151,8 @@ async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_
             await form.complete(Entry("s", "memory://ops@elsewhere"))
 
 
-async def test_what_is_saved_untried_has_its_password_when_it_is_needed(file: Path) -> None:
-    write(file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\n')
+async def test_what_is_saved_untried_has_its_password_when_it_is_needed(own_file: Path) -> None:
+    write(own_file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\n')
     async with Session(config=ConfigFile.find()) as session:
         form, entry = ConnectionForm(session, "s"), Entry("s", "memory://ops@other")
         connection = form.read(entry)
@@ -173,8 +165,8 @@ async def test_what_is_saved_untried_has_its_password_when_it_is_needed(file: Pa
         assert untouched is not None and untouched.reveal() == "hunter2"
 
 
-async def test_a_renamed_connection_asks_its_command_and_tells_of_its_keyring(file: Path) -> None:
-    write(file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\nkeyring = true\n')
+async def test_a_renamed_connection_asks_its_command_and_tells_of_its_keyring(own_file: Path) -> None:
+    write(own_file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\nkeyring = true\n')
     async with Session(config=ConfigFile.find()) as session:
         form = ConnectionForm(session, "s")
         assert form.password_source == "from its password_command"
@@ -185,8 +177,8 @@ async def test_a_renamed_connection_asks_its_command_and_tells_of_its_keyring(fi
 
 
 @pytest.mark.parametrize("text", ["[connections.x]\nurl = 'memory://x'\n", ""])
-async def test_what_cannot_be_edited_says_where_it_comes_from(file: Path, text: str) -> None:
-    write(file, text)
+async def test_what_cannot_be_edited_says_where_it_comes_from(own_file: Path, text: str) -> None:
+    write(own_file, text)
     theirs = config_file.here_path()
     write(theirs, '[connections.theirs]\nurl = "memory://theirs"\n')
     async with Session([Connection.parse("x=memory://given"), "theirs"], ConfigFile.find()) as session:

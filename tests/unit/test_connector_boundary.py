@@ -167,11 +167,6 @@ class OddStream:
         return self.here("settle", [Outcome(each) for each in sequences])
 
 
-@pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-
 def guarded(**odd: Callable[[], Any]) -> Guarded:
     connector: Any = OddConnector(**odd)
     return Guarded(connector, CONNECTION)

@@ -9,11 +9,6 @@ from workbench.connecting.config import Connection
 from workbench.connecting.error_log import ENTRY, LIMIT, error_log, log_error, log_unexpected
 
 
-@pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-
 def raised(error: Exception) -> Exception:
     try:
         local = "a local variable"

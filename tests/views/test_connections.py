@@ -21,15 +21,7 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.level import Level
 
-
-@pytest.fixture(autouse=True)
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's own configuration, which is not there yet."""
-    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return config_file.own_path()
+pytestmark = pytest.mark.usefixtures("own_file")
 
 
 def write(file: Path, text: str) -> None:
@@ -60,30 +52,30 @@ async def answered(driver: Driver) -> None:
     await driver.until(lambda: isinstance(driver.app.screen, Connections))
 
 
-async def test_a_connection_is_tried_saved_and_watched(file: Path) -> None:
+async def test_a_connection_is_tried_saved_and_watched(own_file: Path) -> None:
     broker = new_broker()
     async with running() as driver:
         await driver.press("a", "=added", "tab", f"=memory://{broker}", "enter")
         await answered(driver)
-        await driver.shows(f"added is saved in {file}.", "embedded broker")
+        await driver.shows(f"added is saved in {own_file}.", "embedded broker")
         await driver.until(lambda: driver.app.context.watches["added"].state == "connected")
         assert driver.one(ConnectionTable).name_at_cursor == "added"
         await driver.press("1")
         await driver.shows("letters")
-    assert content(file) == f'[connections.added]\nurl = "memory://{broker}"\nguard = "observe"\n'
+    assert content(own_file) == f'[connections.added]\nurl = "memory://{broker}"\nguard = "observe"\n'
 
 
-async def test_what_is_typed_ahead_goes_where_it_would_go_slowly(file: Path) -> None:
+async def test_what_is_typed_ahead_goes_where_it_would_go_slowly(own_file: Path) -> None:
     broker = new_broker()
     async with running() as driver:
         await driver.press("a", *"ab", "tab", *"memory", "colon", "slash", "slash", *broker, "enter")
         await answered(driver)
         await driver.shows("ab is saved")
-    assert "[connections.ab]" in content(file)
+    assert "[connections.ab]" in content(own_file)
 
 
 async def test_a_wrong_password_is_said_at_its_field_and_all_that_was_typed_stays(
-    file: Path, rabbitmq_4: RabbitMQAddress
+    own_file: Path, rabbitmq_4: RabbitMQAddress
 ) -> None:
     url = f"{rabbitmq_4.url.replace('guest:guest', 'guest')}?management={rabbitmq_4.management_url}"
     async with running((120, 44)) as driver:
@@ -93,17 +85,17 @@ async def test_a_wrong_password_is_said_at_its_field_and_all_that_was_typed_stay
         assert values(driver) == {"name": "rabbit", "url": url, "password": "wrong-one"}
         assert "wrong-one" not in driver.text
         assert driver.app.context.session.names == ["shop"]
-        assert content(file) == ""
+        assert content(own_file) == ""
         await driver.press("=guest", "enter")
         await answered(driver)
         await driver.until(lambda: driver.app.context.watches["rabbit"].state == "connected")
         # At home, more is proposed than elsewhere.
         assert driver.app.context.session.level("rabbit") == Level.MOVE
         await driver.shows("RabbitMQ 4.")
-    assert content(file) == f'[connections.rabbit]\nurl = "{url}"\nguard = "move"\n'
+    assert content(own_file) == f'[connections.rabbit]\nurl = "{url}"\nguard = "move"\n'
 
 
-async def test_kafka_asks_for_the_password_that_its_user_needs(file: Path, kafka: KafkaAddress) -> None:
+async def test_kafka_asks_for_the_password_that_its_user_needs(own_file: Path, kafka: KafkaAddress) -> None:
     url = f"{kafka.sasl_url.replace(':alice-secret', '')}?tls&sasl=scram-sha-256&ca={kafka.ca_file}"
     async with running((120, 44)) as driver:
         await driver.press("a", "=log", "tab", f"={url}", "enter")
@@ -113,34 +105,34 @@ async def test_kafka_asks_for_the_password_that_its_user_needs(file: Path, kafka
         await driver.press("=alice-secret", "enter")
         await answered(driver)
         await driver.shows("log is saved", "Kafka, 1 broker")
-    assert "secret" not in content(file)
+    assert "secret" not in content(own_file)
 
 
 @pytest.mark.parametrize(("url", "step"), [("amqp://127.0.0.1:1", "✖ TCP"), ("kafka://no-such-host.invalid", "✖ DNS")])
-async def test_a_broker_that_cannot_be_reached_is_not_added_unless_untried(file: Path, url: str, step: str) -> None:
+async def test_a_broker_that_cannot_be_reached_is_not_added_unless_untried(own_file: Path, url: str, step: str) -> None:
     async with running((120, 44)) as driver:
         await driver.press("a", "=far", "tab", f"={url}", "enter")
         await driver.shows(step)
         await driver.until(lambda: driver.app.focused is driver.app.screen.query_one("#url"))
-        assert (driver.app.context.session.names, content(file)) == (["shop"], "")
+        assert (driver.app.context.session.names, content(own_file)) == (["shop"], "")
         await driver.press("ctrl+s")
         await answered(driver)
         await driver.shows("far is saved", "last error")
-    assert "[connections.far]" in content(file)
+    assert "[connections.far]" in content(own_file)
 
 
-async def test_what_is_left_leaves_nothing_behind(file: Path, rabbitmq_4: RabbitMQAddress) -> None:
+async def test_what_is_left_leaves_nothing_behind(own_file: Path, rabbitmq_4: RabbitMQAddress) -> None:
     async with running() as driver:
         await driver.press("a", "=left", "tab", f"={rabbitmq_4.url}", "enter", "escape")
         await answered(driver)
         await driver.settled()
         assert driver.app.context.session.names == list(driver.app.context.watches) == ["shop"]
-        assert content(file) == ""
+        assert content(own_file) == ""
         await driver.press("a")
         assert values(driver) == {"name": "", "url": "", "password": ""}
 
 
-async def test_what_is_left_as_its_last_step_succeeds_is_not_kept(file: Path) -> None:
+async def test_what_is_left_as_its_last_step_succeeds_is_not_kept(own_file: Path) -> None:
     async with running() as driver:
         await driver.press("a", "=left", "tab", f"=memory://{new_broker()}")
         dialog = driver.app.screen
@@ -149,15 +141,15 @@ async def test_what_is_left_as_its_last_step_succeeds_is_not_kept(file: Path) ->
         dialog.dismiss(None)
         await answered(driver)
         await driver.settled()
-        assert (driver.app.context.session.names, content(file)) == (["shop"], "")
+        assert (driver.app.context.session.names, content(own_file)) == (["shop"], "")
 
 
-async def test_a_connection_is_kept_for_this_session_only(file: Path) -> None:
+async def test_a_connection_is_kept_for_this_session_only(own_file: Path) -> None:
     async with running() as driver:
         await driver.press("a", "=mine", "tab", f"=memory://{new_broker()}", *["tab"] * 4, "down", "enter")
         await answered(driver)
         await driver.shows("mine is kept for this session only", "for this session only")
-        assert content(file) == ""
+        assert content(own_file) == ""
         await driver.press("e")
         await asked(driver)
         assert values(driver)["name"] == "mine"
@@ -170,7 +162,7 @@ async def test_a_connection_is_kept_for_this_session_only(file: Path) -> None:
         await driver.until(lambda: list(driver.app.context.watches) == ["shop"])
 
 
-async def test_what_is_wrong_is_said_in_the_form(file: Path) -> None:
+async def test_what_is_wrong_is_said_in_the_form(own_file: Path) -> None:
     async with running() as driver:
         await driver.press("a", "=shop", "tab", "=memory://x", "enter")
         await driver.shows("There is a connection 'shop' already: choose another name.")
@@ -196,11 +188,11 @@ guard = "look"
 """
 
 
-async def test_a_renamed_connection_keeps_its_password_and_its_place_and_its_looks_end(file: Path) -> None:
+async def test_a_renamed_connection_keeps_its_password_and_its_place_and_its_looks_end(own_file: Path) -> None:
     broker = shop()
     broker.users["ops"] = "sec/ret"
     text = CONFIGURED.format(broker=broker.name)
-    write(file, text)
+    write(own_file, text)
     async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
         await driver.go_to("main/payments")
         await driver.press("enter")
@@ -212,19 +204,19 @@ async def test_a_renamed_connection_keeps_its_password_and_its_place_and_its_loo
         assert "sec" not in driver.text
         await driver.press("=store", "enter")
         await answered(driver)
-        await driver.shows("● store", f"store is saved in {file}.")
+        await driver.shows("● store", f"store is saved in {own_file}.")
         assert not driver.app.context.ingestions.of_connection("main")
         await driver.press("1")
         await driver.go_to("store/payments")
         await driver.press("enter")
         await driver.shows("PaymentSettled")
-    assert content(file) == text.replace('"main"', '"store"').replace(".main]", ".store]")
+    assert content(own_file) == text.replace('"main"', '"store"').replace(".main]", ".store]")
 
 
-async def test_a_connection_is_removed_while_it_is_shown(file: Path) -> None:
+async def test_a_connection_is_removed_while_it_is_shown(own_file: Path) -> None:
     broker = shop()
     broker.users["ops"] = "sec/ret"
-    write(file, CONFIGURED.format(broker=broker.name))
+    write(own_file, CONFIGURED.format(broker=broker.name))
     async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
         await driver.go_to("main/payments")
         await driver.press("enter")
@@ -242,21 +234,21 @@ async def test_a_connection_is_removed_while_it_is_shown(file: Path) -> None:
         await driver.press("1")
         await driver.shows("PaymentSettled")
         assert driver.app.failures == []
-    assert content(file) == "# all of mine\ndefault = []\n"
+    assert content(own_file) == "# all of mine\ndefault = []\n"
 
 
-async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(file: Path) -> None:
+async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(own_file: Path) -> None:
     broker = shop()
     broker.users["ops"] = "sec/ret"
-    write(file, CONFIGURED.format(broker=broker.name))
+    write(own_file, CONFIGURED.format(broker=broker.name))
     async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
         await driver.press("5", "e")
         await asked(driver)
-        write(file, "# empty now\n")
+        write(own_file, "# empty now\n")
         await driver.press("=store", "enter")
         # The file's name is as long as the machine has it, and the sentence breaks where it does.
         await driver.shows("✖", "none.")
-        assert content(file) == "# empty now\n"
+        assert content(own_file) == "# empty now\n"
 
 
 async def test_what_cannot_be_edited_says_where_it_comes_from() -> None:
@@ -270,8 +262,8 @@ async def test_what_cannot_be_edited_says_where_it_comes_from() -> None:
         await driver.shows(f"'theirs' is in {theirs}, which is not trusted")
 
 
-async def test_a_production_connection_is_marked_in_words_and_its_last_error_has_a_time(file: Path) -> None:
-    write(file, '[connections.live]\nurl = "amqp://127.0.0.1:1"\nguard = "publish"\nproduction = true\n')
+async def test_a_production_connection_is_marked_in_words_and_its_last_error_has_a_time(own_file: Path) -> None:
+    write(own_file, '[connections.live]\nurl = "amqp://127.0.0.1:1"\nguard = "publish"\nproduction = true\n')
     async with running((160, 40), config=ConfigFile.find(), connections=["live"], connected=False) as driver:
         await driver.press("5")
         await driver.shows("production", "publish", "amqp://127.0.0.1:1", "last error", "retry in")

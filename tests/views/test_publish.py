@@ -25,15 +25,10 @@ from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning
 from workbench.model.wire import encode
+from workbench.operations.drafts.keeping import drafts_folder
+from workbench.operations.template import templates_folder
 
 OBEYED = [*range(32), *range(127, 160), 0x202E, 0x2066, 0x200B]
-
-
-@pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drafts and templates of this test's own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @asynccontextmanager
@@ -276,8 +271,8 @@ async def test_a_body_may_be_taken_from_a_file_byte_for_byte(tmp_path: Path) -> 
         assert [event.body for event in await there(driver, "quorum")] == [b"\xff\0\r\n"]
 
 
-async def test_a_template_file_is_opened(tmp_path: Path) -> None:
-    folder = tmp_path / "config" / "event-workbench" / "templates"
+async def test_a_template_file_is_opened() -> None:
+    folder = templates_folder()
     folder.mkdir(parents=True)
     (folder / "order.toml").write_text('key = "k"\nbody = \'{"id": "{{ id }}"}\'\n[set]\nid = "o{{ seq }}"\n')
     async with publishing(address("quorum")) as driver:
@@ -563,7 +558,7 @@ async def test_a_draft_is_offered_only_where_all_its_connections_are() -> None:
         await driver.shows("for the one shop")
 
 
-async def test_the_drafts_of_the_demo_end_with_it(tmp_path: Path) -> None:
+async def test_the_drafts_of_the_demo_end_with_it() -> None:
     broker = shop()
     for again in range(2):
         async with running(broker=broker, opening=Opening(demo=True)) as driver:
@@ -573,11 +568,11 @@ async def test_the_drafts_of_the_demo_end_with_it(tmp_path: Path) -> None:
             await fill(driver, "body", f"in the demo {again}")
             await driver.press("escape", "escape", "6", "escape", "w")
             await driver.shows("an empty draft", "shop/quorum")
-    assert not (tmp_path / "state" / "event-workbench" / "drafts").exists()
+    assert not drafts_folder().exists()
 
 
-async def test_a_damaged_draft_is_one_sentence(tmp_path: Path) -> None:
-    folder = tmp_path / "state" / "event-workbench" / "drafts"
+async def test_a_damaged_draft_is_one_sentence() -> None:
+    folder = drafts_folder()
     folder.mkdir(parents=True)
     (folder / "x.json").write_bytes(b"{")
     async with publishing() as driver:

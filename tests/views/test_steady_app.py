@@ -1,7 +1,6 @@
 """What nobody expected: it is logged and told, and what can go on goes on."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from textual.app import ComposeResult
@@ -13,11 +12,6 @@ from views.journal import Journal
 from views.steady_app import KEY_WORK
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.error_log import error_log
-
-
-@pytest.fixture(autouse=True)
-def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
 def _fail(*_: object) -> None:
