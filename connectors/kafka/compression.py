@@ -57,8 +57,12 @@ def decompress(codec: int, data: memoryview, room: bytearray, begin: int) -> tup
 def _into(
     decompress: Callable[[memoryview, memoryview], int], data: memoryview, room: bytearray, begin: int
 ) -> tuple[bytearray, int]:
-    # How much it comes to is not always written down, so more is tried.
-    size = max(len(room) - begin, min(len(data) * 4, MOST), _ROOM)
+    # How much it comes to is not always written down, so more is tried. First what room there is: batches are alike,
+    # and a little more for each would be new memory for each.
+    likely = max(min(len(data) * 8, MOST), _ROOM)
+    size = len(room) - begin
+    if size < _ROOM:
+        size = likely
     while True:
         room = _with_room(room, begin + size)
         try:
@@ -68,7 +72,7 @@ def _into(
                 raise
         if size >= MOST:
             raise _too_much()
-        size = min(size * 4, MOST)
+        size = min(max(size * 4, likely), MOST)
 
 
 def _gzip(data: memoryview, room: bytearray, begin: int) -> tuple[bytearray, int]:
