@@ -23,7 +23,7 @@ from textual.widgets import Static
 
 from tests.hostile import deliveries as hostile
 from views.theme import ThemedApp
-from views.widgets import event_table
+from views.widgets import event_rows
 from views.widgets.dividers import Dividers
 from views.widgets.event_table import SIGNS, EventTable
 from workbench.decode.codec import query_value
@@ -88,7 +88,7 @@ class Screen(ThemedApp):
     def table(self) -> EventTable:
         return self.query_one(EventTable)
 
-    def on_event_table_moved(self, message: EventTable.Moved) -> None:
+    def on_event_rows_moved(self, message: EventTable.Moved) -> None:
         self.moved.append(message.sequence)
 
     def on_event_table_opened(self, message: EventTable.Opened) -> None:
@@ -986,7 +986,7 @@ async def test_a_million_rows_are_scrolled_and_only_those_in_sight_are_fetched(
             it.table.scroll_to(y=y, animate=False)
             await it.pause()
             assert fetched[:page] == list(range(y, y + page)) and len(fetched) <= 3 * page
-        assert len(it.table._cells) <= event_table.KEPT
+        assert len(it.table._cells) <= event_rows.KEPT
         assert it.table.virtual_size.height == 1_000_001
 
 

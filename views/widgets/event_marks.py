@@ -1,9 +1,13 @@
 """Which events of the table are marked."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from workbench.store.view import Rows
+
+_AT_ONCE: Final = 20_000
+"""Marks that are set before others get the event loop."""
 
 
 class Marks:
@@ -44,6 +48,21 @@ class Marks:
         self.within(rows).difference_update(some)
         self._all.difference_update(some)
 
+    async def toggle_all(self, rows: Rows) -> None:
+        """Mark all events that a list shows by now; none, if they all are."""
+        change = self.remove if len(self.within(rows)) == len(rows.sequences) else self.add
+        for some in _pieces(rows):
+            change(rows, some)
+            await asyncio.sleep(0)
+
+    async def invert(self, rows: Rows) -> None:
+        """Mark those events of a list that are not marked, and no others of it."""
+        marked = frozenset(self.within(rows))
+        for some in _pieces(rows):
+            self.add(rows, [each for each in some if each not in marked])
+            self.remove(rows, [each for each in some if each in marked])
+            await asyncio.sleep(0)
+
     def forget(self, first: int) -> None:
         """Forget those below a sequence number: they are no longer held."""
         gone = [each for each in self._all if each < first]
@@ -52,3 +71,8 @@ class Marks:
 
     def _question(self, rows: Rows) -> tuple[Rows, int]:
         return rows, min(rows.upto, self._last + 1)
+
+
+def _pieces(rows: Rows) -> Sequence[Sequence[int]]:
+    sequences = rows.sequences[:]
+    return [sequences[at : at + _AT_ONCE] for at in range(0, len(sequences), _AT_ONCE)]
