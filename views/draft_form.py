@@ -29,7 +29,7 @@ from views.widgets.publish.how_many import HowManyPanel
 from views.widgets.publish.target_panel import TargetPanel
 from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
-from workbench.decode.json_text import lay_out
+from workbench.decode.json_text import lay_out_json
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
@@ -328,7 +328,7 @@ class DraftForm(WorkbenchScreen):
         self._take_in()
         text = (self._draft.body or b"").decode()
         try:
-            self._replace_body(lay_out(text, len(text) * 100 + 100).text.encode())
+            self._replace_body(lay_out_json(text, len(text) * 100 + 100).text.encode())
         except FormatError as error:
             self._tell(f"The body is {error}.", wrong=True)
 

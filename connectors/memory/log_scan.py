@@ -9,7 +9,7 @@ from connectors.memory.broker import Broker
 from connectors.memory.logs import Topic
 from connectors.memory.streams import BATCH, answering
 from workbench.decode.byte_search import Needles
-from workbench.decode.codec import opaque
+from workbench.decode.claims import opaque
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Coverage, Gap, Progress, Span

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.hostile import deliveries
-from workbench.decode.codec import Reading, read, text_of
+from workbench.decode.codec import text_of
 from workbench.decode.compression import OPENED
-from workbench.decode.json_text import lay_out, tokens
+from workbench.decode.json_text import lay_out_json, tokens
+from workbench.decode.layout import Reading, lay_out
 from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -27,12 +28,12 @@ JSON = st.recursive(
 def reading(body: bytes | None, content_type: str = "", content_encoding: str = "", limit: int = 65536) -> Reading:
     claims = {"content_type": content_type, "content_encoding": content_encoding}
     written = Content((), {name: value for name, value in claims.items() if value})
-    return read(Event(body=body, written=written), limit)
+    return lay_out(Event(body=body, written=written), limit)
 
 
 @given(JSON)
 def test_json_laid_out_is_the_same_json(value: object) -> None:
-    text = lay_out(json.dumps(value), 10_000_000).text
+    text = lay_out_json(json.dumps(value), 10_000_000).text
     assert json.dumps(json.loads(text)) == json.dumps(value)
 
 
@@ -41,7 +42,7 @@ def test_json_laid_out_is_the_same_json(value: object) -> None:
 @example({"0\\": None}, 4)
 def test_json_cut_anywhere_is_still_json_so_far(value: object, place: int) -> None:
     text = json.dumps(value)
-    lay_out(text[:place], 1000, cut=place < len(text))
+    lay_out_json(text[:place], 1000, cut=place < len(text))
 
 
 @given(st.text('[]{},:"\\ \n01.e-+tfn' + "aul"))
@@ -191,12 +192,12 @@ def test_a_codec_that_is_no_charset_is_not_used() -> None:
 
 def test_the_claims_of_kafka_are_headers() -> None:
     event = Event(body=b"\xc3", written=Content((("Content-Type", b"application/msgpack"),)))
-    assert read(event).text == "true"
+    assert lay_out(event).text == "true"
 
 
 def test_the_claims_of_amqp_are_properties() -> None:
     event = Event(body=b"\xc3", wire=encode(Content((), {"content_type": "application/msgpack"})))
-    assert read(event).text == "true"
+    assert lay_out(event).text == "true"
 
 
 def test_a_long_string_is_shown_as_far_as_there_is_room() -> None:
@@ -217,6 +218,6 @@ def test_a_text_is_given_as_it_was_written_out_of_compression_and_frame() -> Non
 @pytest.mark.parametrize("limit", [1, 10, 1000, 65536])
 def test_no_hostile_body_is_shown_beyond_the_limit(limit: int) -> None:
     for name, delivery in deliveries():
-        found = read(delivery.event, limit)
+        found = lay_out(delivery.event, limit)
         assert len(found.text) <= max(limit, 78), name
         assert found.size == len(delivery.event.body or b""), name

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.cli import stdio
 from workbench.cli.output import Deliveries
-from workbench.decode.codec import decode, find_opaque, opaque, query_value, read, text_of
+from workbench.decode.claims import find_opaque, opaque
+from workbench.decode.codec import decode, query_value, text_of
 from workbench.decode.compression import OPENED
+from workbench.decode.layout import lay_out
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
@@ -177,8 +179,8 @@ def test_everybody_reads_the_same(charset: str, packing: str, wire: bool) -> Non
     if charset == "Japanese":
         text = text.replace("ü", "u")
     event, plain = written(text, charset, packing, wire), written(text, "UTF-8", wire=wire)
-    assert read(event).format == "JSON"
-    assert read(event).text == read(plain).text
+    assert lay_out(event).format == "JSON"
+    assert lay_out(event).text == lay_out(plain).text
     assert text_of(event, 10_000) == (text, False)
     assert preview(event).replace(" ", "") == text.replace(" ", "")
     assert query_value(event) == text.encode()
@@ -214,7 +216,7 @@ def test_the_values_of_message_pack_and_cbor_are_facts_and_paths() -> None:
 
 def test_what_claims_to_be_cbor_is_read_so_though_it_begins_as_a_text_does() -> None:
     event = Event(None, cbor2.dumps("hello"), written=Content((("content-type", "application/cbor"),)))
-    assert read(event).text == '"hello"'
+    assert lay_out(event).text == '"hello"'
     assert query_value(event) == "hello"
     assert opaque(event)
 
@@ -227,19 +229,19 @@ def test_a_charset_that_is_not_true_is_not_believed() -> None:
 
 def test_a_charset_that_is_not_known_is_named() -> None:
     event = Event(None, b"\xffplain", written=Content((("content-type", "text/plain; charset=klingon"),)))
-    assert "the charset klingon is not known" in read(event).notes
+    assert "the charset klingon is not known" in lay_out(event).notes
 
 
 def test_a_charset_in_the_content_encoding_counts_as_spring_and_celery_write_it() -> None:
     for encoding in ("utf-16", "gzip:UTF-16", "gzip, utf-16"):
         body = "Zürich".encode("utf-16-le")
         packed = gzip.compress(body) if "gzip" in encoding else body
-        assert read(Event(None, packed, written=Content((), {"content_encoding": encoding}))).text == "Zürich"
+        assert lay_out(Event(None, packed, written=Content((), {"content_encoding": encoding}))).text == "Zürich"
 
 
 def test_characters_that_are_none_are_replaced_and_named() -> None:
     body = ("a long text " * 10).encode("utf-16") + b"\0\xd8" + "and on".encode("utf-16-le")
-    found = read(Event(None, body))
+    found = lay_out(Event(None, body))
     assert found.format == "text"
     assert "not valid utf-16-le" in found.notes
 
@@ -315,4 +317,4 @@ def test_no_hostile_wire_is_too_much() -> None:
 def test_no_bomb_opens_to_more_than_the_limit(encoding: str, body: bytes) -> None:
     event = Event(None, body, written=Content((), {"content_encoding": encoding}))
     assert len(decode(event).data) <= max(OPENED, len(body))
-    assert len(read(event).text) <= 65_536
+    assert len(lay_out(event).text) <= 65_536

@@ -15,7 +15,7 @@ from connectors.memory.groups import group
 from tests.hostile import deliveries as hostile
 from workbench.connecting.config import Connection
 from workbench.connecting.guard import Guarded
-from workbench.decode.codec import read
+from workbench.decode.layout import lay_out
 from workbench.facts.conventions import Conventions
 from workbench.model.address import Address
 from workbench.model.content import Content
@@ -163,7 +163,7 @@ async def test_there_are_about_as_many_events_as_in_half_an_hour(still: Faces) -
 async def test_every_event_can_be_read_and_belongs_to_an_order_s_story(still: Faces) -> None:
     conventions = Conventions.builtin()
     for delivery in await everything(still):
-        reading = read(delivery.event)
+        reading = lay_out(delivery.event)
         facts = conventions.facts(delivery)
         if delivery.address.name not in ("catalogue", "clickstream"):
             assert facts.type, delivery
@@ -174,7 +174,7 @@ async def test_every_event_can_be_read_and_belongs_to_an_order_s_story(still: Fa
 
 
 async def test_there_is_every_kind_of_body(still: Faces) -> None:
-    readings = [(delivery, read(delivery.event)) for delivery in await everything(still)]
+    readings = [(delivery, lay_out(delivery.event)) for delivery in await everything(still)]
     assert {"JSON", "MessagePack", "null", "text"} <= {reading.format for _, reading in readings}
     notes = {note for _, reading in readings for note in reading.notes}
     assert {"gzip", "schema 42"} <= notes

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.hostile import deliveries
-from workbench.decode.codec import read
 from workbench.decode.display import cells, count_fitting, visible, visible_bytes
+from workbench.decode.layout import lay_out
 
 ANY = st.text(st.characters(exclude_categories=()))
 ODD = st.text(
@@ -132,7 +132,7 @@ def test_null_is_shown_apart_from_empty() -> None:
 def test_no_hostile_event_reaches_a_terminal() -> None:
     for name, delivery in deliveries():
         event = delivery.event
-        body = read(event, 2000).text.split("\n")
+        body = lay_out(event, 2000).text.split("\n")
         for line in (*body, str(delivery.address), delivery.exchange or ""):
             for width in (7, 80):
                 drawn = visible(line, width)

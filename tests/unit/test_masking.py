@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.hostile import deliveries
 from workbench.decode import ndjson
-from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
+from workbench.decode.layout import lay_out
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import READ, SEARCHED, Masking
 from workbench.model import record_headers
@@ -50,7 +50,7 @@ def everything(delivery: Delivery) -> str:
     )
     parts = [
         line,
-        read(event, 10_000_000).text,
+        lay_out(event, 10_000_000).text,
         visible_bytes(event.body),
         visible_bytes(event.key),
         *(visible(f"{name} {value!r}") for name, value in event.headers),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import hostile
-from workbench.decode.json_text import lay_out
+from workbench.decode.json_text import lay_out_json
 from workbench.decode.outline import Outline
 from workbench.model.errors import FormatError
 
@@ -67,7 +67,7 @@ def test_lines_are_those_of_the_text_laid_out(value: Any, steps: int, indent: An
     text = json.dumps(value, indent=indent)
     outline = read(text, steps)
     drawn = [("  " * outline.depth(line) + written(outline, line)) for line in range(len(outline))]
-    assert "\n".join(drawn) == lay_out(text, 1_000_000).text
+    assert "\n".join(drawn) == lay_out_json(text, 1_000_000).text
 
 
 def test_looks_tell_tokens_apart() -> None:

@@ -66,7 +66,7 @@ def transcode(data: bytes, codec: str, whole: bool) -> Transcoded | None:
 
     Args:
         data: As it came.
-        codec: The codec that the event names, of those that `codec_named` gives; `utf-8` where it names none.
+        codec: The codec that the event names, of those that `python_codec` gives; `utf-8` where it names none.
         whole: False where more would follow.
     """
     for mark, marked in _MARKS:
@@ -85,7 +85,20 @@ def transcode(data: bytes, codec: str, whole: bool) -> Transcoded | None:
     return _decode(data, Charset(codec), whole)
 
 
-def readable(text: str) -> bool:
+def utf8_text(head: bytes, cut: bool) -> tuple[str | None, bool]:
+    """The text of a body's beginning, None where it is none, and whether it is valid UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    try:
+        text = decoder.decode(head, not cut)
+        return (text, True) if _readable(text) else (None, True)
+    except UnicodeError:
+        text = head.decode("utf-8", "backslashreplace")
+        broken = len(text) - len(head.decode("utf-8", "ignore"))
+        # Each bad byte is written in four characters: a few spoil a text, many are no text.
+        return (text, False) if broken // 4 * 20 < len(head) and _readable(text) else (None, False)
+
+
+def _readable(text: str) -> bool:
     """Whether characters are a text's, and not those that any bytes make."""
     head = text[:_HEAD]
     if "\0" in head:
@@ -122,7 +135,7 @@ def _decode(data: bytes, charset: Charset, whole: bool) -> Transcoded | None:
     head = text[:_HEAD]
     # A few bad characters spoil a text, many are no text.
     bad = head.count("\ufffd")
-    if not text or bad * 20 >= len(head) > 0 or not readable(head):
+    if not text or bad * 20 >= len(head) > 0 or not _readable(head):
         return None
     return Transcoded(text.encode("utf-8", "replace"), charset, "\ufffd" not in text)
 

@@ -121,7 +121,7 @@ def string(text: str, token: Token) -> str:
     return str(json.loads(text[token.start : token.end])) if "\\" in inside else inside
 
 
-def lay_out(text: str, limit: int, cut: bool = False) -> Layout:
+def lay_out_json(text: str, limit: int, cut: bool = False) -> Layout:
     """The text with a line for each member, every token as it was written.
 
     Args:

@@ -34,6 +34,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from workbench.decode import codec
+from workbench.decode.claims import opaque
 from workbench.model import wire as encodings
 from workbench.model.address import Address
 from workbench.model.content import DEPTH, Content, Value
@@ -255,7 +256,7 @@ def _json(event: Event) -> tuple[object, bytes] | None:
         return None
     # ASCII that begins so is nothing else by accident, whatever the event claims.
     plain = text[0] in b"{[" and text.isascii() and b"\0" not in text
-    if not plain and codec.opaque(event):
+    if not plain and opaque(event):
         decoded = codec.decode(event)
         bad = decoded.charset is not None and decoded.complaints
         if decoded.format is not None or not decoded.whole or bad or len(decoded.data) > _BIG:

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-from workbench.decode.codec import opaque, read
+from workbench.decode.claims import opaque
 from workbench.decode.display import visible_bytes
+from workbench.decode.layout import lay_out
 from workbench.model.event import Event
 
 LOOKED_AT: Final = 1_024
@@ -15,7 +16,7 @@ _SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\Z))|[ \t\r\n]+', re.DOTALL)
 
 def preview(event: Event, limit: int = LOOKED_AT) -> str:
     """The beginning of a body in one line: JSON without the space between its tokens, else text, else hex digits; `∅`
-    for null. Not yet cut to a width, nor fit for a terminal: that is `display.shown`.
+    for null. Not yet cut to a width, nor fit for a terminal: that is `display.visible`.
 
     Args:
         event: Its body is read.
@@ -30,7 +31,7 @@ def preview(event: Event, limit: int = LOOKED_AT) -> str:
         line = visible_bytes(body, limit)
         if not line.startswith("0x"):
             return line
-    found = read(event, limit)
+    found = lay_out(event, limit)
     if found.format == "hex":
         return visible_bytes(body, limit)
     line = found.text if found.format == "text" else _SPACE.sub(r"\1", found.text)

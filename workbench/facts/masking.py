@@ -30,7 +30,9 @@ from typing import Any, Final
 import msgspec
 
 from workbench.decode import codec
+from workbench.decode.claims import Binary
 from workbench.decode.json_text import string, tokens
+from workbench.decode.layout import lay_out
 from workbench.facts.pattern import Pattern, literally
 from workbench.model.content import Content, Value
 from workbench.model.errors import ConfigError, FormatError
@@ -49,7 +51,7 @@ _HIDDEN: Final = '"***"'
 _LEFT_OUT: Final = "left out"
 """Stands for a header that must go; told from a value by its identity."""
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_WITH_NAMES: Final[tuple[codec.Binary, ...]] = ("MessagePack", "CBOR")
+_WITH_NAMES: Final[tuple[Binary, ...]] = ("MessagePack", "CBOR")
 _FORM: Final = "write body.PATH, header.NAME, property.NAME, key, or ~ and a regular expression"
 
 
@@ -189,7 +191,7 @@ class Masking:
         data = decoded.data
         if len(data) > READ or self._text.in_text(data.decode("latin-1")):
             return True
-        reading = codec.read(event, 8 * READ)
+        reading = lay_out(event, 8 * READ)
         # A hex dump is digits that are nobody's secret, beside the characters that were searched already.
         return reading.format != "hex" and self._text.in_text(reading.text)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.entries import Entries, Entry, no_condition, no_path
 from views.widgets.inspector.page import Page
-from workbench.decode import codec
+from workbench.decode.layout import lay_out
 from workbench.facts.facts import Fact, Facts, Kind
 from workbench.facts.times import time_in, time_text
 from workbench.model.content import Value
@@ -146,7 +146,7 @@ def _contents(event: Event) -> Iterator[_Row]:
     if body is None:
         yield _Row("body", "null", "a tombstone", "size", lambda: _swapped(exists("body")))
     else:
-        read = codec.read(event)
+        read = lay_out(event)
         note = " · ".join((read.format, *read.notes)) if body else ""
         yield _Row("body", count_of(len(body), "byte"), note, "size", _is("size", str(len(body))))
     try:

@@ -13,6 +13,7 @@ from views.widgets.inspector.pair import Pair
 from views.widgets.inspector.text import TextPage
 from views.widgets.inspector.tree import Tree
 from workbench.decode import codec
+from workbench.decode.layout import lay_out
 from workbench.decode.outline import Outline
 from workbench.facts.facts import Facts
 from workbench.model.errors import FormatError
@@ -67,7 +68,7 @@ def body_page(event: Event, broken: str) -> Page:
     if not event.body:
         empty = Condition("body = ''", "body != ''")
         return Sentence("empty", "The body is empty: it has no bytes.", empty)
-    read = codec.read(event)
+    read = lay_out(event)
     said = [f"{read.size:,} {'byte' if read.size == 1 else 'bytes'}", *read.notes]
     if broken:
         said.append(broken)
@@ -81,7 +82,7 @@ def body_page(event: Event, broken: str) -> Page:
             return TextPage(" · ".join(("text", *said)), text)
     if read.format in ("MessagePack", "CBOR"):
         if read.truncated:
-            read = codec.read(event, VALUES)
+            read = lay_out(event, VALUES)
         if read.truncated:
             said.append(f"its first {len(read.text):,} characters")
         return Tree(" · ".join((read.format, *said)), Outline.of_lines(read.text))

@@ -8,8 +8,8 @@ from textual.widgets import Static
 
 from views.widgets.publish.body_editor import tokens
 from workbench.decode import ndjson
-from workbench.decode.codec import read
 from workbench.decode.display import visible, visible_bytes
+from workbench.decode.layout import lay_out
 from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -70,7 +70,7 @@ def _lines(event: Event) -> Iterator[Content]:
         for name, value in (*list(content.properties.items())[:50], *content.headers[:100]):
             said = visible_bytes(value, 200) if isinstance(value, bytes) else visible(_text_of(value), 200)
             yield Content.assemble((f"{visible(name, 60)}  ", "$muted"), said)
-    body = read(event, _PREVIEWED)
+    body = lay_out(event, _PREVIEWED)
     if notes := [body.format, *body.notes]:
         yield Content.styled(visible(", ".join(notes), 200), "$muted")
     for line in body.text.split("\n"):

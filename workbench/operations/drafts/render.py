@@ -11,8 +11,8 @@ from functools import cached_property
 
 import msgspec
 
-from workbench.decode.codec import claims
-from workbench.decode.json_text import lay_out
+from workbench.decode.claims import claims
+from workbench.decode.json_text import lay_out_json
 from workbench.model import wire
 from workbench.model.address import Address
 from workbench.model.amqp091 import NUMBERS
@@ -210,7 +210,7 @@ def verdict(event: Event) -> Verdict:
     if not (claims(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):
         return Verdict(f"text {size}" if text else "empty")
     try:
-        layout = lay_out(text, len(text) * 100 + 100)
+        layout = lay_out_json(text, len(text) * 100 + 100)
     except FormatError as error:
         return Verdict(f"{str(error).removeprefix('not JSON at ')}: not JSON ✖ {size}", wrong=True)
     if layout.repeated:
