@@ -9,7 +9,7 @@ which stands for the JSON written compactly, as `encode` would. A body that is J
 has `json`. Where other bytes would come of it, or a tool could spell its numbers anew, `text` or `base64` stands beside
 it, and wins for as long as it says the same. A `json` that was edited wins over them, and is written compactly in
 UTF-8. There is no `json` where it would lie: where an object repeats a key, a number is beyond every double, bytes are
-no characters, it nests deeper than `DEPTH` or is larger than `_BIG`; nor for `NaN`, which is no JSON.
+no characters, it nests deeper than `DEPTH` or is larger than 4 MiB; nor for `NaN`, which is no JSON.
 
 Headers and properties have types: what JSON can say is written plainly, the rest as an object with one member,
 `{"base64":…}` for bytes, `{"decimal":"1.50"}`, `{"time":"2026-11-23T10:03:22Z"}`, `{"float":"NaN"}`. A nested table is
@@ -22,22 +22,18 @@ Values are compared, not spellings: 1 says the same as 1.0, and what a tool that
 the same as the number.
 """
 
-import binascii
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from workbench.decode import codec
-from workbench.decode.claims import opaque
+from workbench.decode.json_body import is_unsteady, json_of, says_same
+from workbench.decode.json_values import base64_bytes, base64_text, exact_float, form_of, read_time, value_of
 from workbench.model import wire as encodings
 from workbench.model.address import Address
-from workbench.model.content import DEPTH, Content, Value
+from workbench.model.content import Content
 from workbench.model.errors import AddressError, FormatError
 from workbench.model.event import Damaged, Delivery, Event, Position, TimestampType
 from workbench.model.wire import Wire
@@ -95,12 +91,12 @@ def encode(seen: Delivery | Event) -> bytes:
     line["key"] = None if event.key is None else _text(event.key)
     content = _content(event)
     if content is not None:
-        line["headers"] = [(name, _form(value, 1)) for name, value in content.headers]
+        line["headers"] = [(name, form_of(value)) for name, value in content.headers]
     line["body"] = None if event.body is None else _body(event)
     if content is not None:
-        line["properties"] = {name: _form(value, 1) for name, value in content.properties.items()}
+        line["properties"] = {name: form_of(value) for name, value in content.properties.items()}
     if event.wire is not None:
-        line["wire"] = _base64(event.wire.data)
+        line["wire"] = base64_text(event.wire.data)
         line["encoding"] = event.wire.encoding
     try:
         return _to_json(line) + b"\n"
@@ -148,47 +144,17 @@ def position(place: Position) -> dict[str, int | str]:
     return {"partition": _number(place.partition), "offset": _number(place.offset)}
 
 
-def value_text(value: Value) -> str:
-    """The value of a header or a property as a line has it: JSON.
-
-    Raises:
-        FormatError: As `encode` does.
-    """
-    try:
-        return _to_json(_form(value, 1)).decode()
-    except UnicodeEncodeError:
-        raise FormatError("This value cannot be written: a text in it holds half a character.") from None
-
-
-def value_from(text: str) -> Value:
-    """The value of a header or a property from JSON as a line has it.
-
-    Raises:
-        FormatError: It is not JSON, or a form that is not known here, or a number that would have to be rounded.
-    """
-    try:
-        return _value(_any(text), 1)  # type: ignore[no-any-return]
-    except RecursionError:
-        raise FormatError(f"{text[:20]!r} nests too deep.") from None
-    except (msgspec.DecodeError, UnicodeError, FormatError) as error:
-        raise FormatError(f"{text[:20]!r} is no value: {str(error).removesuffix('.')}.") from None
-
-
 _to_json: Final = msgspec.json.Encoder().encode
-_from_json: Final = msgspec.json.Decoder().decode
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_DOUBLE: Final = 2**53
+"""Beyond this, not every whole number is a double, and tools that have nothing else round it."""
 _ISO: Final = range(-62_135_596_800_000, 253_402_300_800_000)
 """The milliseconds that ISO 8601 can say: the years 1 to 9999."""
 
-_DOUBLE: Final = 2**53
-"""Beyond this, not every whole number is a double, and tools that have nothing else round it."""
-_BIG: Final = 4 << 20
-"""A body of more bytes is not tried as JSON: decoded, it could take many times the memory."""
 
-
-# Writing. Everything becomes what JSON can say before msgspec sees it, which would write NaN as null, Decimal as text.
+# Writing.
 
 
 def _content(event: Event) -> Content | None:
@@ -219,109 +185,21 @@ def _text(data: bytes) -> str | dict[str, str]:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return {"base64": _base64(data)}
-
-
-def _base64(data: bytes) -> str:
-    return binascii.b2a_base64(data, newline=False).decode()
+        return {"base64": base64_text(data)}
 
 
 def _body(event: Event) -> object:
     body = event.body or b""
-    found = _json(event)
+    found = json_of(event)
     if found is None:
         text = _text(body)
         return {"text": text} if isinstance(text, str) else text
     compact = found[1]
     form: dict[str, object] = {"json": msgspec.Raw(compact)}
-    if compact != body or _is_unsteady(body):
+    if compact != body or is_unsteady(body):
         text = _text(body)
         form |= {"text": text} if isinstance(text, str) else text
     return form
-
-
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-_UNSTEADY: Final = re.compile(rb"[:,\[]-?(?:[0-9]{16}|[0-9]+(?:\.0(?![0-9])|(?:\.[0-9]+)?e))")
-"""Numbers that another tool may write otherwise: 1.0 as 1, 1e16 with its zeros, long ones rounded."""
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_LONG: Final = b"0" * 16
-_HUGE: Final = re.compile(rb"[0-9]{309}")
-"""A number that is no double, and that many tools make the largest one of."""
-
-
-def _json(event: Event) -> tuple[object, bytes] | None:
-    """The value of a body that is JSON, and that as JSON written compactly; None where it is none, or would lie."""
-    text = event.body or b""
-    if not text or len(text) > _BIG:
-        return None
-    # ASCII that begins so is nothing else by accident, whatever the event claims.
-    plain = text[0] in b"{[" and text.isascii() and b"\0" not in text
-    if not plain and opaque(event):
-        decoded = codec.decode(event)
-        bad = decoded.charset is not None and decoded.complaints
-        if decoded.format is not None or not decoded.whole or bad or len(decoded.data) > _BIG:
-            return None
-        text = decoded.data
-    try:
-        value = _from_json(text)
-        compact = _to_json(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if compact != text and compact != msgspec.json.format(text, indent=-1) and _members(compact) != _members(text):
-        # An object repeats a key.
-        return None
-    if len(compact) > 308 and _HUGE.search(compact) and _HUGE.search(_STRING.sub(b"", compact)):
-        return None
-    # What nests deeper, some tool could not read; few openings cannot nest deep, which spares most bodies the walk.
-    if compact.count(b"[") + compact.count(b"{") > DEPTH and _depth(value) > DEPTH:
-        return None
-    return value, compact
-
-
-def _is_unsteady(json: bytes) -> bool:
-    """Whether compact JSON has numbers that another tool may write otherwise."""
-    digits = json.translate(_DIGITS)
-    # Most have none that could be one, which is seen without the slower search.
-    if b".0" not in json and b"0e" not in digits and _LONG not in digits:
-        return False
-    return bool(_UNSTEADY.search(b"," + _STRING.sub(b'""', json)))
-
-
-def _members(json: bytes) -> int:
-    return _STRING.sub(b"", json).count(b":")
-
-
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
-    while level := [item for item in level if isinstance(item, list | dict)]:
-        level = [item for held in level for item in (held.values() if isinstance(held, dict) else held)]
-        depth += 1
-    return depth
-
-
-def _form(value: Value, depth: int) -> object:
-    """What stands in the line for the value of a header or a property."""
-    if isinstance(value, str) or value is None or isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": _FLOATS[str(value)]}
-    if isinstance(value, bytes):
-        return {"base64": _base64(value)}
-    if isinstance(value, Decimal):
-        return {"decimal": str(value)}
-    if isinstance(value, datetime):
-        return {"time": value.isoformat().replace("+00:00", "Z")}
-    if depth == DEPTH:
-        raise FormatError(f"This event cannot be written as a line: a header nests deeper than {DEPTH}.")
-    if isinstance(value, Mapping):
-        table = {name: _form(item, depth + 1) for name, item in value.items()}
-        return {"table": table} if len(table) == 1 and next(iter(table)) in _TAGS else table
-    if isinstance(value, Sequence):
-        return [_form(item, depth + 1) for item in value]
-    raise FormatError(f"This event cannot be written as a line: a header is a {type(value).__name__}.")
-
-
-_FLOATS: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 # Reading. The errors say what is wrong; `decode` makes sentences of them.
@@ -354,17 +232,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
     state: str | None = None
 
 
-def _exact(text: str) -> float:
-    number = float(text)
-    digits = text.lower().partition("e")[0].replace(".", "").lstrip("-0").rstrip("0")
-    # 17 digits name every double: more promise what none holds, as do numbers that overflow or vanish.
-    if math.isinf(number) or len(digits) > 17 or (digits and not number):
-        raise ValueError(f"the number {text} would be rounded, write it as text")
-    return number
-
-
-_said: Final = msgspec.json.Decoder(_Said, float_hook=_exact).decode
-_any: Final = msgspec.json.Decoder(float_hook=_exact).decode
+_said: Final = msgspec.json.Decoder(_Said, float_hook=exact_float).decode
 
 
 def _event(said: _Said) -> Event:
@@ -374,8 +242,8 @@ def _event(said: _Said) -> Event:
     written = Content()
     if wire is None:
         written = Content(
-            tuple([(name, _value(form, 1)) for name, form in said.headers or ()]),
-            {name: _value(form, 1) for name, form in (said.properties or {}).items()},
+            tuple([(name, value_of(form)) for name, form in said.headers or ()]),
+            {name: value_of(form) for name, form in (said.properties or {}).items()},
         )
     event = Event(
         None if said.key is None else _bytes(said.key, "key"),
@@ -397,20 +265,20 @@ def _wire(form: str | dict[str, str], encoding: str | None) -> Wire:
         encoding = encodings.OLDEST
     if encoding not in encodings.ENCODINGS:
         raise FormatError(f"the encoding {encoding!r} is not known")
-    return Wire(encoding, _from_base64(form))
+    return Wire(encoding, base64_bytes(form))
 
 
 def _with_json(event: Event, said: _Said) -> Event:
     """The event with the `json` of key and body in the place of their bytes, where these say something else."""
     changes: dict[str, bytes] = {}
     if isinstance(said.body, dict) and len(said.body) == 2:
-        found = _json(event)
+        found = json_of(event)
         shown = _to_json(said.body["json"])
-        if found is None or not (found[1] == shown or _same(found[0], said.body["json"])):
+        if found is None or not (found[1] == shown or says_same(found[0], said.body["json"])):
             changes["body"] = shown
     if isinstance(said.key, dict) and len(said.key) == 2:
-        found = _json(Event(body=event.key))
-        if found is None or not _same(found[0], said.key["json"]):
+        found = json_of(Event(body=event.key))
+        if found is None or not says_same(found[0], said.key["json"]):
             changes["key"] = _to_json(said.key["json"])
     return msgspec.structs.replace(event, **changes) if changes else event
 
@@ -423,38 +291,11 @@ def _says(wire: Wire, said: _Said) -> bool:
         content = encodings.decode(wire)
     except FormatError:
         return False
-    headers = [(name, _form(value, 1)) for name, value in content.headers]
-    properties = {name: _form(value, 1) for name, value in content.properties.items()}
-    return (said.headers is None or _same(headers, said.headers)) and (
-        said.properties is None or _same(properties, said.properties)
+    headers = [(name, form_of(value)) for name, value in content.headers]
+    properties = {name: form_of(value) for name, value in content.properties.items()}
+    return (said.headers is None or says_same(headers, said.headers)) and (
+        said.properties is None or says_same(properties, said.properties)
     )
-
-
-def _same(held: object, shown: object) -> bool:
-    """Whether a JSON value is still what was held, as far as tools keep values: 1 is 1.0, and 1 is not true."""
-    if isinstance(held, dict):
-        return (
-            isinstance(shown, dict)
-            and held.keys() == shown.keys()
-            and all(_same(value, shown[name]) for name, value in held.items())
-        )
-    if isinstance(held, list | tuple):
-        return isinstance(shown, list | tuple) and len(held) == len(shown) and all(map(_same, held, shown))
-    if isinstance(held, bool) != isinstance(shown, bool):
-        return False
-    return held == shown or (
-        isinstance(held, int | float) and isinstance(shown, int | float) and _is_rounded(held, shown)
-    )
-
-
-def _is_rounded(held: float, shown: float) -> bool:
-    """Whether a number is what a tool that has only doubles makes of another: the shortest text that names the double,
-    whole numbers filled up with zeros."""
-    try:
-        double = float(held)
-    except OverflowError:
-        return False
-    return shown == double if isinstance(shown, float) else Decimal(shown) == Decimal(repr(double))
 
 
 def _milliseconds(time: str | int) -> int:
@@ -462,7 +303,7 @@ def _milliseconds(time: str | int) -> int:
         return time
     if _LARGE.fullmatch(time) and -(2**63) <= int(time) < 2**63:
         return int(time)
-    moment = _datetime(time)
+    moment = read_time(time)
     if moment.utcoffset() is None:
         raise FormatError(f"the time {time!r} names no zone, such as Z at its end")
     return (moment - _EPOCH) // _MILLISECOND
@@ -481,70 +322,5 @@ def _bytes(form: object, what: str) -> bytes:
         case {"text": str(text), **others} if not others.keys() - {"json"}:
             return text.encode()
         case {"base64": str(text), **others} if not others.keys() - {"json"}:
-            return _from_base64(text)
+            return base64_bytes(text)
     raise FormatError(f'the {what} is none of null, a text, {{"json":…}}, {{"text":…}} and {{"base64":…}}')
-
-
-def _value(form: Any, depth: int) -> Any:
-    """The value of a header or a property."""
-    if not isinstance(form, dict | list):
-        return form
-    if depth == DEPTH:
-        raise FormatError(f"a header nests deeper than {DEPTH}")
-    if isinstance(form, list):
-        return [_value(item, depth + 1) for item in form]
-    if len(form) == 1:
-        [(tag, held)] = form.items()
-        if tag == "table" and isinstance(held, dict):
-            form = held
-        elif tag in _TAGS:
-            return _untag(tag, held)
-    return {name: _value(item, depth + 1) for name, item in form.items()}
-
-
-def _untag(tag: str, held: object) -> Value:
-    if tag == "json":
-        return _to_json(held).decode()
-    if not isinstance(held, str) or tag == "table":
-        raise FormatError(f'{{"{tag}":…}} does not hold a text; a table like it is written {{"table":{{"{tag}":…}}}}')
-    return _TAGS[tag](held)
-
-
-def _from_base64(text: str) -> bytes:
-    try:
-        return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:
-        raise FormatError(f"{text[:20]!r} is not base64") from None
-
-
-def _datetime(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise FormatError(f"{text!r} is not a time, such as 2026-11-23T10:03:22.123Z") from None
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise FormatError(f"{text!r} is not a decimal number") from None
-
-
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise FormatError(f"{text!r} is not a floating-point number") from None
-
-
-_TAGS: Final[Mapping[str, Callable[[str], Value]]] = {
-    "base64": _from_base64,
-    "decimal": _decimal,
-    "time": _datetime,
-    "float": _float,
-    "text": str,
-    "json": str,
-    "table": str,
-}
-"""The names that make an object with one member something else than a table, and the readers of the texts in them."""

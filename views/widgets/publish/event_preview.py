@@ -7,8 +7,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from views.widgets.publish.body_editor import tokens
-from workbench.decode import ndjson
 from workbench.decode.display import visible, visible_bytes
+from workbench.decode.json_values import value_text
 from workbench.decode.layout import lay_out
 from workbench.model.content import Value
 from workbench.model.errors import FormatError
@@ -84,6 +84,6 @@ def _lines(event: Event) -> Iterator[Content]:
 def _text_of(value: Value) -> str:
     """The value of a header or a property, as the table has it."""
     try:
-        return value if isinstance(value, str) else ndjson.value_text(value)
+        return value if isinstance(value, str) else value_text(value)
     except FormatError as error:
         return str(error)

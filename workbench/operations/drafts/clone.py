@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.decode import ndjson
+from workbench.decode.json_values import value_text
 from workbench.facts.facts import Facts
 from workbench.model import wire
 from workbench.model.address import Address
@@ -152,4 +153,4 @@ def _hider(delivery: Delivery, reading: Reading) -> Callable[..., tuple[str, Val
 def _field(name: str, value: Value, kind: str, of: int, change: Literal["", "fresh", "dropped"], reason: str) -> Field:
     if isinstance(value, str):
         return Field(name, value, "text", of, change, True, reason)
-    return Field(name, ndjson.value_text(value), kind or value_type(value), of, change, True, reason)
+    return Field(name, value_text(value), kind or value_type(value), of, change, True, reason)

@@ -7,6 +7,7 @@ import msgspec
 
 from workbench.decode import ndjson
 from workbench.decode.codec import decode
+from workbench.decode.json_values import value_from
 from workbench.model.address import Address
 from workbench.model.content import Value
 from workbench.model.event import Event
@@ -54,7 +55,7 @@ class Field(msgspec.Struct, frozen=True):
         Raises:
             FormatError: It is not of its kind.
         """
-        return self.value if self.kind == "text" else ndjson.value_from(self.value)
+        return self.value if self.kind == "text" else value_from(self.value)
 
 
 class Target(msgspec.Struct, frozen=True):
