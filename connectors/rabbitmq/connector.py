@@ -10,7 +10,8 @@ from connectors.rabbitmq.check import check
 from connectors.rabbitmq.claims import QueueClaims
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.delivery_counts import Counted
-from connectors.rabbitmq.publisher import PREAMBLE, ExchangePublisher
+from connectors.rabbitmq.outgoing_message import PREAMBLE
+from connectors.rabbitmq.publisher import ExchangePublisher
 from connectors.rabbitmq.queue_browse import QueueLook
 from connectors.rabbitmq.queue_type import kind_of
 from connectors.rabbitmq.reconnecting import Following

@@ -11,21 +11,17 @@ alone, so that this need not happen; so does the first to each exchange, which s
 """
 
 import asyncio
-import math
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.client import Channel, Client, check_name
 from connectors.rabbitmq.errors import Blocked
 from connectors.rabbitmq.frames import Answer, Returned
+from connectors.rabbitmq.outgoing_message import Outgoing, Target, is_risky, prepare, returned_error
 from workbench.model.address import Address
-from workbench.model.content import text
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -37,7 +33,6 @@ from workbench.model.errors import (
 )
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
-from workbench.model.wire import Wire, decode, encode, field_types
 
 WINDOW: Final = 2_000
 """Messages that may be unconfirmed."""
@@ -48,58 +43,8 @@ WINDOW_BYTES: Final = 16_777_216
 _LOSSES: Final = 3
 """Connections lost one after the other, without an answer between them, after which no other is tried."""
 
-_RISKY: Final = frozenset({"decimal", "int16"})
-"""Types of headers for which a stream, or any queue where the letter is `U`, closes the connection."""
-
-_RISKY_LETTERS: Final = re.compile(rb"[DU][\x00-\x1f]")
-"""What their letters and values begin with, and other bytes may, too."""
-
-PREAMBLE: Final = 20
-"""Bytes of a frame around properties and headers, which have to fit into one."""
-
 _FLUSH: Final = 131_072
 """Bytes gathered before they are given to the network."""
-
-
-_NO_ROUTE: Final = 312
-
-
-class _Target:
-    """Where events go.
-
-    Attributes:
-        address: Its address.
-        exchange: What is published to; empty: the default exchange.
-        queue: The routing key of all events, to reach a queue; None: each event has its own.
-    """
-
-    __slots__ = ("address", "exchange", "queue")
-
-    def __init__(self, address: Address) -> None:
-        name = address.name.encode("utf-8", "surrogateescape")
-        self.address = address
-        self.exchange = name if address.namespace == "exchange" else b""
-        self.queue = None if address.namespace == "exchange" else name
-
-
-class _Sent:
-    """A message that the broker has not answered for."""
-
-    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence", "target")
-
-    def __init__(self, sequence: int, target: _Target, key: bytes, properties: bytes, body: bytes) -> None:
-        self.sequence = sequence
-        self.target = target
-        self.key = key
-        self.properties = properties
-        self.body = body
-        self.returned: Returned | None = None
-        self.resent = False
-
-    @property
-    def size(self) -> int:
-        """What it takes of the window, in bytes."""
-        return len(self.body) + len(self.properties)
 
 
 class ExchangePublisher:
@@ -115,8 +60,8 @@ class ExchangePublisher:
     def __init__(self, client: Client, user: str, reconnect: Callable[[], Awaitable[Client]] | None = None) -> None:
         self._client = client
         self._reconnect = reconnect
-        self._user = user.encode()
-        self._targets: dict[Address, _Target] = {}
+        self._user = user
+        self._targets: dict[Address, Target] = {}
         self._proven: set[bytes] = set()
         self._refused: dict[bytes, ConnectorError] = {}
         self._channel: Channel
@@ -126,15 +71,15 @@ class ExchangePublisher:
         self._tag = 0
         self._oldest = 1
         self._bytes = 0
-        self._sent: dict[int, _Sent] = {}
-        self._suspects: deque[_Sent] = deque()
-        self._innocent: list[_Sent] = []
+        self._sent: dict[int, Outgoing] = {}
+        self._suspects: deque[Outgoing] = deque()
+        self._innocent: list[Outgoing] = []
         self._losses = 0
         self._next_return = 1
         self._receipts: list[Receipt] = []
         self._finished = False
         self._fatal: ConnectorError | None = None
-        self._announced: _Target | None = None
+        self._announced: Target | None = None
         self._announced_key = self._announcement = b""
 
     async def open(self) -> None:
@@ -165,10 +110,14 @@ class ExchangePublisher:
         pieces: list[bytes] = []
         gathered = 0
         for sequence, event in zip(numbers, events, strict=True):
-            sent = self._read(sequence, target, event)
-            if sent is None:
+            try:
+                sent = prepare(sequence, target, event, self._client.frame_max)
+            except FormatError as error:
+                self._reject(sequence, target, str(error).rstrip("."))
                 continue
-            alone = target.exchange not in self._proven or self._doubtful(sent)
+            # A message that may close the channel goes alone, so that no other's fate is unknown.
+            unproven = target.exchange not in self._proven
+            alone = unproven or len(sent.body) >= WINDOW_BYTES or is_risky(sent, self._user)
             if not self._roomy(sent.size, alone):
                 self._write(pieces)
                 gathered = 0
@@ -187,14 +136,14 @@ class ExchangePublisher:
         self._write(pieces)
         self._take_answers()
 
-    async def _target(self, address: Address) -> _Target:
+    async def _target(self, address: Address) -> Target:
         """Where an address is; whether there is such an exchange is asked when it is first published to.
 
         Raises:
             EndpointNotFound: There is not, or there can be no queue of this name.
         """
         if (target := self._targets.get(address)) is None:
-            target = _Target(address)
+            target = Target(address)
             if target.queue is not None:
                 check_name("queue", address.name)
             while target.exchange:
@@ -230,49 +179,6 @@ class ExchangePublisher:
             else:
                 await self._news()
 
-    def _read(self, sequence: int, target: _Target, event: Event) -> _Sent | None:
-        key = target.queue if target.queue is not None else event.key or b""
-        try:
-            properties = _properties(event)
-            if len(key) > 255:
-                raise FormatError(f"its key has {len(key)} bytes, and AMQP allows 255")
-            if len(properties) > self._client.frame_max - PREAMBLE:
-                raise FormatError(
-                    f"its properties and headers take {len(properties):,} bytes,"
-                    f" and this broker takes {self._client.frame_max - PREAMBLE:,}"
-                )
-        except FormatError as error:
-            self._reject(sequence, target, str(error).rstrip("."))
-            return None
-        return _Sent(sequence, target, key, properties, event.body or b"")
-
-    def _doubtful(self, sent: _Sent) -> bool:
-        """Whether the broker may find this message invalid: it then goes alone, so that no other's fate is unknown."""
-        properties, body = sent.properties, sent.body
-        if len(body) >= WINDOW_BYTES or (not sent.key.isascii() and isinstance(text(sent.key), bytes)):
-            return True
-        # Property flags: bit 8 is expiration, bit 4 is user_id.
-        flagged = len(properties) >= 2 and (properties[0] & 0x01 or properties[1] & 0x10)
-        lettered = _RISKY_LETTERS.search(properties) is not None
-        if not flagged and not lettered and b"\x02CC" not in properties and b"\x03BCC" not in properties:
-            return False
-        wire = Wire("amqp-0-9-1", properties)
-        try:
-            if lettered and any(kind in _RISKY for _, kind in field_types(wire)):
-                return True
-            content = decode(wire)
-        except FormatError:
-            return True
-        user, expiration = content.properties.get("user_id"), content.properties.get("expiration")
-        if user is not None and user != self._user.decode():
-            return True
-        if expiration is not None and not re.fullmatch(r"\d{1,18}", str(expiration)):
-            return True
-        return any(
-            name in ("CC", "BCC") and not (isinstance(value, list | tuple) and all(isinstance(v, str) for v in value))
-            for name, value in content.headers
-        )
-
     def _answered_for(self) -> bool:
         return not self._sent and not self._suspects and not self._innocent
 
@@ -283,7 +189,7 @@ class ExchangePublisher:
             return True
         return not alone and len(self._sent) < WINDOW and self._bytes + size <= WINDOW_BYTES
 
-    def _add(self, sent: _Sent, pieces: list[bytes]) -> int:
+    def _add(self, sent: Outgoing, pieces: list[bytes]) -> int:
         self._tag += 1
         self._sent[self._tag] = sent
         self._bytes += sent.size
@@ -384,7 +290,7 @@ class ExchangePublisher:
             isinstance(error, AccessRefused) and "access to topic" not in str(error)
         )
 
-    def _refuse_target(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
+    def _refuse_target(self, unanswered: Sequence[Outgoing], error: ConnectorError) -> None:
         """Publish no more to the exchange that was refused."""
         exchanges = {sent.target.exchange for sent in unanswered}
         if len(exchanges) != 1:
@@ -406,7 +312,7 @@ class ExchangePublisher:
         self._innocent += [sent for sent in self._suspects if sent.target.exchange != exchange]
         self._suspects.clear()
 
-    def _give_up(self, unanswered: Sequence[_Sent], error: ConnectorError) -> None:
+    def _give_up(self, unanswered: Sequence[Outgoing], error: ConnectorError) -> None:
         self._suspects.clear()
         self._innocent.clear()
         for sent in unanswered:
@@ -463,7 +369,7 @@ class ExchangePublisher:
         self._losses = 0
         self._proven.add(sent.target.exchange)
         if sent.returned is not None:
-            self._refuse([sent.sequence], _nowhere(sent, sent.returned))
+            self._refuse([sent.sequence], returned_error(sent, sent.returned))
         elif taken:
             self._receipts.append(Receipt(sent.sequence, resent=sent.resent))
         else:
@@ -473,51 +379,14 @@ class ExchangePublisher:
                 "the broker did not take it (basic.nack): the queue is full, or could not store it",
             )
 
-    def _reject(self, sequence: int, target: _Target, reason: str) -> None:
+    def _reject(self, sequence: int, target: Target, reason: str) -> None:
         self._refuse([sequence], PublishRejected(f"{target.address} did not take an event: {reason}."))
 
     def _refuse(self, sequences: Iterable[int], error: ConnectorError) -> None:
         self._receipts += [Receipt(sequence, error=error) for sequence in sequences]
         self._channel.wake()
 
-    def _leave_open(self, sent: _Sent, reason: str) -> None:
+    def _leave_open(self, sent: Outgoing, reason: str) -> None:
         why = ConnectorError(f"It is not known whether {sent.target.address} took an event: {reason}")
         self._receipts.append(Receipt(sent.sequence, error=why, state="unknown"))
         self._channel.wake()
-
-
-def _nowhere(sent: _Sent, returned: Returned) -> ConnectorError:
-    """Why no queue took a message."""
-    target, reason = sent.target, f"{returned.text} ({returned.code})"
-    if target.queue is not None and returned.code == _NO_ROUTE:
-        return EndpointNotFound(
-            f"{target.address} did not take an event: there is no queue {target.address.name!r}: {reason}."
-        )
-    key = sent.key.decode(errors="replace")
-    where = f"no queue is bound to exchange {target.address.name!r} for the key {key!r}"
-    return PublishRejected(f"{target.address} did not take an event: {where}: {reason}.")
-
-
-def _properties(event: Event) -> bytes:
-    """The property list to send: the event's own bytes, or what the user wrote.
-
-    Raises:
-        FormatError: RabbitMQ could not read it, and would close the connection with all that is on its way.
-    """
-    content = event.content
-    if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
-        if not all(_is_finite(value) for _, value in content.headers):
-            raise FormatError("a header holds a number that is not finite, which RabbitMQ cannot take")
-        return event.wire.data
-    if event.timestamp is not None and "timestamp" not in content.properties:
-        properties = {**content.properties, "timestamp": event.timestamp // 1000}
-        content = msgspec.structs.replace(content, properties=properties)
-    return encode(content).data
-
-
-def _is_finite(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    return not isinstance(value, list) or all(map(_is_finite, value))

@@ -134,7 +134,7 @@ async def test_culprit_that_nobody_expected_is_found_and_only_what_was_before_it
     rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, kind: str, culprits: list[int]
 ) -> None:
     # No known kind of message is left that is not foreseen: so foresight goes, and a known kind is as a new one.
-    monkeypatch.setattr(ExchangePublisher, "_doubtful", lambda self, sent: False)
+    monkeypatch.setattr("connectors.rabbitmq.publisher.is_risky", lambda message, user: False)
     queue = rabbit.queue(kind)
     unknown_type = Wire("amqp-0-9-1", b"\x20\x00\x00\x00\x00\x05\x01hU\x00\x05")
     events = [Event(body=b"%d" % number, wire=unknown_type if number in culprits else None) for number in range(3_000)]

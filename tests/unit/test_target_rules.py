@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from connectors.memory import MemoryConnector, embedded_broker
 from connectors.rabbitmq import endpoints
-from connectors.rabbitmq.publisher import _properties
+from connectors.rabbitmq.outgoing_message import properties_of
 from workbench.connecting.config import Connection
 from workbench.model import record_headers
 from workbench.model.address import Address
@@ -118,7 +118,7 @@ def test_rules_refuse_just_what_the_publisher_could_not_write(
 ) -> None:
     event = Event(None, b"", written=Content(tuple(headers), properties))
     try:
-        written = len(_properties(event)) <= 1000
+        written = len(properties_of(event)) <= 1000
     except FormatError:
         written = False
     # How large headers become is known exactly only when they are written.
