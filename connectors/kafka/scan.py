@@ -74,6 +74,8 @@ class ScanStream:
         self._needles = needles
         self._window = window
         self._searching: list[asyncio.Future[_Hits]] = []
+        self._rooms: list[bytearray] = []
+        """To decompress into, for the threads to take and bring back: memory that is new is slow at first."""
         self._ready: deque[list[Delivery]] = deque()
         self._begun = time.monotonic()
 
@@ -164,7 +166,7 @@ class ScanStream:
     def _search(self, work: Iterable[tuple[Chunk, list[Batch] | None]], now: int) -> _Hits:
         found: list[Delivery] = []
         gaps: list[tuple[str, Gap]] = []
-        room = bytearray()
+        room = self._rooms.pop() if self._rooms else bytearray()
         for chunk, some in work:
             if some is None:
                 if not self._needles.in_bytes(*chunk.fetched.records):
@@ -180,6 +182,8 @@ class ScanStream:
                         found += self._events(batch, chunk, now)
                 except FormatError as error:
                     gaps.append((chunk.share.partition[0], damage_gap(chunk.share.partition, batch, error)))
+        if len(room) <= _SIZE:
+            self._rooms.append(room)
         return found, gaps
 
     def _in_time(self, batch: Batch) -> bool:
