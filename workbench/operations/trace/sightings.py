@@ -131,17 +131,20 @@ def merge(sightings: Iterable[Sighting]) -> list[Sighting]:
             others.setdefault(key, {}).setdefault(each.look, []).append(each)
     merged = [_one_of(group) for group in numbered.values()]
     for looks in others.values():
-        ordered = [sorted(seen, key=lambda each: each.delivery.seen_at) for seen in looks.values()]
+        ordered = [sorted(seen, key=_by_seen) for seen in looks.values()]
         for number in range(max(map(len, ordered))):
             merged.append(_one_of([seen[number] for seen in ordered if number < len(seen)]))
     return sorted(merged, key=lambda each: each.order)
 
 
 def _one_of(group: Sequence[Sighting]) -> Sighting:
-    # The first look is nearest to when it came, the last tells whether it is still there.
-    first = min(group, key=lambda each: (each.delivery.seen_at, each.look))
-    held = max(group, key=lambda each: (each.held, each.delivery.seen_at)).held
-    return msgspec.structs.replace(first, held=held)
+    # The first look is nearest to when it came.
+    first = min(group, key=_by_seen)
+    return msgspec.structs.replace(first, held=any(each.held for each in group))
+
+
+def _by_seen(each: Sighting) -> tuple[object, ...]:
+    return each.delivery.seen_at, each.look, each.held, fingerprint(each.delivery)
 
 
 def _number(offset: str) -> int:
