@@ -2,6 +2,9 @@
 
 An answer is searched in place, in threads, while the next one is received. Compressed batches are decompressed first,
 on all cores: the codecs let the interpreter go meanwhile. The checksum of a batch is checked when it is decoded.
+
+Bodies that their application has compressed, or written in another charset, do not spell what they say. Some events of
+each answer are looked at; once such a body is among them, the partition is decoded from there on, and its like found.
 """
 
 import asyncio
@@ -10,13 +13,15 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Self
+from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.reader import damage_gap, interruptions
-from connectors.kafka.records import COMPRESSED, Batch, committed_batches, deliveries, plain
+from connectors.kafka.records import COMPRESSED, Batch, batches, committed_batches, deliveries, plain
 from workbench.decode.byte_search import Needles
+from workbench.decode.claims import opaque
+from workbench.decode.codec import hides
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
@@ -30,14 +35,27 @@ _LINES = 2
 _Hits = tuple[list[Delivery], list[tuple[str, Gap]]]
 
 
-class Scanned(Share):
-    """A share, and how far it has been searched."""
+_SAMPLE = 16
+"""Events of an answer that are looked at to see whether bodies say what their bytes do not spell."""
 
-    __slots__ = ("searched",)
+
+class Scanned(Share):
+    """A share, how far it has been searched, whether its bodies hide what they say, and whether they are decoded."""
+
+    __slots__ = ("decoded", "hides", "searched")
 
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         super().__init__(partition, start, end, leader)
         self.searched = start
+        self.hides = self.decoded = False
+
+
+class _Work(NamedTuple):
+    """A chunk to search, as a whole or some batches of it, among which the first of the chunk may be."""
+
+    chunk: Chunk
+    batches: list[Batch] | None
+    first: bool = False
 
 
 class ScanStream:
@@ -76,6 +94,7 @@ class ScanStream:
         self._searching: list[asyncio.Future[_Hits]] = []
         self._rooms: list[bytearray] = []
         """To decompress into, for the threads to take and bring back: memory that is new is slow at first."""
+        self._chunks: list[Chunk] = []
         self._ready: deque[list[Delivery]] = deque()
         self._begun = time.monotonic()
 
@@ -136,22 +155,29 @@ class ScanStream:
         """Search an answer in threads: in as many parts as there are cores where it is compressed."""
         loop = asyncio.get_running_loop()
         now = time.time_ns() // 1_000_000
-        work: list[tuple[Chunk, list[Batch] | None]] = []
+        self._chunks = chunks
+        for share in self._shares.values():
+            share.decoded = share.hides
+        work: list[_Work] = []
         for chunk in chunks:
             if not chunk.fetched.aborted and not chunk.flags & COMPRESSED:
                 # As it lies there, all at once.
-                work.append((chunk, None))
+                work.append(_Work(chunk, None))
             else:
-                work += [(chunk, [batch]) for batch in committed_batches(chunk.fetched)]
+                some = committed_batches(chunk.fetched)
+                work += [_Work(chunk, [batch], batch is some[0]) for batch in some]
         parts = min(len(work), os.cpu_count() or 1)
         for part in range(parts):
-            some = work[part * len(work) // parts : (part + 1) * len(work) // parts]
-            self._searching.append(loop.run_in_executor(None, self._search, some, now))
+            mine = work[part * len(work) // parts : (part + 1) * len(work) // parts]
+            self._searching.append(loop.run_in_executor(None, self._search, mine, now))
 
     async def _finish(self) -> None:
-        # Waiting may be cancelled: the search goes on and is waited for the next time.
-        if self._searching:
-            await asyncio.wait(self._searching)
+        await self._wait()
+        if any(share.hides and not share.decoded for share in self._shares.values()):
+            # The events that came with the sample that told so may have been ruled out by their bytes.
+            self._searching.clear()
+            self._begin(self._chunks)
+            await self._wait()
         for future in self._searching:
             found, gaps = future.result()
             for topic, gap in gaps:
@@ -163,13 +189,21 @@ class ScanStream:
         for share in self._shares.values():
             share.searched = min(share.next, share.end or 0)
 
-    def _search(self, work: Iterable[tuple[Chunk, list[Batch] | None]], now: int) -> _Hits:
+    async def _wait(self) -> None:
+        # Waiting may be cancelled: the search goes on and is waited for the next time.
+        if self._searching:
+            await asyncio.wait(self._searching)
+
+    def _search(self, work: Iterable[_Work], now: int) -> _Hits:
         found: list[Delivery] = []
         gaps: list[tuple[str, Gap]] = []
         room = self._rooms.pop() if self._rooms else bytearray()
-        for chunk, some in work:
+        for chunk, some, first in work:
+            share = chunk.share
+            assert isinstance(share, Scanned)
             if some is None:
-                if not self._needles.in_bytes(*chunk.fetched.records):
+                share.hides = share.hides or self._hides(next(batches(chunk.fetched.records), None), chunk, now)
+                if not share.hides and not self._needles.in_bytes(*chunk.fetched.records):
                     continue
                 some = committed_batches(chunk.fetched)
             for batch in some:
@@ -177,24 +211,42 @@ class ScanStream:
                     whole = plain(batch, room)
                     if batch.attributes & COMPRESSED:
                         room = whole.bytes.buffer
+                        share.hides = share.hides or (first and self._hides(whole._replace(checked=True), chunk, now))
                     # Before magic 2 only decoding tells.
-                    if self._in_time(batch) and (batch.magic < 2 or self._needles.in_bytes(*whole.records)):
+                    if self._in_time(batch) and (
+                        share.hides or batch.magic < 2 or self._needles.in_bytes(*whole.records)
+                    ):
                         found += self._events(batch, chunk, now)
                 except FormatError as error:
-                    gaps.append((chunk.share.partition[0], damage_gap(chunk.share.partition, batch, error)))
+                    gaps.append((share.partition[0], damage_gap(share.partition, batch, error)))
         if len(room) <= _SIZE:
             self._rooms.append(room)
         return found, gaps
+
+    def _hides(self, batch: Batch | None, chunk: Chunk, now: int) -> bool:
+        """Whether a body among the first of a batch says what its bytes do not spell."""
+        if batch is None:
+            return False
+        try:
+            some = self._deliveries(batch, chunk, now, batch.base, batch.base + _SAMPLE)
+        except FormatError:
+            return False
+        return any(hides(delivery.event) for delivery in some)
 
     def _in_time(self, batch: Batch) -> bool:
         since = self._window.since
         return since is None or batch.newest < 0 or batch.newest >= since
 
     def _events(self, batch: Batch, chunk: Chunk, now: int) -> list[Delivery]:
-        topic, number = chunk.share.partition
-        address = Address(self._connection, topic)
+        share = chunk.share
+        assert isinstance(share, Scanned)
         return [
             delivery
-            for delivery in deliveries(batch, address, str(number), chunk.start, chunk.share.end, now, self._amqp)
-            if self._needles.in_event(delivery.event) and self._window.holds(delivery.event.timestamp)
+            for delivery in self._deliveries(batch, chunk, now, chunk.start, share.end)
+            if self._window.holds(delivery.event.timestamp)
+            and (self._needles.in_event(delivery.event) or (share.hides and opaque(delivery.event)))
         ]
+
+    def _deliveries(self, batch: Batch, chunk: Chunk, now: int, start: int, end: int | None) -> list[Delivery]:
+        topic, number = chunk.share.partition
+        return deliveries(batch, Address(self._connection, topic), str(number), start, end, now, self._amqp)

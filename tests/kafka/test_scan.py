@@ -1,6 +1,7 @@
 """Scan finds what decoding everything finds, whatever the batches are made of."""
 
 import asyncio
+import gzip
 import json
 import random
 from collections.abc import Sequence
@@ -231,3 +232,15 @@ def test_scan_finds_what_decoding_everything_finds(
         assert coverage.complete
 
     asyncio.run(compare())
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_bodies_that_their_application_compressed_are_found_for_the_query_to_decide(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic, codec: str | None
+) -> None:
+    address = await topic(1)
+    hidden = [Event(b"k%d" % number, gzip.compress(b'{"id": "o-%d"}' % number), timestamp=BASE) for number in range(50)]
+    plain = [Event(b"p%d" % number, b'{"id": "p-%d"}' % number, timestamp=BASE) for number in range(50)]
+    await fill(kafka.bootstrap, address, codec, [*hidden, *plain])
+    found, _ = await scan(connector, [address], b"o-17")
+    assert sorted(delivery.event.key or b"" for delivery in found) == sorted(event.key or b"" for event in hidden)

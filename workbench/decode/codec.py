@@ -96,6 +96,14 @@ def query_value(event: Event) -> object:
     return decoded.data if decoded.format is None else decoded.value
 
 
+def hides(event: Event) -> bool:
+    """Whether a body does say what its bytes do not spell; `opaque` errs on the side of caution and is far cheaper."""
+    if not event.body or not opaque(event):
+        return False
+    decoded = decode(event)
+    return decoded.format is not None or decoded.data not in event.body
+
+
 def text_of(event: Event, limit: int) -> tuple[str, bool]:
     """The text of a body that is laid out as JSON or text, as it was written; and whether that is only its beginning.
 
