@@ -25,6 +25,7 @@ from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import FromEnd, Since, Start, parse_start
 from workbench.operations.browse_defaults import Few, place_of, price_of
+from workbench.operations.browse_matching import browse_matching, searchable
 from workbench.session import Session
 from workbench.store.ingest import Merged, merge
 
@@ -32,7 +33,9 @@ STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
 """Places to start that a shell offers."""
 
 
-class _StartType(click.ParamType[Start]):
+class StartType(click.ParamType[Start]):
+    """Where a reading of a log begins."""
+
     name = "START"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
@@ -45,7 +48,9 @@ class _StartType(click.ParamType[Start]):
         return [CompletionItem(start) for start in STARTS if start.startswith(incomplete)]
 
 
-class _TimeType(_StartType):
+class TimeType(StartType):
+    """A time."""
+
     name = "TIME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
@@ -122,11 +127,11 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
         ),
         click.option("-n", "--limit", type=click.IntRange(1), help=limit),
         click.option("-w", "--where", metavar="QUERY", help="Only events that match, e.g. 'type = OrderPlaced'."),
-        click.option("--until", type=_TimeType(), help="Only events before this time."),
+        click.option("--until", type=TimeType(), help="Only events before this time."),
         click.option(
             "--from",
             "start",
-            type=_StartType(),
+            type=StartType(),
             help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset), end-500 (the newest 500 of all"
             " partitions) or group:NAME.",
         ),
@@ -274,16 +279,20 @@ def tell(coverage: Covered, form: Format | None = None) -> None:
     for place, covered in coverage.items():
         say(f"{place}: {covered}")
         if form == "json":
-            spans = [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans]
-            gaps = [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps]
-            record = {
-                "read": covered.read,
-                "total": covered.total,
-                "spans": spans,
-                "gaps": gaps,
-                "notes": list(covered.notes),
-            }
-            write(json_line({"coverage": {"address": str(place), **record}}))
+            write(coverage_record(place, covered))
+
+
+def coverage_record(place: Address | Path | str, covered: Coverage) -> bytes:
+    """The line of NDJSON that says what was covered."""
+    record = {
+        "address": str(place),
+        "read": covered.read,
+        "total": covered.total,
+        "spans": [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans],
+        "gaps": [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps],
+        "notes": list(covered.notes),
+    }
+    return json_line({"coverage": record})
 
 
 class _Browsed(msgspec.Struct, frozen=True):
@@ -315,6 +324,9 @@ class _Browsed(msgspec.Struct, frozen=True):
         until = selection.until.time if selection.until else None
 
         def opened() -> AbstractAsyncContextManager[Stream]:
+            begin = selection.start
+            if begin is not None and searchable(endpoint, selected.query, begin):
+                return browse_matching(session, endpoint, selected.query, begin, until, selected.left)
             start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
             return connector.browse(place, start, most, force)
 

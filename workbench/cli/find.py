@@ -1,0 +1,213 @@
+"""`workbench find`: all logs of all connections searched at once."""
+
+import asyncio
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import click
+import msgspec
+
+from workbench.cli import completion
+from workbench.cli.browse import TimeType, coverage_record
+from workbench.cli.exit_codes import Exit
+from workbench.cli.output import Deliveries, Format, format_option, format_or_default
+from workbench.cli.runner import with_session
+from workbench.cli.stdio import drain_all, say, write
+from workbench.connecting.guard import Guarded
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
+from workbench.model.look import Coverage, Gap
+from workbench.model.start import Since, Start, Window
+from workbench.operations.search import DECODED_RATE, Search, search
+from workbench.session import Session
+
+_Place: TypeAlias = Address | str
+"""What was searched or could not be: an endpoint, or a whole connection by its name."""
+_LIVELY: Final = 0.25
+"""Seconds after which the line that tells the progress is written anew."""
+
+
+class _SinceType(TimeType):
+    name = "SINCE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        text = str(value)
+        return super().convert(f"-{text}" if re.fullmatch(r"\d.*(ms|s|m|h|d)", text) else text, param, ctx)
+
+
+class _BeginningOrSince(_SinceType):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        return Since(0) if value == "beginning" else super().convert(value, param, ctx)
+
+
+@click.command()
+@click.argument("query", metavar="QUERY")
+@click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
+@click.option(
+    "--since",
+    type=_BeginningOrSince(),
+    default="1h",
+    show_default=True,
+    help="Only events from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
+)
+@click.option("--until", type=_SinceType(), help="Only events before this time.")
+@click.option("-n", "--limit", type=click.IntRange(1), help="Stop when this many events are found.")
+@click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
+@format_option("table", "json", "body")
+@with_session
+async def find(
+    session: Session,
+    query: str,
+    addresses: tuple[str, ...],
+    since: Since,
+    until: Since | None,
+    limit: int | None,
+    as_record: bool,
+    form: Format | None,
+) -> int:
+    """Print the events that match a query in topics and streams: in those named, or in all of all connections.
+
+    workbench find 7f3a90c2 --since 2d
+
+    Kafka's topics are searched by their bytes, at the speed of the network, if the query names an id, a word or another
+    text; all else is read and decoded. Events are printed as they are found: in order within a partition. Queues are
+    not searched: browse them. Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
+    """
+    if not session.names and not addresses:
+        raise ConfigError("No connection is given: add -c NAME=URL.")
+    wanted = session.query(query)
+    if not query.strip():
+        raise ConfigError("There is nothing to look for: the query is empty.")
+    window = Window(since.time or None, until.time - 1 if until else None)
+    endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
+    output = Deliveries(format_or_default(form))
+    mask, masked = session.reading.mask, session.reading.masked is not None
+    async with search(session, endpoints, wanted, window, limit) as found:
+        for sentence in _cost(found, len(endpoints)):
+            say(sentence)
+        try:
+            async with _progress(found) as clear:
+                async for batch in found:
+                    # A large body may take a second to mask, and the connections must go on meanwhile.
+                    shown = await asyncio.to_thread(list, map(mask, batch)) if masked else batch
+                    await clear()
+                    await output.write(shown)
+        finally:
+            coverage = dict[_Place, Coverage]([*found.coverage.items(), *missing.items()])
+            _tell(found, coverage)
+            if as_record and format_or_default(form) == "json":
+                for address, covered in coverage.items():
+                    write(coverage_record(address, covered))
+    if found.found:
+        return Exit.DONE
+    if missing and not endpoints:
+        return Exit.FAILED
+    return Exit.NOT_FOUND if all(each.complete for each in coverage.values()) else Exit.PARTLY
+
+
+async def _named(session: Session, addresses: Sequence[str]) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:
+    """The endpoints that are named, and what cannot be asked about.
+
+    Raises:
+        WorkbenchError: Only one is named, and something is wrong with it.
+    """
+    endpoints: list[Endpoint] = []
+    missing: dict[_Place, Coverage] = {}
+    places = list(dict.fromkeys(map(session.address, addresses)))
+    for address in places:
+        try:
+            endpoints.append(await (await session.connector(address.connection)).endpoint(address))
+        except WorkbenchError as error:
+            if len(places) == 1:
+                raise
+            missing[address] = _unseen("all", error)
+    return endpoints, missing
+
+
+async def _all_logs(session: Session) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:
+    """All logs that can be read freely, and what else there is."""
+    endpoints: list[Endpoint] = []
+    missing: dict[_Place, Coverage] = {}
+    for name, answer in (await session.ask(session.names, Guarded.endpoints)).items():
+        if isinstance(answer, WorkbenchError):
+            missing[name] = _unseen("all", answer)
+            continue
+        if answer.gaps:
+            missing[name] = Coverage(gaps=tuple(answer.gaps))
+        for each in answer:
+            if each.family == "log" and each.cost.sentence:
+                missing[each.address] = Coverage(gaps=(Gap("all", "reading it is not free: name it to search it"),))
+            elif each.family == "log" and Ability.BROWSE in each.abilities:
+                endpoints.append(each)
+    return endpoints, missing
+
+
+def _unseen(what: str, error: WorkbenchError) -> Coverage:
+    return Coverage(gaps=(Gap(what, str(error).rstrip(".")),))
+
+
+def _cost(found: Search, searched: int) -> Sequence[str]:
+    """What to know before it begins."""
+    total = found.progress.total
+    by_bytes = len(found.scanned)
+    sentences = [f"searching {quantity(total, 'event')} in {quantity(searched, 'log')}"]
+    if found.decoded:
+        some = "their bytes" if not by_bytes else f"{quantity(searched - by_bytes, 'log')} whose bytes"
+        seconds = max(round(found.decoded / DECODED_RATE), 1)
+        sentences.append(
+            f"{some} cannot tell whether they match: up to {quantity(found.decoded, 'event')} to be decoded, about"
+            f" {seconds:,} s"
+        )
+    return sentences
+
+
+def _tell(found: Search, coverage: Mapping[_Place, Coverage]) -> None:
+    """Say on stderr what was found where, and what was not searched."""
+    for address, covered in coverage.items():
+        count = found.found.get(address, 0) if isinstance(address, Address) else 0
+        if count or covered.gaps:
+            unseen = str(msgspec.structs.replace(covered, read=0, total=None)).partition("; ")[2]
+            say(f"{address}: {count:,} found in {covered.read:,}" + (f"; {unseen}" if unseen else ""))
+    read = sum(covered.read for covered in coverage.values())
+    holes = sum(not covered.complete for covered in coverage.values())
+    whole = f"; not everything was searched: {quantity(holes, 'gap')}" if holes else ""
+    say(f"{sum(found.found.values()):,} found in {quantity(read, 'event')}{whole}")
+
+
+@asynccontextmanager
+async def _progress(found: Search) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Tells on a terminal how far it is, in a line that is cleared before something else is printed."""
+    if not sys.stderr.isatty():
+
+        async def nothing() -> None:
+            return
+
+        yield nothing
+        return
+
+    async def clear() -> None:
+        write(b"\r\x1b[K", sys.stderr)
+        await drain_all()
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_LIVELY)
+            now = found.progress
+            left = f"  {now.left:,.0f} s left" if now.left else ""
+            count = sum(found.found.values())
+            line = f"{now.done:,} of {now.total:,}  {now.rate:,.0f}/s{left}  {count:,} found"
+            write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
+
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(tell())
+            try:
+                yield clear
+            finally:
+                telling.cancel()
+                await clear()
