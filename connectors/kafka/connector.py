@@ -1,28 +1,24 @@
-"""Kafka behind the connector protocol."""
+"""Kafka behind the connector protocol.
+
+What lists and publishes is imported with it; what reads, searches or checks, where that is done: neither the screen's
+first picture nor a `publish` of one event waits for it.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from connectors.kafka.check import check
-from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_together
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_both, run_together
 from connectors.kafka.configuration import describe_configs, largest
-from connectors.kafka.groups import all_groups, one_group
-from connectors.kafka.newest import LATE, LATE_MS
 from connectors.kafka.pipeline import Pipeline
 from connectors.kafka.publisher import ClusterPublisher
-from connectors.kafka.reader import Queue, TopicStream
-from connectors.kafka.scan import Scanned, ScanStream
 from connectors.kafka.settings import Settings
-from connectors.kafka.start_offsets import partitions_of, starts_of
-from connectors.kafka.transaction import LedgerTransaction
 from connectors.kafka.versions import TRANSACTIONS
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
-from workbench.decode.byte_search import Needles
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, quantity
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
@@ -31,6 +27,11 @@ from workbench.model.listing import Listing
 from workbench.model.look import Gap
 from workbench.model.start import At, Beginning, Latest, Since, Start, Window
 from workbench.model.target_rules import Rules
+
+if TYPE_CHECKING:
+    from connectors.kafka.reader import TopicStream
+    from connectors.kafka.scan import ScanStream
+    from connectors.kafka.transaction import LedgerTransaction
 
 _ABILITIES = (
     Ability.BROWSE
@@ -91,6 +92,8 @@ class KafkaConnector:
 
     def check(self) -> AsyncIterator[Step]:
         """Try each step: names, ports, TLS, logging in, and the addresses that the brokers advertise."""
+        from connectors.kafka.check import check
+
         return check(self._cluster.settings)
 
     def description(self) -> str:
@@ -114,8 +117,8 @@ class KafkaConnector:
 
     async def rules(self, address: Address) -> Rules:
         """What a topic can hold: no properties, headers without types, and events up to its `max.message.bytes`."""
-        topic = await self._topic(address)
-        limit = await largest(self._cluster, topic.name)
+        name = self._topic_of(address)
+        _, limit = await run_both(self._cluster.topic(name), largest(self._cluster, name))
         return Rules(
             address,
             self.broker,
@@ -128,8 +131,11 @@ class KafkaConnector:
     @asynccontextmanager
     async def browse(
         self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
-    ) -> AsyncIterator[TopicStream]:
+    ) -> AsyncIterator["TopicStream"]:
         """Show what is there: up to the end of each partition on entering, merged by time. Nothing to force."""
+        from connectors.kafka.reader import Queue, TopicStream
+        from connectors.kafka.start_offsets import partitions_of, starts_of
+
         topic = await self._topic(address)
         leaders = topic.leader_of
         partitions = partitions_of(address, topic, start or Beginning())
@@ -151,8 +157,11 @@ class KafkaConnector:
     @asynccontextmanager
     async def tail(
         self, address: Address, start: Start | None = None, pattern: str | None = None
-    ) -> AsyncIterator[TopicStream]:
+    ) -> AsyncIterator["TopicStream"]:
         """Show what arrives: from the end of each partition on entering, or from before."""
+        from connectors.kafka.reader import Queue, TopicStream
+        from connectors.kafka.start_offsets import partitions_of, starts_of
+
         if pattern is not None:
             raise Unsupported(f"{address} is a topic: a pattern chooses part of an exchange, and Kafka has none.")
         topic = await self._topic(address)
@@ -174,8 +183,13 @@ class KafkaConnector:
     @asynccontextmanager
     async def scan(
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window = _ALWAYS
-    ) -> AsyncIterator[ScanStream]:
+    ) -> AsyncIterator["ScanStream"]:
         """Find the events that hold the needles: up to the end of each partition on entering."""
+        from connectors.kafka.newest import LATE, LATE_MS
+        from connectors.kafka.scan import Scanned, ScanStream
+        from connectors.kafka.start_offsets import starts_of
+        from workbench.decode.byte_search import Needles
+
         if not addresses or not needles or not all(group and all(group) for group in needles):
             raise Unsupported("A search needs something to look for, and somewhere.")
         topics = [await self._topic(address) for address in addresses]
@@ -225,13 +239,17 @@ class KafkaConnector:
             yield publisher
 
     @asynccontextmanager
-    async def transaction(self, ledger: str) -> AsyncIterator[LedgerTransaction]:
+    async def transaction(self, ledger: str) -> AsyncIterator["LedgerTransaction"]:
         """What is published and how far the ledger is, decided together: see `LedgerTransaction`."""
+        from connectors.kafka.transaction import LedgerTransaction
+
         async with LedgerTransaction.open(self._cluster, ledger, self._topic_of) as transaction:
             yield transaction
 
     async def groups(self) -> Listing[Group]:
         """All groups that this user may see, by name, with their lag: of consumers, share groups, Streams groups."""
+        from connectors.kafka.groups import all_groups
+
         return await all_groups(self._cluster)
 
     async def group(self, name: str) -> Group:
@@ -240,6 +258,8 @@ class KafkaConnector:
         Raises:
             EndpointNotFound: There is none of this name that this user may see.
         """
+        from connectors.kafka.groups import one_group
+
         return await one_group(self._cluster, name)
 
     async def _topic(self, address: Address) -> Topic:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
-from aiokafka import errors as driver
+import aiokafka.errors as driver
 
 from workbench.model.errors import (
     AccessRefused,

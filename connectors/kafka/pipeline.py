@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from connectors.kafka.channel import Channel
-from connectors.kafka.cluster import Cluster, Partition, persistently, run_beside
+from connectors.kafka.cluster import Cluster, Partition, persistently, run_beside, run_both
 from connectors.kafka.configuration import largest
 from connectors.kafka.driver import InitProducerIdRequest
 from connectors.kafka.errors import PASSING, Code, RetriableError, check, refusal
@@ -116,14 +116,18 @@ class Pipeline:
         async with self._finding:
             if (target := self._targets.get(name)) is None:
                 topic = await self._cluster.topic(name)
-                if self._identity is None:
-                    self._identity = await _identity(self._cluster, name)
-                limit = await patiently(lambda: largest(self._cluster, name))
-                target = Target(topic, self._identity, limit)
+                identity, limit = await run_both(
+                    self._known_identity(name), patiently(lambda: largest(self._cluster, name))
+                )
+                self._identity = identity
+                target = Target(topic, identity, limit)
                 self._targets[name] = target
         if target.failure:
             raise target.failure
         return target
+
+    async def _known_identity(self, topic: str) -> tuple[int, int]:
+        return self._identity or await _identity(self._cluster, topic)
 
     def put(self, owner: Owner, lane: Lane, numbers: Sequence[int], events: Sequence[Event]) -> None:
         """Put events into the batches of a lane, in order."""
