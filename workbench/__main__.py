@@ -13,6 +13,9 @@ def main() -> None:
             f"workbench: {intruder} hides a package of Event Workbench; install it in an environment of its own,"
             " with pipx or `uv tool`."
         )
+    # What a start makes is there to stay: looking through it for cycles takes a tenth of a short command's time. A
+    # command that lasts takes it up again (workbench.cli.runner).
+    gc.disable()
     # Behind the check: what the command line imports would be looked up in the wrong package.
     try:
         from workbench.cli.program import run

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -156,4 +155,6 @@ def _local(milliseconds: int) -> datetime | None:
 
 def _terminal_width() -> int:
     # Off a terminal nothing has to be cut; a body of megabytes still is.
+    import shutil
+
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNCUT

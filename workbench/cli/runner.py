@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import functools
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,8 @@ P = ParamSpec("P")
 Item = TypeVar("Item")
 
 
+STARTING: Final = 2.0
+"""Seconds after which a command has started, and looks for cycles among what it makes from then on."""
 _GRACE: Final = 1.0
 """Seconds in which the reader of a command that was stopped may take what was printed."""
 
@@ -108,6 +111,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         asyncio.get_running_loop().set_exception_handler(_log)
+        asyncio.get_running_loop().call_later(STARTING, _collect)
         try:
             code = await main()
         except BaseException as error:
@@ -125,6 +129,11 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
         return asyncio.run(awaited()) or Exit.DONE
     except BaseException as error:
         return report_error(error)
+
+
+def _collect() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def _log(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """`workbench` without a command, and `workbench demo`: the full-screen program."""
 
-import asyncio
-import gc
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,8 +19,6 @@ SCREEN: Final = "event_workbench.screen"
 """The entry-point group of the screen, so that no command imports it."""
 SHOP: Final = (Connection.parse("rabbit=demo://shop/rabbit"), Connection.parse("kafka=demo://shop/kafka"))
 """The demo's brokers."""
-STARTING: Final = 2.0
-"""Seconds that the program has to start."""
 
 
 @click.command("open", hidden=True)
@@ -60,7 +56,6 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
         return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)
 
     async def main() -> None:
-        _collect_nothing_at_first()
         run: Callable[..., Awaitable[None]] = load("run", SCREEN)
         session = Session(SHOP, current_config()) if demo else session_of(click.get_current_context())
         shop = demo or not (session.names or recordings)
@@ -77,18 +72,6 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
             )
 
     return run_command(main)
-
-
-def _collect_nothing_at_first() -> None:
-    """Begin to look for cycles when the program has started: what is made until then stays, and looking through it
-    takes a sixth of the start."""
-
-    def collect() -> None:
-        gc.freeze()
-        gc.enable()
-
-    gc.disable()
-    asyncio.get_running_loop().call_later(STARTING, collect)
 
 
 def is_target(word: str) -> bool:

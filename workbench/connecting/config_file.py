@@ -27,11 +27,10 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
-import platformdirs
-import tomli
 
 from workbench.connecting.config import Connection, seconds_of
 from workbench.connecting.connection_formats import connection_of
+from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
 from workbench.connecting.state_files import write_private
 from workbench.model.errors import ConfigError
@@ -118,6 +117,9 @@ class ConfigFile(msgspec.Struct, frozen=True):
             ConfigError: It cannot be read, is not TOML, or has a key or a value that is not known here; the sentence
                 names the file, the line and the key.
         """
+        # Most commands are given their connections and find no file: they need not wait for what reads one.
+        import tomli
+
         try:
             text = path.read_text(encoding="utf-8")
             tree = tomli.loads(text)
@@ -215,7 +217,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
 
 def own_path() -> Path:
     """The user's own file, which may not be there."""
-    return platformdirs.user_config_path("event-workbench") / NAME
+    return config_path(NAME)
 
 
 def here_path() -> Path:
@@ -293,7 +295,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _trusted_path() -> Path:
-    return platformdirs.user_state_path("event-workbench") / "trusted"
+    return state_path("trusted")
 
 
 def _fingerprint(path: Path) -> str:

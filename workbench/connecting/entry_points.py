@@ -5,6 +5,7 @@ mail and archives, and makes an object of each package and each entry point ther
 https://packaging.python.org/en/latest/specifications/entry-points/.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ def entry_points(group: str) -> list[EntryPoint]:
     packages: dict[str, Path] = {}
     for folder in sys.path:
         try:
-            metadata = [each for each in Path(folder).iterdir() if each.suffix in (".dist-info", ".egg-info")]
+            # Of a thousand names that are not looked at further, no `Path` is made.
+            with os.scandir(folder or ".") as names:
+                metadata = [Path(each) for each in names if each.name.endswith((".dist-info", ".egg-info"))]
         except OSError:
             continue
         for each in metadata:
@@ -50,6 +53,8 @@ def _read_entry_points(package: str, metadata: Path, group: str) -> Iterator[Ent
     try:
         text = (metadata / "entry_points.txt").read_text(encoding="utf-8")
     except (OSError, ValueError):
+        return
+    if group not in text:
         return
     section = ""
     for line in map(str.strip, text.splitlines()):

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from workbench.connecting.config import without_secrets
+from workbench.connecting.folders import state_path
 
 LIMIT: Final = 1_000_000
 """Bytes that the file may have; beyond, the older half of it goes."""
@@ -24,7 +23,7 @@ ENTRY: Final = 50_000
 
 def error_log() -> Path:
     """The file: in the platform's state folder, never one that others share."""
-    return platformdirs.user_state_path("event-workbench") / "errors.log"
+    return state_path("errors.log")
 
 
 def log_error(error: BaseException, what: str = "") -> Path:

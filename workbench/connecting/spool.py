@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
-import platformdirs
-
+from workbench.connecting.folders import state_path
 from workbench.connecting.state_files import new_on_disk, sync_folder
 from workbench.decode import ndjson
 from workbench.model.errors import StoreError
@@ -20,7 +19,7 @@ from workbench.model.event import Delivery
 
 def spool_folder() -> Path:
     """Where the files are: the platform's state folder, never one that others share."""
-    return platformdirs.user_state_path("event-workbench") / "kept"
+    return state_path("kept")
 
 
 @contextmanager

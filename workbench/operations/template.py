@@ -20,9 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import platformdirs
-import tomli
 
+from workbench.connecting.folders import config_path
 from workbench.model.errors import ConfigError
 
 
@@ -52,6 +51,8 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             ConfigError: It cannot be read, or is no template; the sentence says where.
         """
+        import tomli
+
         try:
             return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), cls)
         except OSError as error:
@@ -62,7 +63,7 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def templates_folder() -> Path:
     """Where a user's own templates are, each a file NAME.toml."""
-    return platformdirs.user_config_path("event-workbench") / "templates"
+    return config_path("templates")
 
 
 def template_file(name: str) -> Path:

@@ -7,15 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-import platformdirs
-
+from workbench.connecting.folders import state_path
 from workbench.connecting.state_files import new_private
 from workbench.model.errors import StoreError
 
 
 def state_folder() -> Path:
     """Where sessions keep their files: the platform's state folder, never one that others share."""
-    return platformdirs.user_state_path("event-workbench") / "sessions"
+    return state_path("sessions")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import platformdirs
 
+from workbench.connecting.folders import state_path
 from workbench.connecting.state_files import write_private
 from workbench.decode import ndjson
 from workbench.model.errors import FormatError, StoreError
@@ -21,7 +21,7 @@ DRAFTS: Final = 50
 
 def drafts_folder() -> Path:
     """Where drafts are kept: the platform's state folder, never one that others share."""
-    return platformdirs.user_state_path("event-workbench") / "drafts"
+    return state_path("drafts")
 
 
 def keep(draft: Draft, folder: Path | None = None) -> None:
