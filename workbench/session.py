@@ -22,6 +22,7 @@ from workbench.model.errors import AddressError, ConfigError, ConnectorError, Wo
 from workbench.model.start import Start
 
 if TYPE_CHECKING:
+    from workbench.facts.conventions import Conventions
     from workbench.query.query import Query, Reading
 
 Item = TypeVar("Item")
@@ -303,14 +304,25 @@ class Session:
         """
         # What only moves events, as `publish` does, reads none of them.
         from workbench.decode.codec import query_value
-        from workbench.facts.conventions import Conventions
         from workbench.facts.masking import Masking
         from workbench.query.query import Reading
 
-        config = self.config
-        conventions = Conventions.load(config.conventions) if config.conventions else Conventions.builtin()
-        masked = Masking(config.masks).apply if config.masks else None
-        return Reading(facts=conventions.facts, body=query_value, masked=masked)
+        masked = Masking(self.config.masks).apply if self.config.masks else None
+        return Reading(facts=self.conventions.facts, body=query_value, masked=masked)
+
+    @cached_property
+    def conventions(self) -> "Conventions":
+        """The conventions of this session: its configuration's, and those that ship.
+
+        Raises:
+            ConfigError: The configuration has one that cannot be used.
+        """
+        from workbench.facts.conventions import Conventions
+
+        try:
+            return Conventions.load(self.config.conventions)
+        except ConfigError as error:
+            raise ConfigError(f"{self.config.path}: {error}" if self.config.path else str(error)) from None
 
     def query(self, text: str | None) -> "Query":
         """A query, read as this session understands events; None or an empty one matches everything.

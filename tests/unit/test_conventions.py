@@ -3,6 +3,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -679,9 +680,63 @@ def test_a_convention_can_wait_for_a_header_that_begins_in_some_way() -> None:
         ({"name": "ours", "correlation": {"at": "header.x", "starts": "x"}}, "only when can have"),
         ({"name": "ours", "when": ["body.x*"], "message": "header.x"}, "only a header's name"),
         ({"name": "ours", "newest": "middle"}, "write first or last"),
+        ({"name": "ours", "correlation": {"at": "header.x", "path": "a..b"}}, "a step without a name"),
+        ({"name": "ours", "correlation": "body.a."}, "'correlation' has a step without a name"),
+        ({"name": "ours", "correlation": {"at": "header.x", "path": "ids[0]"}}, "write items.0.id"),
+        ({"name": "ours", "correlation": {"at": "header.x", "path": "-0"}}, "from -1 at the end"),
+        ({"name": "ours", "correlation": {"at": "header.x", "path": 1.5}}, "is neither a place nor a table"),
     ],
 )
 def test_a_convention_that_cannot_be_used_is_refused_in_one_sentence(table: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said.replace("(", r"\(")) as refused:
         Conventions.load([table])
     assert "\n" not in str(refused.value)
+
+
+CHAIN: list[Any] = ["a.1", "b.2", {"id": "c.3"}]
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "said"),
+    [
+        ("header.ids", "0", "a.1"),
+        ("header.ids", "-1.id", "c.3"),
+        ("header.ids", -2, "b.2"),
+        ("header.ids", "2.id", "c.3"),
+        ("header.ids", "3", None),
+        ("header.ids", "-4", None),
+        ("header.ids", "first", None),
+        ("body.meta.ids", "-2", "b.2"),
+        ("body.meta.ids.-1.id", "", "c.3"),
+        ("body.text", "-2", "b.2"),
+    ],
+)
+def test_a_path_leads_to_an_item_of_a_list_from_its_beginning_or_its_end(
+    at: str, path: str | int, said: str | None
+) -> None:
+    chain = json.dumps(CHAIN)
+    raw = json.dumps({"meta": {"ids": CHAIN}, "text": chain}).encode()
+    table = {"name": "ours", "causation": {"at": at, "path": path}}
+    written = [Content((("ids", value),)) for value in (CHAIN, tuple(CHAIN), chain, chain.encode())]
+    for content in written:
+        assert own(table, Event(None, raw, None, content)).causation == said
+    wire = encode(Content((("ids", CHAIN),)))
+    assert own(table, Event(b"", raw, wire)).causation == said
+
+
+def test_a_body_that_is_a_list_has_items() -> None:
+    table = {"name": "ours", "correlation": "body.-1.root", "message": {"at": "body.0"}}
+    for raw in (
+        json.dumps(["m-1", {"x": 1}, {"root": "flow"}]).encode(),
+        msgspec.msgpack.encode(["m-1", {"root": "flow"}]),
+    ):
+        headers = Content((("content-type", b"application/msgpack" if raw[0] != 0x5B else b"application/json"),))
+        facts = own(table, Event(None, raw, None, headers))
+        assert (facts.correlation, facts.message) == ("flow", "m-1")
+    assert own(table, Event(None, b"[]", None)) == NOTHING
+
+
+@pytest.mark.parametrize("text", ["[", "[" * 100_000, '{"a":', "[1,2", "nothing", "", "[]", '"x"'])
+def test_a_text_that_is_no_json_has_nothing_inside(text: str) -> None:
+    table = {"name": "ours", "causation": {"at": "header.ids", "path": "-1"}}
+    assert own(table, Event(None, None, None, Content((("ids", text.encode()),)))) == NOTHING

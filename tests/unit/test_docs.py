@@ -34,13 +34,14 @@ def test_the_documents_name_files_that_exist() -> None:
 
 
 def test_the_readmes_configuration_can_be_used(tmp_path: Path) -> None:
-    [example] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    examples = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     file = tmp_path / "workbench.toml"
-    file.write_text(example)
+    file.write_text("\n".join(examples))
     config = ConfigFile.read(file)
     session = Session(config=config)
     assert session.names == ["shop"]
     assert session.reading.masked is not None
+    assert session.conventions.names[:2] == ("shop", "nameko")
     assert config.connections["shop"].production
 
 

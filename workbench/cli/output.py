@@ -76,7 +76,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset
     widths = [max(cells(line[column]) for line in lines) for column in range(len(used))]
     # Where the terminal is too narrow, the last column gives way, then the first: the numbers between are short.
     for column, least in ((-1, 12), (0, 16)):
-        spare = _terminal_width() - sum(widths) - 2 * (len(widths) - 1)
+        spare = terminal_width() - sum(widths) - 2 * (len(widths) - 1)
         widths[column] = max(min(widths[column], least), widths[column] + min(spare, 0))
     out = []
     for line in lines:
@@ -113,7 +113,7 @@ class Deliveries:
         return "".join(self._rows(batch)).encode()
 
     def _rows(self, batch: Sequence[Delivery]) -> Iterable[str]:
-        width = _terminal_width()
+        width = terminal_width()
         place = 14 if width < 100 else 20
         if not self._titled:
             self._titled = True
@@ -153,7 +153,8 @@ def _local(milliseconds: int) -> datetime | None:
         return None
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Terminal cells of a line of stdout."""
     # Off a terminal nothing has to be cut; a body of megabytes still is.
     import shutil
 

@@ -6,37 +6,32 @@ some convention names.
 """
 
 import json
-import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from workbench.decode.codec import query_value
+from workbench.facts.convention_tables import Convention, builtin_tables, parse_table
 from workbench.facts.facts import NOTHING, Fact, Facts, Kind
-from workbench.facts.pattern import Pattern
+from workbench.facts.places import Reader, Steps, Tree, inside, steps_of, text, tree
 from workbench.model.content import Content, Value
-from workbench.model.errors import ConfigError, FormatError
+from workbench.model.errors import FormatError
 from workbench.model.event import Delivery
-from workbench.model.values import bytes_text, value_text
 
 LOOKED_INTO: Final = 4 * 1024 * 1024
 """Bytes of a body beyond which it is not looked into."""
 _MOST: Final = 1000
 """Facts of one event beyond which no more are read: a stranger may repeat a header ten thousand times."""
 _REMEMBERED: Final = 4096
-_MATCHED: Final = 16 * 1024
 _NO_CONTENT: Final = Content()
 
 
 class Conventions:
     """A set of conventions, compiled; `facts` is what it is for."""
 
-    def __init__(self, conventions: Sequence["_Convention"]) -> None:
+    def __init__(self, conventions: Sequence[Convention]) -> None:
         self.names: Final = tuple(convention.name for convention in conventions)
         """What the conventions are called, in order of precedence."""
         self._conventions: Final = tuple(conventions)
@@ -44,6 +39,7 @@ class Conventions:
         self._prefixes: list[tuple[str, int]] = []
         self._remembered: dict[str, _Name] = {}
         self._gated = self._count = 0
+        self._items = False
         for number, convention in enumerate(conventions):
             self._compile(number, convention)
         self._properties = self._places["property"]
@@ -65,23 +61,56 @@ class Conventions:
             extra: A mapping each, as a `[[convention]]` table of `conventions.toml` is.
 
         Raises:
-            ConfigError: One has a key, a place or a pattern that means nothing.
+            ConfigError: One has a key, a place, a path or a pattern that means nothing.
         """
-        own = [_parse(table) for table in extra]
-        return cls([*own, *_builtin_conventions()]) if own else _builtin()
+        own = [parse_table(table) for table in extra]
+        return cls([*own, *builtin_tables()]) if own else _builtin()
 
     def facts(self, delivery: Delivery) -> Facts:
         """What the conventions say of an event. Headers that cannot be decoded and bodies that are no JSON say nothing.
 
         Bodies up to `LOOKED_INTO` bytes are looked into as everybody reads them: out of compression, in any charset.
         """
+        hits: list[_Hit] = []
+        unheard = self._look(delivery, hits)
+        if not hits:
+            return NOTHING
+        if len(hits) > 1:
+            hits.sort()
+        found = []
+        for _, _, place, value in hits:
+            if place.convention & unheard:
+                continue
+            said = place.read(value if place.body or not place.path else inside(value, place.path))
+            if said:
+                found.append(Fact(place.kind, said, place.name, place.source))
+        return Facts(tuple(found)) if found else NOTHING
+
+    def looked_at(self, delivery: Delivery) -> Sequence["LookedAt"]:
+        """All that was looked at for the facts of an event, those with precedence first."""
+        hits: list[_Hit] = []
+        unheard = self._look(delivery, hits)
+        hits.sort(key=lambda hit: hit[:2])
+        return [
+            LookedAt(
+                self._conventions[place.convention.bit_length() - 1],
+                place.kind,
+                place.described,
+                place.root,
+                place.read(value if place.body or not place.path else inside(value, place.path)) or None,
+                not place.convention & unheard,
+            )
+            for _, _, place, value in hits
+        ]
+
+    def _look(self, delivery: Delivery, hits: list["_Hit"]) -> int:
+        """Add what is at a place that some convention names to `hits`; which conventions are not recognised."""
         event = delivery.event
         body = event.body
         try:
             content = event.content
         except FormatError:
             content = _NO_CONTENT
-        hits: list[tuple[int, int, _Place, Any]] = []
         seen = 0
         if content.headers:
             remembered = self._remembered
@@ -107,21 +136,11 @@ class Conventions:
             if type(said) is bytes:
                 if said[:1] == b"{" or said[:1].isspace():
                     seen |= self._look_into(said, hits)
-            elif isinstance(said, Mapping):
-                seen |= self._heard(self._looked_into_values(said), hits)
-        if not hits:
-            return NOTHING
-        if len(hits) > 1:
-            hits.sort()
-        unheard = self._gated & ~seen
-        found = []
-        for _, _, place, value in hits:
-            if place.convention & unheard:
-                continue
-            text = place.read(value if place.body or not place.path else _inside(value, place.path))
-            if text:
-                found.append(Fact(place.kind, text, place.name, place.source))
-        return Facts(tuple(found)) if found else NOTHING
+                elif self._items and said[:1] == b"[":
+                    seen |= self._heard(self._values_in(json_value(said)), hits)
+            elif isinstance(said, Mapping | list):
+                seen |= self._heard(self._values_in(said), hits)
+        return self._gated & ~seen
 
     def _recognise(self, name: str) -> "_Name":
         key = name.lower()
@@ -136,19 +155,19 @@ class Conventions:
             self._remembered[name] = known
         return known
 
-    def _look_into(self, body: bytes, hits: list[tuple[int, int, "_Place", Any]]) -> int:
+    def _look_into(self, body: bytes, hits: list["_Hit"]) -> int:
         """Add what the top level of a JSON object says to `hits`; which conventions it recognises."""
         try:
             found = msgspec.structs.astuple(self._decoder.decode(body))
         except msgspec.MsgspecError:
             if b"NaN" not in body and b"Infinity" not in body:
                 return 0
-            found = self._looked_into_leniently(body)
+            found = self._values_in(json_value(body))
         except RecursionError:
             return 0
         return self._heard(found, hits)
 
-    def _heard(self, found: tuple[Any, ...], hits: list[tuple[int, int, "_Place", Any]]) -> int:
+    def _heard(self, found: tuple[Any, ...], hits: list["_Hit"]) -> int:
         if found == self._unset:
             return 0
         seen = 0
@@ -156,30 +175,29 @@ class Conventions:
             if value is not msgspec.UNSET:
                 seen |= known.marks
                 if known.nested and isinstance(value, msgspec.Raw):
-                    value = _tree(value)
+                    value = tree(value)
                 for place in known.places:
-                    inside = _inside(value, place.path) if place.path else value
-                    if inside is not None:
-                        hits.append((place.rank, 0, place, inside))
+                    there = inside(value, place.path) if place.path else value
+                    if there is not None:
+                        hits.append((place.rank, 0, place, there))
         return seen
 
-    def _looked_into_leniently(self, body: bytes) -> tuple[Any, ...]:
-        # NaN is not JSON, and Python's own reader takes it, as many writers send it.
-        try:
-            tree = json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
-        except (ValueError, RecursionError):
-            return self._unset
-        return self._looked_into_values(tree) if isinstance(tree, dict) else self._unset
+    def _values_in(self, values: object) -> tuple[Any, ...]:
+        """What a decoded body has at the places that conventions name."""
+        if isinstance(values, Mapping):
+            names = self._places["body"]
+            return tuple(Tree(values[name]) if name in values else msgspec.UNSET for name in names)
+        if isinstance(values, list):
+            found = [inside(values, steps_of(name)) for name in self._places["body"]] if self._items else []
+            return tuple(msgspec.UNSET if item is None else Tree(item) for item in found) or self._unset
+        return self._unset
 
-    def _looked_into_values(self, tree: Mapping[Any, Any]) -> tuple[Any, ...]:
-        return tuple(_Tree(tree[name]) if name in tree else msgspec.UNSET for name in self._places["body"])
-
-    def _compile(self, number: int, convention: "_Convention") -> None:
+    def _compile(self, number: int, convention: Convention) -> None:
         bit = 1 << number
         if convention.when:
             self._gated |= bit
         for spot in convention.when:
-            where, name, _ = _split(spot.at)
+            where, name, _ = spot.split()
             known = self._places[where].get(name, _UNKNOWN)
             if name.endswith("*"):
                 self._prefixes.append((name[:-1], bit))
@@ -189,8 +207,7 @@ class Conventions:
                 self._places[where][name] = known._replace(marks=known.marks | bit)
         for kind, spots in convention.places.items():
             for spot in spots:
-                where, name, path = _split(spot.at)
-                path = (*path, *filter(None, spot.path.split(".")))
+                where, name, path = spot.split()
                 place = _Place(
                     self._count,
                     1 if convention.newest == "first" else -1,
@@ -200,13 +217,36 @@ class Conventions:
                     spot.at,
                     where == "body",
                     path,
-                    _reader(spot),
+                    spot.reader,
+                    spot.described,
+                    f"{where}.{name}",
                 )
                 self._count += 1
+                self._items = self._items or (where == "body" and steps_of(name)[0][1] is not None)
                 known = self._places[where].get(name, _UNKNOWN)
                 self._places[where][name] = known._replace(
                     places=(*known.places, place), nested=known.nested or bool(path)
                 )
+
+
+class LookedAt(NamedTuple):
+    """A place of an event where a convention looks, and something is.
+
+    Attributes:
+        convention: Which.
+        kind: What it looks for.
+        place: Where, with the path to it.
+        root: The header, the property or the first step of the body, as it is looked up.
+        value: What it says; None: what is there is no value, or does not match.
+        recognised: Whether the convention speaks of this event.
+    """
+
+    convention: Convention
+    kind: Kind
+    place: str
+    root: str
+    value: str | None
+    recognised: bool
 
 
 class _Place(NamedTuple):
@@ -219,8 +259,14 @@ class _Place(NamedTuple):
     kind: Kind
     source: str
     body: bool
-    path: tuple[str, ...]
-    read: Callable[[Any], str | None]
+    path: Steps
+    read: Reader
+    described: str
+    root: str
+
+
+_Hit: TypeAlias = tuple[int, int, _Place, Any]
+"""A value at a place: the place's rank, where it is among equal headers, the place, and the value."""
 
 
 class _Name(NamedTuple):
@@ -235,126 +281,14 @@ class _Name(NamedTuple):
     def seen(self, value: Value) -> int:
         marks = self.marks
         if self.starts:
-            text = (_text(value) or "").lower()
+            said = (text(value) or "").lower()
             for start, bit in self.starts:
-                if text.startswith(start):
+                if said.startswith(start):
                     marks |= bit
         return marks
 
 
 _UNKNOWN: Final = _Name()
-
-
-class _Tree(NamedTuple):
-    """A value of a body, decoded already; numbers are text."""
-
-    value: Any
-
-
-# Reading values.
-
-
-def _reader(spot: "_Spot") -> Callable[[Any], str | None]:
-    as_text = _DECODE[spot.decode]
-    match = Pattern(spot.match) if spot.match else None
-    unless = spot.unless
-    if match is None and not unless:
-        return lambda value: as_text(_value(value))
-
-    def read(value: Any) -> str | None:
-        text = as_text(_value(value))
-        if text is None:
-            return None
-        if len(text) > _MATCHED:
-            text = f"{text[: _MATCHED // 2]}\n{text[-_MATCHED // 2 :]}"
-        found = match.begins(text) if match is not None else text
-        return None if unless and found is not None and not found.strip(unless) else found
-
-    return read
-
-
-def _inside(value: Any, path: tuple[str, ...]) -> Any:
-    if type(value) is _Tree:
-        value = value.value
-    for step in path:
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list | tuple) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def _value(value: Any) -> Any:
-    """What a header, a property or a piece of JSON holds. A number of JSON is its own text: no digit is lost."""
-    if isinstance(value, _Tree):
-        return value.value
-    if not isinstance(value, msgspec.Raw):
-        return value
-    written = bytes(value)
-    if written[0] == 0x22:
-        try:
-            return msgspec.json.decode(written)
-        except (msgspec.MsgspecError, ValueError):
-            return None
-    # Objects and arrays are no value; where a place is inside them, they come as a tree.
-    return None if written[0] in b"{[n" else written.decode()
-
-
-def _tree(value: msgspec.Raw) -> Any:
-    if bytes(value)[0] not in b"{[":
-        return value
-    try:
-        return _Tree(msgspec.json.decode(value))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _Tree(None)
-
-
-def _text(value: Any) -> str | None:
-    match value:
-        case str():
-            return value
-        case bytes():
-            return bytes_text(value)
-        case int() if abs(value) >= 1 << 64:
-            return None
-        case bool() | int() | float() | Decimal():
-            return value_text(value)
-        case date():
-            return value.isoformat()
-        case [first, *_]:
-            return None if isinstance(first, list | Mapping) else _text(first)
-        case _:
-            return None
-
-
-def _binary(value: Any) -> Any:
-    """The bytes of a text that nobody wrote as one: what happens to be UTF-8 comes as text from logs."""
-    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) and not value.isprintable() else value
-
-
-def _integer(value: Any) -> str | None:
-    value = _binary(value)
-    if isinstance(value, bytes) and len(value) in (1, 2, 4, 8):
-        return str(int.from_bytes(value, signed=True))
-    return _text(value)
-
-
-def _uuid(value: Any) -> str | None:
-    value = _binary(value)
-    if not isinstance(value, bytes):
-        return _text(value)
-    try:
-        text = value.decode()
-        if text.isprintable():
-            return text
-    except UnicodeDecodeError:
-        pass
-    return str(uuid.UUID(bytes=value)) if len(value) == 16 else value.hex()
-
-
-_DECODE: Final[Mapping[str, Callable[[Any], str | None]]] = {"text": _text, "integer": _integer, "uuid": _uuid}
 
 
 def _body_decoder(body: Mapping[str, _Name]) -> tuple[msgspec.json.Decoder[Any], tuple[_Name, ...], tuple[Any, ...]]:
@@ -370,109 +304,14 @@ def _body_decoder(body: Mapping[str, _Name]) -> tuple[msgspec.json.Decoder[Any],
     return msgspec.json.Decoder(shape), tuple(body.values()), (msgspec.UNSET,) * len(body)
 
 
-# Conventions as they are written.
-
-
-class _Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    at: str
-    path: str = ""
-    decode: Literal["text", "integer", "uuid"] = msgspec.field(default="text", name="as")
-    match: str = ""
-    unless: str = ""
-    starts: str = ""
-
-
-_Spots = tuple[_Spot, ...]
-
-
-class _Convention(NamedTuple):
-    name: str
-    newest: str
-    when: _Spots
-    places: Mapping[Kind, _Spots]
-
-
-_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-_ABOUT: Final = ("origin", "failure")
-
-
-def _split(at: str) -> tuple[str, str, tuple[str, ...]]:
-    """`header`, `property` or `body`; the name there, as it is looked up; the steps into its value."""
-    where, _, name = at.partition(".")
-    if where != "body":
-        return where, name.lower(), ()
-    first, *path = name.split(".")
-    return where, first, tuple(path)
-
-
-@cache
-def _builtin_conventions() -> tuple[_Convention, ...]:
-    import tomli
-
-    text = files("workbench.facts").joinpath("conventions.toml").read_text(encoding="utf-8")
-    return tuple(_parse(table) for table in tomli.loads(text)["convention"])
+def json_value(body: bytes) -> object:
+    """What JSON holds as Python's own reader takes it, NaN too, as many writers send it; numbers are text."""
+    try:
+        return json.loads(body, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
 
 
 @cache
 def _builtin() -> Conventions:
-    return Conventions(_builtin_conventions())
-
-
-def _parse(table: Mapping[str, Any]) -> _Convention:
-    name = table.get("name")
-    if not isinstance(name, str) or not name:
-        raise ConfigError("A convention has no name: give it one, as in name = 'our events'.")
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if key in _ABOUT and isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": spots for inner, spots in value.items()}
-        elif key not in ("name", "newest", "when"):
-            flat[key] = value
-    for key in flat:
-        if key not in _KINDS:
-            raise ConfigError(
-                f"The convention {name!r} has {key!r}, which means nothing: it can have name, when, newest,"
-                f" {', '.join(_KINDS)}."
-            )
-    newest = table.get("newest", "last")
-    if newest not in ("first", "last"):
-        raise ConfigError(f"The convention {name!r} has newest = {newest!r}: write first or last.")
-    return _Convention(
-        name,
-        newest,
-        _spots(name, "when", table.get("when", ())),
-        {kind: _spots(name, kind, flat[kind]) for kind in _KINDS if kind in flat},
-    )
-
-
-def _spots(name: str, key: str, written: Any) -> _Spots:
-    many = written if isinstance(written, Sequence) and not isinstance(written, str) else (written,)
-    return tuple(_spot(name, key, each) for each in many)
-
-
-def _spot(name: str, key: str, written: Any) -> _Spot:
-    said = f"The convention {name!r} cannot be used: its {key!r}"
-    try:
-        spot = _Spot(written) if isinstance(written, str) else msgspec.convert(written, _Spot)
-    except msgspec.ValidationError as error:
-        raise ConfigError(
-            f"{said} is neither a place nor a table with at, path, as, match, unless and starts ({error})."
-        ) from None
-    where, _, place = spot.at.partition(".")
-    if where not in ("header", "property", "body") or not place:
-        raise ConfigError(
-            f"{said} names {spot.at!r}, which is no place: write header.NAME, property.NAME or body.PATH."
-        )
-    if key == "when":
-        if spot.path or spot.match or spot.unless or spot.decode != "text" or (spot.starts and where == "body"):
-            raise ConfigError(f"{said} can only say at, and for headers and properties starts.")
-        if place.endswith("*") and (where != "header" or spot.starts):
-            raise ConfigError(f"{said} has a *, which only a header's name can end in.")
-    elif spot.starts or place.endswith("*"):
-        raise ConfigError(f"{said} has starts or a *, which only when can have.")
-    try:
-        if spot.match and not Pattern(spot.match).groups:
-            raise ConfigError(f"{said} has a pattern without a group: put what is the value in brackets.")
-    except FormatError as error:
-        raise ConfigError(f"{said} has a pattern that {error}.") from None
-    return spot
+    return Conventions(builtin_tables())

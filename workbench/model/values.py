@@ -22,8 +22,14 @@ def value_text(value: Value) -> str:
             return key_text(value)
         case datetime():
             return value.isoformat()
+        case int() if value.bit_length() > _DECIMAL:
+            return hex(value)
         case _:
             return str(value)
+
+
+_DECIMAL: Final = 14_000
+"""Bits of an integer beyond which Python does not write it in decimal digits."""
 
 
 def key_text(data: bytes) -> str:

@@ -83,7 +83,8 @@ def values_text(values: Sequence[Any]) -> str:
     """The values of a field in one line, with commas between them."""
     try:
         return ", ".join(map(value_to_copy, values))
-    except RecursionError:
+    except (RecursionError, ValueError):
+        # It nests too deep, or holds an integer of thousands of digits.
         return "…"
 
 
