@@ -4,81 +4,141 @@
 """
 
 import argparse
+import heapq
 import os
 import random
+import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from tests.e2e import turns
 from tests.e2e.terminal import SEQUENCE, Terminal
+from tests.e2e.turns import Turn, read_turns
+from views.actions import ACTIONS, key_name
+
+_NAMED: Final = {"enter": "\r", "escape": "\x1b", "tab": "\t", "space": " ", "delete": "\x1b[3~"}
+_LEAVING: Final = "quit"
+
+
+def _sent_for(key: str) -> str:
+    """What a terminal sends for a key of Textual's name."""
+    if key.startswith("ctrl+"):
+        return chr(ord(key[-1]) & 0x1F)
+    return _NAMED.get(key) or key_name(key)
+
 
 KEYS: Final = (
-    *"bltpcm /fnNyYevxCoz rad123456jkgGDFR:?T<>+=!sw",
-    *("\r", "\x1b", "\t", "\x1b[Z", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x7f"),
-    *("\x1b[5~", "\x1b[6~", "\x1b[H", "\x1b[F", "\x1b[3~"),
-    *("\x04", "\x06", "\x0e", "\x10", "\x13", "\x14", "\x15"),
+    *sorted({_sent_for(key) for each in ACTIONS if each.id != _LEAVING for key in each.keys.split(",")}),
+    *"jkgG\t\r\x1b 0789hLQU-_.,;#",
+    *("\x1b[Z", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x1b[1;2A", "\x1b[1;2B", "\x1b[5~", "\x1b[6~", "\x1b[H"),
+    *("\x1b[F", "\x1b[3~", "\x7f", "\x01", "\x0b", "\x17"),
 )
-"""What actions have, what fields have, what nothing has; without `q`, ctrl+c and ctrl+z, which leave or stop it."""
+"""What actions have, what fields have, what nothing has; without those that leave the program or stop it (ctrl+z)."""
 WORDS: Final = (
+    *(f":{each.id}\r" for each in ACTIONS if each.id != _LEAVING),
+    # Events: opening, filtering, searching, groups, marks, columns, what it writes.
+    *("\r\rjj=", "jj!+", "jj\r", "r2", "G\r", "llb", "3\r", "/dlt", "/\x1b/\x1b", "/g\r\r", "gjj\r", "\x06e\rnN"),
+    *("*I", "VjjjV", "*m", "*x\r\r", "SS\x1b[CS", "\x1b[C>>><", "C \r", "C\x1b[Bx\r", "W\r", "Tord-7\r", "zz", "oZ"),
     *(
-        "/dlt",
-        "\r\rjj=",
-        "jj!+",
-        "\x06e\rnN",
-        ":deploy",
-        ":deploy\r",
-        ":trace\r",
-        "r2",
-        "6\x1b\x1b",
+        "body.total > 1",
+        "/type = \r",
+        "/body.items[0].sku ~ \x22A.\x22\r",
+        "/\x01\x0b\r",
+        "kafka/payments\r",
+        "rabbit/orders.dead",
+    ),
+    # Publish: the form, its fields, its drafts, sending.
+    *(
         "p\x1b1",
-        "tt1",
+        "p\x13",
+        "c\x13\x13",
+        "e{\x22a\x22: 1}\x13",
+        "6n",
+        "6\x0ename\tvalue\r",
+        "6\x0etype\t\r\x13",
+        "6\x1b\x1b",
+    ),
+    *(
+        "6w\r",
+        "6wjj\r",
+        "6wx\x1b",
+        "6o\r",
+        "6l/etc/hostname\r",
+        "6t{{ seq }}\x13",
+        "6\x14{{ uuid(\x13",
+        "6\x13\x18\x18",
+        "6v6N",
+    ),
+    # Connections: adding, editing, removing; and what lies over the others.
+    *(
         "5a",
         "5e",
         "5x\r",
+        "5\r\x1b",
         "amx://\t\r",
-        "??\x1b",
-        "/\x1b/\x1b",
+        "5ademo://shop/rabbit\t\r",
+        "5aamqp://127.0.0.1:1\t\r",
+        "tt1",
+        "5e\t\x15new\r",
     ),
-    *("body.total > 1", "type = ", "ü😀", "k" * 200, "j" * 50, "\t" * 9, "\x1b" * 5, "\r" * 4),
     *(
-        "rabbit/orders.dead",
-        "kafka/payments\r",
-        "\x1b[200~pasted 7f3a-1\n2\x1b[201~",
-        "\x1b[200~" + "long " * 500 + "\x1b[201~",
+        ":deploy",
+        ":deploy\r",
+        ":rab\r",
+        ":\x1b",
+        ":" + "o" * 40,
+        "??\x1b",
+        "M\x1b",
+        "MG\x1b",
+        "R\r",
+        "R\x15other.db\r",
+        "DD",
     ),
+    *("ü😀", "e\u0301\u200d", "k" * 200, "j" * 50, "\t" * 9, "\x1b" * 5, "\r" * 4),
+    *("\x1b[200~pasted 7f3a-1\n2\x1b[201~", "\x1b[200~" + "long " * 500 + "\x1b[201~"),
 )
-"""What is sent in one burst."""
+"""What is sent as one input."""
+BURSTS: Final = (1, 1, 2, 5, 15, 30)
+"""Inputs that are sent at once."""
 CALM: Final = "\x1b[27u" * 8 + "1"
 """Leads to the main screen from anywhere; escape is written so that nothing behind it can be taken for a part of it."""
 COLUMNS: Final = (1, 20, 80, 99, 100, 120, 180, 220)
 ROWS: Final = (1, 2, 6, 24, 36, 60)
 ROUND: Final = 200
 """Inputs after which the program is asked for an answer."""
-_LAST: Final = 20
+HANG: Final = 1.0
+"""Seconds of the program's own from which it hangs where it answers no key."""
+_LAST: Final = 60
 """Inputs that are told where one of them was too much."""
+_WORST: Final = 5
+"""Turns of the event loop that are told."""
 
 
 class Fuzz:
     """One program after the other, each with the state folder of the first."""
 
-    def __init__(self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 60.0) -> None:
+    def __init__(self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 120.0) -> None:
         """Start.
 
         Args:
             folder: For all that the program writes.
             seed: Of what is sent: a run can be repeated, as far as time lets it.
             arguments: Of `workbench`.
-            pace: Seconds between two inputs; 0: now and then a moment.
-            patience: Seconds that an answer may take.
+            pace: Seconds between two inputs; 0: bursts, with a moment between them.
+            patience: Seconds of the clock after which no answer will come any more.
         """
         self.sent = self.ended = 0
         """Inputs so far, and how often one of them was to leave the program."""
-        self.slowest = 0.0
-        """Seconds that the slowest answer took."""
+        self.worst: Sequence[Turn] = ()
+        """The turns of the event loop that took longest, the longest first."""
         self._folder = folder
+        self._log = folder / "turns"
         self._random: Final = random.Random(seed)
         self._arguments = arguments
         self._pace = pace
@@ -90,14 +150,14 @@ class Fuzz:
         """Send inputs, and ask for an answer each `ROUND` of them.
 
         Raises:
-            AssertionError: The program ended as it should not, did not answer, or logged what nobody expected.
+            AssertionError: The program ended as it should not, did not answer, hung, or logged what nobody expected.
         """
-        for number in range(inputs):
-            self._input()
-            if self._terminal.process.poll() is not None:
-                self._left()
-            if (number + 1) % ROUND == 0:
-                self._ask()
+        end = self.sent + inputs
+        while self.sent < end:
+            until = min(end, self.sent - self.sent % ROUND + ROUND)
+            while self.sent < until:
+                self._burst(1 if self._pace else min(self._random.choice(BURSTS), until - self.sent))
+            self._ask()
 
     def close(self) -> None:
         """Leave, as a user does."""
@@ -105,8 +165,23 @@ class Fuzz:
             self._terminal.press(f"{CALM}q")
             self._left(anew=False)
 
+    def _burst(self, inputs: int) -> None:
+        try:
+            for _ in range(inputs):
+                self._input()
+        except OSError:
+            # The other end of the terminal is closed: the program leaves.
+            self._left()
+        if self._pace:
+            time.sleep(self._pace)
+        self._terminal.drain(self._random.choice((0, 0.005, 0.03)), 0.3)
+        self._terminal.forget()
+        if self._terminal.process.poll() is not None:
+            self._left()
+
     def _input(self) -> None:
         kind = self._random.random()
+        self.sent += 1
         if kind < 0.97:
             text = self._text(kind)
             self._last.append(text)
@@ -115,11 +190,6 @@ class Fuzz:
             size = self._random.choice(COLUMNS), self._random.choice(ROWS)
             self._last.append(size)
             self._terminal.resize(*size)
-        self.sent += 1
-        if self._pace:
-            time.sleep(self._pace)
-        self._terminal.drain(0 if self._random.random() < 0.5 else self._random.choice((0.005, 0.03)), 0.1)
-        self._terminal.forget()
 
     def _text(self, kind: float) -> str:
         if kind < 0.88:
@@ -131,42 +201,35 @@ class Fuzz:
         return f"\x1b[<{button};{place}{self._random.choice('Mm')}"
 
     def _ask(self) -> None:
-        """Let it do all that it was sent; then ask for an answer to a single key, and take the time."""
+        """Let it do all that it was sent, and see that it answers a key on its main screen and has not hung."""
         self._terminal.resize(120, 36)
-        if self._answered(f"{CALM}?") is None:
-            self._left()
-        elif (seconds := self._answered("\x1b[27u?")) is not None:
-            self.slowest = max(self.slowest, seconds)
-            self._terminal.press(CALM)
-        self._unlogged()
-
-    def _answered(self, keys: str) -> float | None:
-        """Seconds until keys that ask for the keys of the main screen have shown them; None: they are not awaited."""
-        self._terminal.drain(0.3, 1.0)
-        self._terminal.forget()
         asked = time.monotonic()
-        self._terminal.press(keys)
+        self._terminal.press(f"{CALM}?")
         while b"Keys of Events" not in self._terminal.received:
             if self._terminal.process.poll() is not None:
-                return None
+                self._left()
+                return
             assert time.monotonic() < asked + self._patience, f"no answer {self._told}"
             self._terminal.drain(0.02, 0.2)
-        return time.monotonic() - asked
+        self._terminal.press(CALM)
+        self._see_that_all_is_well()
 
     def _left(self, anew: bool = True) -> None:
         """The program has ended: of its own accord, or because the palette was told to."""
         code = self._terminal.ended()
         assert code == 0, f"exit code {code} {self._told}"
         assert b"Traceback" not in self._terminal.received, self._told
-        self._unlogged()
+        self._see_that_all_is_well()
         if anew:
             self.ended += 1
             self._terminal.__exit__()
             self._terminal = self._started()
 
-    def _unlogged(self) -> None:
+    def _see_that_all_is_well(self) -> None:
         for log in self._folder.rglob("errors.log"):
             raise AssertionError(f"unexpected {self._told}\n{log.read_text()}")
+        self.worst = heapq.nlargest(_WORST, read_turns(self._log), key=lambda turn: turn.seconds)
+        assert not self.worst or self.worst[0].seconds < HANG, f"a hang {self._told}\n{self.worst[0]}"
 
     @property
     def _told(self) -> str:
@@ -174,7 +237,14 @@ class Fuzz:
         return f"after {self.sent} inputs; the last are {list(self._last)}; on the screen: {' '.join(drawn.split())}"
 
     def _started(self) -> Terminal:
-        terminal = Terminal(*self._arguments, folder=self._folder, environment=private(self._folder))
+        terminal = Terminal(
+            turns.__file__,
+            str(self._log),
+            *self._arguments,
+            program=Path(sys.executable),
+            folder=self._folder,
+            environment=private(self._folder),
+        )
         terminal.until("workbench")
         return terminal
 
@@ -185,24 +255,32 @@ def private(folder: Path) -> Mapping[str, str]:
     return {**folders, "HOME": str(folder), "EDITOR": "true", "PAGER": "true"}
 
 
+def soak(seed: int, inputs: int, arguments: Sequence[str], pace: float) -> None:
+    """Send inputs to one program after the other, and print how far it is."""
+    with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as folder:
+        fuzz = Fuzz(Path(folder), seed, *arguments, pace=pace)
+        began = time.monotonic()
+        while fuzz.sent < inputs:
+            fuzz.send(min(10 * ROUND, inputs - fuzz.sent))
+            rate = fuzz.sent / (time.monotonic() - began)
+            longest = f"longest turn {fuzz.worst[0].seconds:.2f} s" if fuzz.worst else "no long turn"
+            print(f"seed {seed}: {fuzz.sent:,} inputs, {rate:,.0f}/s; {longest}; left {fuzz.ended} times", flush=True)
+        fuzz.close()
+        print(f"seed {seed}: the longest turns of the event loop", *fuzz.worst, sep="\n", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fuzz from a command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
     parser.add_argument("--pace", type=float, default=0.0, help="seconds between two inputs")
-    parser.add_argument("--answer", type=float, default=60.0, help="seconds that an answer may take")
+    parser.add_argument("--jobs", type=int, default=1, help="programs at a time, each with a part of the inputs")
     parser.add_argument("arguments", nargs="*", default=["demo"], help="of workbench")
     given = parser.parse_args(arguments)
-    print(f"seed {given.seed}")
-    with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as folder:
-        fuzz = Fuzz(Path(folder), given.seed, *given.arguments, pace=given.pace, patience=given.answer)
-        began = time.monotonic()
-        while fuzz.sent < given.inputs:
-            fuzz.send(min(10 * ROUND, given.inputs - fuzz.sent))
-            rate = fuzz.sent / (time.monotonic() - began)
-            print(f"{fuzz.sent:,} inputs, {rate:,.0f}/s; slowest answer {fuzz.slowest:.2f} s; left {fuzz.ended} times")
-        fuzz.close()
+    run = partial(soak, inputs=-(-given.inputs // given.jobs), arguments=given.arguments, pace=given.pace)
+    with ProcessPoolExecutor(given.jobs) as jobs:
+        list(jobs.map(run, range(given.seed, given.seed + given.jobs)))
 
 
 if __name__ == "__main__":
