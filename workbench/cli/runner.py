@@ -110,6 +110,9 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            # Where a thousand keys wait to be read, Python would tell of each change of the terminal's size that the
+            # event loop is not woken once more; it is awake.
+            signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         asyncio.get_running_loop().set_exception_handler(_log)
         asyncio.get_running_loop().call_later(STARTING, _collect)
         try:
