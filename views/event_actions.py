@@ -1,7 +1,5 @@
 """What can be done with an event on Events, with those that are marked, and with their table."""
 
-from collections.abc import Callable
-
 from textual import on, work
 
 from views.export import body_text, line_text
@@ -11,7 +9,7 @@ from views.steady_app import KEY_WORK
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
-from workbench.query.condition import Condition, joined
+from workbench.query.condition import joined
 from workbench.table.columns import column_of, why_no_column
 
 
@@ -37,10 +35,10 @@ class EventActions(ShownEvents):
     cannot_exclude = cannot_add_column = cannot_filter_by
 
     def do_filter_by(self) -> None:
-        self._filter_by(lambda condition: condition.has)
+        self._filter_by()
 
     def do_exclude(self) -> None:
-        self._filter_by(lambda condition: condition.lacks)
+        self._filter_by(excluded=True)
 
     def do_add_column(self) -> None:
         try:
@@ -51,12 +49,13 @@ class EventActions(ShownEvents):
         else:
             self.host.say(f"{path} is a column now.")
 
-    def _filter_by(self, which: Callable[[Condition], str]) -> None:
-        """Ask for the value at the inspector's cursor too, and stay where it is."""
+    def _filter_by(self, excluded: bool = False) -> None:
+        """Ask for the value at the inspector's cursor too, or for all but it, and stay where it is."""
         try:
             condition = self._inspector.condition()
             before = self._events.query
-            query = self.context.session.query(joined(before.text if before is not None else "", which(condition)))
+            asked = before.text if before is not None else ""
+            query = self.context.session.query(joined(asked, condition, excluded))
         except (FormatError, QueryError) as error:
             self.host.say(str(error), "warning")
             return

@@ -1,14 +1,17 @@
 """Queries made of values: how they are written, and how they join what is asked already."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workbench.model.errors import FormatError, QueryError
-from workbench.query.condition import LONGEST, contains, equals, joined, path_text
-from workbench.query.grammar import parse
+from workbench.query.condition import LONGEST, Condition, contains, equals, joined, path_text
+from workbench.query.grammar import conjuncts, parse
 
 
 @pytest.mark.parametrize(
@@ -82,18 +85,75 @@ def test_a_name_that_cannot_be_typed_has_no_path() -> None:
         path_text("body", ("a\nb",))
 
 
+TYPE, KEY, SIZE = equals("type", "a"), equals("key", "k"), equals("size", 1)
+
+
 def test_conditions_are_joined_and_none_doubles() -> None:
-    assert joined("", "type = a") == "type = a"
-    assert joined("type = a", "type = a") == "type = a"
-    assert joined("type=a", "type = a") == "type=a"
-    assert joined("type = a and key = k", "key = k") == "type = a and key = k"
-    assert joined("type = a", "key = k") == "type = a and key = k"
-    assert joined("type = a or key = k", "size = 1") == "(type = a or key = k) and size = 1"
-    assert joined("one two", "size = 1") == "one two and size = 1"
-    assert joined("type != a", "type != a") == "type != a"
+    assert joined("", TYPE) == "type = a"
+    assert joined("type = a", TYPE) == "type = a"
+    assert joined("type=a", TYPE) == "type=a"
+    assert joined("type = a and key = k", KEY) == "type = a and key = k"
+    assert joined("type = a", KEY) == "type = a and key = k"
+    assert joined("type = a or key = k", SIZE) == "(type = a or key = k) and size = 1"
+    assert joined("one two", SIZE) == "one two and size = 1"
+    assert joined("type != a", TYPE, excluded=True) == "type != a"
     with pytest.raises(QueryError):
-        joined("type =", "key = k")
+        joined("type =", KEY)
 
 
 def test_what_is_joined_asks_for_both() -> None:
-    assert parse(joined("a or b", "c")) == parse("(a or b) and c")
+    assert parse(joined("a or b", KEY)) == parse("(a or b) and key = k")
+
+
+@pytest.mark.parametrize(
+    ("query", "changed"),
+    [
+        ("type = a", "type != a"),
+        ("type=a", "type != a"),
+        ("one type='a'two", "one type != a two"),
+        ("size = 1 and type = a and key = k", "size = 1 and type != a and key = k"),
+        ("(size = 1 and type = a)", "(size = 1 and type != a)"),
+        ("type = a and type = a", "type != a and type != a"),
+        ("type = a and type != a", "type != a and type != a"),
+        ("type = a or key = k", "(type = a or key = k) and type != a"),
+        ("type = b", "type = b and type != a"),
+    ],
+)
+def test_what_is_excluded_is_not_asked_for_any_more(query: str, changed: str) -> None:
+    assert joined(query, TYPE, excluded=True) == changed
+    assert joined(joined(query, TYPE, excluded=True), TYPE, excluded=True) == changed
+
+
+def test_what_was_excluded_is_asked_for() -> None:
+    assert joined("size = 1 and type != a", TYPE) == "size = 1 and type = a"
+    assert joined("not body contains 'a b'", contains("body", "a b")) == "body contains 'a b'"
+
+
+VALUES = st.sampled_from(["a", "b", "it's", "two words", "", "(", "x\ny"])
+CONDITIONS = st.builds(equals, st.sampled_from(["type", "key", "body.a", "body.'b c'"]), VALUES)
+QUERIES = st.sampled_from(
+    [
+        "",
+        " ",
+        "a",
+        "one 'two'",
+        "a or b",
+        "(a and type = a)",
+        "not (key = b or a)",
+        "type=a key!=b",
+        "type='a'key!='b''c'",
+    ]
+)
+
+
+@given(QUERIES, st.lists(st.tuples(CONDITIONS, st.booleans()), min_size=1, max_size=8))
+def test_whatever_is_pointed_at_one_after_the_other_the_last_is_asked_for_once(
+    query: str, steps: list[tuple[Condition, bool]]
+) -> None:
+    for condition, excluded in steps:
+        query = joined(query, condition, excluded)
+        wanted, opposite = (condition.lacks, condition.has) if excluded else condition
+        # Spaces and quotes do not matter in these.
+        asked = [re.sub("[ ']", "", query[begin:end]) for _, begin, end in conjuncts(query)]
+        assert re.sub("[ ']", "", wanted) in asked and re.sub("[ ']", "", opposite) not in asked
+        assert joined(query, condition, excluded) == query

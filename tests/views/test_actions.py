@@ -279,6 +279,16 @@ async def test_pointing_at_values_filters_by_them_and_stays_there() -> None:
         await driver.until(lambda: len(driver.app.events.sequences) == 1)
 
 
+async def test_a_value_that_is_asked_for_is_excluded_in_its_place() -> None:
+    async with running() as driver:
+        await driver.open()
+        await driver.press("g", "enter", "right", "j", "j")
+        flow = driver.one(Inspector).text_to_copy()
+        await driver.press("equals_sign", "exclamation_mark")
+        await driver.shows(f"/ header.correlation_id != {flow} ")
+        await driver.until(lambda: len(driver.app.events.sequences) == 18)
+
+
 async def test_what_is_pointed_at_becomes_a_column() -> None:
     async with running((160, 45)) as driver:
         await driver.open()

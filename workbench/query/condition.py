@@ -15,7 +15,7 @@ import msgspec
 
 from workbench.model.content import Value
 from workbench.model.errors import FormatError
-from workbench.query.grammar import All, Either, Node, Step, Written, parse
+from workbench.query.grammar import Either, Node, Step, Written, conjuncts, parse
 from workbench.query.operators import Meaning, meaning, number_in
 from workbench.query.query import quote
 
@@ -88,25 +88,34 @@ def exists(path: str) -> Condition:
     return Condition(f"{path} exists", f"not {path} exists")
 
 
-def joined(query: str, condition: str) -> str:
-    """A query that asks for a condition too; the same, if it does so already.
+def joined(query: str, condition: Condition, excluded: bool = False) -> str:
+    """A query that asks for the events with a value too, or for those without it; the same, if it does so already. One
+    that asks for the opposite so far asks for this instead: nothing could meet both.
 
     Args:
         query: What is asked already; may be empty.
-        condition: One comparison, perhaps behind `not`.
+        condition: The value.
+        excluded: Whether for those without it.
 
     Raises:
-        QueryError: One of them is no query.
+        QueryError: It is no query.
     """
+    wanted, opposite = (condition.lacks, condition.has) if excluded else condition
     if not query.strip():
-        return condition
-    asked = parse(query)
-    every = asked.parts if isinstance(asked, All) else (asked,)
-    wanted = _without_places(parse(condition))
-    if any(_without_places(part) == wanted for part in every):
+        return wanted
+    asked = conjuncts(query)
+    same, other = _without_places(parse(wanted)), _without_places(parse(opposite))
+    found = [(_without_places(part), begin, end) for part, begin, end in asked]
+    for part, begin, end in reversed(found):
+        if part == other:
+            # What stood in quotes may have touched what is before and behind it.
+            before = query[:begin] if not begin or query[begin - 1] in " (" else f"{query[:begin]} "
+            after = query[end:] if query[end : end + 1] in ("", " ", ")") else f" {query[end:]}"
+            query = f"{before}{wanted}{after}"
+    if any(part in (same, other) for part, _, _ in found):
         return query
-    before = f"({query.strip()})" if isinstance(asked, Either) else query.strip()
-    return f"{before} and {condition}"
+    before = f"({query.strip()})" if isinstance(asked[0][0], Either) else query.strip()
+    return f"{before} and {wanted}"
 
 
 _PLAIN_STEP: Final = re.compile(r"""[^\s()'",=!<>~.\[\]]+""")
@@ -179,7 +188,9 @@ def _written(value: Value) -> str:
 
 
 def _without_places(node: Node | Any) -> Any:
-    """A part of a query, wherever in the text it stands."""
+    """A part of a query, wherever in the text it stands, and whether in quotes or not where that means the same."""
+    if isinstance(node, Written):
+        return meaning(node, 0)
     if isinstance(node, tuple):
         return tuple(map(_without_places, node))
     if isinstance(node, msgspec.Struct):

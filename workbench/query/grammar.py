@@ -134,6 +134,24 @@ def parse(text: str) -> Node:
     return _Parser(text).query()
 
 
+def conjuncts(text: str) -> list[tuple[Node, int, int]]:
+    """The parts of a query that must all be, each with where it begins and ends: all of it where only one must.
+
+    Raises:
+        QueryError: It is no query.
+    """
+    parser = _Parser(text)
+    node = parser.query()
+    if isinstance(node, Either):
+        return [(node, 0, len(text))]
+    if isinstance(node, All) and len(parser.conjuncts) == 1:
+        # All of it is in parentheses.
+        before = text.index("(") + 1
+        inner = conjuncts(text[before : text.rindex(")")])
+        return [(part, begin + before, end + before) for part, begin, end in inner]
+    return parser.conjuncts
+
+
 def expectations(text: str) -> list[Expected]:
     """What the grammar wanted at each token of a query that may be unfinished, in order."""
     parser = _Parser(text)
@@ -206,6 +224,7 @@ class _Parser:
         self._at = 0
         self._depth = 0
         self.expected: list[Expected] = []
+        self.conjuncts: list[tuple[Node, int, int]] = []
 
     def query(self) -> Node:
         if not self._text.strip():
@@ -228,12 +247,18 @@ class _Parser:
         return parts[0] if len(parts) == 1 else Either(tuple(parts))
 
     def _all(self) -> Node:
-        parts = [self._not()]
+        parts: list[tuple[Node, int, int]] = []
         while True:
+            self._skip()
+            begin = self._at
+            node = self._not()
+            parts.append((node, begin, len(self._text[: self._at].rstrip())))
             self._want("connective")
             if not self._keyword("and") and (self._at_end() or self._keyword("or", take=False)):
-                return parts[0] if len(parts) == 1 else All(tuple(parts))
-            parts.append(self._not())
+                break
+        if not self._depth:
+            self.conjuncts = parts
+        return node if len(parts) == 1 else All(tuple(node for node, _, _ in parts))
 
     def _not(self) -> Node:
         negated = False
