@@ -1,6 +1,8 @@
 """Changing the configuration file: what was asked for is there, and all else is as its user wrote it."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,6 +227,90 @@ def test_connections_are_edited_and_removed_however_they_are_laid_out(text: str)
     assert ends == (file.read_bytes().count(b"\n") if "\r\n" in text else 0)
     config_edit.remove(file, "b")
     assert list(ConfigFile.read(file).connections) == ["z"]
+
+
+DOTTED = """\
+# all of them
+[connections]
+# the first
+a.url = "memory://a"  # here
+a.guard = "look"
+# the second
+"b" = { url = "memory://b" }
+# the last
+c . url = "memory://c"
+
+[keys]
+quit = "j"
+"""
+TOP = """\
+theme = "nord"
+# the first
+connections.a.url = "memory://a"
+# the second
+connections.'b'.url = "memory://b"
+connections.b.guard = "look"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        (DOTTED, "a", DOTTED.replace("a.url", "z.url").replace("a.guard", "z.guard")),
+        (DOTTED, "b", DOTTED.replace('"b"', "z")),
+        (DOTTED, "c", DOTTED.replace("c . url", "z . url")),
+        (TOP, "a", TOP.replace("connections.a", "connections.z")),
+        (TOP, "b", TOP.replace("connections.'b'", "connections.z").replace("connections.b", "connections.z")),
+        ('connections = { a = { url = "x://a" }, b = { url = "x://b" } }', "a", None),
+    ],
+)
+def test_a_renamed_connection_stays_where_it_is_below_its_comment(text: str, name: str, expected: str | None) -> None:
+    file = written(text)
+    names = list(ConfigFile.read(file).connections)
+    config_edit.edit(file, name, new_name="z")
+    assert list(ConfigFile.read(file).connections) == ["z" if each == name else each for each in names]
+    if expected is not None:
+        assert file.read_text() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "gone"),
+    [
+        (DOTTED, "a", '# the first\na.url = "memory://a"  # here\na.guard = "look"\n'),
+        (DOTTED, "b", '# the second\n"b" = { url = "memory://b" }\n'),
+        (TOP, "b", '# the second\nconnections.\'b\'.url = "memory://b"\nconnections.b.guard = "look"\n'),
+    ],
+)
+def test_a_connection_without_a_table_is_removed_with_its_comment(text: str, name: str, gone: str) -> None:
+    file = written(text)
+    config_edit.remove(file, name)
+    assert file.read_text() == text.replace(gone, "")
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from workbench.connecting import config_edit
+for number in range(20):
+    config_edit.add(Path("w.toml"), f"{sys.argv[1]}-{number}", "memory://a", "look", False)
+    config_edit.edit(Path("w.toml"), sys.argv[1], url=f"memory://{number}")
+"""
+
+
+def test_what_two_programs_change_at_once_stands_all_of_it() -> None:
+    file = written('[connections.one]\nurl = "memory://a"\n[connections.two]\nurl = "memory://a"\n')
+    both = [subprocess.Popen([sys.executable, "-c", ADDING, name]) for name in ("one", "two")]
+    assert [process.wait(60) for process in both] == [0, 0]
+    found = ConfigFile.read(file).connections
+    assert found.keys() == {"one", "two", *(f"{name}-{number}" for name in ("one", "two") for number in range(20))}
+    assert found["one"].url == found["two"].url == "memory://19"
+
+
+def test_the_first_two_connections_are_added_at_once() -> None:
+    adding = ADDING.replace("    config_edit.edit", "    0 and config_edit.edit")
+    both = [subprocess.Popen([sys.executable, "-c", adding, name]) for name in ("one", "two")]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert len(ConfigFile.read(Path("w.toml")).connections) == 40
 
 
 def test_a_line_in_a_text_that_looks_like_a_header_is_left_alone() -> None:

@@ -66,6 +66,16 @@ def test_without_a_file_there_are_no_connections() -> None:
         ('[connections.shop]\nurl = "memory://x"\nguard = "all"', "line 3: 'guard' is one of observe, look"),
         ("[connections.shop]\nguard = 'look'", "line 1: .*`url`"),
         ("[connections]\nshop = 'amqp://x'", "line 2: 'connections.shop' is a table"),
+        (
+            "[connections]\na.url = 'memory://x'\nshop = { url = 'memory://x', guard = 'all' }",
+            "line 3: 'guard' is one of",
+        ),
+        ("\n[connections.'a=b']\nurl = 'memory://x'", r"line 2: 'a=b' is no name\. A connection's name is one word"),
+        ("[connections]\n'a.b:c'.url = 'memory://x'", r"line 2: 'a\.b:c' is no name\."),
+        ("theme = 'x'\nconnections.'a@b'.url = 'memory://x'", "line 2: 'a@b' is no name"),
+        ("[connections.'a?b']\nurl = 'memory://x'", r"line 1: 'a\?b' is no name"),
+        ("[connections.'a/b']\nurl = 'memory://x'", "line 1: 'a/b' is no name"),
+        ("[connections.'']\nurl = 'memory://x'", "line 1: '' is no name"),
         ("not toml", "is not TOML"),
     ],
 )

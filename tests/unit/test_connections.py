@@ -127,6 +127,16 @@ async def test_an_edit_keeps_what_it_does_not_touch(own_file: Path) -> None:
         assert list(session.config.connections) == ["store"]
 
 
+async def test_an_edit_leaves_what_was_changed_elsewhere_meanwhile(own_file: Path) -> None:
+    write(own_file, SHOP)
+    async with Session(config=ConfigFile.find()) as session:
+        form = ConnectionForm(session, "shop")
+        write(own_file, SHOP.replace("look", "destroy"))
+        entry = Entry("shop", "memory://ops:…@other", "", "look")
+        form.keep(entry, await form.complete(entry))
+    assert content(own_file) == SHOP.replace("look", "destroy").replace("@shop", "@other")
+
+
 async def test_a_new_password_takes_the_one_in_the_file_away(own_file: Path) -> None:
     write(own_file, SHOP)
     async with Session(config=ConfigFile.find()) as session:

@@ -17,6 +17,7 @@ from workbench.model.errors import ConfigError
 BEAT: Final = 2.0
 """Seconds from one listing of a connection to the next where nobody has said."""
 _BEAT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h)")
+_NAME: Final = re.compile(r"[^/:=?@\x00-\x1f\x7f]+")
 _SHORT: Final = 4
 """Characters below which a password is looked for as a word alone."""
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -186,6 +187,16 @@ class Connection(msgspec.Struct, frozen=True):
                     f" they have {', '.join((*known, 'watch', 'scope'))}."
                 )
         return self.options
+
+
+def check_name(name: str) -> None:
+    """Whether a connection may be called so, in a file and in addresses.
+
+    Raises:
+        ConfigError: It may not.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError("A connection's name is one word or more, without / : = ? @.")
 
 
 def seconds_of(beat: str) -> float | None:

@@ -5,22 +5,21 @@ is trusted as it is then. What is written is read again first: a file that canno
 it is left alone.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import tomli
 
+from workbench.connecting.config import check_name
 from workbench.connecting.config_file import ConfigFile, here_path, is_trusted, trust
 from workbench.connecting.connection_formats import connection_of, url_of
-from workbench.connecting.state_files import write_private
+from workbench.connecting.state_files import locked, write_private
+from workbench.connecting.toml_lines import Place, places
 from workbench.connecting.url import HIDDEN, VARIABLE, with_secrets_of
 from workbench.model.errors import ConfigError
-
-_HEADER: Final = re.compile(r"\s*(\[[^\[].*\])\s*(?:#.*)?")
-_NAME: Final = re.compile(r"[^/:=?@\x00-\x1f\x7f]+")
 
 
 class ReadableSecretError(ConfigError):
@@ -51,7 +50,8 @@ def add(path: Path, name: str, url: str, guard: str, production: bool) -> None:
         end = _line_end(text)
         return (f"{before}{end}{end}" if before else text) + end.join(lines)
 
-    _change(path, added)
+    with _changing(path):
+        _change(path, added)
 
 
 def edit(
@@ -77,6 +77,15 @@ def edit(
         ConfigError: The file has no connection of this name, or has one of the new name, or cannot be changed; or the
             URL is none, or brings a password into the file.
     """
+    # A file that is not there is not made.
+    _found(path, name)
+    with _changing(path):
+        _edit(path, name, new_name, url, guard, production)
+
+
+def _edit(
+    path: Path, name: str, new_name: str | None, url: str | None, guard: str | None, production: bool | None
+) -> None:
     found = _found(path, name).connections
     said = found[name]
     renamed = name if new_name is None else new_name
@@ -111,7 +120,6 @@ def remove(path: Path, name: str) -> None:
     Raises:
         ConfigError: The file has no connection of this name, or cannot be changed.
     """
-    _found(path, name)
 
     def without(text: str, tree: dict[str, Any]) -> str:
         import tomlkit
@@ -124,22 +132,18 @@ def remove(path: Path, name: str) -> None:
                 del document["default"][place]
             text = tomlkit.dumps(document)
         lines = text.split("\n")
-        if (entry := _Entry.find(lines, name)) is None:
-            del document["connections"][name]
-            return tomlkit.dumps(document)
-        return "\n".join(entry.cut_from(lines))
+        if (entry := _Entry.find(lines, name)) is not None:
+            return "\n".join(entry.cut_from(lines))
+        cut = "\n".join(_without_keys(lines, name))
+        if _says(cut, tree):
+            return cut
+        del document["connections"][name]
+        return tomlkit.dumps(document)
 
-    _change(path, without)
-
-
-def check_name(name: str) -> None:
-    """Whether a connection may be called so.
-
-    Raises:
-        ConfigError: It may not.
-    """
-    if not _NAME.fullmatch(name):
-        raise ConfigError("A connection's name is one word or more, without / : = ? @.")
+    _found(path, name)
+    with _changing(path):
+        _found(path, name)
+        _change(path, without)
 
 
 def _check_url(name: str, url: str) -> None:
@@ -177,17 +181,25 @@ def _found(path: Path, name: str) -> ConfigFile:
     return found
 
 
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Keep other programs from changing a file between its being read and written: their changes would be lost."""
+    try:
+        with locked(path):
+            yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+
+
 def _change(path: Path, change: Callable[[str, dict[str, Any]], str]) -> None:
     """Write what `change` makes of a file's text; it brings the tree to what the new text must say."""
     from tomlkit.exceptions import TOMLKitError
 
-    there = path.exists()
-    if there:
-        ConfigFile.read(path)
-    ours = path.absolute() == here_path() and (not there or is_trusted(path))
+    ConfigFile.read(path)
     odd = f"{path} is laid out in a way that cannot be changed here: edit it in your editor."
     try:
-        text = path.read_bytes().decode() if there else ""
+        text = path.read_bytes().decode()
+        ours = path.absolute() == here_path() and (not text or is_trusted(path))
         tree = tomli.loads(text)
         changed = change(text, tree)
         if not _says(changed, tree):
@@ -195,8 +207,6 @@ def _change(path: Path, change: Callable[[str, dict[str, Any]], str]) -> None:
         write_private(path, changed.encode())
     except TOMLKitError:
         raise ConfigError(odd) from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
     if ours:
         trust(path)
 
@@ -226,20 +236,16 @@ class _Entry:
     @classmethod
     def find(cls, lines: Sequence[str], name: str) -> "_Entry | None":
         """The entry of this name; None: it is written in another way."""
-        headers = [number for number, line in enumerate(lines) if _path(line) is not None]
-        for number, following in zip(headers, [*headers, len(lines)][1:], strict=True):
-            if _path(lines[number]) == ("connections", name):
-                return cls(number, max(each for each in range(number, following) if not _is_blank(lines[each])))
+        tables = [place for place in places(lines) if place.kind != "key"]
+        for place, following in zip(tables, [*(each.line for each in tables), len(lines)][1:], strict=True):
+            if place.path == ("connections", name):
+                return cls(place.line, max(each for each in range(place.line, following) if not _is_blank(lines[each])))
         return None
 
     def cut_from(self, lines: Sequence[str]) -> list[str]:
         """The lines without this entry. A comment right above it goes with it, unless it opens the file; one above the
         next stays."""
-        first = self.header
-        while first and lines[first - 1].lstrip().startswith("#"):
-            first -= 1
-        if first == 0:
-            first = self.header
+        first = _with_comment(lines, self.header)
         rest = list(lines[self.last + 1 :])
         before = list(lines[:first])
         if not before or not before[-1].strip():
@@ -280,34 +286,48 @@ def _with_name(text: str, name: str, renamed: str) -> str:
     if renamed == name:
         return text
     document: Any = tomlkit.parse(text)
-    for place, each in enumerate(document.get("default", ())):
+    for number, each in enumerate(document.get("default", ())):
         if each == name:
-            document["default"][place] = renamed
+            document["default"][number] = renamed
     lines = tomlkit.dumps(document).split("\n")
-    if (entry := _Entry.find(lines, name)) is not None:
-        header = _HEADER.match(lines[entry.header])
-        assert header
-        begin, end = header.span(1)
-        new = f"[{tomlkit.key(['connections', renamed]).as_string()}]"
-        lines[entry.header] = lines[entry.header][:begin] + new + lines[entry.header][end:]
-        return "\n".join(lines)
-    document["connections"][renamed] = document["connections"].pop(name)
+    key = tomlkit.key(renamed).as_string()
+    for place in _places_of(lines, name):
+        begin, end = place.columns[1 - len(place.path)]
+        lines[place.line] = lines[place.line][:begin] + key + lines[place.line][end:]
+    text = "\n".join(lines)
+    document = tomlkit.parse(text)
+    if name not in document["connections"]:
+        return text
+    # They stand in one line, in braces.
+    table = tomlkit.inline_table()
+    table.update({renamed if each == name else each: value for each, value in document["connections"].items()})
+    document["connections"] = table
     return tomlkit.dumps(document)
 
 
-def _path(line: str) -> tuple[str, ...] | None:
-    """What a header names; None: the line is none."""
-    if (header := _HEADER.fullmatch(line)) is None:
-        return None
-    try:
-        tree: Any = tomli.loads(header[1])
-    except tomli.TOMLDecodeError:
-        return None
-    path = []
-    while tree:
-        ((key, tree),) = tree.items()
-        path.append(key)
-    return tuple(path)
+def _places_of(lines: Sequence[str], name: str) -> list[Place]:
+    """The lines in which a connection's name stands."""
+    return [
+        place
+        for place in places(lines)
+        if place.path[:2] == ("connections", name) and len(place.path) - len(place.columns) < 2
+    ]
+
+
+def _without_keys(lines: Sequence[str], name: str) -> list[str]:
+    """The lines without those of a connection that has no table of its own, and without the comment right above."""
+    cut = {place.line for place in _places_of(lines, name)}
+    first = min(cut, default=0)
+    cut.update(range(_with_comment(lines, first), first))
+    return [line for number, line in enumerate(lines) if number not in cut]
+
+
+def _with_comment(lines: Sequence[str], line: int) -> int:
+    """The first line of the comment right above a line, or the line itself: a comment that opens the file is of all."""
+    first = line
+    while first and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return first or line
 
 
 def _is_blank(line: str) -> bool:

@@ -28,11 +28,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from workbench.connecting.config import Connection, seconds_of
+from workbench.connecting.config import Connection, check_name, seconds_of
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
-from workbench.connecting.state_files import write_private
+from workbench.connecting.state_files import locked, write_private
+from workbench.connecting.toml_lines import line_of
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
@@ -133,10 +134,12 @@ class ConfigFile(msgspec.Struct, frozen=True):
             place = ("connections", name)
             _only(path, text, place, _table(path, text, place, said), Configured.__struct_fields__)
             connections[name] = configured = _convert(path, text, place, said, Configured)
-            if "/" in name:
-                raise ConfigError(f"{path}, line {_line(text, place)}: a connection's name holds no '/': {name!r}.")
+            try:
+                check_name(name)
+            except ConfigError as error:
+                raise ConfigError(f"{path}, line {line_of(text, place)}: {name!r} is no name. {error}") from None
             if configured.guard not in (known := [level.name.lower() for level in Level]):
-                line = _line(text, (*place, "guard"))
+                line = line_of(text, (*place, "guard"))
                 raise ConfigError(
                     f"{path}, line {line}: 'guard' is one of {', '.join(known)}, not {configured.guard!r}."
                 )
@@ -243,8 +246,8 @@ def trust(path: Path) -> None:
     ConfigFile.read(path)
     kept = _trusted_path()
     try:
-        before = kept.read_bytes() if kept.exists() else b""
-        write_private(kept, before + _fingerprint(path).encode() + b"\n")
+        with locked(kept):
+            write_private(kept, kept.read_bytes() + _fingerprint(path).encode() + b"\n")
     except OSError as error:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
 
@@ -309,7 +312,7 @@ def _convert(path: Path, text: str, place: tuple[str, ...], found: Any, kind: ty
     except msgspec.ValidationError as error:
         sentence, _, at = str(error).partition(" - at ")
         key = re.search(r"\$\.(\w+)", at)
-        line = _line(text, (*place, key[1]) if key else place or ("",))
+        line = line_of(text, (*place, key[1]) if key else place)
         what = f"{key[1]!r}: " if key else ""
         raise ConfigError(f"{path}, line {line}: {what}{sentence[:1].lower()}{sentence[1:]}.") from None
 
@@ -317,33 +320,17 @@ def _convert(path: Path, text: str, place: tuple[str, ...], found: Any, kind: ty
 def _table(path: Path, text: str, place: tuple[str, ...], found: Any) -> Mapping[str, Any]:
     if isinstance(found, dict):
         return found
-    raise ConfigError(f"{path}, line {_line(text, place)}: {'.'.join(place)!r} is a table, [{'.'.join(place)}].")
+    raise ConfigError(f"{path}, line {line_of(text, place)}: {'.'.join(place)!r} is a table, [{'.'.join(place)}].")
 
 
 def _only(path: Path, text: str, place: tuple[str, ...], found: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in found:
         if key not in known:
             where = f" in [{'.'.join(place)}]" if place else ""
-            line = _line(text, (*place, key))
+            line = line_of(text, (*place, key))
             raise ConfigError(
                 f"{path}, line {line}: {key!r}{where} is not a known key; known keys are {', '.join(known)}."
             )
-
-
-def _line(text: str, place: tuple[str, ...]) -> int:
-    """The line on which a key stands, counted from 1: TOML's parsers do not tell."""
-    *_, key = place
-    table: tuple[str, ...] = ()
-    last = 1
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[{1,2}\s*([^\]]+?)\s*\]", line):
-            table = tuple(part.strip(" \"'") for part in header[1].split("."))
-            if table == place:
-                return number
-            last = number if table == place[:-1] else last
-        elif re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line) and table in (place[:-1], ()):
-            return number
-    return last
 
 
 def expand(url: str, name: str) -> str:

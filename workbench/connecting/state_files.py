@@ -1,6 +1,7 @@
 """Files of a user's own on the disk: private, written as a whole or not at all, and there after a power cut."""
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -19,10 +20,7 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: It cannot be written; what was there is untouched.
     """
-    try:
-        path = path.resolve()
-    except RuntimeError:
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
+    path = _resolved(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -41,6 +39,44 @@ def write_private(path: Path, content: bytes) -> None:
         with suppress(OSError):
             new.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let nobody else who asks for it change a file meanwhile: other programs wait. Where there is none, it is made,
+    empty, and its user's alone.
+
+    Where a file system knows no locks, nobody waits.
+
+    Raises:
+        OSError: It cannot be read or made.
+    """
+    path = _resolved(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = _open_locked(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            # Whoever had it may have put another file in its place.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
 @contextmanager

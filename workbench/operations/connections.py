@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.connecting import config_edit
-from workbench.connecting.config import Connection, Secret
+from workbench.connecting.config import Connection, Secret, check_name
 from workbench.connecting.config_file import Configured, expand
 from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.level import Level
@@ -106,7 +106,7 @@ class ConnectionForm:
             raise EntryError("url", "It needs a URL, such as amqp://user@host/vhost or kafka://host:9092.")
         try:
             if name:
-                config_edit.check_name(name)
+                check_name(name)
         except ConfigError as error:
             raise EntryError("name", str(error)) from None
         try:
@@ -166,13 +166,14 @@ class ConnectionForm:
                 url, _ = url_of(text)
                 config_edit.add(path, connection.name, without_password(url), guard, connection.production)
             else:
+                # What was not changed here may have been changed elsewhere meanwhile.
                 config_edit.edit(
                     path,
                     self.before,
                     new_name=connection.name,
                     url=self._url_for_file(text, entry),
-                    guard=guard,
-                    production=connection.production,
+                    guard=guard if guard != self._said.guard else None,
+                    production=connection.production if connection.production != self._said.production else None,
                 )
             session.config = session.config.read_again()
         except config_edit.ReadableSecretError as error:
