@@ -139,7 +139,7 @@ class Connections(WorkbenchScreen):
         for label, value in self._facts(watch):
             facts.add_row(label, value)
         check = self._checks.get(name)
-        parts = [facts] if check is None else [facts, Text(), *_told(check)]
+        parts = [facts] if check is None else [facts, Text(), *_render_check(check)]
         panel.state = "" if check is None or not check.done else f"checked {_clock(check.at)}"
         text.update(Group(*parts))
 
@@ -291,7 +291,7 @@ class Connections(WorkbenchScreen):
             self._tell()
 
 
-def _told(check: _Check) -> Sequence[Table | Text]:
+def _render_check(check: _Check) -> Sequence[Table | Text]:
     parts: list[Table | Text] = [steps_table(check.steps, "" if check.done or check.error else "trying …")]
     if check.error:
         parts.append(Text(f"✖ {visible(check.error)}", "dead"))

@@ -36,7 +36,7 @@ from workbench.model.errors import ConfigError, FormatError, StoreError, Workben
 from workbench.model.event import Delivery, Event
 from workbench.operations.drafts.check import Answer, DraftCheck
 from workbench.operations.drafts.difference import differences
-from workbench.operations.drafts.model import Draft, Field, Target, aimed_at, from_template, is_text, next_target
+from workbench.operations.drafts.model import Draft, Field, Target, aim_at, from_template, is_text, next_target
 from workbench.operations.drafts.render import Verdict, verdict
 from workbench.operations.template import Template, template_file, templates_folder
 from workbench.operations.template_process import TemplateProcess
@@ -246,7 +246,7 @@ class DraftForm(WorkbenchScreen):
     def do_aim(self) -> None:
         self._take_in()
         if (target := self._next_target) is not None:
-            self._draft = aimed_at(self._draft, target)
+            self._draft = aim_at(self._draft, target)
             self._write_target()
             self._settle_and_keep()
 

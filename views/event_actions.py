@@ -9,7 +9,6 @@ from views.steady_app import KEY_WORK
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
-from workbench.query.condition import joined
 from workbench.table.columns import column_of, why_no_column
 
 
@@ -55,7 +54,7 @@ class EventActions(ShownEvents):
             condition = self._inspector.condition()
             before = self._events.query
             asked = before.text if before is not None else ""
-            query = self.context.session.query(joined(asked, condition, excluded))
+            query = self.context.session.query(join_conditions(asked, condition, excluded))
         except (FormatError, QueryError) as error:
             self.host.say(str(error), "warning")
             return

@@ -218,9 +218,9 @@ class EventList:
 
     def _sort(self, view: View, column: Column, descending: bool) -> None:
         if not self.is_sorting:
-            self._sorting = self._node.run_worker(self._sorted(view, column, descending), group="sort")
+            self._sorting = self._node.run_worker(self._sort_rows(view, column, descending), group="sort")
 
-    async def _sorted(self, view: View, column: Column, descending: bool) -> None:
+    async def _sort_rows(self, view: View, column: Column, descending: bool) -> None:
         context = self._host.context
         workers = context.workers if len(view) > FEW else None
         field = Field(column.field, context.archive.reading)

@@ -46,7 +46,7 @@ class EventSources:
     def partly_read(self) -> str:
         """How much of how much was read, where looks have ended before all was: `500 of 2,000,000 read`; else empty."""
         browsed = [each for each in self.ingestions if isinstance(each.state, Ended) and each.kind == "browse"]
-        return ", ".join(self._counted(each) for each in browsed if self._total(each) > each.coverage.read)
+        return ", ".join(self._depth_text(each) for each in browsed if self._total(each) > each.coverage.read)
 
     @property
     def progress(self) -> Progress | None:
@@ -71,15 +71,15 @@ class EventSources:
             case "opening":
                 return "opening …"
             case "running":
-                return "live" if ingestion.kind == "tail" else f"reading: {self._counted(ingestion)}"
+                return "live" if ingestion.kind == "tail" else f"reading: {self._depth_text(ingestion)}"
             case Interruption(reason=reason):
                 return f"lost: {visible(reason, 60)}"
             case Ended(error=None):
-                return "stopped" if ingestion.kind == "tail" else self._counted(ingestion)
+                return "stopped" if ingestion.kind == "tail" else self._depth_text(ingestion)
             case _:
                 return "failed"
 
-    def _counted(self, ingestion: Ingestion) -> str:
+    def _depth_text(self, ingestion: Ingestion) -> str:
         return msgspec.structs.replace(ingestion.coverage, total=self._total(ingestion) or None).counted
 
     def _total(self, ingestion: Ingestion) -> int:

@@ -23,7 +23,7 @@ class Events(EndpointActions, EventActions):
         self._sources = EventSources(self.context)
         self._status = SourcesStatus(self.query_one("#events", Panel))
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
-        self._events = EventList(self, self.host, parts, self._caught_up)
+        self._events = EventList(self, self.host, parts, self._show_caught_up)
         self._table.empty = (
             "Choose an endpoint: enter opens it.\nOf a queue it says what a look costs; b then browses it."
         )

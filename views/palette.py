@@ -72,7 +72,7 @@ class Choice(msgspec.Struct, frozen=True):
             return 4
         if wanted in note:
             return 5
-        return 6 if _scattered(wanted).search(name) else None
+        return 6 if _scattered_pattern(wanted).search(name) else None
 
 
 class Addresses:
@@ -108,7 +108,7 @@ class Addresses:
         for separator in _WORD_STARTS:
             yield 2, self._all(f"{separator}{wanted}")
         yield 4, self._all(wanted)
-        yield 6, (match.start() for match in _scattered(wanted).finditer(self._text))
+        yield 6, (match.start() for match in _scattered_pattern(wanted).finditer(self._text))
 
     def _all(self, wanted: str) -> Iterator[int]:
         place = self._text.find(wanted)
@@ -280,7 +280,7 @@ class Palette(Dialog[Choice | None]):
 
     def _show(self, typed: str) -> None:
         query = typed.strip().lstrip(":").lstrip()
-        found = self._found(query) if query else self._at_first()
+        found = self._matches(query) if query else self._at_first()
         self.query_one(Choices).show(found, f"No action and no endpoint is called {query!r}.")
 
     def _at_first(self) -> list[Choice]:
@@ -294,7 +294,7 @@ class Palette(Dialog[Choice | None]):
         rest = [choice for choice in self._actions if choice not in recent]
         return sorted([*recent, *rest], key=lambda choice: choice.refusal is not None)
 
-    def _found(self, query: str) -> list[Choice]:
+    def _matches(self, query: str) -> list[Choice]:
         """The best first; what cannot be done comes last, unless just that was typed."""
         if len(query) > LONGEST:
             return []
@@ -334,7 +334,7 @@ def _begins_words(wanted: Sequence[str], text: str) -> bool:
     return all(re.search(rf"(?<![^\W_]){re.escape(word)}", text) for word in wanted)
 
 
-def _scattered(wanted: str) -> re.Pattern[str]:
+def _scattered_pattern(wanted: str) -> re.Pattern[str]:
     """Finds the characters of a text in their order, with others between them, in a line.
 
     Each is the first of its kind behind the one before. Where any might be, a name such as `0000000000000000` would be

@@ -76,7 +76,7 @@ class ShownEvents(EventPanes):
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing.\nl shows what passes through it."
         return "Nothing is there."
 
-    def _caught_up(self) -> None:
+    def _show_caught_up(self) -> None:
         if not self._table.follow and self._table.cursor != self._inspected:
             self._inspect()
         for ended in self._sources.take_ended():

@@ -109,7 +109,7 @@ class SteadyApp(ThemedApp):
                 await self._wait_until_settled(event)
                 await super().on_event(event)
             except Exception as error:
-                self.unexpected(error)
+                self.tell_unexpected(error)
             finally:
                 self._waiting -= 1
 
@@ -126,23 +126,23 @@ class SteadyApp(ThemedApp):
                 end = time.monotonic() + PATIENCE
             await asyncio.sleep(0 if turns < _TURNS else 0.005)
         # One that takes longer holds up one input, and not each of all that were typed ahead.
-        self._overdue.update(self._working(event))
+        self._overdue.update(self._workers_awaited(event))
 
     def _busy(self, event: Event | None) -> bool:
         if self._dispatching or self.message_queue_size:
             return True
         if any(node.message_queue_size for node in self.screen.walk_children(with_self=True)):
             return True
-        return bool(self._working(event))
+        return bool(self._workers_awaited(event))
 
-    def _working(self, event: Event | None) -> Sequence[Worker[Any]]:
+    def _workers_awaited(self, event: Event | None) -> Sequence[Worker[Any]]:
         """The workers that an input waits for."""
         working = [each for each in self.workers if each.group == KEY_WORK and not each.is_finished]
         return working if event is None else [each for each in working if each not in self._overdue]
 
     # Nothing unexpected ends it.
 
-    def unexpected(self, error: BaseException) -> None:
+    def tell_unexpected(self, error: BaseException) -> None:
         """Tell of an exception that nobody expected, in a dialog, and go on."""
         if self.failure or self._exit or not self._running:
             return
@@ -178,7 +178,7 @@ class SteadyApp(ThemedApp):
             if isinstance(message, Compose | Mount | Load):
                 self._end(log_unexpected(error, "Opening the screen"))
                 raise
-            self.unexpected(error)
+            self.tell_unexpected(error)
         finally:
             self._dispatching -= 1
 
@@ -202,7 +202,7 @@ class SteadyApp(ThemedApp):
         """What Textual calls with all other exceptions: of workers, timers, callbacks, drawing and composing."""
         cause = error.error if isinstance(error, WorkerFailed) else error
         if active_message_pump.get(self)._is_mounted and self._is_mounted:
-            self.unexpected(cause)
+            self.tell_unexpected(cause)
         elif not self.failure:
             self._end(log_unexpected(cause, "Opening the screen"))
 

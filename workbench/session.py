@@ -172,7 +172,7 @@ class Session:
             self._begin(self._look_up(name, waiting), waiting)
         return await asyncio.shield(self._complete[name])
 
-    def known(self, name: str) -> Connection | None:
+    def known_connection(self, name: str) -> Connection | None:
         """A connection with its password, if that was looked up or given before."""
         waiting = self._complete.get(name)
         if waiting is not None and waiting.done() and not waiting.cancelled() and waiting.exception() is None:

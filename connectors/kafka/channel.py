@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from connectors.kafka.cluster import CLIENT, Cluster
-from connectors.kafka.driver import AIOKafkaConnection, drop, offered, take_over
+from connectors.kafka.driver import AIOKafkaConnection, drop, offer_of, take_over
 from connectors.kafka.versions import negotiate_version
 from workbench.model.errors import ConnectionLost
 
@@ -42,7 +42,7 @@ class Channel(asyncio.BufferedProtocol):
     def __init__(self, connection: AIOKafkaConnection, max_idle: float = math.inf) -> None:
         """Use `open`."""
         self.place = f"{connection.host}:{connection.port}"
-        self._offered = offered(connection)
+        self._offered = offer_of(connection)
         self._versions: dict[int, int] = {}
         self._connection = connection
         self._head = bytearray(_SIZE.size)

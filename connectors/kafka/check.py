@@ -38,5 +38,5 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
 
 
 async def _enter(cluster: Cluster) -> str:
-    topics = await cluster.visible()
+    topics = await cluster.visible_topics()
     return f"{quantity(len(cluster.places), 'broker')}, {quantity(len(topics), 'topic')}"

@@ -17,9 +17,9 @@ from connectors.kafka.driver import (
     FindCoordinatorRequest,
     MetadataRequest,
     OffsetRequest,
+    disconnect,
     drop,
-    gone,
-    offered,
+    offer_of,
     versions_of,
 )
 from connectors.kafka.errors import Code, RetriableError, check, translate_errors
@@ -91,7 +91,7 @@ class Cluster:
         """Close what is open; the cluster can be used again."""
         connections, self._shared = list(self._shared.values()), {}
         for connection in connections:
-            await gone(connection)
+            await disconnect(connection)
 
     @property
     def brokers(self) -> list[int]:
@@ -201,7 +201,7 @@ class Cluster:
                 connection, _ = await self._sharing(node)
             except ConnectionLost:
                 return None
-            return all(key in offered(connection) for key in keys)
+            return all(key in offer_of(connection) for key in keys)
 
         found = [each for each in await run_together(map(does, self.brokers)) if each is not None]
         return bool(found) and all(found)
@@ -225,7 +225,7 @@ class Cluster:
         settings = self.settings
         place = f"{connection.host}:{connection.port}"
         name = type(request).__name__.removesuffix("Request")
-        negotiate_version(place, offered(connection), request.API_KEY, name, versions_of(request))
+        negotiate_version(place, offer_of(connection), request.API_KEY, name, versions_of(request))
         with translate_errors(place, tls=settings.tls, user=settings.who, first=first):
             try:
                 return await connection.send(request)
@@ -253,7 +253,7 @@ class Cluster:
             if code in (Code.NONE, Code.LEADER_NOT_AVAILABLE)
         }
 
-    async def visible(self) -> dict[str, Topic]:
+    async def visible_topics(self) -> dict[str, Topic]:
         """Describe all topics that there are, or the one that the connection is for.
 
         Raises:
@@ -376,7 +376,7 @@ class Cluster:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
             except BaseException:
-                await gone(connection)
+                await disconnect(connection)
                 raise
             return connection
 

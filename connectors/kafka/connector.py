@@ -103,11 +103,11 @@ class KafkaConnector:
 
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
-        topics = {name: topic for name, topic in (await self._cluster.visible()).items() if not topic.internal}
+        topics = {name: topic for name, topic in (await self._cluster.visible_topics()).items() if not topic.internal}
         whole = await Boundary(f"{self._name}: listing").part(partial(self._endpoints_of, topics))
         if isinstance(whole, ConnectionLost):
             raise whole
-        return await self._described_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
+        return await self._describe_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One topic as it is now."""
@@ -223,9 +223,9 @@ class KafkaConnector:
             EndpointNotFound: There is none of this name.
             Unsupported: It is a log.
         """
-        yield await self._claimed_from(address)
+        yield await self._claims_of(address)
 
-    async def _claimed_from(self, address: Address) -> Claims:
+    async def _claims_of(self, address: Address) -> Claims:
         await self._topic(address)
         raise Unsupported(f"{address} is a log, from which nothing is removed: name a ledger to keep the position.")
 
@@ -290,7 +290,7 @@ class KafkaConnector:
             for name, topic in sorted(topics.items())
         ]
 
-    async def _described_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
+    async def _describe_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
         found = await run_together(
             Boundary(f"Describing topic {name}").part(partial(self._endpoints_of, {name: topic}))
             for name, topic in topics.items()

@@ -76,10 +76,10 @@ __all__ = [
     "TxnOffsetCommitRequest",
     "UnsignedVarInt32",
     "calc_crc32c",
+    "disconnect",
     "drop",
-    "gone",
-    "made_of",
-    "offered",
+    "offer_of",
+    "set_forms",
     "take_over",
     "versions_of",
 ]
@@ -87,7 +87,7 @@ __all__ = [
 _CLOSE_SECONDS = 1
 
 
-def offered(connection: AIOKafkaConnection) -> Offered:
+def offer_of(connection: AIOKafkaConnection) -> Offered:
     """What the broker behind a connection offers."""
     return cast(Offered, connection._versions)
 
@@ -97,7 +97,7 @@ def versions_of(request: Request[Any]) -> list[int]:
     return [form.API_VERSION for form in request._CLASSES]
 
 
-def made_of(request: type[Request[Any]], forms: Iterable[type[RequestStruct]]) -> None:
+def set_forms(request: type[Request[Any]], forms: Iterable[type[RequestStruct]]) -> None:
     """Give a kind of request the forms of its versions, the oldest first."""
     request._CLASSES = tuple(forms)
 
@@ -118,7 +118,7 @@ def drop(connection: AIOKafkaConnection) -> None:
     connection.close()
 
 
-async def gone(connection: AIOKafkaConnection) -> None:
+async def disconnect(connection: AIOKafkaConnection) -> None:
     """Drop a connection, however far it was made, and return when its socket is closed."""
     drop(connection)
     if connection._protocol is not None:

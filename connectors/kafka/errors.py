@@ -190,11 +190,11 @@ def translate_errors(
         hint = "it may not speak TLS (then leave out ?tls) or require a client certificate (then add cert=FILE)"
         raise ConnectionLost(f"{place}: the TLS handshake failed ({reason}): {hint}.") from None
     except socket.gaierror:
-        raise ConnectionLost(_unreachable(place, "there is no host of that name", advertised)) from None
+        raise ConnectionLost(_unreachable_sentence(place, "there is no host of that name", advertised)) from None
     except ConnectionRefusedError:
-        raise ConnectionLost(_unreachable(place, "nobody listens there", advertised)) from None
+        raise ConnectionLost(_unreachable_sentence(place, "nobody listens there", advertised)) from None
     except TimeoutError:
-        raise ConnectionLost(_unreachable(place, "it does not answer", advertised)) from None
+        raise ConnectionLost(_unreachable_sentence(place, "it does not answer", advertised)) from None
     except (driver.KafkaConnectionError, EOFError, ConnectionError):
         wants = ["no TLS (then leave out ?tls)" if tls else "TLS (then add ?tls)"]
         wants += [] if user is not None else ["a login (then write kafka://USER:PASSWORD@HOST)"]
@@ -202,7 +202,7 @@ def translate_errors(
         raise ConnectionLost(f"{place} closed the connection{hint}.") from None
     except OSError as error:
         raise ConnectionLost(
-            _unreachable(place, (error.strerror or type(error).__name__).lower(), advertised)
+            _unreachable_sentence(place, (error.strerror or type(error).__name__).lower(), advertised)
         ) from None
     except driver.IncompatibleBrokerVersion as error:
         raise Unsupported(f"The Kafka at {place} is too old for this: {error}.") from None
@@ -210,7 +210,7 @@ def translate_errors(
         raise ConnectorError(f"{place} sent an unexpected answer: {error}.") from None
 
 
-def _unreachable(place: str, why: str, advertised: bool) -> str:
+def _unreachable_sentence(place: str, why: str, advertised: bool) -> str:
     if advertised:
         return (
             f"The cluster names a broker at {place} that cannot be reached from here ({why}): its advertised.listeners"

@@ -144,11 +144,11 @@ def parse(channel: Channel, answer: Bytes, session: FetchSession | None = None) 
     head = form.head.unpack_from(buffer)
     if form.sessions:
         if session and head[2] in (Code.FETCH_SESSION_ID_NOT_FOUND, Code.INVALID_FETCH_SESSION_EPOCH):
-            session.lost()
+            session.forget()
             return []
         check(head[2], "fetch")
         if session:
-            session.answered(head[3])
+            session.remember(head[3])
     topics = head[-1]
     position, found = form.head.size, []
     for _ in range(topics):

@@ -50,11 +50,11 @@ class FetchSession:
         wanted = {each: offset for each, offset in offsets.items() if before.get(each) != offset}
         return Request(self.id, self.epoch, wanted, [each for each in before if each not in offsets])
 
-    def answered(self, id: int) -> None:
+    def remember(self, id: int) -> None:
         """The broker has answered, and remembers what was sent under this id; 0: it does not."""
         self.id = id
         self.epoch = 0 if not id else 1 if self.epoch == _LAST else self.epoch + 1
 
-    def lost(self) -> None:
+    def forget(self) -> None:
         """The broker knows nothing of it any more, or does not agree: begin another."""
-        self.answered(0)
+        self.remember(0)

@@ -26,7 +26,7 @@ from connectors.kafka.driver import (
     String,
     TaggedFields,
     UnsignedVarInt32,
-    made_of,
+    set_forms,
 )
 
 
@@ -101,7 +101,7 @@ def _version(
 def _request(name: str, *forms: type[RequestStruct]) -> type[_Asked]:
     """A kind of request, with the forms of its versions, the oldest first."""
     made: type[_Asked] = type(f"{name}Request", (_Asked,), {"API_KEY": forms[0].API_KEY})
-    made_of(made, forms)
+    set_forms(made, forms)
     return made
 
 

@@ -84,11 +84,11 @@ async def all_groups(cluster: Cluster) -> Listing[Group]:
         ConnectorError: No broker could be asked.
     """
 
-    def coordinated(node: int) -> Coroutine[None, None, list[Readers] | WorkbenchError]:
+    def groups_of(node: int) -> Coroutine[None, None, list[Readers] | WorkbenchError]:
         return Boundary(f"The groups of broker {node}").part(partial(_readers, cluster, node, None))
 
     await cluster.topics(())
-    found = dict(zip(cluster.brokers, await run_together(map(coordinated, cluster.brokers)), strict=True))
+    found = dict(zip(cluster.brokers, await run_together(map(groups_of, cluster.brokers)), strict=True))
     refused = {node: some for node, some in found.items() if isinstance(some, WorkbenchError)}
     if refused and len(refused) == len(found):
         raise next(iter(refused.values()))

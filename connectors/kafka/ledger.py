@@ -68,7 +68,7 @@ class Coordination:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, cluster: Cluster, ledger: str) -> AsyncIterator["Coordination"]:
+    async def open(cls, cluster: Cluster, ledger: str) -> AsyncIterator["Coordination"]:
         """Transactions for a ledger; what is not decided on leaving is undone.
 
         Where there can be none, `failure` says why.

@@ -110,7 +110,7 @@ async def newest(
     return Newest(starts, ends if before is None else behind, best[-1] if best else (0, 0, 0), gaps, notes)
 
 
-async def overlooked(
+async def find_overlooked(
     cluster: Cluster,
     since: int,
     beginnings: Mapping[Partition, int],

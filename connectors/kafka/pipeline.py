@@ -326,7 +326,7 @@ class Pipeline:
             lane.packs.popleft()
             partition, known = str(lane.number), code == Code.NONE and offset >= 0
             state: State = "pending" if self.transactional else "settled"
-            pack.owner.answered(
+            pack.owner.take_receipts(
                 [
                     Receipt(number, Position(partition, str(place)) if known else None, None, False, state)
                     for place, number in enumerate(pack.numbers, offset)
@@ -395,7 +395,7 @@ class Pipeline:
         for lane in self._lanes:
             self._fail_late(lane)
         for owner in self.owners:
-            owner.ended()
+            owner.end()
 
     def _fail_late(self, lane: Lane) -> None:
         """Answer for what a lane holds, if nothing is sent there any more."""
@@ -412,13 +412,13 @@ class Pipeline:
 
 def refuse(owner: Owner, numbers: Iterable[int], error: ConnectorError) -> None:
     """Tell an owner that events were not taken."""
-    owner.answered([Receipt(number, error=error) for number in numbers])
+    owner.take_receipts([Receipt(number, error=error) for number in numbers])
 
 
 def leave_open(owner: Owner, numbers: Iterable[int], topic: str, error: ConnectorError) -> None:
     """Tell an owner that it is not known whether events were taken."""
     why = ConnectorError(f"It is not known whether topic {topic} took an event: {error}")
-    owner.answered([Receipt(number, error=why, state="unknown") for number in numbers])
+    owner.take_receipts([Receipt(number, error=why, state="unknown") for number in numbers])
 
 
 async def _identity(cluster: Cluster, topic: str) -> tuple[int, int]:

@@ -70,9 +70,9 @@ class ClusterPublisher:
         try:
             await self.flush()
         except ConnectorError:
-            self.ended()
+            self.end()
             raise
-        self.ended()
+        self.end()
 
     async def flush(self) -> None:
         """Return when all events that were sent are answered for.
@@ -82,11 +82,11 @@ class ClusterPublisher:
         """
         await self._pipeline.flush(self)
 
-    def answered(self, receipts: list[Receipt]) -> None:
+    def take_receipts(self, receipts: list[Receipt]) -> None:
         """Keep receipts until they are asked for."""
         self._receipts.put_nowait(receipts)
 
-    def ended(self) -> None:
+    def end(self) -> None:
         """Let the receipts end."""
         self._receipts.put_nowait(None)
 
@@ -95,6 +95,6 @@ class ClusterPublisher:
         while (receipts := await self._receipts.get()) is not None:
             yield receipts
         # Whoever asks again is told the same.
-        self.ended()
+        self.end()
         if self._pipeline.failure:
             raise self._pipeline.failure

@@ -27,11 +27,11 @@ _NO_HEADERS: list[tuple[str, bytes | None]] = []
 class Owner(Protocol):
     """Who has events published, and is told what became of them."""
 
-    def answered(self, receipts: list[Receipt]) -> None:
+    def take_receipts(self, receipts: list[Receipt]) -> None:
         """Some are answered for."""
         ...
 
-    def ended(self) -> None:
+    def end(self) -> None:
         """No more are answered for."""
         ...
 

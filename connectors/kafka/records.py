@@ -137,7 +137,7 @@ def committed_batches(fetched: Fetched) -> list[Batch]:
 def _is_abort(batch: Batch) -> bool:
     # A mark's key is two 16-bit numbers, a version and a type: 0 aborts, 1 commits.
     try:
-        with _readable():
+        with _reading_errors():
             return any((mark.key or b"")[2:4] == _ABORT for mark in _records(batch))
     except FormatError:
         return True  # as the broker says that this producer's transaction was
@@ -184,7 +184,7 @@ def deliveries(
     """
     found, kind = [], _kind(batch)
     try:
-        with _readable():
+        with _reading_errors():
             for record in _records(batch):
                 offset = record.offset
                 if offset < start:
@@ -219,7 +219,7 @@ def times_in(batch: Batch) -> list[tuple[int | None, int]]:
         FormatError: The batch is damaged, or is compressed in a way that is not known.
     """
     try:
-        with _readable():
+        with _reading_errors():
             return [(record.timestamp, record.offset) for record in _records(batch)]
     except _OddName:
         return [(event.timestamp, offset) for offset, event in _odd(batch)]
@@ -235,7 +235,7 @@ def decompress_batch(batch: Batch, room: bytearray) -> Batch:
     Raises:
         FormatError: It is damaged, comes to too much, or is compressed in a way that is not known.
     """
-    with _readable():
+    with _reading_errors():
         _records_of(batch)
         return plain(batch, room, checked=True)
 
@@ -282,7 +282,7 @@ def _kind(batch: Batch) -> TimestampType:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _reading_errors() -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:

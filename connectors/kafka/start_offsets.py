@@ -6,7 +6,7 @@ from typing import NamedTuple
 from connectors.kafka.cluster import Cluster, Partition, Topic
 from connectors.kafka.fetcher import retention_gap
 from connectors.kafka.groups import committed_offsets as committed_by
-from connectors.kafka.newest import newest, overlooked, rank
+from connectors.kafka.newest import find_overlooked, newest, rank
 from workbench.model.address import Address
 from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery
@@ -96,7 +96,9 @@ async def starts_of(
         case Since(since):
             found = await cluster.offsets(dict.fromkeys(ends, max(since, 0)), leaders)
             nothing = {each: end for each, end in ends.items() if found[each] < 0}
-            found |= {each: beginnings[each] for each in await overlooked(cluster, since, beginnings, nothing, leaders)}
+            found |= {
+                each: beginnings[each] for each in await find_overlooked(cluster, since, beginnings, nothing, leaders)
+            }
             starts = {
                 each: end if found[each] < 0 else min(max(found[each], beginnings[each]), end)
                 for each, end in ends.items()

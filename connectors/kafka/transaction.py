@@ -41,7 +41,7 @@ class LedgerTransaction:
             topic_of: The name of the topic at an address; raises `EndpointNotFound` where there can be none.
         """
         async with (
-            Coordination.opened(cluster, ledger) as coordination,
+            Coordination.open(cluster, ledger) as coordination,
             Pipeline.open(cluster, coordination) as pipeline,
         ):
             yield cls(cluster, coordination, pipeline, topic_of)

@@ -265,7 +265,7 @@ class Broker:
             expires = head.expires if (head := queue.head) is not None else None
             if expires is not None and (first is None or expires < first[0]):
                 first = expires, partial(self._expire, queue)
-            rested = queue.rested if queue.settings.rest else None
+            rested = queue.next_rested if queue.settings.rest else None
             if rested is not None and (first is None or rested < first[0]):
                 first = rested, queue.end_rest
         for consumer in self._consumers:

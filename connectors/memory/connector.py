@@ -18,7 +18,7 @@ from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
 from connectors.memory.queue_peek import QueuePeek
 from connectors.memory.queues import Queue, QueueSettings
 from connectors.memory.start_offsets import first_number, selection, start_offsets
-from connectors.memory.streams import Changes, LogReading, Tap, answering
+from connectors.memory.streams import Changes, LogReading, Tap, require_running
 from connectors.memory.transaction import MemoryTransaction
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
@@ -274,7 +274,7 @@ class MemoryConnector:
 
     @property
     def _broker(self) -> Broker:
-        return answering(embedded_broker(self._broker_name))
+        return require_running(embedded_broker(self._broker_name))
 
     def _find(self, address: Address) -> Queue | Topic | Exchange:
         broker = self._broker

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from connectors.memory.broker import Broker
 from connectors.memory.logs import Topic
-from connectors.memory.streams import BATCH, answering
+from connectors.memory.streams import BATCH, require_running
 from workbench.decode.byte_search import Needles
 from workbench.decode.claims import opaque
 from workbench.model.address import Address
@@ -93,7 +93,7 @@ class LogScan:
         for share in self._shares:
             while share.next < share.end:
                 await asyncio.sleep(0)
-                answering(self._broker)
+                require_running(self._broker)
                 if found := self._search(share):
                     return found
         raise StopAsyncIteration

@@ -10,7 +10,7 @@ from connectors.memory.broker import Broker
 from connectors.memory.exchanges import Exchange
 from connectors.memory.logs import Topic
 from connectors.memory.queues import Queue
-from connectors.memory.streams import BATCH, answering
+from connectors.memory.streams import BATCH, require_running
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, PublishRejected, Unsupported
 from workbench.model.event import Event
@@ -36,7 +36,7 @@ class MemoryPublisher:
         for number, event in enumerate(events):
             if number % BATCH == 0:
                 await asyncio.sleep(0)
-                answering(self._broker)
+                require_running(self._broker)
             try:
                 receipt = self._publish(self._sent, address, self._find(address), event, partition)
             except ConnectorError as error:

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from connectors.memory.broker import Broker, Consumer
 from connectors.memory.queues import Message
-from connectors.memory.streams import BATCH, answering, of_queue
+from connectors.memory.streams import BATCH, of_queue, require_running
 from workbench.model.address import Address
 from workbench.model.endpoint import quantity
 from workbench.model.errors import ConnectionLost, ConnectorError
@@ -73,7 +73,7 @@ class QueuePass:
             ConnectionLost: The broker was stopped.
         """
         await asyncio.sleep(0)
-        answering(self._broker)
+        require_running(self._broker)
         taken = self._consumer.take(min(self._limit - self._taken, BATCH), self._last_place)
         for sequence, message in enumerate(taken, self._taken):
             self._sequences[message.place] = sequence

@@ -8,7 +8,7 @@ import msgspec
 
 from connectors.memory.broker import Broker
 from connectors.memory.queues import Queue
-from connectors.memory.streams import BATCH, Changes, answering, of_queue
+from connectors.memory.streams import BATCH, Changes, of_queue, require_running
 from workbench.model.address import Address
 from workbench.model.endpoint import quantity
 from workbench.model.event import Delivery, Position
@@ -63,7 +63,7 @@ class QueuePeek:
     async def __anext__(self) -> Sequence[Delivery]:
         while True:
             await asyncio.sleep(0)
-            answering(self._broker).observe()
+            require_running(self._broker).observe()
             if batch := self._look():
                 return batch
             if self._changes is None:

@@ -140,7 +140,7 @@ class Queue:
         return len(self._resting)
 
     @property
-    def rested(self) -> int | None:
+    def next_rested(self) -> int | None:
         """When the next message that came back can be taken again, in milliseconds since 1970 UTC; None: none rests."""
         return self._resting[0][0] if self._resting else None
 
@@ -209,7 +209,7 @@ class Queue:
         """What the queue calls the message at a place; None where it names none: those with leases do."""
         return None if self.settings.lease is None else str(place)
 
-    def delivered(self, message: Message) -> Event:
+    def event_for_consumer(self, message: Message) -> Event:
         """The event as a consumer of this queue gets it: a quorum queue writes how often it was delivered before."""
         if self.settings.kind != "quorum queue" or not message.returns:
             return message.event

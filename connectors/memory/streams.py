@@ -20,7 +20,7 @@ BATCH = 500
 """Deliveries handed over at once, at most."""
 
 
-def answering(broker: Broker) -> Broker:
+def require_running(broker: Broker) -> Broker:
     """The broker, if it runs.
 
     Raises:
@@ -34,7 +34,7 @@ def answering(broker: Broker) -> Broker:
 def of_queue(broker: Broker, queue: Queue, message: Message, address: Address) -> Delivery:
     """A message as it is delivered from a queue."""
     return Delivery(
-        queue.delivered(message),
+        queue.event_for_consumer(message),
         address,
         broker.clock(),
         exchange=message.exchange,
@@ -103,7 +103,7 @@ class Tap:
     async def __anext__(self) -> Sequence[Delivery]:
         while True:
             await asyncio.sleep(0)
-            answering(self._broker)
+            require_running(self._broker)
             taken = self._consumer.take(BATCH)
             if taken:
                 self._consumer.acknowledge(taken)
@@ -173,7 +173,7 @@ class LogReading:
     async def __anext__(self) -> Sequence[Delivery]:
         while True:
             await asyncio.sleep(0)
-            answering(self._broker).observe()
+            require_running(self._broker).observe()
             if self._broker.topics.get(self._topic.name) is not self._topic:
                 raise EndpointNotFound(f"{self._address} was deleted.")
             batch = self._take()
@@ -185,7 +185,9 @@ class LogReading:
 
     def _take(self) -> Sequence[Delivery]:
         room = BATCH if self._limit is None else min(BATCH, self._limit - self._read)
-        merged = heapq.merge(*(self._waiting(number) for number in self._next), key=lambda seen: seen[0].time[0])
+        merged = heapq.merge(
+            *(self._next_deliveries(number) for number in self._next), key=lambda seen: seen[0].time[0]
+        )
         batch = []
         for delivery, number, offset in islice(merged, room):
             self._next[number] = offset + 1
@@ -193,7 +195,7 @@ class LogReading:
         self._read += len(batch)
         return batch
 
-    def _waiting(self, number: int) -> Iterator[tuple[Delivery, int, int]]:
+    def _next_deliveries(self, number: int) -> Iterator[tuple[Delivery, int, int]]:
         partition = self._topic.partitions[number]
         start = self._next[number]
         if start < partition.start:

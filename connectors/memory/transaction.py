@@ -7,7 +7,7 @@ from typing import Self
 from connectors.memory.broker import Broker
 from connectors.memory.logs import Topic
 from connectors.memory.publisher import Find, MemoryPublisher, PendingPublisher
-from connectors.memory.streams import LogReading, answering
+from connectors.memory.streams import LogReading, require_running
 from workbench.connecting.connector import Purpose
 from workbench.connecting.ledger_claims import LedgerClaims
 from workbench.model.address import Address
@@ -28,7 +28,7 @@ class MemoryTransaction:
     @asynccontextmanager
     async def open(cls, broker: Broker, ledger: str, find: Find) -> AsyncIterator[Self]:
         """A transaction; whoever had this ledger before decides nothing any more."""
-        transaction = cls(answering(broker), ledger, find)
+        transaction = cls(require_running(broker), ledger, find)
         broker.ledgers[ledger] = transaction
         try:
             yield transaction
@@ -67,7 +67,7 @@ class MemoryTransaction:
         yield PendingPublisher(self._broker, self._find, wait)
 
     def _decide(self, topic: Topic, offsets: Mapping[str, int]) -> None:
-        answering(self._broker)
+        require_running(self._broker)
         self._must_own()
         pending, self._pending = self._pending, []
         for name, event, partition in pending:

@@ -56,9 +56,9 @@ class QueueClaims:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         async for arrivals in self._holding.receive(self._wanted, MOST_BYTES):
-            self._hold(arrivals, self._claimed)
+            self._hold(arrivals, self._claim_count)
             self._flags.extend(bytes(len(arrivals)))
-            self.coverage = Coverage(self._claimed)
+            self.coverage = Coverage(self._claim_count)
             yield deliveries(arrivals, self._endpoint.address, int(time.time() * 1000), self._endpoint.kind)
 
     def _hold(self, arrivals: Sequence[Arrival], begin: int) -> None:
@@ -91,20 +91,20 @@ class QueueClaims:
         return [Outcome(sequence) for sequence in sequences]
 
     @property
-    def _claimed(self) -> int:
+    def _claim_count(self) -> int:
         """How many were claimed so far."""
         return self._first + len(self._flags)
 
     def _is_settled(self, sequence: int) -> bool:
         """Whether it is not held."""
-        return not self._first <= sequence < self._claimed or bool(self._flags[sequence - self._first])
+        return not self._first <= sequence < self._claim_count or bool(self._flags[sequence - self._first])
 
     def _first_left_by(self, sequences: Set[int]) -> int:
         """The first sequence that is not settled, and is not when these are."""
         first = self._flags.find(0)
         while first >= 0 and self._first + first in sequences:
             first = self._flags.find(0, first + 1)
-        return self._claimed if first < 0 else self._first + first
+        return self._claim_count if first < 0 else self._first + first
 
     def _note(self, sequences: Sequence[int]) -> None:
         """Note what is settled, and forget it where nothing before it is held."""
@@ -125,11 +125,11 @@ class QueueClaims:
         """
         if self._channel.ended is None:
             # Where all is settled, nothing is given back whose order has to be kept.
-            async for arrivals in self._holding.rest(lambda: self.settled < self._claimed + self._further):
-                self._hold(arrivals, self._claimed + self._further)
+            async for arrivals in self._holding.rest(lambda: self.settled < self._claim_count + self._further):
+                self._hold(arrivals, self._claim_count + self._further)
                 self._further += len(arrivals)
         doomed = [*self._doomed.values()]
-        returned = self._claimed + self._further - self.settled - len(doomed)
+        returned = self._claim_count + self._further - self.settled - len(doomed)
         self._holding.held = returned
         try:
             if doomed:
@@ -141,7 +141,7 @@ class QueueClaims:
     def _conclude(self, returned: int) -> None:
         gaps, notes = [], []
         why = self._holding.exhausted
-        behind = self._behind + (self._wanted - self._claimed if why else 0)
+        behind = self._behind + (self._wanted - self._claim_count if why else 0)
         if behind:
             gaps.append(Gap(f"{quantity(behind, 'message')} further back", why or "one pass holds no more"))
         if returned:
@@ -153,7 +153,7 @@ class QueueClaims:
             notes.append(
                 f"{self._rescue.saved:,} had used up their deliveries and were published to the tail of the queue"
             )
-        self.coverage = Coverage(self._claimed, (), tuple(gaps), tuple(notes))
+        self.coverage = Coverage(self._claim_count, (), tuple(gaps), tuple(notes))
 
 
 def _tag(sequence: int) -> int:

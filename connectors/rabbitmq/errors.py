@@ -79,7 +79,7 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case ssl.SSLError():
             return ConnectionLost(f"No TLS with {place}: {error.reason or 'it answered something else'}.")
         case ConnectionRefusedError() | httpx.ConnectError():
-            return _unreachable(error, place)
+            return _unreachable_error(error, place)
         case driver.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
             return ConnectionLost(f"{place} did not answer in time.")
         case httpx.InvalidURL():
@@ -108,7 +108,7 @@ def _cause(error: BaseException) -> BaseException:
         error = inner
 
 
-def _unreachable(error: BaseException, place: str) -> ConnectorError:
+def _unreachable_error(error: BaseException, place: str) -> ConnectorError:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         reason = re.sub(r" \(_ssl.*", "", str(error).partition("certificate verify failed: ")[2])
         return ConnectionLost(f"The certificate of {place} is not accepted: {reason or 'verification failed'}.")

@@ -91,7 +91,7 @@ class Rescue:
     async def _put_back(self, arrivals: Sequence[Arrival], held_on: Channel) -> list[int]:
         """Publish copies and acknowledge what they are copies of; returns which the queue did not take."""
         key = self._address.name.encode()
-        receipts = await self._publish([Event(key, arrival[5], self._portable(arrival[4])) for arrival in arrivals])
+        receipts = await self._publish([Event(key, arrival[5], self._to_publish(arrival[4])) for arrival in arrivals])
         taken = {receipt.sequence for receipt in receipts if receipt.error is None}
         self.saved += len(taken)
         held_on.acknowledge(arrivals[number][0] for number in sorted(taken))
@@ -99,7 +99,7 @@ class Rescue:
         await held_on.count(self._address.name)
         return [number for number in range(len(arrivals)) if number not in taken]
 
-    def _portable(self, properties: bytes) -> Wire:
+    def _to_publish(self, properties: bytes) -> Wire:
         """Without the count that is to begin anew, and without what would refuse the copy or make further ones."""
         wire = without_header(Wire("amqp-0-9-1", properties), "x-delivery-count")
         if decode(wire).properties.get("user_id") not in (None, self._user):

@@ -103,10 +103,10 @@ async def test_a_session_that_the_broker_does_not_know_is_begun_anew(
 
             def misled(id: int) -> None:
                 patch.undo()
-                session.answered(id + others)
+                session.remember(id + others)
                 session.epoch += ahead
 
-            patch.setattr(session, "answered", misled)
+            patch.setattr(session, "remember", misled)
             await tail.sees(1)
         for partition in (1, 0, 2, 0):
             await tail.sees(partition)
@@ -140,17 +140,17 @@ async def test_where_there_is_no_room_every_request_names_all(asked: list[Reques
 def test_a_session_is_asked_for_what_changed_and_forgets_what_is_not_wanted() -> None:
     session = FetchSession()
     assert session.request({("t", 0): 5, ("t", 1): 5}) == Request(0, 0, {("t", 0): 5, ("t", 1): 5}, ())
-    session.answered(9)
+    session.remember(9)
     assert session.request({("t", 0): 6, ("t", 2): 0}) == Request(9, 1, {("t", 0): 6, ("t", 2): 0}, [("t", 1)])
-    session.answered(9)
+    session.remember(9)
     assert session.request({("t", 0): 6, ("t", 2): 0}) == Request(9, 2, {}, [])
-    session.lost()
+    session.forget()
     assert session.request({("t", 0): 6}) == Request(0, 0, {("t", 0): 6}, ())
 
 
 def test_epochs_begin_at_one_again_when_there_are_no_more() -> None:
     session = FetchSession()
-    session.answered(9)
+    session.remember(9)
     session.epoch = 2**31 - 1
-    session.answered(9)
+    session.remember(9)
     assert session.epoch == 1

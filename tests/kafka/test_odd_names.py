@@ -35,10 +35,10 @@ ODD = Event(b"key", b"odd", Wire("kafka-2", record_headers.write(HEADERS)), time
 class Nobody:
     """Has events packed, and hears no more of them."""
 
-    def answered(self, receipts: list[Receipt]) -> None:
+    def take_receipts(self, receipts: list[Receipt]) -> None:
         pass
 
-    def ended(self) -> None:
+    def end(self) -> None:
         pass
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.model.errors import FormatError, QueryError
-from workbench.query.condition import LONGEST, Condition, contains, equals, joined, path_text
+from workbench.query.condition import LONGEST, Condition, contains, equals, join_conditions, path_text
 from workbench.query.grammar import conjuncts, parse
 
 
@@ -89,20 +89,20 @@ TYPE, KEY, SIZE = equals("type", "a"), equals("key", "k"), equals("size", 1)
 
 
 def test_conditions_are_joined_and_none_doubles() -> None:
-    assert joined("", TYPE) == "type = a"
-    assert joined("type = a", TYPE) == "type = a"
-    assert joined("type=a", TYPE) == "type=a"
-    assert joined("type = a and key = k", KEY) == "type = a and key = k"
-    assert joined("type = a", KEY) == "type = a and key = k"
-    assert joined("type = a or key = k", SIZE) == "(type = a or key = k) and size = 1"
-    assert joined("one two", SIZE) == "one two and size = 1"
-    assert joined("type != a", TYPE, excluded=True) == "type != a"
+    assert join_conditions("", TYPE) == "type = a"
+    assert join_conditions("type = a", TYPE) == "type = a"
+    assert join_conditions("type=a", TYPE) == "type=a"
+    assert join_conditions("type = a and key = k", KEY) == "type = a and key = k"
+    assert join_conditions("type = a", KEY) == "type = a and key = k"
+    assert join_conditions("type = a or key = k", SIZE) == "(type = a or key = k) and size = 1"
+    assert join_conditions("one two", SIZE) == "one two and size = 1"
+    assert join_conditions("type != a", TYPE, excluded=True) == "type != a"
     with pytest.raises(QueryError):
-        joined("type =", KEY)
+        join_conditions("type =", KEY)
 
 
 def test_what_is_joined_asks_for_both() -> None:
-    assert parse(joined("a or b", KEY)) == parse("(a or b) and key = k")
+    assert parse(join_conditions("a or b", KEY)) == parse("(a or b) and key = k")
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_what_is_joined_asks_for_both() -> None:
     ],
 )
 def test_what_is_excluded_is_not_asked_for_any_more(query: str, changed: str) -> None:
-    assert joined(query, TYPE, excluded=True) == changed
-    assert joined(joined(query, TYPE, excluded=True), TYPE, excluded=True) == changed
+    assert join_conditions(query, TYPE, excluded=True) == changed
+    assert join_conditions(join_conditions(query, TYPE, excluded=True), TYPE, excluded=True) == changed
 
 
 def test_what_was_excluded_is_asked_for() -> None:
-    assert joined("size = 1 and type != a", TYPE) == "size = 1 and type = a"
-    assert joined("not body contains 'a b'", contains("body", "a b")) == "body contains 'a b'"
+    assert join_conditions("size = 1 and type != a", TYPE) == "size = 1 and type = a"
+    assert join_conditions("not body contains 'a b'", contains("body", "a b")) == "body contains 'a b'"
 
 
 VALUES = st.sampled_from(["a", "b", "it's", "two words", "", "(", "x\ny"])
@@ -151,9 +151,9 @@ def test_whatever_is_pointed_at_one_after_the_other_the_last_is_asked_for_once(
     query: str, steps: list[tuple[Condition, bool]]
 ) -> None:
     for condition, excluded in steps:
-        query = joined(query, condition, excluded)
+        query = join_conditions(query, condition, excluded)
         wanted, opposite = (condition.lacks, condition.has) if excluded else condition
         # Spaces and quotes do not matter in these.
         asked = [re.sub("[ ']", "", query[begin:end]) for _, begin, end in conjuncts(query)]
         assert re.sub("[ ']", "", wanted) in asked and re.sub("[ ']", "", opposite) not in asked
-        assert joined(query, condition, excluded) == query
+        assert join_conditions(query, condition, excluded) == query

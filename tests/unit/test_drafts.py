@@ -25,7 +25,7 @@ from workbench.model.wire import Wire, decode, encode
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.difference import differences
 from workbench.operations.drafts.keeping import DRAFTS, KEPT, belongs_to, keep, load_drafts
-from workbench.operations.drafts.model import Draft, Field, aimed_at, from_template, next_target
+from workbench.operations.drafts.model import Draft, Field, aim_at, from_template, next_target
 from workbench.operations.drafts.render import Rendering, remarks, verdict
 from workbench.operations.template import Template
 from workbench.operations.template_process import TemplateProcess
@@ -269,7 +269,7 @@ def test_a_dead_letter_is_aimed_at_the_queue_it_died_in_and_offers_its_exchange_
     for _ in range(3):
         target = next_target(draft)
         assert target is not None
-        draft = aimed_at(draft, target)
+        draft = aim_at(draft, target)
         aims.append((draft.target, draft.key))
     assert aims == [
         ("rabbit/orders", None),

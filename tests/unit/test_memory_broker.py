@@ -381,7 +381,7 @@ def test_quorum_queue_gives_a_message_up_beyond_its_delivery_limit(broker: Broke
     seen = []
     for _ in range(3):
         taken = consumer.take()
-        seen.append(dict(broker.queues["q"].delivered(taken[0]).headers).get("x-delivery-count"))
+        seen.append(dict(broker.queues["q"].event_for_consumer(taken[0]).headers).get("x-delivery-count"))
         consumer.give_back(taken)
     assert seen == [None, 1, 2]
     assert (look(broker, "q"), look(broker, "dead")) == ([], ["a"])
@@ -493,7 +493,7 @@ def test_wire_bytes_come_out_as_they_were_published(body: bytes, values: dict[st
     event = Event(b"q", body, encode(Content(tuple(values.items()))))
     broker.publish("", event)
     (message,) = broker.consume("q").take()
-    assert broker.queues["q"].delivered(message) == event
+    assert broker.queues["q"].event_for_consumer(message) == event
 
 
 # Logs

@@ -120,15 +120,15 @@ def test_what_cannot_be_folded_stays() -> None:
 
 def test_the_value_of_a_line_is_copied_as_it_was_written() -> None:
     outline = read(ORDER)
-    assert outline.copied(at(outline, '"total"')) == "1.10"
-    assert outline.copied(at(outline, '"sku"')) == "aé"
-    assert outline.copied(at(outline, '"items"')) == '[{"sku":"a\\u00e9"}, 2e5 , []]'
-    assert outline.copied(0) == ORDER
+    assert outline.text_to_copy(at(outline, '"total"')) == "1.10"
+    assert outline.text_to_copy(at(outline, '"sku"')) == "aé"
+    assert outline.text_to_copy(at(outline, '"items"')) == '[{"sku":"a\\u00e9"}, 2e5 , []]'
+    assert outline.text_to_copy(0) == ORDER
 
 
 def test_a_lone_surrogate_is_copied_as_it_was_written() -> None:
     outline = read('["\\ud800"]')
-    assert outline.copied(1) == "\\ud800"
+    assert outline.text_to_copy(1) == "\\ud800"
 
 
 def test_a_text_is_read_bit_by_bit() -> None:
@@ -148,7 +148,7 @@ def test_a_cut_text_is_shown_as_far_as_it_is_there() -> None:
     assert lines(read('{"a": [1, 22, {"na', cut=True)) == ["{", '"a": [', "1,", "22,", "{", '"na']
     assert lines(read('{"a": "some te', cut=True)) == ["{", '"a": "some te']
     assert lines(read('{"a": 1, "b"', cut=True)) == ["{", '"a": 1,', '"b"']
-    assert read('{"a": "some te', cut=True).copied(1) == "some te"
+    assert read('{"a": "some te', cut=True).text_to_copy(1) == "some te"
 
 
 def test_what_is_no_json_is_said_when_it_is_reached() -> None:
@@ -161,9 +161,9 @@ def test_what_is_no_json_is_said_when_it_is_reached() -> None:
 def test_a_string_is_shown_as_what_it_says_and_found_where_it_is() -> None:
     text = '{"a\\u0062": "Zo\\u00eb", "c": "x"}'
     outline = read(text)
-    assert [outline.said(part) for part in outline.parts(1)] == ['"ab"', '"Zoë"']
-    assert outline.searched.index("Zoë") == text.index("Zo") and len(outline.searched) == len(text)
-    assert outline.searched.index('"c"') == text.index('"c"')
+    assert [outline.shown_text(part) for part in outline.parts(1)] == ['"ab"', '"Zoë"']
+    assert outline.search_text.index("Zoë") == text.index("Zo") and len(outline.search_text) == len(text)
+    assert outline.search_text.index('"c"') == text.index('"c"')
 
 
 def test_a_line_has_a_path_and_a_value() -> None:
@@ -218,6 +218,6 @@ def test_hostile_texts_are_read_or_refused() -> None:
             read_texts += 1
             for line in {0, len(outline) // 2, len(outline) - 1} & set(range(len(outline))):
                 written(outline, line)
-                outline.copied(line)
+                outline.text_to_copy(line)
                 outline.toggle(line)
     assert read_texts > 200

@@ -136,13 +136,13 @@ async def test_ten_thousand_endpoints_are_no_more_work_than_what_is_shown() -> N
 
 async def test_a_pasted_page_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_for: list[str] = []
-    scattered = palette._scattered
+    scattered = palette._scattered_pattern
 
     def noted(wanted: str) -> re.Pattern[str]:
         looked_for.append(wanted)
         return scattered(wanted)
 
-    monkeypatch.setattr(palette, "_scattered", noted)
+    monkeypatch.setattr(palette, "_scattered_pattern", noted)
     async with running() as driver:
         await driver.press("colon", "=zz")
         assert "zz" in looked_for

@@ -101,7 +101,7 @@ class ReasonLine(Widget, can_focus=True):
         if first:
             line.append("… ", dim)
         for index in range(first, len(self._reasons)):
-            text = self._said(index)
+            text = self._text(index)
             room = width - cells(line.plain)
             if index > first:
                 if room < cells(_BETWEEN) + min(cells(text), 12) + 2:
@@ -114,7 +114,7 @@ class ReasonLine(Widget, can_focus=True):
             self._places.append((begin, cells(line.plain), index))
         return line
 
-    def _said(self, index: int) -> str:
+    def _text(self, index: int) -> str:
         reason = self._reasons[index]
         text = visible(short_reason(reason.text) or "no reason known", self._longest)
         return f"{reason.count:,} {text}"
@@ -122,8 +122,8 @@ class ReasonLine(Widget, can_focus=True):
     def _first(self, room: int) -> int:
         """The first reason that is shown, so that the one at the cursor is."""
         first = self._at
-        room -= cells(self._said(first)) + 4 if self._reasons else 0
-        while first and room >= (width := cells(self._said(first - 1)) + cells(_BETWEEN)):
+        room -= cells(self._text(first)) + 4 if self._reasons else 0
+        while first and room >= (width := cells(self._text(first - 1)) + cells(_BETWEEN)):
             first, room = first - 1, room - width
         return first
 

@@ -40,7 +40,7 @@ def connections(context: click.Context, form: Format | None) -> None:
         context.exit(fail(str(error), Exit.USAGE))
     warn_of(config)
     rows = [
-        (name, _listed_url(said.url), said.guard, "production" if said.production else "")
+        (name, _url_to_list(said.url), said.guard, "production" if said.production else "")
         for name, said in config.connections.items()
     ]
     if format_or_default(form) == "json":
@@ -237,14 +237,14 @@ async def _steps(session: Session, name: str) -> AsyncIterator[Step]:
     if failed:
         return
 
-    async def listed() -> str:
+    async def list_connection() -> str:
         async with connector:
             return quantity(len(await connector.endpoints()), "endpoint")
 
-    yield await step("list", listed)
+    yield await step("list", list_connection)
 
 
-def _listed_url(url: str) -> str:
+def _url_to_list(url: str) -> str:
     """The URL for a listing; a connection string is listed as the URL that it means."""
     try:
         return for_listing(url_of(url, files=False)[0])

@@ -37,7 +37,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     found: list[tuple[str, Group]] = []
     none: list[ConnectorError] = []
 
-    async def listed(connector: Guarded) -> Listing[Group]:
+    async def list_groups(connector: Guarded) -> Listing[Group]:
         if address is not None:
             await connector.endpoint(address)
         try:
@@ -46,7 +46,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
             none.append(error)
             return Listing()
 
-    answers, code = await ask_connections(session, connections, listed)
+    answers, code = await ask_connections(session, connections, list_groups)
     for connection, some in answers.items():
         found += [(connection, group) for group in some if address is None or _reads(group, address)]
         code = report_gaps(connection, some.gaps) or code

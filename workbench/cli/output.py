@@ -41,12 +41,12 @@ def format_or_default(form: Format | None) -> Format:
 
 def json_line(record: object) -> bytes:
     """One line of NDJSON for a record of plain values; what is not UTF-8, as a file's name may be, is escaped."""
-    return _obeyed_by_none(
+    return _escape_controls(
         json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
     )
 
 
-def _obeyed_by_none(lines: bytes) -> bytes:
+def _escape_controls(lines: bytes) -> bytes:
     """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
     if not sys.stdout.isatty() or not _MAYBE_OBEYED.search(lines):
         return lines
@@ -105,7 +105,7 @@ class Deliveries:
 
     def _lines(self, batch: Sequence[Delivery]) -> bytes:
         if self._form == "json":
-            return _obeyed_by_none(b"".join(map(ndjson.encode, batch)))
+            return _escape_controls(b"".join(map(ndjson.encode, batch)))
         if self._form == "body":
             if sys.stdout.isatty():
                 return b"".join(map(_visible_body, batch))

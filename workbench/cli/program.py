@@ -97,7 +97,7 @@ def _quieten() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 
-    def unraisable(raised: Any) -> None:
+    def log_unraisable(raised: Any) -> None:
         if raised.exc_value is not None:
             _log(raised.exc_value, raised.err_msg or "Where nothing can be raised")
 
@@ -105,7 +105,7 @@ def _quieten() -> None:
         if raised.exc_value is not None:
             _log(raised.exc_value, f"Thread {raised.thread.name if raised.thread else ''}")
 
-    sys.unraisablehook = unraisable
+    sys.unraisablehook = log_unraisable
     threading.excepthook = in_thread
     sys.excepthook = lambda kind, error, trace: _log(error, "At the end of the program")
 

@@ -103,7 +103,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
     # Without a handler Python prints what drivers log.
     logging.getLogger().addHandler(logging.NullHandler())
 
-    async def awaited() -> int | None:
+    async def await_result() -> int | None:
         # TERM and the end of the terminal end a command as Ctrl+C does, so that what was taken is given back; `nohup`
         # asks for the contrary.
         if (task := asyncio.current_task()) is not None:
@@ -129,7 +129,7 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
         return code
 
     try:
-        return asyncio.run(awaited()) or Exit.DONE
+        return asyncio.run(await_result()) or Exit.DONE
     except BaseException as error:
         return report_error(error)
 

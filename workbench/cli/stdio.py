@@ -68,7 +68,7 @@ def flush() -> None:
 async def _wait(most: int) -> None:
     for file in list(_files.values()):
         try:
-            await file.drained(most)
+            await file.drain(most)
         except OSError:
             if file is _file(sys.stdout):
                 raise
@@ -101,7 +101,7 @@ class _File:
             if self._error is not None:
                 raise self._error
 
-    async def drained(self, most: int) -> None:
+    async def drain(self, most: int) -> None:
         room = asyncio.Event()
         with self._changed:
             if self._size > most:

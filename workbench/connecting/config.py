@@ -109,7 +109,7 @@ class Connection(msgspec.Struct, frozen=True):
         login = "" if self.user is None else quote(self.user, safe="")
         if self.password is not None:
             login += f":{quote(self.password.reveal(), safe='', errors='surrogatepass')}"
-        hosts = ",".join(_written_host(host, port) for host, port in self.hosts)
+        hosts = ",".join(_host_text(host, port) for host, port in self.hosts)
         path = "" if self.path is None else f"/{quote(self.path, safe='')}"
         beat = {} if self.beat == BEAT else {"watch": "off" if self.beat is None else f"{self.beat:g}s"}
         scope = {} if self.scope == "*" else {"scope": self.scope}
@@ -227,7 +227,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _written_host(host: str, port: int | None) -> str:
+def _host_text(host: str, port: int | None) -> str:
     literal = f"[{host}]" if ":" in host else host
     return literal if port is None else f"{literal}:{port}"
 

@@ -260,7 +260,7 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
         sayings = [file.connections[name] for file in (own, stranger) if name in file.connections]
         guards = [said.guard for said in sayings]
         if name not in own.connections:
-            guards.append(_given_by_url(sayings[0].url).name.lower())
+            guards.append(_level_in_url(sayings[0].url).name.lower())
         connections[name] = msgspec.structs.replace(
             sayings[0],
             guard=min(guards, key=lambda guard: Level[guard.upper()]),
@@ -282,7 +282,7 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     )
 
 
-def _given_by_url(url: str) -> Level:
+def _level_in_url(url: str) -> Level:
     """What may be done through a connection that nobody has vouched for."""
     try:
         return Level.MOVE if connection_of(url, files=False).loopback else Level.OBSERVE

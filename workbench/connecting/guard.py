@@ -126,10 +126,10 @@ class Guarded:
         """Show what is there: `LOOK` where that costs something."""
         await self._permit_look(address)
 
-        def opened() -> AbstractAsyncContextManager[Stream]:
+        def open_now() -> AbstractAsyncContextManager[Stream]:
             return self._connector.browse(address, start, limit, force)
 
-        async with Entered(Boundary(f"Looking at {address}"), opened, BoundedStream) as stream:
+        async with Entered(Boundary(f"Looking at {address}"), open_now, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -139,10 +139,10 @@ class Guarded:
         """Show what arrives: `LOOK` where that costs something."""
         await self._permit_look(address)
 
-        def opened() -> AbstractAsyncContextManager[Stream]:
+        def open_now() -> AbstractAsyncContextManager[Stream]:
             return self._connector.tail(address, start, pattern)
 
-        async with Entered(Boundary(f"Following {address}"), opened, BoundedStream) as stream:
+        async with Entered(Boundary(f"Following {address}"), open_now, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -150,10 +150,10 @@ class Guarded:
         """Hold events while something is done with them: `MOVE`, or `DESTROY` where no copy is left."""
         await self._permit_claim(address, purpose)
 
-        def opened() -> AbstractAsyncContextManager[Claims]:
+        def open_now() -> AbstractAsyncContextManager[Claims]:
             return self._connector.claim(address, purpose, limit)
 
-        async with Entered(Boundary(f"Taking events from {address}"), opened, BoundedClaims) as claims:
+        async with Entered(Boundary(f"Taking events from {address}"), open_now, BoundedClaims) as claims:
             yield claims
 
     @asynccontextmanager
@@ -184,10 +184,10 @@ class Guarded:
         if not isinstance(connector, ScanConnector):
             raise self._lacks("has no logs that can be searched")
 
-        def opened() -> AbstractAsyncContextManager[Scan]:
+        def open_now() -> AbstractAsyncContextManager[Scan]:
             return connector.scan(addresses, needles, window)
 
-        async with Entered(Boundary(f"Searching {self._connection.name}"), opened, BoundedScan) as scan:
+        async with Entered(Boundary(f"Searching {self._connection.name}"), open_now, BoundedScan) as scan:
             yield scan
 
     async def groups(self) -> Listing[Group]:

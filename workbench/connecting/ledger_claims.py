@@ -98,7 +98,7 @@ class LedgerClaims:
         if (broken := self._broken) is not None:
             return [Outcome.failed(sequence, broken) for sequence in sequences]
         return [
-            Outcome(sequence) if offset < places_left[partition] else _held_back(sequence, partition, places_left)
+            Outcome(sequence) if offset < places_left[partition] else _not_settled(sequence, partition, places_left)
             for sequence, (partition, offset) in zip(sequences, places, strict=True)
         ]
 
@@ -109,7 +109,7 @@ class LedgerClaims:
         return next(iter(held.values())) if held else self._log.reached(partition)
 
 
-def _held_back(sequence: int, partition: str, first: Mapping[str, int]) -> Outcome:
+def _not_settled(sequence: int, partition: str, first: Mapping[str, int]) -> Outcome:
     where = f" of partition {partition}" if partition else ""
     error = ConnectorError(f"Offset {first[partition]}{where} comes first, and is not settled.")
     return Outcome(sequence, error, "pending")

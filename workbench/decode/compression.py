@@ -50,7 +50,7 @@ _ROOM: Final = 64 * 1024
 
 
 def _inflate(window: int) -> Callable[[bytes], Inside]:
-    def opened(data: bytes) -> Inside:
+    def open_with(data: bytes) -> Inside:
         out = bytearray()
         at = 0
         # A gzip file may be several, one behind the other.
@@ -72,7 +72,7 @@ def _inflate(window: int) -> Callable[[bytes], Inside]:
                 return bytes(out), True
         return bytes(out), False
 
-    return opened
+    return open_with
 
 
 def _cramjam(name: str, function: str) -> Callable[[bytes], Inside]:
@@ -89,7 +89,7 @@ def _cramjam(name: str, function: str) -> Callable[[bytes], Inside]:
             return (bytes(out[:room]), room + 1) if out[room:] != mark else None
         return bytes(out[: min(size, room)]), size
 
-    def opened(data: bytes) -> Inside:
+    def open_with(data: bytes) -> Inside:
         # Most bodies are small, and room for the largest would take longer to make than they take to be opened.
         room = min(max(_ROOM, 16 * len(data)), OPENED)
         inside = into(data, room)
@@ -97,7 +97,7 @@ def _cramjam(name: str, function: str) -> Callable[[bytes], Inside]:
             inside = into(data, OPENED)
         return None if inside is None else (inside[0], inside[1] <= OPENED)
 
-    return opened
+    return open_with
 
 
 _OPEN: Final[Mapping[str, Callable[[bytes], Inside]]] = {

@@ -38,7 +38,7 @@ def visible(text: str, width: int | None = None) -> str:
         width: At most so many terminal cells; what is cut off is marked by `…`. None: everything.
     """
     if width is None:
-        return text if _PLAIN.fullmatch(text) else "".join(_visible(text))
+        return text if _PLAIN.fullmatch(text) else "".join(_characters(text))
     if width <= 0:
         return ""
     # A letter with all its marks takes at least one cell: what is beyond could not be shown.
@@ -46,7 +46,7 @@ def visible(text: str, width: int | None = None) -> str:
     if _PLAIN.fullmatch(head):
         return head if len(head) <= width else head[: width - 1] + "…"
     used, kept = 0, []
-    for piece in _visible(head):
+    for piece in _characters(head):
         used += cells(piece)
         kept.append(piece)
         if used > width:
@@ -78,7 +78,7 @@ def count_fitting(text: str, width: int) -> int:
     used = 0
     # As in `visible`: what is beyond could not be shown.
     head = text[: (1 + _MARKS) * (width + 1)]
-    for place, piece in enumerate(_visible(head)):
+    for place, piece in enumerate(_characters(head)):
         used += cells(piece)
         if used > width:
             return max(place, 1)
@@ -109,7 +109,7 @@ def _cut(line: str, width: int) -> str:
     return line
 
 
-def _visible(text: str) -> Iterator[str]:
+def _characters(text: str) -> Iterator[str]:
     """What is shown for each character."""
     free = 0
     for character in text:
@@ -118,13 +118,13 @@ def _visible(text: str) -> Iterator[str]:
         else:
             category = unicodedata.category(character)
             if category in _SPELLED_OUT or _UNSEEN.match(character):
-                piece, free = _spelled_out(character), 0
+                piece, free = _spell_out(character), 0
             elif category in ("Mn", "Mc") or _MEDIAL.match(character):
-                piece, free = (character, free - 1) if free else (_spelled_out(character), 0)
+                piece, free = (character, free - 1) if free else (_spell_out(character), 0)
             else:
                 piece, free = character, _MARKS if category[0] == "L" else 0
         yield piece
 
 
-def _spelled_out(character: str) -> str:
+def _spell_out(character: str) -> str:
     return f"\\u{{{ord(character):x}}}"

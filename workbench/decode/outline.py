@@ -151,13 +151,13 @@ class Outline:
         found = [Part("key", start, self._key_end(start, end))] if value > start else []
         return [*found, Part(_look(self.text[value : value + 9]), value, end)] if end > value else found
 
-    def said(self, part: Part) -> str:
+    def shown_text(self, part: Part) -> str:
         """What is shown of a part: a string or key with its escapes resolved, all else as it was written."""
         written = self.text[part.start : part.end]
         return _unescape(written) if "\\" in written and written[0] == '"' else written
 
     @cached_property
-    def searched(self) -> str:
+    def search_text(self) -> str:
         """The text with what is shown of each string in its place, and as much behind it as keeps all others in
         theirs."""
         return _STRING.sub(_pad, self.text) if "\\" in self.text else self.text
@@ -174,7 +174,7 @@ class Outline:
         opens = self.can_fold(line) and not folded
         return not opens and following < len(self) and self.text[self._starts[following]] not in "}]"
 
-    def copied(self, line: int) -> str:
+    def text_to_copy(self, line: int) -> str:
         """The value of a line as the text has it, a string without its quotes and escapes; all of it if it has others
         in it."""
         start = self._value(line)

@@ -28,9 +28,9 @@ class RecordHeaders:
 
     def decode(self, data: bytes) -> Content:
         """The headers; a name that is not UTF-8 has its bad bytes written as `\\xNN`."""
-        return Content(tuple([(name_of(name), self._held(value)) for name, value in read(data)]))
+        return Content(tuple([(name_of(name), self._value_of(value)) for name, value in read(data)]))
 
-    def _held(self, value: bytes | None) -> Value:
+    def _value_of(self, value: bytes | None) -> Value:
         return None if value is None else text(value)
 
     def encode(self, content: Content) -> bytes:
@@ -94,9 +94,9 @@ class RecordHeadersOfAmqp(RecordHeaders):
         """The bytes of one header."""
         return super().entry(name, amqp10.write(value))
 
-    def _held(self, value: bytes | None) -> Value:
+    def _value_of(self, value: bytes | None) -> Value:
         found = None if value is None else amqp10.read(value)
-        return super()._held(value) if found is None else found[1]
+        return super()._value_of(value) if found is None else found[1]
 
 
 _NO_PROPERTY = "Kafka has no properties: {!r} has no place."

@@ -92,7 +92,7 @@ class ConnectionForm:
             return "from its password_command" if self._said.password_command else "from the keyring"
         if self.before is None:
             return ""
-        known = self._session.known(self.before)
+        known = self._session.known_connection(self.before)
         return "kept as it is" if known is not None and known.password is not None else ""
 
     def read(self, entry: Entry) -> Connection:
@@ -110,7 +110,7 @@ class ConnectionForm:
         except ConfigError as error:
             raise EntryError("name", str(error)) from None
         try:
-            connection = connection_of(expand(self._whole(text), name or "the URL"))
+            connection = connection_of(expand(self._with_secrets(text), name or "the URL"))
         except ConfigError as error:
             raise EntryError("url", str(error)) from None
         if name:
@@ -125,7 +125,7 @@ class ConnectionForm:
         local = Level.MOVE if connection.loopback else Level.OBSERVE
         level = Level[entry.guard.upper()] if entry.guard else local
         said = self._said
-        beat = connection.beat if said is None or said.watch is None else self._described.beat
+        beat = connection.beat if said is None or said.watch is None else self._saved_connection.beat
         scope = connection.scope if said is None or said.scope is None else said.scope
         return self._with_known_password(
             msgspec.structs.replace(connection, level=level, production=entry.production, beat=beat, scope=scope)
@@ -183,7 +183,7 @@ class ConnectionForm:
         return f"{connection.name} is saved in {path}.{self._of_keyring(connection.name)}"
 
     @property
-    def _described(self) -> Connection:
+    def _saved_connection(self) -> Connection:
         assert self.before is not None
         return self._session.describe(self.before)
 
@@ -193,7 +193,7 @@ class ConnectionForm:
         if self._said is not None:
             url = _shown(self._said)
             return Entry(self.before, url, guard=self._said.guard, production=self._said.production)
-        connection = self._described
+        connection = self._saved_connection
         level = (connection.level or Level.OBSERVE).name.lower()
         return Entry(
             self.before,
@@ -205,16 +205,16 @@ class ConnectionForm:
 
     def _with_known_password(self, connection: Connection) -> Connection:
         if connection.password is None and connection.user is not None and self.before is not None:
-            known = self._session.known(self.before)
+            known = self._session.known_connection(self.before)
             if known is not None and _reaches_the_same(known, connection):
                 return msgspec.structs.replace(connection, password=known.password)
         return connection
 
-    def _whole(self, url: str) -> str:
+    def _with_secrets(self, url: str) -> str:
         """A URL with the secrets that stand as `…` in it."""
         if self._said is not None:
             return self._said.url if url == self.entry.url else config_edit.with_secrets(url, self._said.url)
-        return url if self.before is None else config_edit.with_secrets(url, self._described.reveal_url())
+        return url if self.before is None else config_edit.with_secrets(url, self._saved_connection.reveal_url())
 
     def _url_for_file(self, text: str, entry: Entry) -> str | None:
         """The URL to be written; None: the one in the file stays, however that is written."""

@@ -111,7 +111,7 @@ async def publish(
     closed: WorkbenchError | None = None
     with unwrap_exception_group():
         async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
-            sender = group.create_task(_send(publisher, address, asked.allowed(batches), partition))
+            sender = group.create_task(_send(publisher, address, asked.let_through(batches), partition))
             async for receipts in publisher.receipts():
                 errors = [each.error for each in receipts if each.error is not None and _of_target(each)]
                 if errors and closed is None:
@@ -121,7 +121,7 @@ async def publish(
                         group.create_task(_finish(publisher))
                 if errors:
                     receipts = [each for each in receipts if not _of_target(each)]
-                tell(asked.numbered(receipts))
+                tell(asked.renumber(receipts))
     if closed is None:
         closed = sender.result()
     if closed is not None:
@@ -140,18 +140,18 @@ class _Asked:
         self._given = 0
         self.changes = Changes()
 
-    async def allowed(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
+    async def let_through(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
         """The events that the target can hold; of the others the receipts are told."""
         async for batch in batches:
             found = [self._rules.examine(event) for event in batch]
             allowed = batch
             if any(finding.refusal or finding.changes for finding in found):
-                allowed = self._sorted_out(batch, found)
+                allowed = self._sort_out(batch, found)
             self._given += len(allowed)
             if allowed:
                 yield allowed
 
-    def _sorted_out(self, batch: Sequence[Event], found: Sequence[Finding]) -> Sequence[Event]:
+    def _sort_out(self, batch: Sequence[Event], found: Sequence[Finding]) -> Sequence[Event]:
         allowed: list[Event] = []
         receipts = []
         for event, finding in zip(batch, found, strict=True):
@@ -166,7 +166,7 @@ class _Asked:
             self._tell(receipts)
         return allowed
 
-    def numbered(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
+    def renumber(self, receipts: Sequence[Receipt]) -> Sequence[Receipt]:
         """The publisher's receipts, each with the number that its event had before others were taken out."""
         if not self._refused:
             return receipts
@@ -204,13 +204,13 @@ async def until(stopped: asyncio.Event, batches: AsyncIterable[Sequence[Event]])
     """The same events, and no more of them once it is stopped, even while the next are being waited for."""
     iterator = aiter(batches)
 
-    async def following() -> Sequence[Event] | None:
+    async def next_batch() -> Sequence[Event] | None:
         return await anext(iterator, None)
 
     while not stopped.is_set():
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
-                batch = group.create_task(following())
+                batch = group.create_task(next_batch())
                 stop = group.create_task(stopped.wait())
                 await asyncio.wait((batch, stop), return_when=asyncio.FIRST_COMPLETED)
                 batch.cancel()

@@ -56,13 +56,13 @@ class Renderer:
         self._environment = environment
         self._template = template
         given: dict[str, str] = {name: str(value) for name, value in template.set.items()} | dict(values)
-        self._values = {name: self._compiled(f"set.{name}", text) for name, text in given.items()}
-        self._key = self._compiled("key", template.key)
-        self._body = self._compiled("body", template.body)
+        self._values = {name: self._compile(f"set.{name}", text) for name, text in given.items()}
+        self._key = self._compile("key", template.key)
+        self._body = self._compile("body", template.body)
         headers = template.headers.items() if isinstance(template.headers, Mapping) else template.headers
-        self._headers = [(name, self._compiled(f"header {name}", text)) for name, text in headers]
+        self._headers = [(name, self._compile(f"header {name}", text)) for name, text in headers]
         self._properties = {
-            name: self._compiled(f"property {name}", value) if isinstance(value, str) else value
+            name: self._compile(f"property {name}", value) if isinstance(value, str) else value
             for name, value in template.properties.items()
         }
 
@@ -74,14 +74,14 @@ class Renderer:
         """
         values: dict[str, Any] = {"seq": sequence}
         for name, template in self._values.items():
-            values[name] = self._filled(f"set.{name}", template, values)
+            values[name] = self._fill(f"set.{name}", template, values)
         properties: dict[str, Value] = {
-            name: value if isinstance(value, int) else self._filled(f"property {name}", value, values)
+            name: value if isinstance(value, int) else self._fill(f"property {name}", value, values)
             for name, value in self._properties.items()
         }
-        key = self._filled("key", self._key, values)
-        body = self._filled("body", self._body, values)
-        headers = tuple((name, self._filled(f"header {name}", text, values)) for name, text in self._headers)
+        key = self._fill("key", self._key, values)
+        body = self._fill("body", self._body, values)
+        headers = tuple((name, self._fill(f"header {name}", text, values)) for name, text in self._headers)
         return Event(
             key=None if key is None else key.encode(),
             body=None if body is None else body.encode(),
@@ -89,7 +89,7 @@ class Renderer:
             timestamp=self._template.timestamp,
         )
 
-    def _compiled(self, what: str, text: str | None) -> Any:
+    def _compile(self, what: str, text: str | None) -> Any:
         try:
             return None if text is None else self._environment.from_string(text)
         except TemplateSyntaxError as error:
@@ -102,7 +102,7 @@ class Renderer:
             # Jinja2 does at once what holds for every event, such as 'x' * 1000000000.
             raise FormatError(f"The template's {what} {_too_much(error)}.") from None
 
-    def _filled(self, what: str, template: Any, values: Mapping[str, Any]) -> str | None:
+    def _fill(self, what: str, template: Any, values: Mapping[str, Any]) -> str | None:
         if template is None:
             return None
         pieces, size = [], 0

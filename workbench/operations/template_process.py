@@ -163,7 +163,7 @@ class _Child:
 
     def ask(self, job: bytes) -> None:
         """Give it something to do."""
-        self._requests.write(_framed(job))
+        self._requests.write(_frame(job))
 
     async def answer(self) -> bytes:
         """What it answers next.
@@ -212,7 +212,7 @@ def _encode(job: _Job) -> bytes:
         raise FormatError("The template has half a character, which is no text.") from None
 
 
-def _framed(data: bytes) -> bytes:
+def _frame(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
@@ -266,7 +266,7 @@ def _answers(job: _Job) -> Iterator[bytes]:
 
 
 def _write(answers: IO[bytes], data: bytes) -> None:
-    answers.write(_framed(data))
+    answers.write(_frame(data))
     answers.flush()
 
 

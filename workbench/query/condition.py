@@ -58,10 +58,10 @@ def equals(path: str, value: Value) -> Condition:
     """
     if isinstance(value, Mapping | Sequence) and not isinstance(value, str | bytes):
         raise FormatError("A query compares single values: go to one of those in it.")
-    text = _readable(value)
+    text = _text_of(value)
     if text is not None and not text.isprintable():
-        return matches(path, f"\\A{_spelled_out(text)}\\z")
-    written = _written(value) if text is None else _text(text)
+        return matches(path, f"\\A{_spell_out(text)}\\z")
+    written = _write(value) if text is None else _text(text)
     return Condition(f"{path} = {written}", f"{path} != {written}")
 
 
@@ -71,8 +71,8 @@ def contains(path: str, text: str) -> Condition:
     Raises:
         FormatError: No query can ask for it; the sentence says why.
     """
-    if not (_readable(text) or "").isprintable():
-        return matches(path, _spelled_out(text))
+    if not (_text_of(text) or "").isprintable():
+        return matches(path, _spell_out(text))
     written = f"{path} contains {_text(text)}"
     return Condition(written, f"not {written}")
 
@@ -88,7 +88,7 @@ def exists(path: str) -> Condition:
     return Condition(f"{path} exists", f"not {path} exists")
 
 
-def joined(query: str, condition: Condition, excluded: bool = False) -> str:
+def join_conditions(query: str, condition: Condition, excluded: bool = False) -> str:
     """A query that asks for the events with a value too, or for those without it; the same, if it does so already. One
     that asks for the opposite so far asks for this instead: nothing could meet both.
 
@@ -125,7 +125,7 @@ _LITERAL: Final = frozenset(" _,:;/@#%&=<>!'\"~-")
 _ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def _readable(value: Value) -> str | None:
+def _text_of(value: Value) -> str | None:
     """The text that a value is, None for what is none."""
     if isinstance(value, bytes):
         try:
@@ -150,7 +150,7 @@ def _text(text: str) -> str:
     return text if plain and text.lower() not in ("and", "or", "not") else quote(text)
 
 
-def _spelled_out(text: str) -> str:
+def _spell_out(text: str) -> str:
     """A regular expression for just this text, of characters that can be typed."""
     if len(text) > LONGEST:
         raise FormatError(f"This value has {len(text):,} characters: a query holds up to {LONGEST:,} of one.")
@@ -163,7 +163,7 @@ def _pattern(character: str) -> str:
     return character if character.isalnum() or character in _LITERAL or not character.isascii() else f"\\{character}"
 
 
-def _written(value: Value) -> str:
+def _write(value: Value) -> str:
     """A value that is no text."""
     match value:
         case None:

@@ -121,7 +121,7 @@ class Archive:
         query = by_id(id, self.reading)
         rows = list(self._rows)
         chunks = list(self.chunks_from(rows[-1].first + rows[-1].count if rows else 0))
-        return await self.on_reader(self._carrying, id, query, rows, chunks)
+        return await self.on_reader(self._sequences_with, id, query, rows, chunks)
 
     def on_reader(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> "asyncio.Future[Result]":
         """Run something on the thread that reads this file."""
@@ -193,7 +193,7 @@ class Archive:
             self._recent.popitem(last=False)
         return row
 
-    def _carrying(self, id: str, query: Query, rows: Sequence[Row], chunks: Sequence[Chunk]) -> "array[int]":
+    def _sequences_with(self, id: str, query: Query, rows: Sequence[Row], chunks: Sequence[Chunk]) -> "array[int]":
         wanted = search.id_hash(id)
         upto = rows[-1].first if rows else -1
         hits: dict[int, list[int]] = {}

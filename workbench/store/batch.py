@@ -117,8 +117,8 @@ def encode(delivery: Delivery) -> bytes:
     """One delivery as it is stored; half of a surrogate pair (of a name that is not UTF-8) is kept as it is spelled."""
     written = delivery.event.written
     if (written.headers or written.properties) and not _is_plain(written):
-        headers = tuple((name, _storable(value)) for name, value in written.headers)
-        properties = {name: _storable(value) for name, value in written.properties.items()}
+        headers = tuple((name, _to_storable(value)) for name, value in written.headers)
+        properties = {name: _to_storable(value) for name, value in written.properties.items()}
         event = msgspec.structs.replace(delivery.event, written=Content(headers, properties))
         delivery = msgspec.structs.replace(delivery, event=event)
     try:
@@ -194,7 +194,7 @@ def _is_plain(content: Content) -> bool:
     return not content.properties or _PLAIN.issuperset(map(type, content.properties.values()))
 
 
-def _storable(value: Any) -> Any:
+def _to_storable(value: Any) -> Any:
     match value:
         case Decimal():
             return msgspec.msgpack.Ext(_DECIMAL, str(value).encode())
@@ -203,9 +203,9 @@ def _storable(value: Any) -> Any:
         case datetime() if value.tzinfo is None:
             return msgspec.msgpack.Ext(_LOCAL_TIME, value.isoformat().encode())
         case Mapping():
-            return {name: _storable(item) for name, item in value.items()}
+            return {name: _to_storable(item) for name, item in value.items()}
         case list() | tuple():
-            return [_storable(item) for item in value]
+            return [_to_storable(item) for item in value]
     return value
 
 

@@ -156,14 +156,14 @@ def rank_rows(
         StoreError: The file is gone, damaged or no store.
     """
     found = search(path, firsts, looks, query, 0)
-    return _packed(found, ranked(path, firsts, array("q", found.sequences), field), upto)
+    return _pack(found, ranked(path, firsts, array("q", found.sequences), field), upto)
 
 
 def rank_chunk(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, field: Field, upto: int) -> bytes:
     """The same for deliveries in memory."""
     found = select(chunk, looks, query, 0)
     numbers = array("q", found.sequences)
-    return _packed(found, [field.rank(chunk.deliveries[number - chunk.first]) for number in numbers], upto)
+    return _pack(found, [field.rank(chunk.deliveries[number - chunk.first]) for number in numbers], upto)
 
 
 def in_order(parts: Iterable[bytes], descending: bool) -> Ordered:
@@ -182,19 +182,19 @@ def in_order(parts: Iterable[bytes], descending: bool) -> Ordered:
     for each in (numbers, texts):
         each.sort(key=ranks.__getitem__, reverse=descending)  # type: ignore[arg-type]
     order = [*texts, *numbers, *others] if descending else [*numbers, *texts, *others]
-    return _ordered(array("q", [sequences[index] for index in order]))
+    return _order(array("q", [sequences[index] for index in order]))
 
 
-def _ordered(sequences: "array[int]") -> Ordered:
+def _order(sequences: "array[int]") -> Ordered:
     rows = sorted(range(len(sequences)), key=sequences.__getitem__)
     return sequences.tobytes(), array("q", sorted(sequences)).tobytes(), array("q", rows).tobytes()
 
 
 def _without(sequences: bytes, first: int) -> Ordered:
-    return _ordered(array("q", drop_below(sequences, sequences, first)[1]))
+    return _order(array("q", drop_below(sequences, sequences, first)[1]))
 
 
-def _packed(found: Found, ranks: list[Rank], upto: int) -> bytes:
+def _pack(found: Found, ranks: list[Rank], upto: int) -> bytes:
     times, sequences = array("q", found.times), array("q", found.sequences)
     if sequences and max(sequences) >= upto:
         kept = [index for index, sequence in enumerate(sequences) if sequence < upto]

@@ -112,14 +112,14 @@ def _event(delivery: Delivery, reading: Reading) -> tuple[Any, ...]:
         delivery.attempt,
         *(next(iter(facts.all(kind)), None) for kind in ("type", "correlation", "message", "causation")),
         next(iter(facts.all("failure.reason")), None),
-        _readable(event.key),
-        _readable(event.body),
+        _text_or_bytes(event.key),
+        _text_or_bytes(event.body),
         bytes(line.headers).decode(),
         bytes(line.properties).decode(),
     )
 
 
-def _readable(data: bytes | None) -> str | bytes | None:
+def _text_or_bytes(data: bytes | None) -> str | bytes | None:
     if data is None:
         return None
     try:

@@ -283,10 +283,10 @@ class Store(Archive):
         columns = pack(chunk)
         row = Row(chunk.first, columns.count, len(columns.deliveries), frozenset(chunk.looks))
         self._writing = self._on_thread(self._writer.save, self._looks_to_save(), columns)
-        self._writing.add_done_callback(lambda writing: self._written_one(writing, row))
+        self._writing.add_done_callback(lambda writing: self._write_one(writing, row))
         return self._writing
 
-    def _written_one(self, writing: "asyncio.Future[None]", row: Row) -> None:
+    def _write_one(self, writing: "asyncio.Future[None]", row: Row) -> None:
         self._writing = None
         if not self._has_succeeded(writing):
             return

@@ -151,14 +151,14 @@ def count_rows(
             row = stored_row(database, first)
             if row is not None:
                 mine = [index for index in range(max(start - first, 0), row.count) if row.looks[index] in looks]
-                found[first] = _counted((row.delivery(index, {}) for index in mine), reading)
+                found[first] = _count((row.delivery(index, {}) for index in mine), reading)
     return found
 
 
 def count_chunk(chunk: Chunk, looks: frozenset[int], reading: Reading, start: int) -> dict[int, Counts]:
     """The same for deliveries in memory."""
     indices = range(max(start - chunk.first, 0), len(chunk.deliveries))
-    return {chunk.first: _counted((chunk.deliveries[each] for each in indices if chunk.looks[each] in looks), reading)}
+    return {chunk.first: _count((chunk.deliveries[each] for each in indices if chunk.looks[each] in looks), reading)}
 
 
 def same_for_all(reason: str) -> str:
@@ -166,7 +166,7 @@ def same_for_all(reason: str) -> str:
     return _ID.sub("…", reason)
 
 
-def _counted(deliveries: Iterable[Delivery], reading: Reading) -> Counts:
+def _count(deliveries: Iterable[Delivery], reading: Reading) -> Counts:
     texts = Counter(reading.facts(reading.mask(delivery)).reason or "" for delivery in deliveries)
     counts: Counts = {}
     for text, count in texts.items():

@@ -9,7 +9,7 @@ from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.connector import MemoryConnector
 from connectors.memory.demo.shop import HISTORY, Settings, Shop
 from connectors.memory.demo.static_shop import open_shop
-from connectors.memory.streams import answering
+from connectors.memory.streams import require_running
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Action
 from workbench.model.content import Content
@@ -76,7 +76,7 @@ class DemoConnector(MemoryConnector):
             return super()._broker
         if self._shop is None:
             raise ConnectionLost(f"{self._connection.name}: the shop is closed.")
-        return answering(self._shop.rabbit if self._face == "rabbit" else self._shop.kafka)
+        return require_running(self._shop.rabbit if self._face == "rabbit" else self._shop.kafka)
 
     def actions(self) -> Sequence[Action]:
         """Of its RabbitMQ, which takes deployments: the one that fixes the payment service."""

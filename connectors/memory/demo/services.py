@@ -105,7 +105,7 @@ class Services:
         ):
             yield QueueWorker(self._rabbit, self._agenda, queue, tag, prefetch, self._pause(share), work)
         for group, topic, share, heard in (
-            ("orders", "payments", 0.6, self._paid),
+            ("orders", "payments", 0.6, self._on_paid),
             ("ledger", "payments", 0.7, self._book),
             ("connect-search-sink", "inventory", 0.4, self._index),
             ("warehouse", "orders-events", 0.2, self._pick),
@@ -291,7 +291,7 @@ class Services:
 
     # Readers of topics.
 
-    def _paid(self, event: Event, partition: int, offset: int) -> None:
+    def _on_paid(self, event: Event, partition: int, offset: int) -> None:
         """Has an order sent and billed when it is paid for, and cancels it when it is not."""
         now, cause = self._agenda.now, self._cause(event)
         try:

@@ -140,11 +140,11 @@ def _sightings(delivery: Delivery) -> Iterator[_Row]:
 def _contents(event: Event) -> Iterator[_Row]:
     key, body = event.key, event.body
     if key is None:
-        yield _Row("key", "none", "", "key", lambda: _swapped(exists("key")))
+        yield _Row("key", "none", "", "key", lambda: _negate(exists("key")))
     else:
         yield _Row("key", key_text(key), count_of(len(key), "byte"), "key", partial(equals, "key", key))
     if body is None:
-        yield _Row("body", "null", "a tombstone", "size", lambda: _swapped(exists("body")))
+        yield _Row("body", "null", "a tombstone", "size", lambda: _negate(exists("body")))
     else:
         read = lay_out(event)
         note = " · ".join((read.format, *read.notes)) if body else ""
@@ -174,5 +174,5 @@ def _at(milliseconds: int) -> Condition:
     return Condition(f"time = {written}", f"time != {written}")
 
 
-def _swapped(condition: Condition) -> Condition:
+def _negate(condition: Condition) -> Condition:
     return Condition(condition.lacks, condition.has)

@@ -112,9 +112,9 @@ class Failure(Listing):
             return Line([margin, *told], _INDENT, count)
         return Line([margin, Piece(said.text, said.look, begin)], _INDENT, count)
 
-    def unfolded(self, key: int, width: int) -> Iterator[list[Piece]]:
+    def unfold(self, key: int, width: int) -> Iterator[list[Piece]]:
         if self._lines[key].fact is not self._stack or self._stack is None:
-            yield from super().unfolded(key, width)
+            yield from super().unfold(key, width)
             return
         yield [Piece(" " * _INDENT), Piece("stack trace ", "dim"), Piece("▾", "sign")]
         place = self._begin(key)

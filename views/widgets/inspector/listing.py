@@ -143,7 +143,7 @@ class Listing(Page):
         """Whether a line is sure to take one row; False: it must be asked."""
         return False
 
-    def unfolded(self, key: int, width: int) -> Iterator[list[Piece]]:
+    def unfold(self, key: int, width: int) -> Iterator[list[Piece]]:
         """All rows of a line, one by one."""
         line = self.line(key, width)
         return rows_of(line.pieces, width, line.indent)
@@ -168,7 +168,7 @@ class Listing(Page):
         # To find anew where all lines are takes longer than the few more rows.
         if made.complete or len(made.rows) > 1.5 * self._tall[key]:
             here = self._key_at(self.cursor)
-            self._changed(key)
+            self._lay_out_again(key)
             if here is not None:
                 self.cursor = self._row(here)
 
@@ -225,9 +225,9 @@ class Listing(Page):
     def _fold_or_unfold(self, key: int) -> None:
         self._unfolded ^= {key}
         self._made.pop(key, None)
-        self._changed(key)
+        self._lay_out_again(key)
 
-    def _changed(self, *keys: int) -> None:
+    def _lay_out_again(self, *keys: int) -> None:
         """Make the rows of lines anew; others may be hidden now."""
         for key in keys:
             self._wrapped.pop(key, None)
@@ -290,7 +290,7 @@ class Listing(Page):
         """The rows of a line as they are drawn, as far as they are made."""
         if key in self._unfolded:
             if key not in self._made:
-                self._made[key] = UnfoldedLine(self.unfolded(key, self._width))
+                self._made[key] = UnfoldedLine(self.unfold(key, self._width))
             return self._made[key].rows
         rows = self._wrapped.get(key)
         if rows is None:

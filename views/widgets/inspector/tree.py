@@ -71,7 +71,7 @@ class Tree(Listing):
         pieces = [Piece(" " * indent), Piece("▸ " if folded else "▾ " if folds else "  ", "sign")]
         length = 0
         for part in outline.parts(key):
-            text = outline.said(part)
+            text = outline.shown_text(part)
             length = len(text)
             pieces.append(Piece(text, part.look, part.start))
             if part.look == "key":
@@ -87,7 +87,7 @@ class Tree(Listing):
 
     def text_to_copy(self, number: int) -> str:
         key = self._key_at(number)
-        return self._outline.text if key is None else self._outline.copied(key)
+        return self._outline.text if key is None else self._outline.text_to_copy(key)
 
     def path(self, number: int) -> str:
         key = self._key_at(number)
@@ -105,12 +105,12 @@ class Tree(Listing):
         key = self._key_at(number)
         if key is not None and self._outline.can_fold(key):
             self._outline.toggle(key)
-            self._changed(key)
+            self._lay_out_again(key)
         else:
             super().toggle(number)
 
     def places(self, text: str) -> Sequence[int]:
-        return find_text(text, self._outline.searched)
+        return find_text(text, self._outline.search_text)
 
     def row_of(self, place: int) -> int | None:
         if not self.read and place >= self._outline.read_to:
@@ -119,7 +119,7 @@ class Tree(Listing):
         if key >= self._measured:
             return None
         if self.line_of(key) is None:
-            self._changed(*self._outline.reveal(key))
+            self._lay_out_again(*self._outline.reveal(key))
         return self.row_at(key, place)
 
     def place_of(self, number: int) -> int:

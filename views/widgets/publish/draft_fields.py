@@ -133,16 +133,16 @@ def counts(draft: Draft) -> str:
 
 def with_dropped(draft: Draft, dropped: bool) -> Draft:
     """The draft with all that its clone drops dropped, or kept."""
-    return _mapped(draft, lambda field: _changed(field, dropped) if field.change == "dropped" else field)
+    return _map(draft, lambda field: _mark_changed(field, dropped) if field.change == "dropped" else field)
 
 
-def _mapped(draft: Draft, change: Callable[[Field], Field]) -> Draft:
+def _map(draft: Draft, change: Callable[[Field], Field]) -> Draft:
     return msgspec.structs.replace(
         draft, properties=tuple(map(change, draft.properties)), headers=tuple(map(change, draft.headers))
     )
 
 
-def _changed(field: Field, changed: bool) -> Field:
+def _mark_changed(field: Field, changed: bool) -> Field:
     return msgspec.structs.replace(field, changed=changed)
 
 

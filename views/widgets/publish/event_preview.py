@@ -38,7 +38,7 @@ class EventPreview(Static):
         """
         lines = list(_lines(event))
         if differing is not None:
-            lines.insert(0, _told(differing))
+            lines.insert(0, _differences(differing))
         self.update(Content("\n").join(lines))
 
     def show_error(self, sentence: str) -> None:
@@ -46,7 +46,7 @@ class EventPreview(Static):
         self.update(Content.styled(f"✖ {visible(sentence)}", "$dead"))
 
 
-def _told(differing: Sequence[str]) -> Content:
+def _differences(differing: Sequence[str]) -> Content:
     if not differing:
         return Content.styled("as the original", "$muted")
     # What is left out stands in the list of fields, with its reason.

@@ -66,7 +66,7 @@ class DraftCheck:
         rules = await self._rules_of(endpoint)
         said = tuple(remarks(draft, event, target, endpoint, rules))
         if endpoint is None:
-            return Answer(self._unlisted(draft, target), said)
+            return Answer(self._unlisted_audience(draft, target), said)
         route = await self._route_of(endpoint, event)
         found = audience(endpoint, event.key if event is not None else draft.key, groups, route)
         if route is not None:
@@ -81,7 +81,7 @@ class DraftCheck:
         except WorkbenchError:
             return None
 
-    def _unlisted(self, draft: Draft, target: Address | None) -> Audience | None:
+    def _unlisted_audience(self, draft: Draft, target: Address | None) -> Audience | None:
         if not draft.target.strip():
             return None
         if target is None:

@@ -20,7 +20,7 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.values import value_type
-from workbench.operations.drafts.model import Draft, Field, aimed_at
+from workbench.operations.drafts.model import Draft, Field, aim_at
 from workbench.operations.drafts.origin import origins
 from workbench.query.query import Reading
 
@@ -98,7 +98,7 @@ def clone(
     if found is None:
         return msgspec.structs.replace(draft, target=str(delivery.address))
     # Whatever made it a dead letter is there still: it goes back there only where the user says so.
-    return draft if found.missing and len(found.targets) == 1 else aimed_at(draft, found.targets[0])
+    return draft if found.missing and len(found.targets) == 1 else aim_at(draft, found.targets[0])
 
 
 _Change = tuple[Literal["", "fresh", "dropped"], str]

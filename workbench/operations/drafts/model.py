@@ -140,7 +140,7 @@ class Draft(msgspec.Struct, frozen=True):
         return Event(body=self.body, wire=original.wire, written=original.written)
 
 
-def aimed_at(draft: Draft, target: Target) -> Draft:
+def aim_at(draft: Draft, target: Target) -> Draft:
     """The draft with another target, and the key that it had there; elsewhere it has its own."""
     key = draft.original_key if target.key is None else target.key
     changes: dict[str, Any] = {"target": str(target.address), "partition": target.partition}

@@ -51,10 +51,10 @@ def origins(delivery: Delivery, facts: Facts, listed: Mapping[Address, Endpoint]
             if endpoint is None:
                 missing.append(f"{target.what} {target.address.name}")
             elif target.address != delivery.address and not any(_same(target, each) for each in found):
-                found.append(_fitting(target, endpoint))
+                found.append(_fit(target, endpoint))
     read_at = Target(delivery.address, "where it was read")
     endpoint = listed.get(delivery.address)
-    targets = (*found, _fitting(read_at, endpoint) if endpoint is not None else read_at)
+    targets = (*found, _fit(read_at, endpoint) if endpoint is not None else read_at)
     return Origins(targets, _story(said[0]), tuple(dict.fromkeys(missing)))
 
 
@@ -80,7 +80,7 @@ def _targets(origin: Origin, delivery: Delivery) -> Iterable[Target]:
         yield Target(Address(connection, origin.exchange, "exchange"), "the exchange", key)
 
 
-def _fitting(target: Target, endpoint: Endpoint) -> Target:
+def _fit(target: Target, endpoint: Endpoint) -> Target:
     """The target without a partition that it has not, and without a key where none is kept."""
     if target.partition is not None and target.partition >= (endpoint.partitions or 0):
         target = msgspec.structs.replace(target, partition=None)
