@@ -27,8 +27,8 @@ from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.connecting.check import Step, duration
 from workbench.connecting.url import for_editing, without_password
 from workbench.decode.display import visible
-from workbench.model.endpoint import quantity
 from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.wording import quantity
 from workbench.operations.connections import ConnectionForm, check_editable, forget, what_is_forgotten
 from workbench.operations.watch import Watch, countdown, describe_state
 

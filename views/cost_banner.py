@@ -9,8 +9,9 @@ from textual.widgets import Static
 from views.host import Host
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Endpoint, quantity
+from workbench.model.endpoint import Endpoint
 from workbench.model.errors import LookRefused
+from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import LAST, price_of
 from workbench.store.ingest import Ended, Ingestion
 

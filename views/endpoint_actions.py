@@ -17,10 +17,11 @@ from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint, with_article
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.event import Position
 from workbench.model.start import At
+from workbench.model.wording import with_article
 from workbench.operations.browse_defaults import price_of
 
 

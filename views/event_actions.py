@@ -9,6 +9,7 @@ from views.steady_app import KEY_WORK
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
+from workbench.query.condition import join_conditions
 from workbench.table.columns import column_of, why_no_column
 
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from workbench.decode import ndjson
-from workbench.model.endpoint import quantity
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Damaged, Delivery
+from workbench.model.wording import quantity
 from workbench.store.archive import Archive
 from workbench.store.session_file import new_file
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from views.questions import Questions
 from views.widgets.progress_row import Progress
-from workbench.model.endpoint import quantity
 from workbench.model.errors import WorkbenchError
+from workbench.model.wording import quantity
 from workbench.store.store import Store
 
 

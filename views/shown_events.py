@@ -15,8 +15,9 @@ from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, with_article
+from workbench.model.endpoint import Ability
 from workbench.model.event import Delivery
+from workbench.model.wording import with_article
 from workbench.operations.browse_defaults import price_of
 from workbench.query.query import Query
 

@@ -11,7 +11,7 @@ from views.catch_up import CatchUp
 from views.host import Host
 from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 
 COUNTED: Final = 0.5
 """Seconds between two counts of what is held, while more is stored."""

@@ -7,7 +7,7 @@ import msgspec
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.settings import Settings
 from workbench.connecting.check import Step, network, not_tried, step
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 
 
 async def check(settings: Settings) -> AsyncIterator[Step]:

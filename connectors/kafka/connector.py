@@ -20,13 +20,14 @@ from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
 from workbench.model.start import At, Beginning, Latest, Since, Start, Window
 from workbench.model.target_rules import Rules
+from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
     from connectors.kafka.reader import TopicStream

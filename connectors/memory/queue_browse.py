@@ -8,11 +8,11 @@ from connectors.memory.broker import Broker, Consumer
 from connectors.memory.queues import Message
 from connectors.memory.streams import BATCH, of_queue, require_running
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 from workbench.model.receipt import Outcome
+from workbench.model.wording import quantity
 
 
 class QueuePass:

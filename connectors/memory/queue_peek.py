@@ -10,9 +10,9 @@ from connectors.memory.broker import Broker
 from connectors.memory.queues import Queue
 from connectors.memory.streams import BATCH, Changes, of_queue, require_running
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.event import Delivery, Position
 from workbench.model.look import Coverage, Gap
+from workbench.model.wording import quantity
 
 
 class QueuePeek:

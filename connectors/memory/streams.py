@@ -11,10 +11,10 @@ from connectors.memory.broker import Broker, Consumer
 from connectors.memory.logs import Topic
 from connectors.memory.queues import Message, Queue
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.errors import ConnectionLost, EndpointNotFound
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Span
+from workbench.model.wording import quantity
 
 BATCH = 500
 """Deliveries handed over at once, at most."""

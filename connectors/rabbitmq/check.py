@@ -7,7 +7,7 @@ from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
 from connectors.rabbitmq.topology import Topology
 from workbench.connecting.check import Step, network, not_tried, step
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 
 
 async def check(access: Access) -> AsyncIterator[Step]:

@@ -8,11 +8,12 @@ from connectors.rabbitmq.deliveries import attempt, deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
-from workbench.model.endpoint import Endpoint, quantity
+from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 from workbench.model.receipt import Outcome
+from workbench.model.wording import quantity
 
 
 class QueueClaims:

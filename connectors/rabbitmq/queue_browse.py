@@ -11,10 +11,11 @@ from connectors.rabbitmq.errors import Invalid
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.unacked import MOST, MOST_BYTES, Holding
-from workbench.model.endpoint import Endpoint, quantity
+from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError, LookRefused, Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
+from workbench.model.wording import quantity
 
 MARGIN: Final = 5
 """Deliveries that a look leaves to a message before its limit: others deliver it as well."""

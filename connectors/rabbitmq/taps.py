@@ -18,10 +18,10 @@ from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.topology import Binding, Exchange
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, stretch
+from workbench.model.wording import quantity
 
 PREFIX: Final = "workbench.tap."
 """How the names of taps begin."""

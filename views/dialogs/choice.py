@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets.option_list import Option
 
 from views.dialogs.dialog import Dialog
-from views.widgets.options import Options
+from views.widgets.options import DialogOptions
 
 
 class Choice(Dialog[int | None]):
@@ -18,11 +18,7 @@ class Choice(Dialog[int | None]):
     DEFAULT_CSS = """
     Choice OptionList { border: none; padding: 0; height: auto; max-height: 14; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss(None)", show=False),
-        Binding("j", "down", show=False),
-        Binding("k", "up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", show=False)]
 
     def __init__(self, title: str, lines: Sequence[Text], verb: str) -> None:
         """Ask.
@@ -37,16 +33,8 @@ class Choice(Dialog[int | None]):
 
     def compose(self) -> ComposeResult:
         with self.frame(self._title, ("enter", self._verb), ("esc", "cancel")):
-            yield Options(*(Option(line) for line in self._lines))
+            yield DialogOptions(*(Option(line) for line in self._lines))
 
-    def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: DialogOptions.OptionSelected) -> None:
         """That one."""
         self.dismiss(event.option_index)
-
-    def action_down(self) -> None:
-        """Go down."""
-        self.query_one(Options).action_cursor_down()
-
-    def action_up(self) -> None:
-        """Go up."""
-        self.query_one(Options).action_cursor_up()

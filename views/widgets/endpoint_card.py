@@ -9,8 +9,9 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from workbench.decode.display import visible
-from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
+from workbench.model.wording import quantity
 
 READERS = 50
 """Consumers listed; of more, how many there are is said."""

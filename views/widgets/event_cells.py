@@ -4,7 +4,7 @@ import time
 import zlib
 
 from views.theme import FLOWS
-from views.widgets.group_table import ago
+from workbench.model.wording import duration
 
 
 def flow_of(correlation: str) -> int:
@@ -15,4 +15,4 @@ def flow_of(correlation: str) -> int:
 def time_ago(milliseconds: int) -> str:
     """How long ago a time was, or how far ahead it is."""
     seconds = time.time() - milliseconds / 1000
-    return ago(seconds) if seconds > -1 else f"in {ago(-seconds)}"
+    return duration(seconds) if seconds > -1 else f"in {duration(-seconds)}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from rich.highlighter import Highlighter
 from rich.text import Text
+from textual.containers import Horizontal
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -79,6 +80,18 @@ class TextField(Input):
             password=hidden,
             select_on_focus=select_on_focus,
         )
+
+
+class FieldRow(Horizontal):
+    """Fields side by side, each with a `Static` of the class `label` before it; the first also of the class `first`."""
+
+    DEFAULT_CSS = """
+    FieldRow {
+        height: 1;
+        & .label { width: auto; color: $muted; padding: 0 1 0 2; }
+        & .label.first { padding: 0 1 0 0; }
+    }
+    """
 
 
 class Completing(Suggester):

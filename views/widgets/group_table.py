@@ -11,8 +11,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from workbench.decode.display import visible
-from workbench.model.endpoint import quantity
 from workbench.model.groups import Group, GroupPartition
+from workbench.model.wording import duration, quantity
 
 if TYPE_CHECKING:
     from textual.widgets import DataTable
@@ -88,7 +88,7 @@ class GroupTable(Vertical):
 
 
 def _row(partition: GroupPartition) -> Sequence[Text]:
-    age = "" if partition.oldest_unread is None else ago(time.time() - partition.oldest_unread / 1000)
+    age = "" if partition.oldest_unread is None else duration(time.time() - partition.oldest_unread / 1000)
     return (
         Text(visible(str(partition.address), 40)),
         Text(partition.partition, justify="right"),
@@ -98,12 +98,3 @@ def _row(partition: GroupPartition) -> Sequence[Text]:
         Text(age, justify="right"),
         Text(visible(partition.member or "", 40), "muted"),
     )
-
-
-def ago(seconds: float) -> str:
-    """A time in its two largest units: 3 d 4 h, 12 s."""
-    whole = max(int(seconds), 0)
-    for size, unit, below, of in ((86_400, "d", "h", 3_600), (3_600, "h", "m", 60), (60, "m", "s", 1)):
-        if whole >= size:
-            return f"{whole // size:,} {unit} {whole % size // of} {below}"
-    return f"{whole} s"

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Checkbox
 from textual.widgets.option_list import Option
 
-from views.widgets.options import Options
+from views.widgets.options import DialogOptions
 from workbench.decode.display import visible
 
 
@@ -17,15 +17,11 @@ class Submitted(Message):
     """Enter was pressed in a list or on a toggle: whoever asks takes the answer."""
 
 
-class ChoiceList(Options):
+class ChoiceList(DialogOptions):
     """One of a few lines: the cursor chooses, and the line that is chosen is marked `(•)`."""
 
     DEFAULT_CSS = "ChoiceList { border: none; padding: 0; height: auto; max-height: 8; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", show=False),
-        Binding("j", "cursor_down", show=False),
-        Binding("k", "cursor_up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", show=False)]
 
     def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0, id: str | None = None) -> None:
         """Offer.
@@ -61,15 +57,13 @@ class ChoiceList(Options):
         self.post_message(Submitted())
 
 
-class CheckList(Options):
+class CheckList(DialogOptions):
     """Several of many lines, in an order: space checks a line, ctrl with an arrow moves it, as J and K do."""
 
     DEFAULT_CSS = "CheckList { border: none; padding: 0; height: auto; max-height: 16; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", show=False),
         Binding("space", "select", show=False),
-        Binding("j", "cursor_down", show=False),
-        Binding("k", "cursor_up", show=False),
         Binding("ctrl+down,J", "move(1)", show=False),
         Binding("ctrl+up,K", "move(-1)", show=False),
     ]

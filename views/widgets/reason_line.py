@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 from workbench.store.tally import Reason
 from workbench.table.cells import short_reason
 

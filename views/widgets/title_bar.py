@@ -13,7 +13,7 @@ from views.widgets.bar import Bar
 from views.widgets.sparkline import short
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, visible
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 from workbench.operations.watch import Watch, countdown, describe_state, sign
 
 

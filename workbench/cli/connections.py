@@ -21,8 +21,8 @@ from workbench.connecting.level import Level
 from workbench.connecting.passwords import KEYRING
 from workbench.connecting.url import for_listing
 from workbench.decode.display import visible
-from workbench.model.endpoint import quantity
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
+from workbench.model.wording import quantity
 from workbench.session import Session
 
 

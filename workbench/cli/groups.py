@@ -15,6 +15,7 @@ from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
+from workbench.model.wording import duration
 from workbench.session import Session
 
 
@@ -104,16 +105,7 @@ def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[s
 
 
 def _age(moment: int | None, now: int) -> str:
-    if moment is None:
-        return ""
-    seconds = max(now - moment, 0) // 1000
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size:,} {unit} {seconds % size * (24 if unit == 'd' else 60) // size} {_NEXT[unit]}"
-    return f"{seconds} s"
-
-
-_NEXT = {"d": "h", "h": "m", "m": "s"}
+    return "" if moment is None else duration((now - moment) / 1000)
 
 
 def _record(connection: str, group: Group, address: Address | None) -> dict[str, object]:

@@ -10,11 +10,11 @@ from typing import Final, Literal, TypeAlias
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.errors import AddressError, ConfigError
 from workbench.model.event import Damaged, Delivery
 from workbench.model.look import Coverage, Gap, Look
 from workbench.model.start import Beginning, FromEnd, Since, Start
+from workbench.model.wording import quantity
 from workbench.query.query import Query
 from workbench.session import Session
 from workbench.store.archive import Archive, open_recording

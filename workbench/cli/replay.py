@@ -18,9 +18,9 @@ from workbench.cli.stdio import say
 from workbench.connecting.connector import Stream
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
-from workbench.model.endpoint import quantity
 from workbench.model.event import Damaged
 from workbench.model.start import Beginning
+from workbench.model.wording import quantity
 from workbench.operations import publish as publishing
 from workbench.operations.browse_defaults import price_of
 from workbench.session import Session

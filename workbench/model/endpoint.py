@@ -117,13 +117,3 @@ class Endpoint(msgspec.Struct, frozen=True):
     def holds_dead_letters(self) -> bool:
         """Whether dead letters wait here that nobody reads: a queue for retries has its consumers."""
         return bool(self.dead_letters_of and self.depth and not self.consumers)
-
-
-def with_article(kind: str) -> str:
-    """A kind with its article: `an exchange`, `a classic queue`."""
-    return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
-
-
-def quantity(count: int, kind: str) -> str:
-    """So many of a kind: `1 topic`, `12 classic queues`."""
-    return f"{count:,} {kind}{'' if count == 1 else 's'}"

@@ -7,9 +7,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from workbench.model.endpoint import Ability, Endpoint, with_article
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError, Unsupported
 from workbench.model.event import Position
+from workbench.model.wording import with_article
 
 
 class Beginning(msgspec.Struct, frozen=True):

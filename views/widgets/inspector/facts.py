@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
 
-from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.entries import Entries, Entry, no_condition, no_path
 from views.widgets.inspector.page import Page
 from workbench.decode.layout import lay_out
@@ -15,6 +14,7 @@ from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event, TimestampType
 from workbench.model.values import key_text
+from workbench.model.wording import quantity
 from workbench.query.condition import Condition, equals, exists, path_text
 
 SYMBOLS: Final[Mapping[Kind, str]] = {
@@ -46,7 +46,7 @@ def facts_page(delivery: Delivery, facts: Facts) -> Page:
     entries.append(Entry(("What it is made of",)))
     entries += [row.entry for row in _contents(event)]
     conventions = len({fact.convention for fact in found})
-    heading = f"{count_of(len(found), 'fact')} by {count_of(conventions, 'convention')}"
+    heading = f"{quantity(len(found), 'fact')} by {quantity(conventions, 'convention')}"
     return Entries(heading, entries, ("key", "", "dim"), (25, 50))
 
 
@@ -142,20 +142,20 @@ def _contents(event: Event) -> Iterator[_Row]:
     if key is None:
         yield _Row("key", "none", "", "key", lambda: _negate(exists("key")))
     else:
-        yield _Row("key", key_text(key), count_of(len(key), "byte"), "key", partial(equals, "key", key))
+        yield _Row("key", key_text(key), quantity(len(key), "byte"), "key", partial(equals, "key", key))
     if body is None:
         yield _Row("body", "null", "a tombstone", "size", lambda: _negate(exists("body")))
     else:
         read = lay_out(event)
         note = " · ".join((read.format, *read.notes)) if body else ""
-        yield _Row("body", count_of(len(body), "byte"), note, "size", _is("size", str(len(body))))
+        yield _Row("body", quantity(len(body), "byte"), note, "size", _is("size", str(len(body))))
     try:
         content = event.content
-        counts = f"{count_of(len(content.headers), 'header')}, {count_of(len(content.properties), 'property')}"
+        counts = f"{quantity(len(content.headers), 'header')}, {quantity(len(content.properties), 'property')}"
     except FormatError as error:
         counts = str(error)
     wire = event.wire
-    yield _Row("headers", counts, "" if wire is None else f"{count_of(len(wire.data), 'byte')} of {wire.encoding}")
+    yield _Row("headers", counts, "" if wire is None else f"{quantity(len(wire.data), 'byte')} of {wire.encoding}")
 
 
 def _is(symbol: str, number: str) -> Callable[[], Condition]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import fact_condition, fact_path, fact_text
 from views.widgets.inspector.listing import Line, Listing
 from views.widgets.inspector.page import NOTHING_HERE, Piece, find_text
@@ -13,6 +12,7 @@ from workbench.decode.display import cells, visible
 from workbench.facts.facts import Fact, Facts, Kind
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
+from workbench.model.wording import quantity
 from workbench.query.condition import Condition
 
 _TITLE = "Why it failed"
@@ -100,7 +100,7 @@ class Failure(Listing):
         said = self._lines[key]
         margin = Piece(" " * _INDENT)
         if said.fact is self._stack and self._stack is not None:
-            title = f"stack trace  {count_of(len(self._trace), 'line')} "
+            title = f"stack trace  {quantity(len(self._trace), 'line')} "
             # What it says is made by `unfolded`.
             return Line([margin], folded=[margin, Piece(title, "dim"), Piece("▸", "sign")])
         count = f"{len(said.text):,} characters"

@@ -6,7 +6,6 @@ from functools import partial
 from itertools import islice
 from typing import Final, Literal
 
-from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.entries import Entries, Entry
 from views.widgets.inspector.page import Page, Sentence
 from workbench.facts.facts import Facts
@@ -16,6 +15,7 @@ from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.values import integer_in, value_text, value_type
 from workbench.model.wire import field_types
+from workbench.model.wording import quantity
 from workbench.query.condition import Condition, equals, path_text
 from workbench.query.grammar import Step
 
@@ -53,7 +53,7 @@ def headers_page(event: Event, facts: Facts) -> Page:
         if len(entries) > LISTED:
             entries.append(Entry((f"and {len(content.headers) - number - 1:,} more headers; Raw shows them all",)))
             break
-    heading = f"{count_of(len(content.headers), 'header')}, {count_of(len(content.properties), 'property')}"
+    heading = f"{quantity(len(content.headers), 'header')}, {quantity(len(content.properties), 'property')}"
     return Entries(heading, entries, ("key", "dim", ""), (45, 15))
 
 
@@ -64,10 +64,10 @@ def _entries(
     name = "  " * (len(path) - 1) + (name or "(no name)")
     column, condition = partial(path_text, where, path), partial(_condition, where, path, value)
     if isinstance(value, Mapping):
-        yield Entry((name, kind, count_of(len(value), "field")), value, column, condition)
+        yield Entry((name, kind, quantity(len(value), "field")), value, column, condition)
         members: Iterator[tuple[Step, str, Value]] = ((inner, inner, item) for inner, item in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        yield Entry((name, kind, count_of(len(value), "item")), value, column, condition)
+        yield Entry((name, kind, quantity(len(value), "item")), value, column, condition)
         members = ((None, f"[{number}]", item) for number, item in enumerate(value))
     else:
         yield Entry((name, kind, _text(value, is_time)), value, column, condition)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from views.widgets.inspector.counting import count_of
 from views.widgets.inspector.facts import facts_page
 from views.widgets.inspector.failure import failure_of
 from views.widgets.inspector.headers import headers_page
@@ -18,6 +17,7 @@ from workbench.decode.outline import Outline
 from workbench.facts.facts import Facts
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
+from workbench.model.wording import quantity
 from workbench.query.condition import Condition
 
 LAID_OUT: Final = 8 * 1024 * 1024
@@ -93,9 +93,9 @@ def body_page(event: Event, broken: str) -> Page:
 def raw_page(event: Event) -> Page:
     sections = [("", event.body or b"")]
     if event.key:
-        sections.append((f"Key · {count_of(len(event.key), 'byte')}", event.key))
+        sections.append((f"Key · {quantity(len(event.key), 'byte')}", event.key))
     if event.wire is not None:
         data = event.wire.data
-        sections.append((f"Properties and headers · {event.wire.encoding} · {count_of(len(data), 'byte')}", data))
-    body = "null" if event.body is None else "empty" if not event.body else count_of(len(event.body), "byte")
+        sections.append((f"Properties and headers · {event.wire.encoding} · {quantity(len(data), 'byte')}", data))
+    body = "null" if event.body is None else "empty" if not event.body else quantity(len(event.body), "byte")
     return HexPage(f"Body · {body}", sections)

@@ -6,6 +6,7 @@ from typing import Final
 from views.widgets.inspector.listing import Line, Listing
 from views.widgets.inspector.page import STEPS, Piece, find_text
 from workbench.decode.outline import Outline
+from workbench.model.wording import quantity
 from workbench.query.condition import Condition, equals, path_text
 
 _DEEPEST: Final = 30
@@ -79,7 +80,7 @@ class Tree(Listing):
         if folds and folded:
             members = outline.members(key)
             what = "field" if outline.closing(key) == "}" else "item"
-            pieces.append(Piece(f" … {members:,} {what}{'' if members == 1 else 's'} ", "dim"))
+            pieces.append(Piece(f" … {quantity(members, what)} ", "dim"))
             pieces.append(Piece(outline.closing(key), "mark"))
         if outline.has_comma(key, folds and folded):
             pieces.append(Piece(",", "mark"))

@@ -7,7 +7,7 @@ from textual.widgets import Static
 from views.widgets.panel import Panel
 from views.widgets.publish.body_editor import BodyEditor
 from workbench.decode.display import visible
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 from workbench.operations.drafts.model import Draft, is_text
 
 

@@ -2,12 +2,11 @@
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.widgets import Static
 
-from views.widgets.fields import TextField
+from views.widgets.fields import FieldRow, TextField
 from views.widgets.panel import Panel
-from workbench.model.endpoint import quantity
+from workbench.model.wording import quantity
 
 
 class HowManyPanel(Panel):
@@ -16,9 +15,6 @@ class HowManyPanel(Panel):
     DEFAULT_CSS = """
     HowManyPanel {
         height: auto;
-        & Horizontal { height: 1; }
-        & .label { width: auto; color: $muted; padding: 0 1 0 2; }
-        & .label.first { padding: 0 1 0 0; }
         & #count, & #rate { width: 12; }
         & #comes-to { height: 1; color: $muted; }
     }
@@ -28,7 +24,7 @@ class HowManyPanel(Panel):
         super().__init__(title="How many", id="how-many")
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
+        with FieldRow():
             yield Static("count", classes="label first")
             yield TextField(id="count", restrict=r"[0-9]*", select_on_focus=True)
             yield Static("rate", classes="label")

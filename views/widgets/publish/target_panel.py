@@ -5,10 +5,9 @@ from typing import Final
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.widgets import Static
 
-from views.widgets.fields import Completing, TextField
+from views.widgets.fields import Completing, FieldRow, TextField
 from views.widgets.panel import Panel
 from workbench.decode.display import visible, visible_bytes
 from workbench.model.endpoint import Ability, Endpoint
@@ -24,9 +23,6 @@ class TargetPanel(Panel):
     DEFAULT_CSS = """
     TargetPanel {
         height: auto;
-        & Horizontal { height: 1; }
-        & .label { width: auto; color: $muted; padding: 0 1 0 2; }
-        & .label.first { padding: 0 1 0 0; }
         & #target { width: 3fr; }
         & #key { width: 2fr; }
         & #partition { width: 8; }
@@ -45,7 +41,7 @@ class TargetPanel(Panel):
         self._targets: Final = targets
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
+        with FieldRow():
             yield Static("to", classes="label first")
             yield TextField(
                 placeholder="connection/name; → completes",

@@ -6,9 +6,10 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.decode.display import visible_bytes
-from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
 from workbench.model.route import Route
+from workbench.model.wording import quantity
 
 _NAMED: Final = 4
 """Names that stand in a sentence."""
