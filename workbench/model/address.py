@@ -1,6 +1,6 @@
 """Addresses: where an endpoint is, as a user writes it."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -8,7 +8,12 @@ from workbench.model.errors import AddressError
 
 Namespace = Literal["queue", "exchange"]
 """Which names an endpoint's name is among: a RabbitMQ broker has a queue and an exchange of one name side by side.
-Queues, streams and topics share `queue`."""
+Queues, streams and topics share `queue`, which need not be written. An address is read before anybody knows what kind
+of broker it is on, so this is the one list of the words that stand before a name; a broker that keeps other names apart
+adds its own."""
+
+_PREFIXES: Final[tuple[tuple[str, Namespace], ...]] = tuple((f"{each}:", each) for each in get_args(Namespace))
+_BEGINNINGS: Final = tuple(prefix for prefix, _ in _PREFIXES)
 
 
 class Address(msgspec.Struct, frozen=True, gc=False, order=True):
@@ -34,10 +39,10 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
         if not is_text(text):
             raise AddressError(f"{text!r} is not UTF-8, as the names of endpoints are.")
         connection, _, name = text.partition("/")
-        if name.startswith("exchange:"):
-            return cls(connection, name.removeprefix("exchange:"), "exchange").validate(text)
-        # `queue:` is only needed before a name that itself begins like this.
-        return cls(connection, name.removeprefix("queue:")).validate(text)
+        for prefix, namespace in _PREFIXES:
+            if name.startswith(prefix):
+                return cls(connection, name.removeprefix(prefix), namespace).validate(text)
+        return cls(connection, name).validate(text)
 
     def validate(self, text: str) -> "Address":
         """This address, if it names a connection and an endpoint.
@@ -52,11 +57,10 @@ class Address(msgspec.Struct, frozen=True, gc=False, order=True):
         return self
 
     def __str__(self) -> str:
-        if self.namespace == "exchange":
-            return f"{self.connection}/exchange:{self.name}"
-        if self.name.startswith(("exchange:", "queue:")):
-            return f"{self.connection}/queue:{self.name}"
-        return f"{self.connection}/{self.name}"
+        # `queue:` is only needed before a name that itself begins like a namespace.
+        if self.namespace == "queue" and not self.name.startswith(_BEGINNINGS):
+            return f"{self.connection}/{self.name}"
+        return f"{self.connection}/{self.namespace}:{self.name}"
 
 
 def is_text(text: str) -> bool:
