@@ -20,8 +20,8 @@ from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.reader import damage_gap, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, batches, committed_batches, deliveries, plain
 from workbench.decode.byte_search import Needles
-from workbench.decode.claims import opaque
 from workbench.decode.codec import hides
+from workbench.decode.content_type import opaque
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery

@@ -9,7 +9,7 @@ from connectors.memory.broker import Broker
 from connectors.memory.logs import Topic
 from connectors.memory.streams import BATCH, require_running
 from workbench.decode.byte_search import Needles
-from workbench.decode.claims import opaque
+from workbench.decode.content_type import opaque
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.look import Coverage, Gap, Progress, Span

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.hostile import deliveries
 from workbench.cli import stdio
 from workbench.cli.output import Deliveries
-from workbench.decode.claims import find_opaque, opaque
 from workbench.decode.codec import decode, query_value, text_of
 from workbench.decode.compression import OPENED
+from workbench.decode.content_type import find_opaque, opaque
 from workbench.decode.layout import lay_out
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions

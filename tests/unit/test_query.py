@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from workbench.decode.claims import opaque
+from workbench.decode.content_type import opaque
 from workbench.facts.conventions import Conventions
 from workbench.facts.facts import Facts
 from workbench.model import wire

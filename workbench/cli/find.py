@@ -19,10 +19,11 @@ from workbench.cli.runner import with_session
 from workbench.cli.stdio import drain_all, say, write
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.model.look import Coverage, Gap
 from workbench.model.start import Since, Start, Window
+from workbench.model.wording import quantity
 from workbench.operations.search import DECODED_RATE, Search, search
 from workbench.session import Session
 

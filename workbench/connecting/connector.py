@@ -309,8 +309,8 @@ class ScanConnector(Connector, Protocol):
 
         An event is found if it has of each group at least one member in its key, its body, or a header's name or value,
         as it is or spelled with JSON's escapes. More may be found, and is for a query to refuse: so are events whose
-        bodies say what their bytes do not spell (`claims.opaque`: compressed by their application, in another charset),
-        in a log that is seen to hold such.
+        bodies say what their bytes do not spell (`content_type.opaque`: compressed by their application, in another
+        charset), in a log that is seen to hold such.
 
         Args:
             addresses: Endpoints with `Ability.SCAN`.

@@ -2,8 +2,8 @@
 
 `decode` is the one decoding. The inspector, queries, facts, masks and drafts all read what it says, so that a body
 means the same to all of them: out of compression and a registry's frame, and whatever charset its text is in. What a
-body claims to be (`claims`) is tried first and never believed: the bytes decide. However large, deep or compressed a
-body is, only as much of it is touched as is asked for.
+body claims to be (`content_type`) is tried first and never believed: the bytes decide. However large, deep or
+compressed a body is, only as much of it is touched as is asked for.
 """
 
 import codecs
@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from workbench.decode.charset import Charset, python_codec, transcode, utf8_text
-from workbench.decode.claims import Binary, Claims, claims, opaque
 from workbench.decode.compression import OPENED, UNMARKED, decompress, detect
+from workbench.decode.content_type import Binary, ContentType, content_type, opaque
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 
@@ -60,7 +60,7 @@ def decode(event: Event, most: int | None = None) -> Decoded:
     """
     if not opaque(event):
         return Decoded(event.body or b"")
-    said = claims(event)
+    said = content_type(event)
     found = _unpack(event.body or b"", said)
     data, complaints = found.data, found.complaints
     for name in _formats(said, data):
@@ -147,7 +147,7 @@ def values(format: Binary, data: bytes) -> Any:
 _LAYERS: Final = 3
 
 
-def _unpack(body: bytes, said: Claims) -> Decoded:
+def _unpack(body: bytes, said: ContentType) -> Decoded:
     """The body out of its compression and its schema registry's frame."""
     data, whole = body, True
     layers: list[str] = []
@@ -194,7 +194,7 @@ def _schema(data: bytes) -> int | None:
 # MessagePack and CBOR.
 
 
-def _formats(said: Claims, data: bytes) -> Sequence[Binary]:
+def _formats(said: ContentType, data: bytes) -> Sequence[Binary]:
     """What bytes may be besides text, as an event says or, of what is no text, as they begin: only maps and arrays, for
     any byte is a small number to both."""
     if said.format == "MessagePack" or said.format == "CBOR":

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from workbench.decode import codec
-from workbench.decode.claims import opaque
+from workbench.decode.content_type import opaque
 from workbench.model.content import DEPTH
 from workbench.model.event import Event
 

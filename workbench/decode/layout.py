@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from workbench.decode.charset import utf8_text
-from workbench.decode.claims import Binary, claims
 from workbench.decode.codec import DEPTH, decode
 from workbench.decode.compression import MARKED
+from workbench.decode.content_type import Binary, content_type
 from workbench.decode.json_text import lay_out_json
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -61,7 +61,7 @@ def lay_out(event: Event, limit: int = SHOWN) -> Reading:
     if decoded.format is not None:
         written, truncated = _write_out(decoded.value, limit)
         return Reading(decoded.format, written, size, truncated, notes)
-    said = claims(event)
+    said = content_type(event)
     if MARKED.intersection(said.encodings) and not decoded.layers and not decoded.complaints:
         notes = (f"claims to be {', '.join(said.encodings)} and is not",)
     head, cut = data[: 4 * limit + 3], len(data) > 4 * limit + 3 or not decoded.whole

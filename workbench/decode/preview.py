@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from workbench.decode.claims import opaque
+from workbench.decode.content_type import opaque
 from workbench.decode.display import visible_bytes
 from workbench.decode.layout import lay_out
 from workbench.model.event import Event

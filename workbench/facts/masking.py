@@ -30,7 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from workbench.decode import codec
-from workbench.decode.claims import Binary
+from workbench.decode.content_type import Binary
 from workbench.decode.json_text import string, tokens
 from workbench.decode.layout import lay_out
 from workbench.facts.pattern import Pattern, literally

@@ -8,7 +8,7 @@ in which it may stand in the bytes; every group must be met. What they rely on:
   body may be spelled by its own bytes or hide behind an escape.
 - A number has endless spellings (`150`, `1.5e2`; in AMQP, binary), and so has no needle.
 - A body that is compressed, or in another charset than UTF-8, or whose schema holds its field names, spells nothing:
-  see `claims.opaque`.
+  see `content_type.opaque`.
 - A fact that is an id or a type is part of a text, or a number, truth or time written out, or bytes in hex (`0x…` or
   as a UUID). Origins and reasons may be put together otherwise and have no needle.
 """

@@ -53,7 +53,7 @@ class Reading(msgspec.Struct, frozen=True):
     Attributes:
         facts: What conventions say of a delivery. What they may make of bytes is said in prefilter.py.
         body: The body as it can be read: bytes (text, perhaps JSON), None, or what a codec decoded (dicts, lists and
-            scalars). Bodies for which this is not the event's own must be `claims.opaque`.
+            scalars). Bodies for which this is not the event's own must be `content_type.opaque`.
         masked: The delivery as it may be seen, `Masking.apply`; None where there are no rules. Rules hide only by `*`,
             by the number 0, and by leaving out.
     """

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from workbench.decode.claims import find_opaque
+from workbench.decode.content_type import find_opaque
 from workbench.model.content import Content
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery

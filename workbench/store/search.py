@@ -14,7 +14,7 @@ from pathlib import Path
 from sys import maxsize
 from typing import NamedTuple
 
-from workbench.decode.claims import opaque
+from workbench.decode.content_type import opaque
 from workbench.model.errors import StoreError
 from workbench.query.field import Field, Rank
 from workbench.query.prefilter import may_match

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import msgspec
 
-from workbench.decode.claims import claims
+from workbench.decode.content_type import content_type
 from workbench.decode.json_text import lay_out_json
 from workbench.model import wire
 from workbench.model.address import Address
@@ -207,7 +207,7 @@ def verdict(event: Event) -> Verdict:
     if locked_because(event):
         return Verdict(f"as it came, {size}")
     text = event.body.decode()
-    if not (claims(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):
+    if not (content_type(event).format == "JSON" or text.lstrip()[:1] in ("{", "[")):
         return Verdict(f"text {size}" if text else "empty")
     try:
         layout = lay_out_json(text, len(text) * 100 + 100)

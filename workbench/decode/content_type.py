@@ -13,7 +13,7 @@ from workbench.model.wire import claiming_bytes, content_claims
 Binary = Literal["MessagePack", "CBOR"]
 
 
-class Claims(NamedTuple):
+class ContentType(NamedTuple):
     """What an event says of its body.
 
     Attributes:
@@ -37,19 +37,19 @@ class Claims(NamedTuple):
         )
 
 
-def claims(event: Event) -> Claims:
+def content_type(event: Event) -> ContentType:
     """What an event says of its body, in its properties and headers; a stranger's word."""
     try:
         content = event.content
     except FormatError:
-        return Claims()
+        return ContentType()
     found = {"type": "", "encoding": ""}
     for name, value in (*content.properties.items(), *content.headers[:1000]):
         key = name.lower()
         what = "type" if key in _TYPE_NAMES else "encoding" if key in _ENCODING_NAMES else None
         if what and not found[what] and isinstance(value, str | bytes):
             found[what] = value if isinstance(value, str) else value.decode("latin-1")
-    return _claims(found["type"][:200], found["encoding"][:200])
+    return _content_type(found["type"][:200], found["encoding"][:200])
 
 
 def opaque(event: Event) -> bool:
@@ -71,9 +71,9 @@ def opaque(event: Event) -> bool:
         for name, _ in written.headers:
             # This runs for every event that is looked at, and hardly a name is as long as one of these.
             if len(name) in _CLAIMING_LENGTHS and name.lower() in _CLAIMING:
-                return claims(event).hiding
-        return bool(written.properties) and not _CLAIMING.isdisjoint(written.properties) and claims(event).hiding
-    return _hiding(*content_claims(wire)) or (b"content" in wire.data.lower() and claims(event).hiding)
+                return content_type(event).hiding
+        return bool(written.properties) and not _CLAIMING.isdisjoint(written.properties) and content_type(event).hiding
+    return _hiding(*content_claims(wire)) or (b"content" in wire.data.lower() and content_type(event).hiding)
 
 
 def find_opaque(events: Iterable[Event]) -> list[int]:
@@ -111,7 +111,7 @@ _TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
 
 
 @lru_cache(1024)
-def _claims(type: str, encoding: str) -> Claims:
+def _content_type(type: str, encoding: str) -> ContentType:
     from email.message import Message
 
     header = Message()
@@ -132,9 +132,9 @@ def _claims(type: str, encoding: str) -> Claims:
     compressed = tuple(each for each in encodings if each in MARKED or each in UNMARKED)
     if not charset:
         charset = next((each for each in encodings if each not in compressed and python_codec(each)), "")
-    return Claims(named, charset, compressed)
+    return ContentType(named, charset, compressed)
 
 
 @lru_cache(1024)
 def _hiding(type: bytes, encoding: bytes) -> bool:
-    return _claims(type.decode("latin-1")[:200], encoding.decode("latin-1")[:200]).hiding
+    return _content_type(type.decode("latin-1")[:200], encoding.decode("latin-1")[:200]).hiding
