@@ -21,23 +21,21 @@ class RulesContract(Contract):
         place = await broker.create(kind.name)
         events = doubtful(place.address)
         arrived: dict[int, Event] = {}
-        refused: set[int] = set()
         async with connect(broker.connection) as connector:
             rules = await connector.rules(place.address)
-            for number, event in enumerate(events):
-                [receipt] = await publish(connector, place.address, [event])
-                if receipt.error:
-                    refused.add(number)
+            for event in events:
+                await publish(connector, place.address, [event])
             seen = await (browse if kind.whole else drain)(connector, place.address)
             for delivery in seen:
                 arrived[number_of(delivery.event, events)] = delivery.event
         for number, event in enumerate(events):
             finding = rules.examine(event)
-            same = number not in refused and unchanged(event, arrived[number])
+            # What has become another of them, such as a null body an empty one, has not arrived.
+            same = number in arrived and unchanged(event, arrived[number])
             if finding.refusal:
                 assert not same, (finding, event)
             else:
-                assert number not in refused, (finding, event)
+                assert number in arrived, (finding, event)
                 assert same == (not finding.changes), (finding, event, arrived[number])
 
     @needs(Ability.PUBLISH)

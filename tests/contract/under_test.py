@@ -33,7 +33,7 @@ class Kind:
         family: How it treats events.
         abilities: Exactly those that it claims.
         keeps: How much of properties and headers it keeps.
-        keys: Which keys it keeps.
+        keys: Which keys it keeps; where it keeps none, its rules say what takes their place.
         times: Which time an event has.
         positions: What identifies an event.
         named: Whether its broker gives each event a name of its own.

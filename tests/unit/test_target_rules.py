@@ -24,6 +24,7 @@ STREAM = endpoints.rules(Address("r", "s"), "stream", (4, 0), 1000)
 QUEUE = endpoints.rules(Address("r", "q"), "quorum queue", (3, 10), 1000)
 EXCHANGE = endpoints.rules(Address("r", "x", "exchange"), "exchange", (4, 0), 1000)
 TOPIC = Rules(Address("k", "t"), "Kafka", encoding="kafka-2", properties=False, size=100, size_setting="max")
+KEYLESS = Rules(Address("b", "log"), "Bare", keys=False, name_as_key=False)
 BARE = Rules(Address("b", "log"), "Bare", properties=False, headers=False, times=False)
 SECONDS = "RabbitMQ keeps times in seconds: their milliseconds are left out."
 ONE_OF_A_NAME = "r/exchange:x keeps one header of a name: of a only the first stays."
@@ -66,6 +67,8 @@ def test_what_amqp_has_no_form_for_is_refused(header: tuple[str, int | str | Dec
     ("rules", "event", "sentences"),
     [
         (QUEUE, Event(b"k", b""), ["r/q keeps no keys: its own name takes their place."]),
+        (KEYLESS, Event(b"log", b""), ["b/log keeps no keys: they are left out."]),
+        (KEYLESS, Event(None, b""), []),
         (QUEUE, Event(b"q", b"", written=TYPED), []),
         (QUEUE, Event(b"q", b"", timestamp=1500), [SECONDS]),
         (QUEUE, Event(b"q", b"", timestamp=2000), []),

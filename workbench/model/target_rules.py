@@ -55,7 +55,8 @@ class Rules(msgspec.Struct, frozen=True):
         null_bodies: Whether it keeps a null body apart from an empty one.
         properties: Whether it keeps properties.
         lost_properties: The names of those that it loses all the same.
-        keys: Whether it keeps an event's key; else the endpoint's name takes its place.
+        keys: Whether it keeps an event's key.
+        name_as_key: Whether the endpoint's name takes the place of a key that is not kept; else there is none.
         key_size: Bytes of a key at most.
         repeated_headers: Whether it keeps several headers of one name; else only the first.
         refused_headers: Types of headers that it cannot take.
@@ -75,6 +76,7 @@ class Rules(msgspec.Struct, frozen=True):
     properties: bool = True
     lost_properties: frozenset[str] = frozenset()
     keys: bool = True
+    name_as_key: bool = True
     key_size: int | None = None
     repeated_headers: bool = True
     refused_headers: frozenset[HeaderType] = frozenset()
@@ -96,7 +98,9 @@ class Rules(msgspec.Struct, frozen=True):
         if self.size is not None and (least := len(event.body or b"") + len(key)) > self.size:
             return Finding(f"it takes more than {least:,} bytes, and {self.size:,} are allowed ({self.size_setting})")
         changes = []
-        if key and not self.keys and key != self.address.name.encode():
+        if key and not self.keys and not self.name_as_key:
+            changes.append(Change(f"{self.address} keeps no keys: they are left out."))
+        elif key and not self.keys and key != self.address.name.encode():
             changes.append(Change(f"{self.address} keeps no keys: its own name takes their place."))
         if not self.times and event.timestamp is not None:
             changes.append(Change(f"{self.address} keeps no times: that of an event's arrival takes their place."))
