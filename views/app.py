@@ -23,6 +23,7 @@ from workbench.connecting.connector import Action as OfferedAction
 from workbench.connecting.spool import describe_leftover, find_leftovers
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.wording import quantity
 from workbench.session import Session
 from workbench.store.archive import open_recording
 from workbench.store.ingest import ingestions
@@ -172,6 +173,11 @@ class Workbench(ConnectionWatches, FileActions):
     def keys_of(self, action: Action) -> str:
         """An action's keys, as the user has settled them."""
         return self._keys.get(action.id, action.keys)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.say(f"{what} is copied, {quantity(len(text), 'character')}.")
 
     def change_theme(self) -> None:
         """Change between dark and light."""

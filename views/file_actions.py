@@ -1,4 +1,4 @@
-"""What leaves the program into a file or the clipboard: recordings, exports and copies."""
+"""What leaves the program into a file: recordings and exports."""
 
 import time
 from collections.abc import Sequence
@@ -19,11 +19,6 @@ class FileActions(Questions):
         super().__init__(theme)
         self.progress: Progress | None = None
         """How far an export is; None: nothing is exported."""
-
-    def copy(self, text: str, what: str) -> None:
-        """Copy to the terminal's clipboard, as far as the terminal lets programs do so (OSC 52)."""
-        self.copy_to_clipboard(text)
-        self.say(f"{what} is copied, {quantity(len(text), 'character')}.")
 
     def record(self) -> None:
         """Ask where to record this session."""
