@@ -1,4 +1,4 @@
-"""`workbench explain`: which convention gave which fact of one event."""
+"""`workbench explain`: which convention each fact of one event came from."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ _LEAST: Final = 16
 @format_option("table", "json")
 @with_session
 async def explain(session: Session, where: str, number: str | None, form: Format | None) -> int:
-    """Show which convention gave which fact of one event, and what was looked at and not taken.
+    """Show which convention each fact of one event came from, and what else was considered.
 
     POSITION is partition:offset in a topic, an offset in a stream, and counts from 1 in a queue, a recording or a FILE
     of NDJSON lines (- for stdin). A LINE is one event as browse and tail print it.

@@ -34,7 +34,7 @@ _LIVELY: Final = 0.25
 
 
 class _SinceType(TimeType):
-    name = "SINCE"
+    name = "TIME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
         text = str(value)
@@ -57,7 +57,7 @@ class _BeginningOrSince(_SinceType):
     help="Only events from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
 )
 @click.option("--until", type=_SinceType(), help="Only events before this time.")
-@click.option("-n", "--limit", type=click.IntRange(1), help="Stop when this many events are found.")
+@click.option("-n", "--limit", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
 @format_option("table", "json", "body")
 @with_session
@@ -71,13 +71,13 @@ async def find(
     as_record: bool,
     form: Format | None,
 ) -> int:
-    """Print the events that match a query in topics and streams: in those named, or in all of all connections.
+    """Print the events in topics and streams that match a query: in the ones named, or in all of every connection.
 
     workbench find 7f3a90c2 --since 2d
 
     Kafka's topics are searched by their bytes, at the speed of the network, if the query names an id, a word or another
-    text; all else is read and decoded. Events are printed as they are found: in order within a partition. Queues are
-    not searched: browse them. Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
+    text; everything else is read and decoded. Events are printed as they are found, in order within a partition. Queues
+    are not searched: browse them. Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
     """
     if not session.names and not addresses:
         raise ConfigError("No connection is given: add -c NAME=URL.")
