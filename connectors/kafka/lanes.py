@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from connectors.kafka.cluster import Topic
 from connectors.kafka.configuration import Limit
-from connectors.kafka.partitioner import partitions_of
+from connectors.kafka.partitioner import Partitioner
 from connectors.kafka.record_batch import Pack, Producer
 from connectors.kafka.retry import Patience
 from workbench.model.errors import ConnectorError
@@ -49,23 +49,18 @@ class Target:
         }
         self.patience = Patience()
         self.failure: ConnectorError | None = None
-        self._keyless = 0
+        self._partitioner = Partitioner(len(self.lanes))
 
     def by_lane(
         self, events: Sequence[Event], first: int, partition: int | None
     ) -> Mapping[Lane, tuple[Sequence[int], Sequence[Event]]]:
-        """Which events go where, with their numbers: with a key to the key's partition, without one in turn."""
+        """Which events go into which lane, with their numbers."""
         numbers = range(first, first + len(events))
         if partition is not None:
             return {self.lanes[partition]: (numbers, events)}
-        keys = [event.key for event in events if event.key is not None]
-        self._keyless = (self._keyless + 1) % len(self.lanes)
-        if not keys or len(self.lanes) == 1:
-            return {self.lanes[self._keyless]: (numbers, events)}
-        places = partitions_of(keys, len(self.lanes))
-        if len(keys) < len(events):
-            of_keys = iter(places)
-            places = [self._keyless if event.key is None else next(of_keys) for event in events]
+        places = self._partitioner.choose(events)
+        if isinstance(places, int):
+            return {self.lanes[places]: (numbers, events)}
         chosen: list[list[int]] = [[] for _ in self.lanes]
         for index, place in enumerate(places):
             chosen[place].append(index)

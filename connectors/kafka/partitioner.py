@@ -1,4 +1,4 @@
-"""Which partition a key belongs to, as Kafka's own producer has it: murmur2 over the key's bytes.
+"""Which partition an event goes to, as Kafka's own producer has it: with a key, murmur2 over the key's bytes.
 
 Python takes longer to hash a key than the rest of publishing does, so many are hashed at once: as one large integer
 with a lane of 64 bits for each key, in which a product of 32-bit numbers does not reach the next lane.
@@ -7,11 +7,33 @@ with a lane of 64 bits for each key, in which a product of 32-bit numbers does n
 import struct
 from collections.abc import Sequence
 
+from workbench.model.event import Event
+
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _ALL = 0xFFFFFFFF
 _POSITIVE = 0x7FFFFFFF
 _FEW = 8
+
+
+class Partitioner:
+    """Chooses among the partitions of a topic: for an event with a key the key's, for those without one in turn."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._keyless = 0
+
+    def choose(self, events: Sequence[Event]) -> int | Sequence[int]:
+        """The partition that all of these events go to, or that of each; those without a key stay together."""
+        keys = [event.key for event in events if event.key is not None]
+        self._keyless = (self._keyless + 1) % self._partitions
+        if not keys or self._partitions == 1:
+            return self._keyless
+        places = partitions_of(keys, self._partitions)
+        if len(keys) == len(events):
+            return places
+        of_keys = iter(places)
+        return [self._keyless if event.key is None else next(of_keys) for event in events]
 
 
 def partitions_of(keys: Sequence[bytes], partitions: int) -> list[int]:

@@ -77,7 +77,9 @@ async def find(
 
     Kafka's topics are searched by their bytes, at the speed of the network, if the query names an id, a word or another
     text; everything else is read and decoded. Events are printed as they are found, in order within a partition. Queues
-    are not searched: browse them. Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
+    are not searched: browse them.
+
+    Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
     """
     if not session.names and not addresses:
         raise ConfigError("No connection is given: add -c NAME=URL.")
