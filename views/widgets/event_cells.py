@@ -4,7 +4,7 @@ import time
 import zlib
 
 from views.theme import FLOWS
-from workbench.model.wording import duration
+from workbench.model.wording import time_span
 
 
 def flow_of(correlation: str) -> int:
@@ -15,4 +15,4 @@ def flow_of(correlation: str) -> int:
 def time_ago(milliseconds: int) -> str:
     """How long ago a time was, or how far ahead it is."""
     seconds = time.time() - milliseconds / 1000
-    return duration(seconds) if seconds > -1 else f"in {duration(-seconds)}"
+    return time_span(seconds) if seconds > -1 else f"in {time_span(-seconds)}"

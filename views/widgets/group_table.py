@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from workbench.decode.display import visible
 from workbench.model.groups import Group, GroupPartition
-from workbench.model.wording import duration, quantity
+from workbench.model.wording import quantity, time_span
 
 if TYPE_CHECKING:
     from textual.widgets import DataTable
@@ -88,7 +88,7 @@ class GroupTable(Vertical):
 
 
 def _row(partition: GroupPartition) -> Sequence[Text]:
-    age = "" if partition.oldest_unread is None else duration(time.time() - partition.oldest_unread / 1000)
+    age = "" if partition.oldest_unread is None else time_span(time.time() - partition.oldest_unread / 1000)
     return (
         Text(visible(str(partition.address), 40)),
         Text(partition.partition, justify="right"),

@@ -6,7 +6,7 @@ import msgspec
 from textual.content import Content
 from textual.widgets import Static
 
-from workbench.model.wording import duration
+from workbench.model.wording import time_span
 
 _BAR: Final = 20
 _RATED: Final = 1.0
@@ -45,7 +45,7 @@ def progress_line(progress: Progress, width: int) -> Content:
         parts.append(Content.styled(f"✖ {progress.failed:,} {progress.failure}", "bold $dead"))
     if rate:
         if total is not None and done < total:
-            parts.append(Content(f"{duration((total - done) / rate)} left"))
+            parts.append(Content(f"{time_span((total - done) / rate)} left"))
         parts.append(Content.styled(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:,.1f}/s", "$muted"))
     end = Content.styled(progress.stop, "$muted")
     room = width - end.cell_length - 2

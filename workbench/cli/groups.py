@@ -15,7 +15,7 @@ from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
-from workbench.model.wording import duration
+from workbench.model.wording import time_span
 from workbench.session import Session
 
 
@@ -105,7 +105,7 @@ def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[s
 
 
 def _age(moment: int | None, now: int) -> str:
-    return "" if moment is None else duration((now - moment) / 1000)
+    return "" if moment is None else time_span((now - moment) / 1000)
 
 
 def _record(connection: str, group: Group, address: Address | None) -> dict[str, object]:

@@ -17,7 +17,7 @@ def with_article(kind: str) -> str:
     return f"{'an' if kind[:1].lower() in tuple('aeiou') else 'a'} {kind}"
 
 
-def duration(seconds: float) -> str:
+def time_span(seconds: float) -> str:
     """A span of time in its two largest units: `3 d 4 h`, `12 s`."""
     whole = max(int(seconds), 0)
     for size, unit, below, of in ((86_400, "d", "h", 3_600), (3_600, "h", "m", 60), (60, "m", "s", 1)):
