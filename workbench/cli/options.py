@@ -4,42 +4,18 @@ They are declared on every command, `workbench` itself among them, so that nothi
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from workbench.cli.option_values import collect, collect_record
 from workbench.connecting.level import Level
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 Command = TypeVar("Command", bound=Callable[..., object])
-
-_GIVEN: Final = "workbench.options"
-_RECORD: Final = "workbench.record"
-
-
-class Options:
-    """What the connection options have collected so far, before and behind the command's name."""
-
-    def __init__(self) -> None:
-        self.connection: list[str] = []
-        self.config: Path | None = None
-        self.guard: str | None = None
-        self.confirm: list[str] = []
-
-
-def given_options(context: click.Context) -> Options:
-    """What a command was given, kept in its context until a session is made of it."""
-    options: Options = context.meta.setdefault(_GIVEN, Options())
-    return options
-
-
-def given_record(context: click.Context) -> Path | None:
-    """The file that `--record` of the screen names."""
-    return context.meta.get(_RECORD)
 
 
 def config_option(command: Command) -> Command:
@@ -48,7 +24,7 @@ def config_option(command: Command) -> Command:
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         expose_value=False,
-        callback=_collect,
+        callback=collect,
         help="Configuration file. Default: ./workbench.toml, else the one in your config folder.",
     )(command)
 
@@ -61,7 +37,7 @@ def connection_options(command: Command) -> Command:
             metavar="NAME",
             multiple=True,
             expose_value=False,
-            callback=_collect,
+            callback=collect,
             shell_complete=_connections,
             help="Confirm a production connection by name in advance, for scripts. Repeatable.",
         ),
@@ -69,7 +45,7 @@ def connection_options(command: Command) -> Command:
             "--guard",
             type=click.Choice([level.name.lower() for level in Level]),
             expose_value=False,
-            callback=_collect,
+            callback=collect,
             help="What is allowed on connections given by URL. Default: move on this machine, observe elsewhere.",
         ),
         config_option,
@@ -79,7 +55,7 @@ def connection_options(command: Command) -> Command:
             metavar="[NAME=]URL|NAME",
             multiple=True,
             expose_value=False,
-            callback=_collect,
+            callback=collect,
             shell_complete=_connections,
             help="A connection: a URL, or the name of a configured connection. Repeatable.",
         ),
@@ -94,27 +70,13 @@ def record_option(command: Command) -> Command:
         "--record",
         type=click.Path(path_type=Path, dir_okay=False),
         expose_value=False,
-        callback=_record,
+        callback=collect_record,
         help="Record everything the screen reads to a file; open it again with `workbench FILE`.",
     )(command)
 
 
-def _collect(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    options = given_options(context)
-    if isinstance(value, tuple):
-        getattr(options, str(parameter.name)).extend(value)
-    elif value is not None:
-        setattr(options, str(parameter.name), value)
-
-
-def _record(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None:
-        context.meta[_RECORD] = value
-
-
 def _connections(context: click.Context, parameter: click.Parameter, incomplete: str) -> "list[CompletionItem[str]]":
     # Only a shell that completes needs it.
-    offered: list[CompletionItem[str]] = import_module("workbench.cli.completion").connections(
-        context, parameter, incomplete
-    )
-    return offered
+    from workbench.cli import completion
+
+    return completion.connections(context, parameter, incomplete)

@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from workbench.cli.exit_codes import Exit
-from workbench.cli.options import config_option, connection_options, given_record, record_option
+from workbench.cli.option_values import record_path
+from workbench.cli.options import config_option, connection_options, record_option
 from workbench.cli.runner import fail, run_command
 from workbench.cli.sessions import current_config, session_of
 from workbench.connecting.config import Connection
@@ -51,7 +52,7 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     recordings = [target for target in targets if _is_recording(target)]
     if recordings and len(targets) > 1:
         return fail("Open one recording at a time, without addresses.", Exit.USAGE)
-    record = given_record(click.get_current_context())
+    record = record_path(click.get_current_context())
     if recordings and record is not None:
         return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)
 

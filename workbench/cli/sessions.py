@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from workbench.cli.options import given_options
+from workbench.cli.option_values import option_values
 from workbench.cli.stdio import flush
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile
@@ -22,7 +22,7 @@ from workbench.session import Session
 
 def named_config() -> Path | None:
     """The file that `--config` names."""
-    return given_options(click.get_current_context()).config
+    return option_values(click.get_current_context()).config
 
 
 def current_config() -> ConfigFile:
@@ -44,7 +44,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     Raises:
         ConfigError: A connection or the configuration cannot be used.
     """
-    options = given_options(context)
+    options = option_values(context)
     config = ConfigFile.find(options.config)
     given: list[Connection | str] = []
     for text in options.connection:
