@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-import tomli
-
 _SEGMENT: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _PATH: Final = rf"{_SEGMENT}(?:[ \t]*\.[ \t]*{_SEGMENT})*"
 _TABLE: Final = re.compile(rf"\s*\[{{1,2}}[ \t]*({_PATH})[ \t]*\]{{1,2}}\s*(?:#.*)?")
@@ -33,6 +31,9 @@ class Place(NamedTuple):
 
 def places(lines: Sequence[str]) -> Iterator[Place]:
     """The lines that name something, from the first."""
+    # Most commands find no file that is wrong, and need not wait for what reads one.
+    import tomli
+
     table: tuple[str, ...] = ()
     for number, line in enumerate(lines):
         header = _TABLE.fullmatch(line)
@@ -66,6 +67,8 @@ def line_of(text: str, path: tuple[str, ...]) -> int:
 
 
 def _steps(found: re.Match[str]) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...]]:
+    import tomli
+
     path: list[str] = []
     columns: list[tuple[int, int]] = []
     for step in re.finditer(_SEGMENT, found[1]):
