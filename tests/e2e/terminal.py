@@ -26,7 +26,9 @@ def sent_to_terminal(*arguments: str, columns: int = 80, rows: int = 24) -> byte
     """Run `workbench` with both outputs on a terminal, to its end; returns what the terminal received."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    process = subprocess.Popen([INSTALLED, *arguments], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        [INSTALLED, *arguments], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=_without_size()
+    )
     os.close(theirs)
     received = []
     try:
@@ -38,6 +40,11 @@ def sent_to_terminal(*arguments: str, columns: int = 80, rows: int = 24) -> byte
         process.wait()
         os.close(ours)
     return b"".join(received)
+
+
+def _without_size() -> dict[str, str]:
+    """The environment; whoever runs the tests may have said there how wide their own terminal is."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 def _read(terminal: int) -> bytes:
@@ -71,14 +78,12 @@ class Terminal:
         self._pressed = 0
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        # Whoever runs the tests may have said how wide their own terminal is.
-        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [program or INSTALLED, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
             cwd=folder,
             start_new_session=True,
             preexec_fn=_take_terminal,

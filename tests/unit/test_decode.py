@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.hostile import deliveries
 from workbench.cli import stdio
-from workbench.cli.output import Deliveries
+from workbench.cli.event_output import EventOutput, EventPrinter
 from workbench.decode.codec import decode, query_value, text_of
 from workbench.decode.compression import OPENED
 from workbench.decode.content_type import find_opaque, opaque
@@ -203,7 +203,9 @@ def test_a_mask_leaves_a_text_in_its_charset(charset: str) -> None:
 
 async def test_a_table_shows_the_text(tmp_path: Path) -> None:
     with (tmp_path / "table").open("w") as file:
-        await Deliveries("table", file).write([seen(written('{"city": "Zürich"}', "UTF-16", "gzip"))])
+        await EventPrinter(EventOutput("table"), READING, to=file).write(
+            [seen(written('{"city": "Zürich"}', "UTF-16", "gzip"))]
+        )
         await stdio.drain_all()
     assert '{"city":"Zürich"}' in (tmp_path / "table").read_text()
 

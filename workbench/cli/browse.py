@@ -13,8 +13,9 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import completion
+from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
-from workbench.cli.output import Deliveries, Format, format_option, format_or_default, json_line
+from workbench.cli.output import Format, json_line
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import say, write
@@ -155,10 +156,10 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
     is_flag=True,
     help="Browse even if the delivery limit could make the broker drop or dead-letter a message.",
 )
-@format_option("table", "json", "body")
+@event_output_option
 @with_session
 async def browse(
-    session: Session, places: tuple[str, ...], selection: Selection, force: bool, form: Format | None
+    session: Session, places: tuple[str, ...], selection: Selection, force: bool, output: EventOutput
 ) -> int:
     """Print the messages in a queue, topic or stream without consuming them, then exit.
 
@@ -168,9 +169,9 @@ async def browse(
     browsed, its messages are hidden from other consumers, and they come back marked as redelivered.
     """
     selected = _Selected(session, selection)
-    output = Deliveries(format_or_default(form))
     failed: dict[Address | Path, Exit] = {}
     looked_at = list(dict.fromkeys(address_or_recording(session, text) for text in places))
+    printer = EventPrinter(output, session.reading, looked_at)
 
     @contextmanager
     def alone(place: Address | Path) -> Iterator[None]:
@@ -191,7 +192,7 @@ async def browse(
 
     async def show(some: Sequence[Delivery]) -> None:
         await recording.keep(some)
-        await output.write(some)
+        await printer.write(some)
 
     async with recorder(session, "browse", selection.record) as recording:
         try:
@@ -217,7 +218,7 @@ async def browse(
         finally:
             coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
-            tell(coverage, format_or_default(form) if selection.as_record else None)
+            tell(coverage, output.form if selection.as_record else None)
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
 
 
@@ -226,7 +227,7 @@ async def browse(
 @selection_options("Stop after this many events.")
 @click.option("-k", "--key", "pattern", help="For an exchange: only messages that this binding key matches.")
 @click.option("--idle", type=click.FloatRange(0, min_open=True), help="Stop after this many seconds without an event.")
-@format_option("table", "json", "body")
+@event_output_option
 @with_session
 async def tail(
     session: Session,
@@ -234,7 +235,7 @@ async def tail(
     selection: Selection,
     pattern: str | None,
     idle: float | None,
-    form: Format | None,
+    output: EventOutput,
 ) -> int:
     """Print messages as they arrive, without consuming them, until Ctrl+C.
 
@@ -242,16 +243,16 @@ async def tail(
     of what is published, and nothing is taken from the queue itself.
     """
     selected = _Selected(session, selection)
-    output = Deliveries(format_or_default(form))
     streams = {}
     for address in dict.fromkeys(address_or_recording(session, text) for text in addresses):
         if isinstance(address, Path):
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         streams[address] = session.tail(address, selection.start, pattern)
+    printer = EventPrinter(output, session.reading, streams)
     async with AsyncExitStack() as ending, merge(streams) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
-        ending.callback(_conclude, together, recording, format_or_default(form) if selection.as_record else None)
+        ending.callback(_conclude, together, recording, output.form if selection.as_record else None)
         # Scripts wait for this line: what is published from here on will be seen.
         say(f"tailing {', '.join(map(str, streams))}")
         batches = aiter(together)
@@ -263,7 +264,7 @@ async def tail(
                     break
                 some = await selected.of(batch)
                 await recording.keep(some)
-                await output.write(some)
+                await printer.write(some)
     return Exit.FAILED if together.errors else Exit.DONE
 
 

@@ -13,8 +13,8 @@ from contextlib import suppress
 import click
 
 from workbench.cli.browse import addresses_argument, tell
+from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
-from workbench.cli.output import Deliveries, Format, format_option, format_or_default
 from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import say
 from workbench.decode.display import visible
@@ -60,7 +60,7 @@ class _WithCommand(click.Command):
 )
 @click.option("--none", "unwanted", is_flag=True, help="Fail if a matching event arrives before the timeout.")
 @click.option("--timeout", "seconds", type=_DurationType(), default="30s", show_default=True, help="How long to wait.")
-@format_option("table", "json", "body")
+@event_output_option
 @with_session
 async def expect(
     session: Session,
@@ -69,7 +69,7 @@ async def expect(
     count: int,
     unwanted: bool,
     seconds: float,
-    form: Format | None,
+    output: EventOutput,
 ) -> int:
     """Subscribe to the addresses, run the COMMAND after -- if there is one, and wait for matching events.
 
@@ -85,7 +85,7 @@ async def expect(
     streams = {address: session.tail(address) for address in map(session.address, addresses)}
     run = _running(command, correlation) if command else None
     found = await expecting.expect(streams, query, count, seconds, run)
-    await Deliveries(format_or_default(form)).write([session.reading.mask(match) for match in found.matches])
+    await EventPrinter(output, session.reading, streams).write([session.reading.mask(match) for match in found.matches])
     tell(found.coverage)
     for address, error in found.errors.items():
         fail(f"{address}: {error}", Exit.FAILED)
@@ -103,7 +103,8 @@ async def expect(
         return Exit.DONE
     came = f"{len(found.matches)} of {count} came within {seconds:g} s"
     say(f"{came}; {found.arrived - len(found.matches)} others did:")
-    await Deliveries("table", sys.stderr).write([session.reading.mask(other) for other in found.others])
+    printer = EventPrinter(EventOutput("table", output.columns), session.reading, streams, sys.stderr)
+    await printer.write([session.reading.mask(other) for other in found.others])
     return fail(f"{came}.", Exit.NOT_FOUND if complete else Exit.PARTLY)
 
 

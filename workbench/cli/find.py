@@ -13,8 +13,8 @@ import msgspec
 
 from workbench.cli import completion
 from workbench.cli.browse import TimeType, coverage_record
+from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
-from workbench.cli.output import Deliveries, Format, format_option, format_or_default
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import drain_all, say, write
 from workbench.connecting.guard import Guarded
@@ -59,7 +59,7 @@ class _BeginningOrSince(_SinceType):
 @click.option("--until", type=_SinceType(), help="Only events before this time.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
-@format_option("table", "json", "body")
+@event_output_option
 @with_session
 async def find(
     session: Session,
@@ -69,7 +69,7 @@ async def find(
     until: Since | None,
     limit: int | None,
     as_record: bool,
-    form: Format | None,
+    output: EventOutput,
 ) -> int:
     """Print the events in topics and streams that match a query: in the ones named, or in all of every connection.
 
@@ -88,7 +88,7 @@ async def find(
         raise ConfigError("There is nothing to look for: the query is empty.")
     window = Window(since.time or None, until.time - 1 if until else None)
     endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
-    output = Deliveries(format_or_default(form))
+    printer = EventPrinter(output, session.reading, [each.address for each in endpoints])
     mask, masked = session.reading.mask, session.reading.masked is not None
     async with search(session, endpoints, wanted, window, limit) as found:
         for sentence in _cost(found, len(endpoints)):
@@ -99,11 +99,11 @@ async def find(
                     # A large body may take a second to mask, and the connections must go on meanwhile.
                     shown = await asyncio.to_thread(list, map(mask, batch)) if masked else batch
                     await clear()
-                    await output.write(shown)
+                    await printer.write(shown)
         finally:
             coverage = dict[_Place, Coverage]([*found.coverage.items(), *missing.items()])
             _tell(found, coverage)
-            if as_record and format_or_default(form) == "json":
+            if as_record and output.form == "json":
                 for address, covered in coverage.items():
                     write(coverage_record(address, covered))
     if found.found:

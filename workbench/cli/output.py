@@ -5,16 +5,12 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
 from typing import Final, Literal, TextIO, TypeVar
 
 import click
 
-from workbench.cli import stdio
 from workbench.decode import ndjson
-from workbench.decode.codec import query_value
-from workbench.decode.display import cells, visible, visible_bytes
-from workbench.decode.preview import LOOKED_AT, preview
+from workbench.decode.display import cells, visible
 from workbench.model.event import Delivery
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -46,6 +42,11 @@ def json_line(record: object) -> bytes:
     )
 
 
+def ndjson_lines(batch: Iterable[Delivery]) -> bytes:
+    """The NDJSON lines of deliveries; on a terminal, none holds a character that it could obey."""
+    return _escape_controls(b"".join(map(ndjson.encode, batch)))
+
+
 def _escape_controls(lines: bytes) -> bytes:
     """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
     if not sys.stdout.isatty() or not _MAYBE_OBEYED.search(lines):
@@ -53,7 +54,8 @@ def _escape_controls(lines: bytes) -> bytes:
     return _UNUSUAL.sub(_escape, lines.decode()).encode()
 
 
-_UNCUT: Final = 1 << 16
+UNCUT: Final = 1 << 16
+"""Cells of a line where none has to be cut."""
 _MAYBE_OBEYED: Final = re.compile(rb"[^ -~\n]")
 _UNUSUAL: Final = re.compile("[^ -~\n]")
 
@@ -89,73 +91,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset
     return "\n".join(out) + "\n"
 
 
-class Deliveries:
-    """Prints deliveries as they come."""
+def terminal_width(to: TextIO | None = None) -> int:
+    """Terminal cells of a line, `UNCUT` off a terminal, where a body of megabytes is still cut.
 
-    def __init__(self, form: Format, to: TextIO | None = None) -> None:
-        self._form = form
-        self._to = to
-        self._day: date | None = date.today()
-        self._titled = False
-
-    async def write(self, batch: Sequence[Delivery]) -> None:
-        """Print a batch, as fast as it is read."""
-        stdio.write(self._lines(batch), self._to)
-        await stdio.drain()
-
-    def _lines(self, batch: Sequence[Delivery]) -> bytes:
-        if self._form == "json":
-            return _escape_controls(b"".join(map(ndjson.encode, batch)))
-        if self._form == "body":
-            if sys.stdout.isatty():
-                return b"".join(map(_visible_body, batch))
-            return b"".join((delivery.event.body or b"") + b"\n" for delivery in batch)
-        return "".join(self._rows(batch)).encode()
-
-    def _rows(self, batch: Sequence[Delivery]) -> Iterable[str]:
-        width = terminal_width()
-        place = 14 if width < 100 else 20
-        if not self._titled:
-            self._titled = True
-            yield f"{'time':12}  {'from':{place}}  {'position':9}  {'key':12}  body\n"
-        for delivery in batch:
-            time = _local(delivery.time[0])
-            if time and time.date() != self._day:
-                self._day = time.date()
-                yield f"── {self._day.isoformat()} ──\n"
-            position = delivery.position
-            columns = (
-                (time.strftime("%H:%M:%S.%f")[:12] if time else "?", 12),
-                (str(delivery.address).partition("/")[2], place),
-                (f"{position.partition}:{position.offset}".lstrip(":") if position else "", 9),
-            )
-            key = "" if delivery.event.key is None else visible_bytes(delivery.event.key, 12)
-            head = "  ".join([*(_fit(visible(text, size), size) for text, size in columns), _fit(key, 12)])
-            room = max(20, width - cells(head) - 2)
-            yield f"{head}  {visible(preview(delivery.event, max(room, LOOKED_AT)), room)}\n"
-
-
-def _visible_body(delivery: Delivery) -> bytes:
-    said = query_value(delivery.event)
-    lines = (said if isinstance(said, bytes) else delivery.event.body or b"").split(b"\n")
-    return "".join(f"{visible_bytes(line)}\n" for line in lines).encode()
-
-
-def _fit(text: str, size: int) -> str:
-    return text + " " * (size - cells(text))
-
-
-def _local(milliseconds: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000)
-    except (ValueError, OverflowError, OSError):
-        # A producer may claim any time at all.
-        return None
-
-
-def terminal_width() -> int:
-    """Terminal cells of a line of stdout."""
-    # Off a terminal nothing has to be cut; a body of megabytes still is.
+    Args:
+        to: Where it is printed; None: to stdout.
+    """
     import shutil
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNCUT
+    return shutil.get_terminal_size().columns if (to or sys.stdout).isatty() else UNCUT

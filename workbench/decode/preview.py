@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from workbench.decode.codec import decode
 from workbench.decode.content_type import opaque
 from workbench.decode.display import visible_bytes
 from workbench.decode.layout import lay_out
@@ -15,8 +16,8 @@ _SPACE: Final = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\Z))|[ \t\r\n]+', re.DOTALL)
 
 
 def preview(event: Event, limit: int = LOOKED_AT) -> str:
-    """The beginning of a body in one line: JSON without the space between its tokens, else text, else hex digits; `∅`
-    for null. Not yet cut to a width, nor fit for a terminal: that is `display.visible`.
+    """The beginning of a body in one line: JSON without the space between its tokens, else text, else the hex digits of
+    what is in its frame; `∅` for null. Not yet cut to a width, nor fit for a terminal: that is `display.visible`.
 
     Args:
         event: Its body is read.
@@ -33,6 +34,6 @@ def preview(event: Event, limit: int = LOOKED_AT) -> str:
             return line
     found = lay_out(event, limit)
     if found.format == "hex":
-        return visible_bytes(body, limit)
+        return visible_bytes(decode(event, limit).data, limit)
     line = found.text if found.format == "text" else _SPACE.sub(r"\1", found.text)
     return f"{line}…" if found.truncated else line

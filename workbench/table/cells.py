@@ -10,6 +10,7 @@ import msgspec
 from workbench.decode.display import visible_bytes
 from workbench.decode.preview import LOOKED_AT, preview
 from workbench.facts.facts import Facts
+from workbench.facts.times import time_in
 from workbench.model.event import Delivery
 from workbench.model.values import value_to_copy
 from workbench.query.field import Field
@@ -24,7 +25,7 @@ class Cells(msgspec.Struct, frozen=True):
     """What is drawn of one delivery.
 
     Attributes:
-        time: The event's, in milliseconds since 1970 UTC.
+        time: The event's, in milliseconds since 1970 UTC; if it carries none and is a dead letter, of its death.
         seen: When it was seen, likewise.
         endpoint: Where, without the connection.
         address: Where, with it.
@@ -40,13 +41,14 @@ class Cells(msgspec.Struct, frozen=True):
     fields: Sequence[Field] = ()
 
 
-def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> Cells:
+def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = (), limit: int = LOOKED_AT) -> Cells:
     """The cells of a delivery.
 
     Args:
         delivery: As it may be seen.
         facts: What is known of it.
         fields: What else is to be seen of it.
+        limit: Characters of a text that are seen at most, about; twice as many of an id, from both its ends.
     """
     event, position = delivery.event, delivery.position
     address = str(delivery.address)
@@ -54,22 +56,22 @@ def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = ()) -> 
     texts = {
         "type": facts.type,
         "correlation": facts.correlation,
-        "key": None if event.key is None else visible_bytes(event.key, LOOKED_AT),
+        "key": None if event.key is None else visible_bytes(event.key, limit),
         "position": f"{position.partition}:{position.offset}".lstrip(":") if position else None,
         "message": facts.message,
         "causation": facts.causation,
         "size": None if event.body is None else f"{len(event.body):,}",
         "attempts": None if attempts is None else str(attempts),
         "reason": short_reason(facts.reason or ""),
-        "body": preview(event),
+        "body": preview(event, limit),
         **{field.text: values_text(field.values(delivery)) for field in fields},
     }
     return Cells(
-        delivery.time[0],
+        _time(delivery, facts),
         delivery.seen_at,
         address.partition("/")[2],
         address,
-        {column: _shorten(text) for column, text in texts.items() if text},
+        {column: _shorten(text, limit) for column, text in texts.items() if text},
         fields,
     )
 
@@ -111,6 +113,15 @@ def longest_time(milliseconds: int) -> str:
     return text if len(text) >= _TIME else time_of_day(milliseconds, _WHOLE_TIME)
 
 
-def _shorten(text: str) -> str:
+def _time(delivery: Delivery, facts: Facts) -> int:
+    """When an event happened: of one that carries no time and died, when it did."""
+    time, source = delivery.time
+    if source == "received" and (failure := facts.failure) is not None and failure.time:
+        died = time_in(failure.time)
+        return time if died is None else died
+    return time
+
+
+def _shorten(text: str, limit: int) -> str:
     """Not more of a text than is looked at, from both its ends."""
-    return text if len(text) <= 2 * LOOKED_AT else f"{text[:LOOKED_AT]}…{text[-LOOKED_AT:]}"
+    return text if len(text) <= 2 * limit else f"{text[:limit]}…{text[-limit:]}"

@@ -1,0 +1,112 @@
+"""How events are printed: a table with the columns of the screen, NDJSON lines, or bare bodies."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+import msgspec
+from click.shell_completion import CompletionItem
+
+from workbench.cli import stdio
+from workbench.cli.event_lines import EventLines
+from workbench.cli.output import Format, format_option, format_or_default, ndjson_lines, terminal_width
+from workbench.decode.codec import query_value
+from workbench.decode.display import visible_bytes
+from workbench.model.address import Address
+from workbench.model.errors import QueryError
+from workbench.model.event import Delivery
+from workbench.query.query import Reading
+from workbench.table.columns import COLUMNS, Column, column_of
+
+
+class _Columns(click.ParamType[tuple[Column, ...]]):
+    name = "COLUMNS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Column, ...]:
+        try:
+            columns = [column_of(name.strip()) for name in str(value).split(",")]
+        except QueryError as error:
+            self.fail(f"{error.message} The columns are {', '.join(each.id for each in COLUMNS)}.", param, ctx)
+        return tuple({column.id: column for column in columns}.values())
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(before + comma + each.id) for each in COLUMNS if each.id.startswith(last)]
+
+
+class EventOutput(msgspec.Struct, frozen=True):
+    """How events are to be printed.
+
+    Attributes:
+        form: The format.
+        columns: Those of the table; None: those that the screen shows.
+    """
+
+    form: Format
+    columns: tuple[Column, ...] | None = None
+
+
+def event_output_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `-o`, `--json` and `--columns`; the command gets them as its `output`."""
+
+    @functools.wraps(command)
+    def printing(form: Format | None, columns: tuple[Column, ...] | None, **given: Any) -> None:
+        if columns is not None:
+            form = form or "table"
+            if form != "table":
+                raise click.UsageError("--columns is for the table: leave out --json or -o, or choose with jq.")
+        command(output=EventOutput(format_or_default(form), columns), **given)
+
+    chosen = click.option(
+        "--columns",
+        type=_Columns(),
+        help="Columns of the table, with commas between them: time, from, type, correlation, key, position, message,"
+        " causation, reason, attempts, size, seen, body, or any header.NAME and body.PATH.",
+    )
+    return chosen(format_option("table", "json", "body")(printing))
+
+
+class EventPrinter:
+    """Prints deliveries as they come."""
+
+    def __init__(
+        self, output: EventOutput, reading: Reading, places: Iterable[Address | Path] = (), to: TextIO | None = None
+    ) -> None:
+        """Begin with nothing printed.
+
+        Args:
+            output: How.
+            reading: How events are understood.
+            places: Where they are from; of several, or of a recording, each says where.
+            to: Where they are printed; None: to stdout.
+        """
+        self._form = output.form
+        self._to = to
+        places = list(places)
+        recorded = any(isinstance(place, Path) for place in places)
+        several = recorded or len({place.connection for place in places if isinstance(place, Address)}) > 1
+        self._table = EventLines(output.columns, reading, recorded or len(places) > 1, several)
+
+    async def write(self, batch: Sequence[Delivery]) -> None:
+        """Print a batch, as fast as it is read."""
+        stdio.write(self._lines(batch), self._to)
+        await stdio.drain()
+
+    def _lines(self, batch: Sequence[Delivery]) -> bytes:
+        terminal = (self._to or sys.stdout).isatty()
+        if self._form == "json":
+            return ndjson_lines(batch)
+        if self._form == "body":
+            if terminal:
+                return b"".join(map(_visible_body, batch))
+            return b"".join((delivery.event.body or b"") + b"\n" for delivery in batch)
+        return "".join(f"{line}\n" for line in self._table.lines(batch, terminal_width(self._to))).encode()
+
+
+def _visible_body(delivery: Delivery) -> bytes:
+    said = query_value(delivery.event)
+    lines = (said if isinstance(said, bytes) else delivery.event.body or b"").split(b"\n")
+    return "".join(f"{visible_bytes(line)}\n" for line in lines).encode()
