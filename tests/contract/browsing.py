@@ -14,12 +14,12 @@ from tests.contract.steps import (
     cancelled_on_leaving,
     depth_becomes,
     filled,
-    given_back,
     inventory_becomes,
     numbered,
     publish,
     publish_all,
     read,
+    wait_until_given_back,
 )
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
 from workbench.connecting.plugins import connect
@@ -91,7 +91,7 @@ class BrowsingContract(Contract):
         events = numbered(30)
         async with filled(broker, kind, events) as (connector, address):
             assert_first(kind, 10, events, await browse(connector, address, limit=10))
-            await given_back(connector, kind, address, len(events))
+            await wait_until_given_back(connector, kind, address, len(events))
             assert kind.bodies(await browse(connector, address, limit=31)) == kind.bodies(events)
 
     @needs(Ability.BROWSE | Ability.PARTITIONS)
@@ -115,7 +115,7 @@ class BrowsingContract(Contract):
         async with connect(broker.connection) as connector:
             await publish_all(connector, place.address, events)
             first = await browse(connector, place.address)
-            await given_back(connector, kind, place.address, 500)
+            await wait_until_given_back(connector, kind, place.address, 500)
             second = await browse(connector, place.address)
             await depth_becomes(connector, kind, place.address, 500)
         assert kind.bodies(second) == kind.bodies(first)
@@ -148,7 +148,7 @@ class BrowsingContract(Contract):
     async def test_look_marks_as_redelivered(self, broker: BrokerUnderTest, kind: Kind) -> None:
         async with filled(broker, kind, numbered(5)) as (connector, address):
             looks = [await browse(connector, address)]
-            await given_back(connector, kind, address, 5)
+            await wait_until_given_back(connector, kind, address, 5)
             looks += [await browse(connector, address)]
         assert [{delivery.redelivered for delivery in look} for look in looks] == [{False}, {True}]
 
@@ -158,7 +158,7 @@ class BrowsingContract(Contract):
             looks = []
             for _ in range(3):
                 looks.append(await browse(connector, address))
-                await given_back(connector, kind, address, 5)
+                await wait_until_given_back(connector, kind, address, 5)
         assert [{delivery.attempt for delivery in look} for look in looks] == [{0}, {1}, {2}]
 
     @needs(Ability.BROWSE, counts=True, holds=True)
@@ -169,7 +169,7 @@ class BrowsingContract(Contract):
             assert kind.bodies(await browse(connector, place.address)) == kind.bodies(numbered(5))
             with pytest.raises(LookRefused):
                 for _ in range(9):
-                    await given_back(connector, kind, place.address, 5)
+                    await wait_until_given_back(connector, kind, place.address, 5)
                     await browse(connector, place.address)
             await depth_becomes(connector, kind, place.address, 5)
 

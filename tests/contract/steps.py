@@ -130,7 +130,7 @@ async def assert_holds(connector: Connector, kind: Kind, address: Address, event
     assert kind.bodies(await browse(connector, address)) == kind.bodies(events)
 
 
-async def given_back(connector: Connector, kind: Kind, address: Address, depth: int) -> None:
+async def wait_until_given_back(connector: Connector, kind: Kind, address: Address, depth: int) -> None:
     """Return when so many can be taken again that were held: at once where the kind promises it."""
     if not kind.gives_back_at_once:
         await depth_becomes(connector, kind, address, depth)

@@ -216,7 +216,7 @@ class Fuzz:
 
     def _left(self, anew: bool = True) -> None:
         """The program has ended: of its own accord, or because the palette was told to."""
-        code = self._terminal.ended()
+        code = self._terminal.wait()
         assert code == 0, f"exit code {code} {self._told}"
         assert b"Traceback" not in self._terminal.received, self._told
         self._see_that_all_is_well()

@@ -139,7 +139,7 @@ class Terminal:
                 raise AssertionError(f"{text!r} was not drawn; the last bytes are {bytes(self.received[-3000:])!r}")
             self.drain(0.05, 1.0)
 
-    def ended(self) -> int:
+    def wait(self) -> int:
         """Wait for the program's end; returns its exit code."""
         # What was typed ahead is done first.
         end = time.monotonic() + 120

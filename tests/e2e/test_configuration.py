@@ -69,13 +69,13 @@ def test_a_named_file_that_is_not_there_is_said(tmp_path: Path, home: dict[str, 
 def test_the_screen_reads_the_named_file_too(tmp_path: Path, home: dict[str, str], command: tuple[str, ...]) -> None:
     named = tmp_path / "mine.toml"
     with Terminal(*command, "--config", str(named), environment=home) as terminal:
-        assert terminal.ended() == 2
+        assert terminal.wait() == 2
         assert "mine.toml cannot be read" in bytes(terminal.received).decode()
     named.write_text("[keys]\nquit = 'Q'\n[connections.zz]\nurl = 'memory://zz'\n")
     with Terminal(*command, "--config", str(named), environment=home) as terminal:
         terminal.until("DEMO" if command else "zz")
         terminal.press("Q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_two_files_cannot_be_written_at_once(tmp_path: Path, home: dict[str, str]) -> None:
@@ -110,7 +110,7 @@ def test_a_command_asks_for_a_password_on_the_terminal(kafka: KafkaAddress, home
     with Terminal("ls", "-c", f"k={without_password(kafka)}", environment=home) as terminal:
         terminal.until("Password of alice on k (127.0.0.1:")
         terminal.press(f"{SECRET}\n")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert SECRET.encode() not in terminal.received
 
 
@@ -118,7 +118,7 @@ def test_who_leaves_one_question_on_the_terminal_is_asked_no_other(home: dict[st
     with Terminal("ls", "-c", "a=memory://ops@a", "-c", "b=memory://ops@b", environment=home) as terminal:
         terminal.until("Password of ops on ")
         terminal.press("\x03")
-        assert terminal.ended() == 130
+        assert terminal.wait() == 130
         assert terminal.received.count(b"Password of") == 1
         assert b"Traceback" not in terminal.received
 
@@ -133,7 +133,7 @@ def test_the_screen_asks_for_a_password_in_a_dialog(kafka: KafkaAddress, home: d
         terminal.press(f"{SECRET}\r")
         terminal.until("● ")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert SECRET.encode() not in terminal.received
 
 
@@ -147,7 +147,7 @@ def test_a_password_that_is_refused_is_not_tried_again(kafka: KafkaAddress, home
         terminal.press(f"{SECRET}\r")
         terminal.until("● ")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_command_for_a_password_cannot_reach_the_screen(tmp_path: Path, home: dict[str, str]) -> None:
@@ -160,13 +160,13 @@ def test_a_command_for_a_password_cannot_reach_the_screen(tmp_path: Path, home: 
         terminal.press("\x1b")
         terminal.until("No password was given")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert b"WRITTEN OVER IT" not in terminal.received
     # On the command line it may ask its user.
     with Terminal("ls", environment=home) as terminal:
         terminal.until("WRITTEN OVER IT")
         terminal.press("hunter2\n")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_connection_is_edited_renamed_and_removed(tmp_path: Path, home: dict[str, str]) -> None:

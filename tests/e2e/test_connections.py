@@ -29,7 +29,7 @@ def test_a_connection_with_a_password_is_added_and_removed(tmp_path: Path, kafka
         terminal.until("log is removed from")
         assert file.read_text() == ""
         terminal.press("1q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert SECRET.encode() not in terminal.received
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in written if SECRET.encode() in path.read_bytes()]

@@ -89,7 +89,7 @@ def test_a_tap_goes_on_while_a_pager_is_open(rabbit: Rabbit, environment: dict[s
         terminal.until(f"event {COUNT - 1}")
         terminal.until("rabbit")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
     seen = run("workbench", "browse", str(recording), "--json")
     assert [record["body"]["text"] for record in seen.records] == ["the first", *(f"event {n}" for n in range(COUNT))]
     assert "gap" not in seen.err
@@ -125,7 +125,7 @@ def test_what_is_typed_behind_the_pagers_key_waits_until_it_is_closed(
         with pytest.raises(subprocess.TimeoutExpired):
             terminal.process.wait(3 * PATIENCE)
         (tmp_path / "go").touch()
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert not (tmp_path / "go").exists()
 
 
@@ -136,7 +136,7 @@ def test_an_interrupt_ends_the_pager_and_not_the_program(environment: dict[str, 
         terminal.press("\x03")
         terminal.until("orders-events")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_pager_that_cannot_be_started_is_said_on_the_screen(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_pager_that_cannot_be_started_is_said_on_the_screen(tmp_path: Path) ->
         terminal.press("v")
         terminal.until("$PAGER cannot be started")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_pager_ends_with_the_program(environment: dict[str, str], tmp_path: Path) -> None:
@@ -155,6 +155,6 @@ def test_a_pager_ends_with_the_program(environment: dict[str, str], tmp_path: Pa
         opened(terminal, tmp_path, "v")
         editor = int((tmp_path / "open").read_text())
         terminal.process.terminate()
-        terminal.ended()
+        terminal.wait()
     with pytest.raises(ProcessLookupError):
         os.kill(editor, 0)

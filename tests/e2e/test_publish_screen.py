@@ -103,7 +103,7 @@ def test_an_event_goes_through_an_exchange_and_its_receipt_leads_to_it(
         terminal.press("b")
         terminal.until('"id"')
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         assert [shop.bodies(queue) for queue in (shop.name, shop.audit)] == [[b'{"id": 7}']] * 2
 
 
@@ -131,7 +131,7 @@ def test_an_event_goes_to_a_topic_and_its_receipt_leads_to_it(
         terminal.press(TAB * 3 + ENTER)
         terminal.until("second")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_dead_letter_is_cloned_mended_and_sent_to_its_origin_by_eight_keys(
@@ -157,6 +157,6 @@ def test_a_dead_letter_is_cloned_mended_and_sent_to_its_origin_by_eight_keys(
                 terminal.until(drawn)
             assert keys <= 8
             terminal.press("\x11")
-            assert terminal.ended() == 0
+            assert terminal.wait() == 0
         assert [json.loads(body) for body in shop.bodies(shop.name)] == [{"id": 7, "total": 9}]
         assert shop.bodies(shop.audit) == []

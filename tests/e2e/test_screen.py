@@ -50,7 +50,7 @@ def walk(file: Path, events: int) -> bytes:
         terminal.press("\t\t\x1b[B\x1b[B")
         terminal.drain(0.3)
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
         return bytes(terminal.received)
 
 
@@ -80,7 +80,7 @@ def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> N
             terminal.until("DEMO")
             terminal.until("payments")
             terminal.press(key)
-            assert terminal.ended() == 0
+            assert terminal.wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -88,7 +88,7 @@ def test_a_signal_stops_the_screen_as_it_stops_a_command(tmp_path: Path, number:
     with Terminal("demo", folder=tmp_path, environment=private(tmp_path)) as terminal:
         terminal.until("payments")
         terminal.process.send_signal(number)
-        assert terminal.ended() == 130
+        assert terminal.wait() == 130
         # The main screen of the terminal, its cursor, and echo as before.
         assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"payments")
         assert b"Traceback" not in terminal.received
@@ -117,7 +117,7 @@ def test_a_terminal_that_is_gone_ends_the_screen(tmp_path: Path, number: signal.
 )
 def test_what_cannot_be_opened_is_said_in_one_sentence(arguments: tuple[str, ...], code: int, sentence: str) -> None:
     with Terminal(*arguments) as terminal:
-        assert terminal.ended() == code
+        assert terminal.wait() == code
         text = bytes(terminal.received).decode()
         assert sentence in text
         assert "Traceback" not in text
@@ -135,7 +135,7 @@ def test_why_an_event_failed_takes_one_key_and_all_that_failed_so_another() -> N
         terminal.until("stack trace ")
         terminal.until(".java:")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_a_body_is_opened_in_the_users_pager(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_body_is_opened_in_the_users_pager(tmp_path: Path) -> None:
         terminal.until("orders-events")
         assert b"orderId" in (tmp_path / "seen").read_bytes()
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_what_the_screen_sees_is_recorded_and_opened_again(tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_what_the_screen_sees_is_recorded_and_opened_again(tmp_path: Path) -> No
         terminal.until("recording")
         terminal.until("JSON")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
     with Terminal(str(file)) as terminal:
         terminal.until("read-only")
         terminal.until("JSON")
         terminal.press("q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
     assert len(run("workbench", "browse", str(file)).records) > 100

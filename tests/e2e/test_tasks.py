@@ -77,7 +77,7 @@ def test_why_messages_failed_and_one_of_them_in_full(size: tuple[int, int], envi
         do(terminal, [(ENTER, "", "by this value"), *zoomed], 3)
         do(terminal, [("=", "", "reason = ")], 1)
         terminal.press("\x11")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 @SIZES
@@ -88,7 +88,7 @@ def test_why_messages_of_a_queue_failed_is_seen_after_its_price(
         terminal.until("payments")
         do(terminal, [("3", "", "rabbit/email.dead"), (ENTER, "", "b browses"), ("b", "", "reason in ")], 6)
         terminal.press("\x11")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_the_event_that_a_stuck_group_waits_for(kafka: KafkaAddress, environment: Mapping[str, str]) -> None:
@@ -103,7 +103,7 @@ def test_the_event_that_a_stuck_group_waits_for(kafka: KafkaAddress, environment
             do(terminal, [(ENTER, "", "members"), (ENTER, "", f"event-{STUCK_AT}")], 2)
             assert f"event-{STUCK_AT - 1}".encode() not in terminal.received
             terminal.press("\x11")
-            assert terminal.ended() == 0
+            assert terminal.wait() == 0
 
 
 def test_an_exchange_and_a_topic_live_in_one_table(

@@ -18,7 +18,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         terminal.until("deployments")
         yield terminal
         terminal.press(f"{ESCAPE * 8}1q")
-        assert terminal.ended() == 0
+        assert terminal.wait() == 0
 
 
 def test_what_is_typed_behind_a_slash_lands_in_the_field_that_it_opens(terminal: Terminal) -> None:

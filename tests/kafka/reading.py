@@ -44,7 +44,7 @@ async def browse(
         return [delivery async for batch in stream for delivery in batch]
 
 
-async def decided(connector: KafkaConnector, address: Address, seconds: float = DEADLINE) -> None:
+async def wait_until_decided(connector: KafkaConnector, address: Address, seconds: float = DEADLINE) -> None:
     """Wait until no transaction is open: a broker ends one somewhat after it has told the producer so."""
     async with asyncio.timeout(seconds):
         while True:

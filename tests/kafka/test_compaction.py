@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import Kafka, KafkaAddress
 from tests.kafka.conftest import DEADLINE, MakeTopic, connect, make_topic
-from tests.kafka.reading import browse, by_partition, decided, publish
+from tests.kafka.reading import browse, by_partition, publish, wait_until_decided
 from tests.kafka.test_scan import scan
 from workbench.model.address import Address
 from workbench.model.event import Event, Position
@@ -97,7 +97,7 @@ async def test_marks_of_transactions_are_not_counted(
             await (producer.abort_transaction() if number % 3 == 2 else producer.commit_transaction())
     finally:
         await producer.stop()
-    await decided(connector, address)
+    await wait_until_decided(connector, address)
     kept = [b"%d" % number for number in range(30) if number % 3 != 2]
     for count in (1, 5, 19, 20, 21, 1000):
         found = [delivery.event.body for delivery in await browse(connector, address, FromEnd(count))]

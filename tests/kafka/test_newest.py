@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, admin, connect, make_topic
-from tests.kafka.reading import BASE, browse, decided, numbered, publish
+from tests.kafka.reading import BASE, browse, numbered, publish, wait_until_decided
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning, FromEnd, Since
@@ -75,7 +75,7 @@ async def fill(kafka: KafkaAddress, address: Address, some: Sequence[Written], d
         await plain.stop()
         await careful.stop()
     async with connect(kafka.url) as connector:
-        await decided(connector, address)
+        await wait_until_decided(connector, address)
     async with admin(kafka.bootstrap) as client:
         ends = {
             partition: sum(len(each.times) for each in some if each.partition == partition) for partition in deleted

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
 from tests.kafka.conftest import MakeTopic, connect, make_topic
-from tests.kafka.reading import BASE, browse, decided, numbered, publish
+from tests.kafka.reading import BASE, browse, numbered, publish, wait_until_decided
 from workbench.decode.byte_search import unescape
 from workbench.model.address import Address
 from workbench.model.content import Content
@@ -151,7 +151,7 @@ async def test_aborted_transactions_are_neither_browsed_nor_found(
             await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
     finally:
         await producer.stop()
-    await decided(connector, address)
+    await wait_until_decided(connector, address)
     kept = [b"needle %d.%d" % (number, each) for number in (0, 2, 4) for each in range(5)]
     assert [delivery.event.body for delivery in await browse(connector, address)] == kept
     found, coverage = await scan(connector, [address], b"needle")
@@ -177,7 +177,7 @@ async def test_an_open_transaction_is_named_and_not_shown(
         await producer.commit_transaction()
     finally:
         await producer.stop()
-    await decided(connector, address)
+    await wait_until_decided(connector, address)
     assert len(await browse(connector, address)) == 4
 
 

@@ -33,7 +33,7 @@ async def test_a_killed_broker_is_told_of_and_nothing_is_lost(own_kafka: Kafka) 
         async with connect(own_kafka.url) as connector:
             await publish(connector, made, numbered(100, 100))
         await driver.until(lambda: len(driver.app.events.sequences) >= 200)
-        await driver.settled()
+        await driver.until_settled()
         found = await driver.app.context.archive.rows(driver.app.events.sequences)
         assert driver.one(EventTable).cursor == driver.app.events.sequences[-1]
     positions = [each.position for each in found if each is not None]

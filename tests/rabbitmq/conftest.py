@@ -98,7 +98,7 @@ class Rabbit:
             for entry in self.api.get(f"/api/{kind}/{vhost}", params={"columns": "name"}).raise_for_status().json()
         }
 
-    async def settled(self, queue: Address, ready: int) -> None:
+    async def until_settled(self, queue: Address, ready: int) -> None:
         """Return when the management API says that so many are ready and none is unacknowledged."""
 
         async def quiet() -> bool:

@@ -156,5 +156,5 @@ async def test_settling_when_the_connection_is_killed_has_an_unknown_outcome(rab
     assert [outcome.state for outcome in settled] == ["settled"]
     assert [(outcome.sequence, outcome.state) for outcome in outcomes] == [(1, "unknown"), (3, "unknown")]
     assert all(isinstance(outcome.error, ConnectionLost) for outcome in outcomes)
-    await rabbit.settled(queue, 4)
+    await rabbit.until_settled(queue, 4)
     assert sorted(rabbit.drain(queue, 4)) == bodies(numbered(5))[1:]

@@ -46,11 +46,11 @@ async def test_dead_letters_around_the_size_of_a_frame_are_browsed_claimed_and_g
         seen = await browse(connector, dead)
         assert [len(str(dict(delivery.event.headers)["stack"])) for delivery in seen] == sizes
         assert all("x-death" in dict(delivery.event.headers) for delivery in seen)
-        await rabbit.settled(dead, len(sizes))
+        await rabbit.until_settled(dead, len(sizes))
         async with connector.claim(dead, "move") as claims:
             assert bodies(await read(claims)) == [b"%d" % number for number in range(len(sizes))]
             assert [outcome.error for outcome in await claims.settle([0, 5])] == [None, None]
-        await rabbit.settled(dead, len(sizes) - 2)
+        await rabbit.until_settled(dead, len(sizes) - 2)
         assert bodies(await browse(connector, dead)) == [b"1", b"2", b"3", b"4", b"6", b"7"]
 
 

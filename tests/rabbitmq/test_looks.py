@@ -27,7 +27,7 @@ async def test_order_depth_and_unacknowledged_are_as_before(rabbit: Rabbit, kind
         await publish_all(connector, queue, events)
         for limit in (1, 4, 700, None, 3, 900):
             await browse(connector, queue, limit=limit)
-    await rabbit.settled(queue, len(events))
+    await rabbit.until_settled(queue, len(events))
     assert rabbit.drain(queue, len(events)) == bodies(events)
 
 

@@ -105,7 +105,7 @@ class Driver:
         self.app.show_endpoint(target)
         await self.pilot.pause()
 
-    async def settled(self) -> None:
+    async def until_settled(self) -> None:
         """Return when the screen has not changed for a while."""
         before: Sequence[str] = []
         while (now := self.lines) != before:

@@ -133,7 +133,7 @@ async def drawn(scene: Scene) -> str:
                 await _act(driver, key)
             for field in (*driver.app.screen.query(Input), *driver.app.screen.query(TextArea)):
                 field.cursor_blink = False
-            await driver.settled()
+            await driver.until_settled()
             picture = driver.app.export_screenshot(title="Event Workbench")
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     return re.sub(r"\n\s*\n+", "\n", picture.replace("Fira Code", "monospace"))
@@ -146,7 +146,7 @@ async def _act(driver: Driver, key: str) -> None:
         await driver.shows(key[1:])
     else:
         await driver.press(key)
-        await driver.settled()
+        await driver.until_settled()
 
 
 def with_keys(readme: str) -> str:

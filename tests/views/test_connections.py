@@ -125,7 +125,7 @@ async def test_what_is_left_leaves_nothing_behind(own_file: Path, rabbitmq_4: Ra
     async with running() as driver:
         await driver.press("a", "=left", "tab", f"={rabbitmq_4.url}", "enter", "escape")
         await answered(driver)
-        await driver.settled()
+        await driver.until_settled()
         assert driver.app.context.session.names == list(driver.app.context.watches) == ["shop"]
         assert content(own_file) == ""
         await driver.press("a")
@@ -140,7 +140,7 @@ async def test_what_is_left_as_its_last_step_succeeds_is_not_kept(own_file: Path
         dialog.action_take()
         dialog.dismiss(None)
         await answered(driver)
-        await driver.settled()
+        await driver.until_settled()
         assert (driver.app.context.session.names, content(own_file)) == (["shop"], "")
 
 

@@ -146,7 +146,7 @@ async def test_a_filter_holds_against_an_order_that_is_still_being_found() -> No
                 await asyncio.sleep(0)
         driver.app.events._put_query("body.id = 3")
         await driver.shows("1 of 8 held")
-        await driver.settled()
+        await driver.until_settled()
         assert shown(driver) == 1
 
 

@@ -68,13 +68,13 @@ class Bench:
         if delivery is not None:
             self.delivery = delivery
         self.inspector.show(reading.mask(delivery) if delivery is not None else None, reading)
-        await self.settled()
+        await self.until_settled()
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
-        await self.settled()
+        await self.until_settled()
 
-    async def settled(self) -> None:
+    async def until_settled(self) -> None:
         """All is read and drawn."""
         await self.pilot.pause()
         while self.inspector.page is not None and not self.inspector.page.complete:
@@ -309,7 +309,7 @@ async def test_what_is_seen_stays_while_more_is_made_of_a_value_above(monkeypatc
         bench.inspector.action_cursor_bottom()
         bench.inspector.action_cursor_up()
         assert not page.complete and bench.inspector.text_to_copy() == "1"
-        await bench.settled()
+        await bench.until_settled()
         assert bench.inspector.text_to_copy() == "1" and page.rows > 900
         assert [row.strip() for row in bench.rows()[-3:]] == ['line 0899",', '"b": 1', "}"]
 
@@ -319,7 +319,7 @@ async def test_what_is_found_in_a_long_value_is_gone_to_once_it_is_made(monkeypa
     async with opened(width=40, height=8) as bench:
         await bench.show(json.dumps({"a": "\n".join(f"line {number:04}" for number in range(900))}).encode())
         bench.inspector.search("0897")
-        await bench.settled()
+        await bench.until_settled()
         assert any("0897" in row for row in bench.rows())
 
 
@@ -369,7 +369,7 @@ async def test_text_is_wrapped_and_none_of_it_missing() -> None:
         end = rows.index("last")
         assert "".join("".join(rows[2:end]).split()) == "".join(words.split())
         await bench.pilot.resize_terminal(60, 24)
-        await bench.settled()
+        await bench.until_settled()
         assert bench.lines()[2:].index("last") < end
         await bench.press("home", "down", "down", "down")
         assert bench.inspector.text_to_copy() == words
@@ -384,7 +384,7 @@ async def test_a_large_body_is_seen_before_all_of_it_was_read() -> None:
         assert page is not None and not page.complete and page.rows < 2_000
         assert bench.lines()[1] == "JSON · 3,177,780 bytes · reading on …" or "reading on" in bench.lines()[1]
         assert bench.rows()[2] == '      "number": 0,'
-        await bench.settled()
+        await bench.until_settled()
         assert page.rows == 1 + 2 + 4 * 40_000
         await bench.press("end", "up", "up", "up")
         assert bench.inspector.text_to_copy() == "39999"
@@ -537,7 +537,7 @@ async def test_a_dead_letter_that_says_nothing_opens_on_that() -> None:
     delivery = Delivery(_sent(), Address("rabbit", "orders.dead"), SEEN)
     async with opened() as bench:
         bench.inspector.show(delivery, READING, dead_letter=True)
-        await bench.settled()
+        await bench.until_settled()
         assert bench.lines()[1:3] == ["Why it failed", "  Nothing in this event says why."]
         assert bench.lines()[3].startswith("─ JSON · ")
 
@@ -795,7 +795,7 @@ async def test_each_tab_is_searched(tab: Tab, text: str, copied: str) -> None:
     async with opened() as bench:
         await bench.show(Event(None, b'{"a":"0123456789zz1"}', None, Content(headers)))
         bench.inspector.tab = tab
-        await bench.settled()
+        await bench.until_settled()
         bench.inspector.search(text)
         assert bench.lines()[0].rstrip("0123456789").endswith(" of ")
         assert bench.inspector.text_to_copy() == copied
@@ -807,7 +807,7 @@ async def test_a_place_that_was_not_read_yet_is_gone_to_when_it_is() -> None:
         bench.inspector.show(Delivery(Event(None, body), Address("k", "t"), SEEN), READING)
         bench.inspector.search("here")
         assert bench.lines()[0].endswith("1 of 1 …")
-        await bench.settled()
+        await bench.until_settled()
         assert bench.lines()[0].endswith("1 of 1") and bench.inspector.text_to_copy() == "here"
 
 
@@ -844,7 +844,7 @@ async def test_keys_move_the_cursor_and_the_screen_follows() -> None:
         ):
             move()
             assert page.cursor == row
-            await bench.settled()
+            await bench.until_settled()
             assert 0 <= row - inspector.scroll_offset.y < 11
         for key, row in (("end", 102), ("home", 0), ("down", 1), ("pagedown", 12), ("pageup", 1), ("up", 0)):
             await bench.press(key)
@@ -873,4 +873,4 @@ async def test_no_hostile_event_breaks_a_line_or_is_obeyed(width: int, height: i
                     inspector.text_to_copy().encode()
                     inspector.search("a")
                     inspector.next_match()
-        await bench.settled()
+        await bench.until_settled()

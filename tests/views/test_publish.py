@@ -304,7 +304,7 @@ async def test_a_template_without_end_is_said_and_the_screen_goes_on() -> None:
 async def test_the_line_at_the_cursor_keeps_its_colours() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", '{"a": 1}\n{"a": 1}')
-        await driver.settled()
+        await driver.until_settled()
         editor = driver.app.screen.query_one(BodyEditor)
         elsewhere, at_cursor = (
             [(segment.text, segment.style.color) for segment in editor.render_line(line) if segment.style]

@@ -249,6 +249,6 @@ async def test_a_terminal_of_no_width_ends_no_screen(columns: int) -> None:
         for mode in ("dead_letters", "connections", "journal", "trace", "publish", "events"):
             driver.app.go(mode)
             await driver.pilot.resize_terminal(columns, 20)
-            await driver.settled()
+            await driver.until_settled()
             await driver.pilot.resize_terminal(120, 40)
         assert not driver.app.failures

@@ -68,11 +68,11 @@ async def test_all_text_can_be_read_on_what_it_stands_on(theme: str) -> None:
         driver.app.theme = theme
         await driver.open()
         await driver.press("space", "o")
-        await driver.settled()
+        await driver.until_settled()
         assert unreadable(driver.app) == set()
         for keys in SCENES:
             await driver.press(*keys)
-            await driver.settled()
+            await driver.until_settled()
             assert unreadable(driver.app) == set(), keys
             await driver.press("escape", "escape", "1")
             await driver.until(lambda: driver.app.screen is driver.app.events)
@@ -94,7 +94,7 @@ async def test_a_field_stands_out_from_the_ground_where_it_has_no_focus(theme: s
     async with running() as driver:
         driver.app.theme = theme
         await driver.press("6")
-        await driver.settled()
+        await driver.until_settled()
         fields = [field for field in driver.app.screen.query(Input) if field.region and not field.has_focus]
         assert fields
         strips = driver.app.screen._compositor.render_strips()
@@ -127,7 +127,7 @@ async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
     async with running(config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
         await driver.open()
         await driver.press(*(["enter", "j", "j"] if pane == "inspector" else ["tab", "tab", "g"]))
-        await driver.settled()
+        await driver.until_settled()
         bars = [
             style.color
             for strip in driver.app.screen._compositor.render_strips()
