@@ -38,6 +38,7 @@ _PACKAGES = {
     "mount": "mount",
     "tmux": "tmux",
     "jq": "jq",
+    "gcc": "gcc",
 }
 """Debian's name of a package, and a command by which we see that it is there."""
 

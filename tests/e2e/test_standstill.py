@@ -1,18 +1,26 @@
-"""A program that stood still: stopped, or on a machine that was suspended. The gap is as long as what was lost."""
+"""A program that stood still: stopped, or on a machine that was suspended. The gap is as long as what was lost.
 
+A machine that sleeps moves the wall clock and CLOCK_BOOTTIME on, and not CLOCK_MONOTONIC, by which the event loop's
+timers go: to them, a connection of minutes ago was there a moment ago. `suspend.c` plays that.
+"""
+
+import os
 import re
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import pytest
 
 from connectors.rabbitmq.taps import LENGTH
+from tests.brokers import install
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import INSTALLED
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, new_vhost
@@ -20,6 +28,8 @@ from workbench.model.address import Address
 
 STOOD = 4.0
 """Seconds after which a program without a tick a second is certain that it stood still, and was not merely slow."""
+SLEPT: Final = 180
+"""Seconds for which a machine is suspended."""
 
 
 @pytest.fixture
@@ -32,11 +42,14 @@ def rabbit(rabbitmq_4: RabbitMQAddress) -> Iterator[Rabbit]:
 class Tailed:
     """A running `workbench tail`, all of whose output is read at once."""
 
-    def __init__(self, rabbit: Rabbit, address: Address, heartbeat: int) -> None:
+    def __init__(self, rabbit: Rabbit, address: Address, heartbeat: int, environment: Mapping[str, str] = {}) -> None:
         management = quote(rabbit.broker.management_url, safe="")
         url = f"rabbit={rabbit.url}?heartbeat={heartbeat}&management={management}"
         self._process = subprocess.Popen(
-            [INSTALLED, "tail", "-c", url, str(address), "-o", "body"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [INSTALLED, "tail", "-c", url, str(address), "-o", "body"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
         )
         self.out: list[bytes] = []
         self.err: list[str] = []
@@ -70,15 +83,38 @@ class Tailed:
 
 
 @contextmanager
-def tailing(rabbit: Rabbit, address: Address, heartbeat: int) -> Iterator[Tailed]:
+def tailing(rabbit: Rabbit, address: Address, heartbeat: int, environment: Mapping[str, str] = {}) -> Iterator[Tailed]:
     """A tail that is subscribed; on leaving it is stopped as by Ctrl+C."""
-    tailed = Tailed(rabbit, address, heartbeat)
+    tailed = Tailed(rabbit, address, heartbeat, environment)
     try:
         until(lambda: bool(tailed.err))
         yield tailed
         tailed.send(signal.SIGINT)
     finally:
         tailed.ended()
+
+
+class Suspension:
+    """The clocks of a machine that can be suspended, for one program."""
+
+    def __init__(self, folder: Path) -> None:
+        install.tools()
+        library = folder / "suspend.so"
+        source = Path(__file__).with_name("suspend.c")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-nostdlib", "-o", library, source], check=True, timeout=DEADLINE)
+        self._slept = folder / "slept"
+        self._slept.write_text("0")
+        self.environment: Final = {"LD_PRELOAD": str(library), "SUSPENDED": str(self._slept)}
+        """Variables with which the program has these clocks."""
+
+    def sleep(self, tailed: Tailed) -> float:
+        """Suspend the program's machine; returns when, in seconds since 1970."""
+        return tailed.send(signal.SIGSTOP)
+
+    def wake(self, tailed: Tailed) -> float:
+        """Go on, `SLEPT` seconds later; returns when that is by the program's clock, in seconds since 1970."""
+        self._slept.write_text(str(SLEPT))
+        return tailed.send(signal.SIGCONT) + SLEPT
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -93,6 +129,18 @@ def queues(rabbit: Rabbit) -> dict[str, int]:
     """Every queue there, and how many messages are ready in it."""
     found = rabbit.api.get(f"/api/queues/{quote(rabbit.vhost, safe='')}").raise_for_status().json()
     return {each["name"]: int(each.get("messages_ready", 0)) for each in found}
+
+
+def close_connection(rabbit: Rabbit) -> None:
+    """Close the program's connection, as a broker does that has heard nothing of it for long."""
+
+    def closed() -> bool:
+        for each in rabbit.api.get(f"/api/vhosts/{quote(rabbit.vhost, safe='')}/connections").json():
+            if each.get("client_properties", {}).get("connection_name") == "event-workbench":
+                rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
+        return not queues(rabbit)
+
+    until(closed)
 
 
 def gap(tailed: Tailed, what: str) -> tuple[float, float]:
@@ -127,6 +175,33 @@ def test_a_connection_that_was_lost_meanwhile_is_a_gap_from_before(rabbit: Rabbi
     since, upto = gap(tailed, "what arrived")
     assert began <= since <= stopped
     assert went_on <= upto <= back
+
+
+def test_what_was_lost_while_the_machine_was_suspended_is_a_gap_as_long_as_it_slept(
+    rabbit: Rabbit, tmp_path: Path
+) -> None:
+    exchange = rabbit.exchange("fanout")
+    suspension = Suspension(tmp_path)
+    began = time.time()
+    with tailing(rabbit, exchange, heartbeat=600, environment=suspension.environment) as tailed:
+        rabbit.publish(exchange, b"before")
+        until(lambda: tailed.out == [b"before\n"])
+        stopped = suspension.sleep(tailed)
+        close_connection(rabbit)
+        rabbit.publish(exchange, b"lost")
+        woke = suspension.wake(tailed)
+        until(lambda: bool(queues(rabbit)))
+
+        def after_is_seen() -> bool:
+            rabbit.publish(exchange, b"after")
+            return tailed.out[-1] == b"after\n"
+
+        until(after_is_seen)
+        back = time.time() + SLEPT
+    assert b"lost\n" not in tailed.out
+    since, upto = gap(tailed, "what arrived")
+    assert began <= since <= stopped
+    assert woke <= upto <= back
 
 
 def test_copies_that_a_tap_dropped_meanwhile_are_a_gap_from_before(rabbit: Rabbit) -> None:
