@@ -171,7 +171,7 @@ class PublishScreen(DraftForm):
                 paced = at_rate(events, draft.rate) if draft.rate is not None else events
                 where = None if draft.partition is None else str(draft.partition)
                 noted = sending.note(until(sending.stopped, paced))
-                await publish(connector, sending.address, noted, sending.add_receipts, where)
+                await publish(connector, sending.address, noted, sending.add_receipts, where, self._tell_obstacle)
             sentence, wrong = sending.summary(), sending.published.failed > 0
         except WorkbenchError as error:
             sentence = f"{error} {sending.published.told_until}"
@@ -188,6 +188,9 @@ class PublishScreen(DraftForm):
                 self._seed = secrets.randbits(128)
                 self._settle()
                 self._drafts.keep(self._draft)
+
+    def _tell_obstacle(self, obstacle: str | None) -> None:
+        self._tell(obstacle or "The broker takes events again.", wrong=obstacle is not None)
 
     def _show_progress(self) -> None:
         if (sending := self._sending) is not None:

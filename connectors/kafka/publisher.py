@@ -90,6 +90,11 @@ class ClusterPublisher:
         """Let the receipts end."""
         self._receipts.put_nowait(None)
 
+    @property
+    def obstacle(self) -> str | None:
+        """A broker of Kafka slows its producers, and stops none."""
+        return None
+
     async def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event; ends after `finish`."""
         while (receipts := await self._receipts.get()) is not None:

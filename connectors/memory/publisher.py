@@ -50,6 +50,11 @@ class MemoryPublisher:
         self._finished = True
         self._answered.set()
 
+    @property
+    def obstacle(self) -> str | None:
+        """Nothing keeps it from taking events."""
+        return None
+
     async def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event, in the order sent."""
         while True:

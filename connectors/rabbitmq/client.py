@@ -18,7 +18,7 @@ _CLOSING: Final = 5.0
 """Seconds that a broker is given to agree to the end of a connection."""
 
 _BLOCKED: Final = 60.0
-"""Seconds after which a broker that blocks its publishers counts as lost."""
+"""Seconds after which a broker that blocks its publishers counts as lost, where nobody can be told to wait."""
 
 
 class Client:
@@ -27,19 +27,27 @@ class Client:
     Attributes:
         place: Host and port, for sentences.
         version: The broker's version, as numbers: (4, 0, 5).
+        blocked: Why the broker reads nothing that is published, in its words, such as "low on memory"; None: it does.
     """
 
     def __init__(self, connection: DriverConnection, place: str, closed: "asyncio.Future[BaseException]") -> None:
         self._connection = connection
         self._closed = closed
         self.place = place
+        self.blocked: str | None = None
+        connection.add_on_connection_blocked_callback(lambda _, frame: self._block(str(frame.method.reason)))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._block(None))
         properties: Mapping[str, Any] = connection.server_properties or {}
         version = str(properties.get("version", ""))
         self.version = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdecimal())
 
     @classmethod
-    async def open(cls, access: Access) -> Self:
+    async def open(cls, access: Access, patience: float | None = _BLOCKED) -> Self:
         """Connect to the first of the hosts that answers, and log in.
+
+        Args:
+            access: Where, and as whom.
+            patience: Seconds after which a broker that blocks its publishers counts as lost; None: it never does.
 
         Raises:
             ConnectionLost: None does.
@@ -48,14 +56,14 @@ class Client:
         lost: ConnectionLost | None = None
         for host, port in access.hosts:
             try:
-                return await cls._open(access, host, port)
+                return await cls._open(access, host, port, patience)
             except ConnectionLost as error:
                 lost = error
         assert lost is not None
         raise lost
 
     @classmethod
-    async def _open(cls, access: Access, host: str, port: int) -> Self:
+    async def _open(cls, access: Access, host: str, port: int, patience: float | None) -> Self:
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         closed: asyncio.Future[BaseException] = loop.create_future()
@@ -67,7 +75,7 @@ class Client:
             credentials=PlainCredentials(access.user, access.password.reveal()),
             ssl_options=SSLOptions(access.tls, host) if access.tls else None,
             client_properties={"connection_name": "event-workbench"},
-            blocked_connection_timeout=_BLOCKED,
+            blocked_connection_timeout=patience,
             heartbeat=access.heartbeat,
         )
 
@@ -102,12 +110,20 @@ class Client:
 
     async def close(self) -> None:
         """End the connection: the broker takes back what was delivered and not acknowledged."""
-        if self._connection.is_open:
+        if self.blocked is not None:
+            # It would read this no sooner than what was published.
+            self._connection.abort()
+        elif self._connection.is_open:
             self._connection.close()
         done, _ = await asyncio.wait([self._closed], timeout=_CLOSING)
         if not done:
             self._connection.abort()
             await asyncio.wait([self._closed], timeout=_CLOSING)
+
+    def _block(self, reason: str | None) -> None:
+        self.blocked = reason
+        for wake in self._connection.wake.values():
+            wake()
 
     @property
     def lost(self) -> bool:

@@ -248,8 +248,9 @@ class RabbitMQConnector:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         """A pipeline into queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
-        client = await Client.open(self._access)
-        publisher = ExchangePublisher(client, self._access.user, partial(Client.open, self._access))
+        connect = partial(Client.open, self._access, None)
+        client = await connect()
+        publisher = ExchangePublisher(client, self._access.user, connect)
         try:
             await publisher.open()
             yield publisher

@@ -165,13 +165,27 @@ class ExchangePublisher:
         self._finished = True
         self._channel.wake()
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing is taken for the moment: see `workbench.connecting.connector.Publisher`."""
+        if self._client.blocked is None or self._client.lost:
+            return None
+        return (
+            f"{self._client.place} blocks publishers: {self._client.blocked}. What is sent waits until the broker has"
+            " room again."
+        )
+
     async def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of the events: see `workbench.connecting.connector.Publisher`."""
+        told = None
         while True:
             self._take_answers()
             if self._receipts:
                 batch, self._receipts = self._receipts, []
                 yield batch
+            elif self.obstacle != told:
+                told = self.obstacle
+                yield []
             elif self._fatal:
                 raise self._fatal
             elif self._finished:

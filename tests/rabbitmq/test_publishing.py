@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import signal
+import subprocess
 from collections import Counter
 from decimal import Decimal
 
@@ -10,15 +12,17 @@ import pytest
 from connectors.rabbitmq import RabbitMQConnector, client
 from connectors.rabbitmq.publisher import WINDOW, ExchangePublisher
 from tests.brokers.fixtures import OwnBrokers
+from tests.e2e.command import INSTALLED
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, new_vhost
 from tests.rabbitmq.doing import bodies, browse, close_connections, numbered, publish, publish_all
 from workbench.connecting.connector import Publisher
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, PublishRejected
+from workbench.model.errors import AccessRefused, EndpointNotFound, PublishRejected
 from workbench.model.event import Event
-from workbench.model.receipt import Receipt
 from workbench.model.wire import Wire
+from workbench.operations import publish as operations
+from workbench.operations.publish import number_events
 
 
 def written(body: bytes, key: bytes | None = None, **properties: object) -> Event:
@@ -290,28 +294,53 @@ async def test_cancelled_while_it_connects_again_it_forgets_no_event(rabbit: Rab
     assert len(unknown) <= 1
 
 
-async def test_what_a_broker_had_when_it_blocked_publishers_has_an_unknown_outcome(
+async def test_publishing_waits_as_long_as_the_broker_blocks_publishers_and_says_why(
     own_broker: OwnBrokers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_BLOCKED", 1.0)
+    monkeypatch.setattr(client, "_BLOCKED", 0.1)
     broker = own_broker("rabbitmq-4.0")
     rabbit = new_vhost(broker)
     queue = rabbit.queue()
-    async with RabbitMQConnector(rabbit.connection()) as connector, connector.publisher() as publisher:
-        await publisher.send(queue, numbered(5))
-        await publisher.finish()
+    told: asyncio.Queue[str | None] = asyncio.Queue()
+    async with RabbitMQConnector(rabbit.connection()) as connector, asyncio.TaskGroup() as group:
         await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0")
-        receipts: list[Receipt] = []
-        with pytest.raises(ConnectorError, match="blocks publishers: free its memory or disk"):
-            async with asyncio.timeout(DEADLINE):
-                await publisher.send(queue, numbered(5, begin=5))
-                await publisher.finish()
-        with pytest.raises(ConnectorError, match="blocks publishers"):
-            async for batch in publisher.receipts():
-                receipts += batch
+        events = number_events(lambda number: numbered(1, begin=number)[0], 500)
+        publishing = group.create_task(
+            operations.publish(connector, queue, events, lambda _: None, on_obstacle=told.put_nowait)
+        )
+        async with asyncio.timeout(DEADLINE):
+            assert "blocks publishers: low on memory" in str(await told.get())
+            await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
+            assert await told.get() is None
+            published = await publishing
+    assert (published.confirmed, published.failed) == (500, 0)
+    rabbit.remove()
+
+
+async def test_publishing_to_a_broker_that_blocks_publishers_can_be_stopped(own_broker: OwnBrokers) -> None:
+    broker = own_broker("rabbitmq-4.0")
+    rabbit = new_vhost(broker)
+    queue = rabbit.queue()
+    await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0")
+    command = (
+        "publish",
+        f"rabbit/{queue.name}",
+        "x{{ seq }}",
+        "--count",
+        "5",
+        "-c",
+        f"rabbit={rabbit.url}?management={broker.management_url}",
+    )
+    process = await asyncio.create_subprocess_exec(
+        INSTALLED, *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE):
+        blocked = (await process.stderr.readline()).decode()
+        process.send_signal(signal.SIGINT)
+        _, rest = await process.communicate()
     await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
-    assert [(receipt.sequence, receipt.state) for receipt in receipts if receipt.error] == [
-        (number, "unknown") for number in range(5, 10)
-    ]
-    assert all("It may take what it has received" in str(receipt.error) for receipt in receipts if receipt.error)
+    assert "blocks publishers: low on memory. What is sent waits until the broker has room again." in blocked
+    assert "Stopped: 0 published, 0 refused; 5 more were on their way" in rest.decode()
+    assert process.returncode == 130
     rabbit.remove()

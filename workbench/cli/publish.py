@@ -161,8 +161,13 @@ async def publish_all(
     """
     connector = await session.connector(target.connection)
     receipts = _Receipts(target, form)
+
+    def tell(obstacle: str | None) -> None:
+        say(f"workbench: {obstacle or f'{target.connection} takes events again.'}")
+
     try:
-        published = await publishing.publish(connector, target, receipts.follow(batches), receipts.write, partition)
+        followed = receipts.follow(batches)
+        published = await publishing.publish(connector, target, followed, receipts.write, partition, tell)
     except asyncio.CancelledError:
         say(receipts.stopped)
         raise

@@ -85,8 +85,14 @@ class Publisher(Protocol):
         """No more will be sent: returns when the broker has answered for every event."""
         ...
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why the broker takes nothing for the moment, in a sentence, where it has said so; None: it takes events."""
+        ...
+
     def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
-        """What became of each event, one receipt each, in the order of the answers; ends after `finish`."""
+        """What became of each event, one receipt each, in the order of the answers; ends after `finish`. Hands over an
+        empty batch when `obstacle` has changed."""
         ...
 
 

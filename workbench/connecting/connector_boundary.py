@@ -218,6 +218,13 @@ class BoundedPublisher(Bounded[Publisher]):
         with self._boundary.within():
             await self._held.finish()
 
+    @property
+    def obstacle(self) -> str | None:
+        """Why the broker takes nothing for the moment."""
+        with self._boundary.within():
+            obstacle = self._held.obstacle
+            return None if obstacle is None else of_kind(obstacle, str)
+
     def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event."""
         return self._batches(self._held.receipts, Receipt)

@@ -84,6 +84,7 @@ async def publish(
     batches: AsyncIterable[Sequence[Event]],
     on_receipts: Callable[[Sequence[Receipt]], None],
     partition: str | None = None,
+    on_obstacle: Callable[[str | None], None] = lambda _: None,
 ) -> Published:
     """Publish batches as they come, as fast as the broker confirms them.
 
@@ -95,6 +96,7 @@ async def publish(
         batches: What; read no faster than the publisher's window has room.
         on_receipts: Told of each event's receipt, in the order in which the broker answered.
         partition: Where in a topic; None leaves it to the broker's rule.
+        on_obstacle: Told in a sentence why the broker takes nothing for the moment, and None when it does again.
 
     Raises:
         ConnectorError: Nothing (more) could be published, there or at all; every event that was sent has its receipt.
@@ -109,10 +111,13 @@ async def publish(
 
     asked = _Asked(await connector.rules(address), tell)
     closed: WorkbenchError | None = None
+    obstacle: str | None = None
     with unwrap_exception_group():
         async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
             sender = group.create_task(_send(publisher, address, asked.let_through(batches), partition))
             async for receipts in publisher.receipts():
+                if publisher.obstacle != obstacle:
+                    on_obstacle(obstacle := publisher.obstacle)
                 errors = [each.error for each in receipts if each.error is not None and _of_target(each)]
                 if errors and closed is None:
                     # The target takes nothing more: one sentence says so, and not a receipt for each event.
@@ -121,7 +126,8 @@ async def publish(
                         group.create_task(_finish(publisher))
                 if errors:
                     receipts = [each for each in receipts if not _of_target(each)]
-                tell(asked.renumber(receipts))
+                if receipts:
+                    tell(asked.renumber(receipts))
     if closed is None:
         closed = sender.result()
     if closed is not None:
