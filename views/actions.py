@@ -133,6 +133,14 @@ ACTIONS: Final = (
         ("events",),
         ("endpoints", "events"),
     ),
+    Action(
+        "search",
+        "s",
+        "",
+        "Search the whole topic or stream for what matches the query; says first what that takes.",
+        ("events",),
+        ("events",),
+    ),
     Action("find", "ctrl+f", "find", "Find a text in the event.", ("events",), ("event",)),
     Action(
         "filter_by",

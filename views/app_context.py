@@ -2,13 +2,13 @@
 
 import asyncio
 import sys
-from contextlib import redirect_stderr, suppress
+from contextlib import AbstractAsyncContextManager, redirect_stderr, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.start import Start
+from workbench.model.start import Start, Window
 from workbench.operations.watch import Watch
 from workbench.session import Session
 from workbench.store.archive import Archive
@@ -16,6 +16,8 @@ from workbench.store.ingest import Ingestion, Ingestions
 from workbench.store.store import Store
 
 if TYPE_CHECKING:
+    from workbench.connecting.connector import Stream
+    from workbench.query.query import Query
     from workbench.store.workers import Workers
 
 PATIENCE: Final = 5.0
@@ -82,6 +84,17 @@ class AppContext:
     def tail(self, address: Address, start: Start | None = None, pattern: str | None = None) -> Ingestion:
         """Look at what arrives at an endpoint; it goes into the store."""
         return self.ingestions.begin("tail", address, lambda: self.session.tail(address, start, pattern))
+
+    def search(self, endpoint: Endpoint, query: "Query", window: Window) -> Ingestion:
+        """Search a log; what is found goes into the store."""
+
+        def opened() -> "AbstractAsyncContextManager[Stream]":
+            # The first picture would wait for it.
+            from workbench.operations.search import search_log
+
+            return search_log(self.session, endpoint, query, window)
+
+        return self.ingestions.begin("scan", endpoint.address, opened)
 
     async def stop_looks(self, connection: str) -> None:
         """End the looks through a connection, and wait until what they took is given back, as long as that can be

@@ -6,6 +6,7 @@ from typing import Literal
 from rich.text import Text
 from textual.widgets import Static
 
+from views.event_sources import found_text
 from views.host import Host
 from workbench.decode.display import visible
 from workbench.model.address import Address
@@ -50,7 +51,8 @@ class PriceBanner(Static):
         elif error is not None:
             self._show(str(error), "error")
         elif ended.coverage.gaps or ended.coverage.notes:
-            self._show(f"{ended.address}: {ended.coverage}.", "note")
+            said = f"{found_text(ended)}; {ended.coverage.remarks}" if ended.kind == "scan" else str(ended.coverage)
+            self._show(f"{ended.address}: {said}.", "note")
 
     def clear(self) -> None:
         """Say nothing any more."""

@@ -10,15 +10,21 @@ from views.app_context import AppContext
 from views.widgets.progress_row import Progress
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import LookRefused
 from workbench.model.look import Interruption
-from workbench.model.start import Start
+from workbench.model.start import Start, Window
 from workbench.operations.browse_defaults import LAST, opening_of, place_of
+from workbench.query.query import Query
 from workbench.store.ingest import Ended, Ingestion
 
 _LONG: Final = 1.0
 """Seconds from which it is shown how far a browse is."""
+
+
+def found_text(search: Ingestion) -> str:
+    """What a search has found so far, and in how much: `12 found in 2,000,000`."""
+    return f"{search.count:,} found in {search.coverage.read:,}"
 
 
 class EventSources:
@@ -50,15 +56,25 @@ class EventSources:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the browses that go on are, where they take long; None: none does."""
+        """How far the searches that go on are, or the browses, where they take long; None: none does."""
         now = time.time()
-        reading = [each for each in self.running if each.kind == "browse"]
+        searching = [each for each in self.running if each.kind == "scan"]
+        reading = searching or [each for each in self.running if each.kind == "browse"]
         seconds = max((now - self._context.archive.looks[each.look].at / 1000 for each in reading), default=0.0)
+        if searching:
+            covered = [each.coverage for each in searching]
+            done, total = sum(each.read for each in covered), sum(each.total or 0 for each in covered)
+            return Progress(done, max(total, done), seconds, what="searched", stop="esc stops")
         if seconds < _LONG:
             return None
         done = sum(each.coverage.read for each in reading)
         total = sum(min(self._total(each) or LAST, LAST) for each in reading)
         return Progress(done, max(total, done), seconds, what="read", stop="esc stops")
+
+    @property
+    def searches(self) -> list[Ingestion]:
+        """The searches whose findings are shown."""
+        return [each for each in self.ingestions if each.kind == "scan"]
 
     @property
     def states(self) -> list[str]:
@@ -67,6 +83,8 @@ class EventSources:
 
     def _state_of(self, ingestion: Ingestion) -> str:
         """How a look stands, in a word or two."""
+        if ingestion.kind == "scan" and ingestion.state in ("opening", "running"):
+            return "searching …"
         match ingestion.state:
             case "opening":
                 return "opening …"
@@ -80,6 +98,8 @@ class EventSources:
                 return "failed"
 
     def _depth_text(self, ingestion: Ingestion) -> str:
+        if ingestion.kind == "scan":
+            return found_text(ingestion)
         return msgspec.structs.replace(ingestion.coverage, total=self._total(ingestion) or None).counted
 
     def _total(self, ingestion: Ingestion) -> int:
@@ -183,7 +203,19 @@ class EventSources:
         self._stop(each for each in self._begun.get(address, ()) if each.kind == "tail")
         self._begin(self._context.tail(address, start), anew=start is not None)
 
-    def stop(self, kind: Literal["browse", "tail"] | None = None) -> None:
+    def search(self, endpoints: Sequence[Endpoint], query: Query, window: Window) -> None:
+        """Show what is found in logs, and nothing else of them.
+
+        Args:
+            endpoints: Where.
+            query: What for.
+            window: Of which time.
+        """
+        self.show([])
+        for endpoint in endpoints:
+            self._begin(self._context.search(endpoint, query, window), anew=True)
+
+    def stop(self, kind: Literal["browse", "tail", "scan"] | None = None) -> None:
         """Let all looks end, or all of a kind; what they showed stays."""
         self._stop(each for each in self.ingestions if kind in (None, each.kind))
 
@@ -195,7 +227,11 @@ class EventSources:
 
     def _looks_at(self, address: Address) -> list[int]:
         """The looks at an endpoint that show most: its last, or all that a recording has."""
-        looks = [number for number, look in self._context.archive.looks.items() if look.address == address]
+        looks = [
+            number
+            for number, look in self._context.archive.looks.items()
+            if look.address == address and look.kind != "scan"
+        ]
         return looks if self._context.store is None else looks[-1:]
 
     def _keep(self, address: Address, alone: bool) -> None:

@@ -4,10 +4,10 @@ from functools import partial
 
 from textual.widgets import Input
 
-from views.endpoint_actions import EndpointActions
 from views.event_actions import EventActions
 from views.event_list import EventList
 from views.event_sources import EventSources
+from views.search_actions import SearchActions
 from views.status_line import SourcesStatus
 from views.widgets.panel import NARROW, Panel
 from views.widgets.reason_line import ReasonLine
@@ -16,7 +16,7 @@ from workbench.model.address import Address
 from workbench.operations.watch import Watch
 
 
-class Events(EndpointActions, EventActions):
+class Events(SearchActions, EventActions):
     """Where everyone begins."""
 
     def on_mount(self) -> None:
@@ -59,12 +59,14 @@ class Events(EndpointActions, EventActions):
     def cannot_inspect(self) -> str | None:
         if self._in(self._tree) and self._tree.line is None:
             return "There is no endpoint: a adds a connection."
-        if self._in(self._table) and self._table.cursor is None:
+        if self._in(self._table) and self._table.cursor is None and self.cannot_search() is not None:
             return "There is no event to open."
         return None
 
     def do_inspect(self) -> None:
-        if self._in(self._table):
+        if self._in(self._table) and self._table.cursor is None:
+            self.do_search()
+        elif self._in(self._table):
             self._go("inspector")
         elif self._in(self._inspector):
             self._inspector.action_toggle()
@@ -92,13 +94,15 @@ class Events(EndpointActions, EventActions):
         """Leave the field, close the banner, stop what runs, or go back."""
         field = self.query_one("#tree-filter", Input)
         running = self._sources.running
-        browsing = any(each.kind == "browse" for each in running)
+        kinds = {each.kind for each in running}
         in_table = self._in(self._table)
         if self.focused is field or (field.display and self._in(self._tree)):
             return WayBack("show all endpoints", self._leave_filter)
         if self._banner.display:
             return WayBack("close", self._banner.clear)
-        if browsing:
+        if "scan" in kinds:
+            return WayBack("stop searching", partial(self._sources.stop, "scan"))
+        if "browse" in kinds:
             return WayBack("stop reading", partial(self._sources.stop, "browse"))
         if self._events.is_sorting:
             return WayBack("stop sorting", self._events.stop_sorting)

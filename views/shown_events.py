@@ -6,7 +6,7 @@ from textual import on, work
 
 from views.event_list import EventList
 from views.event_panes import EventPanes
-from views.event_sources import EventSources
+from views.event_sources import EventSources, found_text
 from views.host import Host
 from views.status_line import SourcesStatus
 from views.widgets.event_table import EventTable
@@ -66,9 +66,8 @@ class ShownEvents(EventPanes):
         self._show_status()
 
     def _why_empty(self) -> str:
-        among = f" among the {self._sources.partly_read}" if self._sources.partly_read else ""
         if self._events.query is not None:
-            return f"No event matches the query{among}.\nesc clears the query."
+            return self._why_none_matches()
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
             live = "\nl shows what arrives." if Ability.TAIL in endpoints[0].abilities else ""
@@ -76,6 +75,23 @@ class ShownEvents(EventPanes):
         if len(endpoints) == 1 and endpoints[0].family == "routes":
             return f"{with_article(endpoints[0].kind).capitalize()} holds nothing.\nl shows what passes through it."
         return "Nothing is there."
+
+    def _why_none_matches(self) -> str:
+        searches = self._sources.searches
+        if any(each in self._sources.running for each in searches):
+            return "Nothing was found yet.\nesc stops searching."
+        if searches:
+            return f"{', '.join(map(found_text, searches))}.\nesc leads back."
+        among = f" among the {self._sources.partly_read}" if self._sources.partly_read else ""
+        back = f"\n{self.key_of('search')} or enter searches all that is there." if self._can_search else ""
+        return (
+            f"No event matches the query{among or (' among those held' if back else '')}.{back}\nesc clears the query."
+        )
+
+    @property
+    def _can_search(self) -> bool:
+        """Whether more may match than what is held."""
+        return self._events.query is not None and not self._sources.searches and self.why_not("search") is None
 
     def _show_caught_up(self) -> None:
         if not self._table.follow and self._table.cursor != self._inspected:
@@ -92,7 +108,10 @@ class ShownEvents(EventPanes):
         self._show_status()
 
     def _show_status(self) -> None:
-        self._status.show(self._sources, self._table.mark_count)
+        offer = f"{self.key_of('search')} searches all that is there" if self._can_search else ""
+        self._status.show(self._sources, self._table.mark_count, offer)
+        if self._sources.searches:
+            self._table.empty = self._why_empty()
         self._events.show_gaps()
         self.query_one("#reading", ProgressRow).show(self._sources.progress)
 

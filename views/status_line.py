@@ -25,8 +25,8 @@ class SourcesStatus:
         """Remember how many events there are, for the rate; called once a second."""
         self._arrived.append((asyncio.get_running_loop().time(), upto))
 
-    def show(self, sources: EventSources, marked: int) -> None:
-        """Show how the sources stand, and how many events are marked."""
+    def show(self, sources: EventSources, marked: int, offer: str = "") -> None:
+        """Show how the sources stand, and how many events are marked, or else what is offered to do."""
         names = ", ".join(visible(str(address), 40) for address in sources.addresses)
         self._panel.title = "everything held" if sources.looks is None else names or "Events"
         states = " · ".join(sources.states)
@@ -40,4 +40,4 @@ class SourcesStatus:
             rate = (upto - before) / (now - then)
             states += f" {rate:,.0f}/s" if rate >= 1 else ""
         self._panel.state = Content.assemble(("● ", "$live"), states) if live else states
-        self._panel.note = f"{marked:,} marked" if marked else ""
+        self._panel.note = f"{marked:,} marked" if marked else offer

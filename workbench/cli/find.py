@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 import click
-import msgspec
 
 from workbench.cli import completion
 from workbench.cli.browse import TimeType, coverage_record
@@ -174,8 +173,8 @@ def _tell(found: Search, coverage: Mapping[_Place, Coverage]) -> None:
     for address, covered in coverage.items():
         count = found.found.get(address, 0) if isinstance(address, Address) else 0
         if count or covered.gaps:
-            unseen = str(msgspec.structs.replace(covered, read=0, total=None)).partition("; ")[2]
-            say(f"{address}: {count:,} found in {covered.read:,}" + (f"; {unseen}" if unseen else ""))
+            remarks = f"; {covered.remarks}" if covered.remarks else ""
+            say(f"{address}: {count:,} found in {covered.read:,}{remarks}")
     read = sum(covered.read for covered in coverage.values())
     holes = sum(not covered.complete for covered in coverage.values())
     whole = f"; not everything was searched: {quantity(holes, 'gap')}" if holes else ""

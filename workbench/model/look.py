@@ -110,8 +110,10 @@ class Coverage(msgspec.Struct, frozen=True):
         of = f" of {self.total:,}" if self.total is not None and self.total > self.read else ""
         return f"{self.read:,}{of} read"
 
-    def __str__(self) -> str:
-        parts = [self.counted + (f" from {len(self.spans)} partitions" if len(self.spans) > 1 else "")]
+    @property
+    def remarks(self) -> str:
+        """What was not seen, and what else to know; empty where there is nothing to say."""
+        parts: list[str] = []
         by_reason: dict[str, list[str]] = {}
         for gap in self.gaps:
             by_reason.setdefault(gap.reason, []).append(gap.what)
@@ -119,6 +121,10 @@ class Coverage(msgspec.Struct, frozen=True):
             more = f" and {len(some) - _NAMED:,} more" if len(some) > _NAMED else ""
             parts.append(f"not seen: {', '.join(some[:_NAMED])}{more} ({reason})")
         return "; ".join([*parts, *self.notes])
+
+    def __str__(self) -> str:
+        counted = self.counted + (f" from {len(self.spans)} partitions" if len(self.spans) > 1 else "")
+        return "; ".join(filter(None, [counted, self.remarks]))
 
 
 class Interruption(msgspec.Struct, frozen=True):

@@ -41,7 +41,9 @@ _AT_ONCE: Final = 8
 """Logs that are read side by side where they cannot be searched by bytes."""
 _ALWAYS: Final = Window()
 DECODED_RATE: Final = 50_000
-"""Events a second that are read, decoded and asked the query, roughly; bytes are searched fifty times as fast."""
+"""Events a second that are read, decoded and asked the query, roughly."""
+SEARCHED_RATE: Final = 200 << 20
+"""Bytes a second that are searched without being decoded, roughly: as a network of 2 Gbit/s brings them."""
 
 _Choose: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[Sequence[Delivery]]]
 
@@ -220,6 +222,71 @@ async def _search(sources: Sequence["_Source"], choose: _Choose, limit: int | No
                 yield found
             finally:
                 found.stop()
+
+
+@asynccontextmanager
+async def search_log(
+    session: Session, endpoint: Endpoint, query: Query, window: Window = _ALWAYS
+) -> AsyncIterator[Stream]:
+    """`search` in one log, as a stream whose coverage counts what was searched; what breaks the search breaks it."""
+    async with search(session, [endpoint], query, window) as found:
+        yield _Found(found, endpoint.address)
+
+
+class _Found:
+    """A `Stream` of what a search of one log finds."""
+
+    interruption: Final = None
+    """A search waits for a broker that is away, and does not say so."""
+
+    def __init__(self, found: Search, address: Address) -> None:
+        self._found = found
+        self._address = address
+
+    @property
+    def coverage(self) -> Coverage:
+        """What was searched."""
+        return self._found.coverage[self._address]
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        async for batch in self._found:
+            yield batch
+        if error := self._found.errors.get(self._address):
+            raise error
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """What a search will take.
+
+    Attributes:
+        events: How many events are searched.
+        decoded: How many of them are decoded, because bytes cannot tell whether they match.
+        size: Their bytes, roughly; None: not known.
+    """
+
+    events: int
+    decoded: int
+    size: int | None
+
+    @property
+    def seconds(self) -> float:
+        """How long, roughly."""
+        share = 1 - self.decoded / self.events if self.events else 0.0
+        return self.decoded / DECODED_RATE + share * (self.size or 0) / SEARCHED_RATE
+
+
+def estimate(endpoints: Sequence[Endpoint], query: Query, mean_size: float | None) -> Estimate:
+    """What it will take to search logs from their beginnings.
+
+    Args:
+        endpoints: The logs, as they were listed.
+        query: What is looked for.
+        mean_size: Bytes of an event, as those are that are known.
+    """
+    events = sum(each.depth or 0 for each in endpoints)
+    by_bytes = [each for each in endpoints if query.needles is not None and Ability.SCAN in each.abilities]
+    decoded = events - sum(each.depth or 0 for each in by_bytes)
+    return Estimate(events, decoded, None if mean_size is None else round(events * mean_size))
 
 
 class _Source:

@@ -47,7 +47,7 @@ class Ingestion:
 
     def __init__(
         self,
-        kind: Literal["browse", "tail"],
+        kind: Literal["browse", "tail", "scan"],
         address: Address,
         open: Callable[[], AbstractAsyncContextManager[Stream]],
         store: Store,
@@ -59,6 +59,8 @@ class Ingestion:
         """At what."""
         self.look: Final = store.look(Look(address, kind, round(time.time() * 1000)))
         """Its number in the store."""
+        self.count = 0
+        """How many deliveries it has stored."""
         self._open = open
         self._store = store
         self._changed = changed
@@ -131,7 +133,7 @@ class Ingestion:
             try:
                 return await stack.enter_async_context(self._open())
             except ConnectionLost as error:
-                if self.kind == "browse":
+                if self.kind != "tail":
                     raise
                 await self._wait(error, backoff)
 
@@ -143,12 +145,13 @@ class Ingestion:
                 async for batch in stream:
                     self._heard = round(time.time() * 1000)
                     await self._store.append(self.look, batch)
+                    self.count += len(batch)
                     backoff.reset()
                     self._cover(stream)
                     self._set("running")
                 return
             except ConnectionLost as error:
-                if self.kind == "browse":
+                if self.kind != "tail":
                     raise
                 await self._wait(error, backoff)
 
@@ -180,14 +183,15 @@ class Ingestions:
 
     def begin(
         self,
-        kind: Literal["browse", "tail"],
+        kind: Literal["browse", "tail", "scan"],
         address: Address,
         open: Callable[[], AbstractAsyncContextManager[Stream]],
     ) -> Ingestion:
         """Begin to look; whatever goes wrong is the look's state.
 
         Args:
-            kind: `browse` ends where its endpoint ended; `tail` goes on, and waits for a broker that is away.
+            kind: `browse` and `scan` end where their endpoint ended; `tail` goes on, and waits for a broker that is
+                away.
             address: What is looked at.
             open: Opens the stream; called again while the broker cannot be reached.
         """
