@@ -10,11 +10,11 @@ from textual import work
 
 from views.endpoint_actions import EndpointActions
 from views.steady_app import KEY_WORK
-from views.widgets.group_table import ago
 from workbench.decode.display import visible
-from workbench.model.endpoint import Ability, Endpoint, quantity
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import FormatError
 from workbench.model.start import Beginning, Since, Start, Window, parse_start
+from workbench.model.wording import quantity, time_span
 from workbench.operations.browse_defaults import price_of
 from workbench.query.query import Query
 
@@ -106,7 +106,7 @@ def _sentence(estimate: "Estimate") -> str:
     if estimate.decoded:
         some = "all" if estimate.decoded == estimate.events else f"{estimate.decoded:,}"
         parts.append(f"{some} to be decoded, since bytes cannot tell")
-    return f"{', '.join(parts)}, some {ago(max(estimate.seconds, 1))}"
+    return f"{', '.join(parts)}, some {time_span(max(estimate.seconds, 1))}"
 
 
 def _size(count: int) -> str:
