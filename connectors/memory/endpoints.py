@@ -89,6 +89,7 @@ def of_queue(
         depth=queue.depth,
         published=queue.published,
         consumers=len(broker.consumers(queue)),
+        held=sum(len(each.held) for each in broker.consumers(queue)),
         dead_letters_to=tuple(to),
         dead_letters_of=tuple(map(partial(Address, connection), of)),
         cost=_look_cost(queue),

@@ -59,6 +59,7 @@ def of_queue(
         depth=ready,
         published=queue.published,
         consumers=consumers,
+        held=None if kind == "stream" else queue.messages_unacknowledged,
         dead_letters_to=_dead_letters_to(queue, connection),
         cost=price,
         detail=tuple(_queue_detail(queue)),

@@ -32,7 +32,9 @@ _LIVELY: Final = 0.25
 """Seconds after which the line that tells the progress is written anew."""
 
 
-class _SinceType(TimeType):
+class SinceType(TimeType):
+    """A time, or how long ago it was."""
+
     name = "TIME"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
@@ -40,7 +42,9 @@ class _SinceType(TimeType):
         return super().convert(f"-{text}" if re.fullmatch(r"\d.*(ms|s|m|h|d)", text) else text, param, ctx)
 
 
-class _BeginningOrSince(_SinceType):
+class BeginningOrSince(SinceType):
+    """The same, or `beginning`, which is the time 0."""
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
         return Since(0) if value == "beginning" else super().convert(value, param, ctx)
 
@@ -50,12 +54,12 @@ class _BeginningOrSince(_SinceType):
 @click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
 @click.option(
     "--since",
-    type=_BeginningOrSince(),
+    type=BeginningOrSince(),
     default="1h",
     show_default=True,
     help="Only events from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
 )
-@click.option("--until", type=_SinceType(), help="Only events before this time.")
+@click.option("--until", type=SinceType(), help="Only events before this time.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
 @event_output_option

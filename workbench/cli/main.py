@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "browse": Entry("browse", "Print the messages in a queue, topic or stream without consuming them."),
     "tail": Entry("browse", "Print messages as they arrive, without consuming them."),
     "find": Entry("find", "Search the topics and streams of all connections."),
+    "trace": Entry("trace", "Follow one correlation id across all connections."),
     "explain": Entry("explain", "Show which convention each fact of one event came from."),
     "expect": Entry("expect", "Wait for matching events, for use in tests and CI."),
     "connections": Entry("connections", "List, check, add, edit, remove and trust configured connections."),

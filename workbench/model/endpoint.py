@@ -92,6 +92,7 @@ class Endpoint(msgspec.Struct, frozen=True):
             anew when the broker does. None where the broker does not say.
         partitions: How many partitions; None where there are none.
         consumers: How many consumers read it now; None where the broker does not say.
+        held: Events that its consumers hold, which nobody else sees meanwhile; None where the broker does not say.
         dead_letters_to: Where its dead letters go.
         dead_letters_of: Whose dead letters come here.
         cost: What looking at it costs.
@@ -107,6 +108,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     published: int | None = None
     partitions: int | None = None
     consumers: int | None = None
+    held: int | None = None
     dead_letters_to: tuple[Address, ...] = ()
     dead_letters_of: tuple[Address, ...] = ()
     cost: LookCost = LookCost()

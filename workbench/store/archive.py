@@ -97,6 +97,26 @@ class Archive:
             found |= await self.on_reader(self._fetch, stored)
         return [found.get(sequence) for sequence in wanted]
 
+    async def looks_of(self, sequences: Iterable[int]) -> list[int | None]:
+        """The looks that found deliveries, in the order asked for; None for those that are not there, or no longer.
+
+        Raises:
+            StoreError: The file is damaged.
+        """
+        found: list[int | None] = []
+        for sequence in sequences:
+            look = None
+            for chunk in self.chunks_from(sequence)[:1]:
+                if chunk.first <= sequence < chunk.first + len(chunk.deliveries):
+                    look = chunk.looks[sequence - chunk.first]
+            for row in self.rows_from(sequence)[:1]:
+                if row.first <= sequence:
+                    stored = await self.on_reader(self._row, row.first)
+                    if stored is not None and sequence - row.first < stored.count:
+                        look = stored.looks[sequence - row.first]
+            found.append(look)
+        return found
+
     async def read(self, sequences: Sequence[int]) -> AsyncIterator[list[Delivery]]:
         """Stored deliveries, in the order asked for, in batches of a bounded size; those that are gone are left out.
 

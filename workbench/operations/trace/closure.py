@@ -7,9 +7,8 @@ from typing import Final
 
 import msgspec
 
-from workbench.operations.trace.seeds import IDS, Seed, is_id, places
+from workbench.operations.trace.seeds import IDS, Seed, is_id
 from workbench.operations.trace.sightings import Sighting
-from workbench.query.query import Reading
 
 DEPTH: Final = 2
 """How often ids that were found lead on, unless the user says otherwise."""
@@ -62,7 +61,6 @@ class Place(msgspec.Struct, frozen=True):
 def close(
     sightings: Sequence[Sighting],
     seed: Seed,
-    reading: Reading,
     chosen: AbstractSet[str] | None = None,
     depth: int = DEPTH,
 ) -> Flow:
@@ -71,33 +69,33 @@ def close(
     Args:
         sightings: What is at hand, more than the flow.
         seed: What it begins with.
-        reading: How bodies are understood.
         chosen: The places in which the seed's value counts; None: any.
         depth: How often ids that were found lead on. Pointers lead on always: they are exact.
     """
     carrying: dict[str, list[int]] = defaultdict(list)
     pointing: dict[object, list[int]] = defaultdict(list)
-    placed: dict[object, int] = {}
+    placed: dict[object, list[int]] = defaultdict(list)
     for number, each in enumerate(sightings):
         for id in each.facts.ids:
             carrying[id].append(number)
         for pointer in each.pointers:
             pointing[pointer].append(number)
         if each.delivery.identity is not None:
-            placed[each.delivery.identity] = number
+            placed[each.delivery.identity].append(number)
 
     def follow_pointers(begin: Iterable[int]) -> set[int]:
         found, waiting = set(begin), list(begin)
         while waiting:
             each = sightings[waiting.pop()]
-            near = [*pointing.get(each.delivery.identity, ()), *(placed[to] for to in each.pointers if to in placed)]
+            near = list(pointing.get(each.delivery.identity, ()))
+            for to in (each.delivery.identity, *each.pointers):
+                near += placed.get(to, ())
             waiting += (new := [number for number in near if number not in found])
             found.update(new)
         return found
 
     def begins(each: Sighting) -> bool:
-        names = places(each.delivery, each.facts, seed.value, reading)
-        return any(chosen is None or name in chosen for name in names)
+        return bool(each.places) if chosen is None else not chosen.isdisjoint(each.places)
 
     ids = {seed.value: 0} if seed.place in (None, *IDS) and (chosen is None or chosen & {*IDS}) else {}
     refused: dict[str, Refused] = {}
@@ -122,25 +120,25 @@ def close(
     )
 
 
-def listed(sightings: Iterable[Sighting], value: str, reading: Reading) -> list[Place]:
-    """The places in which a value stands, those with ids first, then the fullest."""
+def listed(sightings: Iterable[Sighting]) -> list[Place]:
+    """The places in which the seed's value stands, those with ids first, then the fullest."""
     events: dict[str, int] = defaultdict(int)
     flows: dict[str, set[str | None]] = defaultdict(set)
     for each in sightings:
-        for name in places(each.delivery, each.facts, value, reading):
+        for name in each.places:
             events[name] += 1
             flows[name].add(each.facts.correlation)
     found = [Place(name, events[name], len(flows[name])) for name in events]
     return sorted(found, key=lambda place: (place.name not in IDS, -place.events, place.name))
 
 
-def must_choose(seed: Seed, found: Sequence[Place]) -> bool:
-    """Whether only the user can tell which of the places is meant: what is no id stands by chance in many."""
-    if seed.place is not None or len(found) < 2:
+def must_choose(seed: Seed, sightings: Iterable[Sighting]) -> bool:
+    """Whether only the user can tell which of the places is meant: what is no id stands by chance in several."""
+    having = [each for each in sightings if each.places]
+    names = {name for each in having for name in each.places}
+    if seed.place is not None or len(names) < 2 or len({each.facts.correlation for each in having}) < 2:
         return False
-    if is_id(seed.value):
-        return not any(place.name in IDS for place in found) and any(place.flows > 1 for place in found)
-    return True
+    return not is_id(seed.value) or names.isdisjoint(IDS)
 
 
 def _ids_of(members: Iterable[Sighting], known: AbstractSet[str]) -> list[str]:

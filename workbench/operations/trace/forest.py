@@ -256,8 +256,10 @@ class _Causes:
             causes = [each for each in self.by_message.get(id, ()) if each != number]
             if not causes and id not in facts.all("message") and len(id) != 16:
                 self.absent[id] = None
-            # Of the places that a message came to, the first that is no dead letter.
-            for cause in sorted(causes, key=lambda each: (bool(self._events[each].trail), each)):
+            # Of the places that a message came to, the first that is no dead letter and where it waits no more.
+            for cause in sorted(
+                causes, key=lambda each: (bool(self._events[each].trail), self._events[each].held, each)
+            ):
                 yield Link(cause, "causation", "causation id")
 
     def _by_reply(self, number: int) -> Iterator[Link]:

@@ -24,12 +24,14 @@ class Sighting(msgspec.Struct, frozen=True):
         facts: What the conventions say of it.
         look: Which reading found it; one reading finds each delivery once.
         held: Whether it waits in this place: in a queue, or among dead letters that nobody reads.
+        places: Where the value stands in it that the trace began with: see `seeds.places`.
     """
 
     delivery: Delivery
     facts: Facts
     look: int = 0
     held: bool = False
+    places: tuple[str, ...] = ()
 
     @property
     def pointers(self) -> tuple[tuple[Address, Position], ...]:
@@ -144,7 +146,8 @@ def _one_of(group: Sequence[Sighting]) -> Sighting:
 
 
 def _by_seen(each: Sighting) -> tuple[object, ...]:
-    return each.delivery.seen_at, each.look, each.held, fingerprint(each.delivery)
+    delivery = each.delivery
+    return delivery.seen_at, each.look, each.held, delivery.event.timestamp or 0, fingerprint(delivery)
 
 
 def _number(offset: str) -> int:

@@ -1,0 +1,307 @@
+"""`workbench trace`: one flow across all connections."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import click
+import msgspec
+
+from workbench.cli import completion
+from workbench.cli.browse import coverage_record
+from workbench.cli.exit_codes import Exit
+from workbench.cli.find import BeginningOrSince, SinceType
+from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, terminal_width
+from workbench.cli.runner import fail, with_session
+from workbench.cli.stdio import drain, drain_all, say, write
+from workbench.decode.display import cells, visible
+from workbench.model.errors import ConfigError, unwrap_exception_group
+from workbench.model.start import Since, Window
+from workbench.model.wording import quantity
+from workbench.operations.trace import words
+from workbench.operations.trace.closure import DEPTH
+from workbench.operations.trace.following import Arrivals, arrivals
+from workbench.operations.trace.forest import Step, Trace
+from workbench.operations.trace.gathering import Gathering
+from workbench.operations.trace.scope import NOT_FREE, Plan, Scope, survey
+from workbench.operations.trace.seeds import Seed
+from workbench.session import Session
+from workbench.store.store import open_store
+
+_LIVELY: Final = 0.25
+"""Seconds after which the line that tells the progress is written anew."""
+
+
+@click.command()
+@click.argument("seed", metavar="ID|PATH=VALUE")
+@click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
+@click.option(
+    "--since",
+    type=BeginningOrSince(),
+    default="1h",
+    show_default=True,
+    help="Search topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
+)
+@click.option("--until", type=SinceType(), help="Search topics and streams up to this time.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what arrives, until Ctrl+C.")
+@click.option(
+    "--look",
+    is_flag=True,
+    help="Also browse queues, which is not free: messages are marked as redelivered, and hidden meanwhile.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(0, 9),
+    default=DEPTH,
+    show_default=True,
+    help="How often ids that were found, such as message ids, are searched for in their turn.",
+)
+@click.option("--tree", is_flag=True, help="Print what caused what as a tree.")
+@click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each endpoint.")
+@format_option("table", "json")
+@with_session
+async def trace(
+    session: Session,
+    seed: str,
+    addresses: tuple[str, ...],
+    since: Since,
+    until: Since | None,
+    follow: bool,
+    look: bool,
+    depth: int,
+    tree: bool,
+    as_record: bool,
+    form: Format | None,
+) -> int:
+    """Print every event of one flow, in the addresses named or in all of all connections, and where the flow stands.
+
+    workbench trace 7f3a90c2-1d5e-4b7a-9c64-0e2f4a5b6c7d --look
+
+    The ID may be a correlation, message or trace id, or a value in a header or body. A value that is no id, such as an
+    order number, may stand in several places: these are listed then, and body.orderId=4711 chooses one. Exit codes: 0
+    found; 4 not found; 3 not found, and not everything was looked at.
+    """
+    if not session.names and not addresses:
+        raise ConfigError("No connection is given: add -c NAME=URL.")
+    begun = Seed.parse(seed)
+    places = tuple(session.address(text) for text in addresses)
+    scope = Scope(places, Window(since.time or None, until.time - 1 if until else None), depth, look)
+    plan = await survey(session, scope)
+    for sentence in _cost(plan, scope):
+        say(sentence)
+    shown = _Shown("json" if format_or_default(form) == "json" else "tree" if tree else "table")
+    async with AsyncExitStack() as stack:
+        arriving = await stack.enter_async_context(arrivals(session, plan, look)) if follow else None
+        store = await stack.enter_async_context(open_store(reading=session.reading))
+        gathering = Gathering(session, store, begun, plan, scope)
+        async with _progress(gathering):
+            await gathering.run()
+        if gathering.places:
+            return _list_places(gathering)
+        await shown.show(gathering)
+        if arriving is not None:
+            say(f"following {quantity(len(arriving.followed), 'endpoint')}")
+            await _follow(gathering, arriving, shown)
+    _tell(gathering, arriving)
+    if as_record and shown.form == "json":
+        for place, covered in gathering.coverage.items():
+            write(coverage_record(place, covered))
+    if gathering.trace.steps:
+        return Exit.DONE
+    if gathering.complete:
+        return fail(f"{visible(str(begun))} was not found.", Exit.NOT_FOUND)
+    return fail(f"{visible(str(begun))} was not found where could be looked.", Exit.PARTLY)
+
+
+def _cost(plan: Plan, scope: Scope) -> Sequence[str]:
+    """What to know before it begins."""
+    events = sum(each.depth or 0 for each in plan.logs)
+    sentences = []
+    if plan.logs:
+        sentences.append(f"searching {quantity(events, 'event')} in {quantity(len(plan.logs), 'log')}")
+    if scope.look:
+        # Most queues have the same price.
+        prices = dict.fromkeys(price for _, price in plan.prices)
+        sentences += [
+            f"looking into {_names([str(address) for address, each in plan.prices if each == price])}: {price}"
+            for price in prices
+        ]
+    return sentences
+
+
+def _names(all_of_them: Sequence[str]) -> str:
+    few = ", ".join(all_of_them[:3])
+    return few if len(all_of_them) <= 3 else f"{few} and {len(all_of_them) - 3:,} more"
+
+
+def _list_places(gathering: Gathering) -> Exit:
+    value = visible(gathering.seed.value, 40)
+    say(f"{value} is no id that can mean one thing only. It stands in")
+    for place in gathering.places:
+        counts = f"{quantity(place.events, 'event')}, {quantity(place.flows, 'correlation')}"
+        say(f"  {visible(place.name, 40):40}  {counts}")
+    first = f"{gathering.places[0].name}={gathering.seed.value}"
+    return fail(f"Which is meant? For example: workbench trace {visible(first, 80)}", Exit.USAGE)
+
+
+async def _follow(gathering: Gathering, arriving: Arrivals, shown: "_Shown") -> None:
+    try:
+        async for batch in arriving:
+            if gathering.take(batch):
+                await shown.show(gathering)
+    finally:
+        # Ctrl+C is how it ends.
+        _tell(gathering, arriving)
+
+
+def _tell(gathering: Gathering, arriving: Arrivals | None) -> None:
+    """Say on stderr what was covered, and what was not."""
+    for text in words.oddities(gathering.trace):
+        say(visible(text))
+    if gathering.flow is not None:
+        for refused in gathering.flow.refused:
+            say(f"{visible(refused.id, 60)} was not followed: it {refused.reason}")
+    if gathering.overflown:
+        say("there are more events than one trace can hold: narrow it with addresses, --since and --until")
+    seen, gaps = 0, 0
+    for place, covered in gathering.coverage.items():
+        seen += covered.read
+        if covered.gaps:
+            gaps += 1
+            unseen = str(msgspec.structs.replace(covered, notes=()))
+            say(f"{place}: {unseen}")
+    by_reason: dict[str, list[str]] = {}
+    for where, reason in gathering.unseen:
+        by_reason.setdefault(reason, []).append(str(where))
+    for reason, names in by_reason.items():
+        many = f" ({quantity(gathering.plan.messages, 'message')})" if reason == NOT_FREE else ""
+        say(f"{_names(names)}{many}: not looked at: {reason}")
+    if arriving is not None:
+        for address, error in arriving.errors.items():
+            say(f"{address}: not followed: {error}")
+    looks = f"looked at {quantity(seen, 'event')} of {quantity(len(gathering.coverage), 'endpoint')}"
+    if gathering.rounds > 1:
+        looks += f", searched {gathering.rounds} times"
+    hint = " (--look browses queues)" if gathering.plan.prices and not gathering.scope.look else ""
+    say(looks if gathering.complete else f"{looks}; not everything was looked at{hint}")
+
+
+class _Shown:
+    """Prints a trace, and later what has come to it since."""
+
+    def __init__(self, form: str) -> None:
+        self.form: Final = form
+        """`table`, `tree` or `json`."""
+        self._shown: set[object] = set()
+
+    async def show(self, gathering: Gathering) -> None:
+        """Print the steps that were not printed before."""
+        found = gathering.trace
+        new = [number for number, step in enumerate(found.steps) if _key(step) not in self._shown]
+        if not new:
+            return
+        if self.form == "json":
+            write(b"".join(_record(gathering, number) for number in new))
+        else:
+            write("".join(self._lines(gathering, new)).encode())
+        await drain()
+        self._shown.update(_key(found.steps[number]) for number in new)
+
+    def _lines(self, gathering: Gathering, new: Sequence[int]) -> list[str]:
+        found = gathering.trace
+        now = round(time.time() * 1000)
+        lines = []
+        if not self._shown:
+            lines.append(f"{visible(str(gathering.seed), 60)} · {words.summary(found)}\n")
+        names = [words.place_of(step) for step in found.steps]
+        place = min(max(cells(visible(name)) for name in names), 44 if terminal_width() >= 120 else 28)
+        kind = min(max((cells(visible(step.facts.type or "")) for step in found.steps), default=0), 26)
+        for number in new:
+            step = found.steps[number]
+            if step.gap is not None and self.form == "table":
+                lines.append(f"{'':12}  {'':>9}  ┊ {words.span_text(step.gap)}\n")
+            time_text = words.clock(step)
+            notes = " · ".join(words.notes_of(found, number))
+            if self.form == "tree":
+                lead = _branch(found, step)
+                head = f"{time_text:12}  {words.since_start(found, step):>9}  {lead}{words.sign(step)} "
+                text = "  ".join(filter(None, (step.facts.type or "", names[number], notes)))
+            else:
+                cause = "" if step.link is None else f"{step.link.cause + 1}{'' if step.link.known else '?'}"
+                head = (
+                    f"{time_text:12}  {words.since_start(found, step):>9}  {number + 1:>3} {cause:>4}"
+                    f"  {words.sign(step)} {_fit(visible(names[number], place), place)}  "
+                )
+                text = f"{_fit(visible(step.facts.type or '', kind), kind)}  {notes}".rstrip()
+            lines.append(f"{head}{visible(text, max(terminal_width() - cells(head), 20))}".rstrip() + "\n")
+        lines.append(f"{visible(words.verdict(found, now))}\n")
+        if not self._shown and self.form == "table":
+            lines.insert(1, f"{'time':12}  {'after':>9}  {'no.':>3} {'from':>4}    {'endpoint':{place}}  type\n")
+        return lines
+
+
+def _branch(found: Trace, step: Step) -> str:
+    if step.link is None:
+        return ""
+    return "  " * min(step.level - 1, 12) + ("└─" if step.link.known else "└╌")
+
+
+def _fit(text: str, size: int) -> str:
+    return text + " " * (size - cells(text))
+
+
+def _key(step: Step) -> object:
+    return step.delivery.identity or (step.delivery.seen_at, step.sighting.order)
+
+
+def _record(gathering: Gathering, number: int) -> bytes:
+    """One line of NDJSON: what the trace knows of a step, and the event as other commands write it."""
+    step = gathering.trace.steps[number]
+    told = {
+        "step": number + 1,
+        "cause": None if step.link is None else step.link.cause + 1,
+        "link": None if step.link is None else step.link.kind,
+        "known": step.link is not None and step.link.known,
+        "type": step.facts.type,
+        "correlation": step.facts.correlation,
+        "held": step.held,
+        "failed": step.failed,
+        "reason": step.facts.reason,
+        "duplicate_of": None if step.duplicate_of is None else step.duplicate_of + 1,
+        "copy_of": None if step.copy_of is None else step.copy_of + 1,
+        "out_of_order": step.late,
+        "passed_by": list(gathering.passed_by(step.delivery)),
+    }
+    event = ndjson_lines([step.delivery]).rstrip(b"\n")
+    return json_line(told)[:-2] + b',"event":' + event + b"}\n"
+
+
+@asynccontextmanager
+async def _progress(gathering: Gathering) -> AsyncIterator[None]:
+    """Tells on a terminal how far it is, in a line that is cleared before something else is printed."""
+    if not sys.stderr.isatty():
+        yield
+        return
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_LIVELY)
+            if (now := gathering.progress) is not None:
+                left = f"  {now.left:,.0f} s left" if now.left else ""
+                found = len(gathering.trace.steps)
+                line = f"{now.done:,} of {now.total:,}  {now.rate:,.0f}/s{left}  {found:,} found"
+                write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
+
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(tell())
+            try:
+                yield
+            finally:
+                telling.cancel()
+                write(b"\r\x1b[K", sys.stderr)
+                await drain_all()

@@ -1,0 +1,370 @@
+"""Gathering the events of a flow: from what was stored, from logs by search, from queues by a look at each.
+
+Logs are searched by bytes, all connections side by side; queues are browsed once, into the store, and asked again and
+again from there. Each id that is found and leads on means one more search, as often as the scope says. What a dead
+letter points at is fetched from its place, whatever its time; the dead letters that point at what was found are
+searched by that pointer.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+import msgspec
+
+from workbench.facts.facts import Facts
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import WorkbenchError, unwrap_exception_group
+from workbench.model.event import Delivery, Position
+from workbench.model.look import Coverage, Gap, Progress
+from workbench.model.start import At
+from workbench.model.wording import quantity
+from workbench.operations.search import Search, search, search_bytes
+from workbench.operations.trace.closure import Flow, Place, close, listed, must_choose
+from workbench.operations.trace.forest import Trace, trace
+from workbench.operations.trace.passing import Passing
+from workbench.operations.trace.scope import Plan, Scope
+from workbench.operations.trace.seeds import Seed, ids_query, places
+from workbench.operations.trace.sightings import Sighting
+from workbench.query.query import Query
+from workbench.session import Session
+from workbench.store.ingest import Ended, Ingestion, ingestions
+from workbench.store.store import Store
+from workbench.store.view import View
+
+MOST: Final = 10_000
+"""Events of one trace."""
+MOST_BYTES: Final = 256 << 20
+"""Bytes of their bodies."""
+FOUND: Final = -1
+ARRIVED: Final = -2
+"""What stands in a look's place for events that were found in logs, and for those that arrive."""
+_FETCHED: Final = 200
+"""Originals that are fetched from their places, at most."""
+_SAYS_SO: Final = re.compile(r"(?i)(?:^|[^a-z])(?:dlt|dlq|dead|errors?|failed)(?:[^a-z]|$)")
+"""Names of logs that hold dead letters, where the broker does not know of any."""
+_TOLD: Final = 0.25
+"""Seconds between two tellings of the story while a search goes on."""
+_AT_ONCE: Final = 8
+"""Queues that are browsed side by side."""
+
+
+class Gathering:
+    """A trace that is being gathered."""
+
+    def __init__(
+        self,
+        session: Session,
+        store: Store,
+        seed: Seed,
+        plan: Plan,
+        scope: Scope,
+        chosen: frozenset[str] | None = None,
+        workers: Executor | None = None,
+        changed: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            session: Whose connections, and how events are read.
+            store: Keeps what queues hold, and has what was looked at before.
+            seed: What to begin with.
+            plan: Where to look.
+            scope: How.
+            chosen: The places in which the seed's value counts; None: any, unless only the user can tell.
+            workers: Where the store is searched; None: on its own thread.
+            changed: Called when more was found, or when it is further, on the event loop.
+        """
+        self.seed: Final = seed
+        """What it began with."""
+        self.scope: Final = scope
+        """How it looks."""
+        self.plan: Final = plan
+        """Where it looks."""
+        self.trace = Trace()
+        """The flow as far as it is known."""
+        self.flow: Flow | None = None
+        """What leads to its events; None: nothing was found yet."""
+        self.places: Sequence[Place] = ()
+        """Where the seed's value stands, where only the user can tell which of these is meant: nothing is followed."""
+        self._session = session
+        self._reading = session.reading
+        self._store = store
+        self._workers = workers
+        self._changed = changed
+        self._chosen = chosen
+        self._sightings: dict[object, Sighting] = {}
+        self._bytes = 0
+        self._query = session.query(seed.query)
+        self._told = 0.0
+        self._arrived = 0
+        self._asked: set[str] = set()
+        self._tried: set[tuple[Address, Position]] = set()
+        self._pointed: dict[Address, set[tuple[Address, Position]]] = {}
+        self._looks: dict[int, Address] = {}
+        self._covered: dict[Address, Coverage] = dict(plan.empty)
+        self._search: Search | None = None
+        self._searched = 0
+        self._passing = Passing(session)
+        self._overflown = False
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the search goes that runs now; None: none does."""
+        return self._search.progress if self._search is not None else None
+
+    @property
+    def rounds(self) -> int:
+        """How often logs were searched, the one that runs included."""
+        return self._searched
+
+    @property
+    def coverage(self) -> Mapping[Address, Coverage]:
+        """What was covered of each endpoint."""
+        return self._covered
+
+    @property
+    def unseen(self) -> Sequence[tuple[Address | str, str]]:
+        """What was not looked at at all, and why."""
+        return self.plan.unseen
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was seen: what was not found is not there."""
+        return not self.unseen and not self._overflown and all(each.complete for each in self._covered.values())
+
+    @property
+    def overflown(self) -> bool:
+        """Whether there is more than one trace can hold."""
+        return self._overflown
+
+    async def run(self) -> None:
+        """Gather, until nothing leads on.
+
+        Raises:
+            StoreError: There is no space.
+        """
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._search_logs(self._query))
+                await self._browse_queues()
+                await self._search_store(self._query)
+        if not self._close():
+            return
+        while True:
+            await self._fetch_originals()
+            await self._find_dead_letters()
+            self._close()
+            flow = self.flow
+            new = tuple(id for id in flow.next if id not in self._asked) if flow is not None else ()
+            if not new or self._overflown:
+                break
+            self._asked.update(new)
+            before = len(self._sightings)
+            query = self._session.query(ids_query(new))
+            await self._search_store(query)
+            await self._search_logs(query)
+            self._close()
+            if len(self._sightings) == before:
+                break
+        await self._ask_groups()
+        self._close()
+
+    def take(self, arrived: Sequence[Delivery]) -> bool:
+        """Take what arrives; whether something of it may belong to the flow."""
+        before = len(self._sightings)
+        if self.flow is not None:
+            self._asked.update(self.flow.next)
+        for delivery in arrived:
+            self._arrived += 1
+            self._add(delivery, ARRIVED, (delivery.address, self._arrived))
+        if len(self._sightings) == before:
+            return False
+        self._close()
+        return True
+
+    # Where events come from.
+
+    async def _search_logs(self, query: Query) -> None:
+        if not self.plan.logs:
+            return
+        first = not self._searched
+        self._searched += 1
+        async with search(self._session, self.plan.logs, query, self.scope.window) as found:
+            self._search = found
+            try:
+                async for batch in found:
+                    for delivery in batch:
+                        self._add(delivery, FOUND)
+                    if self._overflown:
+                        found.stop()
+                    if time.monotonic() - self._told > _TOLD:
+                        self._close()
+            finally:
+                self._search = None
+        for address, covered in found.coverage.items():
+            if not first and (before := self._covered.get(address)) is not None:
+                covered = msgspec.structs.replace(before, gaps=tuple(dict.fromkeys((*before.gaps, *covered.gaps))))
+            self._covered[address] = covered
+        self._changed()
+
+    async def _browse_queues(self) -> None:
+        """Look into each queue once, some side by side; what it holds is in the store then."""
+        turn = asyncio.Semaphore(_AT_ONCE)
+        async with ingestions(self._store) as looks, asyncio.TaskGroup() as group:
+
+            async def browse(endpoint: Endpoint) -> None:
+                address = endpoint.address
+                async with turn:
+                    ingestion = looks.begin("browse", address, lambda: self._session.browse(address))
+                    await ingestion.wait_closed()
+                self._looks[ingestion.look] = address
+                self._covered[address] = _coverage_of(ingestion, endpoint)
+                self._changed()
+
+            for each in self.plan.queues:
+                group.create_task(browse(each))
+
+    async def _search_store(self, query: Query) -> None:
+        view = View(self._store, query, order="stored")
+        await view.catch_up(self._workers)
+        sequences = view.sequences[:MOST]
+        found = await self._store.rows(sequences)
+        looks = await self._store.looks_of(sequences)
+        for sequence, delivery, look in zip(sequences, found, looks, strict=True):
+            if delivery is not None and look is not None:
+                self._add(delivery, look, sequence)
+        self._close()
+
+    async def _fetch_originals(self) -> None:
+        """Fetch what dead letters of the flow point at."""
+        while missing := [
+            pointer
+            for step in self.trace.steps
+            for pointer in step.sighting.pointers
+            if pointer not in self._sightings and pointer not in self._tried
+        ][: _FETCHED - len(self._tried)]:
+            self._tried.update(missing)
+            async with asyncio.TaskGroup() as group:
+                for pointer in missing:
+                    group.create_task(self._fetch(*pointer))
+            self._close()
+
+    async def _fetch(self, address: Address, position: Position) -> None:
+        try:
+            async with self._session.browse(address, At(position), 1) as stream:
+                async for batch in stream:
+                    for delivery in batch:
+                        if delivery.position == position:
+                            self._add(delivery, FOUND, wanted=True)
+        except WorkbenchError as error:
+            place = f"{position.partition}:{position.offset}"
+            covered = self._covered.get(address, Coverage())
+            gap = Gap(f"the original at {place}", str(error).rstrip("."))
+            self._covered[address] = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
+
+    async def _find_dead_letters(self) -> None:
+        """Search the logs of dead letters for what points at events of the flow: it may carry no id."""
+        for log in self.plan.logs:
+            if Ability.SCAN not in log.abilities or not (log.dead_letters_of or _SAYS_SO.search(log.address.name)):
+                continue
+            here = {
+                (step.address, position)
+                for step in self.trace.steps
+                if step.address in (log.dead_letters_of or (step.address,))
+                and step.address.connection == log.address.connection
+                and (position := step.delivery.position) is not None
+            } - self._pointed.setdefault(log.address, set())
+            offsets = [int(position.offset) for _, position in here if position.offset.isdecimal()]
+            if not offsets:
+                continue
+            self._pointed[log.address] |= here
+            topics = tuple({address.name.encode() for address, _ in here})
+            spelled = tuple({form for offset in offsets for form in _spellings(offset)})
+            window = msgspec.structs.replace(self.scope.window, until=None)
+            async with search_bytes(self._session, [log], (topics, spelled), window, MOST) as found:
+                async for batch in found:
+                    for delivery in batch:
+                        self._add(delivery, FOUND)
+
+    async def _ask_groups(self) -> None:
+        """Ask who has read the dead letters of logs: what a group has passed waits for nobody."""
+        await self._passing.ask([step.delivery for step in self.trace.steps])
+
+    # What becomes of them.
+
+    def _add(self, delivery: Delivery, look: int, key: object = None, wanted: bool = False) -> None:
+        """Keep an event, if it has the value or an id that is looked for, or points at one that is here.
+
+        Args:
+            delivery: The event.
+            look: Which look found it.
+            key: What tells it from others where its broker does not.
+            wanted: Whether it is kept whatever it has.
+        """
+        key = delivery.identity or key
+        if key in self._sightings:
+            return
+        masked = self._reading.mask(delivery)
+        facts = self._reading.facts(masked)
+        sighting = Sighting(masked, facts, look, look in self._looks, self._places_in(masked, facts))
+        belongs = wanted or sighting.places or any(id in self._asked for id in facts.ids)
+        if not belongs and not any(pointer in self._sightings for pointer in sighting.pointers):
+            return
+        size = len(delivery.event.body or b"")
+        if len(self._sightings) >= MOST or self._bytes + size > MOST_BYTES:
+            self._overflown = True
+            return
+        self._bytes += size
+        self._sightings[key] = sighting
+
+    def _places_in(self, masked: Delivery, facts: Facts) -> tuple[str, ...]:
+        if self.seed.place is None:
+            return places(masked, facts, self.seed.value, self._reading)
+        return (self.seed.place,) if self._query.matches(masked) else ()
+
+    def _close(self) -> bool:
+        """Tell the story anew; whether there is one, and no choice to be made first."""
+        self._told = time.monotonic()
+        at_hand = [self._held(each) for each in self._sightings.values()]
+        if self._chosen is None and must_choose(self.seed, at_hand):
+            self.places = listed(at_hand)
+            self.trace, self.flow = Trace(), None
+            self._changed()
+            return False
+        flow = close(at_hand, self.seed, self._chosen, self.scope.depth)
+        self.places = ()
+        self.flow = flow if flow.members else None
+        self.trace = trace([at_hand[number] for number in flow.members])
+        self._changed()
+        return bool(flow.members)
+
+    def _held(self, sighting: Sighting) -> Sighting:
+        """Whether an event waits: in a queue that was browsed, or as a dead letter of a log that no group has read."""
+        delivery = sighting.delivery
+        if delivery.position is None or sighting.facts.failure is None or self._passing.of(delivery):
+            return sighting
+        return msgspec.structs.replace(sighting, held=True)
+
+    def passed_by(self, delivery: Delivery) -> Sequence[str]:
+        """The consumer groups that have read an event of a log, as far as they were asked."""
+        return self._passing.of(delivery)
+
+
+def _coverage_of(ingestion: Ingestion, endpoint: Endpoint) -> Coverage:
+    covered, state = ingestion.coverage, ingestion.state
+    if isinstance(state, Ended) and state.error is not None:
+        gap = Gap("the rest" if covered.read else "all", str(state.error).rstrip("."))
+        covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
+    if endpoint.held and not any("consumers" in gap.reason for gap in covered.gaps):
+        gap = Gap(quantity(endpoint.held, "message"), "held by consumers")
+        covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
+    return covered
+
+
+def _spellings(offset: int) -> tuple[bytes, ...]:
+    """The ways in which dead letters write an offset: in digits, or as Java writes a long."""
+    return str(offset).encode(), offset.to_bytes(8, "big")

@@ -1,0 +1,109 @@
+"""Where a trace looks: which endpoints, what of them costs something, and what cannot be looked at at all."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from workbench.connecting.guard import Guarded
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import WorkbenchError
+from workbench.model.look import Coverage, Gap
+from workbench.model.start import Window
+from workbench.model.wording import quantity
+from workbench.operations.browse_defaults import price_of
+from workbench.operations.trace.closure import DEPTH
+from workbench.session import Session
+
+HOUR: Final = 3_600_000
+"""Milliseconds of a log that are searched, unless the user says otherwise."""
+NOT_FREE: Final = "to look into it is not free"
+"""Why a queue is not looked into before the user has seen what that costs."""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Where to look.
+
+    Attributes:
+        addresses: The endpoints; none: all of all connections.
+        window: The stretch of time that is searched in logs. Queues are looked at as a whole.
+        depth: How often ids that were found lead on.
+        look: Whether to look where that costs something: the user has seen `Plan.prices`.
+    """
+
+    addresses: tuple[Address, ...] = ()
+    window: Window = Window()
+    depth: int = DEPTH
+    look: bool = False
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a trace will look at.
+
+    Attributes:
+        logs: Read freely: topics and streams.
+        queues: Browsed, those that cost something only if the scope says so.
+        prices: What it costs to look into queues, a sentence each; paid if the scope says so.
+        unseen: What will not be seen, and why: an endpoint or, by its name, a whole connection.
+        empty: What has nothing to be looked at.
+        messages: How many there are, as far as that is known, where looking costs something.
+    """
+
+    logs: tuple[Endpoint, ...] = ()
+    queues: tuple[Endpoint, ...] = ()
+    prices: tuple[tuple[Address, str], ...] = ()
+    unseen: tuple[tuple[Address | str, str], ...] = ()
+    empty: tuple[tuple[Address, Coverage], ...] = ()
+    messages: int = 0
+
+
+async def survey(session: Session, scope: Scope) -> Plan:
+    """Ask the brokers what there is.
+
+    Raises:
+        WorkbenchError: An endpoint that was named cannot be asked for.
+    """
+    unseen: list[tuple[Address | str, str]] = []
+    found: list[Endpoint] = []
+    if scope.addresses:
+        for address in dict.fromkeys(scope.addresses):
+            found.append(await (await session.connector(address.connection)).endpoint(address))
+    else:
+        for name, answer in (await session.ask(session.names, _list)).items():
+            if isinstance(answer, WorkbenchError):
+                unseen.append((name, str(answer)))
+            else:
+                endpoints, gaps = answer
+                found += endpoints
+                unseen += [(name, f"{gap.what} cannot be listed: {gap.reason}") for gap in gaps]
+    logs, queues, prices, empty, messages = [], [], [], [], 0
+    for each in found:
+        if each.family == "routes":
+            if scope.addresses:
+                unseen.append((each.address, "an exchange keeps nothing"))
+        elif Ability.BROWSE not in each.abilities:
+            unseen.append((each.address, f"{each.kind}s of this sort cannot be browsed"))
+        elif each.family == "log":
+            logs.append(each)
+        elif each.depth == 0:
+            empty.append((each.address, Coverage(gaps=_held(each), total=0)))
+        else:
+            price = price_of(each)
+            if price:
+                prices.append((each.address, price))
+                messages += each.depth or 0
+            if scope.look or not price:
+                queues.append(each)
+            else:
+                unseen.append((each.address, NOT_FREE))
+    return Plan(tuple(logs), tuple(queues), tuple(prices), tuple(unseen), tuple(empty), messages)
+
+
+async def _list(connector: Guarded) -> tuple[Sequence[Endpoint], Sequence[Gap]]:
+    listed = await connector.endpoints()
+    return listed, listed.gaps
+
+
+def _held(endpoint: Endpoint) -> tuple[Gap, ...]:
+    return (Gap(quantity(endpoint.held, "message"), "held by consumers"),) if endpoint.held else ()
