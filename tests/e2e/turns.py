@@ -1,8 +1,9 @@
 """`workbench`, with the time that its event loop takes for each turn: while one lasts, no key is answered.
 
 `python turns.py LOG ARGUMENT…` runs the program as it is installed, and writes the turns that took long into a file, a
-line of JSON each. The time of a turn is the program's own: without that in which the loop's thread was ready to run and
-no processor was free for it. So a busy machine makes no turn longer.
+line of JSON each. The time of a turn is the program's own: without that in which one of its threads was ready to run
+and no processor was free for it, be it the loop's or one that held what the loop's waited for. So a busy machine makes
+no turn longer.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -51,41 +53,60 @@ def read_turns(log: Path) -> Sequence[Turn]:
 
 
 class _Clock:
-    """The time between two moments on one thread that is its program's own."""
+    """The time between two moments that is the program's own, measured on its main thread."""
 
     def __init__(self) -> None:
-        self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self._main = os.open("/proc/self/schedstat", os.O_RDONLY)
         self._began = self._now()
+        self.note_others()
 
     def _now(self) -> int:
         # Nanoseconds on a processor, nanoseconds of waiting for one: Linux's Documentation/scheduler/sched-stats.rst.
-        return time.monotonic_ns() - int(os.pread(self._file, 100, 0).split()[1])
+        return time.monotonic_ns() - int(os.pread(self._main, 100, 0).split()[1])
+
+    def note_others(self) -> None:
+        """Note how long the other threads have waited so far, often: it takes too long for each turn."""
+        self._others = self._waits_of_others()
+
+    def _waits_of_others(self) -> Mapping[str, int]:
+        waits = {}
+        for thread in Path("/proc/self/task").iterdir():
+            # It may have ended meanwhile.
+            with suppress(OSError):
+                waits[thread.name] = int((thread / "schedstat").read_text().split()[1])
+        del waits[str(os.getpid())]
+        return waits
 
     def lap(self) -> float:
-        """Seconds since this was asked for last."""
+        """Seconds since this was asked for last; exact only where it might be more than `NOTED`."""
         began, self._began = self._began, self._now()
-        return (self._began - began) / 1e9
+        if (seconds := (self._began - began) / 1e9) > NOTED:
+            waits = self._waits_of_others()
+            seconds -= sum(waits[thread] - self._others.get(thread, 0) for thread in waits) / 1e9
+        return seconds
 
 
 class _Watched(asyncio.SelectorEventLoop):
     """An event loop that writes down which of its turns took long."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__(_Selector(log))
+        self._clock = _Clock()
+        super().__init__(_Selector(log, self._clock))
         self.call_soon(self._tick)
 
     def _tick(self) -> None:
+        self._clock.note_others()
         self.call_later(_TICK, self._tick)
 
 
 class _Selector(selectors.DefaultSelector):
     """Where the loop waits between two turns."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, clock: _Clock) -> None:
         super().__init__()
         self._log = log.open("a", buffering=1)
         self._stacks = log.with_suffix(".stacks").open("w+b", buffering=0)
-        self._clock = _Clock()
+        self._clock = clock
         self._longest = 0.0, ""
         self._wrap_steps()
         # It writes whatever the thread does: also in the middle of a call that is not Python's.
