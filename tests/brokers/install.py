@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -144,6 +145,35 @@ def jars(name: str, pom: Path, purpose: str) -> Path:
             options = ["-DincludeScope=runtime", f"-DoutputDirectory={unfinished}"]
             _run(["mvn", "-q", "-B", "-f", copy, "dependency:copy-dependencies", *options], purpose)
     return folder
+
+
+def node_modules(name: str, package: str, purpose: str) -> Path:
+    """The folder, so named in the cache, in which the dependencies of a `package.json` are.
+
+    Raises:
+        BrokerUnavailable: there is no npm, or it cannot fetch them.
+    """
+    folder = cache() / name
+    with _built(folder) as unfinished:
+        if unfinished:
+            unfinished.mkdir(parents=True)
+            (unfinished / "package.json").write_text(package)
+            _run(["npm", "install", "--no-audit", "--no-fund", "--prefix", str(unfinished)], purpose)
+    return folder
+
+
+def python_environment(name: str, requirement: str, purpose: str) -> Path:
+    """The Python of an environment of its own, so named in the cache, in which a package is.
+
+    Raises:
+        BrokerUnavailable: it cannot be made, or pip cannot fetch the package.
+    """
+    folder = cache() / name
+    with _built(folder) as unfinished:
+        if unfinished:
+            _run([sys.executable, "-m", "venv", str(unfinished)], purpose)
+            _run([str(unfinished / "bin" / "python"), "-m", "pip", "install", "-q", requirement], purpose)
+    return folder / "bin" / "python"
 
 
 @contextmanager

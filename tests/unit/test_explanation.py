@@ -45,9 +45,9 @@ def test_of_one_convention_the_place_that_goes_first_is_named() -> None:
 
 
 def test_a_convention_that_does_not_speak_says_what_it_waits_for() -> None:
-    found = lines({}, b'{"id": 7}')
+    found = [line for line in lines({}, b'{"id": 7}') if line.convention == "CloudEvents"]
     assert [line.kind for line in found] == ["message"]
-    assert (found[0].convention, found[0].taken, found[0].vain) == ("CloudEvents", False, True)
+    assert (found[0].taken, found[0].vain) == (False, True)
     assert found[0].why.startswith("only with header.ce_specversion, ")
     assert found[0].why.endswith(" or header.content-type (application/cloudevents…)")
 

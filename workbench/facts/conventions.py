@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from workbench.decode.codec import query_value
-from workbench.facts.convention_tables import Convention, builtin_tables, parse_table
+from workbench.facts.convention_tables import Convention, Spot, builtin_tables, parse_table
 from workbench.facts.facts import NOTHING, Fact, Facts, Kind
 from workbench.facts.places import Reader, Steps, Tree, inside, steps_of, text, tree
 from workbench.model.content import Content, Value
@@ -26,6 +26,7 @@ _MOST: Final = 1000
 """Facts of one event beyond which no more are read: a stranger may repeat a header ten thousand times."""
 _REMEMBERED: Final = 4096
 _NO_CONTENT: Final = Content()
+_UNSET: Final = msgspec.UNSET
 
 
 class Conventions:
@@ -79,9 +80,9 @@ class Conventions:
             hits.sort()
         found = []
         for _, _, place, value in hits:
-            if place.convention & unheard:
+            if place.gate & unheard:
                 continue
-            said = place.read(value if place.body or not place.path else inside(value, place.path))
+            said = place.read(value)
             if said:
                 found.append(Fact(place.kind, said, place.name, place.source))
         return Facts(tuple(found)) if found else NOTHING
@@ -93,12 +94,12 @@ class Conventions:
         hits.sort(key=lambda hit: hit[:2])
         return [
             LookedAt(
-                self._conventions[place.convention.bit_length() - 1],
+                self._conventions[place.number],
                 place.kind,
                 place.described,
                 place.root,
-                place.read(value if place.body or not place.path else inside(value, place.path)) or None,
-                not place.convention & unheard,
+                place.read(value) or None,
+                not place.gate & unheard,
             )
             for _, _, place, value in hits
         ]
@@ -171,15 +172,17 @@ class Conventions:
         if found == self._unset:
             return 0
         seen = 0
-        for known, value in zip(self._fields, found, strict=True):
-            if value is not msgspec.UNSET:
-                seen |= known.marks
-                if known.nested and isinstance(value, msgspec.Raw):
-                    value = tree(value)
-                for place in known.places:
-                    there = inside(value, place.path) if place.path else value
-                    if there is not None:
-                        hits.append((place.rank, 0, place, there))
+        # This runs for every event: dozens of names, of which few are there.
+        for known, value in zip(self._fields, found, strict=False):
+            if value is _UNSET:
+                continue
+            seen |= known.marks
+            if known.nested and isinstance(value, msgspec.Raw):
+                value = tree(value)
+            for place in known.places:
+                there = inside(value, place.path) if place.path else value
+                if there is not None:
+                    hits.append((place.rank, 0, place, there))
         return seen
 
     def _values_in(self, values: object) -> tuple[Any, ...]:
@@ -193,31 +196,24 @@ class Conventions:
         return self._unset
 
     def _compile(self, number: int, convention: Convention) -> None:
-        bit = 1 << number
-        if convention.when:
-            self._gated |= bit
+        # Only those that wait for something have a bit: integers of more than thirty bits take longer.
+        bit = self._gated + 1 if convention.when else 0
+        self._gated |= bit
         for spot in convention.when:
-            where, name, _ = spot.split()
-            known = self._places[where].get(name, _UNKNOWN)
-            if name.endswith("*"):
-                self._prefixes.append((name[:-1], bit))
-            elif spot.starts:
-                self._places[where][name] = known._replace(starts=(*known.starts, (spot.starts.lower(), bit)))
-            else:
-                self._places[where][name] = known._replace(marks=known.marks | bit)
+            self._mark(spot, bit)
         for kind, spots in convention.places.items():
             for spot in spots:
                 where, name, path = spot.split()
                 place = _Place(
                     self._count,
                     1 if convention.newest == "first" else -1,
+                    number,
                     bit,
                     convention.name,
                     kind,
                     spot.at,
-                    where == "body",
                     path,
-                    spot.reader,
+                    spot.reader if where == "body" or not path else _reader_inside(path, spot.reader),
                     spot.described,
                     f"{where}.{name}",
                 )
@@ -227,6 +223,17 @@ class Conventions:
                 self._places[where][name] = known._replace(
                     places=(*known.places, place), nested=known.nested or bool(path)
                 )
+
+    def _mark(self, spot: Spot, bit: int) -> None:
+        """Let what is at a place be one of the marks by which a convention is recognised."""
+        where, name, _ = spot.split()
+        known = self._places[where].get(name, _UNKNOWN)
+        if name.endswith("*"):
+            self._prefixes.append((name[:-1], bit))
+        elif spot.starts:
+            self._places[where][name] = known._replace(starts=(*known.starts, (spot.starts.lower(), bit)))
+        else:
+            self._places[where][name] = known._replace(marks=known.marks | bit)
 
 
 class LookedAt(NamedTuple):
@@ -250,15 +257,16 @@ class LookedAt(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A place compiled. `newest` is 1 where the first of equal headers counts, -1 where the last does."""
+    """A place compiled. `newest` is 1 where the first of equal headers counts, -1 where the last does; `number` is the
+    convention's, `gate` the bit of one that waits to be recognised."""
 
     rank: int
     newest: int
-    convention: int
+    number: int
+    gate: int
     name: str
     kind: Kind
     source: str
-    body: bool
     path: Steps
     read: Reader
     described: str
@@ -289,6 +297,10 @@ class _Name(NamedTuple):
 
 
 _UNKNOWN: Final = _Name()
+
+
+def _reader_inside(path: Steps, read: Reader) -> Reader:
+    return lambda value: read(inside(value, path))
 
 
 def _body_decoder(body: Mapping[str, _Name]) -> tuple[msgspec.json.Decoder[Any], tuple[_Name, ...], tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from workbench.decode.codec import query_value
+from workbench.facts.convention_tables import Spot
 from workbench.facts.conventions import LOOKED_INTO, Conventions, LookedAt, json_value
 from workbench.facts.facts import Kind
 from workbench.model.errors import FormatError
@@ -76,8 +77,12 @@ def _name(before: LookedAt, than: LookedAt) -> str:
 
 
 def _any_of(each: LookedAt) -> str:
-    places = [spot.at + (f" ({spot.starts}…)" if spot.starts else "") for spot in each.convention.when]
+    places = [_place(spot) for spot in each.convention.when]
     return " or ".join([", ".join(places[:-1]), places[-1]] if len(places) > 1 else places)
+
+
+def _place(spot: Spot) -> str:
+    return f"{spot.at} ({spot.starts}…)" if spot.starts else spot.at
 
 
 def _unread(delivery: Delivery, read: set[str]) -> Iterator[Line]:

@@ -72,6 +72,8 @@ def tree(value: msgspec.Raw) -> Any:
 
 def text(value: Any) -> str | None:
     """A value as text; of a list its first item."""
+    if type(value) is str:
+        return value
     value = _plain(value)
     match value:
         case str():
