@@ -146,4 +146,5 @@ class Terminal:
         while self.process.poll() is None and time.monotonic() < end:
             self.drain(0.1, 1.0)
         self.drain(0.1, 1.0)
-        return self.process.wait(1)
+        assert self.process.poll() is not None, f"it goes on; the last bytes are {bytes(self.received[-3000:])!r}"
+        return self.process.wait()

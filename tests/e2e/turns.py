@@ -7,16 +7,18 @@ no turn longer.
 """
 
 import asyncio
-import faulthandler
 import json
 import os
 import selectors
 import signal
 import sys
 import time
+import traceback
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 NOTED: Final = 0.2
@@ -105,12 +107,11 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, log: Path, clock: _Clock) -> None:
         super().__init__()
         self._log = log.open("a", buffering=1)
-        self._stacks = log.with_suffix(".stacks").open("w+b", buffering=0)
+        self._stacks: deque[str] = deque(maxlen=_LAST)
         self._clock = clock
         self._longest = 0.0, ""
         self._wrap_steps()
-        # It writes whatever the thread does: also in the middle of a call that is not Python's.
-        faulthandler.register(signal.SIGALRM, self._stacks, all_threads=False)
+        signal.signal(signal.SIGALRM, self._take_stack)
         self._begin()
 
     def select(self, timeout: float | None = None) -> Any:
@@ -122,7 +123,15 @@ class _Selector(selectors.DefaultSelector):
         self._begin()
         return ready
 
+    def close(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        super().close()
+
+    def _take_stack(self, _: int, frame: FrameType | None) -> None:
+        self._stacks.append("".join(reversed(traceback.format_stack(frame, _DEEPEST))))
+
     def _begin(self) -> None:
+        self._stacks.clear()
         self._longest = 0.0, ""
         signal.setitimer(signal.ITIMER_REAL, NOTED, NOTED)
 
@@ -139,17 +148,9 @@ class _Selector(selectors.DefaultSelector):
         asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
 
     def _note(self, seconds: float, what: str = "") -> None:
-        if self._stacks.tell():
-            self._stacks.seek(0)
-            stacks = self._stacks.read().decode(errors="replace").split("Stack (most recent call first):")[1:]
-            self._stacks.seek(0)
-            self._stacks.truncate()
-        else:
-            stacks = []
         if seconds > NOTED:
-            inner = ["\n".join(stack.splitlines()[1 : 1 + _DEEPEST]) for stack in stacks[-_LAST:]]
             longest = what or f"{self._longest[1]} ({self._longest[0]:.2f} s of the clock)"
-            self._log.write(json.dumps(Turn(round(seconds, 3), longest, inner)._asdict()) + "\n")
+            self._log.write(json.dumps(Turn(round(seconds, 3), longest, tuple(self._stacks))._asdict()) + "\n")
 
 
 def _name(callback: Any) -> str:
