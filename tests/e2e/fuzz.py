@@ -123,7 +123,7 @@ _WORST: Final = 5
 class Fuzz:
     """One program after the other, each with the state folder of the first."""
 
-    def __init__(self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 120.0) -> None:
+    def __init__(self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 240.0) -> None:
         """Start.
 
         Args:
@@ -258,7 +258,7 @@ def private(folder: Path) -> Mapping[str, str]:
 def soak(seed: int, inputs: int, arguments: Sequence[str], pace: float) -> None:
     """Send inputs to one program after the other, and print how far it is."""
     with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as folder:
-        fuzz = Fuzz(Path(folder), seed, *arguments, pace=pace)
+        fuzz = Fuzz(Path(folder), seed, *arguments, pace=pace, patience=900.0)
         began = time.monotonic()
         while fuzz.sent < inputs:
             fuzz.send(min(10 * ROUND, inputs - fuzz.sent))
