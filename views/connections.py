@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from rich.console import Group
@@ -13,7 +12,6 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 
 from views.connection_dialog import ConnectionDialog, Kept, shorten, steps_table
@@ -21,6 +19,7 @@ from views.dialogs.form import Answers
 from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.connection_table import ConnectionTable, Row
+from views.widgets.explanation import Explanation
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
 from views.workbench_screen import WayBack, WorkbenchScreen
@@ -31,14 +30,6 @@ from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.wording import quantity
 from workbench.operations.connections import ConnectionForm, check_editable, forget, what_is_forgotten
 from workbench.operations.watch import Watch, countdown, describe_state
-
-_EMPTY: Final = Content.from_markup(
-    """\
-No connection is open.
-
-[bold $focus]a[/]   adds one, such as  [$foreground]amqp://user@rabbit.example/vhost[/]
-                       [$foreground]kafka://kafka.example:9092[/]"""
-)
 
 
 class _Check(msgspec.Struct, frozen=True):
@@ -71,7 +62,12 @@ class Connections(WorkbenchScreen):
             actions = ("check", "add", "edit_connection", "remove_connection")
             with Panel(title="Connections", actions=actions, id="connection-list"):
                 yield ConnectionTable()
-                yield Static(_EMPTY, id="no-connection")
+                yield Explanation(
+                    "No connection is open.",
+                    "It is tried step by step, with the time of each, before it is saved. Reading never consumes.",
+                    [(self.key_of("add"), "add one: a URL, a connection string, or a client's properties file")],
+                    "amqp://user@rabbit.example/vhost or kafka://kafka.example:9092",
+                )
             with Panel(title="Connection", id="connection"), VerticalScroll(id="details"):
                 yield Static("", id="details-text")
 
@@ -88,7 +84,8 @@ class Connections(WorkbenchScreen):
         rows = [self._row(each) for each in self.context.watches.values()]
         self._list.show(rows)
         self._list.display = bool(rows)
-        self.query_one("#no-connection").display = not rows
+        self.query_one(Explanation).display = not rows
+        self.query_one("#connection-list").set_class(not rows, "explained")
         self.query_one("#connection").display = bool(rows)
         self.query_one("#connection-list", Panel).state = f"{len(rows):,}" if rows else ""
         self._tell()

@@ -32,6 +32,11 @@ class PriceBanner(Static):
         """Whether the price of a look at an endpoint is what was said last."""
         return self._priced == address
 
+    @property
+    def is_price(self) -> bool:
+        """Whether it is a price that is said now."""
+        return self.display and self.has_class("price")
+
     def show_price(self, endpoint: Endpoint) -> None:
         """Say what a look costs."""
         self._priced = endpoint.address

@@ -22,6 +22,7 @@ from views.steady_app import KEY_WORK
 from views.widgets.fields import TextField
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
+from views.widgets.publish.body_editor import BodyEditor
 from views.widgets.publish.body_panel import BodyPanel
 from views.widgets.publish.draft_fields import DraftFields, counts, with_dropped
 from views.widgets.publish.event_preview import EventPreview
@@ -35,7 +36,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.operations.drafts.check import Answer, DraftCheck
-from workbench.operations.drafts.difference import differences
+from workbench.operations.drafts.difference import changed_lines, differences
 from workbench.operations.drafts.model import Draft, Field, Target, aim_at, from_template, is_text, next_target
 from workbench.operations.drafts.render import Verdict, verdict
 from workbench.operations.template import Template, template_file, templates_folder
@@ -85,6 +86,10 @@ class DraftForm(WorkbenchScreen):
         if address is not None and (watch is None or watch.name == address.connection) and not self.is_closed:
             self._target_panel.show_endpoint(self._endpoint, self._draft.partition)
             self._ask()
+
+    def do_theme(self) -> None:
+        super().do_theme()
+        self._settle()
 
     def on_screen_suspend(self) -> None:
         """Something else is shown, perhaps for good."""
@@ -181,6 +186,7 @@ class DraftForm(WorkbenchScreen):
         self.query_one(KeyBar).update()
         self.query_one("#fields-panel", Panel).state = counts(draft)
         self.query_one(HowManyPanel).show(draft.count, draft.rate)
+        self.query_one(BodyEditor).show_notes(changed_lines(draft))
         self._show_first(draft, endpoint)
 
     @work(exclusive=True, group="check")

@@ -72,6 +72,13 @@ class EndpointActions(ShownEvents):
         if self.size.width < NARROW:
             self._go("table")
 
+    def _close_banner(self) -> None:
+        """Say nothing more of looks; a narrow screen that showed a price and no event shows the tree again."""
+        priced = self._banner.is_price
+        self._banner.clear()
+        if priced and self.size.width < NARROW and not self._events.sequences:
+            self._go("tree")
+
     def open_at(self, address: Address, position: Position) -> None:
         """Show the events of a log from one of them on, and go there."""
         if self.context.store is None:
@@ -111,9 +118,10 @@ class EndpointActions(ShownEvents):
             self._ask_readers(endpoint.address)
 
     def _tell_card(self, endpoint: Endpoint | None = None) -> None:
+        self._show_detail()
         listed = self._endpoint
         if listed is None:
-            self.query_one(EndpointCard).show(None, None, ())
+            self._tell_card_of(self._tree.line)
             return
         watch = self.context.watches[listed.address.connection]
         rates = watch.rates(listed.address)
@@ -123,6 +131,19 @@ class EndpointActions(ShownEvents):
         detailed = self._detailed
         known = detailed if detailed is not None and detailed.address == listed.address else listed
         self.query_one(EndpointCard).show(known, rates[-1] if rates else None, groups)
+
+    def _tell_card_of(self, line: Line | None) -> None:
+        """Tell about what is no endpoint: a connection, or one of its groups."""
+        card = self.query_one(EndpointCard)
+        watch = self.context.watches.get(line.connection) if line is not None else None
+        if line is None or watch is None or line.address is not None:
+            card.show(None, None, ())
+            return
+        group = next((each for each in watch.groups if each.name == line.group), None)
+        if group is not None:
+            card.show_group(group)
+        else:
+            card.show_connection(watch)
 
     @work(exclusive=True, group="card")
     async def _ask_readers(self, address: Address) -> None:
@@ -153,6 +174,7 @@ class EndpointActions(ShownEvents):
             if group.name == line.group:
                 self._switcher.current = "group"
                 self._group_table.show(group)
+                self._show_status()
                 self._go("table")
 
     @on(EndpointTree.Opened)
@@ -253,6 +275,7 @@ class EndpointActions(ShownEvents):
 
     def _leave_group(self) -> None:
         self._switcher.current = "table"
+        self._show_status()
         self._go("tree")
 
     def _stop(self) -> None:

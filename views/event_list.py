@@ -51,6 +51,7 @@ class EventList:
         host: Host,
         parts: tuple[EventTable, QueryBar, ReasonLine],
         caught_up: Callable[[], None],
+        nothing: Callable[[], str],
     ) -> None:
         """Show nothing yet.
 
@@ -59,11 +60,13 @@ class EventList:
             host: The program.
             parts: What shows it.
             caught_up: Called whenever all was asked about that there was.
+            nothing: What is so while there is no event.
         """
         self._node: Final = node
         self._host: Final = host
         self._table, self._bar, self._reasons = parts
         self._caught_up: Final = caught_up
+        self._nothing: Final = nothing
         self._view: View | SortedView | None = None
         self._shown: View | SortedView | None = None
         self._catching_up: Final = CatchUp(node, self._catch_up, FRAME)
@@ -185,7 +188,8 @@ class EventList:
 
     def _count(self, view: View | SortedView) -> None:
         searching = self._host.context.archive.upto > view.upto and not view.examined
-        self._bar.count(len(view), view.examined, "searching…" if searching else "")
+        doing = "searching…" if searching else "" if view.examined else self._nothing()
+        self._bar.count(len(view), view.examined, doing)
 
     # Sorting.
 

@@ -28,9 +28,13 @@ from views.workbench_screen import WorkbenchScreen
 _FRAME: Final = 5
 """Cells of the tree's panel that are border, padding and scrollbar."""
 _TREE: Final = (34, 42)
-"""The least and the most cells of the tree's panel, which is as wide as the names in it."""
-_TREE_WIDE: Final = 44
-"""The least where three panels stand side by side; the most is a quarter of the screen."""
+"""Cells that the tree's panel has at least, and may always have: it is as wide as the names in it, up to a third of the
+screen."""
+_TREE_WIDE: Final = (44, 52)
+"""Likewise where three panels stand side by side, up to a quarter of the screen."""
+
+_EVENT_KEYS: Final = (("filter_by", "filter by value"), ("exclude", "exclude it"), ("zoom", "zoom"))
+"""What stands in the lower border of an event, by the actions."""
 
 
 class EventPanes(WorkbenchScreen):
@@ -60,7 +64,7 @@ class EventPanes(WorkbenchScreen):
                     with ContentSwitcher(initial="table", id="main"):
                         yield EventTable(id="table")
                         yield GroupTable(id="group")
-                with Panel(title="Event", id="event"), ContentSwitcher(initial="card", id="detail"):
+                with Panel(title="Endpoint", id="event"), ContentSwitcher(initial="card", id="detail"):
                     yield EndpointCard(id="card")
                     yield Inspector(id="inspector")
 
@@ -96,6 +100,7 @@ class EventPanes(WorkbenchScreen):
         """Put the focus into a pane, which on a narrow screen is the one that shows."""
         self._pane = pane
         self._arrange()
+        self._show_detail()
         if pane == "table" and self._switcher.current == "group":
             self._group_table.query_one("DataTable").focus()
         else:
@@ -108,8 +113,8 @@ class EventPanes(WorkbenchScreen):
         self.query_one("#right").display = not alone or self._pane != "tree"
         self.query_one("#event").display = not alone or self._pane == "inspector"
         self.query_one("#events").display = not alone or self._pane != "inspector"
-        least, most = (_TREE_WIDE, self.size.width // 4) if self.size.width >= WIDE else _TREE
-        wanted = max(least, min(self._tree.wanted_width + _FRAME, most))
+        (least, most), share = (_TREE_WIDE, 4) if self.size.width >= WIDE else (_TREE, 3)
+        wanted = max(least, min(self._tree.wanted_width + _FRAME, max(most, self.size.width // share)))
         endpoints.styles.width = "1fr" if alone else wanted
 
     def on_resize(self, event: Resize) -> None:
@@ -117,25 +122,37 @@ class EventPanes(WorkbenchScreen):
 
     def on_descendant_focus(self) -> None:
         focused = self.focused
-        detail = self.query_one("#detail", ContentSwitcher)
         if focused is self._tree:
-            self._pane, detail.current = "tree", "card"
+            self._pane = "tree"
         elif focused in (self._table, self.query_one(ReasonLine)) or (
             focused is not None and focused in self._group_table.query("*")
         ):
-            self._pane, detail.current = "table", "inspector" if self._switcher.current == "table" else "card"
+            self._pane = "table"
         elif focused is self._inspector:
-            self._pane, detail.current = "inspector", "inspector"
-        self._label_event()
+            self._pane = "inspector"
+        self._show_detail()
         self.query_one(KeyBar).update()
 
     @on(Inspector.Labelled)
-    def _label_event(self) -> None:
-        inspected = self.query_one("#detail", ContentSwitcher).current == "inspector"
+    def _show_detail(self) -> None:
+        """Show the event at the table's cursor, or what the tree's is on where there is none or the user is there."""
+        has_event = self._switcher.current == "table" and self._inspector.page is not None
+        inspected = self._pane == "inspector" or (self._pane == "table" and has_event)
+        self.query_one("#detail", ContentSwitcher).current = "inspector" if inspected else "card"
         panel = self.query_one("#event", Panel)
         found = f" · {self._inspector.found}" if self._inspector.found else ""
-        panel.title = f"Event{found}" if inspected else "Endpoint"
+        panel.title = f"Event{found}" if inspected else self._card_title
         panel.state = self._inspector.tabs if inspected else ""
+        actions = _EVENT_KEYS if inspected and has_event else ()
+        panel.keys = [(key, label) for id, label in actions if (key := self.key_of(id))]
+
+    @property
+    def _card_title(self) -> str:
+        """What the card is about."""
+        line = self._tree.line
+        if line is None or line.kind in ("endpoint", "origin"):
+            return "Endpoint"
+        return "Group" if line.kind == "group" else "Connection"
 
     def action_show_tab(self, tab: Tab) -> None:
         """Show a tab of the event that was clicked in its panel's border."""

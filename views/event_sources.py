@@ -55,6 +55,16 @@ class EventSources:
         return ", ".join(self._depth_text(each) for each in browsed if self._total(each) > each.coverage.read)
 
     @property
+    def without_events(self) -> str:
+        """What is so where there is no event, in a word or two; empty: no endpoint was opened."""
+        if not self._looks:
+            return "nothing held" if self._everything else ""
+        kinds = {each.kind for each in self.running}
+        if kinds:
+            return "reading…" if "browse" in kinds else "searching…" if "scan" in kinds else "nothing yet"
+        return "nothing held" if any(self._looks.values()) else "not read yet"
+
+    @property
     def progress(self) -> Progress | None:
         """How far the searches that go on are, or the browses, where they take long; None: none does."""
         now = time.time()

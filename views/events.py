@@ -23,12 +23,8 @@ class Events(SearchActions, EventActions):
         self._sources = EventSources(self.context)
         self._status = SourcesStatus(self.query_one("#events", Panel))
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
-        self._events = EventList(self, self.host, parts, self._show_caught_up)
-        self._table.empty = (
-            "Choose an endpoint: enter opens it.\nOf a queue it says what a look costs; b then browses it."
-        )
-        if self.host.is_demo:
-            self._table.empty += "\nThis is a demo: a adds a broker of yours."
+        self._events = EventList(self, self.host, parts, self._show_caught_up, lambda: self._sources.without_events)
+        self._tree.empty = "No connection yet: a adds one."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)
         self.listen_to_store()
@@ -47,14 +43,31 @@ class Events(SearchActions, EventActions):
             if look.address not in addresses:
                 addresses.append(look.address)
         self._tree.show(self.context.watches, others)
+        if not self._sources.addresses and self._sources.looks is not None:
+            self._table.empty = self._how_to_begin()
         self.query_one("#endpoints", Panel).state = f"{len(self.context.endpoints()):,}"
         self._arrange()
         self._tell_card()
-        group = self._group_table.name_shown
+        group = self._group_table.shown
         if group is not None and watch is not None and self._switcher.current == "group":
             for each in watch.groups:
-                if each.name == group:
+                if each.name == group.name:
                     self._group_table.show(each)
+                    self._show_status()
+
+    def _how_to_begin(self) -> str:
+        """What to do first."""
+        watches = self.context.watches.values()
+        if not self.context.session.names:
+            return "No connection yet.\na adds one, such as amqp://user@rabbit.example/vhost"
+        if not any(watch.endpoints for watch in watches):
+            if any(watch.state == "connecting" for watch in watches):
+                return "Connecting …"
+            if all(watch.state != "connected" for watch in watches):
+                return "No connection could be made.\n5 says why: e edits one there, enter checks it."
+            return "There is no queue or topic yet.\nr looks again."
+        begin = "Choose an endpoint: enter opens it.\nOf a queue it says what a look costs; b then browses it."
+        return f"{begin}\nThis is a demo: a adds a broker of yours." if self.host.is_demo else begin
 
     def cannot_inspect(self) -> str | None:
         if self._in(self._tree) and self._tree.line is None:
@@ -86,6 +99,9 @@ class Events(SearchActions, EventActions):
             field.display = True
             field.focus()
         else:
+            if self._switcher.current == "group":
+                self._switcher.current = "table"
+                self._show_status()
             if self.size.width < NARROW and self._pane == "tree":
                 self._go("table")
             self._query_bar.focus_field()
@@ -99,7 +115,7 @@ class Events(SearchActions, EventActions):
         if self.focused is field or (field.display and self._in(self._tree)):
             return WayBack("show all endpoints", self._leave_filter)
         if self._banner.display:
-            return WayBack("close", self._banner.clear)
+            return WayBack("close", self._close_banner)
         if "scan" in kinds:
             return WayBack("stop searching", partial(self._sources.stop, "scan"))
         if "browse" in kinds:
@@ -107,7 +123,7 @@ class Events(SearchActions, EventActions):
         if self._events.is_sorting:
             return WayBack("stop sorting", self._events.stop_sorting)
         if self._in(self._inspector):
-            return WayBack("back to the events", lambda: self._go("table"))
+            return WayBack("back", lambda: self._go("table"))
         if in_table and self._table.marks_range:
             return WayBack("leave the range", self._table.leave_range)
         if in_table and self._query_text != self._first_query:
@@ -118,4 +134,4 @@ class Events(SearchActions, EventActions):
             return WayBack("back", self._return)
         if in_table and running:
             return WayBack("stop", self._stop)
-        return WayBack("back to the endpoints", lambda: self._go("tree")) if not self._in(self._tree) else None
+        return WayBack("back", lambda: self._go("tree")) if not self._in(self._tree) else None

@@ -1,10 +1,8 @@
 """Journal: what was changed on brokers; nothing is yet."""
 
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
+from views.widgets.explanation import Explanation
 from views.widgets.panel import Panel
 from views.workbench_screen import WorkbenchScreen
 
@@ -15,11 +13,11 @@ class Journal(WorkbenchScreen):
     ACTIONS_OF = "journal"
 
     def compose_body(self) -> ComposeResult:
-        with Panel(title="Journal", classes="planned"), VerticalScroll():
-            yield Static(
-                Text(
-                    "Every move as a line: what was moved, from where to where, what failed; to resume, undo or"
-                    " forget.\n\nNothing can be moved yet, so there is nothing to list. What was published is said on"
-                    " the Publish screen (6), one receipt per event."
-                )
+        with Panel(title="Journal", classes="explained"):
+            yield Explanation(
+                "Nothing was moved, and nothing can be moved yet.",
+                "Each move will be a line here: what was moved, from where to where, and what failed; to be resumed,"
+                " undone or forgotten.",
+                [(self.key_of("compose"), "what was published has its receipts on Publish")],
+                "10:03:22   67 of payments-dlt → payments   67 copied   0 failed   0 returned",
             )

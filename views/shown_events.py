@@ -104,12 +104,18 @@ class ShownEvents(EventPanes):
         self._show_status()
 
     def _count(self) -> None:
-        self._status.count(self.context.archive.upto)
+        self._status.count(self._sources)
         self._show_status()
 
     def _show_status(self) -> None:
-        offer = f"{self.key_of('search')} searches all that is there" if self._can_search else ""
-        self._status.show(self._sources, self._table.mark_count, offer)
+        group = self._group_table.shown if self._switcher.current == "group" else None
+        for part in (self._query_bar, self.query_one(ReasonLine)):
+            part.set_class(group is not None, "aside")
+        if group is not None:
+            self._status.show_group(group)
+        else:
+            offer = f"{self.key_of('search')} searches all that is there" if self._can_search else ""
+            self._status.show(self._sources, self._table.mark_count, offer)
         if self._sources.searches:
             self._table.empty = self._why_empty()
         self._events.show_gaps()
@@ -162,6 +168,7 @@ class ShownEvents(EventPanes):
             endpoint = self.context.endpoint(delivery.address) if delivery is not None else None
             dead = endpoint is not None and bool(endpoint.dead_letters_of)
             self._inspector.show(delivery, self.context.archive.reading, dead)
+            self._show_detail()
 
     async def _delivery(self) -> Delivery | None:
         """The event at the cursor, masked as the configuration says."""

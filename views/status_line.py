@@ -8,10 +8,13 @@ from textual.content import Content
 
 from views.event_sources import EventSources
 from views.widgets.panel import Panel
+from views.widgets.sparkline import short
 from workbench.decode.display import visible
+from workbench.model.groups import Group
+from workbench.model.wording import quantity
 
 RATED: Final = 4
-"""Seconds over which the rate of what comes in is told."""
+"""Samples, a second apart, over which the rate of what arrives is told."""
 
 
 class SourcesStatus:
@@ -20,10 +23,28 @@ class SourcesStatus:
     def __init__(self, panel: Panel) -> None:
         self._panel: Final = panel
         self._arrived: Final[deque[tuple[float, int]]] = deque(maxlen=RATED)
+        self._tails: list[int] = []
 
-    def count(self, upto: int) -> None:
-        """Remember how many events there are, for the rate; called once a second."""
-        self._arrived.append((asyncio.get_running_loop().time(), upto))
+    def count(self, sources: EventSources) -> None:
+        """Remember how many events have arrived, for the rate; called once a second.
+
+        What a look begins with was there before: it counts from the second after the look began, or began again.
+        """
+        tails = [each for each in sources.running if each.kind == "tail" and each.state == "running"]
+        looks = [each.look for each in tails]
+        if looks == self._tails:
+            self._arrived.append((asyncio.get_running_loop().time(), sum(each.coverage.read for each in tails)))
+        else:
+            self._tails = looks
+            self._arrived.clear()
+
+    def show_group(self, group: Group) -> None:
+        """Show how a consumer group stands."""
+        self._panel.title = f"group {visible(group.name, 60)}"
+        parts = (group.kind, group.state, quantity(len(group.members), "member"), f"lag {group.lag:,}")
+        self._panel.state = " · ".join(visible(part, 30) for part in parts if part)
+        self._panel.keys = (("enter", "open the event it reads next"),)
+        self._panel.note = ""
 
     def show(self, sources: EventSources, marked: int, offer: str = "") -> None:
         """Show how the sources stand, and how many events are marked, or else what is offered to do."""
@@ -38,6 +59,7 @@ class SourcesStatus:
         if live and len(self._arrived) > 1:
             (then, before), (now, upto) = self._arrived[0], self._arrived[-1]
             rate = (upto - before) / (now - then)
-            states += f" {rate:,.0f}/s" if rate >= 1 else ""
+            states += f" {short(rate)}/s" if rate >= 0.1 else ""
         self._panel.state = Content.assemble(("● ", "$live"), states) if live else states
+        self._panel.keys = ()
         self._panel.note = f"{marked:,} marked" if marked else offer

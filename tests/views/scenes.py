@@ -73,7 +73,7 @@ SCENES: Final = (
     Scene("trace", ("2", "~correlation id")),
     Scene("dead-letters", ("3", "~payments.dead")),
     Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "workbench-light"),
-    Scene("journal", ("4", "~Every move")),
+    Scene("journal", ("4", "~Each move")),
     Scene("connections", ("5", "enter", "~embedded broker")),
     Scene("publish", ("@rabbit/orders", "p", "~As it will", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
     Scene(

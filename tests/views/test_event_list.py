@@ -151,7 +151,7 @@ async def test_a_filter_holds_against_an_order_that_is_still_being_found() -> No
 
 
 async def test_rows_stay_until_an_answer_is_there() -> None:
-    async with running((140, 40)) as driver:
+    async with running((140, 60)) as driver:
         await driver.open()
         before = [line[44:] for line in driver.lines if "PaymentSettled" in line]
         await driver.press("slash", "=typ = x", "enter")

@@ -27,7 +27,7 @@ from views.widgets import event_rows
 from views.widgets.dividers import Dividers
 from views.widgets.event_table import SIGNS, EventTable
 from workbench.decode.codec import query_value
-from workbench.decode.display import cells
+from workbench.decode.display import cells, shorten_middle
 from workbench.decode.preview import preview
 from workbench.facts.conventions import Conventions
 from workbench.facts.masking import Masking
@@ -42,7 +42,7 @@ from workbench.store.archive import Archive
 from workbench.store.batch import encode
 from workbench.store.store import Budget, Store, open_store
 from workbench.store.view import View
-from workbench.table.columns import COLUMNS, column_of, fit, shorten_middle
+from workbench.table.columns import COLUMNS, column_of, fit
 
 TOPIC = Address("kafka", "payments")
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
@@ -499,14 +499,22 @@ async def test_every_column_can_be_shown_in_any_order(tmp_path: Path) -> None:
 
 async def test_a_narrow_screen_has_only_what_is_needed(tmp_path: Path) -> None:
     async with bench(tmp_path, events(0, 30), columns=80) as it:
-        assert it.lines[0].split() == ["time", "type", "correlation", "body"]
+        assert it.lines[0].split() == ["time", "from", "type", "correlation", "body"]
         await it.pilot.resize_terminal(120, HEIGHT + 1)
         await it.pause()
-        assert "from" in it.lines[0]
+        assert "key" in it.lines[0]
         it.table.columns = it.table.all_columns[:2]
         await it.pilot.resize_terminal(80, HEIGHT + 1)
         await it.pause()
         assert it.lines[0].split() == ["time", "from"]
+
+
+async def test_a_body_of_which_there_would_be_a_shard_leaves_its_room_to_the_others(tmp_path: Path) -> None:
+    async with bench(tmp_path, events(0, 30), columns=56) as it:
+        assert it.lines[0].split() == ["time", "from", "type", "correlation"]
+        it.table.columns = [column_of(id) for id in ("time", "from", "type", "correlation", "body")]
+        await it.pause()
+        assert it.lines[0].split()[:4] == ["time", "from", "type", "correlation"] and "bo" in it.lines[0]
 
 
 async def test_a_click_on_a_header_chooses_the_column_that_is_widened(tmp_path: Path) -> None:
@@ -800,6 +808,11 @@ async def test_a_correlation_keeps_its_colour_and_others_have_others(tmp_path: P
         (None, "∅"),
         (b"", ""),
         (b'{"a": 1,"b":"x  y"}', '{"a": 1,"b":"x  y"}'),
+        (
+            b'{"n":"Zo\\u00eb \\ud83d\\ude00 \\\\u00eb \\u0022 \\u001b \\ud83d"}',
+            '{"n":"Zoë 😀 \\\\u00eb \\u0022 \\u001b \\ud83d"}',
+        ),
+        (b"C:\\u00eb", "C:\\u00eb"),
         (b'{\n  "a": 1.10,\n  "b": "x  y\\n\\" {",\n  "a": 2\n}\n', '{"a":1.10,"b":"x  y\\n\\" {","a":2}'),
         (b"[error]\n it  failed", "[error]\n it  failed"),
         (b"\x82\xa1a\x01\xa1b\x93\x01\xc4\x02\xff\xfe\xc0", '{"a":1,"b":[1,0xfffe,null]}'),

@@ -5,7 +5,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from connectors.memory import embedded_broker
-from tests.views.driver import Driver, address, running
+from tests.views.driver import Driver, address, running, shop
 from views.actions import ACTIONS, key_conflict, key_name
 from views.app import Opening, Workbench
 from views.connections import Connections
@@ -13,6 +13,7 @@ from views.events import Events
 from views.trace import Trace
 from views.widgets.key_bar import KeyBar, Offer
 from views.widgets.title_bar import TitleBar
+from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.errors import ConfigError
 
@@ -93,9 +94,17 @@ async def test_the_footer_says_one_thing_of_a_key() -> None:
 
 
 async def test_a_narrow_footer_keeps_help_longest() -> None:
-    async with running((40, 24)) as driver:
+    async with running((24, 24)) as driver:
         await driver.until(lambda: driver.lines[-1].rstrip().endswith("? help"))
         assert "command" not in driver.lines[-1]
+
+
+async def test_where_there_is_little_room_keys_that_always_act_and_the_way_back_stay_longest() -> None:
+    async with running((80, 24)) as driver:
+        await driver.open()
+        await driver.until(lambda: driver.lines[-1].rstrip().endswith("tab pane  : command  ? help"))
+        assert driver.lines[-1].startswith(" enter open  b browse")
+        assert "esc stop" in driver.lines[-1] and "x export" not in driver.lines[-1]
 
 
 async def test_a_key_of_the_users_own_stands_in_the_footer_and_in_the_title() -> None:
@@ -119,6 +128,16 @@ async def test_a_narrow_title_names_only_the_screen_that_is_shown() -> None:
         await driver.until(lambda: "1 Events  2  3 ✖1  4  5  6" in driver.lines[0])
         await driver.press("3")
         await driver.until(lambda: "1  2  3 Dead 1  4  5  6" in driver.lines[0])
+
+
+async def test_a_title_names_screens_and_connections_as_long_as_there_is_any_room() -> None:
+    names = ("orders-of-production", "analytics", "warehouse")
+    brokers = [Connection.parse(f"{name}=memory://{shop().name}") for name in names]
+    async with running((120, 24), connections=brokers) as driver:
+        assert "4 Journal  5 Connections  6 Publish" in driver.lines[0]
+        await driver.until(lambda: driver.lines[0].rstrip().endswith("● orde…tion  ● analytics  ● warehouse"))
+        await driver.pilot.resize_terminal(80, 24)
+        await driver.until(lambda: "1 Events  2  3" in driver.lines[0] and "● warehouse" in driver.lines[0])
 
 
 async def test_without_dead_letters_no_count_stands_there() -> None:

@@ -1,5 +1,7 @@
 """How the panels of Events lie at each width, alone and together, and what the tree says in its columns."""
 
+from uuid import uuid4
+
 import pytest
 
 from connectors.memory import QueueSettings, embedded_broker
@@ -8,6 +10,8 @@ from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.panel import Panel
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile, Configured
 
 PANELS = ("endpoints", "events", "event")
 
@@ -149,3 +153,89 @@ async def test_what_is_unfolded_at_the_foot_of_the_tree_comes_into_sight() -> No
         assert "ledger" not in driver.text
         await driver.press("enter")
         await driver.shows("groups 1", "ledger")
+
+
+async def test_a_third_of_the_screen_shows_names_of_eighteen_letters_whole() -> None:
+    broker = embedded_broker("rather-long-names")
+    for number in range(10):
+        if f"customer-returns-{number}" not in broker.queues:
+            broker.declare_queue(f"customer-returns-{number}", QueueSettings())
+    async with running((160, 30), broker=broker) as driver:
+        await driver.shows("customer-returns-0", "customer-returns-9")
+
+
+async def test_names_that_begin_alike_are_cut_in_their_middle() -> None:
+    broker = embedded_broker("names-alike")
+    for end in ("requested", "refused"):
+        if f"ours.payments.of.customers.{end}" not in broker.queues:
+            broker.declare_queue(f"ours.payments.of.customers.{end}", QueueSettings())
+    async with running((100, 30), broker=broker) as driver:
+        await driver.until(lambda: tree_line(driver, "ours").split()[0].endswith("refused"))
+        assert "…" in tree_line(driver, "ours")
+
+
+async def test_the_panel_beside_the_tree_tells_about_a_connection_and_a_group() -> None:
+    async with running() as driver:
+        await driver.press("g")
+        await driver.shows("─ Connection", "embedded broker", "2 exchanges", "1 topic", "dead letters  1 in 1 endpoint")
+        await driver.press("G", "enter", "G")
+        await driver.shows("─ Group", "reads", "shop/payments · lag 6")
+        await driver.press("k", "k", "k")
+        await driver.shows("─ Endpoint ─")
+
+
+async def test_an_endpoint_without_events_is_told_about_instead_of_no_event() -> None:
+    async with running() as driver:
+        await driver.go_to("placed", "exchange")
+        await driver.press("enter")
+        await driver.until(lambda: driver.one(EventTable).has_focus)
+        await driver.shows("─ Endpoint ─", "address", "not read yet")
+        await driver.press("l")
+        await driver.shows("nothing yet")
+        driver.broker.publish("placed", order(9))
+        await driver.shows("1 of 1 held", "Body  Headers", "= filter by value")
+        await driver.hides("─ Endpoint ─")
+
+
+async def test_the_keys_of_an_event_stand_in_its_border_as_the_user_has_them() -> None:
+    shops = {"shop": Configured(f"memory://{shop().name}")}
+    async with running(config=ConfigFile(connections=shops, keys={"zoom": "w"}), connections=["shop"]) as driver:
+        await driver.open()
+        await driver.until(lambda: "= filter by value  ! exclude it  w zoom" in driver.lines[-3])
+
+
+async def test_a_group_is_named_in_the_border_and_has_no_query() -> None:
+    async with running() as driver:
+        await driver.press("G", "enter", "G", "enter")
+        await driver.shows("━ group ledger ━", "lag 6 ━", "enter open the event it reads next")
+        await driver.hides("type = OrderPlaced")
+        await driver.press("slash")
+        await driver.shows("type = OrderPlaced")
+        await driver.hides("group ledger ━")
+
+
+async def test_without_a_connection_the_tree_says_what_adds_one() -> None:
+    async with running((80, 24), connections=[], connected=False) as driver:
+        await driver.shows("No connection yet: a adds one.")
+
+
+async def test_on_a_narrow_screen_escape_leads_from_a_price_to_the_tree_again() -> None:
+    async with running((80, 24)) as driver:
+        await driver.go_to("orders")
+        await driver.press("enter")
+        await driver.shows("b browses, esc cancels")
+        await driver.press("escape")
+        await driver.until(lambda: driver.one(EndpointTree).has_focus and shown(driver) == ["endpoints"])
+
+
+async def test_what_to_do_first_is_said_by_how_the_connections_stand() -> None:
+    refused = [Connection.parse("shop=amqp://127.0.0.1:1")]
+    async with running(connections=refused, connected=False) as driver:
+        await driver.shows("No connection could be made.", "5 says why", "Nobody listens at 127.0.0.1:1")
+    async with running(connections=[], connected=False) as driver:
+        await driver.shows("No connection yet.", "a adds one, such as amqp://")
+    broker = embedded_broker(f"nothing-there-{uuid4().hex}")
+    async with running(broker=broker) as driver:
+        await driver.shows("There is no queue or topic yet.")
+        broker.declare_queue("first")
+        await driver.shows("Choose an endpoint: enter opens it.")

@@ -1,6 +1,7 @@
 """The Publish screen: written by keys, sent to an embedded broker, and looked for there."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -441,6 +442,16 @@ async def test_what_differs_from_the_original_is_named() -> None:
     async with publishing(dead(b'{"id":7,"total":1}')) as driver:
         await fill(driver, "body", '{"id":7,"total":2}')
         await driver.shows("differs from the original:", "total", "message_id", "-x-death")
+
+
+async def test_a_line_that_was_changed_says_what_it_was() -> None:
+    async with publishing(dead()) as driver:
+        await fill(driver, "body", '{\n  "id": 8\n}')
+        await driver.until(lambda: re.search(r'"id": 8 +◂ was 7 ', driver.text))
+        await fill(driver, "body", '{"id": 8, "more": true}')
+        await driver.shows("true}   ◂ id was 7, more new")
+        await fill(driver, "body", '{"id":7}')
+        await driver.hides("◂")
 
 
 async def test_a_binary_body_is_locked_and_sent_as_it_is() -> None:

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from views.theme import ThemedApp
+from views.theme import DARK, LIGHT, ThemedApp
 from views.widgets.query_bar import QueryBar
 from workbench.query.query import Query, compile
 
@@ -90,6 +90,12 @@ class Bench:
         lines = self.screen()
         return lines[1 : lines.index("the table")]
 
+    def colours_below(self) -> set[str]:
+        """The colours of the text in the line below the field."""
+        line = self.app.screen._compositor.render_strips()[1]
+        styles = [segment.style for segment in line if segment.text.strip() and segment.style]
+        return {style.color.triplet.hex for style in styles if style.color and style.color.triplet}
+
 
 @asynccontextmanager
 async def opened(width: int = 100) -> AsyncIterator[Bench]:
@@ -112,7 +118,8 @@ async def test_the_field_takes_the_focus_and_one_line() -> None:
     [
         (312, 48210, "", "312 of 48,210 held"),
         (12000, 48210, "searching…", "searching… 12,000 of 48,210 held"),
-        (0, 0, "", "0 of 0 held"),
+        (0, 7, "", "0 of 7 held"),
+        (0, 0, "reading…", "reading…"),
     ],
 )
 async def test_how_many_match_is_said_on_the_right(matching: int, of: int, doing: str, said: str) -> None:
@@ -120,6 +127,15 @@ async def test_how_many_match_is_said_on_the_right(matching: int, of: int, doing
         bench.bar.count(matching, of, doing)
         await bench.pilot.pause()
         assert bench.screen()[0].endswith(said)
+
+
+async def test_what_is_wrong_has_the_colours_of_the_theme_that_is_changed_to() -> None:
+    async with opened() as bench:
+        await bench.write("reason contain x")
+        await bench.pilot.press("enter")
+        for theme, colours in (("workbench-dark", DARK), ("workbench-light", LIGHT)):
+            bench.app.theme = theme
+            await bench.until(lambda dead=colours.dead: dead in bench.colours_below())  # type: ignore[misc]
 
 
 async def test_enter_lets_a_query_hold_and_leaves() -> None:

@@ -116,11 +116,11 @@ async def test_the_footer_says_what_escape_does_and_it_does_just_that() -> None:
         await driver.until(lambda: "esc" not in driver.lines[-1])
         await driver.open()
         await driver.press("enter")
-        await driver.until(lambda: "esc back to the events" in driver.lines[-1])
+        await driver.until(lambda: "esc back" in driver.lines[-1])
         await driver.press("escape")
         assert driver.one(EventTable).has_focus
         await driver.until(lambda: "esc stop" in driver.lines[-1])
         await driver.press("escape")
-        await driver.until(lambda: "esc back to the endpoints" in driver.lines[-1])
+        await driver.until(lambda: "esc back" in driver.lines[-1])
         await driver.press("escape")
         assert driver.one(EndpointTree).has_focus

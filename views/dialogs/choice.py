@@ -16,7 +16,8 @@ class Choice(Dialog[int | None]):
     """Asks for one of several; gives its number from 0, or None when it was left."""
 
     DEFAULT_CSS = """
-    Choice OptionList { border: none; padding: 0; height: auto; max-height: 14; }
+    Choice OptionList { padding: 0; height: auto; max-height: 14; }
+    Choice OptionList, Choice OptionList:focus { border: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss(None)", show=False)]
 

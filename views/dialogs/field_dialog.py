@@ -6,7 +6,7 @@ from views.dialogs.form import Answers, Entry, Form, Switch
 from workbench.model.errors import FormatError
 from workbench.operations.drafts.model import Field
 
-_TYPED: Final = 'typed: 5, true, null, {"time":"2026-11-23T10:00:00Z"}, {"base64":"AAE="}'
+_TYPED: Final = 'typed: 5, true, null, {"time":"…Z"}, {"base64":"…"}'
 
 
 def field_form(where: str = "headers", field: Field | None = None) -> Form:

@@ -16,6 +16,12 @@ from views.widgets.message_line import Messages
 class MessageList(Dialog[None]):
     """All that was said, the newest last."""
 
+    DEFAULT_CSS = """
+    MessageList {
+        & .wide { height: auto; max-height: 90%; }
+        & VerticalScroll { height: auto; min-height: 5; max-height: 100%; }
+    }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss(None)", show=False)]
 
     def __init__(self, messages: Messages) -> None:

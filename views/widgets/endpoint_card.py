@@ -1,6 +1,8 @@
-"""What is known of one endpoint: its numbers, its links, what looking costs, and who reads it."""
+"""What is known of what the tree's cursor is on: an endpoint with its numbers, its links, what looking costs, and who
+reads it; or a connection, or a consumer group."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -8,17 +10,22 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from views.widgets.sparkline import short
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
 from workbench.model.wording import quantity
+from workbench.operations.watch import Watch, describe_state
+
+Row = tuple[str, str, str]
+"""What something is called, what is said of it, and in which style."""
 
 READERS = 50
 """Consumers listed; of more, how many there are is said."""
 
 
 class EndpointCard(VerticalScroll, can_focus=True):
-    """Tells about the endpoint at the tree's cursor."""
+    """Tells about the endpoint, the connection or the group at the tree's cursor."""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="card-text")
@@ -31,23 +38,72 @@ class EndpointCard(VerticalScroll, can_focus=True):
             rate: Events a second that come in now; None: not known.
             groups: The consumer groups that read it.
         """
-        self.query_one("#card-text", Static).update(_card(endpoint, rate, groups) if endpoint else "")
+        self._tell(_endpoint_rows(endpoint, rate, groups) if endpoint else ())
+
+    def show_connection(self, watch: Watch) -> None:
+        """Tell about a connection."""
+        self._tell(_connection_rows(watch))
+
+    def show_group(self, group: Group) -> None:
+        """Tell about a consumer group."""
+        self._tell(_group_rows(group))
+
+    def _tell(self, rows: Iterable[Row]) -> None:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
+        table.add_column(no_wrap=True, style="muted")
+        table.add_column(ratio=1, overflow="fold")
+        for name, value, style in rows:
+            table.add_row(Text(visible(name)), Text(visible(value), style))
+        self.query_one("#card-text", Static).update(table)
 
 
-def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
-    table.add_column(no_wrap=True, style="muted")
-    table.add_column(ratio=1, overflow="fold")
+def _connection_rows(watch: Watch) -> Iterator[Row]:
+    yield "connection", watch.name, "bold"
+    if watch.state != "connected":
+        yield "state", describe_state(watch.state), "" if watch.state == "connecting" else "dead"
+        return
+    if watch.broker:
+        yield "broker", watch.broker, ""
+    kinds = Counter(endpoint.kind for endpoint in watch.endpoints.values())
+    yield "lists", f"{', '.join(quantity(count, kind) for kind, count in kinds.items()) or 'nothing'}{watch.terms}", ""
+    if watch.groups:
+        yield "groups", f"{quantity(len(watch.groups), 'group')}, lag {sum(group.lag for group in watch.groups):,}", ""
+    dead = [endpoint for endpoint in watch.endpoints.values() if endpoint.holds_dead_letters]
+    if dead:
+        many = sum(endpoint.depth or 0 for endpoint in dead)
+        yield "dead letters", f"{many:,} in {quantity(len(dead), 'endpoint')}", "dead"
+    for gap in watch.gaps:
+        yield "missing", f"{gap.what}: {gap.reason}", "warn"
+
+
+def _group_rows(group: Group) -> Iterator[Row]:
+    yield "group", group.name, "bold"
+    if group.kind:
+        yield "kind", group.kind, ""
+    yield "state", group.state, ""
+    yield "members", f"{len(group.members):,}", ""
+    yield "lag", f"{group.lag:,}", "bold" if group.lag else ""
+    lags: Counter[str] = Counter()
+    for partition in group.partitions:
+        lags[str(partition.address)] += partition.lag
+    for number, (address, lag) in enumerate(lags.items()):
+        yield "" if number else "reads", f"{address} · lag {lag:,}", ""
+    for gap in group.gaps:
+        yield "not known", f"{gap.what}: {gap.reason}", "warn"
+
+
+def _endpoint_rows(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> list[Row]:
+    rows: list[Row] = []
 
     def row(name: str, value: str, style: str = "") -> None:
-        table.add_row(Text(visible(name)), Text(visible(value), style))
+        rows.append((name, value, style))
 
     row("address", str(endpoint.address), "bold")
     row("kind", endpoint.kind)
     if endpoint.depth is not None:
         row("holds", f"{endpoint.depth:,}")
     if rate is not None:
-        row("comes in", f"{rate:,.1f}/s")
+        row("comes in", f"{short(rate)}/s" if rate else "nothing now", "" if rate else "muted")
     if endpoint.partitions is not None:
         row("partitions", f"{endpoint.partitions:,}")
     if endpoint.dead_letters_to:
@@ -72,4 +128,4 @@ def _card(endpoint: Endpoint, rate: float | None, groups: Sequence[Group]) -> Ta
     for group in groups:
         lag = sum(each.lag for each in group.partitions if each.address == endpoint.address)
         row("group", f"{group.name} · {group.state} · {quantity(len(group.members), 'member')} · lag {lag:,}")
-    return table
+    return rows

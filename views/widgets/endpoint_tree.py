@@ -20,7 +20,7 @@ from textual.strip import Strip
 from views.widgets.line_view import Lines
 from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import at_cursor, text_style
-from workbench.decode.display import cells, visible
+from workbench.decode.display import cells, shorten_middle, visible
 from workbench.model.address import Address
 from workbench.model.groups import Group
 from workbench.operations.watch import Watch, describe_state, sign
@@ -109,6 +109,8 @@ class EndpointTree(Lines):
         self._lines: list[Line] = []
         self._flipped: set[tuple[str, str]] = set()
         self._filter = ""
+        self.empty = ""
+        """What it says where there is no line."""
         self.marks: set[Address] = set()
         """Endpoints that were marked."""
         self.open_addresses: frozenset[Address] = frozenset()
@@ -234,6 +236,9 @@ class EndpointTree(Lines):
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
+        if not self._lines and y == 0:
+            said = Segment(f" {visible(self.empty, max(width - 1, 0))}", self._style("dim"))
+            return Strip([said]).adjust_cell_length(width, self._base).apply_style(self._base)
         if number >= len(self._lines):
             return Strip.blank(width, self._base)
         here = number == self.cursor_line
@@ -248,8 +253,9 @@ class EndpointTree(Lines):
         used = sum(cells(text) for text, _ in right)
         room = max(width - used - 2, 1)
         drawn = [Segment("▌" if here else " ", self._style("sign"))]
-        for text, style in left:
-            piece = visible(text, room)
+        for number, (text, style) in enumerate(left):
+            # The second is a name, and many names begin alike.
+            piece = shorten_middle(text, room) if number == 1 else visible(text, room)
             room -= cells(piece)
             drawn.append(Segment(piece, style))
         drawn.append(Segment(" " * (room + 1), Style()))
@@ -319,6 +325,8 @@ class EndpointTree(Lines):
         rates = watch.rates(address) if watch else ()
         rate = rates[-1] if rates else 0.0
         dead = endpoint.holds_dead_letters
+        if endpoint.family == "routes" and not any(rates):
+            return left, []
         depth = "" if endpoint.depth is None or endpoint.family == "routes" else short(endpoint.depth)
         counted = self._style("dead") if dead else Style() if endpoint.depth else dim
         right = [(f"  {depth:>5}", counted), (f" {f'{short(rate)}/s' if rate else '':>6} ", dim)]
@@ -398,5 +406,5 @@ class EndpointTree(Lines):
 
 
 def _lag(lag: int, style: Style) -> tuple[str, Style]:
-    """A lag in the columns of depth and rate."""
-    return (f"lag {short(lag)}".rjust(_RIGHT - _SPARK - 1) + " " * (_SPARK + 1), style)
+    """A lag, which ends where the columns of depth and rate do."""
+    return (f"  lag {short(lag)}" + " " * (_SPARK + 1), style)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.text import Text
 from textual.containers import Vertical
@@ -10,14 +10,18 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from workbench.decode.display import visible
+from workbench.decode.display import shorten_middle, visible
 from workbench.model.groups import Group, GroupPartition
-from workbench.model.wording import quantity, time_span
+from workbench.model.wording import time_span
 
 if TYPE_CHECKING:
     from textual.widgets import DataTable
 
-_COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest unread", "member")
+_COLUMNS = ("endpoint", "part", "committed", "end", "lag", "oldest", "member")
+_ROOMY: Final = 100
+"""Cells of the table from which names have more room."""
+_SHORT: Final = 22
+_LONG: Final = 40
 
 
 class GroupTable(Vertical):
@@ -36,15 +40,14 @@ class GroupTable(Vertical):
         self._group: Group | None = None
 
     @property
-    def name_shown(self) -> str | None:
-        """The group's name."""
-        return self._group.name if self._group else None
+    def shown(self) -> Group | None:
+        """The group; None: none was shown yet."""
+        return self._group
 
     def _parts(self) -> Iterator[Widget]:
         """Imported and made for the first group that is shown: the first picture would wait for it."""
         from textual.widgets import DataTable
 
-        yield Static("", id="group-title")
         yield Static("", id="group-gaps")
         table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
         for column in _COLUMNS:
@@ -58,19 +61,12 @@ class GroupTable(Vertical):
         table = cast("DataTable[Text]", self.query_one("DataTable"))
         same = self._group is not None and self._group.name == group.name
         self._group = group
-        title = Text().append(visible(group.name, 60), "bold")
-        kind = f"{visible(group.kind, 30)} · " if group.kind else ""
-        title.append(
-            f"  {kind}{visible(group.state, 30)} · {quantity(len(group.members), 'member')} · lag {group.lag:,}",
-            "not bold",
-        )
-        title.append("   enter on a partition opens the event it reads next", "muted")
-        self.query_one("#group-title", Static).update(title)
         gaps = self.query_one("#group-gaps", Static)
         gaps.display = bool(group.gaps)
         unknown = [f"Not known: {visible(gap.what, 60)} ({visible(gap.reason, 200)})" for gap in group.gaps]
         gaps.update(Text().append("\n".join(unknown), "muted"))
-        rows = [_row(partition) for partition in group.partitions]
+        room = _LONG if self.size.width >= _ROOMY else _SHORT
+        rows = [_row(partition, room) for partition in group.partitions]
         if same and table.row_count == len(rows):
             for number, row in enumerate(rows):
                 for column, cell in zip(_COLUMNS, row, strict=True):
@@ -87,14 +83,14 @@ class GroupTable(Vertical):
             self.post_message(self.Chosen(self._group, self._group.partitions[event.cursor_row]))
 
 
-def _row(partition: GroupPartition) -> Sequence[Text]:
+def _row(partition: GroupPartition, room: int) -> Sequence[Text]:
     age = "" if partition.oldest_unread is None else time_span(time.time() - partition.oldest_unread / 1000)
     return (
-        Text(visible(str(partition.address), 40)),
+        Text(shorten_middle(partition.address.name, room)),
         Text(partition.partition, justify="right"),
         Text(partition.committed or "none", justify="right"),
         Text(partition.end, justify="right"),
         Text(f"{partition.lag:,}", "bold" if partition.lag else "muted", justify="right"),
         Text(age, justify="right"),
-        Text(visible(partition.member or "", 40), "muted"),
+        Text(shorten_middle(partition.member or "", room), "muted"),
     )

@@ -1,7 +1,7 @@
 """The last line: what can be done here and now."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.text import Text
 from textual.events import Click
@@ -10,6 +10,9 @@ from textual.message import Message
 from views.widgets.bar import Bar
 from views.widgets.styles import text_style
 from workbench.decode.display import cells
+
+_FEW: Final = 4
+"""Keys that act here and stay longer than those that always act."""
 
 
 class Offer(NamedTuple):
@@ -31,7 +34,8 @@ class Offer(NamedTuple):
 class KeyBar(Bar):
     """Keys and labels: what acts where the focus is at the left, what always does at the right.
 
-    What cannot be done now is dim. Where there is no room, they leave from the right; the very last stays longest.
+    What cannot be done now is dim, and leaves first where there is no room; then what acts here leaves from its right,
+    but for what escape does and a few; then what always acts, from its left: the last says how to learn of the others.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--refused"}
@@ -62,11 +66,15 @@ class KeyBar(Bar):
         """What it says now."""
         here, everywhere = (list(offers) for offers in self._offers())
         while _width(here) + _width(everywhere) > self.size.width - 1 and (here or len(everywhere) > 1):
-            # The last of all says how to learn of the others.
-            if len(everywhere) > 1:
+            leads_back = bool(here) and here[-1].action == "back"
+            last = len(here) - 1 - leads_back
+            idle = max((at for at, offer in enumerate(here) if not offer.can), default=None)
+            if idle is not None or last >= _FEW:
+                here.pop(last if idle is None else idle)
+            elif len(everywhere) > 1:
                 everywhere.pop(0)
             else:
-                here.pop()
+                here.pop(max(last, 0))
         line = Text(" ", no_wrap=True, overflow="crop", end="")
         self._draw(line, here)
         line.append(" " * max(self.size.width - 1 - _width(here) - _width(everywhere), 0))

@@ -37,7 +37,7 @@ class QueryBar(Widget):
         height: auto;
         & > Horizontal { height: 1; }
         & .query-sign { width: 2; text-style: bold; color: $focus; }
-        & Input { width: 1fr; }
+        & Input { width: 1fr; text-style: $field-style; }
         & .query-count { width: auto; max-width: 50%; height: 1; padding: 0 1; color: $muted; }
         & > .query-below { height: auto; max-height: 4; display: none; }
         & > .query-bar--error { color: $dead; text-style: bold; }
@@ -105,8 +105,9 @@ class QueryBar(Widget):
         yield self._below
 
     def on_mount(self) -> None:
-        """Offer what may stand where the cursor is."""
+        """Offer what may stand where the cursor is; say it again in the colours of another theme."""
         self.watch(self._field, "selection", self._offer, init=False)
+        self.app.theme_changed_signal.subscribe(self, lambda theme: self._tell())
 
     # What the screen says and asks.
 
@@ -131,9 +132,9 @@ class QueryBar(Widget):
         Args:
             matching: So many of those that were asked.
             of: How many were asked.
-            doing: What is being done with them, such as `searching…`.
+            doing: What is being done with them, such as `searching…`; where there is none, what is so instead.
         """
-        text = f"{doing} {matching:,} of {of:,} held".lstrip()
+        text = f"{doing} {matching:,} of {of:,} held".lstrip() if of else doing
         # As long as it is as wide as before, the screen need not be laid out for it.
         self._count.update(Text(text), layout=len(text) != self._counted)
         self._counted = len(text)

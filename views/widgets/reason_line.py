@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, visible
+from workbench.decode.display import cells, shorten_middle
 from workbench.model.wording import quantity
 from workbench.store.tally import Reason
 from workbench.table.cells import short_reason
@@ -110,13 +110,13 @@ class ReasonLine(Widget, can_focus=True):
                 line.append(_BETWEEN, dim)
                 room -= cells(_BETWEEN)
             begin = cells(line.plain)
-            line.append(visible(text, room), self._style_of(index))
+            line.append(shorten_middle(text, room), self._style_of(index))
             self._places.append((begin, cells(line.plain), index))
         return line
 
     def _text(self, index: int) -> str:
         reason = self._reasons[index]
-        text = visible(short_reason(reason.text) or "no reason known", self._longest)
+        text = shorten_middle(short_reason(reason.text) or "no reason known", self._longest)
         return f"{reason.count:,} {text}"
 
     def _first(self, room: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.style import Style
 from rich.text import Text
@@ -12,9 +12,18 @@ from textual.message import Message
 from views.widgets.bar import Bar
 from views.widgets.sparkline import short
 from views.widgets.styles import text_style
-from workbench.decode.display import cells, visible
+from workbench.decode.display import cells, shorten_middle, visible
 from workbench.model.wording import quantity
 from workbench.operations.watch import Watch, countdown, describe_state, sign
+
+_FORMS: Final = (
+    *((True, 0, 0, True), (True, 1, 0, True), (True, 2, 0, False), (True, 3, 0, False)),
+    *((False, 1, 0, False), (False, 2, 1, False), (False, 3, 2, False)),
+)
+"""What is tried until all have room: whether screens are named, how brief the connections are that are well, and that
+are not, and whether the time zone is told."""
+_SHORT: Final = 9
+"""Cells of a connection's name where it is cut short."""
 
 
 class Tab(NamedTuple):
@@ -38,7 +47,8 @@ class Tab(NamedTuple):
 class TitleBar(Bar):
     """The program and what is open, the screens, and each connection: a sign, its name, what is there or is wrong.
 
-    Where there is little room, connections that are well say less, then the other screens are but their keys.
+    Where there is little room, connections that are well say less: how much is there without its kinds, then but their
+    names, then those cut short; then the other screens are but their keys, and what is wrong is said in a word.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -97,10 +107,10 @@ class TitleBar(Bar):
         tabs = self._tabs()
         states = sorted((self._state(watch) for watch in self._watches.values()), key=lambda each: each[0])
         zone = f"  {self._zone()}"
-        for named, detailed, zoned in ((True, True, True), (True, False, True), (False, False, False)):
+        for named, brevity_well, brevity_ill, zoned in _FORMS:
             line = left + self._tabs_line(tabs, named)
             room = width - cells(line.plain) - 1 - (cells(zone) if zoned else 0)
-            said = [state if detailed or not well else brief for well, state, brief in states]
+            said = [forms[brevity_well if well else brevity_ill] for well, forms in states]
             if sum(cells(each.plain) + 2 for each in said) <= room:
                 break
         rights = Text(no_wrap=True, end="")
@@ -134,25 +144,27 @@ class TitleBar(Bar):
             line.apply_meta({"act": tab.action}, begin, len(line))
         return line
 
-    def _state(self, watch: Watch) -> tuple[bool, Text, Text]:
-        """Whether it is well, how it stands, and the same where there is little room."""
+    def _state(self, watch: Watch) -> tuple[bool, Sequence[Text]]:
+        """Whether it is well, and how it stands, in ever fewer words."""
         production = self._is_production(watch.name)
         well = watch.state == "connected"
         waiting = watch.state == "connecting"
         line = Text(no_wrap=True)
         line.append(f"{sign(watch.state)} ", "" if waiting else self._style("well" if well else "ill"))
-        line.append(visible(watch.name, 24), self._style("production") if production else "")
-        brief = line.copy()
+        short_name, name_style = line.copy(), self._style("production") if production else ""
+        line.append(visible(watch.name, 24), name_style)
+        short_name.append(shorten_middle(watch.name, _SHORT), name_style)
+        name, counted = line.copy(), line.copy()
         if well:
             kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
             # "classic queue" and "quorum queue" are queues in a line as short as this one.
             kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
             rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
-            brief.append(f" {len(kept):,}")
-        else:
-            rest = describe_state(watch.state, 60) + countdown(watch.state)
-        line.append(f" {rest}")
-        return well, line, brief
+            line.append(f" {rest}")
+            return well, (line, counted.append(f" {len(kept):,}"), name, short_name)
+        soon = countdown(watch.state)
+        brief = name.copy().append(f" {'connecting …' if waiting else 'failed'}{soon}")
+        return well, (line.append(f" {describe_state(watch.state, 60)}{soon}"), brief, short_name)
 
     def on_click(self, event: Click) -> None:
         """A click on a screen's name leads there."""

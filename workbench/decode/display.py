@@ -57,6 +57,19 @@ def visible(text: str, width: int | None = None) -> str:
     return _cut("".join(kept), width - 1) + "…"
 
 
+def shorten_middle(text: str, width: int) -> str:
+    """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
+    line = visible(text, width)
+    if width < 5 or line == visible(text, 2 * width):
+        return line
+    behind = (width - 1) // 2
+    for count in range(behind, 0, -1):
+        end = visible(text[-count:])
+        if cells(end) <= behind:
+            return visible(text, width - cells(end)) + end
+    return line
+
+
 def visible_bytes(data: bytes | None, width: int | None = None) -> str:
     """One line for a body or a key: its text where it is UTF-8, else its hex digits; `∅` for null."""
     if data is None:

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from workbench.decode.display import cells, visible
+from workbench.decode.display import cells, shorten_middle, visible
 from workbench.model.errors import QueryError
 from workbench.query.field import Field
 
@@ -13,6 +13,8 @@ GAP: Final = 2
 """Cells between two columns."""
 _LEAST: Final = 4
 _LEAST_BODY: Final = 20
+_SHARD: Final = 10
+"""Cells below which so little of a body says nothing: the others get them, unless the user picked the columns."""
 _STEP: Final = 4
 """Cells in which needs grow."""
 _PATH: Final = 16
@@ -27,7 +29,7 @@ class Column(msgspec.Struct, frozen=True):
         title: What stands above it.
         width: In terminal cells, what it gets first where its texts need so much; 0: what the others leave.
         side: Where its texts stand.
-        cut: Which part of a text gives way when it is too long: ids differ at both ends.
+        cut: Which part of a text gives way when it is too long: ids differ at both ends, and many reasons begin alike.
         field: What it shows, as a query has it; empty: nothing that a query can speak of.
     """
 
@@ -42,7 +44,7 @@ class Column(msgspec.Struct, frozen=True):
 COLUMNS: Final = (
     Column("time", "time", 12, field="time"),
     Column("from", "from", 16, field="endpoint"),
-    Column("reason", "reason", 24, field="reason"),
+    Column("reason", "reason", 24, cut="middle", field="reason"),
     Column("type", "type", 16, field="type"),
     Column("correlation", "correlation", 13, cut="middle", field="correlation"),
     Column("key", "key", 12, field="key"),
@@ -58,7 +60,7 @@ COLUMNS: Final = (
 USUAL: Final = ("time", "from", "type", "correlation", "key", "body")
 FAILED: Final = ("time", "from", "reason", "type", "correlation", "body")
 """Those of dead letters."""
-NARROW: Final = ("time", "type", "correlation", "body")
+NARROW: Final = ("time", "from", "type", "correlation", "body")
 """Those that fit a narrow screen."""
 FEW_CELLS: Final = 100
 """Cells below which a table of several endpoints leaves out the key, which matters least."""
@@ -176,7 +178,14 @@ class ColumnLayout:
 
     def arrange(self, width: int) -> list[tuple[Column, int]]:
         """The columns that fit so many cells, and their widths."""
-        columns = list(self.columns)
+        found = self._arrange(list(self.columns), width)
+        if self.picked is None and any(
+            each.id == "body" and room < min(_SHARD, self._most(each)) for each, room in found
+        ):
+            return self._arrange([each for each in self.columns if each.id != "body"], width)
+        return found
+
+    def _arrange(self, columns: list[Column], width: int) -> list[tuple[Column, int]]:
         left = width - self._margin - GAP * (len(columns) - 1)
         while len(columns) > 1 and left < sum(min(self._most(each), _LEAST) for each in columns):
             columns.pop()
@@ -246,16 +255,3 @@ def fit(text: str, width: int, column: Column) -> str:
     # Most lines hold nothing unusual but the sign that they were cut, and `cells` would ask for every character.
     space = " " * (width - (len(line) if line.replace("…", "").isascii() else cells(line)))
     return space + line if column.side == "right" else line + space
-
-
-def shorten_middle(text: str, width: int) -> str:
-    """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
-    line = visible(text, width)
-    if width < 5 or line == visible(text, 2 * width):
-        return line
-    behind = (width - 1) // 2
-    for count in range(behind, 0, -1):
-        end = visible(text[-count:])
-        if cells(end) <= behind:
-            return visible(text, width - cells(end)) + end
-    return line

@@ -1,20 +1,33 @@
 """Where a body is written: text, with JSON and the places of a template told apart."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final
 
+from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Paste
+from textual.geometry import Offset
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from views.widgets.fields import in_place
 from views.widgets.styles import text_style
+from workbench.decode.display import cells, visible
 
 _LONGEST: Final = 4096
 """Characters of the longest line that is wrapped and coloured: longer ones cost too much at each key."""
+_EMPTY: Final = """the body, such as
+{"orderId": 1147, "total": 476.4}
+
+ctrl+t fills in {{ seq }}, {{ uuid() }}, {{ now() }} and the like
+esc, l loads a file"""
+_BEFORE_NOTE: Final = 3
+"""Cells between a line's end, with the cursor behind it, and the note on it."""
+_LEAST_NOTE: Final = 8
+"""Cells without which a note says too little: there, the preview says what differs."""
 _TOKEN: Final = re.compile(
     r"""(?P<place>\{\{.*?\}\}|\{%.*?%\}|\{\#.*?\#\})
       | (?P<key>"(?:[^"\\]|\\.)*+"(?=\s*:))
@@ -39,7 +52,7 @@ class BodyEditor(TextArea):
     """A text area for JSON, which no line of spans more than itself: each is coloured alone, when it is drawn."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"body-editor--{kind}" for kind in ("place", "key", "string", "number", "word")
+        f"body-editor--{kind}" for kind in ("place", "key", "string", "number", "word", "note")
     }
     DEFAULT_CSS = """
     BodyEditor {
@@ -49,6 +62,7 @@ class BodyEditor(TextArea):
         & .body-editor--string { color: $string; }
         & .body-editor--number { color: $number; }
         & .body-editor--word { color: $word; text-style: italic; }
+        & .body-editor--note { color: $warn; }
         & .body-editor--place { color: $focus; text-style: bold underline; }
     }
     """
@@ -59,13 +73,42 @@ class BodyEditor(TextArea):
     ]
 
     def __init__(self, id: str | None = None) -> None:
-        super().__init__(id=id, show_line_numbers=True, tab_behavior="focus", placeholder="the body")
+        super().__init__(id=id, show_line_numbers=True, tab_behavior="focus", placeholder=_EMPTY)
+        self._notes: Mapping[int, str] = {}
 
     def show(self, text: str) -> bool:
         """Begin with another text; False where it cannot be held as it is, for its line ends are of several kinds."""
         self.soft_wrap = all(len(line) <= _LONGEST for line in text.splitlines())
         self.load_text(text)
         return self.text == text
+
+    def show_notes(self, notes: Mapping[int, str]) -> None:
+        """Say something behind lines, counted from 0, where they leave room for it."""
+        if notes != self._notes:
+            self._notes = notes
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """A line, with the note on it behind its end."""
+        strip = super().render_line(y)
+        if not self._notes or not self.text:
+            return strip
+        row = self.scroll_offset.y + y
+        if row >= self.wrapped_document.height:
+            return strip
+        line = self.wrapped_document.offset_to_location(Offset(0, row))[0]
+        note = self._notes.get(line)
+        if note is None or self.wrapped_document.location_to_offset((line, len(self.document[line]))).y != row:
+            return strip
+        begin = cells(strip.text.rstrip()) + _BEFORE_NOTE
+        room = strip.cell_length - begin
+        if room < _LEAST_NOTE:
+            return strip
+        said = visible(f"◂ {note}", room)
+        end = begin + cells(said)
+        under = next(iter(strip.crop(begin, begin + 1)), Segment("")).style or Style()
+        style = under + text_style(self, "body-editor--note")
+        return Strip.join([strip.crop(0, begin), Strip([Segment(said, style)]), strip.crop(end)])
 
     def get_component_rich_style(self, *names: str, partial: bool = False, default: Style | None = None) -> Style:
         """How a part is drawn; the line at the cursor keeps the colours of what is in it."""

@@ -51,7 +51,7 @@ class DraftFields(RowList[tuple[Place, Field] | Fold | More]):
     """A row for each property, then for each header; what a clone drops is folded into one."""
 
     def __init__(self, id: str | None = None) -> None:
-        super().__init__(id, "None.")
+        super().__init__(id, "None: n adds one.")
         self._draft = Draft()
         self._opened = False
         self._names = 0

@@ -1,9 +1,13 @@
 """What an event that is to be sent differs in from the one that it was made of."""
 
 import json
+import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from workbench.decode.json_text import tokens
 from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -11,6 +15,7 @@ from workbench.operations.drafts.model import Draft, original_of, text_of
 
 _DEEP: Final = 20
 """Levels of a body that are compared member by member; deeper ones as a whole."""
+_LINE_END: Final = re.compile(r"\r\n?|\n")
 
 
 def differences(draft: Draft, event: Event) -> Iterator[str]:
@@ -30,6 +35,62 @@ def differences(draft: Draft, event: Event) -> Iterator[str]:
         yield from _of_json("", json.loads(text_of(before) or ""), json.loads(text_of(after) or ""), _DEEP)
     except (ValueError, RecursionError):
         yield "body"
+
+
+def changed_lines(draft: Draft) -> Mapping[int, str]:
+    """What stood in the original's JSON in the place of what is in a line of the draft's: `was 476.4`, or `new`.
+
+    Args:
+        draft: The clone; one of no other event, or whose body is no JSON, has no such lines.
+
+    Returns:
+        By line, counted from 0. Where a line holds several values, each is told by its name.
+    """
+    if draft.original_body is None or draft.hidden or draft.locked or draft.original_body == draft.body:
+        return {}
+    try:
+        before = {path: written for path, written, _ in _values(text_of(draft.original_body) or "")}
+        after = list(_values(text := text_of(draft.body) or ""))
+    except FormatError:
+        return {}
+    starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+    lines = [bisect_right(starts, place) - 1 for _, _, place in after]
+    many = Counter(lines)
+    told: dict[int, list[str]] = {}
+    for (path, written, _), line in zip(after, lines, strict=True):
+        was = before.get(path)
+        if was is None or not _is_same(was, written):
+            said = "new" if was is None else f"was {was}"
+            told.setdefault(line, []).append(said if many[line] == 1 or not path else f"{path[-1]} {said}")
+    return {line: ", ".join(said) for line, said in told.items()}
+
+
+def _values(text: str) -> Iterator[tuple[tuple[str | int, ...], str, int]]:
+    """The values of a JSON text that hold no others: the steps that lead there, what is written, and where.
+
+    Raises:
+        FormatError: It is no JSON.
+    """
+    steps: list[str | int] = []
+    for kind, start, end in tokens(text):
+        if kind == "key":
+            steps[-1] = str(json.loads(text[start:end], strict=False))
+        elif kind in ("}", "]"):
+            steps.pop()
+        else:
+            if steps and isinstance(steps[-1], int):
+                steps[-1] += 1
+            if kind in ("{", "["):
+                steps.append("" if kind == "{" else -1)
+            elif len(steps) <= _DEEP:
+                yield tuple(steps), text[start:end], start
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two values say the same: a number as it is written, a string however it is escaped."""
+    if one == other or not (one.startswith('"') and other.startswith('"')):
+        return one == other
+    return bool(json.loads(one, strict=False) == json.loads(other, strict=False))
 
 
 def _content(event: Event) -> Content:
