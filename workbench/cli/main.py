@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "tail": Entry("browse", "Print messages as they arrive, without consuming them."),
     "find": Entry("find", "Search the topics and streams of all connections."),
     "trace": Entry("trace", "Follow one correlation id across all connections."),
+    "sagas": Entry("sagas", "List the flows that are stuck, the worst first."),
     "explain": Entry("explain", "Show which convention each fact of one event came from."),
     "expect": Entry("expect", "Wait for matching events, for use in tests and CI."),
     "connections": Entry("connections", "List, check, add, edit, remove and trust configured connections."),

@@ -67,7 +67,7 @@ def cells_of(delivery: Delivery, facts: Facts, fields: Sequence[Field] = (), lim
         **{field.text: values_text(field.values(delivery)) for field in fields},
     }
     return Cells(
-        _time(delivery, facts),
+        time_of(delivery, facts),
         delivery.seen_at,
         address.partition("/")[2],
         address,
@@ -113,8 +113,8 @@ def longest_time(milliseconds: int) -> str:
     return text if len(text) >= _TIME else time_of_day(milliseconds, _WHOLE_TIME)
 
 
-def _time(delivery: Delivery, facts: Facts) -> int:
-    """When an event happened: of one that carries no time and died, when it did."""
+def time_of(delivery: Delivery, facts: Facts) -> int:
+    """When an event happened, in milliseconds since 1970 UTC: of one that carries no time and died, when it did."""
     time, source = delivery.time
     if source == "received" and (failure := facts.failure) is not None and failure.time:
         died = time_in(failure.time)

@@ -1,0 +1,173 @@
+"""`workbench sagas`: which flows are stuck, by the paths that most flows of their type take."""
+
+import time
+from collections.abc import Iterable, Sequence
+
+import click
+import msgspec
+
+from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
+from workbench.cli.find import BeginningOrSince, SinceType
+from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
+from workbench.cli.runner import with_session
+from workbench.cli.stdio import say, write
+from workbench.decode.display import visible
+from workbench.model.errors import ConfigError
+from workbench.model.start import Since, Window
+from workbench.model.wording import quantity
+from workbench.operations.saga.paths import LEAST, Path, Saga, departures, learn
+from workbench.operations.saga.reading import Reading
+from workbench.operations.trace.scope import Plan, Scope, survey
+from workbench.operations.trace.words import span_text
+from workbench.session import Session
+from workbench.table.cells import short_reason
+from workbench.table.columns import FEW_CELLS
+
+
+@click.command()
+@click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
+@click.option(
+    "--since",
+    type=BeginningOrSince(),
+    default="1h",
+    show_default=True,
+    help="Read topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
+)
+@click.option("--until", type=SinceType(), help="Read topics and streams up to this time.")
+@click.option(
+    "--look",
+    is_flag=True,
+    help="Also browse queues, which is not free: messages are marked as redelivered, and hidden meanwhile.",
+)
+@click.option("-n", "--limit", type=click.IntRange(1), help="List this many flows, the worst.")
+@click.option("--all", "every", is_flag=True, help="List also those that are compensated, or odd.")
+@format_option("table", "json")
+@with_session
+async def sagas(
+    session: Session,
+    addresses: tuple[str, ...],
+    since: Since,
+    until: Since | None,
+    look: bool,
+    limit: int | None,
+    every: bool,
+    form: Format | None,
+) -> int:
+    """List the flows that are stuck, the worst first, in the addresses named or in all of all connections.
+
+    Flows are told apart by their correlation ids. The usual path of a type of flow is learned from the flows that are
+    read: which events come in most of them, in which order, and how long each takes. A flow is stuck where the next
+    usual event does not come within twice the time that 95 of 100 take. `workbench trace ID` shows one in full.
+    """
+    if not session.names and not addresses:
+        raise ConfigError("No connection is given: add -c NAME=URL.")
+    window = Window(since.time or None, until.time - 1 if until else None)
+    scope = Scope(tuple(session.address(text) for text in addresses), window, look=look)
+    plan = await survey(session, scope)
+    for address, price in plan.prices if look else ():
+        say(f"{address}: {price}")
+    reading = Reading(session, window)
+    await reading.read([*plan.logs, *plan.queues])
+    flows = list(reading.flows)
+    paths = learn(flows)
+    now = min(round(time.time() * 1000), until.time if until else 1 << 62)
+    found = [saga for saga in departures(flows, paths, now) if every or saga.stuck]
+    json = format_or_default(form) == "json"
+    for path in paths.values():
+        if json:
+            write(json_line({"path": _path_record(path)}))
+        elif len(path.steps) > 1:
+            say(visible(_path_line(path)))
+    if json:
+        for saga in found[:limit]:
+            write(json_line(_record(saga)))
+    elif found:
+        write(_table(found[:limit]).encode())
+    return _tell(reading, plan, look, len(flows), paths.values(), sum(saga.stuck for saga in found))
+
+
+def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[Path], stuck: int) -> Exit:
+    """Say on stderr what was read and what was not."""
+    complete = not plan.unseen
+    for address, covered in reading.coverage.items():
+        if covered.gaps:
+            complete = False
+            say(f"{address}: {msgspec.structs.replace(covered, notes=())}")
+    if plan.unseen:
+        names = [str(where) for where, _ in plan.unseen]
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+        say(visible(f"{some}: not read" + ("" if look else " (--look browses queues)")))
+    if reading.flows.dropped:
+        complete = False
+        say(f"{quantity(reading.flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
+    if flows and not any(True for _ in paths):
+        say(f"no type has {LEAST} flows, from which a path could be learned: read more with --since")
+    events = sum(covered.read for covered in reading.coverage.values())
+    say(f"{stuck:,} stuck of {quantity(flows, 'flow')} in {quantity(events, 'event')}")
+    return Exit.DONE if complete else Exit.PARTLY
+
+
+def _path_line(path: Path) -> str:
+    """`OrderAccepted (101 flows) → PaymentAuthorised 74 % 454 ms → …`."""
+    first, *rest = path.steps
+    steps = [f"{step.type} {step.share:.0%} {span_text(step.median)}" for step in rest]
+    return " → ".join([f"{first.type} ({quantity(path.flows, 'flow')})", *steps])
+
+
+def _table(found: Sequence[Saga]) -> str:
+    narrow = terminal_width() < FEW_CELLS
+    types = 16 if narrow else 40
+    rows = []
+    for saga in found:
+        missing = saga.missing
+        # What is usual matters least, and ids are told apart by their beginnings.
+        usual = [] if narrow else [span_text(missing.p95) if missing else ""]
+        rows.append(
+            [
+                visible(saga.correlation, 22 if narrow else 36),
+                visible(saga.last.type, types),
+                visible(missing.type if missing else "", types),
+                span_text(saga.waiting) if missing else "",
+                *usual,
+                visible(_why(saga)),
+            ]
+        )
+    title = ["correlation", "last", "waits for", "for", *([] if narrow else ["usually"]), "why"]
+    return table(title, rows, right=frozenset({"for", "usually"}))
+
+
+def _why(saga: Saga) -> str:
+    said = []
+    if saga.dead is not None:
+        said.append(f"{short_reason(saga.dead.reason or '')}, in {saga.dead.place}")
+    if saga.compensation is not None:
+        said.append(f"ended by {saga.compensation}")
+    if saga.unexpected:
+        said.append(f"unexpected: {', '.join(saga.unexpected)}")
+    return "; ".join(said)
+
+
+def _path_record(path: Path) -> dict[str, object]:
+    return {
+        "type": path.type,
+        "flows": path.flows,
+        "steps": [msgspec.structs.asdict(step) for step in path.steps],
+        "compensations": sorted(path.compensations),
+    }
+
+
+def _record(saga: Saga) -> dict[str, object]:
+    missing, dead = saga.missing, saga.dead
+    return {
+        "correlation": saga.correlation,
+        "type": saga.path.type,
+        "stuck": saga.stuck,
+        "last": {"type": saga.last.type, "place": saga.last.place, "time": saga.last.time},
+        "missing": None if missing is None else missing.type,
+        "waiting": saga.waiting,
+        "usual": None if missing is None else missing.p95,
+        "dead": None if dead is None else {"type": dead.type, "place": dead.place, "reason": dead.reason},
+        "unexpected": list(saga.unexpected),
+        "compensation": saga.compensation,
+    }

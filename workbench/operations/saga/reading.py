@@ -1,0 +1,65 @@
+"""Reads the flows that are in logs and queues, several at once."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from workbench.connecting.connector import Stream
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import WorkbenchError
+from workbench.model.look import Coverage, Gap
+from workbench.model.start import Beginning, Since, Window
+from workbench.operations.saga.flows import Flows
+from workbench.session import Session
+
+_AT_ONCE: Final = 6
+
+
+class Reading:
+    """What was read, and of what."""
+
+    def __init__(self, session: Session, window: Window) -> None:
+        """Begin with nothing.
+
+        Args:
+            session: Whose endpoints.
+            window: The stretch of time that is read of logs, and kept of queues.
+        """
+        self._session, self._window = session, window
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self.flows = Flows()
+        """The flows so far."""
+        self.coverage: dict[Address, Coverage] = {}
+        """What was read of each endpoint."""
+
+    async def read(self, endpoints: list[Endpoint]) -> None:
+        """Read endpoints; what is wrong with one of them is a gap in its coverage."""
+        async with asyncio.TaskGroup() as group:
+            for endpoint in endpoints:
+                group.create_task(self._read(endpoint))
+
+    async def _read(self, endpoint: Endpoint) -> None:
+        address, since = endpoint.address, self._window.since
+        start = None
+        if endpoint.family == "log":
+            start = Since(since) if since and Ability.BY_TIME in endpoint.abilities else Beginning()
+        stream: Stream | None = None
+        async with self._slots:
+            try:
+                async with self._session.browse(address, start) as stream:
+                    await self._take(stream)
+                self.coverage[address] = stream.coverage
+            except WorkbenchError as error:
+                read = stream.coverage if stream is not None else Coverage()
+                gap = Gap("the rest" if read.read else "all", str(error).rstrip("."))
+                self.coverage[address] = msgspec.structs.replace(read, gaps=(*read.gaps, gap))
+
+    async def _take(self, stream: Stream) -> None:
+        reading = self._session.reading
+        async for batch in stream:
+            for delivery in batch:
+                seen = await reading.mask_off_loop(delivery)
+                if self._window.holds(seen.time[0]):
+                    self.flows.add(seen, reading.facts(seen))
