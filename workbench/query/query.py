@@ -32,6 +32,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import Since, parse_start
 from workbench.query import prefilter as needles_
 from workbench.query.grammar import All, Comparison, Either, Exists, Node, Not, Step, Symbol, Word, Written, parse
+from workbench.query.number_search import number_searches
 from workbench.query.operators import Number, Test, meaning, number_in, number_test, test_of
 from workbench.query.paths import follow, json_tree, repeating_json_tree, texts_in
 from workbench.query.prefilter import Needles, needles_of
@@ -95,6 +96,9 @@ class Query:
         self._holds: Final = _compile(node, now)
         self.needles: Final[Needles | None] = needles_of(node, now, masked=reading.masked is not None)
         """What the bytes of a match hold, unless its body is opaque; None where nothing can be excluded."""
+        # What is masked has other numbers than its bytes.
+        self.numbers: Final = number_searches(node, now) if reading.masked is None else ()
+        """What numbers the bytes of a match hold, unless its body is opaque: each of these must be met."""
 
     def matches(self, delivery: Delivery) -> bool:
         """Whether a delivery is meant. Never raises: what cannot be read does not exist."""
@@ -243,10 +247,14 @@ def _any_value(symbol: Symbol, test: Test, node: Comparison | Exists, now: int) 
     if symbol.name == "body" and symbol.path:
         # The bytes exclude most bodies for a fraction of what decoding them costs.
         groups = needles_.needles_of(node, now) or ()
+        numbers = number_searches(node, now)
 
         def holds(seen: Seen) -> bool:
             body = seen.body
             if type(body) is bytes:
+                for each in numbers:
+                    if not each.may_match(body):
+                        return False
                 for group in groups:
                     for member in group:
                         if member in body:

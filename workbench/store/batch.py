@@ -19,6 +19,7 @@ from workbench.decode.content_type import find_opaque
 from workbench.model.content import Content
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
+from workbench.query.number_search import NumberSearch
 from workbench.query.prefilter import Needles, may_match
 
 COUNT: Final = 2_000
@@ -149,7 +150,13 @@ def slice_delivery(deliveries: bytes, ends: Sequence[int], index: int) -> bytes:
     return deliveries[ends[index - 1] if index else 0 : ends[index]]
 
 
-def candidates(deliveries: bytes, ends: Sequence[int], hidden: Sequence[int], needles: Needles | None) -> Sequence[int]:
+def candidates(
+    deliveries: bytes,
+    ends: Sequence[int],
+    hidden: Sequence[int],
+    needles: Needles | None,
+    numbers: Sequence[NumberSearch] = (),
+) -> Sequence[int]:
     """Which deliveries may match, in order, counted from 0.
 
     Args:
@@ -157,11 +164,20 @@ def candidates(deliveries: bytes, ends: Sequence[int], hidden: Sequence[int], ne
         ends: The row's column.
         hidden: The row's column `opaque`.
         needles: What a match holds; None: anything may match.
+        numbers: What numbers a match holds.
     """
-    if needles is None:
-        return range(len(ends))
     if not may_match(needles, deliveries):
         return hidden
+    if numbers:
+        first_numbers, *other_numbers = numbers
+        among = first_numbers.candidates(deliveries, ends)
+        for each in other_numbers:
+            among &= each.candidates(deliveries, ends)
+        return sorted(
+            {index for index in among if may_match(needles, slice_delivery(deliveries, ends, index))}.union(hidden)
+        )
+    if needles is None:
+        return range(len(ends))
     # Of two conditions the second is mostly the value and the first its name, which nearly every delivery has.
     first, *others = sorted(reversed(needles), key=lambda group: -len(group[0]))
     hits: set[int] = set()

@@ -65,7 +65,7 @@ def search(path: Path, firsts: Sequence[int], looks: frozenset[int] | None, quer
             if query is None:
                 hits = [index for index in range(begin, len(of)) if index in mine]
             else:
-                among = candidates(row.deliveries, row.ends, row.opaque, query.needles)
+                among = candidates(row.deliveries, row.ends, row.opaque, query.needles, query.numbers)
                 hits = list(_matching(row, (index for index in among if index >= begin and index in mine), query))
             times.extend(at[index] for index in hits)
             sequences.extend(first + index for index in hits)
@@ -92,11 +92,15 @@ def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, star
             examined += 1
             delivery = chunk.deliveries[index]
             if query is None or (
-                (opaque(delivery.event) or may_match(query.needles, chunk.encoded[index])) and query.matches(delivery)
+                (opaque(delivery.event) or _may_match(query, chunk.encoded[index])) and query.matches(delivery)
             ):
                 times.append(stored_time(delivery))
                 sequences.append(chunk.first + index)
     return _found_of(examined, times, sequences)
+
+
+def _may_match(query: Query, data: bytes) -> bool:
+    return may_match(query.needles, data) and all(each.may_match(data) for each in query.numbers)
 
 
 def ranked(path: Path, firsts: Sequence[int], sequences: Sequence[int], field: Field) -> list[Rank]:
