@@ -1,6 +1,6 @@
 """Searching and publishing on Kafka, side by side with `kcat`, over the same data in the same run.
 
-    python -m tests.benchmarks.kafka [--events N] [publish|scan|growth]…
+    python -m tests.benchmarks.kafka [--events N] [publish|scan|find|growth]…
 
 Times are wall-clock times of whole processes, start included, unless a line says otherwise. What is compared takes
 turns, and a ratio is that of two neighbours: the machine's speed drifts. Printed is the median of some rounds, and in
@@ -149,6 +149,23 @@ class Bench:
         found = [process.communicate()[0].strip() for process in some]
         assert sorted(found) == ["found 0"] * (processes - 1) + ["found 1"], found
 
+    def find(self, topics: list[str]) -> None:
+        """`workbench find` for the id, from the command line."""
+        self._command("find", NEEDLE, *topics)
+
+    def browse(self, topics: list[str]) -> None:
+        """`workbench browse -w` for the correlation, from the command line."""
+        self._command("browse", *topics, "--from", "beginning", "-w", f"correlation = {NEEDLE}")
+
+    def _command(self, *words: str) -> None:
+        command = [str(Path(sys.executable).parent / "workbench"), *words, "-c", f"k={self.broker.url}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=self._environment())
+        assert done.stdout.count("\n") == 1, (done.stdout, done.stderr)
+
+    def _environment(self) -> dict[str, str]:
+        # As installed: there the bytecode is kept.
+        return {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+
     def publish(self, topic: str, file: Path) -> None:
         """The connector's publisher in a process of its own, which reads the events from a file."""
         printed, _ = self._ours(_PUBLISH, topic, str(file)).communicate()
@@ -160,9 +177,7 @@ class Bench:
 
     def _ours(self, program: str, *arguments: str, before: Sequence[str] = ()) -> "subprocess.Popen[str]":
         command = [*before, sys.executable, "-c", program, self.broker.bootstrap, *arguments]
-        # As installed: there the bytecode is kept.
-        kept = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=kept)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self._environment())
 
 
 class Figures(list[float]):
@@ -251,6 +266,20 @@ async def scanning(bench: Bench) -> None:
         await bench.delete(topics)
 
 
+async def finding(bench: Bench) -> None:
+    """The same by the commands that a user types."""
+    print(f"\nfind one of {bench.events:,} events in 4 topics of 4 partitions from the command line (seconds)")
+    for codec in CODECS:
+        topics = await bench.topics(4, 4)
+        bench.fill(topics, codec)
+        find, browse, kcat = in_turn(
+            partial(bench.find, topics), partial(bench.browse, topics), partial(bench.kcat, topics)
+        )
+        print(f"  {codec:5} find {find}  browse -w {browse}  kcat|grep {kcat}")
+        print(f"        find/kcat {find.of(kcat)}  browse/kcat {browse.of(kcat)}", flush=True)
+        await bench.delete(topics)
+
+
 async def growth(bench: Bench) -> None:
     """How the time grows with events, partitions, cores and processes."""
     print("\ngrowth, uncompressed (seconds)")
@@ -314,13 +343,13 @@ def assert_ok(command: str) -> None:
     subprocess.run(shlex.split(command), check=True)
 
 
-PARTS = {"publish": publishing, "scan": scanning, "growth": growth}
+PARTS = {"publish": publishing, "scan": scanning, "find": finding, "growth": growth}
 
 
 def main() -> None:
     """Start a broker, run what is asked for, print ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="publish|scan|growth")
+    parser.add_argument("parts", nargs="*", metavar="publish|scan|find|growth")
     parser.add_argument("--events", type=int, default=5_000_000)
     arguments = parser.parse_args()
     # The tests' brokers compile little, to start fast; this goes before their own options.

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from tests.benchmarks.store import LOOK, batches, correlation, delivery
 from workbench.decode import ndjson
@@ -33,8 +35,8 @@ _DUCK = (
 
 async def main(count: int) -> None:
     """Fill a store, write its events to a file, and compare."""
-    import duckdb
-
+    # It is no dependency of the project.
+    duckdb: Any = import_module("duckdb")
     reading = Reading(facts=Conventions.builtin().facts, body=query_value)
     wanted = correlation(count // 2)
     with tempfile.TemporaryDirectory() as folder:
