@@ -247,7 +247,7 @@ class DraftForm(WorkbenchScreen):
         return next_target(self._draft)
 
     def cannot_aim(self) -> str | None:
-        return None if self._next_target is not None else "There is nowhere else that this event was."
+        return None if self._next_target is not None else "This event was nowhere else."
 
     def do_aim(self) -> None:
         self._take_in()

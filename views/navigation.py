@@ -3,7 +3,6 @@
 Another screen than the first is imported when it is gone to: the first picture would wait for it.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final, TypeVar
@@ -14,6 +13,7 @@ from views.questions import Questions
 from views.workbench_screen import WorkbenchScreen
 from workbench.model.address import Address
 from workbench.model.event import Delivery, Position
+from workbench.query.query import id_query
 
 Shown = TypeVar("Shown", bound=WorkbenchScreen)
 
@@ -94,9 +94,8 @@ class Navigation(Questions):
 
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
-        quoted = json.dumps(id, ensure_ascii=False)
         events = self._switch_to("events", Events)
-        events.call_later(events.show_query, f"correlation = {quoted} or message = {quoted} or causation = {quoted}")
+        events.call_later(events.show_query, id_query(id))
 
     def show_endpoint(self, address: Address) -> None:
         """Go to an endpoint on the Events screen."""

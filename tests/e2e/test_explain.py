@@ -71,7 +71,7 @@ def test_a_list_that_is_json_in_a_header_is_read_by_the_users_convention(
 
 def test_a_header_that_no_convention_reads_is_shown(kafka: KafkaAddress, topic: str) -> None:
     done = run("workbench", "explain", "-c", f"k={kafka.url}", topic, "0:1", "-o", "table")
-    assert done.out.startswith("No convention says anything of this event.\n")
+    assert done.out.startswith("No convention says anything about this event.\n")
     assert '["root", "parent"]' in done.out.splitlines()[-1]
 
 

@@ -57,7 +57,7 @@ def test_the_query_decides_and_says_what_it_costs_where_bytes_cannot_tell(kafka:
     assert [each["body"]["json"]["number"] for each in done.records] == [1234]
     done = run("workbench", "find", "time exists and offset = 7", topic, "-c", f"k={kafka.url}")
     assert len(done.records) == 2
-    assert "their bytes cannot tell whether they match: up to 3,000 events to be decoded, about 1 s\n" in done.err
+    assert "they cannot be searched by bytes: up to 3,000 events to be decoded, about 1 s\n" in done.err
 
 
 def test_nothing_found_is_told_from_not_everything_searched(kafka: KafkaAddress, id: str) -> None:

@@ -146,7 +146,7 @@ def test_a_recording_never_takes_the_place_of_a_file(kafka: KafkaAddress, topic:
     (tmp_path / "mine").write_text("mine")
     done = run("workbench", "browse", "-c", f"k={kafka.url}", topic, "--record", str(tmp_path / "mine"))
     assert (done.code, done.out) == (1, "")
-    assert done.err == f"workbench: {tmp_path / 'mine'} is there already: choose another name.\n"
+    assert done.err == f"workbench: {tmp_path / 'mine'} already exists: choose another name.\n"
     assert (tmp_path / "mine").read_text() == "mine"
 
 

@@ -35,13 +35,13 @@ def test_what_a_less_specific_convention_says_comes_after_and_is_not_taken() -> 
     found = lines({"root_id": "root"}, correlation_id="task")
     assert found[:2] == [
         Line("correlation", "root", "Celery", "header.root_id", True, ""),
-        Line("correlation", "task", "AMQP", "property.correlation_id", False, "Celery goes first"),
+        Line("correlation", "task", "AMQP", "property.correlation_id", False, "Celery takes precedence"),
     ]
 
 
 def test_of_one_convention_the_place_that_goes_first_is_named() -> None:
     found = lines({"root_id": "root", "group": "g"})
-    assert Line("correlation", "g", "Celery", "header.group", False, "header.root_id goes first") in found
+    assert Line("correlation", "g", "Celery", "header.group", False, "header.root_id takes precedence") in found
 
 
 def test_a_convention_that_does_not_speak_says_what_it_waits_for() -> None:
@@ -83,7 +83,7 @@ def test_where_an_event_was_is_told_by_one_convention_alone() -> None:
     )
     origin = [line for line in found if line.kind is not None and line.kind.startswith("origin")]
     assert {line.convention for line in origin if line.taken} == {"Spring AMQP"}
-    assert {line.why for line in origin if not line.taken and not line.vain} == {"Spring AMQP goes first"}
+    assert {line.why for line in origin if not line.taken and not line.vain} == {"Spring AMQP takes precedence"}
 
 
 @pytest.mark.parametrize(("name", "delivery"), list(deliveries(huge=False)))

@@ -58,7 +58,7 @@ def group(name: str, *addresses: Address) -> Group:
     ("target", "route", "kind", "sentence"),
     [
         (endpoint(QUEUE, "queue", consumers=2), None, "good", "2 consumers of this queue can get it"),
-        (endpoint(QUEUE, "queue", consumers=0), None, "warn", "queue: no consumer reads it now, and it waits"),
+        (endpoint(QUEUE, "queue", consumers=0), None, "warn", "queue: no consumer reads it now, so it waits"),
         (endpoint(TOPIC, "log", partitions=3), None, "good", "3 partitions, read by ledger, audit"),
         (endpoint(QUEUE, "log", kind="stream"), None, "warn", "stream, no consumer group reads it"),
         (endpoint(EXCHANGE, "routes"), Route((QUEUE,)), "good", "1 queue gets it: orders"),

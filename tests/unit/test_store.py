@@ -586,7 +586,7 @@ async def test_nothing_stays_in_the_private_file_of_what_is_recorded(tmp_path: P
         await store.record(tmp_path / "recording")
         assert [name.rpartition(".")[2] for name in files(tmp_path / "state")] == ["lock"]
         assert await all_of(store) == events(3000)
-        with pytest.raises(StoreError, match="is recorded already"):
+        with pytest.raises(StoreError, match="is already being recorded"):
             await store.record(tmp_path / "another")
         assert files(tmp_path) == ["recording", "recording-shm", "recording-wal", "state"]
     assert files(tmp_path) == ["recording", "state"]
@@ -654,7 +654,7 @@ def test_a_recording_outlives_a_kill(tmp_path: Path) -> None:
 async def test_a_recording_never_overwrites_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     async with open_store(tmp_path / "state") as store:
-        with pytest.raises(StoreError, match="is there already"):
+        with pytest.raises(StoreError, match="already exists"):
             await store.record(tmp_path / "taken")
         await store.append(store.look(LOOK), events(10))
         assert await store.get(9) == event(9)
@@ -698,7 +698,7 @@ async def test_an_export_has_a_row_for_each_event(tmp_path: Path) -> None:
     target = tmp_path / "shop.db"
     async with recorded(tmp_path, 20) as path:
         assert export(path, target, READING) == 40
-        with pytest.raises(StoreError, match="is there already"):
+        with pytest.raises(StoreError, match="already exists"):
             export(path, target, READING)
     with sqlite3.connect(target) as database:
         rows = database.execute(

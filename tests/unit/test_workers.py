@@ -81,7 +81,7 @@ def test_processes_killed_while_they_have_nothing_to_do_are_replaced(workers: Wo
 
 
 def test_what_always_kills_its_process_is_an_error_and_the_next_is_done(workers: Workers, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="end again and again"):
+    with pytest.raises(StoreError, match="keep ending"):
         workers.submit(dies_always, tmp_path / "counted").result(SOON)
     assert len((tmp_path / "counted").read_text()) == ATTEMPTS
     assert workers.submit(os.getpid).result(SOON)

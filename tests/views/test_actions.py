@@ -355,7 +355,7 @@ async def test_export_writes_the_marked_events_or_all(tmp_path: Path) -> None:
         assert len((tmp_path / "marked.ndjson").read_text().splitlines()) == 2
         assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 20
         await driver.press("x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
-        await driver.shows("is there already")
+        await driver.shows("already exists")
 
 
 async def test_columns_are_chosen_widened_and_narrowed() -> None:

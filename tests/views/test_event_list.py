@@ -120,9 +120,9 @@ async def test_what_comes_in_while_sorted_stands_at_the_end_behind_a_line() -> N
         await driver.shows("body.total ↓")
         broker.append("payments", payment(99), partition=0)
         await driver.press("G")
-        await driver.shows("── came in since it was sorted ──", '"id":99')
-        lines = [line for line in driver.lines if "came in since" in line or '"id":99' in line]
-        assert "came in since" in lines[0] and '"id":99' in lines[1]
+        await driver.shows("── arrived since it was sorted ──", '"id":99')
+        lines = [line for line in driver.lines if "arrived since" in line or '"id":99' in line]
+        assert "arrived since" in lines[0] and '"id":99' in lines[1]
 
 
 async def test_a_filter_leaves_the_order_as_it_is() -> None:

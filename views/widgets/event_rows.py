@@ -164,7 +164,7 @@ class EventRows(Lines):
         placed: list[tuple[int, str]] = []
         if view is not None and self._sorted_count is not None:
             if (behind := self._sorted_count()) < count:
-                placed = [(behind, "came in since it was sorted")]
+                placed = [(behind, "arrived since it was sorted")]
         elif view is not None and self._order is None and count:
             placed = [(view.row_of(Place(since, maxsize)), what) for since, what in self._gaps]
         if tuple(placed) != self._dividers.texts:
@@ -307,7 +307,7 @@ class EventRows(Lines):
                 break
             try:
                 found: Sequence[Delivery | None] = await archive.rows(missing)
-                sentence = "It is no longer held."
+                sentence = "This event is no longer held."
             except StoreError as error:
                 found, sentence = [None] * len(missing), str(error)
             began = asyncio.get_running_loop().time()

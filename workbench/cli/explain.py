@@ -148,9 +148,9 @@ def _sections(lines: Sequence[Line]) -> Iterator[str]:
         if line.kind and not line.taken
     ]
     unread = [(line.place, line.value or "") for line in lines if not line.kind]
-    yield _fitted(("fact", "value", "from"), taken) if taken else "No convention says anything of this event.\n"
+    yield _fitted(("fact", "value", "from"), taken) if taken else "No convention says anything about this event.\n"
     if others:
-        yield "\n" + _fitted(("looked at, not taken", "value", "from", "why"), others)
+        yield "\n" + _fitted(("considered, not used", "value", "from", "why"), others)
     if unread:
         yield "\n" + _fitted(("read by no convention", "value"), unread)
 

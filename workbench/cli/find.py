@@ -163,10 +163,10 @@ def _cost(found: Search, searched: int) -> Sequence[str]:
     by_bytes = len(found.scanned)
     sentences = [f"searching {quantity(total, 'event')} in {quantity(searched, 'log')}"]
     if found.decoded:
-        some = "their bytes" if not by_bytes else f"{quantity(searched - by_bytes, 'log')} whose bytes"
+        some = f"{quantity(searched - by_bytes, 'log')}" if by_bytes else "they"
         seconds = max(round(found.decoded / DECODED_RATE), 1)
         sentences.append(
-            f"{some} cannot tell whether they match: up to {quantity(found.decoded, 'event')} to be decoded, about"
+            f"{some} cannot be searched by bytes: up to {quantity(found.decoded, 'event')} to be decoded, about"
             f" {seconds:,} s"
         )
     return sentences

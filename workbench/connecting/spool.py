@@ -73,8 +73,8 @@ def find_leftovers() -> Sequence[Path]:
 def describe_leftover(path: Path) -> str:
     """What a user is told of a file that was left behind."""
     return (
-        f"{path} holds messages that a broker was about to give up, and a program ended before they were back:"
-        " `workbench publish ADDRESS --file` puts them there. You are told this only once."
+        f"{path} holds messages that a broker was about to give up, and the program ended before they were back:"
+        " publish them again with `workbench publish ADDRESS --file`. This is said only once."
     )
 
 

@@ -230,7 +230,7 @@ class Outline:
             elif self.text[start] == '"':
                 steps.append(str(json.loads(self.text[start : self._key_end(start, value)], strict=False)))
             else:
-                raise FormatError("A name that leads here is no text, and no path can have it.")
+                raise FormatError("A key on the way here is not text, so no path can name it.")
             line = opener
         return tuple(reversed(steps))
 

@@ -65,7 +65,7 @@ def explain(conventions: Conventions, delivery: Delivery) -> Sequence[Line]:
             if each.kind == "failure.detail" and before is not None and before.convention is each.convention:
                 before = None
             shown.setdefault(each.kind, each)
-            why = "" if before is None else f"{_name(before, each)} goes first"
+            why = "" if before is None else f"{_name(before, each)} takes precedence"
         vain = not each.recognised or each.value is None
         lines.append(Line(each.kind, each.value, each.convention.name, each.place, not why, why, vain))
     lines.sort(key=lambda line: (line.vain, _KINDS.index(line.kind) if line.kind else 0, not line.taken))

@@ -83,7 +83,7 @@ def check_start(endpoint: Endpoint, start: Start | None) -> None:
         return
     if endpoint.family != "log" and Ability.BY_POSITION not in endpoint.abilities:
         raise Unsupported(
-            f"{endpoint.address} is {with_article(endpoint.kind)}: it cannot be chosen where reading begins."
+            f"{endpoint.address} is {with_article(endpoint.kind)}: you cannot choose where reading begins."
         )
     ability, wanted = _NEEDS.get(type(start), (Ability(0), ""))
     if ability not in endpoint.abilities:

@@ -123,10 +123,10 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def by_id(id: str, reading: Reading) -> Query:
+def id_query(id: str) -> str:
     """The query for all that carries an id: of its flow, of itself or of its cause."""
     value = quote(id)
-    return compile(f"correlation = {value} or message = {value} or causation = {value}", 0, reading)
+    return f"correlation = {value} or message = {value} or causation = {value}"
 
 
 def compile(text: str, now: int | None = None, reading: Reading = PLAIN) -> Query:

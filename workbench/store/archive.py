@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 
 from workbench.model.event import Delivery
 from workbench.model.look import Look
-from workbench.query.query import PLAIN, Query, Reading, by_id
+from workbench.query.query import PLAIN, Query, Reading, compile, id_query
 from workbench.store import search
 from workbench.store.batch import Chunk, Row
 from workbench.store.database import failures, read
@@ -138,7 +138,7 @@ class Archive:
         Raises:
             StoreError: The file is damaged.
         """
-        query = by_id(id, self.reading)
+        query = compile(id_query(id), 0, self.reading)
         rows = list(self._rows)
         chunks = list(self.chunks_from(rows[-1].first + rows[-1].count if rows else 0))
         return await self.on_reader(self._sequences_with, id, query, rows, chunks)

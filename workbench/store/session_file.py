@@ -65,7 +65,7 @@ def new_file(path: Path) -> None:
     try:
         new_private(path).close()
     except FileExistsError:
-        raise StoreError(f"{path} is there already: choose another name.") from None
+        raise StoreError(f"{path} already exists: choose another name.") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be made: {error.strerror}.") from error
 

@@ -209,7 +209,7 @@ class Store(Archive):
         """
         async with self._moving:
             if self.recorded:
-                raise StoreError(f"This is recorded already, in {self.path}.")
+                raise StoreError(f"This session is already being recorded, to {self.path}.")
             await self.flush()
             new_file(path)
             await self._on_thread(self._writer.move_to, path)

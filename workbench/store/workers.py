@@ -92,7 +92,7 @@ class Workers(Executor):
         if attempts > 1 and not closed:
             self._begin(promised, work, attempts - 1)
         elif promised.set_running_or_notify_cancel():
-            failure = StoreError("The processes that search end again and again: is there too little memory?")
+            failure = StoreError("The processes that search keep ending: is there too little memory?")
             failure.__cause__ = error
             promised.set_exception(failure)
 

@@ -46,7 +46,7 @@ def audience(endpoint: Endpoint, key: bytes | None, groups: Sequence[Group], rou
     if endpoint.consumers is None:
         return Audience(endpoint.kind)
     if not endpoint.consumers:
-        return Audience(f"{endpoint.kind}: no consumer reads it now, and it waits", "warn")
+        return Audience(f"{endpoint.kind}: no consumer reads it now, so it waits", "warn")
     return Audience(f"{quantity(endpoint.consumers, 'consumer')} of this {endpoint.kind} can get it")
 
 
