@@ -98,18 +98,18 @@ def selection_options(limit: str) -> Callable[[Callable[..., None]], Callable[..
         limit: What `-n` means.
     """
 
-    def adding(command: Callable[..., None]) -> Callable[..., None]:
+    def add_options(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
-        def selecting(**given: Any) -> None:
+        def run(**given: Any) -> None:
             selection = Selection(*(given.pop(name) for name in Selection.__struct_fields__))
             command(selection=selection, **given)
 
-        decorated: Callable[..., None] = selecting
+        decorated: Callable[..., None] = run
         for decorate in _decorators(limit):
             decorated = decorate(decorated)
         return decorated
 
-    return adding
+    return add_options
 
 
 def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable[..., None]]]:
@@ -174,7 +174,7 @@ async def browse(
     printer = EventPrinter(output, session.reading, looked_at)
 
     @contextmanager
-    def alone(place: Address | Path) -> Iterator[None]:
+    def report_errors_of(place: Address | Path) -> Iterator[None]:
         """What is wrong with one of several places keeps nobody from the others."""
         try:
             yield
@@ -185,7 +185,7 @@ async def browse(
 
     browsed: dict[Address | Path, _Browsed] = {}
     for place in looked_at:
-        with alone(place):
+        with report_errors_of(place):
             browsed[place] = await _Browsed.of(session, place, selected, force)
     few = _few(selection, list(browsed.values()))
     streams: dict[Address | Path, Stream] = {}
@@ -198,7 +198,7 @@ async def browse(
         try:
             for number, (place, each) in enumerate(browsed.items()):
                 left = selection.limit
-                with alone(place):
+                with report_errors_of(place):
                     async with each.open() as streams[place]:
                         async for batch in streams[place]:
                             if few is None:
@@ -206,7 +206,7 @@ async def browse(
                                 if selected.enough:
                                     break
                             else:
-                                some = await selected.matching(batch)
+                                some = await selected.filter(batch)
                                 few.add(number, some)
                                 left = (left or 0) - len(some)
                                 if left <= 0 and selection.start is not None:
@@ -216,7 +216,7 @@ async def browse(
             if few is not None:
                 await show(list(few))
         finally:
-            coverage = {place: browsed[place].covered(stream.coverage, few) for place, stream in streams.items()}
+            coverage = {place: browsed[place].coverage_of(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
             tell(coverage, output.form if selection.as_record else None)
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
@@ -324,16 +324,16 @@ class _Browsed(msgspec.Struct, frozen=True):
             say(f"{place}: {price}")
         until = selection.until.time if selection.until else None
 
-        def opened() -> AbstractAsyncContextManager[Stream]:
+        def open_stream() -> AbstractAsyncContextManager[Stream]:
             begin = selection.start
             if begin is not None and searchable(endpoint, selected.query, begin):
                 return browse_matching(session, endpoint, selected.query, begin, until, selected.left)
             start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
             return connector.browse(place, start, most, force)
 
-        return cls(opened, endpoint.depth, endpoint.family == "log")
+        return cls(open_stream, endpoint.depth, endpoint.family == "log")
 
-    def covered(self, coverage: Coverage, few: Few | None) -> Coverage:
+    def coverage_of(self, coverage: Coverage, few: Few | None) -> Coverage:
         """A coverage that says of how many events it is, and what was read and could not be shown."""
         total = self.depth if coverage.total is None else coverage.total
         return msgspec.structs.replace(coverage, total=total, gaps=(*coverage.gaps, *(few.gaps if few else ())))
@@ -368,19 +368,19 @@ class _Selected:
         """Whether the limit is reached."""
         return self.left is not None and self.left <= 0
 
-    async def matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def filter(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that may be shown."""
         if self._masked:
             # A large body may take a second to mask, and the connections must go on meanwhile.
-            return await asyncio.to_thread(self._matching, batch)
-        return batch if self._unfiltered else self._matching(batch)
+            return await asyncio.to_thread(self._filter, batch)
+        return batch if self._unfiltered else self._filter(batch)
 
-    def _matching(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    def _filter(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         return [self._seen(each) for each in batch if self._is_before(each) and self.query.matches(each)]
 
     async def of(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         """The deliveries of a batch that are shown."""
-        batch = await self.matching(batch)
+        batch = await self.filter(batch)
         if self.left is not None:
             batch = batch[: self.left]
             self.left -= len(batch)
