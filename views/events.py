@@ -66,7 +66,7 @@ class Events(SearchActions, EventActions):
             if all(watch.state != "connected" for watch in watches):
                 return "No connection could be made.\n5 says why: e edits one there, enter checks it."
             return "There is no queue or topic yet.\nr looks again."
-        begin = "Choose an endpoint: enter opens it.\nOf a queue it says what a look costs; b then browses it."
+        begin = "Choose an endpoint: enter opens it.\nA queue first says what a look costs; b then browses it."
         return f"{begin}\nThis is a demo: a adds your own broker." if self.host.is_demo else begin
 
     def cannot_inspect(self) -> str | None:
