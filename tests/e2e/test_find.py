@@ -116,7 +116,7 @@ def test_streams_are_read_beside_topics_and_queues_are_left_alone(
             channel.queue_delete(stream)
     assert done.code == 0, done.err
     assert sorted(each["address"] for each in done.records) == [f"k/{topic}", f"k/{topic}", f"r/{stream}"]
-    assert "1 log whose bytes cannot tell" in done.err
+    assert "1 log cannot be searched by bytes" in done.err
 
 
 @pytest.mark.parametrize("limit", [(), ("-n", "1")])

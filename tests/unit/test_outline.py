@@ -184,7 +184,7 @@ def test_a_name_that_is_no_text_has_no_path() -> None:
     outline = Outline.of_lines('{\n  1: "x"\n}')
     outline.read_on(10)
     assert outline.value(1) == "x"
-    with pytest.raises(FormatError, match="is no text"):
+    with pytest.raises(FormatError, match="is not text"):
         outline.path(1)
 
 
