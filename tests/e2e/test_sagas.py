@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from pathlib import Path
 
 from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import run
@@ -75,3 +76,17 @@ def test_without_flows_that_are_alike_nothing_is_stuck(kafka: KafkaAddress) -> N
     done = run("workbench", "sagas", "-c", f"k={kafka.url}", topic)
     assert (done.code, done.out) == (0, "")
     assert done.err.endswith("0 stuck of 0 flows in 1 event\n")
+
+
+def test_the_flows_of_a_recording_are_judged_at_its_end(kafka: KafkaAddress, tmp_path: Path) -> None:
+    topic, file = f"sagas-{uuid.uuid4().hex[:8]}", tmp_path / "seen.db"
+    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"none\n")
+    whole = {f"flow-{number}": ("Placed", "Paid", "Shipped") for number in range(9)}
+    published(kafka, topic, {**whole, "flow-stuck": ("Placed",)})
+    arguments = ("-c", f"k={kafka.url}", topic, "--from", "beginning", "--record", str(file))
+    assert run("workbench", "browse", *arguments).code == 0
+    done = run("workbench", "sagas", str(file))
+    [saga] = [each for each in done.records if "path" not in each]
+    assert (saga["correlation"], saga["missing"]) == ("flow-stuck", "Paid")
+    assert 590_000 < saga["waiting"] < 900_000
+    assert (done.code, done.err) == (0, "1 stuck of 10 flows in 29 events\n")

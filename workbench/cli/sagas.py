@@ -2,21 +2,26 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.find import BeginningOrSince, SinceType
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
+from workbench.cli.recordings import address_or_recording, play
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import say, write
 from workbench.decode.display import visible
+from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.model.start import Since, Window
 from workbench.model.wording import quantity
-from workbench.operations.saga.paths import LEAST, Path, Saga, departures, learn
+from workbench.operations.saga import paths as saga_paths
+from workbench.operations.saga.paths import LEAST, Saga, departures, learn
 from workbench.operations.saga.reading import Reading
 from workbench.operations.trace.scope import Plan, Scope, survey
 from workbench.operations.trace.words import span_text
@@ -26,7 +31,13 @@ from workbench.table.columns import FEW_CELLS
 
 
 @click.command()
-@click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
+@click.argument(
+    "places",
+    metavar="[ADDRESS|RECORDING...]",
+    type=click.UNPROCESSED,
+    nargs=-1,
+    shell_complete=completion.addresses_or_files,
+)
 @click.option(
     "--since",
     type=BeginningOrSince(),
@@ -46,7 +57,7 @@ from workbench.table.columns import FEW_CELLS
 @with_session
 async def sagas(
     session: Session,
-    addresses: tuple[str, ...],
+    places: tuple[str, ...],
     since: Since,
     until: Since | None,
     look: bool,
@@ -54,24 +65,33 @@ async def sagas(
     every: bool,
     form: Format | None,
 ) -> int:
-    """List the flows that are stuck, the worst first, in the addresses named or in all of all connections.
+    """List the flows that are stuck, the worst first, in what is named or in all of all connections.
 
     Flows are told apart by their correlation ids. The usual path of a type of flow is learned from the flows that are
     read: which events come in most of them, in which order, and how long each takes. A flow is stuck where the next
     usual event does not come within twice the time that 95 of 100 take. `workbench trace ID` shows one in full.
     """
-    if not session.names and not addresses:
+    if not session.names and not places:
         raise ConfigError("No connection is given: add -c NAME=URL.")
-    window = Window(since.time or None, until.time - 1 if until else None)
-    scope = Scope(tuple(session.address(text) for text in addresses), window, look=look)
-    plan = await survey(session, scope)
+    named = [address_or_recording(session, text) for text in places]
+    recordings = [place for place in named if isinstance(place, Path)]
+    addresses = tuple(place for place in named if isinstance(place, Address))
+    recorded = bool(recordings) and not addresses
+    # A recording was made when its events were of interest: all of it is, unless the user says otherwise.
+    chosen = click.get_current_context().get_parameter_source("since") is not ParameterSource.DEFAULT
+    begin = since.time if chosen or not recorded else 0
+    window = Window(begin or None, until.time - 1 if until else None)
+    plan = Plan() if recorded else await survey(session, Scope(addresses, window, look=look))
     for address, price in plan.prices if look else ():
         say(f"{address}: {price}")
     reading = Reading(session, window)
     await reading.read([*plan.logs, *plan.queues])
+    for recording in recordings:
+        async with play(session, recording) as stream:
+            await reading.take(recording, stream)
     flows = list(reading.flows)
     paths = learn(flows)
-    now = min(round(time.time() * 1000), until.time if until else 1 << 62)
+    now = until.time if until else reading.latest if recorded else round(time.time() * 1000)
     found = [saga for saga in departures(flows, paths, now) if every or saga.stuck]
     json = format_or_default(form) == "json"
     for path in paths.values():
@@ -87,7 +107,7 @@ async def sagas(
     return _tell(reading, plan, look, len(flows), paths.values(), sum(saga.stuck for saga in found))
 
 
-def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[Path], stuck: int) -> Exit:
+def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[saga_paths.Path], stuck: int) -> Exit:
     """Say on stderr what was read and what was not."""
     complete = not plan.unseen
     for address, covered in reading.coverage.items():
@@ -108,7 +128,7 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
     return Exit.DONE if complete else Exit.PARTLY
 
 
-def _path_line(path: Path) -> str:
+def _path_line(path: saga_paths.Path) -> str:
     """`OrderAccepted (101 flows) → PaymentAuthorised 74 % 454 ms → …`."""
     first, *rest = path.steps
     steps = [f"{step.type} {step.share:.0%} {span_text(step.median)}" for step in rest]
@@ -148,7 +168,7 @@ def _why(saga: Saga) -> str:
     return "; ".join(said)
 
 
-def _path_record(path: Path) -> dict[str, object]:
+def _path_record(path: saga_paths.Path) -> dict[str, object]:
     return {
         "type": path.type,
         "flows": path.flows,

@@ -1,6 +1,7 @@
-"""Reads the flows that are in logs and queues, several at once."""
+"""Reads the flows that are in logs, queues and recordings."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -25,14 +26,16 @@ class Reading:
 
         Args:
             session: Whose endpoints.
-            window: The stretch of time that is read of logs, and kept of queues.
+            window: The stretch of time that is read of logs, and kept of all else.
         """
         self._session, self._window = session, window
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self.flows = Flows()
         """The flows so far."""
-        self.coverage: dict[Address, Coverage] = {}
-        """What was read of each endpoint."""
+        self.coverage: dict[Address | Path, Coverage] = {}
+        """What was read of each endpoint and each recording."""
+        self.latest = 0
+        """The time of the newest event, in milliseconds since 1970 UTC."""
 
     async def read(self, endpoints: list[Endpoint]) -> None:
         """Read endpoints; what is wrong with one of them is a gap in its coverage."""
@@ -56,10 +59,16 @@ class Reading:
                 gap = Gap("the rest" if read.read else "all", str(error).rstrip("."))
                 self.coverage[address] = msgspec.structs.replace(read, gaps=(*read.gaps, gap))
 
+    async def take(self, path: Path, stream: Stream) -> None:
+        """Read a recording."""
+        await self._take(stream)
+        self.coverage[path] = stream.coverage
+
     async def _take(self, stream: Stream) -> None:
         reading = self._session.reading
         async for batch in stream:
             for delivery in batch:
                 seen = await reading.mask_off_loop(delivery)
                 if self._window.holds(seen.time[0]):
+                    self.latest = max(self.latest, seen.time[0])
                     self.flows.add(seen, reading.facts(seen))
