@@ -93,6 +93,11 @@ class SteadyApp(ThemedApp):
         """Whether all input was taken, and all that it set off is done."""
         return not self._waiting and not self._busy(None)
 
+    @property
+    def typed_ahead(self) -> bool:
+        """Whether there is input that is not taken yet, because of the one before it."""
+        return not self._input.empty()
+
     async def pause(self) -> None:
         """Return when nobody is typing: whatever opens by itself, opens then."""
         while (left := self._typed + PAUSE - time.monotonic()) > 0 or self._waiting:

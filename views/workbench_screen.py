@@ -16,6 +16,7 @@ from textual.widget import Widget
 from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
+from views.painting import PaintedAtOnce
 from views.widgets.key_bar import KeyBar, Offer
 from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
@@ -50,7 +51,7 @@ _EVERYWHERE: Final = ("pane", "palette", "help")
 """What stands at the right of the footer."""
 
 
-class WorkbenchScreen(Screen[None]):
+class WorkbenchScreen(PaintedAtOnce, Screen[None]):
     """A screen of the program. A subclass names itself for the action table and composes what is between the bars."""
 
     ACTIONS_OF: ClassVar[str]
@@ -115,11 +116,6 @@ class WorkbenchScreen(Screen[None]):
         labels = {action.id: action.label for action in of_screen(self.ACTIONS_OF)}
         for panel in self.query(Panel):
             panel.keys = [(self.key_of(id), labels[id]) for id in panel.actions]
-
-    def _compositor_refresh(self) -> None:
-        """Draw what has changed; nothing while the program starts, for Textual would not show it."""
-        if not self.app._batch_count:
-            super()._compositor_refresh()
 
     def listen_to_store(self) -> None:
         """Be told by `StoreChanged`, from now on, when there may be other events to show."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
 
+from views.painting import PaintedAtOnce
 from views.widgets.panel import Panel
 
 Answer = TypeVar("Answer")
@@ -14,7 +15,7 @@ Verb = tuple[str, str]
 """A key as a user writes it, and what it does, in a word or two: `("enter", "add")`."""
 
 
-class Dialog(ModalScreen[Answer]):
+class Dialog(PaintedAtOnce, ModalScreen[Answer]):
     """A question on top of the screens, which is answered once, and only while it is the one that is asked."""
 
     DEFAULT_CSS = """

@@ -1,0 +1,77 @@
+"""When a screen is painted: at once where it was not just now, and at most 120 times a second.
+
+Textual's own timer ticks 60 times a second: what is to be painted waits for the next tick, and for the one after that
+where a tick came late, as it does when a paint takes longer. That was half of the time from a key to its paint.
+"""
+
+import asyncio
+from functools import cached_property
+from typing import Any, Final
+
+from textual.events import ScreenResume
+from textual.screen import Screen
+
+PERIOD: Final = 1 / 120
+"""Seconds from one paint to the next, for all else: a key that comes just behind what has arrived waits no longer."""
+TYPED_AHEAD: Final = 1 / 30
+"""The same while keys wait: what each of them does need not be seen, and painting it would hold them up."""
+
+
+class PaintTimer:
+    """Textual's timer of a screen's updates, as far as a screen uses it: resumed when there is something to paint."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        self._screen: Final = screen
+        self._due: asyncio.TimerHandle | None = None
+        self._painted = 0.0
+
+    def resume(self) -> None:
+        """There is something to paint."""
+        if self._due is None:
+            loop = asyncio.get_running_loop()
+            period = TYPED_AHEAD if getattr(self._screen.app, "typed_ahead", False) else PERIOD
+            self._due = loop.call_at(max(self._painted + period, loop.time()), self._paint)
+
+    def pause(self) -> None:
+        """It is seen to."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def note(self) -> None:
+        """It was painted."""
+        self._painted = asyncio.get_running_loop().time()
+
+    def _paint(self) -> None:
+        self._due = None
+        app = self._screen.app
+        if self._screen.is_running and not app._exit:
+            try:
+                self._screen._on_timer_update()
+            except Exception as error:
+                # As Textual's timers do.
+                app._handle_exception(error)
+
+
+class PaintedAtOnce(Screen[Any]):
+    """A screen that is painted when its `PaintTimer` says, and once for each change."""
+
+    @cached_property
+    def _update_timer(self) -> PaintTimer:  # type: ignore[override]
+        return PaintTimer(self)
+
+    def _compositor_refresh(self) -> None:
+        """Draw what has changed; nothing while the program starts, for Textual would not show it."""
+        if self.app._batch_count:
+            return
+        dirty = set(self._compositor._dirty_regions)
+        if self.size.region in dirty:
+            # All is drawn now: what has asked for that, as the start does, need not have it once more.
+            self._repaint_required = False
+        super()._compositor_refresh()
+        if dirty:
+            self._update_timer.note()
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        """Appear. Textual calls its own handler after this one; what was composed just now has its styles."""
+        event.refresh_styles = event.refresh_styles and self.stack_updates > 0
