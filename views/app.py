@@ -133,9 +133,12 @@ class Workbench(ConnectionWatches, FileActions):
             self.add_mode(mode, partial(screen, self))
         self.set_keymap(dict(keys))
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
+        # While the first screen is made, brokers answer, and what is listed in time is in the first picture.
         for watch in self.context.watches.values():
             self.start(watch)
+
+    def on_mount(self) -> None:
         for path in find_leftovers():
             self.say(describe_leftover(path), "warning")
         if warning := self.context.session.config.warning:

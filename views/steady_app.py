@@ -99,8 +99,8 @@ class SteadyApp(ThemedApp):
         return not self._input.empty()
 
     async def pause(self) -> None:
-        """Return when nobody is typing: whatever opens by itself, opens then."""
-        while (left := self._typed + PAUSE - time.monotonic()) > 0 or self._waiting:
+        """Return when there is a screen and nobody is typing: whatever opens by itself, opens then."""
+        while (left := self._typed + PAUSE - time.monotonic()) > 0 or self._waiting or not self._is_mounted:
             left = max(left, 0.02)
             await asyncio.sleep(left)
 

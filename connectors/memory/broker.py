@@ -262,6 +262,9 @@ class Broker:
         """
         first: tuple[int, Callable[[], None]] | None = None
         for queue in self.queues.values():
+            # Asked at each step of the demo, of all queues: most hold nothing that time changes.
+            if not queue.keeps_time:
+                continue
             expires = head.expires if (head := queue.head) is not None else None
             if expires is not None and (first is None or expires < first[0]):
                 first = expires, partial(self._expire, queue)

@@ -101,6 +101,8 @@ class Queue:
         """The place of the message that came last."""
         self.dropped = 0
         """How many messages left for want of room."""
+        self.keeps_time = bool(settings.rest)
+        """Whether time does anything here: what comes back rests, or a message that expires has come in."""
         self._ready: list[tuple[int, Message]] = []
         self._resting: list[tuple[int, int, Message]] = []
 
@@ -155,6 +157,7 @@ class Queue:
         own = None if expiration is None else int(expiration)
         lives = [ttl for ttl in (self.settings.message_ttl, own) if ttl is not None]
         expires = now + min(lives) if lives else None
+        self.keeps_time |= expires is not None
         self._make_ready(Message(self.last_place, event, exchange, expires, expiration, deaths))
 
     def put_back(self, message: Message, now: int) -> None:

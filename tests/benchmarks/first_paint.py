@@ -23,6 +23,8 @@ from tests.brokers.shared import running
 from tests.e2e.terminal import Terminal
 
 ROUNDS: Final = 15
+LONGEST: Final = 30.0
+"""Seconds without a byte after which a text does not come."""
 KASKADE: Final = "kaskade==5.1.0"
 
 
@@ -68,7 +70,10 @@ def painted(text: str, *arguments: str, program: Path | None = None) -> float:
     """Seconds until a text was drawn."""
     begin = time.perf_counter()
     with Terminal(*arguments, columns=160, rows=50, program=program) as terminal:
-        terminal.until(text)
+        while text.encode() not in terminal.received:
+            # `until` would wait for what is drawn behind it, too.
+            if not terminal.take(LONGEST):
+                raise TimeoutError(f"{text!r} was not drawn; the last bytes are {bytes(terminal.received[-500:])!r}.")
         return time.perf_counter() - begin
 
 

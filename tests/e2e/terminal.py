@@ -123,13 +123,15 @@ class Terminal:
     def drain(self, quiet: float = 0.1, most: float = 10.0) -> bytes:
         """Take what is drawn until nothing was for `quiet` seconds, or `most` seconds have passed; returns it."""
         drawn, end = bytearray(), time.monotonic() + most
-        while time.monotonic() < end and select.select([self._ours], [], [], quiet)[0]:
-            chunk = _read(self._ours)
-            if not chunk:
-                break
+        while time.monotonic() < end and (chunk := self.take(quiet)):
             drawn += chunk
-        self.received += drawn
         return bytes(drawn)
+
+    def take(self, seconds: float) -> bytes:
+        """Take what was drawn, or is next within so many seconds; returns it, empty where nothing is."""
+        chunk = _read(self._ours) if select.select([self._ours], [], [], seconds)[0] else b""
+        self.received += chunk
+        return chunk
 
     def until(self, text: str, seconds: float = 90.0) -> None:
         """Take what is drawn until a text was drawn, in one run of one style, since keys were pressed last."""

@@ -83,6 +83,12 @@ def test_without_connections_the_demo_opens_and_q_leaves_it(tmp_path: Path) -> N
             assert terminal.wait() == 0
 
 
+def test_the_first_picture_has_what_is_listed_at_once(tmp_path: Path) -> None:
+    with Terminal("demo", environment=private(tmp_path)) as terminal:
+        terminal.until("payments")
+        assert b"onnecting" not in terminal.received
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_the_screen_as_it_stops_a_command(tmp_path: Path, number: signal.Signals) -> None:
     with Terminal("demo", folder=tmp_path, environment=private(tmp_path)) as terminal:

@@ -28,14 +28,14 @@ def connection(options: str) -> Connection:
 
 
 @asynccontextmanager
-async def listed(options: str) -> AsyncIterator[tuple[Watch, "asyncio.Queue[int]"]]:
-    """A watch, and how many endpoints each of its listings had."""
-    told = asyncio.Queue[int]()
+async def listed(options: str) -> AsyncIterator[tuple[Watch, "asyncio.Queue[tuple[int, int]]"]]:
+    """A watch, and how many endpoints and groups there were whenever it told of them."""
+    told = asyncio.Queue[tuple[int, int]]()
     async with asyncio.timeout(10), Session([connection(options)]) as session, asyncio.TaskGroup() as group:
         watch = Watch(
             "m",
             lambda: session.connector("m"),
-            lambda watch: told.put_nowait(len(watch.endpoints)),
+            lambda watch: told.put_nowait((len(watch.endpoints), len(watch.groups))),
             lambda: session.complete("m"),
         )
         running = group.create_task(watch.run())
@@ -80,19 +80,28 @@ def test_the_configuration_says_it_too(tmp_path: Path) -> None:
 
 async def test_only_what_is_of_the_scope_is_listed() -> None:
     async with listed("scope=shop-*&watch=30s") as (watch, told):
-        assert await told.get() == 2
+        assert await told.get() == (2, 0)
+        assert await told.get() == (2, 1)
         assert [address.name for address in watch.endpoints] == ["shop-mails", "shop-orders"]
         assert [group.name for group in watch.groups] == ["mailer"]
         assert watch.terms == " of shop-*, every 30 s"
 
 
+async def test_endpoints_are_told_of_before_groups_are_asked_for() -> None:
+    async with listed("watch=1s") as (watch, told):
+        assert await told.get() == (3, 0)
+        assert watch.state == "connected"
+        # From then on both are told of at once: the groups of the listing before are still those.
+        assert [await told.get(), await told.get()] == [(3, 2), (3, 2)]
+
+
 async def test_without_a_beat_it_is_listed_when_asked() -> None:
     async with listed("watch=off") as (watch, told):
-        assert await told.get() == 3
+        assert [await told.get(), await told.get()] == [(3, 0), (3, 2)]
         with pytest.raises(TimeoutError):
             # Longer than the beat that a connection has where nothing is said.
             async with asyncio.timeout(BEAT + 1):
                 await told.get()
         watch.refresh()
-        assert await told.get() == 3
+        assert await told.get() == (3, 2)
         assert watch.terms == ", listed on request"

@@ -29,7 +29,8 @@ class Bar(Widget):
             self.call_after_refresh(self._compare_again)
 
     def _compare(self) -> None:
-        if self.is_attached and self.line() != self._drawn:
+        # What was never drawn will be, whatever it says.
+        if self.is_attached and self._drawn is not None and self.line() != self._drawn:
             self.refresh()
 
     def _compare_again(self) -> None:

@@ -141,6 +141,10 @@ class Watch:
                     asked = time.monotonic()
                     self._take_listing(await connector.endpoints())
                 self.took, self.broker = time.monotonic() - asked, connector.description()
+                if self.state != "connected":
+                    # Groups may take many more questions: what there is, is shown meanwhile.
+                    self.state = "connected"
+                    self._changed(self)
                 await self._list_groups(connector)
                 backoff.reset()
                 self.state, self.failed_at = "connected", None
