@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from workbench.model.address import Address
-from workbench.model.endpoint import Endpoint
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.start import Start, Window
 from workbench.operations.watch import Watch
 from workbench.session import Session
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from workbench.query.query import Query
     from workbench.store.workers import Workers
 
+MANY: Final = 50_000
+"""Events to be decoded in a search from which on worker processes are started."""
 PATIENCE: Final = 5.0
 """Seconds that the looks through a connection may take to end."""
 
@@ -92,7 +94,9 @@ class AppContext:
             # The first picture would wait for it.
             from workbench.operations.search import search_log
 
-            return search_log(self.session, endpoint, query, window)
+            many = query.needles is None or Ability.SCAN not in endpoint.abilities
+            executor = self.workers if many and (endpoint.depth or 0) > MANY else None
+            return search_log(self.session, endpoint, query, window, executor)
 
         return self.ingestions.begin("scan", endpoint.address, opened)
 

@@ -18,6 +18,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import Window
 from workbench.operations.search import Search, search, search_bytes
 from workbench.session import Session
+from workbench.store.workers import Workers
 
 MASKED = ConfigFile(masks=("body.card",))
 
@@ -165,3 +166,16 @@ async def test_a_backslash_that_is_meant_is_found(brokers: tuple[Broker, Broker]
         for text in (r"body.path = 'C:\shop'", r"body.path contains '\'", r"'/' or '\'"):
             async with search(session, endpoints, session.query(text)) as found:
                 assert len(await everything(found)) == 1, text
+
+
+async def test_what_is_decoded_is_asked_the_query_in_worker_processes(brokers: tuple[Broker, Broker]) -> None:
+    for total in range(5000):
+        brokers[0].append("orders", Event(body=b'{"total": %d}' % total, timestamp=total))
+    with Workers(2) as workers:
+        async with opened(brokers) as (session, endpoints):
+            query = session.query("size > 0 and not body.total < 4990")
+            async with search(session, endpoints, query, Window(since=4000), executor=workers) as found:
+                assert bodies(await everything(found)) == [
+                    ("a/orders", b'{"total": %d}' % n) for n in range(4990, 5000)
+                ]
+            assert found.complete and not found.errors

@@ -4,8 +4,9 @@ import asyncio
 import re
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeAlias
 
 import click
@@ -24,10 +25,13 @@ from workbench.model.look import Coverage, Gap
 from workbench.model.start import Since, Start, Window
 from workbench.model.wording import quantity
 from workbench.operations.search import DECODED_RATE, Search, search
+from workbench.query.query import Query
 from workbench.session import Session
 
 _Place: TypeAlias = Address | str
 """What was searched or could not be: an endpoint, or a whole connection by its name."""
+_MANY: Final = 50_000
+"""Events to be decoded from which on processes are started for it."""
 _LIVELY: Final = 0.25
 """Seconds after which the line that tells the progress is written anew."""
 
@@ -93,27 +97,42 @@ async def find(
     endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
     printer = EventPrinter(output, session.reading, [each.address for each in endpoints])
     mask, masked = session.reading.mask, session.reading.masked is not None
-    async with search(session, endpoints, wanted, window, limit) as found:
-        for sentence in _cost(found, len(endpoints)):
-            say(sentence)
-        try:
-            async with _progress(found) as clear:
-                async for batch in found:
-                    # A large body may take a second to mask, and the connections must go on meanwhile.
-                    shown = await asyncio.to_thread(list, map(mask, batch)) if masked else batch
-                    await clear()
-                    await printer.write(shown)
-        finally:
-            coverage = dict[_Place, Coverage]([*found.coverage.items(), *missing.items()])
-            _tell(found, coverage)
-            if as_record and output.form == "json":
-                for address, covered in coverage.items():
-                    write(coverage_record(address, covered))
+    with _workers(endpoints, wanted) as workers:
+        async with search(session, endpoints, wanted, window, limit, workers) as found:
+            for sentence in _cost(found, len(endpoints)):
+                say(sentence)
+            try:
+                async with _progress(found) as clear:
+                    async for batch in found:
+                        # A large body may take a second to mask, and the connections must go on meanwhile.
+                        shown = await asyncio.to_thread(list, map(mask, batch)) if masked else batch
+                        await clear()
+                        await printer.write(shown)
+            finally:
+                coverage = dict[_Place, Coverage]([*found.coverage.items(), *missing.items()])
+                _tell(found, coverage)
+                if as_record and output.form == "json":
+                    for address, covered in coverage.items():
+                        write(coverage_record(address, covered))
     if found.found:
         return Exit.DONE
     if missing and not endpoints:
         return Exit.FAILED
     return Exit.NOT_FOUND if all(each.complete for each in coverage.values()) else Exit.PARTLY
+
+
+@contextmanager
+def _workers(endpoints: Sequence[Endpoint], query: Query) -> Iterator[Executor | None]:
+    """Processes to ask the query in, where bytes cannot tell of many events whether they match; else None."""
+    undecided = (each for each in endpoints if query.needles is None or Ability.SCAN not in each.abilities)
+    if sum(each.depth or 0 for each in undecided) <= _MANY:
+        yield None
+        return
+    # Most searches do without them, and importing them takes its time.
+    from workbench.store.workers import Workers
+
+    with Workers() as workers:
+        yield workers
 
 
 async def _named(session: Session, addresses: Sequence[str]) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:

@@ -15,9 +15,10 @@ strings, and it hands over whatever may hold them.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -32,11 +33,17 @@ from workbench.model.start import Since, Window
 from workbench.query.prefilter import Needles, without_escapes
 from workbench.query.query import Query
 from workbench.session import Session
+from workbench.store.batch import encode
+from workbench.store.search import matching_stored
 
 _AHEAD: Final = 8
 """Batches that wait for whoever takes them, at most; then the brokers wait."""
 _FEW: Final = 20
 """Deliveries whose query may be asked on the event loop, at most: together they take a millisecond."""
+_MANY: Final = 200
+"""Deliveries from which on another process is faster though they have to be brought there."""
+_ASKED: Final = 4
+"""Batches of one source of which the query is asked at once."""
 _AT_ONCE: Final = 8
 """Logs that are read side by side where they cannot be searched by bytes."""
 _ALWAYS: Final = Window()
@@ -45,7 +52,7 @@ DECODED_RATE: Final = 50_000
 SEARCHED_RATE: Final = 200 << 20
 """Bytes a second that are searched without being decoded, roughly: as a network of 2 Gbit/s brings them."""
 
-_Choose: TypeAlias = Callable[[Sequence[Delivery]], Awaitable[Sequence[Delivery]]]
+_Choose: TypeAlias = Callable[[Sequence[Delivery]], Coroutine[Any, Any, Sequence[Delivery]]]
 
 
 class Search:
@@ -150,19 +157,33 @@ class Search:
             self._batches.put_nowait(None)
 
     async def _take(self, source: "_Source") -> None:
-        async with source.open() as stream:
-            source.stream = stream
-            source.opened.set()
-            await self._go.wait()
-            async for batch in stream:
-                if chosen := await self._choose(batch):
-                    await self._room.acquire()
-                    self._batches.put_nowait(chosen)
+        """Ask about the next batches while the query is still asked of those before."""
+        asked: asyncio.Queue[asyncio.Task[Sequence[Delivery]] | None] = asyncio.Queue(_ASKED)
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group, source.open() as stream:
+                source.stream = stream
+                source.opened.set()
+                await self._go.wait()
+                group.create_task(self._hand_over(asked))
+                async for batch in stream:
+                    await asked.put(group.create_task(self._choose(batch)))
+                await asked.put(None)
+
+    async def _hand_over(self, asked: "asyncio.Queue[asyncio.Task[Sequence[Delivery]] | None]") -> None:
+        while (choosing := await asked.get()) is not None:
+            if chosen := await choosing:
+                await self._room.acquire()
+                self._batches.put_nowait(chosen)
 
 
 @asynccontextmanager
 async def search(
-    session: Session, endpoints: Sequence[Endpoint], query: Query, window: Window = _ALWAYS, limit: int | None = None
+    session: Session,
+    endpoints: Sequence[Endpoint],
+    query: Query,
+    window: Window = _ALWAYS,
+    limit: int | None = None,
+    executor: Executor | None = None,
 ) -> AsyncIterator[Search]:
     """Find what matches a query in logs of any connections, up to where they end on entering.
 
@@ -172,14 +193,22 @@ async def search(
         query: What must match, exactly.
         window: Only events of this time are found.
         limit: Stop when so many are found; None: find all.
+        executor: Where the query is asked of large batches, such as `Workers`; None: in threads, one processor's worth.
     """
 
     def matching(batch: Sequence[Delivery]) -> Sequence[Delivery]:
-        return [each for each in batch if window.holds(each.event.timestamp) and query.matches(each)]
+        return [each for each in batch if query.matches(each)]
 
     async def choose(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        batch = [each for each in batch if window.holds(each.event.timestamp)]
+        if len(batch) <= _FEW:
+            return matching(batch)
         # A query may take its time, and the connections must go on meanwhile.
-        return matching(batch) if len(batch) <= _FEW else await asyncio.to_thread(matching, batch)
+        if executor is None or len(batch) <= _MANY:
+            return await asyncio.to_thread(matching, batch)
+        stored = list(map(encode, batch))
+        found = await asyncio.get_running_loop().run_in_executor(executor, matching_stored, stored, query)
+        return [batch[index] for index in found]
 
     needles = without_escapes(query.needles) if query.needles else None
     async with _search(_sources(session, endpoints, needles, window), choose, limit) as found:
@@ -226,10 +255,10 @@ async def _search(sources: Sequence["_Source"], choose: _Choose, limit: int | No
 
 @asynccontextmanager
 async def search_log(
-    session: Session, endpoint: Endpoint, query: Query, window: Window = _ALWAYS
+    session: Session, endpoint: Endpoint, query: Query, window: Window = _ALWAYS, executor: Executor | None = None
 ) -> AsyncIterator[Stream]:
     """`search` in one log, as a stream whose coverage counts what was searched; what breaks the search breaks it."""
-    async with search(session, [endpoint], query, window) as found:
+    async with search(session, [endpoint], query, window, executor=executor) as found:
         yield _Found(found, endpoint.address)
 
 

@@ -83,6 +83,11 @@ def _matching(row: StoredRow, among: Iterable[int], query: Query) -> Iterator[in
             yield index
 
 
+def matching_stored(deliveries: Sequence[bytes], query: Query) -> list[int]:
+    """Which deliveries match, counted from 0, that are not in a store: each as `batch.encode` has it."""
+    return [index for index, data in enumerate(deliveries) if query.matches(decode(data))]
+
+
 def select(chunk: Chunk, looks: frozenset[int] | None, query: Query | None, start: int) -> Found:
     """The same for deliveries in memory."""
     examined = 0
