@@ -42,7 +42,6 @@ class PublishScreen(DraftForm):
         & #fields-panel { height: auto; max-height: 45%; }
         & #fields { max-height: 100%; }
         & #preview-panel { height: 1fr; }
-        &.narrow Panel { padding: 0 1; }
         &.narrow #sides { layout: vertical; }
         &.narrow #writing { width: 1fr; height: 2fr; }
         &.narrow #outcome { width: 1fr; height: 1fr; min-height: 7; }

@@ -140,3 +140,14 @@ async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
 async def test_the_demo_says_how_to_add_a_broker_of_ones_own() -> None:
     async with running(opening=Opening(demo=True)) as driver:
         await driver.shows("This is a demo: a adds a broker")
+
+
+@pytest.mark.parametrize(("keys", "line"), [(("3",), "shop/orders.dead"), (("6", "escape", "w"), "an empty draft")])
+async def test_in_16_colours_the_line_at_the_cursor_of_a_list_is_in_reverse(keys: tuple[str, ...], line: str) -> None:
+    async with running() as driver:
+        driver.app.theme = SIXTEEN_THEME.name
+        await driver.press(*keys)
+        await driver.shows(line)
+        strips = driver.app.screen._compositor.render_strips()
+        [drawn] = [strip for strip in strips if line in strip.text]
+        assert [segment.text for segment in drawn if segment.style and segment.style.reverse and line in segment.text]

@@ -6,6 +6,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
+from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -13,6 +14,12 @@ from textual.widgets.option_list import Option
 class Options(OptionList):
     """Textual's, which also holds where there is no room for a single line, or for a single letter in a line: there, a
     page has no height to go by, and a word nothing to be folded into."""
+
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
+        """Textual's leaves out that something is in reverse, which alone tells in 16 colours where the cursor is."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        is_reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
+        return style + Style(reverse=True) if is_reverse else style
 
     def show(self, lines: Sequence[Text], nothing: str) -> None:
         """Draw the list anew, its cursor where it was.
