@@ -88,6 +88,24 @@ def dead(body: bytes | None = b'{"id":7}', key: bytes = b"orders.dead") -> Deliv
 # Sending.
 
 
+@pytest.mark.parametrize("pasted", [["lorem " * 800], ["lorem " * 400] * 2], ids=["at-once", "piece-by-piece"])
+async def test_a_line_that_becomes_too_long_to_be_wrapped_at_each_key_is_one_row(pasted: list[str]) -> None:
+    async with publishing(address("orders")) as driver:
+        body = driver.app.screen.query_one(BodyEditor)
+        body.focus()
+        await driver.pilot.pause()
+        for piece in pasted:
+            body.post_message(Paste(piece))
+            await driver.pilot.pause()
+        assert body.text == "".join(pasted)
+        area = body.region
+
+        def rows() -> list[str]:
+            return [line[area.x : area.right] for line in driver.lines[area.y : area.bottom]]
+
+        await driver.until(lambda: sum("lorem lorem" in row for row in rows()) == 1)
+
+
 async def test_an_event_is_written_sent_and_seen_by_browsing() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", '{"id": 1}')

@@ -12,6 +12,7 @@ from textual.events import Paste
 from textual.geometry import Offset
 from textual.strip import Strip
 from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult
 
 from views.widgets.fields import in_place
 from views.widgets.styles import text_style
@@ -48,6 +49,11 @@ def tokens(line: str) -> Iterator[tuple[str, int, int]]:
             yield str(found.lastgroup), *found.span()
 
 
+def _is_short(text: str) -> bool:
+    """Whether all lines of a text can be wrapped at each key."""
+    return all(len(line) <= _LONGEST for line in text.splitlines())
+
+
 class BodyEditor(TextArea):
     """A text area for JSON, which no line of spans more than itself: each is coloured alone, when it is drawn."""
 
@@ -78,7 +84,7 @@ class BodyEditor(TextArea):
 
     def show(self, text: str) -> bool:
         """Begin with another text; False where it cannot be held as it is, for its line ends are of several kinds."""
-        self.soft_wrap = all(len(line) <= _LONGEST for line in text.splitlines())
+        self.soft_wrap = _is_short(text)
         self.load_text(text)
         return self.text == text
 
@@ -109,6 +115,15 @@ class BodyEditor(TextArea):
         under = next(iter(strip.crop(begin, begin + 1)), Segment("")).style or Style()
         style = under + text_style(self, "body-editor--note")
         return Strip.join([strip.crop(0, begin), Strip([Segment(said, style)]), strip.crop(end)])
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text; a line that becomes too long to be wrapped at each key ends wrapping until the next text."""
+        if self.soft_wrap:
+            first, last = sorted((edit.from_location, edit.to_location))
+            before = self.document.get_line(first[0])[: first[1]]
+            after = self.document.get_line(last[0])[last[1] :]
+            self.soft_wrap = _is_short(f"{before}{edit.text}{after}")
+        return super().edit(edit)
 
     def get_component_rich_style(self, *names: str, partial: bool = False, default: Style | None = None) -> Style:
         """How a part is drawn; the line at the cursor keeps the colours of what is in it."""
