@@ -74,10 +74,10 @@ async def test_the_mouse_opens_chooses_and_presses_keys() -> None:
         await driver.pilot.click(offset=(8, line), times=2)
         await driver.shows("k19")
         table = driver.one(EventTable)
-        row = next(number for number, text in enumerate(driver.lines) if " k4 " in text)
+        row = next(number for number, text in enumerate(driver.lines) if " k17 " in text)
         await driver.pilot.click(offset=(table.region.x + 5, row))
         found = await driver.app.context.archive.get(table.cursor or 0)
-        assert found is not None and found.event.key == b"k4"
+        assert found is not None and found.event.key == b"k17"
         column = driver.lines[-1].index("? help")
         await driver.pilot.click(KeyBar, offset=(column, 0))
         await driver.shows("Keys of Events")
