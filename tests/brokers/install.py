@@ -153,6 +153,8 @@ def node_modules(name: str, package: str, purpose: str) -> Path:
     Raises:
         BrokerUnavailable: there is no npm, or it cannot fetch them.
     """
+    if not shutil.which("npm"):
+        raise BrokerUnavailable(f"{purpose} needs Node.js, and there is no `npm` on the path")
     folder = cache() / name
     with _built(folder) as unfinished:
         if unfinished:

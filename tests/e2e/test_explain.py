@@ -100,6 +100,21 @@ def test_a_queue_whose_browsing_costs_is_not_touched_and_a_line_of_it_is_explain
     assert ("causation", "parent") in [(each["fact"], each["value"]) for each in done.records]
 
 
+def test_a_line_of_a_file_and_an_event_of_a_recording_are_counted_from_1(
+    kafka: KafkaAddress, topic: str, tmp_path: Path
+) -> None:
+    lines, recording = tmp_path / "lines", tmp_path / "seen.db"
+    browse = ("workbench", "browse", "-c", f"k={kafka.url}", topic)
+    lines.write_text(run(*browse, "--json", "--record", str(recording)).out)
+    for place in (lines, recording):
+        first = run("workbench", "explain", str(place), "--json")
+        assert [(each["fact"], each["value"]) for each in first.records] == [("correlation", "first")]
+        second = run("workbench", "explain", str(place), "2", "--json")
+        assert [(each["fact"], each["place"]) for each in second.records] == [(None, "header.chain")]
+        assert run("workbench", "explain", str(place), "3").err == f"workbench: There is no event 3 in {place}.\n"
+        assert run("workbench", "explain", str(place), "0").code == 2
+
+
 def test_a_convention_with_a_wrong_path_is_refused_with_file_and_key(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text(CONFIG.replace('"-1"', '"ids[0]"'))
