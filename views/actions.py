@@ -70,7 +70,9 @@ ACTIONS: Final = (
     ),
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",), ("events", "event")),
     Action("send", "ctrl+s,s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
-    Action("stop", "ctrl+x", "stop", "Stop publishing; again, abandon what is in flight.", ("publish",), first=True),
+    Action(
+        "stop", "ctrl+x", "stop", "Stop publishing, and again abandon what is in flight; or stop an export.", first=True
+    ),
     Action(
         "aim",
         "ctrl+r",

@@ -1,5 +1,6 @@
 """Events on their way out of the program: to the clipboard, to a file."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -33,8 +34,11 @@ def line_text(delivery: Delivery) -> str:
     return ndjson.encode(delivery).decode().rstrip("\n")
 
 
-async def export(archive: Archive, sequences: Sequence[int], path: Path) -> AsyncIterator[tuple[int, int]]:
-    """Write events to a new file, a line each, masked as the configuration says.
+async def export(
+    archive: Archive, sequences: Sequence[int], path: Path, stopped: asyncio.Event
+) -> AsyncIterator[tuple[int, int]]:
+    """Write events to a new file, a line each, masked as the configuration says, until it is stopped: the file holds
+    what was written by then.
 
     Yields how many are written so far, and how many could not be: those whose headers hold what no JSON can say, that
     are damaged, or that are gone from the store by now.
@@ -45,13 +49,14 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
     new_file(path)
     written = left_out = 0
     for at in range(0, len(sequences), AT_ONCE):
-        found = await archive.rows(sequences[at : at + AT_ONCE])
-        lines = [
-            None
-            if delivery is None or isinstance(delivery, Damaged)
-            else _line(await archive.reading.mask_off_loop(delivery))
-            for delivery in found
-        ]
+        lines: list[bytes | None] = []
+        for delivery in await archive.rows(sequences[at : at + AT_ONCE]):
+            if stopped.is_set():
+                break
+            if delivery is None or isinstance(delivery, Damaged):
+                lines.append(None)
+            else:
+                lines.append(_line(await archive.reading.mask_off_loop(delivery)))
         try:
             await archive.on_reader(_append, path, b"".join(filter(None, lines)))
         except OSError as error:
@@ -61,6 +66,8 @@ async def export(archive: Archive, sequences: Sequence[int], path: Path) -> Asyn
         left_out += lines.count(None)
         written += len(lines) - lines.count(None)
         yield written, left_out
+        if stopped.is_set():
+            return
 
 
 def _append(path: Path, lines: bytes) -> None:

@@ -1,5 +1,6 @@
 """What leaves the program into a file: recordings and exports."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ class FileActions(Questions):
         super().__init__(theme)
         self.progress: Progress | None = None
         """How far an export is; None: nothing is exported."""
+        self._stopped = asyncio.Event()
 
     def record(self) -> None:
         """Ask where to record this session."""
@@ -44,6 +46,9 @@ class FileActions(Questions):
 
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
+        if self.progress is not None:
+            self.say("Another export is running: one is written at a time.", "warning")
+            return
 
         def export_to(name: str) -> None:
             self.run_worker(self._export(sequences, Path(name).expanduser()), group="act")
@@ -60,11 +65,12 @@ class FileActions(Questions):
 
         written = left_out = 0
         begun = time.monotonic()
+        self._stopped = stopped = asyncio.Event()
+        self._show_exported(0, len(sequences), 0.0)
         try:
-            async for done in export(self.context.archive, sequences, path):
+            async for done in export(self.context.archive, sequences, path, stopped):
                 written, left_out = done
-                took = time.monotonic() - begun
-                self._show_progress(Progress(written + left_out, len(sequences), took, what="events exported"))
+                self._show_exported(written + left_out, len(sequences), time.monotonic() - begun)
         except WorkbenchError as error:
             self.say(str(error), "error")
         else:
@@ -73,9 +79,19 @@ class FileActions(Questions):
                 if left_out
                 else ""
             )
-            self.say(f"{quantity(written, 'event')} written to {path}{but}.", "warning" if left_out else "information")
+            if written + left_out < len(sequences):
+                but += f"; stopped before the other {len(sequences) - written - left_out:,}"
+            self.say(f"{quantity(written, 'event')} written to {path}{but}.", "warning" if but else "information")
         finally:
             self._show_progress(None)
+
+    def stop_export(self) -> None:
+        """End the export that is running; its file holds what was written so far."""
+        self._stopped.set()
+
+    def _show_exported(self, done: int, total: int, took: float) -> None:
+        stop = f"{self.base_screen.key_of('stop')} stops" if self.base_screen is not None else ""
+        self._show_progress(Progress(done, total, took, what="events exported", stop=stop))
 
     def _show_progress(self, progress: Progress | None) -> None:
         self.progress = progress

@@ -153,6 +153,9 @@ class Host(Protocol):
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
 
+    def stop_export(self) -> None:
+        """End the export that is running; its file holds what was written so far."""
+
     def record(self) -> None:
         """Ask where to record this session."""
 

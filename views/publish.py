@@ -26,7 +26,7 @@ from workbench.model.event import Delivery
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.model import Draft
 from workbench.operations.drafts.render import Rendering
-from workbench.operations.publish import at_rate, begin, publish, until
+from workbench.operations.publish import Published, at_rate, begin, publish, until
 from workbench.operations.sending import Sending
 from workbench.operations.template_process import TemplateProcess
 
@@ -60,7 +60,7 @@ class PublishScreen(DraftForm):
         super().__init__(host)
         self._sending: Sending | None = None
         self._worker: Worker[None] | None = None
-        self._confirmed = self._failed = 0
+        self._published = Published(0, 0)
 
     @property
     def busy(self) -> bool:
@@ -82,7 +82,7 @@ class PublishScreen(DraftForm):
         self._open(drafts[0] if drafts else Draft())
         self.set_interval(0.1, self._show_progress)
 
-    def begin(self, what: Address | Delivery | None, into_body: bool = False) -> None:
+    async def begin(self, what: Address | Delivery | None, into_body: bool = False) -> None:
         """Write an event; what is being written or published already is not disturbed.
 
         Args:
@@ -93,7 +93,10 @@ class PublishScreen(DraftForm):
             self._tell(f"Events are being published: {self.key_of('stop')} stops that.", wrong=True)
         elif what is not None:
             self._drafts.keep(self._draft)
-            self._open(self._draft_of(what))
+            draft = await self._draft_of(what)
+            if self.is_closed:
+                return
+            self._open(draft)
         # A clone's target is what to look at first.
         aimed = into_body or (bool(self._draft.target) and not isinstance(what, Delivery))
         endpoint = self._endpoint
@@ -108,15 +111,17 @@ class PublishScreen(DraftForm):
 
     # Drafts.
 
-    def _draft_of(self, what: Address | Delivery) -> Draft:
+    async def _draft_of(self, what: Address | Delivery) -> Draft:
         match what:
             case Address() as address:
                 return Draft(target=str(address))
             case Delivery() as delivery:
+                reading = self._session.reading
+                masked = await reading.mask_off_loop(delivery)
                 watch = self.context.watches.get(delivery.address.connection)
                 aim = self._may_go_back(delivery.address.connection)
                 try:
-                    return clone(delivery, self._session.reading, watch.endpoints if watch is not None else None, aim)
+                    return clone(delivery, reading, watch.endpoints if watch is not None else None, aim, masked)
                 except FormatError as error:
                     self._tell(str(error), wrong=True)
                     return Draft()
@@ -151,7 +156,7 @@ class PublishScreen(DraftForm):
             self._tell(str(error), wrong=True)
             return
         self._sending = Sending(address, draft.count, self._route_of(draft))
-        self._keys_of = None
+        self.keys_changed()
         self.add_class("receipts")
         self._worker = self._send(self._sending, draft)
 
@@ -178,11 +183,10 @@ class PublishScreen(DraftForm):
         finally:
             self._sending = None
             # The key that stops works no more.
-            self._keys_of = None
-            self._confirmed += sending.published.confirmed
-            self._failed += sending.published.failed
+            self.keys_changed()
+            self._published = self._published.with_others(sending.published)
             if self.is_mounted:
-                self.query_one(ReceiptsPanel).end(sending.take_received(), self._confirmed, self._failed)
+                self.query_one(ReceiptsPanel).end(sending.take_received(), self._published)
                 self._tell(sentence, wrong)
                 # The next sending is of other events.
                 self._seed = secrets.randbits(128)
@@ -196,8 +200,7 @@ class PublishScreen(DraftForm):
         if (sending := self._sending) is not None:
             panel = self.query_one(ReceiptsPanel)
             panel.add(sending.take_received())
-            published = sending.published
-            panel.count(self._confirmed + published.confirmed, self._failed + published.failed)
+            panel.count(self._published.with_others(sending.published))
             what = "abandons those in flight" if sending.stopped.is_set() else "stops"
             panel.show_progress(sending, f"{self.key_of('stop')} {what}")
 
@@ -209,15 +212,15 @@ class PublishScreen(DraftForm):
         else:
             self.host.show_event(received.found_at, received.receipt.position)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let a field have the key that stops, while there is nothing to stop."""
-        return self.busy if parameters == ("stop",) else True
-
-    def cannot_stop(self) -> str | None:
-        return None if self.busy else "Nothing is being published."
+    @property
+    def can_stop(self) -> bool:
+        """Whether events are being published, or exported."""
+        return self.busy or super().can_stop
 
     def do_stop(self) -> None:
-        if self._sending is not None and not self._sending.stopped.is_set():
+        if not self.busy:
+            super().do_stop()
+        elif self._sending is not None and not self._sending.stopped.is_set():
             self._sending.stopped.set()
         elif self._worker is not None:
             self._worker.cancel()

@@ -144,6 +144,9 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
     def show_message(self) -> None:
         """Something was said, or is further on its way."""
         for row in self.query("#progress").results(ProgressRow):
+            # What stops it works from now on, or no more.
+            if row.display != (self.host.progress is not None):
+                self.keys_changed()
             row.show(self.host.progress)
         for line in self.query(MessageLine):
             line.show()
@@ -213,6 +216,12 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
                     found.setdefault(binding.id, name)
             self._keys_of = (focused, found)
         return self._keys_of[1]
+
+    def keys_changed(self) -> None:
+        """Other keys work from now on."""
+        self._keys_of = None
+        for bar in self.query(KeyBar):
+            bar.update()
 
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now, in a sentence; None: it can."""
@@ -309,6 +318,21 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
     def do_back(self) -> None:
         if (way := self.way_back()) is not None:
             way.go()
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether something runs that the key for it stops."""
+        return self.host.progress is not None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Let a field have the key that stops, while there is nothing to stop."""
+        return self.can_stop if parameters == ("stop",) else True
+
+    def cannot_stop(self) -> str | None:
+        return None if self.can_stop else "Nothing runs that could be stopped here."
+
+    def do_stop(self) -> None:
+        self.host.stop_export()
 
     def do_theme(self) -> None:
         self.host.change_theme()

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +23,7 @@ from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.target_rules import Rules
 from workbench.model.wire import Wire, decode, encode
+from workbench.operations.drafts.check import DraftCheck
 from workbench.operations.drafts.clone import clone
 from workbench.operations.drafts.difference import differences
 from workbench.operations.drafts.keeping import DRAFTS, KEPT, belongs_to, keep, load_drafts
@@ -30,6 +32,7 @@ from workbench.operations.drafts.render import Rendering, remarks, verdict
 from workbench.operations.template import Template
 from workbench.operations.template_process import TemplateProcess
 from workbench.query.query import Reading
+from workbench.session import Session
 
 READING = Reading(Conventions.builtin().facts)
 QUEUE = Address("rabbit", "orders.dead")
@@ -409,6 +412,20 @@ def test_a_template_is_filled_in_for_each_event() -> None:
         b'{"n": 3}',
         written=Content((("n", "6"), ("typed", b"\0\1"), ("m", "w3")), {"app_id": "app-3", "priority": 3}),
     )
+
+
+@pytest.mark.parametrize("template", [False, True])
+async def test_the_first_event_is_made_without_leaving_the_others_half_made(template: bool) -> None:
+    begun: list[Any] = []
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=begun.append)
+    try:
+        async with Session() as session, TemplateProcess() as templates:
+            event = await DraftCheck(session, templates).first_event(Draft(body=b"{{ seq }}", template=template), 1)
+            assert event.body == (b"0" if template else b"{{ seq }}")
+            assert len(begun) >= 2 and all(each.ag_frame is None for each in begun)
+    finally:
+        sys.set_asyncgen_hooks(*before)
 
 
 def test_without_the_toggle_braces_are_only_braces() -> None:

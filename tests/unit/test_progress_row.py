@@ -15,6 +15,12 @@ def test_bar_count_time_left_rate_failures_and_how_to_stop() -> None:
     assert shown.endswith(" ctrl+x stops") and len(shown) == 100
 
 
+def test_what_is_not_known_is_not_called_refused() -> None:
+    shown = line(Progress(412, 1_000, 4.2, failed=3, failure="refused", unknown=2))
+    assert "✖ 3 refused  ? 2 unknown  5 s left" in shown
+    assert "✖" not in line(Progress(412, 1_000, 4.2, failure="refused", unknown=2))
+
+
 def test_without_a_total_there_is_no_bar_and_no_time_left() -> None:
     assert line(Progress(1_234, None, 10, what="events")).rstrip() == "1,234 events  123/s"
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from textual.widgets import Input
 
 from connectors.memory import QueueSettings
 from tests.views.driver import address, order, payment, running, shop
-from views import event_list, event_sources
+from views import event_list, event_sources, export
 from views.actions import ACTIONS, key_name, of_screen
 from views.app import Opening, Workbench
 from views.connections import Connections
@@ -356,6 +357,35 @@ async def test_export_writes_the_marked_events_or_all(tmp_path: Path) -> None:
         assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 20
         await driver.press("x", "ctrl+u", f"={tmp_path / 'all.ndjson'}", "enter")
         await driver.shows("already exists")
+
+
+async def test_an_export_is_stopped_and_says_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, written, goes_on = export._append, [0], threading.Event()
+
+    def second_waits(path: Path, lines: bytes) -> None:
+        written[0] += 1
+        append(path, lines)
+        assert written[0] != 2 or goes_on.wait(60)
+
+    monkeypatch.setattr(export, "AT_ONCE", 5)
+    monkeypatch.setattr(export, "_append", second_waits)
+    file = tmp_path / "some.ndjson"
+    async with running() as driver:
+        await driver.open()
+        await driver.press("x", "ctrl+u", f"={file}", "enter")
+        await driver.shows("5 of 20 events exported", "ctrl+x stops", "ctrl+x stop")
+        await driver.press("x")
+        await driver.shows("Another export is running")
+        # From any screen, and from any field.
+        await driver.press("6")
+        await driver.shows("5 of 20 events exported")
+        await driver.press("ctrl+x")
+        goes_on.set()
+        await driver.shows(f"10 events written to {file}; stopped before the other 10.")
+        assert len(file.read_text().splitlines()) == 10
+        await driver.hides("ctrl+x stop")
+        await driver.press("escape", "1", "ctrl+x")
+        await driver.until(lambda: driver.app.progress is None)
 
 
 async def test_columns_are_chosen_widened_and_narrowed() -> None:

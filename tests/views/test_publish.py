@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,17 +19,23 @@ from views.publish import PublishScreen
 from views.widgets.fields import TextField, in_place
 from views.widgets.publish.body_editor import BodyEditor
 from views.widgets.publish.draft_fields import DraftFields, More
-from views.widgets.publish.receipts import Receipts
+from views.widgets.publish.receipts import Receipts, ReceiptsPanel
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.decode.display import cells, visible
+from workbench.facts.masking import Masking
 from workbench.model.address import Address
 from workbench.model.content import Content
+from workbench.model.errors import ConnectionLost, PublishRejected
 from workbench.model.event import Delivery, Event
+from workbench.model.receipt import Receipt
 from workbench.model.start import Beginning
 from workbench.model.wire import encode
 from workbench.operations.drafts.keeping import drafts_folder
+from workbench.operations.sending import Sending
 from workbench.operations.template import templates_folder
 
+LARGE = 8 * 1024
+"""Bytes of a body whose masking takes a moment."""
 OBEYED = [*range(32), *range(127, 160), 0x202E, 0x2066, 0x200B]
 
 
@@ -162,6 +169,20 @@ async def test_progress_is_shown_and_can_be_stopped_from_any_field() -> None:
         assert not busy(driver)
         sent = len(await there(driver, "quorum"))
         await driver.shows(f"{sent:,} published to shop/quorum, 0 refused; stopped, {1_000_000 - sent:,}")
+
+
+async def test_what_may_have_been_taken_is_told_from_what_was_refused() -> None:
+    async with publishing(address("quorum"), (160, 40)) as driver:
+        sending, panel = Sending(address("quorum"), 10), driver.app.screen.query_one(ReceiptsPanel)
+        driver.app.screen.add_class("receipts")
+        lost = Receipt(2, error=ConnectionLost("The connection is gone."), state="unknown")
+        sending.add_receipts([Receipt(0), Receipt(1, error=PublishRejected("Too large.")), lost])
+        panel.show_progress(sending)
+        panel.add(sending.take_received())
+        panel.count(sending.published)
+        await driver.shows("3 of 10", "✖ 1 refused", "? 1 unknown", "1 ✔  1 ✖  1 ?")
+        rows = "\n".join(driver.lines)
+        assert re.search("✖ .* Too large", rows) and re.search(r"\? .* The connection is gone", rows)
 
 
 async def test_a_missing_target_and_one_that_is_not_there_are_sentences_in_place() -> None:
@@ -510,6 +531,24 @@ async def test_what_is_masked_is_sent_and_not_shown() -> None:
         await driver.shows("1 published")
         assert [event.body for event in await there(driver, "quorum")] == [b'{"card":"4111"}']
         assert "4111" not in driver.text
+
+
+async def test_a_large_event_is_masked_beside_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = Masking.apply
+    threads: set[threading.Thread] = set()
+
+    def noted(self: Masking, delivery: Delivery) -> Delivery:
+        if len(delivery.event.body or b"") > LARGE:
+            threads.add(threading.current_thread())
+        return apply(self, delivery)
+
+    monkeypatch.setattr(Masking, "apply", noted)
+    broker = shop()
+    config = ConfigFile(connections={"shop": Configured(f"memory://{broker.name}")}, masks=("body.card",))
+    body = json.dumps({"card": "4111", "rest": "x" * 2 * LARGE}).encode()
+    async with publishing(dead(body), broker=broker, config=config) as driver:
+        await driver.shows("masked.", '"card": "****"')
+    assert threads and threading.main_thread() not in threads
 
 
 async def test_no_hostile_event_reaches_the_terminal() -> None:

@@ -17,11 +17,12 @@ class Progress(msgspec.Struct, frozen=True):
     """How far it is.
 
     Attributes:
-        done: How many are done, those that failed among them.
+        done: How many are done, those that failed, or may have, among them.
         total: How many there are; None: not known.
         seconds: Since when it runs.
         failed: How many of those that are done failed.
         failure: What a failure is called, in a word: "refused".
+        unknown: How many of those that are done may have failed or not.
         what: What is counted, in a word, where nothing around the line says so.
         stop: How to stop it: "ctrl+x stops"; empty: it cannot be.
     """
@@ -31,6 +32,7 @@ class Progress(msgspec.Struct, frozen=True):
     seconds: float
     failed: int = 0
     failure: str = "failed"
+    unknown: int = 0
     what: str = ""
     stop: str = ""
 
@@ -43,6 +45,8 @@ def progress_line(progress: Progress, width: int) -> Content:
     parts = [Content.styled(f"{counted} {progress.what}".rstrip(), "bold")]
     if progress.failed:
         parts.append(Content.styled(f"✖ {progress.failed:,} {progress.failure}", "bold $dead"))
+    if progress.unknown:
+        parts.append(Content.styled(f"? {progress.unknown:,} unknown", "bold $warn"))
     if rate:
         if total is not None and done < total:
             parts.append(Content(f"{time_span((total - done) / rate)} left"))

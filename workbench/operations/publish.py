@@ -4,7 +4,7 @@ import asyncio
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -65,6 +65,15 @@ class Published(msgspec.Struct, frozen=True):
         """The sentence behind that of an error."""
         unknown = f" Not known: {self.unknown:,}." if self.unknown else ""
         return f"Confirmed until then: {self.confirmed:,}.{unknown}"
+
+    def with_others(self, others: "Published") -> "Published":
+        """The figures of this one and of another together."""
+        return Published(
+            self.confirmed + others.confirmed,
+            self.refused + others.refused,
+            self.unknown + others.unknown,
+            self.resent + others.resent,
+        )
 
     def __add__(self, receipts: Sequence[Receipt]) -> "Published":
         failed = [receipt for receipt in receipts if receipt.error is not None]
@@ -182,7 +191,7 @@ class _Asked:
         ]
 
 
-async def number_events(event: Callable[[int], Event], count: int) -> AsyncIterator[Sequence[Event]]:
+async def number_events(event: Callable[[int], Event], count: int) -> AsyncGenerator[Sequence[Event], None]:
     """The events number 0 to `count` - 1, made as they are asked for."""
     for start in range(0, count, _BATCH):
         yield [event(number) for number in range(start, min(start + _BATCH, count))]

@@ -13,6 +13,8 @@ from views.widgets.panel import Panel
 from views.widgets.progress_row import Progress, ProgressRow
 from views.widgets.publish.row_list import RowList
 from workbench.decode.display import cells, visible
+from workbench.model.receipt import Receipt
+from workbench.operations.publish import Published
 from workbench.operations.sending import Received, Sending
 
 MOST: Final = 2_000
@@ -54,7 +56,8 @@ class Receipts(RowList[Received]):
         """One row."""
         receipt, place = row.receipt, row.receipt.position
         text = Text(no_wrap=True, end="")
-        text.append(*(("✖ ", "dead") if receipt.error is not None else ("✔ ", "live")))
+        sign, look = _sign(receipt)
+        text.append(f"{sign} ", look)
         moment = datetime.fromtimestamp(row.time / 1000)
         text.append(f"{moment:%H:%M:%S}.{row.time % 1000:03}  ", "muted")
         took = "" if row.took is None else "  <1 ms" if row.took < 0.001 else f"  {row.took * 1000:,.0f} ms"
@@ -68,9 +71,16 @@ class Receipts(RowList[Received]):
             name = ", ".join(each.name for each in row.route) or str(row.address)
             said = f"{visible(name, max(room - len(where), 4))}{where}"
         said = visible(said, room)
-        text.append(said, "dead" if receipt.error is not None else "")
+        text.append(said, look if receipt.error is not None else "")
         text.append(" " * (room - cells(said)))
         return text.append(took, "muted")
+
+
+def _sign(receipt: Receipt) -> tuple[str, str]:
+    """The sign of what became of an event, and how it is drawn."""
+    if receipt.error is None:
+        return "✔", "live"
+    return ("?", "warn") if receipt.state == "unknown" else ("✖", "dead")
 
 
 class ReceiptsPanel(Panel):
@@ -94,10 +104,11 @@ class ReceiptsPanel(Panel):
         """List more receipts."""
         self.query_one(Receipts).add(received)
 
-    def count(self, confirmed: int, failed: int) -> None:
+    def count(self, published: Published) -> None:
         """Say how many there were of each since the screen was opened."""
-        refused = f"  {failed:,} ✖" if failed else ""
-        self.state = f"{confirmed:,} ✔{refused}" if confirmed or failed else ""
+        refused = f"  {published.refused:,} ✖" if published.refused else ""
+        unknown = f"  {published.unknown:,} ?" if published.unknown else ""
+        self.state = f"{published.confirmed:,} ✔{refused}{unknown}" if published.confirmed or published.failed else ""
         self._note()
 
     def show_progress(self, sending: Sending | None, stop: str = "") -> None:
@@ -105,14 +116,16 @@ class ReceiptsPanel(Panel):
         self.note = stop
         progress = None
         if sending is not None:
-            failed = sending.published.failed
-            progress = Progress(sending.done, sending.count, sending.seconds, failed, "refused")
+            published = sending.published
+            progress = Progress(
+                sending.done, sending.count, sending.seconds, published.refused, "refused", published.unknown
+            )
         self.query_one(ProgressRow).show(progress)
 
-    def end(self, received: Sequence[Received], confirmed: int, failed: int) -> None:
+    def end(self, received: Sequence[Received], published: Published) -> None:
         """A sending has ended: list its last receipts, and how many there were of each."""
         self.add(received)
-        self.count(confirmed, failed)
+        self.count(published)
         self.show_progress(None)
 
     def _note(self) -> None:

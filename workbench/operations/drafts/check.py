@@ -1,6 +1,7 @@
 """Checking a draft while it is written: what it makes, and what its target's broker says of that."""
 
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import msgspec
 
@@ -47,8 +48,9 @@ class DraftCheck:
         Raises:
             FormatError: It makes none.
         """
-        async for batch in Rendering(draft, seed).events(1, self._templates):
-            return batch[0]
+        async with aclosing(Rendering(draft, seed).events(1, self._templates)) as batches:
+            async for batch in batches:
+                return batch[0]
         raise FormatError("It makes no event.")
 
     async def ask(

@@ -31,7 +31,11 @@ TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-[0-9a-f]{32}-[0-9a-f]{16}(-[0-9a
 
 
 def clone(
-    delivery: Delivery, reading: Reading, listed: Mapping[Address, Endpoint] | None = None, aim: bool = False
+    delivery: Delivery,
+    reading: Reading,
+    listed: Mapping[Address, Endpoint] | None = None,
+    aim: bool = False,
+    masked: Delivery | None = None,
 ) -> Draft:
     """A draft of an event like this one, with an identity of its own; of a dead letter, aimed at where it came from.
 
@@ -40,6 +44,7 @@ def clone(
         reading: How the session understands events.
         listed: What there is to publish to; None: nothing is known.
         aim: Whether it has a target at once; else the user has to choose one.
+        masked: The event as it may be seen; None: it is masked here, which takes a while where it is large.
 
     Raises:
         FormatError: Its headers hold what no draft can: half a character, or tables too deep.
@@ -71,7 +76,7 @@ def clone(
         _, value = hidden(name, value, property=True)
         properties.append(_field(name, value, "", 0, change, reason))
     place = delivery.position
-    seen = reading.mask(delivery).event
+    seen = (masked or reading.mask(delivery)).event
     found = origins(delivery, reading.facts(msgspec.structs.replace(delivery, event=seen)), listed or {})
     if found is not None and found.missing:
         remarks.append(f"Its facts name {' and '.join(found.missing)}: not listed.")

@@ -6,7 +6,8 @@ A clone is sent byte for byte where it was not changed: its properties and heade
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from functools import cached_property
 
 import msgspec
@@ -41,7 +42,7 @@ class Rendering:
         self._seed = seed
         self._original = original_of(draft)
 
-    async def events(self, count: int, templates: TemplateProcess) -> AsyncIterator[Sequence[Event]]:
+    async def events(self, count: int, templates: TemplateProcess) -> AsyncGenerator[Sequence[Event], None]:
         """The events number 0 to `count` - 1.
 
         Args:
@@ -53,13 +54,15 @@ class Rendering:
                 it.
         """
         if not self._draft.template:
-            async for batch in number_events(self._event, count):
-                yield batch
+            async with aclosing(number_events(self._event, count)) as batches:
+                async for batch in batches:
+                    yield batch
             return
         number = 0
-        async for filled in templates.fill(self._template, {}, count, self._seed):
-            yield [self._event(number + place, event) for place, event in enumerate(filled)]
-            number += len(filled)
+        async with aclosing(templates.fill(self._template, {}, count, self._seed)) as filling:
+            async for filled in filling:
+                yield [self._event(number + place, event) for place, event in enumerate(filled)]
+                number += len(filled)
 
     def _event(self, sequence: int, filled: Event | None = None) -> Event:
         draft = self._draft
