@@ -262,7 +262,7 @@ ACTIONS: Final = (
     Action("theme", "D", "", "Switch between dark and light.", ()),
     Action("messages", "M", "", "Show all messages so far, the newest last.", ()),
     Action("record", "R", "", "Record this session to a file, from its beginning.", ()),
-    Action("palette", "colon,ctrl+p", "command", "Run any action by name, or go to an endpoint.", ()),
+    Action("palette", "colon,ctrl+p", "command", "Run any action by name, or go to an endpoint or a group.", ()),
     Action("quit", "q,ctrl+c,ctrl+q", "", "Quit; asks first while something is running.", ()),
     Action("help", "question_mark", "help", "Show the keys of this screen.", ()),
 )

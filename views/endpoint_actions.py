@@ -163,15 +163,18 @@ class EndpointActions(ShownEvents):
             self.open(sorted(self._tree.marks, key=str))
             self._tree.marks.clear()
         elif line.group is not None:
-            self._open_group(line)
+            self.open_group(line.connection, line.group)
         elif line.address is None:
             self._tree.toggle(line)
         else:
             self.open([line.address])
 
-    def _open_group(self, line: Line) -> None:
-        for group in self.context.watches[line.connection].groups:
-            if group.name == line.group:
+    def open_group(self, connection: str, name: str) -> None:
+        """Show how far a consumer group has got."""
+        watch = self.context.watches.get(connection)
+        for group in watch.groups if watch is not None else ():
+            if group.name == name:
+                self._tree.go_to_group(connection, name)
                 self._switcher.current = "group"
                 self._group_table.show(group)
                 self._show_status()

@@ -118,6 +118,9 @@ class Host(Protocol):
     def open_endpoint(self, address: Address) -> None:
         """Open an endpoint on the Events screen; where looking at it costs something, say what."""
 
+    def open_group(self, connection: str, group: str) -> None:
+        """Open a consumer group on the Events screen."""
+
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
 

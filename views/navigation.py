@@ -107,6 +107,11 @@ class Navigation(Questions):
         self.show_endpoint(address)
         self.events.call_later(self.events.open, [address])
 
+    def open_group(self, connection: str, group: str) -> None:
+        """Open a consumer group on the Events screen."""
+        events = self._switch_to("events", Events)
+        events.call_later(events.open_group, connection, group)
+
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
         self._publish(address)

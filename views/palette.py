@@ -1,10 +1,10 @@
-"""The palette: every action by its name, and every endpoint by a part of its address."""
+"""The palette: every action by its name, and every endpoint and consumer group by a part of its name."""
 
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from rich.segment import Segment
@@ -28,12 +28,18 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import cells, visible
 from workbench.model.endpoint import Endpoint
 
+Named = TypeVar("Named")
+Goal: TypeAlias = Endpoint | tuple[str, str]
+"""Where one can go: an endpoint, or a consumer group by its connection and its name."""
+
 FOUND: Final = 50
-"""Endpoints that are offered at most."""
+"""Endpoints and groups that are offered at most."""
 RECENT: Final = 5
 """What was chosen last and is offered first."""
 LONGEST: Final = 400
 """Characters from which on nothing is looked for: no name is as long, and each takes time with every key."""
+_GROUP: Final = " group"
+"""What tells the choice of a group from that of an endpoint."""
 _WORD_STARTS: Final = "/.:-_ "
 
 
@@ -75,23 +81,24 @@ class Choice(msgspec.Struct, frozen=True):
         return 6 if _scattered_pattern(wanted).search(name) else None
 
 
-class Addresses:
-    """Endpoints by their addresses. What is looked for is looked for in one text, so that ten thousand are found among
-    as quickly as ten."""
+class Names(Generic[Named]):
+    """Things by their names, such as endpoints by their addresses. All are looked through as one text, so that ten
+    thousand are found among as quickly as ten."""
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        self._endpoints: Final = list(endpoints)
+    def __init__(self, named: Iterable[tuple[str, Named]]) -> None:
+        self._named: Final[list[Named]] = []
         self._places: Final[list[int]] = []
         folded = []
         place = 1
-        for endpoint in self._endpoints:
-            folded.append(str(endpoint.address).casefold())
+        for name, each in named:
+            self._named.append(each)
+            folded.append(name.casefold())
             self._places.append(place)
             place += len(folded[-1]) + 1
         self._text: Final = "\n" + "\n".join([*folded, ""])
 
-    def find(self, query: str, most: int) -> list[tuple[int, Endpoint]]:
-        """Endpoints that answer to a text, with a rank as `Choice.rank` has it; the best first."""
+    def find(self, query: str, most: int) -> list[tuple[int, Named]]:
+        """Those that answer to a text, with a rank as `Choice.rank` has it; the best first."""
         wanted = query.casefold()
         found: dict[int, int] = {}
         for rank, places in self._passes(wanted):
@@ -118,8 +125,8 @@ class Addresses:
             end = self._text.find("\n", place + 1)
             place = self._text.find(wanted, end if end >= 0 else len(self._text))
 
-    def _of(self, found: dict[int, int]) -> list[tuple[int, Endpoint]]:
-        return [(rank, self._endpoints[number]) for number, rank in found.items()]
+    def _of(self, found: dict[int, int]) -> list[tuple[int, Named]]:
+        return [(rank, self._named[number]) for number, rank in found.items()]
 
 
 class Choices(Lines, can_focus=False):
@@ -250,12 +257,12 @@ class Palette(Dialog[Choice | None]):
         self._over: Final = screen
         self._recent: Final = recent
         self._actions: Final = list(_actions(screen))
-        self._addresses: Addresses | None = None
+        self._names: Names[Goal] | None = None
 
     def compose(self) -> ComposeResult:
-        with Panel(title="Do something, or go to an endpoint") as panel:
+        with Panel(title="Do something, or go to an endpoint or a group") as panel:
             panel.keys = (("enter", "do"), ("↑ ↓", "choose"), ("esc", "cancel"))
-            yield TextField(placeholder="an action, or a part of an address")
+            yield TextField(placeholder="an action, or a part of a name")
             yield Choices()
 
     def on_mount(self) -> None:
@@ -281,15 +288,15 @@ class Palette(Dialog[Choice | None]):
     def _show(self, typed: str) -> None:
         query = typed.strip().lstrip(":").lstrip()
         found = self._matches(query) if query else self._at_first()
-        self.query_one(Choices).show(found, f"No action and no endpoint is called {query!r}.")
+        self.query_one(Choices).show(found, f"No action, endpoint or group is called {query!r}.")
 
     def _at_first(self) -> list[Choice]:
         """The recent ones, then all actions; what cannot be done comes last."""
         known = {choice.id: choice for choice in self._actions}
         if any("/" in id for id in self._recent):
-            for endpoint in self._over.context.endpoints():
-                if (id := str(endpoint.address)) in self._recent:
-                    known[id] = self._going_to(endpoint)
+            names = {id.removesuffix(_GROUP) for id in self._recent}
+            choices = (self._going_to(goal) for name, goal in self._goals() if name in names)
+            known |= {choice.id: choice for choice in choices}
         recent = [known[id] for id in self._recent if id in known]
         rest = [choice for choice in self._actions if choice not in recent]
         return sorted([*recent, *rest], key=lambda choice: choice.refusal is not None)
@@ -298,10 +305,10 @@ class Palette(Dialog[Choice | None]):
         """The best first; what cannot be done comes last, unless just that was typed."""
         if len(query) > LONGEST:
             return []
-        if self._addresses is None:
-            self._addresses = Addresses(self._over.context.endpoints())
+        if self._names is None:
+            self._names = Names(self._goals())
         ranked = [(rank, choice) for choice in self._actions if (rank := choice.rank(query)) is not None]
-        ranked += [(rank, self._going_to(endpoint)) for rank, endpoint in self._addresses.find(query, FOUND)]
+        ranked += [(rank, self._going_to(goal)) for rank, goal in self._names.find(query, FOUND)]
 
         def order(each: tuple[int, Choice]) -> tuple[bool, int, int]:
             rank, choice = each
@@ -310,9 +317,21 @@ class Palette(Dialog[Choice | None]):
 
         return [choice for _, choice in sorted(ranked, key=order)]
 
-    def _going_to(self, endpoint: Endpoint) -> Choice:
-        go = partial(self._over.host.open_endpoint, endpoint.address)
-        return Choice(str(endpoint.address), str(endpoint.address), endpoint.kind, (), go)
+    def _goals(self) -> Iterator[tuple[str, Goal]]:
+        """Where one can go, by name."""
+        context = self._over.context
+        yield from ((str(endpoint.address), endpoint) for endpoint in context.endpoints())
+        for connection, watch in context.watches.items():
+            yield from ((f"{connection}/{group.name}", (connection, group.name)) for group in watch.groups)
+
+    def _going_to(self, goal: Goal) -> Choice:
+        host = self._over.host
+        if isinstance(goal, Endpoint):
+            address = str(goal.address)
+            return Choice(address, address, goal.kind, (), partial(host.open_endpoint, goal.address))
+        name = "/".join(goal)
+        # An endpoint may be called so, too.
+        return Choice(f"{name}{_GROUP}", name, "consumer group", (), partial(host.open_group, *goal))
 
 
 def _actions(screen: WorkbenchScreen) -> Iterator[Choice]:

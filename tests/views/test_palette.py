@@ -10,11 +10,9 @@ from textual.widgets import Input
 from connectors.memory import embedded_broker
 from tests.views.driver import Driver, running
 from views import palette
-from views.palette import Addresses, Choice, Choices, Palette
+from views.palette import Choice, Choices, Names, Palette
 from views.trace import Trace
 from views.widgets.endpoint_tree import EndpointTree
-from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint
 
 
 def offered(driver: Driver) -> list[str]:
@@ -22,12 +20,12 @@ def offered(driver: Driver) -> list[str]:
     return [choice.name for choice in driver.app.screen.query_one(Choices)._choices]
 
 
-def endpoints(*addresses: str) -> Addresses:
-    return Addresses(Endpoint(Address.parse(each), "topic", "log", Ability.BROWSE) for each in addresses)
+def endpoints(*addresses: str) -> Names[str]:
+    return Names((each, each) for each in addresses)
 
 
-def found(addresses: Addresses, query: str, most: int = 50) -> list[str]:
-    return [str(endpoint.address) for _, endpoint in addresses.find(query, most)]
+def found(addresses: Names[str], query: str, most: int = 50) -> list[str]:
+    return [address for _, address in addresses.find(query, most)]
 
 
 def test_starts_of_words_come_first_then_what_is_within_words_then_what_is_scattered() -> None:
@@ -57,6 +55,21 @@ async def test_an_address_opens_its_endpoint() -> None:
         await driver.press("colon", *"shop/paym", "enter")
         await driver.shows("PaymentSettled")
         assert driver.app.events.query_one("#table").has_focus
+
+
+async def test_the_name_of_a_group_opens_it() -> None:
+    async with running() as driver:
+        await driver.until(lambda: driver.app.context.watches["shop"].groups)
+        await driver.press("2", "colon", "=ledg")
+        assert [choice.note for choice in driver.app.screen.query_one(Choices)._choices] == ["consumer group"]
+        await driver.press("enter")
+        await driver.shows("ledger", "members", "committed")
+        line = driver.app.events.query_one(EndpointTree).line
+        assert line is not None and line.group == "ledger"
+        await driver.press("colon")
+        assert offered(driver)[0] == "shop/ledger"
+        await driver.press("enter", "escape")
+        await driver.until(lambda: driver.app.events.query_one(EndpointTree).has_focus)
 
 
 async def test_an_endpoint_whose_reading_costs_shows_its_price_first() -> None:
@@ -99,7 +112,7 @@ async def test_keys_are_shown_as_their_user_has_settled_them_and_those_that_mean
         await driver.press("colon", "=theme")
         await driver.until(lambda: any(line.rstrip(" │┃").endswith(" D") for line in driver.lines))
         await driver.press("ctrl+u", "=zzzz")
-        await driver.shows("No action and no endpoint is called 'zzzz'.")
+        await driver.shows("No action, endpoint or group is called 'zzzz'.")
         await driver.press("enter")
         assert isinstance(driver.app.screen, Palette)
         await driver.press("escape")
@@ -148,5 +161,5 @@ async def test_a_pasted_page_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) 
         assert "zz" in looked_for
         driver.app.screen.query_one(Input).value = "long " * 500
         await driver.press("home", "=k")
-        await driver.shows("No action and no endpoint is called 'klong long")
+        await driver.shows("No action, endpoint or group is called 'klong long")
     assert max(map(len, looked_for)) <= palette.LONGEST

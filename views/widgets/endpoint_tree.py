@@ -4,7 +4,7 @@ Only visible lines are drawn, and the lines are made anew when a listing comes: 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, Literal
 
 import msgspec
@@ -159,13 +159,20 @@ class EndpointTree(Lines):
 
     def go_to(self, address: Address) -> None:
         """Put the cursor on an endpoint, unfolding what it is in."""
+        self._put_cursor("routes", address.connection, lambda line: line.address == address)
+
+    def go_to_group(self, connection: str, name: str) -> None:
+        """Put the cursor on a consumer group, unfolding what it is in."""
+        self._put_cursor("groups", connection, lambda line: (line.connection, line.group) == (connection, name))
+
+    def _put_cursor(self, within: str, connection: str, wanted: Callable[[Line], bool]) -> None:
         for _ in range(2):
             for number, line in enumerate(self._lines):
-                if line.address == address:
+                if wanted(line):
                     self.cursor_line = number
                     return
-            self._flipped |= {(kind, address.connection) for kind in ("routes",)}
-            self._flipped -= {("connection", address.connection)}
+            self._flipped |= {(within, connection)}
+            self._flipped -= {("connection", connection)}
             self.show(self._watches, self._others)
 
     def toggle_mark(self) -> None:
