@@ -40,7 +40,7 @@ _COUNTED_BYTES: Final = 16_777_216
 WAITING: Final = 67_108_864
 """Bytes of copies that wait for a slow reader in this program; the others wait in the tap."""
 
-_ASK: Final = 5.0
+ASK: Final = 5.0
 """Seconds between two questions whether copies were dropped, and whether some wait."""
 _STRETCHES: Final = 20
 """Stretches of time that are told apart, in which copies were dropped."""
@@ -244,10 +244,10 @@ class Tap:
         """The next copies."""
         arrivals: list[Arrival] = []
         while not arrivals:
-            if time.monotonic() - self._asked > _ASK and self._unasked:
+            if time.monotonic() - self._asked > ASK and self._unasked:
                 await self.conclude()
             await self._pressure.let_more_come({})
-            arrivals = await (self._channel.arrivals_within(_ASK) if self._unasked else self._channel.arrivals())
+            arrivals = await (self._channel.arrivals_within(ASK) if self._unasked else self._channel.arrivals())
             if not arrivals:
                 continue
             self._unasked = True

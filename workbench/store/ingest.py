@@ -26,7 +26,7 @@ AHEAD: Final = 4
 AHEAD_SIZE: Final = 16 * 1024 * 1024
 """Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
 COVERED: Final = 1.0
-"""Seconds after which a running look tells the store what it has covered."""
+"""Seconds from one time to the next that a running look tells the store what it has covered."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -68,7 +68,6 @@ class Ingestion:
         self._stream: Stream | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: WorkbenchError | None = None
-        self._covered = 0.0
         self._heard = round(time.time() * 1000)
         self._coverage = Coverage()
 
@@ -120,7 +119,11 @@ class Ingestion:
             try:
                 self._stream = stream
                 self._set("running")
-                await self._take(stream)
+                with unwrap_exception_group():
+                    async with asyncio.TaskGroup() as group:
+                        covering = group.create_task(self._keep_covered(stream))
+                        await self._take(stream)
+                        covering.cancel()
             finally:
                 self._stream = None
                 self._coverage = stream.coverage
@@ -147,7 +150,6 @@ class Ingestion:
                     await self._store.append(self.look, batch)
                     self.count += len(batch)
                     backoff.reset()
-                    self._cover(stream)
                     self._set("running")
                 return
             except ConnectionLost as error:
@@ -164,11 +166,13 @@ class Ingestion:
             self._state = state
             self._changed(self)
 
-    def _cover(self, stream: Stream) -> None:
-        now = time.monotonic()
-        if now - self._covered >= COVERED:
-            self._covered = now
-            self._store.cover(self.look, stream.coverage)
+    async def _keep_covered(self, stream: Stream) -> None:
+        """Tell the store again and again, for what is missed is missed also where nothing arrives behind it."""
+        while True:
+            if (coverage := stream.coverage) != self._coverage:
+                self._coverage = coverage
+                self._store.cover(self.look, coverage)
+            await asyncio.sleep(COVERED)
 
 
 class Ingestions:
