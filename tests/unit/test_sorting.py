@@ -1,11 +1,12 @@
 """Views in the order of a field, held against Python's own sorting."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.test_store import LOOK, event, events
@@ -13,7 +14,7 @@ from workbench.model.event import Delivery, Event
 from workbench.query.field import Field
 from workbench.query.query import compile
 from workbench.store.sorting import sort
-from workbench.store.store import Budget, open_store
+from workbench.store.store import Budget, Store, open_store
 from workbench.store.view import View
 from workbench.store.workers import Workers
 
@@ -111,3 +112,36 @@ async def test_what_was_dropped_leaves_what_was_sorted(tmp_path: Path, monkeypat
         assert store.first == 7
         assert list(found.sequences) == [*range(7, 14), *range(14, 21)]
         assert found.sequences[found.row_of(kept)] == kept.sequence
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=5), st.integers(0, 4), st.booleans())
+async def test_what_is_dropped_while_it_is_sorted_is_not_there_afterwards(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], before: int, descending: bool
+) -> None:
+    values: list[int] = []
+
+    async def store_one(store: Store, look: int, batch: list[int]) -> None:
+        await store.append(look, [holding(value, len(values) + place) for place, value in enumerate(batch)])
+        values.extend(batch)
+        await store.flush()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("workbench.store.store.COUNT", 3)
+        async with open_store(tmp_path_factory.mktemp("store"), Budget(events=9)) as store:
+            look, view = store.look(LOOK), View(store)
+            for batch in batches[:before]:
+                await store_one(store, look, batch)
+            await view.catch_up()
+            sorted_upto = view.upto
+            async with asyncio.TaskGroup() as group:
+                sorting = group.create_task(sort(store, view, Field("body.v"), descending))
+                for batch in batches[before:]:
+                    await store_one(store, look, batch)
+            found = sorting.result()
+            await found.catch_up()
+            held = [number for number in range(store.first, sorted_upto)]
+            ordered = sorted(held, key=values.__getitem__, reverse=descending)
+            assert list(found.sequences) == [*ordered, *range(max(store.first, sorted_upto), store.upto)]
+            assert len(found) == len(found.sequences) and found.sorted_count == len(held)
+            assert [found.row_of(found.place(row)) for row in range(len(found))] == list(range(len(found)))

@@ -35,10 +35,11 @@ class SortedView:
     """The deliveries of a view by a field, as they were when it was made; what has come in since stands behind them, by
     time. Made by `sort`."""
 
-    def __init__(self, archive: Archive, view: View, upto: int, ordered: Ordered) -> None:
+    def __init__(self, archive: Archive, view: View, first: int, upto: int, ordered: Ordered) -> None:
+        # What was dropped from the store while it was sorted leaves when it catches up.
         self._archive: Final = archive
         self._newer: Final = view.from_here_on(upto)
-        self._first = archive.first
+        self._first = first
         self.view: Final = view
         """The view in the order by time; it need not catch up meanwhile."""
         self._order(ordered)
@@ -115,7 +116,7 @@ async def sort(
     Raises:
         StoreError: The file is damaged.
     """
-    upto = view.upto
+    first, upto = archive.first, view.upto
     asked = (view.looks, view.query, field, upto)
     stored = [row.first for row in archive.rows_from(0) if row.first < upto]
     chunks = [chunk for chunk in archive.chunks_from(0) if chunk.first < upto]
@@ -141,7 +142,7 @@ async def sort(
         ordered = await archive.on_reader(in_order, parts, descending)
     else:
         ordered = await asyncio.get_running_loop().run_in_executor(executor, in_order, parts, descending)
-    return SortedView(archive, view, upto, ordered)
+    return SortedView(archive, view, first, upto, ordered)
 
 
 # What workers do.
