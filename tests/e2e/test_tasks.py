@@ -14,6 +14,7 @@ from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.fuzz import private
 from tests.e2e.terminal import Terminal
+from tests.e2e.test_connections import SECRET
 from tests.e2e.test_publish_screen import url_of
 from tests.kafka.conftest import admin, connect, make_topic
 from tests.kafka.reading import numbered, publish
@@ -134,3 +135,14 @@ def test_an_exchange_and_a_topic_live_in_one_table(
 
 def _bodies(terminal: Terminal) -> list[bytes]:
     return [body for body in (b"from-exchange", b"from-topic") if body in terminal.received]
+
+
+def test_a_connection_with_a_password_is_added_and_removed(kafka: KafkaAddress, environment: Mapping[str, str]) -> None:
+    url = f"{kafka.sasl_url.replace(f':{SECRET}', '')}?tls&ca={kafka.ca_file}"
+    with Terminal("demo", columns=140, environment=environment) as terminal:
+        terminal.until("payments")
+        add = [("a", "log", ""), ("\t", url, ""), ("\t", SECRET, ""), (ENTER, "", "log is saved in")]
+        do(terminal, add, 4)
+        do(terminal, [("x", "", "Remove log?"), (ENTER, "", "log is removed from")], 2)
+        terminal.press("\x11")
+        assert terminal.wait() == 0
