@@ -151,13 +151,25 @@ def seen(terminal: Terminal, text: str, rabbit: Rabbit, exchange: Address) -> No
 
 
 def screen(terminal: Terminal, columns: int) -> str:
-    """What is on the screen, as it is painted anew from the top for a terminal of another width."""
+    """What is on the screen, line by line, once it is painted anew for another width."""
     terminal.drain()
     terminal.forget()
     terminal.resize(columns, 40)
     terminal.until(" help")
     terminal.drain(0.5)
-    return SEQUENCE.sub(b"", bytes(terminal.received)).decode()
+    painted: dict[tuple[int, int], str] = {}
+    row = column = 0
+    for part in re.split(b"(" + SEQUENCE.pattern + b")", bytes(terminal.received)):
+        if (moved := re.fullmatch(rb"\x1b\[(\d+);(\d+)H", part)) is not None:
+            row, column = int(moved[1]), int(moved[2])
+        elif not part.startswith(b"\x1b"):
+            for character in part.decode():
+                if character in "\r\n":
+                    row, column = row + (character == "\n"), 1
+                else:
+                    painted[row, column] = character
+                    column += 1
+    return "\n".join("".join(painted.get((row, at), " ") for at in range(1, columns + 1)) for row in range(1, 41))
 
 
 def assert_gaps(terminal: Terminal, exchanges: Sequence[Address], cut: Cut) -> None:

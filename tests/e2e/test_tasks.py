@@ -141,8 +141,9 @@ def test_a_connection_with_a_password_is_added_and_removed(kafka: KafkaAddress, 
     url = f"{kafka.sasl_url.replace(f':{SECRET}', '')}?tls&ca={kafka.ca_file}"
     with Terminal("demo", columns=140, environment=environment) as terminal:
         terminal.until("payments")
-        add = [("a", "log", ""), ("\t", url, ""), ("\t", SECRET, ""), (ENTER, "", "log is saved in")]
-        do(terminal, add, 4)
+        do(terminal, [("a", "", "Add a connection")], 1)
+        terminal.press("log")
+        do(terminal, [("\t", url, ""), ("\t", SECRET, ""), (ENTER, "", "log is saved in")], 3)
         do(terminal, [("x", "", "Remove log?"), (ENTER, "", "log is removed from")], 2)
         terminal.press("\x11")
         assert terminal.wait() == 0
