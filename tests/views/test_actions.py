@@ -58,7 +58,9 @@ async def test_footer_help_and_palette_come_from_the_table() -> None:
         offered = [
             each for each in of_screen("events") if each.label and (not each.panels or "endpoints" in each.panels)
         ]
-        assert all(f"{key_name(action.key)} {action.label}" in footer for action in offered)
+        # What stops an export has its key while there is one.
+        missing = [action.id for action in offered if f"{key_name(action.key)} {action.label}" not in footer]
+        assert missing == ["stop"]
         await driver.press("question_mark")
         await driver.shows("Keys of Events", "Never costs.")
         await driver.press("escape", "colon", "=Switch between dark")
