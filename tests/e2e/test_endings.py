@@ -253,6 +253,12 @@ def test_an_argument_that_is_not_utf8_is_a_sentence(folder: Path, arguments: lis
     assert len([line for line in done.err.splitlines() if line and not line.startswith(("Usage:", "Try "))]) == 1
 
 
+@pytest.mark.parametrize(("option", "command"), [("-H", "publish m/topic x"), ("-g", "groups")])
+def test_an_option_that_is_not_utf8_is_called_as_it_is_written(folder: Path, option: str, command: str) -> None:
+    done = run("workbench", *command.split(), "-c", "m=memory://x", option, f"a={NOT_UTF8}", env=with_state(folder))
+    assert (done.code, done.err) == (2, f"workbench: {option} is not UTF-8.\n")
+
+
 def test_bytes_are_kept_where_they_mean_something(folder: Path, kafka: KafkaAddress) -> None:
     topic = f"endings-{uuid.uuid4().hex[:8]}"
     run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"zero\n")

@@ -76,7 +76,9 @@ def check_text(context: click.Context) -> None:
             given = context.params.get(parameter.name or "")
             for value in given if isinstance(given, tuple) else (given,):
                 if isinstance(value, str) and not is_text(value):
-                    raise NotText(parameter.human_readable_name)
+                    # An option as it was written, and not as its variable is called.
+                    named = isinstance(parameter, click.Option)
+                    raise NotText(parameter.opts[0] if named else parameter.human_readable_name)
 
 
 class NotText(click.ClickException):
