@@ -138,7 +138,7 @@ ACTIONS: Final = (
     Action(
         "search",
         "s",
-        "",
+        "search back",
         "Search the whole topic or stream for what matches the query; says first what that takes.",
         ("events",),
         ("events",),
