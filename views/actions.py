@@ -48,8 +48,8 @@ ACTIONS: Final = (
         "enter",
         "open",
         "Open what the cursor is on: a topic, a group, an event. Never costs.",
-        ("events",),
-        ("endpoints", "events", "event"),
+        ("events", "trace"),
+        ("endpoints", "events", "event", "story"),
     ),
     Action(
         "browse",
@@ -109,7 +109,12 @@ ACTIONS: Final = (
     Action("drafts", "w", "drafts", "Switch to another saved draft, or to an empty one.", ("publish",)),
     Action("publish", "p", "publish", "Write and publish events to the endpoint at the cursor.", (), ("endpoints",)),
     Action(
-        "clone", "c", "clone", "Publish a copy of the event, with a new identity.", ("events",), ("events", "event")
+        "clone",
+        "c",
+        "clone",
+        "Publish a copy of the event, with a new identity.",
+        ("events", "trace"),
+        ("events", "event", "story"),
     ),
     Action(
         "move",
@@ -203,10 +208,12 @@ ACTIONS: Final = (
         "y",
         "copy",
         "Copy the event's body to the terminal's clipboard; in the inspector, the value at the cursor.",
-        ("events",),
+        ("events", "trace"),
         ("event",),
     ),
-    Action("copy_line", "Y", "", "Copy the event as a line that `workbench publish --file` reads.", ("events",)),
+    Action(
+        "copy_line", "Y", "", "Copy the event as a line that `workbench publish --file` reads.", ("events", "trace")
+    ),
     Action("edit", "e", "edit", "Publish a copy of the event, with the cursor in its body.", ("events",), ("event",)),
     Action("page", "v", "view", "Open the event's body in $PAGER.", ("events",), ("event",)),
     Action(
@@ -241,7 +248,35 @@ ACTIONS: Final = (
         ("connections",),
     ),
     Action("remove_connection", "x,delete", "remove", "Remove the connection; asks first.", ("connections",)),
-    Action("flow", "enter", "show events", "Show this flow's events on the Events screen.", ("trace",)),
+    Action(
+        "look_into",
+        "b",
+        "look into queues",
+        "Browse the queues too, whose messages may be of this flow; the price is shown first.",
+        ("trace",),
+        ("story",),
+    ),
+    Action("follow_trace", "f", "follow", "Go on with what arrives, or stop following.", ("trace",), ("story",)),
+    Action(
+        "widen_window",
+        "plus",
+        "further back",
+        "Search topics and streams further back: an hour, 6 hours, a day, a week, from the beginning.",
+        ("trace",),
+        ("story",),
+    ),
+    Action("shape", "v", "lanes or tree", "Show the flow as lanes, or as a tree.", ("trace",), ("story",)),
+    Action("coverage", "i", "coverage", "Show what was looked at, and what was not.", ("trace",), ("story",)),
+    Action(
+        "export_trace",
+        "x",
+        "export",
+        "Write the flow to a file: NDJSON, a Mermaid diagram (.mmd), or OTLP spans (.json).",
+        ("trace",),
+        ("story",),
+    ),
+    Action("recent", "r", "recent", "Go back to an id that was followed before.", ("trace",), ("story",)),
+    Action("flow", "o", "", "Show this flow's events on the Events screen.", ("trace",)),
     Action(
         "trace_id", "T", "", "Follow a correlation id: type or paste it. Pasting outside a field does the same.", ()
     ),

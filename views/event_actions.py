@@ -89,11 +89,8 @@ class EventActions(ShownEvents):
     @work(exclusive=True, group=KEY_WORK)
     async def do_trace(self) -> None:
         delivery = await self._delivery()
-        correlation = self.context.archive.reading.facts(delivery).correlation if delivery is not None else None
-        if correlation is None:
-            self.host.say("No convention finds a correlation id in this event: T follows any id.", "warning")
-        else:
-            self.host.follow_id(correlation)
+        if delivery is not None:
+            self.host.follow_event(delivery)
 
     def cannot_clone(self) -> str | None:
         return self.cannot_publish() or self._no_event()

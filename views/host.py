@@ -127,6 +127,9 @@ class Host(Protocol):
     def follow_id(self, id: str) -> None:
         """Follow an id on the Trace screen."""
 
+    def follow_event(self, delivery: Delivery) -> None:
+        """Follow the flow of an event on the Trace screen: by its id, or by what it points at."""
+
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
 

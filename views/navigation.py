@@ -92,6 +92,13 @@ class Navigation(Questions):
         trace = self._switch_to("trace", Trace)
         trace.call_later(trace.follow, id)
 
+    def follow_event(self, delivery: Delivery) -> None:
+        """Follow the flow of an event on the Trace screen: by its id, or by what it points at."""
+        from views.trace import Trace
+
+        trace = self._switch_to("trace", Trace)
+        trace.call_later(trace.follow_event, delivery)
+
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
         events = self._switch_to("events", Events)

@@ -1,86 +1,536 @@
-"""Trace: one correlation id across all connections; so far it leads to the events that are held."""
+"""Trace: one flow across all connections, what caused what, and where it stands."""
 
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+import msgspec
 from rich.text import Text
+from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.events import Resize
 from textual.widgets import Input, Static
 
 from views.catch_up import CatchUp
+from views.export import body_text, line_text
 from views.host import Host
-from views.widgets.panel import Panel
-from views.workbench_screen import WorkbenchScreen
+from views.steady_app import KEY_WORK
+from views.widgets.inspector.inspector import Inspector
+from views.widgets.inspector.tabs import Tab
+from views.widgets.key_bar import KeyBar
+from views.widgets.panel import NARROW, Panel
+from views.widgets.trace_story import TraceStory
+from views.workbench_screen import WayBack, WorkbenchScreen
+from workbench.decode.display import visible
+from workbench.model.errors import WorkbenchError
+from workbench.model.event import Delivery
+from workbench.model.start import Window
 from workbench.model.wording import quantity
+from workbench.operations.trace import words
+from workbench.operations.trace.following import arrivals
+from workbench.operations.trace.forest import Trace as Flow
+from workbench.operations.trace.gathering import Gathering
+from workbench.operations.trace.scope import HOUR, Plan, Scope, survey
+from workbench.operations.trace.seeds import Seed
 
-COUNTED: Final = 0.5
-"""Seconds between two counts of what is held, while more is stored."""
+WINDOWS: Final[Sequence[tuple[str, int | None]]] = (
+    ("1 h", HOUR),
+    ("6 h", 6 * HOUR),
+    ("1 d", 24 * HOUR),
+    ("7 d", 168 * HOUR),
+    ("from the beginning", None),
+)
+"""How far back logs are searched: in words, and in milliseconds."""
+_PAINTED: Final = 0.1
+"""Seconds between two pictures of what is found."""
+_ASKED: Final = 0.3
+"""Seconds between two questions to the store, while more is stored."""
+_RECENT: Final = 20
+"""Ids that are remembered."""
 
 
 class Trace(WorkbenchScreen):
-    """One correlation id across all connections; so far it leads to the events that are held."""
+    """A field for an id; under it the flow as lanes or as a tree, and the event at the cursor in full."""
 
     ACTIONS_OF = "trace"
-    FIELD_KEYS = (("enter", "show events"), ("esc", "leave the field"))
-
-    id_followed = ""
-    """The id; empty: none was given."""
+    FIELD_KEYS = (("enter", "trace"), ("esc", "leave the field"))
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
-        self._counting = CatchUp(self, self._count_held, COUNTED)
+        self._gathering: Gathering | None = None
+        self._begun_with: Delivery | None = None
+        self._chosen: frozenset[str] | None = None
+        self._failure = ""
+        self._window = 0
+        self._look = self._searching = self._following = False
+        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._painting = CatchUp(self, self._paint, _PAINTED)
+        self._asking = CatchUp(self, self._ask_store, _ASKED)
 
     def compose_body(self) -> ComposeResult:
-        with Panel(title="Trace", classes="planned"), VerticalScroll():
-            yield Static(
-                Text(
-                    "One correlation id across all brokers as one story: lanes for endpoints, rows for events, arrows"
-                    " for what caused what, and what could not be seen.\n\nThat picture is not drawn yet. What works:"
-                    " type or paste an id, and enter shows every event of its flow that was read so far, on the"
-                    " Events screen and in order of time."
-                )
+        with Panel(title="Trace", id="story"):
+            yield Input(
+                id="seed",
+                placeholder="a correlation, message or trace id, or body.orderId=4711",
+                select_on_focus=False,
             )
-            yield Input(placeholder="a correlation, message or causation id", select_on_focus=False)
-            yield Static("", id="held")
+            yield Static("", id="verdict")
+            yield TraceStory(id="flow")
+        with Panel(title="Event", id="traced"):
+            yield Inspector(id="traced-event")
 
     def on_mount(self) -> None:
+        super().on_mount()
         self.listen_to_store()
+        self._say()
+        self.set_interval(1, self._tick)
+
+    @property
+    def _story(self) -> TraceStory:
+        return self.query_one(TraceStory)
+
+    @property
+    def _inspector(self) -> Inspector:
+        return self.query_one(Inspector)
+
+    @property
+    def _found(self) -> Flow:
+        return self._gathering.trace if self._gathering is not None else Flow()
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
 
     def on_screen_resume(self) -> None:
-        """Count what was stored while another screen was shown."""
-        self._count()
+        """Draw what was stored while another screen was shown."""
+        super().on_screen_resume()
+        self.on_workbench_screen_store_changed()
 
     def on_workbench_screen_store_changed(self) -> None:
-        self._count()
+        if self._gathering is not None and not self._searching and self.is_current:
+            self._asking.request()
+
+    # What is followed.
 
     def follow(self, id: str) -> None:
-        """Show how many events of an id are held."""
-        self.id_followed = id.strip()
-        self.query_one(Input).value = self.id_followed
-        self._count()
+        """Follow an id."""
+        self._begin(id.strip(), None)
+
+    def follow_event(self, delivery: Delivery) -> None:
+        """Follow the flow of an event: by its correlation id, else by another, else by what it points at."""
+        facts = self.context.session.reading.facts(self.context.session.reading.mask(delivery))
+        if ids := facts.ids:
+            self._begin(ids[0], None)
+            return
+        position = delivery.position
+        place = f" {position.partition}:{position.offset}" if position is not None else ""
+        self._begin(f"{delivery.address}{place}", delivery)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in the field shows the events."""
-        self.id_followed = event.value.strip()
-        self.action_act("flow")
+        """Enter in the field follows what is in it."""
+        self._begin(event.value.strip(), None)
+
+    def _begin(self, text: str, begun_with: Delivery | None) -> None:
+        self.query_one(Input).value = text
+        self._chosen = None
+        self._begun_with = begun_with
+        self._look = False
+        if text:
+            if text in self._recent:
+                self._recent.remove(text)
+            self._recent.appendleft(text)
+            self._again()
+
+    def _again(self) -> None:
+        """Gather what is followed, as far and as wide as is asked for now."""
+        self._following = False
+        self.workers.cancel_group(self, "trace-follow")
+        self._story.display = True
+        self._story.focus()
+        self._gather(self.query_one(Input).value)
+
+    @work(exclusive=True, group="trace")
+    async def _gather(self, text: str) -> None:
+        self._gathering, self._failure, self._searching = None, "", True
+        self._story.show(Flow(), 0)
+        self._painting.request()
+        try:
+            session = self.context.session
+            back = WINDOWS[self._window][1]
+            window = Window(None if back is None else round(time.time() * 1000) - back)
+            scope = Scope(window=window, look=self._look)
+            seed = Seed(text) if self._begun_with is not None else Seed.parse(text)
+            plan = await survey(session, scope) if self.context.store is not None else Plan()
+            gathering = Gathering(
+                session,
+                self.context.archive,
+                seed,
+                plan,
+                scope,
+                self._chosen,
+                self.context.workers,
+                self._begun_with,
+                self._painting.request,
+            )
+            self._gathering = gathering
+            await gathering.run()
+        except WorkbenchError as error:
+            self._failure = str(error)
+        finally:
+            self._searching = False
+            if not self.is_closed:
+                self._painting.request()
+        if gathering.places:
+            await self.host.pause()
+            if not self.is_closed and self.is_current and self._gathering is gathering:
+                self._choose(gathering)
+
+    def _choose(self, gathering: Gathering) -> None:
+        """Ask which of the places of a value is meant."""
+        from views.dialogs.choice import Choice
+
+        lines = [
+            Text()
+            .append(visible(place.name, 40), "bold")
+            .append(f"  {quantity(place.events, 'event')}, {quantity(place.flows, 'correlation')}", "muted")
+            for place in gathering.places
+        ]
+
+        def follow(number: int | None) -> None:
+            if number is not None:
+                self._chosen = frozenset({gathering.places[number].name})
+                self._again()
+
+        title = f"{visible(gathering.seed.value, 30)} stands in several places"
+        self.app.push_screen(Choice(title, lines, "follow"), follow)
+
+    async def _ask_store(self) -> None:
+        gathering = self._gathering
+        if gathering is not None and not self._searching and await gathering.look_again() and not self.is_closed:
+            self._painting.request()
+
+    # What is drawn.
+
+    async def _paint(self) -> None:
+        if self.is_closed:
+            return
+        found = self._found
+        if found.steps or self._story.step is not None:
+            first = self._story.step is None
+            at = found.stuck if found.stuck is not None else found.last
+            self._story.show(found, at if first or self._searching else None)
+        self._say()
+
+    def _tick(self) -> None:
+        if self.is_current and (self._searching or self._found.steps):
+            self._say()
+
+    def _say(self) -> None:
+        """Say where the flow stands, in the line above it and in the border."""
+        panel, gathering, found = self.query_one("#story", Panel), self._gathering, self._found
+        line = self.query_one("#verdict", Static)
+        line.update(self._verdict())
+        state = [words.summary(found)] if found.steps else []
+        if self._searching:
+            progress = gathering.progress if gathering is not None else None
+            state.append(f"searching {progress.share:.0%}" if progress is not None and progress.total else "searching")
+        elif self._following:
+            state.append("● live")
+        panel.state = " · ".join(state)
+        panel.note = "" if gathering is None else f"{WINDOWS[self._window][0]} · {_seen(gathering)}"
+        self.query_one(KeyBar).update()
+        self._arrange()
+
+    def _verdict(self) -> Text:
+        gathering, found = self._gathering, self._found
+        if self._failure:
+            return Text(visible(self._failure), "dead")
+        if found.steps:
+            stuck = found.stuck is not None
+            dead = found.stuck is not None and found.steps[found.stuck].is_dead_letter
+            sign = words.sign(found.steps[found.stuck]) if found.stuck is not None else words.SEEN
+            said = Text().append(f"{sign} ", "dead" if dead else "warn" if stuck else "live")
+            said.append(visible(words.verdict(found, round(time.time() * 1000))), "bold")
+            for oddity in words.oddities(found)[:1] if self.size.width >= NARROW else ():
+                said.append(f"  ·  {visible(oddity)}", "muted")
+            return said
+        if gathering is None and not self._searching:
+            recent = "".join(f"\n  {visible(each, 60)}" for each in list(self._recent)[:5])
+            again = f"\n\nr goes back to one of these:{recent}" if recent else ""
+            return Text(
+                "Paste or type an id: its events on all connections become one story, with what caused what.\n"
+                f"t on any event does the same.{again}",
+                "muted",
+            )
+        if self._searching or gathering is None:
+            return Text("Searching …", "muted")
+        if gathering.places:
+            return Text("This value stands in several places: r, or enter in the field, asks again which.", "warn")
+        return _not_found(gathering, WINDOWS[self._window][0])
+
+    def _arrange(self) -> None:
+        steps = bool(self._found.steps)
+        narrow = self.size.width < NARROW
+        inspecting = self.focused is self._inspector
+        self.query_one("#traced").display = steps and (not narrow or inspecting)
+        self.query_one("#story").display = not (steps and narrow and inspecting)
+        # Hidden while it is searched again, it would lose the focus to the field.
+        self._story.display = bool(self._recent)
+
+    @on(TraceStory.Moved)
+    def _show_event(self) -> None:
+        step = self._story.step
+        if step is None:
+            self._inspector.show(None, self.context.session.reading)
+        else:
+            self._inspector.show(step.delivery, self.context.session.reading, step.is_dead_letter)
+        self._label_event()
+
+    @on(Inspector.Labelled)
+    def _label_event(self) -> None:
+        panel, step = self.query_one("#traced", Panel), self._story.step
+        panel.title = f"Event {self._story.number + 1}" if step is not None else "Event"
+        panel.state = self._inspector.tabs
+        if step is not None and self._gathering is not None:
+            groups = self._gathering.passed_by(step.delivery)
+            place = words.place_of(step)
+            panel.note = f"{place} · read by {', '.join(groups)}" if groups else place
+
+    def action_show_tab(self, tab: Tab) -> None:
+        """Show a tab of the event that was clicked in its panel's border."""
+        self._inspector.tab = tab
+        self._inspector.focus()
+
+    def on_descendant_focus(self) -> None:
+        super().on_descendant_focus()
+        self._arrange()
+
+    # What can be done.
+
+    def way_back(self) -> WayBack | None:
+        """Leave the field or the event, stop what runs, or go back."""
+        if self.is_writing:
+            return WayBack("leave the field", self._leave_field)
+        if self.focused is self._inspector:
+            return WayBack("back to the flow", self._story.focus)
+        if self._searching:
+            return WayBack("stop searching", self._stop)
+        return WayBack("go back", self.host.go_back)
+
+    def _leave_field(self) -> None:
+        self.set_focus(self._story if self._story.display else None)
+
+    def _stop(self) -> None:
+        self.workers.cancel_group(self, "trace")
+        self._searching = False
+        self._say()
+
+    def do_pane(self) -> None:
+        if not self._found.steps:
+            self.query_one(Input).focus()
+            return
+        order = [self.query_one(Input), self._story, self._inspector]
+        at = order.index(self.focused) if self.focused in order else 0
+        following = order[(at + 1) % len(order)]
+        if following is self._inspector:
+            self.query_one("#traced").display = True
+        self.query_one("#story").display = True
+        following.focus()
+
+    def cannot_inspect(self) -> str | None:
+        return self._no_event()
+
+    def do_inspect(self) -> None:
+        if self.focused is self._inspector:
+            self._inspector.action_toggle()
+            return
+        self.query_one("#traced").display = True
+        self._inspector.focus()
+
+    def _no_event(self) -> str | None:
+        return None if self._story.step is not None else "There is no event: type or paste an id first."
+
+    def _no_flow(self) -> str | None:
+        return None if self._gathering is not None else "Nothing is followed: type or paste an id first."
+
+    def cannot_look_into(self) -> str | None:
+        if (reason := self._no_flow()) is not None:
+            return reason
+        assert self._gathering is not None
+        if not self._gathering.plan.prices:
+            return "There is no queue to look into."
+        return "The queues were looked into already." if self._look else None
+
+    def do_look_into(self) -> None:
+        assert self._gathering is not None
+        plan = self._gathering.plan
+        queues = quantity(len(plan.prices), "queue")
+        prices = " ".join(dict.fromkeys(price for _, price in plan.prices))
+        sentence = f"{queues} with {quantity(plan.messages, 'message')} will be browsed once. {prices}"
+
+        def look() -> None:
+            self._look = True
+            self._again()
+
+        self.host.agree("Look into queues", sentence, "look", look)
+
+    cannot_follow_trace = _no_flow
+
+    def do_follow_trace(self) -> None:
+        self._following = not self._following
+        if self._following:
+            self._follow()
+        else:
+            self.workers.cancel_group(self, "trace-follow")
+        self._say()
+
+    @work(exclusive=True, group="trace-follow")
+    async def _follow(self) -> None:
+        gathering = self._gathering
+        if gathering is None:
+            return
+        async with arrivals(self.context.session, gathering.plan, self._look) as arriving:
+            for address, error in arriving.errors.items():
+                self.host.say(f"{address} is not followed: {error}", "warning")
+            async for batch in arriving:
+                if gathering.take(batch) and not self.is_closed:
+                    self._painting.request()
+
+    def cannot_widen_window(self) -> str | None:
+        if self._window + 1 == len(WINDOWS):
+            return "Topics and streams are searched from their beginning already."
+        return self._no_flow()
+
+    def do_widen_window(self) -> None:
+        self._window += 1
+        self._again()
+
+    def cannot_shape(self) -> str | None:
+        if self._story.is_tree and not self._story.lanes_fit:
+            return "Lanes have no room here: there are too many endpoints for this width."
+        return self._no_event()
+
+    def do_shape(self) -> None:
+        self._story.toggle_tree()
+
+    cannot_coverage = _no_flow
+
+    def do_coverage(self) -> None:
+        from views.dialogs.coverage import CoverageList
+
+        assert self._gathering is not None
+        gathering = self._gathering
+        missing = [(str(where), reason) for where, reason in gathering.unseen]
+        seen: list[tuple[str, str]] = []
+        for address, covered in gathering.coverage.items():
+            about = str(msgspec.structs.replace(covered, notes=()))
+            (seen if covered.complete else missing).append((str(address), about))
+        self.app.push_screen(CoverageList(missing, seen))
+
+    def cannot_recent(self) -> str | None:
+        return None if self._recent else "No id was followed yet."
+
+    def do_recent(self) -> None:
+        from views.dialogs.choice import Choice
+
+        ids = list(self._recent)
+
+        def follow(number: int | None) -> None:
+            if number is not None:
+                self._begin(ids[number], None)
+
+        self.app.push_screen(Choice("Recent ids", [Text(visible(each, 66)) for each in ids], "follow"), follow)
 
     def cannot_flow(self) -> str | None:
-        return None if self.id_followed else "There is no id yet: type or paste one."
+        return None if self.query_one(Input).value.strip() else "There is no id yet: type or paste one."
 
     def do_flow(self) -> None:
-        self.host.show_flow(self.id_followed)
+        found = self._found
+        correlation = next((step.facts.correlation for step in found.steps if step.facts.correlation), None)
+        self.host.show_flow(correlation or self.query_one(Input).value.strip())
 
-    def _count(self) -> None:
-        """Say how many events of the id are held, and again while more are stored."""
-        if self.id_followed and self.is_current:
-            self._counting.request()
+    def cannot_clone(self) -> str | None:
+        if self.context.session.reading.masked is not None:
+            return "Values are masked here: o shows the events, of which a copy can be made."
+        return self._no_event()
 
-    async def _count_held(self) -> None:
-        found = await self.context.archive.by_id(self.id_followed)
-        sentence = (
-            f"Read so far: {quantity(len(found), 'event')} with this id; enter shows the flow."
-            if found
-            else "No event read so far has it."
+    def do_clone(self) -> None:
+        if (step := self._story.step) is not None:
+            self.host.clone_event(step.delivery)
+
+    cannot_copy = cannot_copy_line = _no_event
+
+    def do_copy(self) -> None:
+        if self.focused is self._inspector:
+            self.host.copy(self._inspector.text_to_copy(), "The value at the cursor")
+        elif (step := self._story.step) is not None:
+            self.host.copy(*body_text(step.delivery))
+
+    def do_copy_line(self) -> None:
+        if (step := self._story.step) is not None:
+            try:
+                self.host.copy(line_text(step.delivery), "The event's line")
+            except WorkbenchError as error:
+                self.host.say(str(error), "error")
+
+    cannot_export_trace = _no_event
+
+    def do_export_trace(self) -> None:
+        self.host.ask(
+            f"Export {quantity(len(self._found.steps), 'event')}",
+            "The file to write: .ndjson for events, .mmd for a Mermaid diagram, .json for OTLP spans.",
+            self._export,
+            "trace.ndjson",
+            wrong=lambda name: (
+                None
+                if Path(name).suffix in _FORMATS
+                else f"Its name ends in {', '.join(_FORMATS)}: which is to be made?"
+            ),
         )
-        if not self.is_closed:
-            self.query_one("#held", Static).update(Text(sentence))
+
+    def _export(self, name: str) -> None:
+        self._write(Path(name).expanduser())
+
+    @work(exclusive=True, group=KEY_WORK)
+    async def _write(self, path: Path) -> None:
+        from workbench.operations.export.file import write_trace
+
+        try:
+            await write_trace(self._found, path)
+        except WorkbenchError as error:
+            self.host.say(str(error), "error")
+        else:
+            self.host.say(f"{quantity(len(self._found.steps), 'event')} written to {path}.")
+
+
+_FORMATS: Final = (".ndjson", ".mmd", ".json")
+
+
+def _seen(gathering: Gathering) -> str:
+    """What was looked at, in short."""
+    events = sum(covered.read for covered in gathering.coverage.values())
+    holes = len(gathering.unseen) + sum(not covered.complete for covered in gathering.coverage.values())
+    seen = f"{events:,} in {quantity(len(gathering.coverage), 'endpoint')}"
+    return f"{seen} · not seen: {holes}" if holes else seen
+
+
+def _not_found(gathering: Gathering, window: str) -> Text:
+    """That there is nothing, and what may be done about it."""
+    said = (
+        Text()
+        .append("Not found", "warn")
+        .append(
+            f" in {sum(each.read for each in gathering.coverage.values()):,} events"
+            f" of {quantity(len(gathering.coverage), 'endpoint')}.\n",
+        )
+    )
+    if gathering.scope.window.since is not None:
+        said.append(f"\n  +  searches topics and streams further back than {window}")
+    if gathering.plan.prices and not gathering.scope.look:
+        queues = quantity(len(gathering.plan.prices), "queue")
+        said.append(f"\n  b  looks into {queues} with {quantity(gathering.plan.messages, 'message')}; asks first")
+    said.append("\n  f  waits for it to arrive")
+    if not gathering.complete:
+        said.append("\n  i  shows what could not be seen")
+    return said

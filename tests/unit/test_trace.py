@@ -419,6 +419,14 @@ def test_more_than_a_second_without_an_event_is_a_gap() -> None:
     assert [step.gap for step in trace(some).steps] == [None, None, 2500]
 
 
+def test_a_tree_has_each_event_followed_by_all_that_came_of_it() -> None:
+    some = [
+        sighted("k/t", time, headers=named(f"message-{time}", f"message-{cause}" if cause else None), at=f"0:{time}")
+        for time, cause in ((1, None), (2, 1), (3, 1), (4, 2))
+    ]
+    assert trace(some).branches == (0, 1, 3, 2)
+
+
 def test_a_cause_that_is_not_here_is_told() -> None:
     assert trace([sighted("k/t", 0, headers=named("message-2", "message-1"), at="0:1")]).absent == ("message-1",)
 
@@ -433,6 +441,14 @@ def test_a_flow_stands_where_its_last_event_was_seen_and_is_stuck_where_nothing_
     waiting = sighted("r/shipping", 9, headers=named("message-3", "message-2"), held=True)
     found = trace([paid, copied, placed, waiting])
     assert found.stuck is not None and str(found.steps[found.stuck].address) == "r/shipping"
+
+
+def test_a_copy_that_waits_where_nobody_may_read_it_does_not_mean_that_the_flow_is_stuck() -> None:
+    shipped = sighted("k/orders", 0, headers=named("message-1"), at="0:1")
+    copied = sighted("r/analytics", 0, headers=named("message-1"), held=True)
+    found = trace([copied, shipped])
+    assert found.stuck is None
+    assert [str(found.steps[number].address) for number in found.waiting] == ["r/analytics"]
 
 
 # Whatever strangers write.

@@ -20,7 +20,7 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
-from views import connections
+from views import connections, trace
 from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
@@ -70,7 +70,7 @@ SCENES: Final = (
     Scene("query", (*_PAYMENTS, "slash", "=reason contain ", "~Did you mean")),
     Scene("group", ("G", "enter", "~nightly-rep", "G", "enter", "~committed")),
     Scene("help", ("question_mark", "~Keys of Events")),
-    Scene("trace", ("2", "~correlation id")),
+    Scene("trace", (*_PAYMENTS, "t", "~stuck in kafka/payments-dlt")),
     Scene("dead-letters", ("3", "~payments.dead")),
     Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "workbench-light"),
     Scene("journal", ("4", "~Each move")),
@@ -110,6 +110,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(group_table, "time", clock),
             patch.object(watch, "SHARE", 1e9),
             patch.object(connections, "time", clock),
+            patch.object(trace, "time", SimpleNamespace(**vars(clock), monotonic=time.monotonic)),
             patch.object(connections, "duration", _brief),
             patch.object(connection_table, "duration", _brief),
             patch.object(check, "duration", _brief),

@@ -441,25 +441,25 @@ async def test_trace_leads_to_the_events_of_a_flow() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("t")
-        await driver.shows("2 events with this id")
-        await driver.press("enter")
+        await driver.shows("2 events ·")
+        await driver.press("o")
         await driver.until(lambda: isinstance(driver.app.base_screen, Events) and len(driver.app.events.sequences) == 2)
 
 
-async def test_trace_counts_what_comes_in_meanwhile() -> None:
+async def test_a_trace_goes_on_with_what_is_read_meanwhile() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("t")
-        await driver.shows("2 events with this id")
+        await driver.shows("2 events ·")
         driver.broker.append("payments", payment(18))
-        await driver.shows("3 events with this id")
+        await driver.shows("3 events ·")
 
 
 async def test_any_id_is_traced_typed_or_pasted() -> None:
     async with running() as driver:
         await driver.open()
         await driver.press("T", "=flow-3", "enter")
-        await driver.shows("2 events with this id")
+        await driver.shows("2 events ·")
         await driver.press("escape", "1")
         driver.app.screen.post_message(Paste("flow-4\n"))
         await driver.until(lambda: isinstance(driver.app.base_screen, Trace))

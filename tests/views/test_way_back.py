@@ -74,7 +74,7 @@ async def test_one_escape_leads_back_from_a_flow_to_what_was_shown_with_its_filt
         await driver.open()
         await driver.press("slash", "=body.id > 3", "enter", "t")
         await driver.until(lambda: isinstance(driver.app.base_screen, Trace))
-        await driver.press("enter")
+        await driver.press("o")
         await driver.shows("everything held", "2 of ")
         await driver.press("escape")
         await driver.shows("shop/payments", "16 of 20")

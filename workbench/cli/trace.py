@@ -162,6 +162,8 @@ def _tell(gathering: Gathering, arriving: Arrivals | None) -> None:
     """Say on stderr what was covered, and what was not."""
     for text in words.oddities(gathering.trace):
         say(visible(text))
+    for id in gathering.trace.absent:
+        say(f"not found: {visible(id, 60)}, which an event names as its cause")
     if gathering.flow is not None:
         for refused in gathering.flow.refused:
             say(f"{visible(refused.id, 60)} was not followed: it {refused.reason}")
@@ -201,7 +203,8 @@ class _Shown:
     async def show(self, gathering: Gathering) -> None:
         """Print the steps that were not printed before."""
         found = gathering.trace
-        new = [number for number, step in enumerate(found.steps) if _key(step) not in self._shown]
+        order = found.branches if self.form == "tree" else range(len(found.steps))
+        new = [number for number in order if _key(found.steps[number]) not in self._shown]
         if not new:
             return
         if self.form == "json":

@@ -143,6 +143,18 @@ class Trace(msgspec.Struct, frozen=True):
         return {cause: tuple(caused) for cause, caused in found.items()}
 
     @property
+    def branches(self) -> tuple[int, ...]:
+        """The steps as a tree has them: each followed by all that came of it."""
+        children = self.children
+        waiting = [number for number, step in enumerate(self.steps) if step.link is None][::-1]
+        found = []
+        while waiting:
+            number = waiting.pop()
+            found.append(number)
+            waiting += children.get(number, ())[::-1]
+        return tuple(found)
+
+    @property
     def started(self) -> int | None:
         """When the first event came, in milliseconds since 1970 UTC, of those that say when."""
         return min((step.time for step in self.steps if step.timed), default=None)
@@ -161,14 +173,27 @@ class Trace(msgspec.Struct, frozen=True):
 
     @property
     def stuck(self) -> int | None:
-        """The newest step that waits and that nothing has come of: a dead letter before a message that merely waits."""
-        ends = self.children
+        """The newest step that waits and that nothing has come of: a dead letter before a message that merely waits.
+
+        A message that was routed to several places and waits in one of them may have done its work in another.
+        """
+        copied = {step.copy_of for step in self.steps}
         waiting = [
+            number
+            for number in self.waiting
+            if self.steps[number].is_dead_letter or (number not in copied and self.steps[number].copy_of is None)
+        ]
+        return max(waiting, key=lambda number: (self.steps[number].is_dead_letter, number), default=None)
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """The steps that wait and that nothing has come of."""
+        ends = self.children
+        return tuple(
             number
             for number, step in enumerate(self.steps)
             if step.held and number not in ends and (step.is_dead_letter or not step.named)
-        ]
-        return max(waiting, key=lambda number: (self.steps[number].is_dead_letter, number), default=None)
+        )
 
 
 def trace(sightings: Sequence[Sighting]) -> Trace:

@@ -32,6 +32,7 @@ from workbench.operations.trace.seeds import Seed, ids_query, places
 from workbench.operations.trace.sightings import Sighting
 from workbench.query.query import Query
 from workbench.session import Session
+from workbench.store.archive import Archive
 from workbench.store.ingest import Ended, Ingestion, ingestions
 from workbench.store.store import Store
 from workbench.store.view import View
@@ -59,22 +60,24 @@ class Gathering:
     def __init__(
         self,
         session: Session,
-        store: Store,
+        store: Archive,
         seed: Seed,
         plan: Plan,
         scope: Scope,
         chosen: frozenset[str] | None = None,
         workers: Executor | None = None,
+        begun_with: Delivery | None = None,
         changed: Callable[[], object] = lambda: None,
     ) -> None:
         """
         Args:
             session: Whose connections, and how events are read.
-            store: Keeps what queues hold, and has what was looked at before.
+            store: Has what was looked at before, and keeps what queues hold, unless it is a recording.
             seed: What to begin with.
             plan: Where to look.
             scope: How.
             chosen: The places in which the seed's value counts; None: any, unless only the user can tell.
+            begun_with: The event that the flow is of, whether or not it has an id; None: the seed alone says.
             workers: Where the store is searched; None: on its own thread.
             changed: Called when more was found, or when it is further, on the event loop.
         """
@@ -96,11 +99,12 @@ class Gathering:
         self._workers = workers
         self._changed = changed
         self._chosen = chosen
+        self._begun_with = begun_with
         self._sightings: dict[object, Sighting] = {}
         self._bytes = 0
         self._query = session.query(seed.query)
         self._told = 0.0
-        self._arrived = 0
+        self._arrived = self._upto = 0
         self._asked: set[str] = set()
         self._tried: set[tuple[Address, Position]] = set()
         self._pointed: dict[Address, set[tuple[Address, Position]]] = {}
@@ -147,11 +151,15 @@ class Gathering:
         Raises:
             StoreError: There is no space.
         """
-        with unwrap_exception_group():
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._search_logs(self._query))
-                await self._browse_queues()
-                await self._search_store(self._query)
+        if self._begun_with is not None:
+            self._add(self._begun_with, FOUND, "begun", wanted=("event",))
+            await self._browse_queues()
+        else:
+            with unwrap_exception_group():
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._search_logs(self._query))
+                    await self._browse_queues()
+                    await self._search_store(self._query)
         if not self._close():
             return
         while True:
@@ -213,6 +221,8 @@ class Gathering:
 
     async def _browse_queues(self) -> None:
         """Look into each queue once, some side by side; what it holds is in the store then."""
+        if not isinstance(self._store, Store) or not self.plan.queues:
+            return
         turn = asyncio.Semaphore(_AT_ONCE)
         async with ingestions(self._store) as looks, asyncio.TaskGroup() as group:
 
@@ -228,8 +238,20 @@ class Gathering:
             for each in self.plan.queues:
                 group.create_task(browse(each))
 
-    async def _search_store(self, query: Query) -> None:
-        view = View(self._store, query, order="stored")
+    async def look_again(self) -> bool:
+        """Ask about what was stored since; whether something of it may belong to the flow."""
+        before = len(self._sightings)
+        if self.flow is not None and self.flow.next:
+            self._asked.update(self.flow.next)
+            await self._search_store(self._session.query(f"{self.seed.query} or {ids_query(self.flow.next)}"), True)
+        else:
+            await self._search_store(self._query, True)
+        return len(self._sightings) > before
+
+    async def _search_store(self, query: Query, new: bool = False) -> None:
+        start = self._upto if new else 0
+        self._upto = self._store.upto
+        view = View(self._store, query, order="stored", start=start)
         await view.catch_up(self._workers)
         sequences = view.sequences[:MOST]
         found = await self._store.rows(sequences)
@@ -259,7 +281,7 @@ class Gathering:
                 async for batch in stream:
                     for delivery in batch:
                         if delivery.position == position:
-                            self._add(delivery, FOUND, wanted=True)
+                            self._add(delivery, FOUND, wanted=())
         except WorkbenchError as error:
             place = f"{position.partition}:{position.offset}"
             covered = self._covered.get(address, Coverage())
@@ -296,22 +318,23 @@ class Gathering:
 
     # What becomes of them.
 
-    def _add(self, delivery: Delivery, look: int, key: object = None, wanted: bool = False) -> None:
+    def _add(self, delivery: Delivery, look: int, key: object = None, wanted: tuple[str, ...] | None = None) -> None:
         """Keep an event, if it has the value or an id that is looked for, or points at one that is here.
 
         Args:
             delivery: The event.
             look: Which look found it.
             key: What tells it from others where its broker does not.
-            wanted: Whether it is kept whatever it has.
+            wanted: It is kept whatever it has, and these are the places of the seed in it; None: what it has decides.
         """
         key = delivery.identity or key
         if key in self._sightings:
             return
         masked = self._reading.mask(delivery)
         facts = self._reading.facts(masked)
-        sighting = Sighting(masked, facts, look, look in self._looks, self._places_in(masked, facts))
-        belongs = wanted or sighting.places or any(id in self._asked for id in facts.ids)
+        found = self._places_in(masked, facts) if wanted is None else wanted
+        sighting = Sighting(masked, facts, look, look in self._looks, found)
+        belongs = wanted is not None or sighting.places or any(id in self._asked for id in facts.ids)
         if not belongs and not any(pointer in self._sightings for pointer in sighting.pointers):
             return
         size = len(delivery.event.body or b"")

@@ -6,6 +6,7 @@ from typing import Final
 from workbench.model.address import Address
 from workbench.model.wording import quantity
 from workbench.operations.trace.forest import Step, Trace
+from workbench.table.cells import short_reason
 
 SEEN: Final = "●"
 HELD: Final = "■"
@@ -64,12 +65,12 @@ def notes_of(found: Trace, number: int) -> list[str]:
     step = found.steps[number]
     notes = []
     if step.is_dead_letter:
-        notes += [step.facts.reason or "", f"from {place}" if (place := origin_of(step)) else ""]
+        notes += [reason_of(step), f"from {place}" if (place := origin_of(step)) else ""]
         if (attempts := step.facts.attempts) is not None:
             notes.append(f"attempt {attempts}")
     elif step.failed:
         letters = (found.steps[child] for child in found.children.get(number, ()))
-        notes.append(next((reason for each in letters if (reason := each.facts.reason)), "failed"))
+        notes.append(next((reason for each in letters if (reason := reason_of(each))), "failed"))
     if step.held:
         notes.append("held here")
     if step.duplicate_of is not None:
@@ -98,11 +99,12 @@ def verdict(found: Trace, now: int) -> str:
         step = found.steps[found.stuck]
         since = f" for {span_text(max(now - step.time, 0))}" if step.timed else ""
         if step.is_dead_letter:
-            return f"stuck in {step.address}{since}" + (f": {step.facts.reason}" if step.facts.reason else "")
+            return f"stuck in {step.address}{since}" + (f": {reason}" if (reason := reason_of(step)) else "")
         return f"waits in {step.address}{since}"
     last = found.steps[found.last or 0]
     ago = f" {span_text(max(now - last.time, 0))} ago" if last.timed else ""
-    return f"last seen in {last.address}{ago}"
+    held = dict.fromkeys(str(found.steps[number].address) for number in found.waiting)
+    return f"last seen in {last.address}{ago}" + (f"; a copy waits in {', '.join(held)}" if held else "")
 
 
 def summary(found: Trace) -> str:
@@ -114,6 +116,11 @@ def summary(found: Trace) -> str:
     return " · ".join(parts)
 
 
+def reason_of(step: Step) -> str:
+    """Why an event failed, without what a framework puts before all of its reasons; empty: nothing says so."""
+    return short_reason(step.facts.reason or "")
+
+
 def oddities(found: Trace) -> list[str]:
     """What to know of the whole: clocks that disagree, causes that were not found, events that came twice."""
     said = [
@@ -122,8 +129,7 @@ def oddities(found: Trace) -> list[str]:
     if twice := sum(step.duplicate_of is not None for step in found.steps):
         said.append(f"{quantity(twice, 'duplicate')} of a message in its own place")
     if found.absent:
-        some = ", ".join(found.absent[:3]) + (f" and {len(found.absent) - 3} more" if len(found.absent) > 3 else "")
-        said.append(f"named as a cause and not found: {some}")
+        said.append(f"{quantity(len(found.absent), 'event')} named as a cause but not found")
     return said
 
 
