@@ -11,7 +11,7 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import stdio
-from workbench.cli.event_lines import EventLines
+from workbench.cli.event_table import EventTable
 from workbench.cli.output import Format, format_option, format_or_default, ndjson_lines, terminal_width
 from workbench.decode.codec import query_value
 from workbench.decode.display import visible_bytes
@@ -88,7 +88,7 @@ class EventPrinter:
         places = list(places)
         recorded = any(isinstance(place, Path) for place in places)
         several = recorded or len({place.connection for place in places if isinstance(place, Address)}) > 1
-        self._table = EventLines(output.columns, reading, recorded or len(places) > 1, several)
+        self._table = EventTable(output.columns, reading, recorded or len(places) > 1, several)
 
     async def write(self, batch: Sequence[Delivery]) -> None:
         """Print a batch, as fast as it is read."""

@@ -29,8 +29,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from workbench.decode.json_body import is_unsteady, json_of, says_same
-from workbench.decode.json_values import base64_bytes, base64_text, exact_float, form_of, read_time, value_of
+from workbench.decode.ndjson_body import is_unsteady, json_of, says_same
+from workbench.decode.ndjson_values import base64_bytes, base64_text, exact_float, form_of, read_time, value_of
 from workbench.model import wire as encodings
 from workbench.model.address import Address
 from workbench.model.content import Content

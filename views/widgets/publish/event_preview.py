@@ -8,8 +8,8 @@ from textual.widgets import Static
 
 from views.widgets.publish.body_editor import tokens
 from workbench.decode.display import visible, visible_bytes
-from workbench.decode.json_values import value_text
 from workbench.decode.layout import lay_out
+from workbench.decode.ndjson_values import value_text
 from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event

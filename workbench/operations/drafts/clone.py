@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from workbench.decode import ndjson
-from workbench.decode.json_values import value_text
+from workbench.decode.ndjson_values import value_text
 from workbench.facts.facts import Facts
 from workbench.model import wire
 from workbench.model.address import Address

@@ -7,7 +7,7 @@ import msgspec
 
 from workbench.decode import ndjson
 from workbench.decode.codec import decode
-from workbench.decode.json_values import value_from
+from workbench.decode.ndjson_values import value_from
 from workbench.model.address import Address
 from workbench.model.content import Value
 from workbench.model.event import Event

@@ -20,7 +20,7 @@ _ENOUGH: Final = 20
 _ALWAYS: Final = ("time", "body")
 
 
-class EventLines:
+class EventTable:
     """The lines of a table that grows: titles again where a column comes in, or the terminal has another width."""
 
     def __init__(self, columns: Sequence[Column] | None, reading: Reading, mixed: bool, several: bool) -> None:

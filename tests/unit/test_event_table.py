@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.hostile import deliveries
-from workbench.cli.event_lines import EventLines
+from workbench.cli.event_table import EventTable
 from workbench.cli.output import UNCUT
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells, visible
@@ -36,7 +36,7 @@ def seen(
 
 def table(batches: Sequence[Sequence[Delivery]], width: int = 120, columns: str = "", mixed: bool = False) -> list[str]:
     picked = [column_of(name) for name in columns.split(",")] if columns else None
-    lines = EventLines(picked, READING, mixed, False)
+    lines = EventTable(picked, READING, mixed, False)
     return [line for batch in batches for line in lines.lines(batch, width)]
 
 
