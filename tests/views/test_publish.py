@@ -113,6 +113,14 @@ async def test_a_line_that_becomes_too_long_to_be_wrapped_at_each_key_is_one_row
         await driver.until(lambda: sum("lorem lorem" in row for row in rows()) == 1)
 
 
+async def test_the_last_line_of_a_body_is_cut_as_a_whole() -> None:
+    async with publishing(address("orders")) as driver:
+        body = driver.app.screen.query_one(BodyEditor)
+        await fill(driver, "body", "first\nlast")
+        await driver.press("ctrl+end", "ctrl+x")
+        assert body.text == "first\n"
+
+
 async def test_an_event_is_written_sent_and_seen_by_browsing() -> None:
     async with publishing(address("quorum")) as driver:
         await fill(driver, "body", '{"id": 1}')

@@ -121,7 +121,8 @@ class BodyEditor(TextArea):
         if self.soft_wrap:
             first, last = sorted((edit.from_location, edit.to_location))
             before = self.document.get_line(first[0])[: first[1]]
-            after = self.document.get_line(last[0])[last[1] :]
+            # A line that is deleted as a whole ends where the next would begin, also where there is none.
+            after = self.document.get_line(last[0])[last[1] :] if last[0] < self.document.line_count else ""
             self.soft_wrap = _is_short(f"{before}{edit.text}{after}")
         return super().edit(edit)
 
