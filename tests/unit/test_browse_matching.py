@@ -104,3 +104,14 @@ async def test_only_a_search_from_the_beginning_or_a_time_for_what_bytes_tell_is
             assert not searchable(endpoint, session.query("needle"), start)
         assert not searchable(endpoint, session.query("time exists"), Beginning())
         assert searchable(endpoint, session.query("needle"), Beginning())
+
+
+async def test_many_small_matches_are_no_more_held_than_few_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.operations.browse_matching._MOST", 100_000)
+    async with session_of_new_broker() as session:
+        publish(session, [Event(b"", b"needle", timestamp=number) for number in range(1_000)])
+        publish(session, [Event(b"", b"hay", timestamp=2_000)])
+        endpoint = await (await session.connector("m")).endpoint(TOPIC)
+        async with browse_matching(session, endpoint, session.query("needle"), Beginning(), None, None) as stream:
+            bodies = [delivery.event.body async for batch in stream for delivery in batch]
+        assert b"hay" in bodies

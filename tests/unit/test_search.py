@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -179,3 +181,20 @@ async def test_what_is_decoded_is_asked_the_query_in_worker_processes(brokers: t
                     ("a/orders", b'{"total": %d}' % n) for n in range(4990, 5000)
                 ]
             assert found.complete and not found.errors
+
+
+async def test_what_a_source_gave_before_it_broke_is_handed_over(brokers: tuple[Broker, Broker]) -> None:
+    class StopsTheBroker(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            brokers[0].stop()
+            return super().submit(*args, **kwargs)
+
+    for _ in range(5000):
+        brokers[0].append("audit", Event(b"k", b"word"))
+    with StopsTheBroker(1) as stopping:
+        async with opened(brokers[:1]) as (session, endpoints):
+            [audit] = [each for each in endpoints if each.address.name == "audit"]
+            async with search(session, [audit], session.query("word"), executor=stopping) as found:
+                seen = await everything(found)
+    assert 0 < len(seen) == found.coverage[audit.address].read < 5000
+    assert type(found.errors[audit.address]) is ConnectionLost

@@ -517,3 +517,23 @@ def test_ten_thousand_events_in_one_chain_are_told_in_time() -> None:
         for number in range(10_000)
     ]
     assert trace(chain[::-1]).steps[-1].level == 9_999
+
+
+def test_a_thousand_dead_letters_of_one_id_came_from_the_message_and_each_trail_is_told_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Sighting] = []
+    trail = Sighting.trail.fget  # type: ignore[attr-defined]
+
+    def counted(self: Sighting) -> tuple[str, ...]:
+        told.append(self)
+        return trail(self)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Sighting, "trail", property(counted))
+    death = {"count": 1, "reason": "rejected", "queue": "stock", "exchange": "", "routing-keys": ["stock"]}
+    events = [sighted("r/stock", 0, properties={"message_id": "message-1"})]
+    for number in range(1_000):
+        headers = {"x-death": [{**death, "count": number + 1}]}
+        events.append(sighted("r/stock.dead", number + 1, headers, {"message_id": "message-1"}))
+    assert [each[1:] for each in story(trace(events))] == [(None, None), *[(0, "death")] * 1_000]
+    assert len(told) < 5 * len(events)

@@ -15,7 +15,7 @@ from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.event import Delivery, Event
+from workbench.model.event import Delivery, Event, Position
 from workbench.model.look import Look
 from workbench.model.start import Window
 from workbench.operations.trace.following import arrivals
@@ -279,3 +279,81 @@ async def test_what_arrives_later_goes_on_with_the_story(shop: Shop) -> None:
                     break
         assert places(gathering) == ["kafka/orders", "kafka/orders"]
         assert gathering.trace.steps[1].link is not None and gathering.trace.steps[1].link.known
+
+
+async def test_what_was_stored_more_often_than_a_trace_has_events_hides_nothing_behind_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.operations.trace.gathering.MOST", 3)
+    address = Address("kafka", "orders")
+    async with shop.tracing(FLOW) as (gathering, _, store):
+        look = store.look(Look(address, "browse", NOON))
+        again = [Delivery(event("message-1"), address, NOON, Position("0", "0"))] * 5
+        await store.append(look, [*again, Delivery(event("message-2"), address, NOON, Position("0", "1"))])
+        await gathering.run()
+        assert len(gathering.trace.steps) == 2 and not gathering.overflown
+
+
+async def test_dead_letters_that_could_not_be_searched_for_are_a_hole(shop: Shop) -> None:
+    shop.kafka.declare_topic("payments")
+    shop.kafka.declare_topic("payments-dlt").dead_letters_of = ("payments",)
+    shop.kafka.append("payments", event("message-1"))
+
+    def stop_after_search() -> None:
+        if gathering.trace.steps and gathering.progress is None:
+            shop.kafka.stop()
+
+    async with shop.tracing(FLOW, Scope(depth=0)) as (begun, session, store):
+        gathering = Gathering(session, store, Seed.parse(FLOW), begun.plan, begun.scope, changed=stop_after_search)
+        await gathering.run()
+    assert [str(address) for address, covered in gathering.coverage.items() if covered.gaps] == ["kafka/payments-dlt"]
+    assert not gathering.complete
+
+
+async def test_dead_letters_that_are_too_many_are_a_hole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.kafka.declare_topic("payments")
+    shop.kafka.declare_topic("payments-dlt").dead_letters_of = ("payments",)
+    shop.kafka.append("payments", event("message-1"))
+    for _ in range(3):
+        shop.kafka.append("payments-dlt", Event(b"k", b"payments 0, and something else"))
+    monkeypatch.setattr("workbench.operations.trace.gathering.MOST", 3)
+    found = await shop.traced(FLOW)
+    assert "no more than 3" in str(found.coverage[Address("kafka", "payments-dlt")])
+    assert not found.complete and not found.overflown
+
+
+async def test_originals_that_are_not_fetched_because_there_are_too_many_are_a_hole(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.operations.trace.gathering._FETCHED", 1)
+    shop.kafka.declare_topic("payments")
+    shop.kafka.declare_topic("payments-dlt")
+    for offset in range(2):
+        shop.kafka.append("payments", event(f"message-{offset}", flow=None))
+        shop.kafka.append("payments-dlt", dead_letter("payments", 0, offset, ticket="ticket-00001"))
+    found = await shop.traced("ticket-00001")
+    assert len(found.trace.steps) == 3
+    [gap] = found.coverage[Address("kafka", "payments")].gaps
+    assert gap.what == "further originals"
+    assert not found.complete
+
+
+async def test_the_event_loop_goes_on_while_events_are_added(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.operations.trace.gathering._LONGEST", -1.0)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    shop.kafka.declare_topic("orders")
+    for number in range(300):
+        shop.kafka.append("orders", event(f"message-{number}"))
+    async with asyncio.TaskGroup() as group:
+        counting = group.create_task(count_turns())
+        found = await shop.traced(FLOW)
+        counting.cancel()
+    assert len(found.trace.steps) == 300
+    assert turns >= 300

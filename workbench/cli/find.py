@@ -167,7 +167,9 @@ async def _all_logs(session: Session) -> tuple[Sequence[Endpoint], Mapping[_Plac
         for each in answer:
             if each.family == "log" and each.cost.sentence:
                 missing[each.address] = Coverage(gaps=(Gap("all", "reading it is not free: name it to search it"),))
-            elif each.family == "log" and Ability.BROWSE in each.abilities:
+            elif each.family == "log" and Ability.BROWSE not in each.abilities:
+                missing[each.address] = Coverage(gaps=(Gap("all", "it cannot be browsed"),))
+            elif each.family == "log":
                 endpoints.append(each)
     return endpoints, missing
 

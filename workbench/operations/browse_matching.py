@@ -20,6 +20,8 @@ from workbench.session import Session
 
 _MOST: Final = 32 << 20
 """Bytes of matches that are held."""
+_OVERHEAD: Final = 600
+"""Bytes that a delivery takes beside those of its event, roughly."""
 _EARLY: Final = 0.03
 """What part of a log may have been searched where a browse would be done before the search: it takes so much longer."""
 _BATCH: Final = 500
@@ -102,12 +104,18 @@ class _Matching:
         async for batch in self._found:
             for each in batch:
                 held.setdefault(each.position.partition if each.position else "", []).append(each)
-                size += len(each.event.body or b"") + len(each.event.key or b"")
+                size += _size_of(each)
             count += len(batch)
             plenty = self._limit is not None and count >= self._limit and self._found.progress.share < _EARLY
             if size > _MOST or plenty:
                 return None
         return held
+
+
+def _size_of(delivery: Delivery) -> int:
+    event = delivery.event
+    wire = event.wire.data if event.wire is not None else b""
+    return _OVERHEAD + len(event.body or b"") + len(event.key or b"") + len(wire)
 
 
 def _in_order(held: dict[str, list[Delivery]]) -> Sequence[Delivery]:

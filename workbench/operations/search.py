@@ -109,7 +109,7 @@ class Search:
         return all(covered.complete for covered in self.coverage.values())
 
     def stop(self) -> None:
-        """Search no more. Whoever iterates gets what was found so far, and then the end."""
+        """Search no more. Whoever iterates gets the batches that wait for it already, and then the end."""
         for task in self._running:
             task.cancel()
 
@@ -157,17 +157,28 @@ class Search:
             self._batches.put_nowait(None)
 
     async def _take(self, source: "_Source") -> None:
-        """Ask about the next batches while the query is still asked of those before."""
+        """Ask about the next batches while the query is still asked of those before.
+
+        Raises:
+            WorkbenchError: The source broke; what it gave before is handed over.
+        """
         asked: asyncio.Queue[asyncio.Task[Sequence[Delivery]] | None] = asyncio.Queue(_ASKED)
+        broken: WorkbenchError | None = None
         with unwrap_exception_group():
-            async with asyncio.TaskGroup() as group, source.open() as stream:
-                source.stream = stream
-                source.opened.set()
-                await self._go.wait()
+            async with asyncio.TaskGroup() as group:
                 group.create_task(self._hand_over(asked))
-                async for batch in stream:
-                    await asked.put(group.create_task(self._choose(batch)))
+                try:
+                    async with source.open() as stream:
+                        source.stream = stream
+                        source.opened.set()
+                        await self._go.wait()
+                        async for batch in stream:
+                            await asked.put(group.create_task(self._choose(batch)))
+                except WorkbenchError as error:
+                    broken = error
                 await asked.put(None)
+        if broken is not None:
+            raise broken
 
     async def _hand_over(self, asked: "asyncio.Queue[asyncio.Task[Sequence[Delivery]] | None]") -> None:
         while (choosing := await asked.get()) is not None:

@@ -7,6 +7,7 @@ may, the last of them does not count.
 """
 
 import heapq
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from sys import maxsize
@@ -22,7 +23,7 @@ from workbench.operations.trace.sightings import Sighting, merge
 GAP: Final = 1_000
 """Milliseconds without an event that are worth telling."""
 _TRIED: Final = 100
-"""Events before one that are tried as what may have caused it."""
+"""Events that are tried as what may have caused one, on each side of it or of each id."""
 
 Kind = Literal["pointer", "death", "causation", "reply", "inferred"]
 
@@ -213,12 +214,29 @@ class _Causes:
         self.absent: dict[str, None] = {}
         self._trees = list(range(len(events)))
         self.by_message: Final[dict[str, list[int]]] = defaultdict(list)
+        self._trails = [event.trail for event in events]
+        self._ids = [frozenset(event.facts.all("message")) for event in events]
+        self._requests: dict[str, list[int]] = defaultdict(list)
+        # Of a message, those that never failed, under None, and those in each place by its name.
+        self._before_death: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         self._placed: dict[object, int] = {}
         for number, event in enumerate(events):
-            for id in event.facts.all("message"):
+            flows = event.facts.all("correlation")
+            for id in self._ids[number]:
                 self.by_message[id].append(number)
+                self._before_death[id, event.delivery.address.name].append(number)
+                if not self._trails[number]:
+                    self._before_death[id, None].append(number)
+                # Where the first event's own id is the flow's, it tells only who began.
+                if id not in flows:
+                    self._requests[id].append(number)
             if event.delivery.identity is not None:
                 self._placed[event.delivery.identity] = number
+        # Of the places that a message came to, the first that is no dead letter and where it waits no more.
+        self._causes = {
+            id: sorted(numbers, key=lambda each: (bool(self._trails[each]), events[each].held, each))[: _TRIED + 1]
+            for id, numbers in self.by_message.items()
+        }
 
     def settle(self) -> None:
         for way in (self._by_pointer, self._by_death, self._by_causation, self._by_reply):
@@ -228,11 +246,6 @@ class _Causes:
                         if self._join(number, link):
                             break
         self._infer()
-
-    def twins(self, number: int) -> Iterator[int]:
-        """The other events that are the same message."""
-        for id in self._events[number].facts.all("message"):
-            yield from (each for each in self.by_message[id] if each != number)
 
     def _join(self, number: int, link: Link) -> bool:
         """Let an event have a cause, unless that would lead back to it."""
@@ -260,16 +273,17 @@ class _Causes:
             yield Link(cause, "pointer", f"{' and '.join(dict.fromkeys(conventions))} pointer")
 
     def _by_death(self, number: int) -> Iterator[Link]:
-        event = self._events[number]
-        if not event.trail:
+        facts, trail = self._events[number].facts, self._trails[number]
+        if not trail:
             return
-        from_places = {*event.facts.all("origin.queue"), *event.facts.all("origin.topic")}
-        found = []
-        for twin in self.twins(number):
-            other = self._events[twin]
-            here = other.delivery.address.name in from_places
-            if other.trail != event.trail and (here or not other.trail):
-                found.append((here, twin < number, twin if twin < number else -twin, twin))
+        from_places = {*facts.all("origin.queue"), *facts.all("origin.topic")}
+        found = set()
+        for id in self._ids[number]:
+            for place in (None, *from_places):
+                for twin in _nearest(self._before_death.get((id, place), ()), number):
+                    if self._trails[twin] != trail:
+                        here = self._events[twin].delivery.address.name in from_places
+                        found.add((here, twin < number, twin if twin < number else -twin, twin))
         for here, _, _, twin in sorted(found, reverse=True):
             yield Link(twin, "death", f"message id, dead-lettered from {self._events[twin].delivery.address.name}")
             if here:
@@ -278,23 +292,17 @@ class _Causes:
     def _by_causation(self, number: int) -> Iterator[Link]:
         facts = self._events[number].facts
         for id in facts.all("causation"):
-            causes = [each for each in self.by_message.get(id, ()) if each != number]
-            if not causes and id not in facts.all("message") and len(id) != 16:
+            causes = self._causes.get(id, ())
+            if not causes and len(id) != 16:
                 self.absent[id] = None
-            # Of the places that a message came to, the first that is no dead letter and where it waits no more.
-            for cause in sorted(
-                causes, key=lambda each: (bool(self._events[each].trail), self._events[each].held, each)
-            ):
-                yield Link(cause, "causation", "causation id")
+            for cause in causes:
+                if cause != number:
+                    yield Link(cause, "causation", "causation id")
 
     def _by_reply(self, number: int) -> Iterator[Link]:
-        facts = self._events[number].facts
-        own = facts.all("message")
-        for id in facts.all("correlation"):
-            for cause in self.by_message.get(id, ()) if id not in own else ():
-                # Where the first event's own id is the flow's, it tells only who began.
-                if id not in self._events[cause].facts.all("correlation"):
-                    yield Link(cause, "reply", "its correlation id is the request's message id")
+        for id in self._events[number].facts.all("correlation"):
+            for cause in self._requests.get(id, ())[:_TRIED] if id not in self._ids[number] else ():
+                yield Link(cause, "reply", "its correlation id is the request's message id")
 
     def _infer(self) -> None:
         """Give what names no cause the event of the same flow before it, if its time says that it came later."""
@@ -302,10 +310,9 @@ class _Causes:
         for number, event in enumerate(self._events):
             flows = event.facts.all("correlation")
             if self.links[number] is None and event.time.known:
-                twins = {*self.twins(number)}
                 before = sorted({each for id in flows for each in of_flow[id][-_TRIED:]}, reverse=True)
                 for cause in before[:_TRIED]:
-                    if cause in twins or self._events[cause].held:
+                    if self._events[cause].held or not self._ids[number].isdisjoint(self._ids[cause]):
                         # What waits has caused nothing yet.
                         continue
                     if self._join(number, Link(cause, "inferred", "same flow, the event before")):
@@ -314,11 +321,20 @@ class _Causes:
                 of_flow[id].append(number)
 
 
+def _nearest(numbers: Sequence[int], number: int) -> Iterator[int]:
+    """The nearest of some in their order, on each side of one, without it."""
+    at = bisect_left(numbers, number)
+    for each in numbers[max(at - _TRIED, 0) : at + _TRIED + 1]:
+        if each != number:
+            yield each
+
+
 def _story(events: Sequence[Sighting], causes: _Causes) -> Trace:
     order = _order(causes.links)
     numbers = {old: new for new, old in enumerate(order)}
     named = {link.cause for link in causes.links if link is not None and link.kind in ("causation", "reply")}
-    named |= {twin for number in named for twin in causes.twins(number)}
+    messages = {id for number in named for id in events[number].facts.all("message")}
+    named |= {each for id in messages for each in causes.by_message[id]}
     given_up = {
         link.cause
         for number, link in enumerate(causes.links)

@@ -50,6 +50,10 @@ _SAYS_SO: Final = re.compile(r"(?i)(?:^|[^a-z])(?:dlt|dlq|dead|errors?|failed)(?
 """Names of logs that hold dead letters, where the broker does not know of any."""
 _TOLD: Final = 0.25
 """Seconds between two tellings of the story while a search goes on."""
+_LONGEST: Final = 0.02
+"""Seconds after which the event loop is given way to, while events are added."""
+_PAGE: Final = 500
+"""Events that are fetched from the store at once."""
 _AT_ONCE: Final = 8
 """Queues that are browsed side by side."""
 
@@ -103,7 +107,7 @@ class Gathering:
         self._sightings: dict[object, Sighting] = {}
         self._bytes = 0
         self._query = session.query(seed.query)
-        self._told = 0.0
+        self._told = self._gave_way = 0.0
         self._arrived = self._upto = 0
         self._asked: set[str] = set()
         self._tried: set[tuple[Address, Position]] = set()
@@ -205,8 +209,7 @@ class Gathering:
             self._search = found
             try:
                 async for batch in found:
-                    for delivery in batch:
-                        self._add(delivery, FOUND)
+                    await self._add_all(batch)
                     if self._overflown:
                         found.stop()
                     if time.monotonic() - self._told > _TOLD:
@@ -214,9 +217,10 @@ class Gathering:
             finally:
                 self._search = None
         for address, covered in found.coverage.items():
-            if not first and (before := self._covered.get(address)) is not None:
-                covered = msgspec.structs.replace(before, gaps=tuple(dict.fromkeys((*before.gaps, *covered.gaps))))
-            self._covered[address] = covered
+            before = self._covered.get(address, Coverage())
+            if first or address not in self._covered:
+                self._covered[address] = covered
+            self._miss(address, *before.gaps, *covered.gaps)
         self._changed()
 
     async def _browse_queues(self) -> None:
@@ -253,25 +257,34 @@ class Gathering:
         self._upto = self._store.upto
         view = View(self._store, query, order="stored", start=start)
         await view.catch_up(self._workers)
-        sequences = view.sequences[:MOST]
-        found = await self._store.rows(sequences)
-        looks = await self._store.looks_of(sequences)
-        for sequence, delivery, look in zip(sequences, found, looks, strict=True):
-            if delivery is not None and look is not None:
-                self._add(delivery, look, sequence)
+        for begin in range(0, len(view.sequences), _PAGE):
+            if self._overflown:
+                break
+            sequences = view.sequences[begin : begin + _PAGE]
+            found = await self._store.rows(sequences)
+            looks = await self._store.looks_of(sequences)
+            for sequence, delivery, look in zip(sequences, found, looks, strict=True):
+                if delivery is not None and look is not None:
+                    self._add(delivery, look, sequence)
+                    await self._give_way()
         self._close()
 
     async def _fetch_originals(self) -> None:
         """Fetch what dead letters of the flow point at."""
-        while missing := [
-            pointer
+        while missing := {
+            pointer: None
             for step in self.trace.steps
             for pointer in step.sighting.pointers
             if pointer not in self._sightings and pointer not in self._tried
-        ][: _FETCHED - len(self._tried)]:
-            self._tried.update(missing)
+        }:
+            if len(self._tried) >= _FETCHED:
+                for address in {address for address, _ in missing}:
+                    self._miss(address, Gap("further originals", f"no more than {_FETCHED:,} are fetched"))
+                break
+            some = list(missing)[: _FETCHED - len(self._tried)]
+            self._tried.update(some)
             async with asyncio.TaskGroup() as group:
-                for pointer in missing:
+                for pointer in some:
                     group.create_task(self._fetch(*pointer))
             self._close()
 
@@ -284,9 +297,7 @@ class Gathering:
                             self._add(delivery, FOUND, wanted=())
         except WorkbenchError as error:
             place = f"{position.partition}:{position.offset}"
-            covered = self._covered.get(address, Coverage())
-            gap = Gap(f"the original at {place}", str(error).rstrip("."))
-            self._covered[address] = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
+            self._miss(address, Gap(f"the original at {place}", str(error).rstrip(".")))
 
     async def _find_dead_letters(self) -> None:
         """Search the logs of dead letters for what points at events of the flow: it may carry no id."""
@@ -309,14 +320,34 @@ class Gathering:
             window = msgspec.structs.replace(self.scope.window, until=None)
             async with search_bytes(self._session, [log], (topics, spelled), window, MOST) as found:
                 async for batch in found:
-                    for delivery in batch:
-                        self._add(delivery, FOUND)
+                    await self._add_all(batch)
+                    if self._overflown:
+                        found.stop()
+            self._miss(log.address, *found.coverage[log.address].gaps)
+            if sum(found.found.values()) >= MOST:
+                self._miss(log.address, Gap("further dead letters", f"no more than {MOST:,} are looked at at once"))
 
     async def _ask_groups(self) -> None:
         """Ask who has read the dead letters of logs: what a group has passed waits for nobody."""
         await self._passing.ask([step.delivery for step in self.trace.steps])
 
     # What becomes of them.
+
+    def _miss(self, address: Address, *gaps: Gap) -> None:
+        """Keep what was not seen of an endpoint."""
+        covered = self._covered.get(address, Coverage())
+        self._covered[address] = msgspec.structs.replace(covered, gaps=tuple(dict.fromkeys((*covered.gaps, *gaps))))
+
+    async def _add_all(self, found: Sequence[Delivery]) -> None:
+        for delivery in found:
+            self._add(delivery, FOUND)
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let the event loop go on, now and then: to mask a large event and to find its facts takes its time."""
+        if time.monotonic() - self._gave_way > _LONGEST:
+            await asyncio.sleep(0)
+            self._gave_way = time.monotonic()
 
     def _add(self, delivery: Delivery, look: int, key: object = None, wanted: tuple[str, ...] | None = None) -> None:
         """Keep an event, if it has the value or an id that is looked for, or points at one that is here.
@@ -351,19 +382,22 @@ class Gathering:
 
     def _close(self) -> bool:
         """Tell the story anew; whether there is one, and no choice to be made first."""
-        self._told = time.monotonic()
         at_hand = [self._held(each) for each in self._sightings.values()]
         if self._chosen is None and must_choose(self.seed, at_hand):
             self.places = listed(at_hand)
             self.trace, self.flow = Trace(), None
-            self._changed()
+            self._tell()
             return False
         flow = close(at_hand, self.seed, self._chosen, self.scope.depth)
         self.places = ()
         self.flow = flow if flow.members else None
         self.trace = trace([at_hand[number] for number in flow.members])
-        self._changed()
+        self._tell()
         return bool(flow.members)
+
+    def _tell(self) -> None:
+        self._changed()
+        self._told = time.monotonic()
 
     def _held(self, sighting: Sighting) -> Sighting:
         """Whether an event waits: in a queue that was browsed, or as a dead letter of a log that no group has read."""
