@@ -391,11 +391,14 @@ class Trace(WorkbenchScreen):
         if gathering is None:
             return
         async with arrivals(self.context.session, gathering.plan, self._look) as arriving:
-            for address, error in arriving.errors.items():
-                self.host.say(f"{address} is not followed: {error}", "warning")
             async for batch in arriving:
+                for sentence in arriving.news():
+                    self.host.say(sentence, "warning")
                 if gathering.take(batch) and not self.is_closed:
                     self._painting.request()
+            self.host.say("Nothing is left to follow.", "warning")
+            self._following = False
+            self._say()
 
     def cannot_widen_window(self) -> str | None:
         if self._window + 1 == len(WINDOWS):
@@ -496,12 +499,18 @@ class Trace(WorkbenchScreen):
     async def _write(self, path: Path) -> None:
         from workbench.operations.export.file import write_trace
 
+        found = self._found
         try:
-            await write_trace(self._found, path)
+            left_out = await write_trace(found, path)
         except WorkbenchError as error:
             self.host.say(str(error), "error")
         else:
-            self.host.say(f"{quantity(len(self._found.steps), 'event')} written to {path}.")
+            written = f"{quantity(len(found.steps) - left_out, 'event')} written to {path}"
+            if left_out:
+                reason = "NDJSON cannot write a text that holds half a character"
+                self.host.say(f"{written}, {left_out:,} left out: {reason}.", "warning")
+            else:
+                self.host.say(f"{written}.")
 
 
 _FORMATS: Final = (".ndjson", ".mmd", ".json")

@@ -5,8 +5,11 @@ import time
 import uuid
 from pathlib import Path
 
+import pika
+
 from tests.brokers.kafka import KafkaAddress
-from tests.e2e.command import run
+from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.e2e.command import managed, run
 from tests.e2e.terminal import sent_to_terminal
 from tests.e2e.test_hostile import obeyed
 
@@ -90,3 +93,32 @@ def test_the_flows_of_a_recording_are_judged_at_its_end(kafka: KafkaAddress, tmp
     assert (saga["correlation"], saga["missing"]) == ("flow-stuck", "Paid")
     assert 590_000 < saga["waiting"] < 900_000
     assert (done.code, done.err) == (0, "1 stuck of 10 flows in 29 events\n")
+
+
+def test_a_flow_of_more_events_than_are_kept_is_not_judged_and_the_exit_code_tells(kafka: KafkaAddress) -> None:
+    topic = f"sagas-{uuid.uuid4().hex[:8]}"
+    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, "-K", ":", stdin=b"k:none\n")
+    whole = {f"flow-{number}": ("Placed", "Paid") for number in range(9)}
+    published(kafka, topic, {**whole, "long": ("Placed",) * 100 + ("Paid",)})
+    done = run("workbench", "sagas", "-c", f"k={kafka.url}", topic)
+    assert "1 flow not judged: more than 100 events have the same correlation id" in done.err
+    assert done.err.endswith("0 stuck of 9 flows in 120 events\n")
+    assert done.code == 3
+
+
+def test_messages_that_consumers_hold_are_told_by_the_exit_code(rabbitmq_4: RabbitMQAddress) -> None:
+    queue = f"sagas-{uuid.uuid4().hex[:8]}"
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_4.url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(queue, durable=True)
+        channel.confirm_delivery()
+        channel.basic_publish("", queue, b"{}")
+        channel.basic_get(queue)
+        deadline = time.monotonic() + 60
+        done = run("workbench", "sagas", "-c", f"r={managed(rabbitmq_4)}", queue, "--look")
+        while "held by consumers" not in done.err and time.monotonic() < deadline:
+            # The broker's statistics come every few seconds.
+            done = run("workbench", "sagas", "-c", f"r={managed(rabbitmq_4)}", queue, "--look")
+        channel.queue_delete(queue)
+    assert "1 message (held by consumers)" in done.err
+    assert done.code == 3

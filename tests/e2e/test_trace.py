@@ -163,3 +163,8 @@ def test_the_orders_of_the_demo_are_traced() -> None:
     stuck = [each for each in done.records if each["held"] and each["reason"]]
     assert [each["event"]["address"] for each in stuck] == ["kafka/payments-dlt"]
     assert done.records[stuck[0]["cause"] - 1]["event"]["address"] == "kafka/payments"
+
+
+def test_following_ends_where_there_is_nothing_to_follow(rabbitmq_4: RabbitMQAddress, queue: str) -> None:
+    done = run("workbench", "trace", str(uuid4()), queue, "-f", "-c", f"r={managed(rabbitmq_4)}")
+    assert "nothing is left to follow; queues are followed with --look" in done.err

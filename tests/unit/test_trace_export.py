@@ -3,12 +3,16 @@
 import json
 import re
 import string
+from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_trace import FLOW, NOON, POINTERS, named, sighted
+from workbench.model.address import Address
+from workbench.operations.export.file import write_trace
 from workbench.operations.export.mermaid import label, mermaid
 from workbench.operations.export.otlp import otlp
 from workbench.operations.trace.forest import trace
@@ -86,3 +90,20 @@ def test_every_span_begins_within_its_parent() -> None:
         parent = by_id[span["parentSpanId"]]
         assert int(parent["startTimeUnixNano"]) <= int(span["startTimeUnixNano"]) <= int(parent["endTimeUnixNano"])
     assert msgspec.json.decode(otlp(trace([]))) == {"resourceSpans": []}
+
+
+@pytest.mark.parametrize(("suffix", "left_out"), [(".json", 0), (".ndjson", 1), (".mmd", 0)])
+async def test_a_name_that_is_not_utf8_spoils_no_export_and_what_is_left_out_is_counted(
+    tmp_path: Path, suffix: str, left_out: int
+) -> None:
+    seen = sighted("r/q", headers={**POINTERS["SmallRye"], "dead-letter-reason": "no\udcff"})
+    odd = msgspec.structs.replace(
+        seen, delivery=msgspec.structs.replace(seen.delivery, address=Address("r", "q\udcff"))
+    )
+    path = tmp_path / f"t{suffix}"
+    assert await write_trace(trace([*SOME, odd]), path) == left_out
+    written = path.read_bytes().decode()
+    if suffix == ".json":
+        assert '"name":"q?"' in written and '"message":"no?"' in written
+    if suffix == ".ndjson":
+        assert len(written.splitlines()) == len(SOME)

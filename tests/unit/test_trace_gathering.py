@@ -9,15 +9,20 @@ from uuid import uuid4
 import pytest
 
 from connectors.memory import Broker, embedded_broker
+from connectors.memory.connector import MemoryConnector
 from connectors.memory.queues import QueueSettings
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
+from workbench.model.errors import AccessRefused
 from workbench.model.event import Delivery, Event, Position
+from workbench.model.groups import Group
 from workbench.model.look import Look
 from workbench.model.start import Window
+from workbench.operations.saga.reading import Reading
+from workbench.operations.trace import words
 from workbench.operations.trace.following import arrivals
 from workbench.operations.trace.gathering import Gathering
 from workbench.operations.trace.scope import Scope, survey
@@ -357,3 +362,56 @@ async def test_the_event_loop_goes_on_while_events_are_added(shop: Shop, monkeyp
         counting.cancel()
     assert len(found.trace.steps) == 300
     assert turns >= 300
+
+
+async def test_a_dead_letter_whose_groups_cannot_be_asked_is_only_seen_last_there(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(self: MemoryConnector) -> list[Group]:
+        raise AccessRefused("This user may not list the groups.")
+
+    shop.kafka.declare_topic("payments-dlt")
+    shop.kafka.append("payments-dlt", dead_letter("payments", 1, 7, ticket="ticket-00001"))
+    monkeypatch.setattr(MemoryConnector, "groups", refused)
+    found = (await shop.traced("ticket-00001")).trace
+    assert found.stuck is None
+    assert words.verdict(found, found.steps[0].time) == (
+        "last seen in kafka/payments-dlt 0 ms ago; its consumer groups are not known"
+    )
+    assert "consumer groups not known" in words.notes_of(found, 0)
+
+
+async def test_what_cannot_be_followed_is_told_and_counts_and_following_ends_with_it(shop: Shop) -> None:
+    shop.kafka.declare_topic("orders")
+    async with shop.tracing(FLOW) as (gathering, session, _):
+        del shop.kafka.topics["orders"]
+        async with arrivals(session, gathering.plan, True) as arriving, asyncio.timeout(30):
+            told = [sentence async for _ in arriving for sentence in arriving.news()]
+        assert [sentence.split(":")[0] for sentence in told] == ["kafka/orders is not followed"]
+        assert not arriving.complete
+
+
+async def test_events_that_were_deleted_before_they_arrived_are_told_while_a_trace_is_followed(shop: Shop) -> None:
+    shop.kafka.declare_topic("orders", retention=1)
+    async with shop.tracing(FLOW) as (gathering, session, _), arrivals(session, gathering.plan, True) as arriving:
+        for number in range(3):
+            shop.kafka.append("orders", event(f"message-{number}"))
+        async with asyncio.timeout(30):
+            async for batch in arriving:
+                if batch:
+                    break
+        assert any("not seen" in sentence for sentence in arriving.news())
+        assert not arriving.news()
+        assert not arriving.complete
+
+
+async def test_what_consumers_hold_is_a_gap_in_what_sagas_read(shop: Shop) -> None:
+    shop.rabbit.declare_queue("stock")
+    for number in range(2):
+        shop.rabbit.send("stock", event(f"message-{number}"))
+    shop.rabbit.consume("stock").take(1, None)
+    async with shop.tracing(FLOW) as (gathering, session, _):
+        reading = Reading(session, Window())
+        await reading.read(list(gathering.plan.queues))
+    [gap] = reading.coverage[Address("rabbit", "stock")].gaps
+    assert (gap.what, gap.reason) == ("1 message", "held by consumers")

@@ -21,6 +21,7 @@ from workbench.model.errors import ConfigError
 from workbench.model.start import Since, Window
 from workbench.model.wording import quantity
 from workbench.operations.saga import paths as saga_paths
+from workbench.operations.saga.flows import STEPS
 from workbench.operations.saga.paths import LEAST, Saga, departures, learn
 from workbench.operations.saga.reading import Reading
 from workbench.operations.trace.scope import Plan, Scope, survey
@@ -85,6 +86,7 @@ async def sagas(
     for address, price in plan.prices if look else ():
         say(f"{address}: {price}")
     reading = Reading(session, window)
+    reading.coverage.update(plan.empty)
     await reading.read([*plan.logs, *plan.queues])
     for recording in recordings:
         async with play(session, recording) as stream:
@@ -121,6 +123,9 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
     if reading.flows.dropped:
         complete = False
         say(f"{quantity(reading.flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
+    if reading.flows.cut:
+        complete = False
+        say(f"{quantity(reading.flows.cut, 'flow')} not judged: more than {STEPS} events have the same correlation id")
     if flows and not any(True for _ in paths):
         say(f"no type has {LEAST} flows, from which a path could be learned: read more with --since")
     events = sum(covered.read for covered in reading.coverage.values())

@@ -103,16 +103,19 @@ async def trace(
         if gathering.places:
             return _list_places(gathering)
         await shown.show(gathering)
-        if arriving is not None:
-            say(f"following {quantity(len(arriving.followed), 'endpoint')}")
-            await _follow(gathering, arriving, shown)
-    _tell(gathering, arriving)
+        try:
+            if arriving is not None:
+                say(f"following {quantity(len(arriving.followed), 'endpoint')}")
+                await _follow(gathering, arriving, shown)
+        finally:
+            # Ctrl+C is how following ends.
+            _tell(gathering, arriving)
     if as_record and shown.form == "json":
         for place, covered in gathering.coverage.items():
             write(coverage_record(place, covered))
     if gathering.trace.steps:
         return Exit.DONE
-    if gathering.complete:
+    if _is_complete(gathering, arriving):
         return fail(f"{visible(str(begun))} was not found.", Exit.NOT_FOUND)
     return fail(f"{visible(str(begun))} was not found where could be looked.", Exit.PARTLY)
 
@@ -149,13 +152,13 @@ def _list_places(gathering: Gathering) -> Exit:
 
 
 async def _follow(gathering: Gathering, arriving: Arrivals, shown: "_Shown") -> None:
-    try:
-        async for batch in arriving:
-            if gathering.take(batch):
-                await shown.show(gathering)
-    finally:
-        # Ctrl+C is how it ends.
-        _tell(gathering, arriving)
+    async for batch in arriving:
+        for sentence in arriving.news():
+            say(sentence)
+        if gathering.take(batch):
+            await shown.show(gathering)
+    hint = "" if gathering.scope.look else "; queues are followed with --look"
+    say(f"nothing is left to follow{hint}")
 
 
 def _tell(gathering: Gathering, arriving: Arrivals | None) -> None:
@@ -183,13 +186,17 @@ def _tell(gathering: Gathering, arriving: Arrivals | None) -> None:
         many = f" ({quantity(gathering.plan.messages, 'message')})" if reason == NOT_FREE else ""
         say(f"{_names(names)}{many}: not looked at: {reason}")
     if arriving is not None:
-        for address, error in arriving.errors.items():
-            say(f"{address}: not followed: {error}")
+        for sentence in arriving.news():
+            say(sentence)
     looks = f"looked at {quantity(seen, 'event')} of {quantity(len(gathering.coverage), 'endpoint')}"
     if gathering.rounds > 1:
         looks += f", searched {gathering.rounds} times"
     hint = " (--look browses queues)" if gathering.plan.prices and not gathering.scope.look else ""
-    say(looks if gathering.complete else f"{looks}; not everything was looked at{hint}")
+    say(looks if _is_complete(gathering, arriving) else f"{looks}; not everything was looked at{hint}")
+
+
+def _is_complete(gathering: Gathering, arriving: Arrivals | None) -> bool:
+    return gathering.complete and (arriving is None or arriving.complete)
 
 
 class _Shown:

@@ -30,7 +30,7 @@ def otlp(found: Trace) -> bytes:
         span: dict[str, Any] = {
             "traceId": trace_id,
             "spanId": ids[number],
-            "name": step.facts.type or step.address.name,
+            "name": _clean(step.facts.type or step.address.name),
             "kind": _PRODUCER,
             "startTimeUnixNano": str(_nanoseconds(step.time)),
             "endTimeUnixNano": str(_nanoseconds(max(ends[number], step.time))),
@@ -40,7 +40,7 @@ def otlp(found: Trace) -> bytes:
             span["parentSpanId"] = ids[step.link.cause]
         if step.failed or step.facts.failure is not None:
             reason = step.facts.reason or "failed"
-            span["status"] = {"code": _ERROR, "message": reason}
+            span["status"] = {"code": _ERROR, "message": _clean(reason)}
             span["events"] = [
                 {
                     "timeUnixNano": str(_nanoseconds(step.time)),
@@ -81,7 +81,12 @@ def _attributes(step: Step) -> list[dict[str, Any]]:
 
 
 def _attribute(key: str, value: str) -> dict[str, Any]:
-    return {"key": key, "value": {"stringValue": value.encode("utf-8", "replace").decode()}}
+    return {"key": key, "value": {"stringValue": _clean(value)}}
+
+
+def _clean(text: str) -> str:
+    """A text as JSON can hold it: halves of characters become `?`."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _ends(found: Trace) -> list[int]:

@@ -43,13 +43,19 @@ class Flows:
 
     def __init__(self) -> None:
         self._steps: dict[str, list[Step]] = {}
+        self._cut: set[str] = set()
         self.dropped = 0
         """How many flows were let go because there are too many."""
         self.uncorrelated = 0
         """How many events belong to no flow."""
 
     def __len__(self) -> int:
-        return len(self._steps)
+        return len(self._steps) - len(self._cut)
+
+    @property
+    def cut(self) -> int:
+        """How many flows have more than `STEPS` steps. They are none of these: what was not kept tells how they end."""
+        return len(self._cut)
 
     def add(self, delivery: Delivery, facts: Facts) -> None:
         """Take an event into its flow, if it belongs to one."""
@@ -60,10 +66,14 @@ class Flows:
         steps = self._steps.get(correlation)
         if steps is None:
             if len(self._steps) >= MOST:
-                del self._steps[next(iter(self._steps))]
+                first = next(iter(self._steps))
+                del self._steps[first]
+                self._cut.discard(first)
                 self.dropped += 1
             steps = self._steps[correlation] = []
-        if len(steps) < STEPS:
+        if len(steps) >= STEPS:
+            self._cut.add(correlation)
+        else:
             failure = facts.failure
             reason = None if failure is None else (failure.reason or failure.type or "dead letter")[:200]
             place = str(delivery.address)
@@ -72,6 +82,8 @@ class Flows:
 
     def __iter__(self) -> Iterator[Flow]:
         for correlation, steps in self._steps.items():
+            if correlation in self._cut:
+                continue
             # Where events say their types, those that say none are no steps: clicks, copies for an analysis.
             typed = any(step.type for step in steps)
             kept = [_named(step) for step in steps if step.type or step.reason is not None or not typed]

@@ -13,6 +13,7 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.look import Coverage, Gap
 from workbench.model.start import Beginning, Since, Window
 from workbench.operations.saga.flows import Flows
+from workbench.operations.trace.scope import held_by_consumers
 from workbench.session import Session
 
 _AT_ONCE: Final = 6
@@ -53,11 +54,14 @@ class Reading:
             try:
                 async with self._session.browse(address, start) as stream:
                     await self._take(stream)
-                self.coverage[address] = stream.coverage
+                covered = stream.coverage
             except WorkbenchError as error:
-                read = stream.coverage if stream is not None else Coverage()
-                gap = Gap("the rest" if read.read else "all", str(error).rstrip("."))
-                self.coverage[address] = msgspec.structs.replace(read, gaps=(*read.gaps, gap))
+                covered = stream.coverage if stream is not None else Coverage()
+                gap = Gap("the rest" if covered.read else "all", str(error).rstrip("."))
+                covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
+        if not any("consumers" in gap.reason for gap in covered.gaps):
+            covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, *held_by_consumers(endpoint)))
+        self.coverage[address] = covered
 
     async def take(self, path: Path, stream: Stream) -> None:
         """Read a recording."""

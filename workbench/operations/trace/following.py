@@ -1,17 +1,19 @@
 """What arrives while a trace is followed: at logs, and at queues where taps are allowed, from now on."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.retry import Backoff
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage
+from workbench.model.look import Coverage, Gap, stretch
 from workbench.operations.trace.scope import Plan
 from workbench.session import Session
 
@@ -23,11 +25,14 @@ class Arrivals:
     """The batches that arrive at some endpoints, in the order in which they come in. Made by `arrivals`."""
 
     def __init__(self, session: Session, endpoints: Sequence[Endpoint]) -> None:
-        self.coverage: Final[dict[Address, Coverage]] = {}
-        """What was seen at each endpoint."""
         self._session = session
         self._endpoints = endpoints
         self._errors: dict[Address, WorkbenchError] = {}
+        self._streams: dict[Address, Stream] = {}
+        self._missed: dict[Address, tuple[Gap, ...]] = {}
+        self._lost: dict[Address, Gap] = {}
+        self._heard: set[Address] = set()
+        self._told: set[str] = set()
         self._batches: asyncio.Queue[Sequence[Delivery]] = asyncio.Queue(_AHEAD)
 
     @property
@@ -40,8 +45,28 @@ class Arrivals:
         """Where events are waited for."""
         return [each.address for each in self._endpoints if each.address not in self._errors]
 
+    @property
+    def gaps(self) -> Mapping[Address, Sequence[Gap]]:
+        """What was missed at endpoints that are followed."""
+        return {each.address: gaps for each in self._endpoints if (gaps := self._gaps_of(each.address))}
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was missed."""
+        return not self._errors and not self.gaps
+
+    def news(self) -> Sequence[str]:
+        """What is not followed and what was missed, as far as it was not told before; a sentence each."""
+        said = [f"{address} is not followed: {error}" for address, error in self._errors.items()]
+        heard, self._heard = self._heard, set()
+        said += [f"{address}: {Coverage(gaps=(gap,)).remarks}" for address in heard for gap in self._gaps_of(address)]
+        new = [sentence for sentence in said if sentence not in self._told]
+        self._told.update(new)
+        return new
+
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
-        while True:
+        """The batches, and an empty one where there is news; ends where nothing is followed any more."""
+        while self.followed or not self._batches.empty():
             yield await self._batches.get()
 
     async def begin(self, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"]:
@@ -55,6 +80,15 @@ class Arrivals:
             await is_open.wait()
         return tasks
 
+    def _gaps_of(self, address: Address) -> tuple[Gap, ...]:
+        stream, lost = self._streams.get(address), self._lost.get(address)
+        now = stream.coverage.gaps if stream is not None else ()
+        return (*self._missed.get(address, ()), *now, *((lost,) if lost is not None else ()))
+
+    async def _put(self, address: Address, batch: Sequence[Delivery] = ()) -> None:
+        self._heard.add(address)
+        await self._batches.put(batch)
+
     async def _run(self, address: Address, opened: asyncio.Event) -> None:
         backoff = Backoff()
         try:
@@ -63,8 +97,10 @@ class Arrivals:
                     await self._take(address, opened, backoff)
                     return
                 except ConnectionLost as error:
-                    # It is said by the coverage, once it goes on.
                     opened.set()
+                    since = (lost.since if (lost := self._lost.get(address)) is not None else None) or _now()
+                    self._lost[address] = Gap(f"what came {stretch(since)}", str(error).rstrip("."), since)
+                    await self._put(address)
                     backoff.fail(str(error), 0)
                     await backoff.wait()
         except WorkbenchError as error:
@@ -73,22 +109,35 @@ class Arrivals:
             self._errors[address] = ConnectorError(log_unexpected(error, f"Following {address}"))
         finally:
             opened.set()
+        if address in self._errors:
+            await self._put(address)
 
     async def _take(self, address: Address, opened: asyncio.Event, backoff: Backoff) -> None:
         async with self._session.tail(address) as stream:
             opened.set()
+            self._streams[address] = stream
+            if (lost := self._lost.pop(address, None)) is not None and lost.since is not None:
+                until = _now()
+                missed = Gap(f"what came {stretch(lost.since, until)}", lost.reason, lost.since, until)
+                self._missed[address] = (*self._missed.get(address, ()), missed)
             try:
                 while True:
                     try:
                         async for batch in stream:
                             backoff.reset()
-                            await self._batches.put(batch)
+                            await self._put(address, batch)
                         return
                     except ConnectionLost as error:
+                        await self._put(address)
                         backoff.fail(str(error), 0)
                         await backoff.wait()
             finally:
-                self.coverage[address] = stream.coverage
+                del self._streams[address]
+                self._missed[address] = (*self._missed.get(address, ()), *stream.coverage.gaps)
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
 
 
 @asynccontextmanager

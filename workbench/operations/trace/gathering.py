@@ -404,6 +404,8 @@ class Gathering:
         delivery = sighting.delivery
         if delivery.position is None or sighting.facts.failure is None or self._passing.of(delivery):
             return sighting
+        if not self._passing.is_told(delivery):
+            return msgspec.structs.replace(sighting, unknown=True)
         return msgspec.structs.replace(sighting, held=True)
 
     def passed_by(self, delivery: Delivery) -> Sequence[str]:

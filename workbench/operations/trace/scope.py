@@ -87,7 +87,7 @@ async def survey(session: Session, scope: Scope) -> Plan:
         elif each.family == "log":
             logs.append(each)
         elif each.depth == 0:
-            empty.append((each.address, Coverage(gaps=_held(each), total=0)))
+            empty.append((each.address, Coverage(gaps=held_by_consumers(each), total=0)))
         else:
             price = price_of(each)
             if price:
@@ -105,5 +105,6 @@ async def _list(connector: Guarded) -> tuple[Sequence[Endpoint], Sequence[Gap]]:
     return listed, listed.gaps
 
 
-def _held(endpoint: Endpoint) -> tuple[Gap, ...]:
+def held_by_consumers(endpoint: Endpoint) -> tuple[Gap, ...]:
+    """What no look at a queue can see, if there is any."""
     return (Gap(quantity(endpoint.held, "message"), "held by consumers"),) if endpoint.held else ()

@@ -25,6 +25,7 @@ class Sighting(msgspec.Struct, frozen=True):
         look: Which reading found it; one reading finds each delivery once.
         held: Whether it waits in this place: in a queue, or among dead letters that nobody reads.
         places: Where the value stands in it that the trace began with: see `seeds.places`.
+        unknown: Whether it is a dead letter of a log and not known to wait: the log's consumer groups cannot be told.
     """
 
     delivery: Delivery
@@ -32,6 +33,7 @@ class Sighting(msgspec.Struct, frozen=True):
     look: int = 0
     held: bool = False
     places: tuple[str, ...] = ()
+    unknown: bool = False
 
     @property
     def pointers(self) -> tuple[tuple[Address, Position], ...]:

@@ -73,6 +73,8 @@ def notes_of(found: Trace, number: int) -> list[str]:
         notes.append(next((reason for each in letters if (reason := reason_of(each))), "failed"))
     if step.held:
         notes.append("held here")
+    if step.sighting.unknown:
+        notes.append("consumer groups not known")
     if step.duplicate_of is not None:
         notes.append(f"duplicate of {step.duplicate_of + 1}")
     if step.copy_of is not None:
@@ -104,7 +106,8 @@ def verdict(found: Trace, now: int) -> str:
     last = found.steps[found.last or 0]
     ago = f" {span_text(max(now - last.time, 0))} ago" if last.timed else ""
     held = dict.fromkeys(str(found.steps[number].address) for number in found.waiting)
-    return f"last seen in {last.address}{ago}" + (f"; a copy waits in {', '.join(held)}" if held else "")
+    unknown = "; its consumer groups are not known" if last.sighting.unknown else ""
+    return f"last seen in {last.address}{ago}{unknown}" + (f"; a copy waits in {', '.join(held)}" if held else "")
 
 
 def summary(found: Trace) -> str:
