@@ -37,7 +37,7 @@ async def main(count: int) -> None:
     """Fill a store, write its events to a file, and compare."""
     # It is no dependency of the project.
     duckdb: Any = import_module("duckdb")
-    reading = Reading(facts=Conventions.builtin().facts, body=query_value)
+    reading = Reading(facts=Conventions.load([]).facts, body=query_value)
     wanted = correlation(count // 2)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "events.ndjson"

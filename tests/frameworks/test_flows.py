@@ -28,7 +28,7 @@ message = { at = "header.nameko.call_id_stack", path = "-1" }
 
 
 def facts_of(deliveries: Sequence[Delivery], conventions: Conventions | None = None) -> list[Facts]:
-    return [(conventions or Conventions.builtin()).facts(each) for each in deliveries]
+    return [(conventions or Conventions.load([])).facts(each) for each in deliveries]
 
 
 def traced(id: str, *arguments: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ def spring() -> Mapping[str, Mapping[str, Any]]:
 def test_a_dead_letter_of_spring_kafka_says_where_it_was_and_why_it_failed(
     spring: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    facts = Conventions.builtin().facts(from_kafka(spring["spring kafka dead letter"]))
+    facts = Conventions.load([]).facts(from_kafka(spring["spring kafka dead letter"]))
     assert facts.origin == Origin(
         "Spring Kafka", topic="orders", partition="3", offset="1200", group="billing", time="-1"
     )
@@ -33,7 +33,7 @@ def test_a_dead_letter_of_spring_kafka_says_where_it_was_and_why_it_failed(
 def test_a_dead_letter_of_spring_kafka_that_failed_again_was_last_where_it_failed_last(
     spring: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    facts = Conventions.builtin().facts(from_kafka(spring["spring kafka dead letter, again"]))
+    facts = Conventions.load([]).facts(from_kafka(spring["spring kafka dead letter, again"]))
     origin = facts.origin
     assert origin is not None
     assert (origin.topic, origin.partition, origin.offset) == ("orders-dlt", "1", "7")
@@ -46,11 +46,11 @@ def test_a_request_of_spring_kafka_is_correlated_by_the_id_in_its_sixteen_bytes(
     delivery = from_kafka(spring["spring kafka request"])
     raw = dict(delivery.event.headers)["kafka_correlationId"]
     assert isinstance(raw, bytes)
-    assert Conventions.builtin().facts(delivery).correlation == str(uuid.UUID(bytes=raw))
+    assert Conventions.load([]).facts(delivery).correlation == str(uuid.UUID(bytes=raw))
 
 
 def test_json_of_spring_says_its_type(spring: Mapping[str, Mapping[str, Any]]) -> None:
-    conventions = Conventions.builtin()
+    conventions = Conventions.load([])
     assert conventions.facts(from_kafka(spring["spring kafka json"])).type == "Spring$Order"
     assert conventions.facts(from_rabbitmq(spring["spring amqp json"])).type == "Spring$Order"
 
@@ -58,7 +58,7 @@ def test_json_of_spring_says_its_type(spring: Mapping[str, Mapping[str, Any]]) -
 def test_a_dead_letter_of_spring_amqp_says_where_it_was_and_why_it_failed(
     spring: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    facts = Conventions.builtin().facts(from_rabbitmq(spring["spring amqp dead letter"]))
+    facts = Conventions.load([]).facts(from_rabbitmq(spring["spring amqp dead letter"]))
     assert facts.origin == Origin("Spring AMQP", exchange="orders", key="order.placed")
     assert facts.correlation == "flow-1"
     failure = facts.failure
@@ -67,7 +67,7 @@ def test_a_dead_letter_of_spring_amqp_says_where_it_was_and_why_it_failed(
 
 
 def test_a_dead_letter_of_kafka_streams_says_where_it_was_and_why_it_failed() -> None:
-    facts = Conventions.builtin().facts(from_kafka(printed("Streams")["streams dead letter"]))
+    facts = Conventions.load([]).facts(from_kafka(printed("Streams")["streams dead letter"]))
     assert facts.origin == Origin("Kafka Streams", topic="orders", partition="3", offset="1200")
     failure = facts.failure
     assert isinstance(failure, Failure)

@@ -42,7 +42,7 @@ def taken(url: str, queue: str) -> Delivery:
 
 
 def facts_of(delivery: Delivery) -> Facts:
-    return Conventions.builtin().facts(delivery)
+    return Conventions.load([]).facts(delivery)
 
 
 def test_a_task_of_celery_belongs_to_its_workflow(rabbitmq_4: RabbitMQAddress) -> None:

@@ -24,18 +24,18 @@ PARENT = f"00-{TRACE}-{SPAN}-01"
 
 def kafka(*headers: tuple[str, bytes | str | None], body: bytes | None = b"") -> Facts:
     event = Event(None, body, None, Content(headers))
-    return Conventions.builtin().facts(Delivery(event, Address("kafka", "t"), 0))
+    return Conventions.load([]).facts(Delivery(event, Address("kafka", "t"), 0))
 
 
 def rabbit(headers: dict[str, Value] | None = None, body: bytes = b"", **properties: Value) -> Facts:
     event = Event(b"", body, encode(Content(tuple((headers or {}).items()), properties)))
-    return Conventions.builtin().facts(Delivery(event, Address("rabbit", "q"), 0))
+    return Conventions.load([]).facts(Delivery(event, Address("rabbit", "q"), 0))
 
 
 def written(headers: dict[str, Value] | None = None, **properties: Value) -> Facts:
     """What a connector that is no AMQP 0-9-1 could hand over."""
     event = Event(b"", b"", None, Content(tuple((headers or {}).items()), properties))
-    return Conventions.builtin().facts(Delivery(event, Address("other", "q"), 0))
+    return Conventions.load([]).facts(Delivery(event, Address("other", "q"), 0))
 
 
 def body(value: Any) -> Facts:
@@ -610,7 +610,7 @@ def test_bytes_that_are_no_text_are_shown_in_hex() -> None:
 
 def test_properties_that_cannot_be_decoded_say_nothing() -> None:
     event = Event(b"", b'{"correlationId": "flow"}', Wire("amqp-0-9-1", b"\x20\x00\xff"))
-    assert Conventions.builtin().facts(Delivery(event, Address("rabbit", "q"), 0)).correlation == "flow"
+    assert Conventions.load([]).facts(Delivery(event, Address("rabbit", "q"), 0)).correlation == "flow"
 
 
 def test_attempts_that_are_no_number_are_none() -> None:
@@ -619,7 +619,7 @@ def test_attempts_that_are_no_number_are_none() -> None:
 
 def test_no_hostile_event_has_more_facts_than_can_be_held() -> None:
     for name, delivery in deliveries():
-        facts = Conventions.builtin().facts(delivery)
+        facts = Conventions.load([]).facts(delivery)
         assert len(facts.found) <= 1100, name
         assert all(isinstance(fact.value, str) for fact in facts.found), name
         assert facts.origin is None or facts.origin.convention, name
@@ -655,8 +655,9 @@ def test_a_users_convention_comes_before_those_that_ship() -> None:
 
 
 def test_without_conventions_of_a_user_those_that_ship_are_read_once() -> None:
-    assert Conventions.load([]) is Conventions.builtin()
-    assert Conventions.builtin().names[-1] == "trace id"
+    shipped = Conventions.load([])
+    assert Conventions.load([]) is shipped
+    assert shipped.names[-1] == "trace id"
 
 
 def test_a_convention_can_wait_for_a_header_that_begins_in_some_way() -> None:

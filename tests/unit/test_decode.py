@@ -34,7 +34,7 @@ from workbench.store import batch
 from workbench.store.batch import Chunk, candidates, pack, slice_delivery
 from workbench.store.search import select
 
-READING: Final = Reading(Conventions.builtin().facts, query_value)
+READING: Final = Reading(Conventions.load([]).facts, query_value)
 ENVELOPE: Final = {
     "messageId": "00000000-0000-0000-0000-00000000aaaa",
     "conversationId": "00000000-0000-0000-0000-00000000cccc",

@@ -97,7 +97,7 @@ async def deploy(rabbit: Guarded) -> None:
 
 
 def correlation(delivery: Delivery) -> str | None:
-    return Conventions.builtin().facts(delivery).correlation
+    return Conventions.load([]).facts(delivery).correlation
 
 
 # What there is.
@@ -161,7 +161,7 @@ async def test_there_are_about_as_many_events_as_in_half_an_hour(still: Faces) -
 
 
 async def test_every_event_can_be_read_and_belongs_to_an_order_s_story(still: Faces) -> None:
-    conventions = Conventions.builtin()
+    conventions = Conventions.load([])
     for delivery in await everything(still):
         reading = lay_out(delivery.event)
         facts = conventions.facts(delivery)
@@ -184,12 +184,12 @@ async def test_there_is_every_kind_of_body(still: Faces) -> None:
 
 
 async def test_an_order_is_delivered_twice_now_and_then(still: Faces) -> None:
-    messages = [Conventions.builtin().facts(each).message for each in await events(still[0], "analytics")]
+    messages = [Conventions.load([]).facts(each).message for each in await events(still[0], "analytics")]
     assert len(set(messages)) < len(messages)
 
 
 async def test_every_dead_letter_says_why_and_where_it_was(still: Faces) -> None:
-    conventions = Conventions.builtin()
+    conventions = Conventions.load([])
     said = set()
     for face in still:
         for endpoint in await face.endpoints():
@@ -225,7 +225,7 @@ async def test_both_brokers_tell_of_the_same_orders(still: Faces) -> None:
 
 async def test_every_event_on_the_way_names_its_cause(alive: Faces) -> None:
     rabbit, kafka = alive
-    conventions = Conventions.builtin()
+    conventions = Conventions.load([])
     flows: dict[str | None, str | None] = {}
     async with (
         asyncio.timeout(SOON),
@@ -360,7 +360,7 @@ async def test_payments_with_a_comma_fail_until_the_fix_is_deployed_and_then_suc
     dead = Address("rabbit", "payments.dead")
 
     def comma(delivery: Delivery) -> bool:
-        facts = Conventions.builtin().facts(delivery)
+        facts = Conventions.load([]).facts(delivery)
         return facts.failure is not None and facts.failure.type == "java.lang.NumberFormatException"
 
     def of_flow(flow: str | None) -> Callable[[Delivery], bool]:
@@ -385,7 +385,7 @@ async def test_payments_with_a_comma_fail_until_the_fix_is_deployed_and_then_suc
             paid = tasks.create_task(arriving(kafka, Address("kafka", "payments"), of_flow(correlation(letter))))
             await asyncio.sleep(0)
             await send(rabbit, exchange, again)
-        assert Conventions.builtin().facts(await paid).type in ("PaymentAuthorised", "PaymentFailed")
+        assert Conventions.load([]).facts(await paid).type in ("PaymentAuthorised", "PaymentFailed")
 
         # New ones succeed as well: of the next payments some have a comma.
         before = {correlation(each) for each in await events(rabbit, dead.name) if comma(each)}

@@ -34,7 +34,7 @@ from workbench.operations.template_process import TemplateProcess
 from workbench.query.query import Reading
 from workbench.session import Session
 
-READING = Reading(Conventions.builtin().facts)
+READING = Reading(Conventions.load([]).facts)
 QUEUE = Address("rabbit", "orders.dead")
 TOPIC = Address("kafka", "payments-dlt")
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -19,7 +19,7 @@ from workbench.model.wire import encode
 from workbench.query.query import Reading
 from workbench.table.columns import column_of
 
-READING = Reading(facts=Conventions.builtin().facts, body=query_value)
+READING = Reading(facts=Conventions.load([]).facts, body=query_value)
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
 FLOW = "7f3a90c2-0000-4000-8000-000000000001"
 DIED = 1_764_000_000_000

@@ -42,7 +42,7 @@ def masked(rules: list[str], body: bytes) -> bytes:
 def everything(delivery: Delivery) -> str:
     """All that can be seen of a delivery, in every form in which it is shown, exported or stored."""
     event = delivery.event
-    facts = Conventions.builtin().facts(delivery)
+    facts = Conventions.load([]).facts(delivery)
     line = ndjson.encode(delivery).decode()
     wire = event.wire.data if event.wire else b""
     encoded = b"".join(

@@ -198,7 +198,7 @@ def evaluate(node: Any, delivery: Delivery) -> bool:
 
 
 def correlations(delivery: Delivery) -> list[str]:
-    return list(Conventions.builtin().facts(delivery).all("correlation"))
+    return list(Conventions.load([]).facts(delivery).all("correlation"))
 
 
 # What is asked, and of what.
@@ -388,7 +388,7 @@ def render(node: Any) -> str:
 
 
 def facts(delivery: Delivery) -> Facts:
-    return Conventions.builtin().facts(delivery)
+    return Conventions.load([]).facts(delivery)
 
 
 READING = Reading(facts)

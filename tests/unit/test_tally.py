@@ -18,7 +18,7 @@ from workbench.store.store import Budget, open_store
 from workbench.store.tally import ReasonTally, same_for_all
 from workbench.store.workers import Workers
 
-READING = Reading(Conventions.builtin().facts, query_value)
+READING = Reading(Conventions.load([]).facts, query_value)
 
 
 def dead(reason: str | None, number: int = 0) -> Delivery:

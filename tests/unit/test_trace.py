@@ -21,7 +21,7 @@ from workbench.operations.trace.seeds import Seed, is_id, places
 from workbench.operations.trace.sightings import Sighting, merge
 from workbench.query.query import Reading, compile
 
-READING = Reading(facts=Conventions.builtin().facts, body=query_value)
+READING = Reading(facts=Conventions.load([]).facts, body=query_value)
 NOON = 1_764_072_000_000
 FLOW = "7f3a90c2-1d5e-4b7a-9c64-0e2f4a5b6c7d"
 OTHER = "0c9d7a51-88aa-4c1e-b3a1-5f0e77d0aa10"

@@ -46,7 +46,7 @@ from workbench.table.columns import COLUMNS, column_of, fit
 
 TOPIC = Address("kafka", "payments")
 NOW = round(datetime.now().replace(hour=12, minute=0, second=0, microsecond=0).timestamp() * 1000)
-READING = Reading(Conventions.builtin().facts, query_value)
+READING = Reading(Conventions.load([]).facts, query_value)
 HEIGHT = 12
 OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
 
@@ -668,7 +668,7 @@ async def test_a_path_is_looked_up_only_for_rows_in_sight(tmp_path: Path, monkey
 
 
 async def test_what_is_masked_is_in_no_column_of_a_path(tmp_path: Path) -> None:
-    reading = Reading(Conventions.builtin().facts, query_value, Masking(["body.card"]).apply)
+    reading = Reading(Conventions.load([]).facts, query_value, Masking(["body.card"]).apply)
     async with bench(tmp_path, [event(0, body=b'{"card":"4111-1111"}')], reading=reading) as it:
         it.table.add_column("body.card")
         await it.pause()
@@ -893,7 +893,7 @@ def _can_be_stored(delivery: Delivery) -> bool:
 
 async def test_what_is_masked_is_not_drawn(tmp_path: Path) -> None:
     masking = Masking(["body.card", "header.correlation_id"])
-    reading = Reading(Conventions.builtin().facts, query_value, masking.apply)
+    reading = Reading(Conventions.load([]).facts, query_value, masking.apply)
     body = json.dumps({"card": "4111-1111", "n": "n0"}).encode()
     async with bench(tmp_path, [event(0, body=body)], columns=240, reading=reading) as it:
         it.table.columns = it.table.all_columns
@@ -915,7 +915,7 @@ async def test_the_screen_goes_on_while_a_large_body_is_masked(tmp_path: Path) -
             during.append(steps - before)
         return masked
 
-    reading = Reading(Conventions.builtin().facts, query_value, apply)
+    reading = Reading(Conventions.load([]).facts, query_value, apply)
     async with bench(tmp_path, events(0, 5), reading=reading) as it, asyncio.TaskGroup() as group:
         growing = group.create_task(it.grow([event(5, body=large)]))
         while not growing.done():

@@ -35,7 +35,7 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire, encode
 from workbench.query.query import Reading, compile
 
-READING = Reading(Conventions.builtin().facts, query_value)
+READING = Reading(Conventions.load([]).facts, query_value)
 SEEN = round(datetime(2026, 11, 23, 10, 3, 22, tzinfo=UTC).timestamp() * 1000)
 OBEYED = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
 ORDER = b'{"orderId":1001,"total":1.10,"items":[{"sku":"a-1","n":2},{"sku":"b-2","n":1}],"note":null,"id":"x","id":"y"}'

@@ -22,7 +22,7 @@ from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
 from workbench.query.query import Reading
 
-READING = Reading(Conventions.builtin().facts, query_value)
+READING = Reading(Conventions.load([]).facts, query_value)
 WIDTHS = st.integers(24, 120)
 """Below, a single character may not fit that is spelled out."""
 

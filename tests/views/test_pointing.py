@@ -19,7 +19,7 @@ from workbench.query.condition import Condition
 from workbench.query.field import Field
 from workbench.query.query import Reading, compile
 
-READING = Reading(Conventions.builtin().facts, query_value)
+READING = Reading(Conventions.load([]).facts, query_value)
 SEEN = 1_795_600_800_000
 CONTAINER = "A query compares single values: go to one of those in it."
 

@@ -50,11 +50,6 @@ class Conventions:
         return (_builtin, ()) if self is _builtin() else (Conventions, (self._conventions,))
 
     @classmethod
-    def builtin(cls) -> "Conventions":
-        """Those that ship, read once."""
-        return _builtin()
-
-    @classmethod
     def load(cls, extra: Iterable[Mapping[str, Any]]) -> "Conventions":
         """Those that ship, and before them a user's own.
 
