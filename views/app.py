@@ -202,9 +202,12 @@ class Workbench(ConnectionWatches, FileActions):
             return
         if self.is_publishing:
             sentence = "Events are being published: the outcome of those in flight would be unknown."
-            self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: self.exit() if yes else None)
+        elif self.progress is not None:
+            sentence = "Events are being exported: the file would hold only those written so far."
         else:
             self.exit()
+            return
+        self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: self.exit() if yes else None)
 
     def act(self, action: OfferedAction) -> None:
         """Do what a connector offers, and say what came of it."""

@@ -42,6 +42,7 @@ class PublishScreen(DraftForm):
         & #fields-panel { height: auto; max-height: 45%; }
         & #fields { max-height: 100%; }
         & #preview-panel { height: 1fr; }
+        & #preview-panel VerticalScroll { scrollbar-gutter: stable; }
         &.narrow #sides { layout: vertical; }
         &.narrow #writing { width: 1fr; height: 2fr; }
         &.narrow #outcome { width: 1fr; height: 1fr; min-height: 7; }

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +12,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.events import Resize
 from textual.widgets import Input, Static
+from textual.worker import Worker, get_current_worker
 
 from views.catch_up import CatchUp
 from views.export import body_text, line_text
 from views.host import Host
 from views.steady_app import KEY_WORK
+from views.widgets.fields import TextField
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
@@ -24,6 +26,7 @@ from views.widgets.panel import NARROW, Panel
 from views.widgets.trace_story import TraceStory
 from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.decode.display import visible
+from workbench.model.endpoint import Ability
 from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.start import Window
@@ -64,18 +67,17 @@ class Trace(WorkbenchScreen):
         self._chosen: frozenset[str] | None = None
         self._failure = ""
         self._window = 0
-        self._look = self._searching = self._following = False
-        self._recent: deque[str] = deque(maxlen=_RECENT)
+        self._look = self._searching = self._following = self._stopped = False
+        self._gatherer: Worker[None] | None = None
+        self._follower: Worker[None] | None = None
+        self._shown: Delivery | None = None
+        self._recent: deque[tuple[str, Delivery | None]] = deque(maxlen=_RECENT)
         self._painting = CatchUp(self, self._paint, _PAINTED)
         self._asking = CatchUp(self, self._ask_store, _ASKED)
 
     def compose_body(self) -> ComposeResult:
         with Panel(title="Trace", id="story"):
-            yield Input(
-                id="seed",
-                placeholder="a correlation, message or trace id, or body.orderId=4711",
-                select_on_focus=False,
-            )
+            yield TextField(placeholder="a correlation, message or trace id, or body.orderId=4711", id="seed")
             yield Static("", id="verdict")
             yield TraceStory(id="flow")
         with Panel(title="Event", id="traced"):
@@ -129,7 +131,8 @@ class Trace(WorkbenchScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the field follows what is in it."""
-        self._begin(event.value.strip(), None)
+        text = event.value.strip()
+        self._begin(text, dict(self._recent).get(text))
 
     def _begin(self, text: str, begun_with: Delivery | None) -> None:
         self.query_one(Input).value = text
@@ -137,9 +140,8 @@ class Trace(WorkbenchScreen):
         self._begun_with = begun_with
         self._look = False
         if text:
-            if text in self._recent:
-                self._recent.remove(text)
-            self._recent.appendleft(text)
+            others = [each for each in self._recent if each[0] != text]
+            self._recent = deque([(text, begun_with), *others], maxlen=_RECENT)
             self._again()
 
     def _again(self) -> None:
@@ -148,11 +150,23 @@ class Trace(WorkbenchScreen):
         self.workers.cancel_group(self, "trace-follow")
         self._story.display = True
         self._story.focus()
-        self._gather(self.query_one(Input).value)
+        self._gatherer = self._gather(self.query_one(Input).value)
+
+    def _again_if_agreed(self, title: str, change: Callable[[], None]) -> None:
+        """Gather anew after a change; where queues are looked into, that costs what it did, and is asked again."""
+
+        def begin() -> None:
+            change()
+            self._again()
+
+        if self._look:
+            self._ask_to_look(title, begin)
+        else:
+            begin()
 
     @work(exclusive=True, group="trace")
     async def _gather(self, text: str) -> None:
-        self._gathering, self._failure, self._searching = None, "", True
+        self._gathering, self._failure, self._searching, self._stopped = None, "", True, False
         self._story.show(Flow(), 0)
         self._painting.request()
         try:
@@ -177,10 +191,13 @@ class Trace(WorkbenchScreen):
             await gathering.run()
         except WorkbenchError as error:
             self._failure = str(error)
+            return
         finally:
-            self._searching = False
-            if not self.is_closed:
-                self._painting.request()
+            # One that was cancelled ends after the next has begun.
+            if get_current_worker() is self._gatherer:
+                self._searching = False
+                if not self.is_closed:
+                    self._painting.request()
         if gathering.places:
             await self.host.pause()
             if not self.is_closed and self.is_current and self._gathering is gathering:
@@ -199,8 +216,8 @@ class Trace(WorkbenchScreen):
 
         def follow(number: int | None) -> None:
             if number is not None:
-                self._chosen = frozenset({gathering.places[number].name})
-                self._again()
+                chosen = frozenset({gathering.places[number].name})
+                self._again_if_agreed("Follow it", lambda: setattr(self, "_chosen", chosen))
 
         title = f"{visible(gathering.seed.value, 30)} stands in several places"
         self.app.push_screen(Choice(title, lines, "follow"), follow)
@@ -256,18 +273,39 @@ class Trace(WorkbenchScreen):
                 said.append(f"  ·  {visible(oddity)}", "muted")
             return said
         if gathering is None and not self._searching:
-            recent = "".join(f"\n  {visible(each, 60)}" for each in list(self._recent)[:5])
-            again = f"\n\nr goes back to one of these:{recent}" if recent else ""
+            recent = "".join(f"\n  {visible(each, 60)}" for each, _ in list(self._recent)[:5])
+            again = f"\n\n{self.key_of('recent')} goes back to one of these:{recent}" if recent else ""
             return Text(
                 "Paste or type an id: its events on all connections become one story, with what caused what.\n"
-                f"t on any event does the same.{again}",
+                f"{self.key_of('trace', 'events')} on any event does the same.{again}",
                 "muted",
             )
         if self._searching or gathering is None:
             return Text("Searching …", "muted")
         if gathering.places:
-            return Text("This value stands in several places: r, or enter in the field, asks again which.", "warn")
-        return _not_found(gathering, WINDOWS[self._window][0])
+            key = self.key_of("recent")
+            return Text(f"This value stands in several places: {key}, or enter in the field, asks again which.", "warn")
+        if self._stopped:
+            return Text("The search was stopped: what was not searched may hold it.", "warn")
+        return self._not_found(gathering)
+
+    def _not_found(self, gathering: Gathering) -> Text:
+        """That there is nothing, and what may be done about it."""
+        read = sum(each.read for each in gathering.coverage.values())
+        said = Text().append("Not found", "warn")
+        said.append(f" in {read:,} events of {quantity(len(gathering.coverage), 'endpoint')}.\n")
+        if gathering.scope.window.since is not None:
+            window = WINDOWS[self._window][0]
+            said.append(f"\n  {self.key_of('widen_window')}  searches topics and streams further back than {window}")
+        if gathering.plan.prices and not gathering.scope.look:
+            queues = quantity(len(gathering.plan.prices), "queue")
+            messages = quantity(gathering.plan.messages, "message")
+            said.append(f"\n  {self.key_of('look_into')}  looks into {queues} with {messages}; asks first")
+        if self.cannot_follow_trace() is None:
+            said.append(f"\n  {self.key_of('follow_trace')}  waits for it to arrive")
+        if not gathering.complete:
+            said.append(f"\n  {self.key_of('coverage')}  shows what could not be seen")
+        return said
 
     def _arrange(self) -> None:
         steps = bool(self._found.steps)
@@ -281,10 +319,11 @@ class Trace(WorkbenchScreen):
     @on(TraceStory.Moved)
     def _show_event(self) -> None:
         step = self._story.step
-        if step is None:
-            self._inspector.show(None, self.context.session.reading)
-        else:
-            self._inspector.show(step.delivery, self.context.session.reading, step.is_dead_letter)
+        shown = step.delivery if step is not None else None
+        # What is being read stays where it is when others come.
+        if shown is None or shown != self._shown:
+            self._inspector.show(shown, self.context.session.reading, step is not None and step.is_dead_letter)
+        self._shown = shown
         self._label_event()
 
     @on(Inspector.Labelled)
@@ -323,7 +362,7 @@ class Trace(WorkbenchScreen):
 
     def _stop(self) -> None:
         self.workers.cancel_group(self, "trace")
-        self._searching = False
+        self._searching, self._stopped = False, True
         self._say()
 
     def do_pane(self) -> None:
@@ -363,24 +402,36 @@ class Trace(WorkbenchScreen):
         return "The queues were looked into already." if self._look else None
 
     def do_look_into(self) -> None:
-        assert self._gathering is not None
-        plan = self._gathering.plan
-        queues = quantity(len(plan.prices), "queue")
-        prices = " ".join(dict.fromkeys(price for _, price in plan.prices))
-        sentence = f"{queues} with {quantity(plan.messages, 'message')} will be browsed once. {prices}"
-
         def look() -> None:
             self._look = True
             self._again()
 
-        self.host.agree("Look into queues", sentence, "look", look)
+        self._ask_to_look("Look into queues", look)
 
-    cannot_follow_trace = _no_flow
+    def _ask_to_look(self, title: str, look: Callable[[], None]) -> None:
+        """Say what browsing the queues costs, and do it if that is agreed to."""
+        if self._gathering is None:
+            return
+        plan = self._gathering.plan
+        queues = quantity(len(plan.prices), "queue")
+        prices = " ".join(dict.fromkeys(price for _, price in plan.prices))
+        sentence = f"{queues} with {quantity(plan.messages, 'message')} will be browsed once. {prices}"
+        self.host.agree(title, sentence, "look", look)
+
+    def cannot_follow_trace(self) -> str | None:
+        if (reason := self._no_flow()) is not None or self._following:
+            return reason
+        assert self._gathering is not None
+        plan = self._gathering.plan
+        followed = (*plan.logs, *(plan.queues if self._look else ()))
+        if not any(Ability.TAIL in endpoint.abilities for endpoint in followed):
+            return "Nothing that was looked at can be followed."
+        return None
 
     def do_follow_trace(self) -> None:
         self._following = not self._following
         if self._following:
-            self._follow()
+            self._follower = self._follow()
         else:
             self.workers.cancel_group(self, "trace-follow")
         self._say()
@@ -390,15 +441,19 @@ class Trace(WorkbenchScreen):
         gathering = self._gathering
         if gathering is None:
             return
-        async with arrivals(self.context.session, gathering.plan, self._look) as arriving:
-            async for batch in arriving:
-                for sentence in arriving.news():
-                    self.host.say(sentence, "warning")
-                if gathering.take(batch) and not self.is_closed:
+        try:
+            async with arrivals(self.context.session, gathering.plan, self._look) as arriving:
+                async for batch in arriving:
+                    for sentence in arriving.news():
+                        self.host.say(sentence, "warning")
+                    if gathering.take(batch) and not self.is_closed:
+                        self._painting.request()
+                self.host.say("Nothing is left to follow.", "warning")
+        finally:
+            if get_current_worker() is self._follower:
+                self._following = False
+                if not self.is_closed:
                     self._painting.request()
-            self.host.say("Nothing is left to follow.", "warning")
-            self._following = False
-            self._say()
 
     def cannot_widen_window(self) -> str | None:
         if self._window + 1 == len(WINDOWS):
@@ -406,8 +461,8 @@ class Trace(WorkbenchScreen):
         return self._no_flow()
 
     def do_widen_window(self) -> None:
-        self._window += 1
-        self._again()
+        wider = self._window + 1
+        self._again_if_agreed("Search further back", lambda: setattr(self, "_window", wider))
 
     def cannot_shape(self) -> str | None:
         if self._story.is_tree and not self._story.lanes_fit:
@@ -437,13 +492,13 @@ class Trace(WorkbenchScreen):
     def do_recent(self) -> None:
         from views.dialogs.choice import Choice
 
-        ids = list(self._recent)
+        recent = list(self._recent)
 
         def follow(number: int | None) -> None:
             if number is not None:
-                self._begin(ids[number], None)
+                self._begin(*recent[number])
 
-        self.app.push_screen(Choice("Recent ids", [Text(visible(each, 66)) for each in ids], "follow"), follow)
+        self.app.push_screen(Choice("Recent ids", [Text(visible(each, 66)) for each, _ in recent], "follow"), follow)
 
     def cannot_flow(self) -> str | None:
         return None if self.query_one(Input).value.strip() else "There is no id yet: type or paste one."
@@ -522,24 +577,3 @@ def _seen(gathering: Gathering) -> str:
     holes = len(gathering.unseen) + sum(not covered.complete for covered in gathering.coverage.values())
     seen = f"{events:,} in {quantity(len(gathering.coverage), 'endpoint')}"
     return f"{seen} · not seen: {holes}" if holes else seen
-
-
-def _not_found(gathering: Gathering, window: str) -> Text:
-    """That there is nothing, and what may be done about it."""
-    said = (
-        Text()
-        .append("Not found", "warn")
-        .append(
-            f" in {sum(each.read for each in gathering.coverage.values()):,} events"
-            f" of {quantity(len(gathering.coverage), 'endpoint')}.\n",
-        )
-    )
-    if gathering.scope.window.since is not None:
-        said.append(f"\n  +  searches topics and streams further back than {window}")
-    if gathering.plan.prices and not gathering.scope.look:
-        queues = quantity(len(gathering.plan.prices), "queue")
-        said.append(f"\n  b  looks into {queues} with {quantity(gathering.plan.messages, 'message')}; asks first")
-    said.append("\n  f  waits for it to arrive")
-    if not gathering.complete:
-        said.append("\n  i  shows what could not be seen")
-    return said

@@ -151,9 +151,9 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
         for line in self.query(MessageLine):
             line.show()
 
-    def key_of(self, id: str) -> str:
-        """The first key of one of the screen's actions, as a user writes it; empty: it has none."""
-        action = next(each for each in of_screen(self.ACTIONS_OF) if each.id == id)
+    def key_of(self, id: str, screen: str = "") -> str:
+        """The first key of an action of this screen, or of another, as a user writes it; empty: it has none."""
+        action = next(each for each in of_screen(screen or self.ACTIONS_OF) if each.id == id)
         return key_name(self.host.keys_of(action).partition(",")[0])
 
     @property

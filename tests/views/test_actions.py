@@ -381,7 +381,9 @@ async def test_an_export_is_stopped_and_says_what_was_written(tmp_path: Path, mo
         # From any screen, and from any field.
         await driver.press("6")
         await driver.shows("5 of 20 events exported")
-        await driver.press("ctrl+x")
+        await driver.press("escape", "q")
+        await driver.shows("Quit?", "Events are being exported")
+        await driver.press("escape", "ctrl+x")
         goes_on.set()
         await driver.shows(f"10 events written to {file}; stopped before the other 10.")
         assert len(file.read_text().splitlines()) == 10

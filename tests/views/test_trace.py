@@ -15,6 +15,7 @@ from tests.views.scenes import FACES
 from views.app import Opening
 from views.trace import Trace
 from views.widgets.event_table import EventTable
+from views.widgets.inspector.inspector import Inspector
 from views.widgets.trace_rows import TraceRows
 from views.widgets.trace_story import TraceStory
 from workbench.model.content import Content
@@ -205,6 +206,65 @@ async def test_nothing_that_a_stranger_wrote_is_obeyed() -> None:
         await driver.press("T", f"={FLOW}", "enter")
         await driver.shows("[2JOrder")
         assert "\x1b" not in driver.text and "\u202e" not in driver.text
+
+
+async def test_an_id_that_a_stranger_wrote_is_shown_in_the_field_and_not_obeyed() -> None:
+    async with running((120, 36)) as driver:
+        flow = "ab\x1b[2Jcd\u202eef-12345678"
+        driver.broker.append("payments", event("message-1", None, "OrderPlaced", flow), 0)
+        await driver.open()
+        await driver.press("/", "=OrderPlaced", "enter", "t")
+        await driver.shows("1 event ·", "[2Jcd")
+        assert driver.one(Input).value == flow
+        assert "\x1b" not in driver.text and "\u202e" not in driver.text
+
+
+async def test_queues_are_looked_into_again_only_after_another_question() -> None:
+    async with tracing() as driver:
+        await driver.press("b", "enter")
+        await driver.shows("ShipOrder")
+        await driver.press("plus")
+        await driver.shows("Search further back", "will be browsed once")
+        await driver.press("escape")
+        await driver.shows("ShipOrder", "1 h ·")
+        await driver.press("plus", "enter")
+        await driver.shows("ShipOrder", "6 h ·")
+
+
+async def test_an_empty_field_is_no_id_to_look_further_back_for() -> None:
+    async with tracing() as driver:
+        await driver.shows("OrderPaid")
+        await driver.press("T", "ctrl+u", "escape", "plus")
+        await driver.until(lambda: "6 h" in driver.text or "id" in driver.text)
+        await driver.hides("Something unexpected")
+
+
+async def test_what_cannot_be_followed_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "session.db"
+    async with running() as driver:
+        placed(driver.broker)
+        await driver.open()
+        await driver.press("R", "ctrl+u", f"={path}", "enter")
+        await driver.shows("● recording")
+    async with running(opening=Opening(recording=path)) as driver:
+        await driver.until(lambda: len(driver.app.events.sequences) == 22)
+        await driver.press("T", f"={FLOW}", "enter")
+        await driver.shows("OrderPaid")
+        await driver.press("f")
+        await driver.shows("Nothing that was looked at can be followed.")
+        assert "● live" not in driver.text
+
+
+async def test_the_event_that_is_read_stays_where_it_is_when_others_come() -> None:
+    async with tracing() as driver:
+        await driver.shows("OrderPaid")
+        await driver.press("f", "g", "enter", "down", "down")
+        await driver.shows("Event 1", "● live")
+        cursor = driver.one(Inspector).page.cursor
+        assert cursor
+        driver.broker.append("payments", event("message-4", "message-2", "InvoiceIssued"), 1)
+        await driver.shows("3 events ·")
+        assert driver.one(Inspector).page.cursor == cursor
 
 
 async def test_escape_goes_back_to_where_one_came_from() -> None:
