@@ -71,6 +71,8 @@ class Trace(WorkbenchScreen):
         self._gatherer: Worker[None] | None = None
         self._follower: Worker[None] | None = None
         self._shown: Delivery | None = None
+        self._aimed: Delivery | None = None
+        self._settled = False
         self._recent: deque[tuple[str, Delivery | None]] = deque(maxlen=_RECENT)
         self._painting = CatchUp(self, self._paint, _PAINTED)
         self._asking = CatchUp(self, self._ask_store, _ASKED)
@@ -167,6 +169,7 @@ class Trace(WorkbenchScreen):
     @work(exclusive=True, group="trace")
     async def _gather(self, text: str) -> None:
         self._gathering, self._failure, self._searching, self._stopped = None, "", True, False
+        self._settled = False
         self._story.show(Flow(), 0)
         self._painting.request()
         try:
@@ -234,9 +237,14 @@ class Trace(WorkbenchScreen):
             return
         found = self._found
         if found.steps or self._story.step is not None:
-            first = self._story.step is None
             at = found.stuck if found.stuck is not None else found.last
-            self._story.show(found, at if first or self._searching else None)
+            step = self._story.step
+            # Where it stands may change until all is searched; the cursor goes along, unless its user has moved it.
+            aims = step is None or (not self._settled and step.delivery == self._aimed)
+            self._story.show(found, at if aims else None)
+            if aims and (step := self._story.step) is not None:
+                self._aimed = step.delivery
+            self._settled = not self._searching
         self._say()
 
     def _tick(self) -> None:

@@ -124,7 +124,7 @@ async def test_a_theme_of_textuals_may_be_configured(theme: str) -> None:
 
 @pytest.mark.parametrize("pane", ["tree", "inspector"])
 async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
-    async with running(config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
+    async with running((120, 60), config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
         await driver.open()
         await driver.press(*(["enter", "j", "j"] if pane == "inspector" else ["tab", "tab", "g"]))
         await driver.until_settled()

@@ -260,11 +260,13 @@ async def test_the_event_that_is_read_stays_where_it_is_when_others_come() -> No
         await driver.shows("OrderPaid")
         await driver.press("f", "g", "enter", "down", "down")
         await driver.shows("Event 1", "● live")
-        cursor = driver.one(Inspector).page.cursor
-        assert cursor
+        page = driver.one(Inspector).page
+        assert page is not None and page.cursor
+        cursor = page.cursor
         driver.broker.append("payments", event("message-4", "message-2", "InvoiceIssued"), 1)
         await driver.shows("3 events ·")
-        assert driver.one(Inspector).page.cursor == cursor
+        page = driver.one(Inspector).page
+        assert page is not None and page.cursor == cursor
 
 
 async def test_escape_goes_back_to_where_one_came_from() -> None:
