@@ -139,7 +139,7 @@ async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
 
 async def test_the_demo_says_how_to_add_a_broker_of_ones_own() -> None:
     async with running(opening=Opening(demo=True)) as driver:
-        await driver.shows("This is a demo: a adds a broker")
+        await driver.shows("This is a demo: a adds your own broker.")
 
 
 @pytest.mark.parametrize(("keys", "line"), [(("3",), "shop/orders.dead"), (("6", "escape", "w"), "an empty draft")])
