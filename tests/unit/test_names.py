@@ -12,8 +12,8 @@ import views
 import workbench
 
 BROKERS = re.compile(r"rabbit|kafka|amqp|event_?hub|memory://|\b(?:classic|quorum) queue\b", re.IGNORECASE)
-ENCODINGS = ("model/amqp091.py", "model/record_headers.py", "model/amqp10.py", "model/wire.py")
-"""Where bytes are read and written that are a protocol's, whoever speaks it."""
+ENCODINGS = ("model/amqp091.py", "model/record_headers.py", "model/amqp10.py", "model/wire.py", "export/otlp.py")
+"""Where bytes are read and written that are a protocol's, whoever speaks it; OpenTelemetry names brokers in its own."""
 DEMO = re.compile(r"""["']\w+=demo://shop/\w+["']""")
 """What the embedded brokers of the demo are called."""
 ROOMS = [Path(room.__path__[0]) for room in (workbench, views)]
