@@ -10,6 +10,7 @@ import heapq
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from sys import maxsize
 from typing import Final, Literal
 
@@ -116,7 +117,7 @@ class Disagreement(msgspec.Struct, frozen=True):
     by: int
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True, dict=True):
     """A flow.
 
     Attributes:
@@ -129,12 +130,12 @@ class Trace(msgspec.Struct, frozen=True):
     clocks: tuple[Disagreement, ...] = ()
     absent: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def lanes(self) -> tuple[Address, ...]:
         """The endpoints, in the order of their first use."""
         return tuple(dict.fromkeys(step.address for step in self.steps))
 
-    @property
+    @cached_property
     def children(self) -> Mapping[int, tuple[int, ...]]:
         """The steps that each caused."""
         found: dict[int, list[int]] = defaultdict(list)
@@ -143,7 +144,7 @@ class Trace(msgspec.Struct, frozen=True):
                 found[step.link.cause].append(number)
         return {cause: tuple(caused) for cause, caused in found.items()}
 
-    @property
+    @cached_property
     def branches(self) -> tuple[int, ...]:
         """The steps as a tree has them: each followed by all that came of it."""
         children = self.children
@@ -155,24 +156,24 @@ class Trace(msgspec.Struct, frozen=True):
             waiting += children.get(number, ())[::-1]
         return tuple(found)
 
-    @property
+    @cached_property
     def started(self) -> int | None:
         """When the first event came, in milliseconds since 1970 UTC, of those that say when."""
         return min((step.time for step in self.steps if step.timed), default=None)
 
-    @property
+    @cached_property
     def ended(self) -> int | None:
         """When the last came."""
         return max((step.time for step in self.steps if step.timed), default=None)
 
-    @property
+    @cached_property
     def last(self) -> int | None:
         """The step at which the flow was seen last."""
         timed = [number for number, step in enumerate(self.steps) if step.timed]
         among = timed or range(len(self.steps))
         return max(among, key=lambda number: (self.steps[number].time, number), default=None)
 
-    @property
+    @cached_property
     def stuck(self) -> int | None:
         """The newest step that waits and that nothing has come of: a dead letter before a message that merely waits.
 
@@ -186,7 +187,7 @@ class Trace(msgspec.Struct, frozen=True):
         ]
         return max(waiting, key=lambda number: (self.steps[number].is_dead_letter, number), default=None)
 
-    @property
+    @cached_property
     def waiting(self) -> tuple[int, ...]:
         """The steps that wait and that nothing has come of."""
         ends = self.children
