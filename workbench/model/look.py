@@ -104,6 +104,15 @@ class Coverage(msgspec.Struct, frozen=True):
         """Whether nothing was missed."""
         return not self.gaps
 
+    def cut_short(self, reason: str) -> "Coverage":
+        """The same of a look that ended before its end: what is behind it was not seen.
+
+        Args:
+            reason: Why it ended; a full stop behind it is left out.
+        """
+        rest = Gap("the rest" if self.read else "all", reason.rstrip("."))
+        return msgspec.structs.replace(self, gaps=(*self.gaps, rest))
+
     @property
     def counted(self) -> str:
         """How much was read, and of how much: `500 of 2,000,000 read`."""

@@ -28,7 +28,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, Unsupported, WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage, Gap, Progress
+from workbench.model.look import Coverage, Progress
 from workbench.model.start import Since, Window
 from workbench.query.prefilter import Needles, without_escapes
 from workbench.query.query import Query
@@ -394,11 +394,8 @@ class _Source:
         covered = self._covered()
         if self.finished:
             return covered
-        reason = str(self.error).rstrip(".") if self.error is not None else "the search was stopped"
-        return {
-            address: msgspec.structs.replace(each, gaps=(*each.gaps, Gap("the rest" if each.read else "all", reason)))
-            for address, each in covered.items()
-        }
+        reason = str(self.error) if self.error is not None else "the search was stopped"
+        return {address: each.cut_short(reason) for address, each in covered.items()}
 
     def _covered(self) -> Mapping[Address, Coverage]:
         if self.stream is None:

@@ -4,16 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
-from workbench.model.look import Coverage, Gap
+from workbench.model.look import Coverage
 from workbench.model.start import Beginning, Since, Window
 from workbench.operations.saga.flows import Flows
-from workbench.operations.trace.scope import held_by_consumers
+from workbench.operations.trace.scope import without_held
 from workbench.session import Session
 
 _AT_ONCE: Final = 6
@@ -56,12 +54,8 @@ class Reading:
                     await self._take(stream)
                 covered = stream.coverage
             except WorkbenchError as error:
-                covered = stream.coverage if stream is not None else Coverage()
-                gap = Gap("the rest" if covered.read else "all", str(error).rstrip("."))
-                covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
-        if not any("consumers" in gap.reason for gap in covered.gaps):
-            covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, *held_by_consumers(endpoint)))
-        self.coverage[address] = covered
+                covered = (stream.coverage if stream is not None else Coverage()).cut_short(str(error))
+        self.coverage[address] = without_held(covered, endpoint)
 
     async def take(self, path: Path, stream: Stream) -> None:
         """Read a recording."""

@@ -22,12 +22,11 @@ from workbench.model.errors import WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery, Position
 from workbench.model.look import Coverage, Gap, Progress
 from workbench.model.start import At
-from workbench.model.wording import quantity
 from workbench.operations.search import Search, search, search_bytes
 from workbench.operations.trace.closure import Flow, Place, close, listed, must_choose
 from workbench.operations.trace.forest import Trace, trace
 from workbench.operations.trace.passing import Passing
-from workbench.operations.trace.scope import Plan, Scope
+from workbench.operations.trace.scope import Plan, Scope, without_held
 from workbench.operations.trace.seeds import Seed, ids_query, places
 from workbench.operations.trace.sightings import Sighting
 from workbench.query.query import Query
@@ -416,12 +415,8 @@ class Gathering:
 def _coverage_of(ingestion: Ingestion, endpoint: Endpoint) -> Coverage:
     covered, state = ingestion.coverage, ingestion.state
     if isinstance(state, Ended) and state.error is not None:
-        gap = Gap("the rest" if covered.read else "all", str(state.error).rstrip("."))
-        covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
-    if endpoint.held and not any("consumers" in gap.reason for gap in covered.gaps):
-        gap = Gap(quantity(endpoint.held, "message"), "held by consumers")
-        covered = msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
-    return covered
+        covered = covered.cut_short(str(state.error))
+    return without_held(covered, endpoint)
 
 
 def _spellings(offset: int) -> tuple[bytes, ...]:

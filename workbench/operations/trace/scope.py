@@ -87,7 +87,7 @@ async def survey(session: Session, scope: Scope) -> Plan:
         elif each.family == "log":
             logs.append(each)
         elif each.depth == 0:
-            empty.append((each.address, Coverage(gaps=held_by_consumers(each), total=0)))
+            empty.append((each.address, without_held(Coverage(total=0), each)))
         else:
             price = price_of(each)
             if price:
@@ -105,6 +105,9 @@ async def _list(connector: Guarded) -> tuple[Sequence[Endpoint], Sequence[Gap]]:
     return listed, listed.gaps
 
 
-def held_by_consumers(endpoint: Endpoint) -> tuple[Gap, ...]:
-    """What no look at a queue can see, if there is any."""
-    return (Gap(quantity(endpoint.held, "message"), "held by consumers"),) if endpoint.held else ()
+def without_held(covered: Coverage, endpoint: Endpoint) -> Coverage:
+    """What was covered of an endpoint, less what its consumers hold, which no look can see."""
+    if not endpoint.held or any("consumers" in gap.reason for gap in covered.gaps):
+        return covered
+    gap = Gap(quantity(endpoint.held, "message"), "held by consumers")
+    return msgspec.structs.replace(covered, gaps=(*covered.gaps, gap))
