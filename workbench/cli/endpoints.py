@@ -7,12 +7,12 @@ from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import ask_connections, report_gaps, with_session
+from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConfigError
 from workbench.session import Session
 
 
@@ -25,8 +25,7 @@ from workbench.session import Session
 async def ls(session: Session, place: str | None, form: Format | None) -> int:
     """List endpoints with depth, consumers and dead-letter links: for all connections, one connection, or a single
     endpoint."""
-    if not session.names:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+    need_connection(session)
     listed: list[Endpoint] = []
     code = Exit.DONE
     if place is None or place in session.names:

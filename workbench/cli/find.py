@@ -1,28 +1,28 @@
 """`workbench find`: all logs of all connections searched at once."""
 
 import asyncio
-import re
-import shutil
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from typing import Final, TypeAlias
 
 import click
 
 from workbench.cli import completion
-from workbench.cli.browse import TimeType, coverage_record
+from workbench.cli.browse import coverage_record
 from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
 from workbench.cli.runner import with_session
-from workbench.cli.stdio import drain_all, say, write
+from workbench.cli.search_options import window_of, window_options
+from workbench.cli.search_progress import search_progress
+from workbench.cli.sessions import need_connection
+from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
+from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.look import Coverage, Gap
-from workbench.model.start import Since, Start, Window
+from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.search import DECODED_RATE, Search, search
 from workbench.query.query import Query
@@ -32,38 +32,12 @@ _Place: TypeAlias = Address | str
 """What was searched or could not be: an endpoint, or a whole connection by its name."""
 _MANY: Final = 50_000
 """Events to be decoded from which on processes are started for it."""
-_LIVELY: Final = 0.25
-"""Seconds after which the line that tells the progress is written anew."""
-
-
-class SinceType(TimeType):
-    """A time, or how long ago it was."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        text = str(value)
-        return super().convert(f"-{text}" if re.fullmatch(r"\d.*(ms|s|m|h|d)", text) else text, param, ctx)
-
-
-class BeginningOrSince(SinceType):
-    """The same, or `beginning`, which is the time 0."""
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        return Since(0) if value == "beginning" else super().convert(value, param, ctx)
 
 
 @click.command()
 @click.argument("query", metavar="QUERY")
 @click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
-@click.option(
-    "--since",
-    type=BeginningOrSince(),
-    default="1h",
-    show_default=True,
-    help="Only events from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
-)
-@click.option("--until", type=SinceType(), help="Only events before this time.")
+@window_options("Only events", "Only events before this time.")
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
 @event_output_option
@@ -88,12 +62,11 @@ async def find(
 
     Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
     """
-    if not session.names and not addresses:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+    need_connection(session, addresses)
     wanted = session.query(query)
     if not query.strip():
         raise ConfigError("There is nothing to look for: the query is empty.")
-    window = Window(since.time or None, until.time - 1 if until else None)
+    window = window_of(since, until)
     endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
     printer = EventPrinter(output, session.reading, [each.address for each in endpoints])
     mask, masked = session.reading.mask, session.reading.masked is not None
@@ -102,7 +75,7 @@ async def find(
             for sentence in _cost(found, len(endpoints)):
                 say(sentence)
             try:
-                async with _progress(found) as clear:
+                async with search_progress(lambda: found.progress, lambda: sum(found.found.values())) as clear:
                     async for batch in found:
                         # A large body may take a second to mask, and the connections must go on meanwhile.
                         shown = await asyncio.to_thread(list, map(mask, batch)) if masked else batch
@@ -204,37 +177,3 @@ def _tell(found: Search, coverage: Mapping[_Place, Coverage]) -> None:
     holes = sum(not covered.complete for covered in coverage.values())
     whole = f"; not everything was searched: {quantity(holes, 'gap')}" if holes else ""
     say(f"{sum(found.found.values()):,} found in {quantity(read, 'event')}{whole}")
-
-
-@asynccontextmanager
-async def _progress(found: Search) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Tells on a terminal how far it is, in a line that is cleared before something else is printed."""
-    if not sys.stderr.isatty():
-
-        async def nothing() -> None:
-            return
-
-        yield nothing
-        return
-
-    async def clear() -> None:
-        write(b"\r\x1b[K", sys.stderr)
-        await drain_all()
-
-    async def tell() -> None:
-        while True:
-            await asyncio.sleep(_LIVELY)
-            now = found.progress
-            left = f"  {now.left:,.0f} s left" if now.left else ""
-            count = sum(found.found.values())
-            line = f"{now.done:,} of {now.total:,}  {now.rate:,.0f}/s{left}  {count:,} found"
-            write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
-
-    with unwrap_exception_group():
-        async with asyncio.TaskGroup() as group:
-            telling = group.create_task(tell())
-            try:
-                yield clear
-            finally:
-                telling.cancel()
-                await clear()

@@ -8,11 +8,12 @@ from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import ask_connections, fail, report_gaps, with_session
+from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.errors import ConfigError, ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
 from workbench.model.wording import time_span
@@ -33,8 +34,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     """
     address = None if place is None or place in session.names else session.address(place)
     connections = [address.connection] if address else [place] if place else session.names
-    if not connections:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+    need_connection(session, place)
     found: list[tuple[str, Group]] = []
     none: list[ConnectorError] = []
 

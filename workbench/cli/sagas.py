@@ -10,14 +10,14 @@ from click.core import ParameterSource
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
-from workbench.cli.find import BeginningOrSince, SinceType
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
 from workbench.cli.recordings import address_or_recording, play
 from workbench.cli.runner import with_session
+from workbench.cli.search_options import first_names, look_option, window_options
+from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.decode.display import visible
 from workbench.model.address import Address
-from workbench.model.errors import ConfigError
 from workbench.model.start import Since, Window
 from workbench.model.wording import quantity
 from workbench.operations.saga import paths as saga_paths
@@ -39,19 +39,8 @@ from workbench.table.columns import FEW_CELLS
     nargs=-1,
     shell_complete=completion.addresses_or_files,
 )
-@click.option(
-    "--since",
-    type=BeginningOrSince(),
-    default="1h",
-    show_default=True,
-    help="Read topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
-)
-@click.option("--until", type=SinceType(), help="Read topics and streams up to this time.")
-@click.option(
-    "--look",
-    is_flag=True,
-    help="Also browse queues, which is not free: messages are marked as redelivered, and hidden meanwhile.",
-)
+@window_options("Read topics and streams", "Read topics and streams up to this time.")
+@look_option
 @click.option("-n", "--limit", type=click.IntRange(1), help="List this many flows, the worst.")
 @click.option("--all", "every", is_flag=True, help="List also those that are compensated, or odd.")
 @format_option("table", "json")
@@ -72,8 +61,7 @@ async def sagas(
     read: which events come in most of them, in which order, and how long each takes. A flow is stuck where the next
     usual event does not come within twice the time that 95 of 100 take. `workbench trace ID` shows one in full.
     """
-    if not session.names and not places:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+    need_connection(session, places)
     named = [address_or_recording(session, text) for text in places]
     recordings = [place for place in named if isinstance(place, Path)]
     addresses = tuple(place for place in named if isinstance(place, Address))
@@ -118,8 +106,7 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
             say(f"{address}: {msgspec.structs.replace(covered, notes=())}")
     if plan.unseen:
         names = [str(where) for where, _ in plan.unseen]
-        some = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
-        say(visible(f"{some}: not read" + ("" if look else " (--look browses queues)")))
+        say(visible(f"{first_names(names)}: not read" + ("" if look else " (--look browses queues)")))
     if reading.flows.dropped:
         complete = False
         say(f"{quantity(reading.flows.dropped, 'flow')} were let go: narrow it with addresses and --since")

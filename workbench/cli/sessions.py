@@ -25,6 +25,20 @@ def named_config() -> Path | None:
     return option_values(click.get_current_context()).config
 
 
+def need_connection(session: Session, named: object = None) -> None:
+    """See that there is something to ask.
+
+    Args:
+        session: Whose connections.
+        named: What the user has named of them; empty: nothing, so that all are meant.
+
+    Raises:
+        ConfigError: Nothing is named, and there is no connection.
+    """
+    if not session.names and not named:
+        raise ConfigError("No connection is given: add -c NAME=URL.")
+
+
 def current_config() -> ConfigFile:
     """The configuration that the command's options name.
 

@@ -1,11 +1,8 @@
 """`workbench trace`: one flow across all connections."""
 
-import asyncio
-import shutil
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Final
 
 import click
@@ -14,13 +11,14 @@ import msgspec
 from workbench.cli import completion
 from workbench.cli.browse import coverage_record
 from workbench.cli.exit_codes import Exit
-from workbench.cli.find import BeginningOrSince, SinceType
 from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, terminal_width
 from workbench.cli.runner import fail, with_session
-from workbench.cli.stdio import drain, drain_all, say, write
+from workbench.cli.search_options import first_names, look_option, window_of, window_options
+from workbench.cli.search_progress import search_progress
+from workbench.cli.sessions import need_connection
+from workbench.cli.stdio import drain, say, write
 from workbench.decode.display import cells, visible
-from workbench.model.errors import ConfigError, unwrap_exception_group
-from workbench.model.start import Since, Window
+from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.trace import words
 from workbench.operations.trace.closure import DEPTH
@@ -32,27 +30,13 @@ from workbench.operations.trace.seeds import Seed
 from workbench.session import Session
 from workbench.store.store import open_store
 
-_LIVELY: Final = 0.25
-"""Seconds after which the line that tells the progress is written anew."""
-
 
 @click.command()
 @click.argument("seed", metavar="ID|PATH=VALUE")
 @click.argument("addresses", metavar="[ADDRESS...]", nargs=-1, shell_complete=completion.addresses)
-@click.option(
-    "--since",
-    type=BeginningOrSince(),
-    default="1h",
-    show_default=True,
-    help="Search topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
-)
-@click.option("--until", type=SinceType(), help="Search topics and streams up to this time.")
+@window_options("Search topics and streams", "Search topics and streams up to this time.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what arrives, until Ctrl+C.")
-@click.option(
-    "--look",
-    is_flag=True,
-    help="Also browse queues, which is not free: messages are marked as redelivered, and hidden meanwhile.",
-)
+@look_option
 @click.option(
     "--depth",
     type=click.IntRange(0, 9),
@@ -85,11 +69,10 @@ async def trace(
     order number, may stand in several places: these are listed then, and body.orderId=4711 chooses one. Exit codes: 0
     found; 4 not found; 3 not found, and not everything was looked at.
     """
-    if not session.names and not addresses:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+    need_connection(session, addresses)
     begun = Seed.parse(seed)
     places = tuple(session.address(text) for text in addresses)
-    scope = Scope(places, Window(since.time or None, until.time - 1 if until else None), depth, look)
+    scope = Scope(places, window_of(since, until), depth, look)
     plan = await survey(session, scope)
     for sentence in _cost(plan, scope):
         say(sentence)
@@ -98,7 +81,7 @@ async def trace(
         arriving = await stack.enter_async_context(arrivals(session, plan, look)) if follow else None
         store = await stack.enter_async_context(open_store(reading=session.reading))
         gathering = Gathering(session, store, begun, plan, scope)
-        async with _progress(gathering):
+        async with search_progress(lambda: gathering.progress, lambda: len(gathering.trace.steps)):
             await gathering.run()
         if gathering.places:
             return _list_places(gathering)
@@ -130,15 +113,10 @@ def _cost(plan: Plan, scope: Scope) -> Sequence[str]:
         # Most queues have the same price.
         prices = dict.fromkeys(price for _, price in plan.prices)
         sentences += [
-            f"looking into {_names([str(address) for address, each in plan.prices if each == price])}: {price}"
+            f"looking into {first_names([str(address) for address, each in plan.prices if each == price])}: {price}"
             for price in prices
         ]
     return sentences
-
-
-def _names(all_of_them: Sequence[str]) -> str:
-    few = ", ".join(all_of_them[:3])
-    return few if len(all_of_them) <= 3 else f"{few} and {len(all_of_them) - 3:,} more"
 
 
 def _list_places(gathering: Gathering) -> Exit:
@@ -184,7 +162,7 @@ def _tell(gathering: Gathering, arriving: Arrivals | None) -> None:
         by_reason.setdefault(reason, []).append(str(where))
     for reason, names in by_reason.items():
         many = f" ({quantity(gathering.plan.messages, 'message')})" if reason == NOT_FREE else ""
-        say(f"{_names(names)}{many}: not looked at: {reason}")
+        say(f"{first_names(names)}{many}: not looked at: {reason}")
     if arriving is not None:
         for sentence in arriving.news():
             say(sentence)
@@ -288,30 +266,3 @@ def _record(gathering: Gathering, number: int) -> bytes:
     }
     event = ndjson_lines([step.delivery]).rstrip(b"\n")
     return json_line(told)[:-2] + b',"event":' + event + b"}\n"
-
-
-@asynccontextmanager
-async def _progress(gathering: Gathering) -> AsyncIterator[None]:
-    """Tells on a terminal how far it is, in a line that is cleared before something else is printed."""
-    if not sys.stderr.isatty():
-        yield
-        return
-
-    async def tell() -> None:
-        while True:
-            await asyncio.sleep(_LIVELY)
-            if (now := gathering.progress) is not None:
-                left = f"  {now.left:,.0f} s left" if now.left else ""
-                found = len(gathering.trace.steps)
-                line = f"{now.done:,} of {now.total:,}  {now.rate:,.0f}/s{left}  {found:,} found"
-                write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
-
-    with unwrap_exception_group():
-        async with asyncio.TaskGroup() as group:
-            telling = group.create_task(tell())
-            try:
-                yield
-            finally:
-                telling.cancel()
-                write(b"\r\x1b[K", sys.stderr)
-                await drain_all()
