@@ -10,6 +10,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.test_config_file import SHOP, written
 from workbench.connecting import config_edit, config_file
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.level import Level
@@ -17,25 +18,6 @@ from workbench.model.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("own_file")
 
-
-def written(text: str, path: str = "w.toml") -> Path:
-    file = Path(path)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(text.encode())
-    return file
-
-
-SHOP = """
-default = ["shop"]
-
-[connections.shop]
-url = "amqps://ops:secret@rabbit.example/shop"
-guard = "publish"
-production = true
-
-[connections.log]
-url = "kafka://kafka.example"
-"""
 
 COMMANDED = '[connections.s]\nurl = "amqp://ops@h"\npassword_command = "touch ran; echo hunter2"'
 
@@ -69,7 +51,7 @@ def test_an_added_connection_leaves_the_rest_of_the_file_as_it_was() -> None:
 
 
 def test_a_name_is_not_added_twice() -> None:
-    file = written(SHOP, "w.toml")
+    file = written(SHOP)
     with pytest.raises(ConfigError, match="has a connection 'shop' already"):
         config_edit.add(file, "shop", "amqp://x", "look", False)
 
@@ -130,7 +112,7 @@ def test_a_new_file_is_its_users_alone() -> None:
 
 
 def test_line_ends_and_what_is_not_ascii_stay_as_they_are() -> None:
-    file = written("", "w.toml")
+    file = written("")
     file.write_bytes("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
     config_edit.add(file, "b", "memory://b", "move", False)
     assert file.read_bytes().startswith("# übrig\r\n[connections.a]\r\nurl = 'memory://a'\r\n".encode())
@@ -292,8 +274,8 @@ import sys
 from pathlib import Path
 from workbench.connecting import config_edit
 for number in range(20):
-    config_edit.add(Path("w.toml"), f"{sys.argv[1]}-{number}", "memory://a", "look", False)
-    config_edit.edit(Path("w.toml"), sys.argv[1], url=f"memory://{number}")
+    config_edit.add(Path("workbench.toml"), f"{sys.argv[1]}-{number}", "memory://a", "look", False)
+    config_edit.edit(Path("workbench.toml"), sys.argv[1], url=f"memory://{number}")
 """
 
 
@@ -310,7 +292,7 @@ def test_the_first_two_connections_are_added_at_once() -> None:
     adding = ADDING.replace("    config_edit.edit", "    0 and config_edit.edit")
     both = [subprocess.Popen([sys.executable, "-c", adding, name]) for name in ("one", "two")]
     assert [process.wait(60) for process in both] == [0, 0]
-    assert len(ConfigFile.read(Path("w.toml")).connections) == 40
+    assert len(ConfigFile.read(Path("workbench.toml")).connections) == 40
 
 
 def test_a_line_in_a_text_that_looks_like_a_header_is_left_alone() -> None:

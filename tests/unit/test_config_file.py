@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("own_file")
 def written(text: str, path: str = "workbench.toml") -> Path:
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
+    file.write_bytes(text.encode())
     return file
 
 
