@@ -106,6 +106,9 @@ class SteadyApp(ThemedApp):
 
     def _lend(self, lent: bool) -> None:
         self._lent = lent
+        if not lent:
+            # The terminal's other screen is as empty as when the program began.
+            self.refresh(layout=True)
 
     async def _take_input(self) -> None:
         while True:

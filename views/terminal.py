@@ -33,15 +33,31 @@ class _Screen:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's own, but for four things: bytes that are no text or no key are no reason to stop reading, a terminal
-    that is gone is, and what was typed before the terminal is given back is the program's; and
-    a terminal that is gone takes what is drawn."""
+    """Textual's own, but for five things: bytes that are no text or no key are no reason to stop reading, a terminal
+    that is gone is, and takes what is drawn; what was typed before the terminal is given back is the program's; and
+    a program that stood still without a warning goes on with one reader of the terminal and not with two."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Read and draw on the terminal; the arguments are Textual's."""
         super().__init__(*args, **options)
         if self._file is not None:
             self._file = _Screen(self._file)  # type: ignore[assignment]
+
+    def _sigcont_application(self, *_: object) -> None:
+        # Not in the handler: what it interrupts may hold the lock of what is to be drawn.
+        self._loop.call_soon_threadsafe(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._auto_restart:
+            return
+        if self._key_thread is not None and self._key_thread.is_alive():
+            # SIGSTOP gives no time to give the terminal back, and a shell may have set it as it wants it since.
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        elif not self._must_signal_resume:
+            # The program has ended, or has no terminal yet.
+            return
+        self.resume_application_mode()
 
     def _run_input_thread(self) -> None:
         try:

@@ -12,7 +12,7 @@ import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.e2e.command import INSTALLED
 
@@ -20,6 +20,7 @@ SEQUENCE = re.compile(
     rb"\x1b(?:\[[0-9:;<=>?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|[ -/]*[0-~])"
 )
 """What a terminal obeys and does not draw."""
+_LOOK = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONFAULTHANDLER": "1"}
 
 
 def sent_to_terminal(*arguments: str, columns: int = 80, rows: int = 24) -> bytes:
@@ -83,7 +84,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**_without_size(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment},
+            env={**_without_size(), **_LOOK, **environment},
             cwd=folder,
             start_new_session=True,
             preexec_fn=_take_terminal,
@@ -114,6 +115,11 @@ class Terminal:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGWINCH)
+
+    @property
+    def settings(self) -> list[Any]:
+        """How the terminal treats what is typed, as `termios.tcgetattr` has it."""
+        return termios.tcgetattr(self._ours)
 
     def forget(self) -> None:
         """Let go of what was received."""
@@ -148,5 +154,9 @@ class Terminal:
         while self.process.poll() is None and time.monotonic() < end:
             self.drain(0.1, 1.0)
         self.drain(0.1, 1.0)
-        assert self.process.poll() is not None, f"it goes on; the last bytes are {bytes(self.received[-3000:])!r}"
+        if self.process.poll() is None:
+            # Python's fault handler says what each thread is doing.
+            self.process.send_signal(signal.SIGABRT)
+            self.drain(0.5, 5.0)
+            raise AssertionError(f"it goes on; the last bytes are {bytes(self.received[-6000:])!r}")
         return self.process.wait()

@@ -1,5 +1,6 @@
 """The screen in a real terminal: how it is opened and left, and that strangers' bytes are never obeyed."""
 
+import os
 import re
 import signal
 import unicodedata
@@ -99,6 +100,33 @@ def test_a_signal_stops_the_screen_as_it_stops_a_command(tmp_path: Path, number:
         assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"payments")
         assert b"Traceback" not in terminal.received
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP])
+def test_a_program_that_stood_still_takes_every_key_and_leaves_the_terminal_as_it_was(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with Terminal("demo", environment=private(tmp_path)) as terminal:
+        before = terminal.settings
+        terminal.until("payments")
+        assert terminal.settings != before
+        for _ in range(3):
+            terminal.drain()
+            terminal.process.send_signal(number)
+            os.waitid(os.P_PID, terminal.process.pid, os.WSTOPPED)
+            terminal.drain()
+            terminal.forget()
+            terminal.process.send_signal(signal.SIGCONT)
+            terminal.until(" help")
+        # Two readers would take them from one another, and one of them would wait for ever for the next.
+        for _ in range(5):
+            terminal.press("?")
+            terminal.until("Keys of Events")
+            terminal.press("\x1b")
+            terminal.until(" help")
+        terminal.press("\x11")
+        assert terminal.wait() == 0
+        assert terminal.settings == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, None])

@@ -20,7 +20,7 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
-from views import connections, trace
+from views import connection_dialog, connections, trace
 from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
@@ -112,6 +112,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(connections, "time", clock),
             patch.object(trace, "time", SimpleNamespace(**vars(clock), monotonic=time.monotonic)),
             patch.object(connections, "duration", _brief),
+            patch.object(connection_dialog, "duration", _brief),
             patch.object(connection_table, "duration", _brief),
             patch.object(check, "duration", _brief),
             patch.object(Events, "_count", Events._show_status),
