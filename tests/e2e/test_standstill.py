@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -39,14 +39,14 @@ def rabbit(rabbitmq_4: RabbitMQAddress) -> Iterator[Rabbit]:
     made.remove()
 
 
-class Tailed:
-    """A running `workbench tail`, all of whose output is read at once."""
+class Running:
+    """A running command, all of whose output is read at once."""
 
-    def __init__(self, rabbit: Rabbit, address: Address, heartbeat: int, environment: Mapping[str, str] = {}) -> None:
+    def __init__(self, rabbit: Rabbit, heartbeat: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
         management = quote(rabbit.broker.management_url, safe="")
         url = f"rabbit={rabbit.url}?heartbeat={heartbeat}&management={management}"
         self._process = subprocess.Popen(
-            [INSTALLED, "tail", "-c", url, str(address), "-o", "body"],
+            [INSTALLED, *command, "-c", url, "-o", "body"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **environment},
@@ -68,10 +68,10 @@ class Tailed:
         self._process.send_signal(number)
         return time.time()
 
-    def ended(self) -> None:
-        """Wait for its end."""
+    def ended(self) -> int:
+        """Wait for its end; returns its exit code."""
         try:
-            self._process.wait(DEADLINE)
+            return self._process.wait(DEADLINE)
         finally:
             self._process.kill()
             self._process.wait()
@@ -83,15 +83,24 @@ class Tailed:
 
 
 @contextmanager
-def tailing(rabbit: Rabbit, address: Address, heartbeat: int, environment: Mapping[str, str] = {}) -> Iterator[Tailed]:
-    """A tail that is subscribed; on leaving it is stopped as by Ctrl+C."""
-    tailed = Tailed(rabbit, address, heartbeat, environment)
+def running(
+    rabbit: Rabbit, heartbeat: int, command: Sequence[str], environment: Mapping[str, str] = {}
+) -> Iterator[Running]:
+    """A command; on leaving its end is waited for."""
+    started = Running(rabbit, heartbeat, command, environment)
     try:
+        yield started
+    finally:
+        started.ended()
+
+
+@contextmanager
+def tailing(rabbit: Rabbit, address: Address, heartbeat: int, environment: Mapping[str, str] = {}) -> Iterator[Running]:
+    """A tail that is subscribed; on leaving it is stopped as by Ctrl+C."""
+    with running(rabbit, heartbeat, ("tail", str(address)), environment) as tailed:
         until(lambda: bool(tailed.err))
         yield tailed
         tailed.send(signal.SIGINT)
-    finally:
-        tailed.ended()
 
 
 class Suspension:
@@ -107,14 +116,14 @@ class Suspension:
         self.environment: Final = {"LD_PRELOAD": str(library), "SUSPENDED": str(self._slept)}
         """Variables with which the program has these clocks."""
 
-    def sleep(self, tailed: Tailed) -> float:
+    def sleep(self, program: Running) -> float:
         """Suspend the program's machine; returns when, in seconds since 1970."""
-        return tailed.send(signal.SIGSTOP)
+        return program.send(signal.SIGSTOP)
 
-    def wake(self, tailed: Tailed) -> float:
+    def wake(self, program: Running) -> float:
         """Go on, `SLEPT` seconds later; returns when that is by the program's clock, in seconds since 1970."""
         self._slept.write_text(str(SLEPT))
-        return tailed.send(signal.SIGCONT) + SLEPT
+        return program.send(signal.SIGCONT) + SLEPT
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -143,7 +152,7 @@ def close_connection(rabbit: Rabbit) -> None:
     until(closed)
 
 
-def gap(tailed: Tailed, what: str) -> tuple[float, float]:
+def gap(tailed: Running, what: str) -> tuple[float, float]:
     """From when to when, in seconds since 1970, something was not seen."""
     found = re.search(rf"not seen: {what} from (\S+) to ([^\s,]+)[ ,]", tailed.err[-1])
     assert found, tailed.err
@@ -224,3 +233,20 @@ def test_copies_that_a_tap_dropped_meanwhile_are_a_gap_from_before(rabbit: Rabbi
     since, upto = gap(tailed, "part of what arrived")
     assert since <= stopped
     assert went_on <= upto <= end + DEADLINE
+
+
+@pytest.mark.parametrize("expected", [("--none",), ("--count", "1")], ids=["nothing", "an event"])
+def test_expect_cannot_tell_what_arrived_while_the_machine_was_suspended(
+    rabbit: Rabbit, tmp_path: Path, expected: tuple[str, ...]
+) -> None:
+    exchange = rabbit.exchange("fanout")
+    suspension = Suspension(tmp_path)
+    command = ("expect", str(exchange), "-w", "body = lost", "--timeout", "8s", *expected)
+    with running(rabbit, 600, command, suspension.environment) as expecting:
+        until(lambda: bool(queues(rabbit)))
+        suspension.sleep(expecting)
+        close_connection(rabbit)
+        rabbit.publish(exchange, b"lost")
+        suspension.wake(expecting)
+        assert expecting.ended() == 3
+    assert any("not seen: what arrived from " in line for line in expecting.err), expecting.err
