@@ -233,6 +233,8 @@ class Trace(WorkbenchScreen):
     # What is drawn.
 
     async def _paint(self) -> None:
+        if self._gathering is not None and self._following and not self._searching:
+            await self._gathering.catch_up()
         if self.is_closed:
             return
         found = self._found

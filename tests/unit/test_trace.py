@@ -523,7 +523,7 @@ def test_a_thousand_dead_letters_of_one_id_came_from_the_message_and_each_trail_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[Sighting] = []
-    trail = Sighting.trail.fget  # type: ignore[attr-defined]
+    trail = Sighting.trail.func  # type: ignore[attr-defined]
 
     def counted(self: Sighting) -> tuple[str, ...]:
         told.append(self)

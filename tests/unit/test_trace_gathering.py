@@ -1,6 +1,7 @@
 """A trace gathered from the embedded broker: from logs, queues, the store, pointers, and what arrives."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,9 +25,11 @@ from workbench.model.start import Window
 from workbench.operations.saga.reading import Reading
 from workbench.operations.trace import words
 from workbench.operations.trace.following import arrivals
+from workbench.operations.trace.forest import Trace, trace
 from workbench.operations.trace.gathering import Gathering
 from workbench.operations.trace.scope import Scope, survey
 from workbench.operations.trace.seeds import Seed
+from workbench.operations.trace.sightings import Sighting
 from workbench.session import Session
 from workbench.store.store import Store, open_store
 
@@ -282,6 +285,7 @@ async def test_what_arrives_later_goes_on_with_the_story(shop: Shop) -> None:
             async for batch in arriving:
                 if gathering.take(batch):
                     break
+        await gathering.catch_up()
         assert places(gathering) == ["kafka/orders", "kafka/orders"]
         assert gathering.trace.steps[1].link is not None and gathering.trace.steps[1].link.known
 
@@ -362,6 +366,47 @@ async def test_the_event_loop_goes_on_while_events_are_added(shop: Shop, monkeyp
         counting.cancel()
     assert len(found.trace.steps) == 300
     assert turns >= 300
+
+
+async def test_the_event_loop_goes_on_while_a_long_story_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = threading.Event()
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turned.set()
+
+    def tell_after_a_turn(sightings: Sequence[Sighting]) -> Trace:
+        if len(sightings) == 300:
+            turned.clear()
+            assert turned.wait(30)
+        return trace(sightings)
+
+    monkeypatch.setattr("workbench.operations.trace.gathering.trace", tell_after_a_turn)
+    shop.kafka.declare_topic("orders")
+    for number in range(300):
+        shop.kafka.append("orders", event(f"message-{number}"))
+    async with asyncio.TaskGroup() as group:
+        turning = group.create_task(turn())
+        found = await shop.traced(FLOW)
+        turning.cancel()
+    assert len(found.trace.steps) == 300
+
+
+async def test_of_batches_that_arrive_at_once_the_story_is_told_once(shop: Shop) -> None:
+    shop.kafka.declare_topic("orders")
+    async with shop.tracing(FLOW) as (gathering, _, _):
+        await gathering.run()
+        before = gathering.trace
+        for number in range(50):
+            position = Position("0", str(number))
+            assert gathering.take([Delivery(event(f"message-{number}"), Address("kafka", "orders"), NOON, position)])
+            assert gathering.trace is before
+        await gathering.catch_up()
+        told = gathering.trace
+        assert len(told.steps) == 50
+        await gathering.catch_up()
+        assert gathering.trace is told
 
 
 async def test_a_dead_letter_whose_groups_cannot_be_asked_is_only_seen_last_there(

@@ -1,5 +1,6 @@
 """`workbench trace`: one flow across all connections."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from workbench.cli.search_progress import search_progress
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import drain, say, write
 from workbench.decode.display import cells, visible
+from workbench.model.errors import unwrap_exception_group
 from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.trace import words
@@ -29,6 +31,9 @@ from workbench.operations.trace.scope import NOT_FREE, Plan, Scope, survey
 from workbench.operations.trace.seeds import Seed
 from workbench.session import Session
 from workbench.store.store import open_store
+
+_SHARE: Final = 2
+"""How many times as long as one telling took the next one waits, while a flow is followed."""
 
 
 @click.command()
@@ -130,11 +135,29 @@ def _list_places(gathering: Gathering) -> Exit:
 
 
 async def _follow(gathering: Gathering, arriving: Arrivals, shown: "_Shown") -> None:
-    async for batch in arriving:
-        for sentence in arriving.news():
-            say(sentence)
-        if gathering.take(batch):
+    """Take what arrives, and tell of it: of much that arrives at once together."""
+    taken = asyncio.Event()
+
+    async def tell() -> None:
+        while True:
+            await taken.wait()
+            taken.clear()
+            begun = time.monotonic()
+            await gathering.catch_up()
             await shown.show(gathering)
+            await asyncio.sleep(_SHARE * (time.monotonic() - begun))
+
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(tell())
+            async for batch in arriving:
+                for sentence in arriving.news():
+                    say(sentence)
+                if gathering.take(batch):
+                    taken.set()
+            telling.cancel()
+    await gathering.catch_up()
+    await shown.show(gathering)
     hint = "" if gathering.scope.look else "; queues are followed with --look"
     say(f"nothing is left to follow{hint}")
 

@@ -76,7 +76,7 @@ def close(
     pointing: dict[object, list[int]] = defaultdict(list)
     placed: dict[object, list[int]] = defaultdict(list)
     for number, each in enumerate(sightings):
-        for id in each.facts.ids:
+        for id in each.ids:
             carrying[id].append(number)
         for pointer in each.pointers:
             pointing[pointer].append(number)

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from sys import maxsize
 from typing import Final, Literal
 
@@ -217,12 +218,13 @@ class _Causes:
         self.by_message: Final[dict[str, list[int]]] = defaultdict(list)
         self._trails = [event.trail for event in events]
         self._ids = [frozenset(event.facts.all("message")) for event in events]
+        self._flows = [event.facts.all("correlation") for event in events]
         self._requests: dict[str, list[int]] = defaultdict(list)
         # Of a message, those that never failed, under None, and those in each place by its name.
         self._before_death: dict[tuple[str, str | None], list[int]] = defaultdict(list)
         self._placed: dict[object, int] = {}
         for number, event in enumerate(events):
-            flows = event.facts.all("correlation")
+            flows = self._flows[number]
             for id in self._ids[number]:
                 self.by_message[id].append(number)
                 self._before_death[id, event.delivery.address.name].append(number)
@@ -267,6 +269,8 @@ class _Causes:
 
     def _by_pointer(self, number: int) -> Iterator[Link]:
         event = self._events[number]
+        if not event.pointers:
+            return
         found = [self._placed[pointer] for pointer in event.pointers if pointer in self._placed]
         conventions = [fact.convention for fact in event.facts.found if fact.kind == "origin.offset"]
         # It was in each of these places, last in the one that it came to last.
@@ -301,7 +305,7 @@ class _Causes:
                     yield Link(cause, "causation", "causation id")
 
     def _by_reply(self, number: int) -> Iterator[Link]:
-        for id in self._events[number].facts.all("correlation"):
+        for id in self._flows[number]:
             for cause in self._requests.get(id, ())[:_TRIED] if id not in self._ids[number] else ():
                 yield Link(cause, "reply", "its correlation id is the request's message id")
 
@@ -309,10 +313,10 @@ class _Causes:
         """Give what names no cause the event of the same flow before it, if its time says that it came later."""
         of_flow: dict[str, list[int]] = defaultdict(list)
         for number, event in enumerate(self._events):
-            flows = event.facts.all("correlation")
+            flows = self._flows[number]
             if self.links[number] is None and event.time.known:
-                before = sorted({each for id in flows for each in of_flow[id][-_TRIED:]}, reverse=True)
-                for cause in before[:_TRIED]:
+                before = heapq.merge(*(reversed(of_flow[id][-_TRIED:]) for id in flows), reverse=True)
+                for cause in islice(before, _TRIED):
                     if self._events[cause].held or not self._ids[number].isdisjoint(self._ids[cause]):
                         # What waits has caused nothing yet.
                         continue

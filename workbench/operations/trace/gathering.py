@@ -48,7 +48,11 @@ _FETCHED: Final = 200
 _SAYS_SO: Final = re.compile(r"(?i)(?:^|[^a-z])(?:dlt|dlq|dead|errors?|failed)(?:[^a-z]|$)")
 """Names of logs that hold dead letters, where the broker does not know of any."""
 _TOLD: Final = 0.25
-"""Seconds between two tellings of the story while a search goes on."""
+"""Seconds between two tellings of the story while a search goes on, at least."""
+_SHARE: Final = 3
+"""How many times as long as a telling took the next one waits."""
+_FEW: Final = 200
+"""Events, or ids, that are dealt with on the event loop, at most: for more there is a thread."""
 _LONGEST: Final = 0.02
 """Seconds after which the event loop is given way to, while events are added."""
 _PAGE: Final = 500
@@ -106,7 +110,10 @@ class Gathering:
         self._sightings: dict[object, Sighting] = {}
         self._bytes = 0
         self._query = session.query(seed.query)
-        self._told = self._gave_way = 0.0
+        self._asking = seed.query, self._query
+        self._told = self._took = self._gave_way = 0.0
+        self._telling = asyncio.Lock()
+        self._told_of = 0
         self._arrived = self._upto = 0
         self._asked: set[str] = set()
         self._tried: set[tuple[Address, Position]] = set()
@@ -163,39 +170,40 @@ class Gathering:
                     group.create_task(self._search_logs(self._query))
                     await self._browse_queues()
                     await self._search_store(self._query)
-        if not self._close():
+        await self._tell()
+        if self.flow is None:
             return
         while True:
             await self._fetch_originals()
             await self._find_dead_letters()
-            self._close()
+            await self._tell()
             flow = self.flow
             new = tuple(id for id in flow.next if id not in self._asked) if flow is not None else ()
             if not new or self._overflown:
                 break
             self._asked.update(new)
             before = len(self._sightings)
-            query = self._session.query(ids_query(new))
+            query = await self._query_for(new)
             await self._search_store(query)
             await self._search_logs(query)
-            self._close()
+            await self._tell()
             if len(self._sightings) == before:
                 break
         await self._ask_groups()
-        self._close()
+        await self._tell()
 
     def take(self, arrived: Sequence[Delivery]) -> bool:
-        """Take what arrives; whether something of it may belong to the flow."""
+        """Take what arrives; whether something of it may belong to the flow, of which `catch_up` tells."""
         before = len(self._sightings)
-        if self.flow is not None:
-            self._asked.update(self.flow.next)
         for delivery in arrived:
             self._arrived += 1
             self._add(delivery, ARRIVED, (delivery.address, self._arrived))
-        if len(self._sightings) == before:
-            return False
-        self._close()
-        return True
+        return len(self._sightings) > before
+
+    async def catch_up(self) -> None:
+        """Tell the story anew, if something was taken since it was told."""
+        if len(self._sightings) > self._told_of:
+            await self._retell()
 
     # Where events come from.
 
@@ -211,8 +219,8 @@ class Gathering:
                     await self._add_all(batch)
                     if self._overflown:
                         found.stop()
-                    if time.monotonic() - self._told > _TOLD:
-                        self._close()
+                    if time.monotonic() - self._told > max(_TOLD, _SHARE * self._took):
+                        await self._tell()
             finally:
                 self._search = None
         for address, covered in found.coverage.items():
@@ -244,12 +252,17 @@ class Gathering:
     async def look_again(self) -> bool:
         """Ask about what was stored since; whether something of it may belong to the flow."""
         before = len(self._sightings)
-        if self.flow is not None and self.flow.next:
-            self._asked.update(self.flow.next)
-            await self._search_store(self._session.query(f"{self.seed.query} or {ids_query(self.flow.next)}"), True)
-        else:
-            await self._search_store(self._query, True)
+        query = await self._query_for(self.flow.next, self.seed.query) if self.flow is not None else self._query
+        await self._search_store(query, True)
         return len(self._sightings) > before
+
+    async def _query_for(self, ids: tuple[str, ...], *others: str) -> Query:
+        """The query for what carries one of some ids, or matches another one."""
+        said = " or ".join((*others, *((ids_query(ids),) if ids else ())))
+        if said != self._asking[0]:
+            query = self._session.query
+            self._asking = said, query(said) if len(ids) <= _FEW else await asyncio.to_thread(query, said)
+        return self._asking[1]
 
     async def _search_store(self, query: Query, new: bool = False) -> None:
         start = self._upto if new else 0
@@ -266,7 +279,7 @@ class Gathering:
                 if delivery is not None and look is not None:
                     self._add(delivery, look, sequence)
                     await self._give_way()
-        self._close()
+        await self._tell()
 
     async def _fetch_originals(self) -> None:
         """Fetch what dead letters of the flow point at."""
@@ -285,7 +298,7 @@ class Gathering:
             async with asyncio.TaskGroup() as group:
                 for pointer in some:
                     group.create_task(self._fetch(*pointer))
-            self._close()
+            await self._tell()
 
     async def _fetch(self, address: Address, position: Position) -> None:
         try:
@@ -364,7 +377,8 @@ class Gathering:
         facts = self._reading.facts(masked)
         found = self._places_in(masked, facts) if wanted is None else wanted
         sighting = Sighting(masked, facts, look, look in self._looks, found)
-        belongs = wanted is not None or sighting.places or any(id in self._asked for id in facts.ids)
+        known = self.flow.ids if self.flow is not None else ()
+        belongs = wanted is not None or sighting.places or any(id in known for id in sighting.ids)
         if not belongs and not any(pointer in self._sightings for pointer in sighting.pointers):
             return
         size = len(delivery.event.body or b"")
@@ -379,37 +393,53 @@ class Gathering:
             return places(masked, facts, self.seed.value, self._reading)
         return (self.seed.place,) if self._query.matches(masked) else ()
 
-    def _close(self) -> bool:
-        """Tell the story anew; whether there is one, and no choice to be made first."""
-        at_hand = [self._held(each) for each in self._sightings.values()]
-        if self._chosen is None and must_choose(self.seed, at_hand):
-            self.places = listed(at_hand)
-            self.trace, self.flow = Trace(), None
-            self._tell()
-            return False
-        flow = close(at_hand, self.seed, self._chosen, self.scope.depth)
-        self.places = ()
-        self.flow = flow if flow.members else None
-        self.trace = trace([at_hand[number] for number in flow.members])
-        self._tell()
-        return bool(flow.members)
-
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
+        """Tell the story anew."""
+        await self._retell()
         self._changed()
-        self._told = time.monotonic()
+
+    async def _retell(self) -> None:
+        """Make the story of what is at hand, on a thread where that is much. Nothing there changes what is at hand, nor
+        does what comes meanwhile, which the next telling has."""
+        async with self._telling:
+            begun = time.monotonic()
+            for key, each in self._sightings.items():
+                self._sightings[key] = self._held(each)
+            at_hand = list(self._sightings.values())
+            how = at_hand, self.seed, self._chosen, self.scope.depth
+            story = _story(*how) if len(at_hand) <= _FEW else await asyncio.to_thread(_story, *how)
+            self.places, self.flow, self.trace = story
+            self._told_of = len(at_hand)
+            self._told = time.monotonic()
+            self._took = self._told - begun
 
     def _held(self, sighting: Sighting) -> Sighting:
         """Whether an event waits: in a queue that was browsed, or as a dead letter of a log that no group has read."""
         delivery = sighting.delivery
-        if delivery.position is None or sighting.facts.failure is None or self._passing.of(delivery):
+        if delivery.position is None or sighting.facts.failure is None:
             return sighting
-        if not self._passing.is_told(delivery):
-            return msgspec.structs.replace(sighting, unknown=True)
-        return msgspec.structs.replace(sighting, held=True)
+        passed = bool(self._passing.of(delivery))
+        unknown = not passed and not self._passing.is_told(delivery)
+        held = not passed and not unknown
+        if (sighting.held, sighting.unknown) == (held, unknown):
+            return sighting
+        return msgspec.structs.replace(sighting, held=held, unknown=unknown)
 
     def passed_by(self, delivery: Delivery) -> Sequence[str]:
         """The consumer groups that have read an event of a log, as far as they were asked."""
         return self._passing.of(delivery)
+
+
+def _story(
+    at_hand: Sequence[Sighting], seed: Seed, chosen: frozenset[str] | None, depth: int
+) -> tuple[Sequence[Place], Flow | None, Trace]:
+    """Where the seed stands if there is a choice to be made first; else what leads to its events, and their story."""
+    if chosen is None and must_choose(seed, at_hand):
+        return listed(at_hand), None, Trace()
+    flow = close(at_hand, seed, chosen, depth)
+    if not flow.members:
+        return (), None, Trace()
+    return (), flow, trace([at_hand[number] for number in flow.members])
 
 
 def _coverage_of(ingestion: Ingestion, endpoint: Endpoint) -> Coverage:

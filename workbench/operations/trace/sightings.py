@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -16,8 +17,8 @@ BROKERS_OWN: Final = frozenset({"x-delivery-count", "x-acquired-count", "x-opt-d
 """Headers that a broker changes while a message stays where it is."""
 
 
-class Sighting(msgspec.Struct, frozen=True):
-    """An event as one look found it.
+class Sighting(msgspec.Struct, frozen=True, dict=True):
+    """An event as one look found it. What is made of it is made once: its story is told again and again.
 
     Attributes:
         delivery: The event, as it may be seen.
@@ -35,7 +36,12 @@ class Sighting(msgspec.Struct, frozen=True):
     places: tuple[str, ...] = ()
     unknown: bool = False
 
-    @property
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Every id by which it can be found."""
+        return self.facts.ids
+
+    @cached_property
     def pointers(self) -> tuple[tuple[Address, Position], ...]:
         """Where in a log it was before it became a dead letter: a place for each convention that tells one, exactly."""
         found: dict[tuple[Address, Position], None] = {}
@@ -46,7 +52,7 @@ class Sighting(msgspec.Struct, frozen=True):
                 found[Address(self.delivery.address.connection, topic), Position(partition, offset)] = None
         return tuple(found)
 
-    @property
+    @cached_property
     def time(self) -> "Moment":
         """When it came here, as exactly as that is known."""
         stamp = self.delivery.event.timestamp
@@ -58,21 +64,28 @@ class Sighting(msgspec.Struct, frozen=True):
         # AMQP's timestamps have no milliseconds.
         return Moment(stamp, 1000 if stamp % 1000 == 0 else 1)
 
-    @property
+    @cached_property
     def order(self) -> tuple[object, ...]:
         """What sorts sightings by time, whatever the order in which they were found."""
         delivery = self.delivery
         position = delivery.position
         place = ("", (0, "")) if position is None else (position.partition, self.offset)
-        return (self.time.at, str(delivery.address), *place, delivery.id or "", fingerprint(delivery))
+        # What its broker numbers is told from others by that.
+        print_ = self.fingerprint if delivery.identity is None else b""
+        return (self.time.at, str(delivery.address), *place, delivery.id or "", print_)
 
-    @property
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """What it is, whichever look found it."""
+        return fingerprint(self.delivery)
+
+    @cached_property
     def offset(self) -> tuple[int, str]:
         """What sorts it in its partition."""
         position = self.delivery.position
         return (0, "") if position is None else (_number(position.offset), position.offset)
 
-    @property
+    @cached_property
     def trail(self) -> tuple[str, ...]:
         """What tells an event from itself before it failed or was tried again."""
         facts = self.facts.found
@@ -131,7 +144,7 @@ def merge(sightings: Iterable[Sighting]) -> list[Sighting]:
         if identity is not None:
             numbered.setdefault(identity, []).append(each)
         else:
-            key = each.delivery.address, fingerprint(each.delivery)
+            key = each.delivery.address, each.fingerprint
             others.setdefault(key, {}).setdefault(each.look, []).append(each)
     merged = [_one_of(group) for group in numbered.values()]
     for looks in others.values():
@@ -143,13 +156,14 @@ def merge(sightings: Iterable[Sighting]) -> list[Sighting]:
 
 def _one_of(group: Sequence[Sighting]) -> Sighting:
     # The first look is nearest to when it came.
-    first = min(group, key=_by_seen)
-    return msgspec.structs.replace(first, held=any(each.held for each in group))
+    first = min(group, key=_by_seen) if len(group) > 1 else group[0]
+    held = any(each.held for each in group)
+    return first if first.held == held else msgspec.structs.replace(first, held=held)
 
 
 def _by_seen(each: Sighting) -> tuple[object, ...]:
     delivery = each.delivery
-    return delivery.seen_at, each.look, each.held, delivery.event.timestamp or 0, fingerprint(delivery)
+    return delivery.seen_at, each.look, each.held, delivery.event.timestamp or 0, each.fingerprint
 
 
 def _number(offset: str) -> int:
