@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -22,13 +23,16 @@ from workbench.model.start import Since, Window
 from workbench.model.wording import quantity
 from workbench.operations.saga import paths as saga_paths
 from workbench.operations.saga.flows import STEPS
-from workbench.operations.saga.paths import LEAST, Saga, departures, learn
+from workbench.operations.saga.paths import LEAST, Saga, State, judge_all, learn
 from workbench.operations.saga.reading import Reading
+from workbench.operations.saga.words import death, path_text
 from workbench.operations.trace.scope import Plan, Scope, survey
 from workbench.operations.trace.words import span_text
 from workbench.session import Session
-from workbench.table.cells import short_reason
 from workbench.table.columns import FEW_CELLS
+
+_ODD: Final[frozenset[State]] = frozenset({"dead letter", "unexpected", "compensated"})
+"""The states of flows that are not stuck, and yet not as most are."""
 
 
 @click.command()
@@ -82,13 +86,14 @@ async def sagas(
     flows = list(reading.flows)
     paths = learn(flows)
     now = until.time if until else reading.latest if recorded else round(time.time() * 1000)
-    found = [saga for saga in departures(flows, paths, now) if every or saga.stuck]
+    stands = judge_all(flows, paths, now)
+    found = [saga for saga in stands if saga.stuck or (every and saga.state in _ODD)]
     json = format_or_default(form) == "json"
     for path in paths.values():
         if json:
             write(json_line({"path": _path_record(path)}))
         elif len(path.steps) > 1:
-            say(visible(_path_line(path)))
+            say(visible(path_text(path)))
     if json:
         for saga in found[:limit]:
             write(json_line(_record(saga)))
@@ -112,7 +117,8 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
         say(f"{quantity(reading.flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
     if reading.flows.cut:
         complete = False
-        say(f"{quantity(reading.flows.cut, 'flow')} not judged: more than {STEPS} events have the same correlation id")
+        cut = quantity(reading.flows.cut, "flow")
+        say(f"{cut} not judged: more than {STEPS} types of events have the same correlation id")
     if flows and not any(True for _ in paths):
         say(f"no type has {LEAST} flows, from which a path could be learned: read more with --since")
     events = sum(covered.read for covered in reading.coverage.values())
@@ -120,27 +126,19 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
     return Exit.DONE if complete else Exit.PARTLY
 
 
-def _path_line(path: saga_paths.Path) -> str:
-    """`OrderAccepted (101 flows) → PaymentAuthorised 74 % 454 ms → …`."""
-    first, *rest = path.steps
-    steps = [f"{step.type} {step.share:.0%} {span_text(step.median)}" for step in rest]
-    return " → ".join([f"{first.type} ({quantity(path.flows, 'flow')})", *steps])
-
-
 def _table(found: Sequence[Saga]) -> str:
     narrow = terminal_width() < FEW_CELLS
     types = 16 if narrow else 40
     rows = []
     for saga in found:
-        missing = saga.missing
         # What is usual matters least, and ids are told apart by their beginnings.
-        usual = [] if narrow else [span_text(missing.p95) if missing else ""]
+        usual = [] if narrow else [span_text(saga.p95) if saga.stuck else ""]
         rows.append(
             [
-                visible(saga.correlation, 22 if narrow else 36),
-                visible(saga.last.type, types),
-                visible(missing.type if missing else "", types),
-                span_text(saga.waiting) if missing else "",
+                visible(saga.flow.correlation, 22 if narrow else 36),
+                visible(saga.flow.last.type, types),
+                visible(saga.missing or "", types),
+                span_text(saga.waiting) if saga.stuck else "",
                 *usual,
                 visible(_why(saga)),
             ]
@@ -151,8 +149,8 @@ def _table(found: Sequence[Saga]) -> str:
 
 def _why(saga: Saga) -> str:
     said = []
-    if saga.dead is not None:
-        said.append(f"{short_reason(saga.dead.reason or '')}, in {saga.dead.place}")
+    if saga.flow.dead is not None:
+        said.append(death(saga.flow.dead))
     if saga.compensation is not None:
         said.append(f"ended by {saga.compensation}")
     if saga.unexpected:
@@ -170,15 +168,16 @@ def _path_record(path: saga_paths.Path) -> dict[str, object]:
 
 
 def _record(saga: Saga) -> dict[str, object]:
-    missing, dead = saga.missing, saga.dead
+    last, dead = saga.flow.last, saga.flow.dead
     return {
-        "correlation": saga.correlation,
-        "type": saga.path.type,
+        "correlation": saga.flow.correlation,
+        "type": saga.type,
+        "state": saga.state,
         "stuck": saga.stuck,
-        "last": {"type": saga.last.type, "place": saga.last.place, "time": saga.last.time},
-        "missing": None if missing is None else missing.type,
-        "waiting": saga.waiting,
-        "usual": None if missing is None else missing.p95,
+        "last": {"type": last.type, "place": last.place, "time": last.last},
+        "missing": saga.missing,
+        "waiting": saga.waiting if saga.stuck else 0,
+        "usual": saga.p95 if saga.stuck else None,
         "dead": None if dead is None else {"type": dead.type, "place": dead.place, "reason": dead.reason},
         "unexpected": list(saga.unexpected),
         "compensation": saga.compensation,

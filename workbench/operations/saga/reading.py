@@ -10,7 +10,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.look import Coverage
 from workbench.model.start import Beginning, Since, Window
-from workbench.operations.saga.flows import Flows
+from workbench.operations.saga.flows import Flows, occurrence_of
 from workbench.operations.trace.scope import without_held
 from workbench.session import Session
 
@@ -69,4 +69,5 @@ class Reading:
                 seen = await reading.mask_off_loop(delivery)
                 if self._window.holds(seen.time[0]):
                     self.latest = max(self.latest, seen.time[0])
-                    self.flows.add(seen, reading.facts(seen))
+                    if (occurrence := occurrence_of(seen, reading.facts(seen))) is not None:
+                        self.flows.add(occurrence)
