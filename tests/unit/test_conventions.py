@@ -1,5 +1,6 @@
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +108,33 @@ def test_the_firehose_names_the_exchange_and_repeats_the_properties() -> None:
 def test_a_trace_parent_holds_the_trace_and_the_span() -> None:
     facts = kafka(("traceparent", PARENT.encode()))
     assert (facts.correlation, facts.causation) == (TRACE, SPAN)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-B3-TraceId": TRACE, "X-B3-SpanId": SPAN, "X-B3-ParentSpanId": "05e3ac9a4f6e3b90"},
+        {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN, "x-b3-parentspanid": "05e3ac9a4f6e3b90"},
+        {"b3": f"{TRACE}-{SPAN}-1-05e3ac9a4f6e3b90"},
+        {"uber-trace-id": f"{TRACE}:{SPAN}:05e3ac9a4f6e3b90:1"},
+        {"spanTraceId": TRACE, "spanId": SPAN, "spanParentSpanId": "05e3ac9a4f6e3b90"},
+    ],
+)
+def test_a_trace_context_holds_the_trace_the_span_and_its_parent(headers: Mapping[str, str]) -> None:
+    facts = kafka(*((name, value.encode()) for name, value in headers.items()))
+    assert (facts.correlation, facts.first("span"), facts.causation) == (TRACE, SPAN, "05e3ac9a4f6e3b90")
+
+
+def test_the_first_span_of_a_trace_has_no_parent() -> None:
+    for header in (("b3", f"{TRACE}-{SPAN}-d"), ("b3", f"{TRACE}-{SPAN}"), ("uber-trace-id", f"{TRACE}:{SPAN}:0:1")):
+        facts = kafka((header[0], header[1].encode()))
+        assert (facts.first("span"), facts.causation) == (SPAN, None)
+    assert kafka(("b3", b"0")) == NOTHING
+
+
+def test_a_trace_of_datadog_is_told_by_its_number() -> None:
+    said = ("x-datadog-trace-id", b"1234567890123456789"), ("x-datadog-parent-id", b"987654321098765432")
+    assert kafka(*said).ids == ("1234567890123456789",)
 
 
 @pytest.mark.parametrize("value", [b"", b"00-0-0-0", f"00-{'0' * 32}-{'0' * 16}-00".encode(), b"\xff" * 55])

@@ -372,6 +372,40 @@ def test_a_cause_that_an_event_names_is_known_and_the_one_before_in_its_flow_is_
     assert [step.link is None or step.link.known for step in found.steps] == [True, True, False]
 
 
+def in_span(span: str, parent: str = "", **more: str) -> dict[str, str]:
+    """The headers of what was sent in a span of one trace."""
+    ids = {"X-B3-TraceId": "463ac35c9f6413ad48485a3953bb6124", "X-B3-SpanId": span, "X-B3-ParentSpanId": parent}
+    return {name: value for name, value in (ids | more).items() if value}
+
+
+ONE, TWO, THREE = "a2fb4a1d1a96d312", "b3fc5b2e2ba7e423", "c4fd6c3f3cb8f534"
+
+
+def test_what_was_sent_in_the_parent_of_its_span_is_its_known_cause() -> None:
+    placed = sighted("k/orders", 0, in_span(ONE), at="0:1")
+    logged = sighted("k/log", 1, in_span(THREE), at="0:1")
+    reserved = sighted("k/stock", 5, in_span(TWO, ONE), at="0:1")
+    found = trace([reserved, logged, placed])
+    assert story(found) == [("k/orders", None, None), ("k/log", 0, "inferred"), ("k/stock", 0, "span")]
+    assert not found.absent
+
+
+def test_a_traceparent_that_names_another_events_span_leads_to_it() -> None:
+    placed = sighted("k/orders", 0, {"traceId": "463ac35c9f6413ad48485a3953bb6124", "spanId": ONE}, at="0:1")
+    logged = sighted("k/log", 1, in_span(THREE), at="0:1")
+    paid = sighted("k/paid", 5, {"traceparent": f"00-463ac35c9f6413ad48485a3953bb6124-{ONE}-01"}, at="0:1")
+    assert story(trace([paid, logged, placed]))[2] == ("k/paid", 0, "span")
+
+
+def test_what_was_sent_in_one_span_has_not_caused_one_another() -> None:
+    both = {"traceparent": f"00-463ac35c9f6413ad48485a3953bb6124-{ONE}-01"}
+    orders = [sighted("k/orders", time, in_span(ONE, **both, id=f"{time}"), at=f"0:{time}") for time in (0, 1)]
+    found = trace(orders)
+    assert [each.link is None or each.link.known for each in found.steps] == [True, False]
+    named_alike = sighted("k/stock", 5, in_span(TWO, ONE), at="0:1")
+    assert story(trace([*orders, named_alike]))[2] == ("k/stock", 1, "inferred")
+
+
 def test_what_still_waits_in_a_queue_has_caused_nothing() -> None:
     placed = sighted("k/orders", 0, headers=named("message-1"), at="0:1")
     waiting = sighted("r/stock", 5, headers=named("message-2", "message-1"), held=True)
@@ -460,6 +494,8 @@ _headers = st.fixed_dictionaries(
         "message-id": _ids,
         "causation-id": _ids,
         "correlation-id": _ids,
+        "spanId": _ids,
+        "parentSpanId": _ids,
         "x-death": st.sampled_from(["a", "b", "c"]).map(lambda queue: death(queue)["x-death"]),
         "dead-letter-topic": st.sampled_from(["a", "b", "c"]),
         "dead-letter-partition": st.just("0"),

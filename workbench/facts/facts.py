@@ -8,6 +8,7 @@ Kind = Literal[
     "correlation",
     "causation",
     "message",
+    "span",
     "type",
     "attempts",
     "origin.queue",
@@ -24,9 +25,10 @@ Kind = Literal[
     "failure.time",
     "failure.detail",
 ]
-"""What a fact is about. `message` is the event's own id, `causation` that of the event that caused it; `origin` is
-where it was before it became a dead letter, `failure` why it did, and `failure.detail` whatever else a convention
-adds to a dead letter. Times are as their writers put them."""
+"""What a fact is about. `message` is the event's own id, `span` that of the span in which it was sent, and `causation`
+that of the event that caused it or of its span's parent; `origin` is where it was before it became a dead letter,
+`failure` why it did, and `failure.detail` whatever else a convention adds to a dead letter. Times are as their writers
+put them."""
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -1,9 +1,9 @@
 """What caused what: a forest of events, each with its cause, in an order in which causes come first.
 
 A cause is known where the event names it: by a pointer of its dead letter, by the id of the same message before it
-died, by a causation id, or as a reply by its request's id. Else it is inferred: the event of the same flow before it.
-Known ones are settled first, so that no guess displaces them; where they would go in a circle, as a stranger's headers
-may, the last of them does not count.
+died, by a causation id, by its span's parent, or as a reply by its request's id. Else it is inferred: the event of the
+same flow before it. Known ones are settled first, so that no guess displaces them; where they would go in a circle, as
+a stranger's headers may, the last of them does not count.
 """
 
 import heapq
@@ -27,7 +27,7 @@ GAP: Final = 1_000
 _TRIED: Final = 100
 """Events that are tried as what may have caused one, on each side of it or of each id."""
 
-Kind = Literal["pointer", "death", "causation", "reply", "inferred"]
+Kind = Literal["pointer", "death", "causation", "span", "reply", "inferred"]
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -219,6 +219,8 @@ class _Causes:
         self._trails = [event.trail for event in events]
         self._ids = [frozenset(event.facts.all("message")) for event in events]
         self._flows = [event.facts.all("correlation") for event in events]
+        self._spans = [event.facts.all("span") for event in events]
+        by_span: dict[str, list[int]] = defaultdict(list)
         self._requests: dict[str, list[int]] = defaultdict(list)
         # Of a message, those that never failed, under None, and those in each place by its name.
         self._before_death: dict[tuple[str, str | None], list[int]] = defaultdict(list)
@@ -233,16 +235,24 @@ class _Causes:
                 # Where the first event's own id is the flow's, it tells only who began.
                 if id not in flows:
                     self._requests[id].append(number)
+            for id in self._spans[number]:
+                by_span[id].append(number)
             if event.delivery.identity is not None:
                 self._placed[event.delivery.identity] = number
-        # Of the places that a message came to, the first that is no dead letter and where it waits no more.
-        self._causes = {
-            id: sorted(numbers, key=lambda each: (bool(self._trails[each]), events[each].held, each))[: _TRIED + 1]
-            for id, numbers in self.by_message.items()
+        self._causes = {id: self._likeliest(numbers) for id, numbers in self.by_message.items()}
+        # Of several messages that were sent in one span, the span does not tell which caused another.
+        self._senders = {
+            id: self._likeliest(numbers)
+            for id, numbers in by_span.items()
+            if len({self._ids[number] or number for number in numbers}) == 1
         }
 
+    def _likeliest(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Of the places that a message came to, first that which is no dead letter and where it waits no more."""
+        return sorted(numbers, key=lambda each: (bool(self._trails[each]), self._events[each].held, each))[: _TRIED + 1]
+
     def settle(self) -> None:
-        for way in (self._by_pointer, self._by_death, self._by_causation, self._by_reply):
+        for way in (self._by_pointer, self._by_death, self._by_causation, self._by_span_parent, self._by_reply):
             for number in range(len(self._events)):
                 if self.links[number] is None:
                     for link in way(number):
@@ -298,11 +308,18 @@ class _Causes:
         facts = self._events[number].facts
         for id in facts.all("causation"):
             causes = self._causes.get(id, ())
-            if not causes and len(id) != 16:
+            if not causes and id not in self._senders and len(id) != 16:
                 self.absent[id] = None
             for cause in causes:
                 if cause != number:
                     yield Link(cause, "causation", "causation id")
+
+    def _by_span_parent(self, number: int) -> Iterator[Link]:
+        for id in self._events[number].facts.all("causation"):
+            # Where it names its own span, as a traceparent beside B3 does, those that were sent in it are no causes.
+            for cause in self._senders.get(id, ()) if id not in self._spans[number] else ():
+                if cause != number:
+                    yield Link(cause, "span", "its span's parent is the span in which that was sent")
 
     def _by_reply(self, number: int) -> Iterator[Link]:
         for id in self._flows[number]:
@@ -337,7 +354,7 @@ def _nearest(numbers: Sequence[int], number: int) -> Iterator[int]:
 def _story(events: Sequence[Sighting], causes: _Causes) -> Trace:
     order = _order(causes.links)
     numbers = {old: new for new, old in enumerate(order)}
-    named = {link.cause for link in causes.links if link is not None and link.kind in ("causation", "reply")}
+    named = {link.cause for link in causes.links if link is not None and link.kind in ("causation", "span", "reply")}
     messages = {id for number in named for id in events[number].facts.all("message")}
     named |= {each for id in messages for each in causes.by_message[id]}
     given_up = {
