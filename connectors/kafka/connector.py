@@ -7,7 +7,7 @@ first picture nor a `publish` of one event waits for it.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_both, run_together
 from connectors.kafka.configuration import describe_configs, largest
@@ -25,6 +25,7 @@ from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
+from workbench.model.ranges import Extent, Range
 from workbench.model.start import At, Beginning, Latest, Since, Start, Window
 from workbench.model.target_rules import Rules
 from workbench.model.wording import quantity
@@ -43,6 +44,7 @@ _ABILITIES = (
     | Ability.BY_TIME
     | Ability.FROM_END
     | Ability.SCAN
+    | Ability.RANGES
     | Ability.GROUPS
     | Ability.PARTITIONS
     | Ability.KEYS
@@ -59,6 +61,22 @@ _CONFIGURATION = (
     "message.timestamp.type",
     "min.insync.replicas",
 )
+
+
+class _Searched(NamedTuple):
+    """What a search goes through.
+
+    Attributes:
+        spans: The first offset of each partition, and the offset behind the last.
+        leaders: Whom to ask.
+        gaps: What is known not to be seen, by topic.
+        notes: What to know about what is seen.
+    """
+
+    spans: Mapping[Partition, tuple[int, int]]
+    leaders: Mapping[Partition, int]
+    gaps: list[tuple[str, Gap]]
+    notes: list[str]
 
 
 class KafkaConnector:
@@ -186,13 +204,59 @@ class KafkaConnector:
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window = _ALWAYS
     ) -> AsyncIterator["ScanStream"]:
         """Find the events that hold the needles: up to the end of each partition on entering."""
-        from connectors.kafka.newest import LATE, LATE_MS
         from connectors.kafka.scan import Scanned, ScanStream
-        from connectors.kafka.start_offsets import starts_of
         from workbench.decode.byte_search import Needles
 
         if not addresses or not needles or not all(group and all(group) for group in needles):
             raise Unsupported("A search needs something to look for, and somewhere.")
+        searched = await self._searched(addresses, window)
+        shares = [Scanned(each, start, end, searched.leaders[each]) for each, (start, end) in searched.spans.items()]
+        stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, searched.gaps, searched.notes)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def extents(self, addresses: Sequence[Address], window: Window = _ALWAYS) -> Sequence[Extent]:
+        """What there is to search: up to the end of each partition now."""
+        searched = await self._searched(addresses, window)
+        return [
+            Extent(
+                address,
+                tuple(
+                    Range(address, str(number), start, end)
+                    for (topic, number), (start, end) in sorted(searched.spans.items())
+                    if topic == address.name
+                ),
+                tuple(gap for topic, gap in searched.gaps if topic == address.name),
+                tuple(searched.notes),
+            )
+            for address in addresses
+        ]
+
+    @asynccontextmanager
+    async def scan_range(
+        self, range: Range, needles: Sequence[Sequence[bytes]], window: Window = _ALWAYS
+    ) -> AsyncIterator["ScanStream"]:
+        """Find the events of one partition that hold the needles, between two offsets."""
+        from connectors.kafka.scan import Scanned, ScanStream
+        from workbench.decode.byte_search import Needles
+
+        leaders = (await self._topic(range.address)).leader_of
+        partition = (range.address.name, int(range.partition))
+        if partition not in leaders:
+            raise EndpointNotFound(f"{range.address} has no partition {range.partition} any more.")
+        share = Scanned(partition, range.start, range.end, leaders[partition])
+        stream = ScanStream(self._cluster, self._name, [share], Needles(needles), window)
+        try:
+            yield stream
+        finally:
+            stream.close()
+
+    async def _searched(self, addresses: Sequence[Address], window: Window) -> "_Searched":
+        from connectors.kafka.newest import LATE, LATE_MS
+        from connectors.kafka.start_offsets import starts_of
+
         topics = [await self._topic(address) for address in addresses]
         leaders = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
         beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
@@ -207,14 +271,8 @@ class KafkaConnector:
             reached = {each: end if found[each] < 0 else min(found[each], end) for each, end in ends.items()}
             notes += [LATE] if reached != ends else []
             ends = reached
-        shares = [
-            Scanned(each, min(start, ends[each]), ends[each], leaders[each]) for each, start in place.starts.items()
-        ]
-        stream = ScanStream(self._cluster, self._name, shares, Needles(needles), window, gaps, notes)
-        try:
-            yield stream
-        finally:
-            stream.close()
+        spans = {each: (min(start, ends[each]), ends[each]) for each, start in place.starts.items()}
+        return _Searched(spans, leaders, gaps, notes)
 
     @asynccontextmanager
     async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:

@@ -1,16 +1,18 @@
 """Searching: what holds the bytes is found, and all that was there on entering is searched."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from tests.contract.steps import DEADLINE, numbered, publish_all, read
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
-from workbench.connecting.connector import ScanConnector
+from workbench.connecting.connector import RangeConnector, ScanConnector
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, Unsupported
-from workbench.model.event import Event
+from workbench.model.event import Delivery, Event
+from workbench.model.ranges import Range, divide
 from workbench.model.start import Window
 
 
@@ -50,3 +52,35 @@ class ScanningContract(Contract):
             with pytest.raises(Unsupported):
                 async with connector.scan([place.address], (), Window()):
                     pass
+
+    @needs(Ability.RANGES)
+    async def test_ranges_have_together_what_a_log_has(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name, partitions=3)
+        async with connect(broker.connection) as connector:
+            assert isinstance(connector, RangeConnector)
+            await publish_all(connector, place.address, [*numbered(500), Event(b"red", b"a circle")])
+            [extent] = await connector.extents([place.address], Window())
+            assert (extent.address, extent.gaps) == (place.address, ())
+            assert sum(each.size for each in extent.ranges) == 501
+            # Events that come later are none of theirs.
+            await publish_all(connector, place.address, numbered(100))
+
+            async def found_in(ranges: Sequence[Range], needles: Sequence[Sequence[bytes]]) -> list[Delivery]:
+                found = []
+                for part in ranges:
+                    async with asyncio.timeout(DEADLINE), connector.scan_range(part, needles, Window()) as scan:
+                        found += await read(scan)
+                        assert scan.coverage.complete
+                        assert [int(each.end) for each in scan.coverage.spans] == [part.end]
+                return found
+
+            parts = list(divide(extent.ranges, 60))
+            assert len(parts) > 8
+            everything = await found_in(parts, ())
+            assert sorted(each.event.body or b"" for each in everything) == sorted(
+                each.body or b"" for each in [*numbered(500), Event(b"red", b"a circle")]
+            )
+            assert [each.event.body for each in await found_in(parts, ((b"red",),))] == [b"a circle"]
+            gone = Range(place.address, "77", 0, 1)
+            with pytest.raises(EndpointNotFound):
+                await found_in([gone], ())

@@ -109,6 +109,7 @@ class TestKafka(ConnectorContract):
             | Ability.BY_TIME
             | Ability.FROM_END
             | Ability.SCAN
+            | Ability.RANGES
             | Ability.GROUPS
             | Ability.PARTITIONS
             | Ability.KEYS

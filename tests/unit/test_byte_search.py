@@ -73,7 +73,7 @@ def test_of_each_group_one_member_is_enough_and_needed() -> None:
     assert not needles.in_bytes(bytearray(b"two one"), 0, 6)
 
 
-@pytest.mark.parametrize("needles", [[], [[]], [[b""]], [[b"a"], [b""]]])
+@pytest.mark.parametrize("needles", [[[]], [[b""]], [[b"a"], [b""]]])
 def test_a_search_for_nothing_is_refused(needles: list[list[bytes]]) -> None:
     with pytest.raises(ValueError, match="needles"):
         Needles(needles)

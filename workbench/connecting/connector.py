@@ -19,6 +19,7 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.look import Coverage, Interruption, Progress
+from workbench.model.ranges import Extent, Range
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.route import Route
 from workbench.model.start import Start, Window
@@ -326,6 +327,41 @@ class ScanConnector(Connector, Protocol):
         Raises:
             EndpointNotFound: On entering: there is none of one of the names.
             Unsupported: On entering: one cannot be searched, or there is nothing to look for.
+        """
+        ...
+
+
+@runtime_checkable
+class RangeConnector(Connector, Protocol):
+    """A connector with logs of which ranges can be searched apart from one another, by other processes too."""
+
+    async def extents(self, addresses: Sequence[Address], window: Window) -> Sequence[Extent]:
+        """What there is to search, of each log in the order of the addresses.
+
+        Args:
+            addresses: Endpoints with `Ability.RANGES`.
+            window: What is before and behind it may be left out.
+
+        Raises:
+            EndpointNotFound: There is none of one of the names.
+        """
+        ...
+
+    def scan_range(
+        self, range: Range, needles: Sequence[Sequence[bytes]], window: Window
+    ) -> AbstractAsyncContextManager[Scan]:
+        """Find events by what their bytes hold, as `ScanConnector.scan` does, in a range.
+
+        The scan may be left at any time while a batch is waited for. The end of its coverage's one span is then the
+        offset behind what was searched, with all that was found before it handed over.
+
+        Args:
+            range: Part of what `extents` told, perhaps to another process.
+            needles: The groups; none of them: everything is found.
+            window: Events whose time is outside are not found.
+
+        Raises:
+            EndpointNotFound: On entering: there is no such log, or no such partition, any more.
         """
         ...
 

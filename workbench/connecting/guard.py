@@ -4,7 +4,7 @@ but a `WorkbenchError` comes back."""
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,7 @@ from workbench.connecting.connector import (
     LedgerConnector,
     Publisher,
     Purpose,
+    RangeConnector,
     RoutingConnector,
     Scan,
     ScanConnector,
@@ -43,12 +44,16 @@ from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
+from workbench.model.ranges import Extent, Range
 from workbench.model.route import Route
 from workbench.model.start import Start, Window
 from workbench.model.target_rules import Rules
 
 Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
 """Asks the user to type a production connection's name before something of this level; whether it was typed."""
+
+
+_NO_RANGES: Final = "has no logs that can be searched in ranges"
 
 
 async def confirm_nothing(connection: Connection, level: Level) -> bool:
@@ -188,6 +193,27 @@ class Guarded:
             return connector.scan(addresses, needles, window)
 
         async with Entered(Boundary(f"Searching {self._connection.name}"), open_now, BoundedScan) as scan:
+            yield scan
+
+    async def extents(self, addresses: Sequence[Address], window: Window) -> Sequence[Extent]:
+        """What there is to search of logs: always allowed."""
+        connector = self._connector
+        if not isinstance(connector, RangeConnector):
+            raise self._lacks(_NO_RANGES)
+        with Boundary(f"Searching {self._connection.name}").within():
+            return [of_kind(each, Extent) for each in await connector.extents(addresses, window)]
+
+    @asynccontextmanager
+    async def scan_range(self, range: Range, needles: Sequence[Sequence[bytes]], window: Window) -> AsyncIterator[Scan]:
+        """Find events in a range of a log: always allowed."""
+        connector = self._connector
+        if not isinstance(connector, RangeConnector):
+            raise self._lacks(_NO_RANGES)
+
+        def open_now() -> AbstractAsyncContextManager[Scan]:
+            return connector.scan_range(range, needles, window)
+
+        async with Entered(Boundary(f"Searching {range.address}"), open_now, BoundedScan) as scan:
             yield scan
 
     async def groups(self) -> Listing[Group]:

@@ -84,13 +84,13 @@ class Needles:
     """What an event shall hold: of each group a member, in its key, its body, or a header's name or value."""
 
     def __init__(self, groups: Sequence[Sequence[bytes]]) -> None:
-        """Any groups of byte strings.
+        """Any groups of byte strings; where there are none, every event is meant.
 
         Raises:
-            ValueError: There is no group, or one has no member, or an empty one.
+            ValueError: A group has no member, or an empty one.
         """
-        if not groups or not all(group and all(group) for group in groups):
-            raise ValueError("a search needs needles, and none of them empty")
+        if not all(group and all(group) for group in groups):
+            raise ValueError("none of a search's needles may be empty")
         self._groups = [Group(members) for members in groups]
 
     def in_bytes(self, data: bytearray, begin: int, end: int) -> bool:

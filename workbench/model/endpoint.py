@@ -35,6 +35,8 @@ class Ability(Flag):
     """Read the newest: `FromEnd`."""
     SCAN = auto()
     """Search at the speed of the wire, decoding only what may match."""
+    RANGES = auto()
+    """Search a range of it by itself, from whichever machine."""
     GROUPS = auto()
     """Consumer groups keep their positions here: `OfGroup` reads from one."""
     PARTITIONS = auto()
