@@ -92,9 +92,10 @@ class AppContext:
 
         def opened() -> "AbstractAsyncContextManager[Stream]":
             # The first picture would wait for it.
-            from workbench.operations.search import search_log
+            from workbench.operations.search import is_on_cluster, search_log
 
-            many = query.needles is None or Ability.SCAN not in endpoint.abilities
+            by_bytes = query.needles is not None and Ability.SCAN in endpoint.abilities
+            many = not (by_bytes or is_on_cluster(self.session, endpoint))
             executor = self.workers if many and (endpoint.depth or 0) > MANY else None
             return search_log(self.session, endpoint, query, window, executor)
 

@@ -12,7 +12,7 @@ from views.endpoint_actions import EndpointActions
 from views.steady_app import KEY_WORK
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import FormatError
+from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.start import Beginning, Since, Start, Window, parse_start
 from workbench.model.wording import quantity, time_span
 from workbench.operations.browse_defaults import price_of
@@ -50,18 +50,26 @@ class SearchActions(EndpointActions):
     @work(exclusive=True, group=KEY_WORK)
     async def do_search(self) -> None:
         # Imported here: the first picture would wait for it.
-        from workbench.operations.search import estimate
+        from workbench.operations.search import estimate, is_on_cluster
 
-        query, endpoints = self._events.query, self._searchable
+        session, query, endpoints = self.context.session, self._events.query, self._searchable
         size = await self._mean_size(endpoints)
+        on_cluster = any(is_on_cluster(session, each) for each in endpoints)
+        try:
+            cluster = await session.cluster() if on_cluster else None
+        except WorkbenchError as error:
+            self.host.say(str(error), "error")
+            return
         if self.is_closed or query is None or not endpoints:
             return
         names = ", ".join(visible(str(each.address), 40) for each in endpoints[:3])
         more = f" and {len(endpoints) - 3:,} more" if len(endpoints) > 3 else ""
+        price = _sentence(estimate(endpoints, query, size, 1 if cluster is None else cluster.threads))
+        where = "" if cluster is None else f" on {cluster}"
         self.host.ask(
             "Search further back",
-            f"Search {names}{more} for {visible(query.text, 60)}: {_sentence(estimate(endpoints, query, size))}. From"
-            " when? beginning, -1h, or 2026-11-23T10:00.",
+            f"Search {names}{more} for {visible(query.text, 60)}: {price}{where}. From when? beginning, -1h, or"
+            " 2026-11-23T10:00.",
             partial(self._search, endpoints, query),
             "beginning",
             wrong=_why_no_start,

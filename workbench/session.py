@@ -22,6 +22,7 @@ from workbench.model.errors import AddressError, ConfigError, ConnectorError, Wo
 from workbench.model.start import Start
 
 if TYPE_CHECKING:
+    from workbench.cluster.dask_cluster import Cluster
     from workbench.facts.conventions import Conventions
     from workbench.query.query import Query, Reading
 
@@ -37,6 +38,7 @@ class Session:
         config: ConfigFile | None = None,
         confirm: Confirm = confirm_nothing,
         ask_password: AskPassword = ask_nobody,
+        cluster: str | None = None,
     ) -> None:
         """Keep what to connect to; nothing is opened yet.
 
@@ -45,6 +47,7 @@ class Session:
             config: Where names are looked up.
             confirm: Asks for a production connection's name.
             ask_password: Asks for a password that neither the URL nor the configuration has.
+            cluster: The address of a Dask scheduler, whose workers search; None: this machine does.
 
         Raises:
             ConfigError: Two connections have one name, or a name is not configured.
@@ -55,6 +58,8 @@ class Session:
         """Asks for a production connection's name."""
         self.ask_password = ask_password
         """Asks for a password that neither the URL nor the configuration has."""
+        self.cluster_address = cluster
+        """The address of the Dask scheduler whose workers search; None: this machine does."""
         self.has_terminal = True
         """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
         self._given: dict[str, Connection] = {}
@@ -73,6 +78,7 @@ class Session:
             self.names.append(name)
         self._open: dict[str, asyncio.Future[Guarded]] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._cluster: asyncio.Future[Cluster] | None = None
         self._tasks = asyncio.TaskGroup()
         self._closing = asyncio.Event()
 
@@ -83,6 +89,7 @@ class Session:
     async def __aexit__(self, *exception: object) -> None:
         self._closing.set()
         waiting: list[asyncio.Future[Any]] = [*self._open.values(), *self._complete.values()]
+        waiting += [self._cluster] if self._cluster is not None else []
         for promised in waiting:
             promised.cancel()
         with unwrap_exception_group():
@@ -101,6 +108,22 @@ class Session:
             opened = self._open[name] = asyncio.get_running_loop().create_future()
             self._keepers[name] = self._begin(self._keep(name, opened), opened)
         return await asyncio.shield(self._open[name])
+
+    async def cluster(self) -> "Cluster | None":
+        """The cluster that searches, connected once for the session; None: this machine does.
+
+        Raises:
+            ConfigError: Its address is none, Dask is not installed here, or this program is not there.
+            ConnectorError: It cannot be reached, or has no workers.
+        """
+        if self.cluster_address is None:
+            return None
+        if self._cluster is not None and self._cluster.done() and self._cluster.result().closed:
+            self._cluster = None
+        if self._cluster is None:
+            self._cluster = asyncio.get_running_loop().create_future()
+            self._begin(self._keep_cluster(self.cluster_address, self._cluster), self._cluster)
+        return await asyncio.shield(self._cluster)
 
     async def ask(
         self, names: Iterable[str], question: Callable[[Guarded], Awaitable[Item]]
@@ -385,6 +408,21 @@ class Session:
                 raise
             del self._open[name]
             _fail(opened, ConnectorError(log_unexpected(error, f"Opening {name}")))
+
+    async def _keep_cluster(self, address: str, opened: "asyncio.Future[Cluster]") -> None:
+        # Most sessions have none, and Dask takes half a second to import.
+        from workbench.cluster.dask_cluster import Cluster
+
+        try:
+            async with Cluster.open(address) as cluster:
+                opened.set_result(cluster)
+                await self._closing.wait()
+        except Exception as error:
+            if opened.done():
+                raise
+            # The next search tries again.
+            self._cluster = None
+            _fail(opened, error)
 
     def _unknown(self, name: str) -> str:
         names = dict.fromkeys((*self.names, *self.config.connections))

@@ -36,7 +36,7 @@ async def shown(
 ) -> tuple[list[Delivery], Coverage]:
     endpoint = await (await session.connector("m")).endpoint(TOPIC)
     asked = session.query(query)
-    assert searchable(endpoint, asked, start)
+    assert searchable(session, endpoint, asked, start)
     async with browse_matching(session, endpoint, asked, start, until, limit) as stream:
         seen = [delivery async for batch in stream for delivery in batch]
         return [each for each in seen if asked.matches(each)][:limit], stream.coverage
@@ -101,9 +101,9 @@ async def test_only_a_search_from_the_beginning_or_a_time_for_what_bytes_tell_is
     async with session_of_new_broker() as session:
         endpoint = await (await session.connector("m")).endpoint(TOPIC)
         for start in (None, Latest(), At(Position("0", "0"))):
-            assert not searchable(endpoint, session.query("needle"), start)
-        assert not searchable(endpoint, session.query("time exists"), Beginning())
-        assert searchable(endpoint, session.query("needle"), Beginning())
+            assert not searchable(session, endpoint, session.query("needle"), start)
+        assert not searchable(session, endpoint, session.query("time exists"), Beginning())
+        assert searchable(session, endpoint, session.query("needle"), Beginning())
 
 
 async def test_many_small_matches_are_no_more_held_than_few_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:

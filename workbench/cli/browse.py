@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from workbench.cli import completion
 from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
+from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, json_line
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
@@ -157,6 +158,7 @@ def _decorators(limit: str) -> Sequence[Callable[[Callable[..., None]], Callable
     help="Browse even if the delivery limit could make the broker drop or dead-letter a message.",
 )
 @event_output_option
+@cluster_option
 @with_session
 async def browse(
     session: Session, places: tuple[str, ...], selection: Selection, force: bool, output: EventOutput
@@ -326,7 +328,7 @@ class _Browsed(msgspec.Struct, frozen=True):
 
         def open_stream() -> AbstractAsyncContextManager[Stream]:
             begin = selection.start
-            if begin is not None and searchable(endpoint, selected.query, begin):
+            if begin is not None and searchable(session, endpoint, selected.query, begin):
                 return browse_matching(session, endpoint, selected.query, begin, until, selected.left)
             start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
             return connector.browse(place, start, most, force)

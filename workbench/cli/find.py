@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -12,6 +12,7 @@ from workbench.cli import completion
 from workbench.cli.browse import coverage_record
 from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
+from workbench.cli.options import cluster_option
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress
@@ -24,9 +25,12 @@ from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.look import Coverage, Gap
 from workbench.model.start import Since
 from workbench.model.wording import quantity
-from workbench.operations.search import DECODED_RATE, Search, search
+from workbench.operations.search import Search, is_on_cluster, search
 from workbench.query.query import Query
 from workbench.session import Session
+
+if TYPE_CHECKING:
+    from workbench.cluster.dask_cluster import Cluster
 
 _Place: TypeAlias = Address | str
 """What was searched or could not be: an endpoint, or a whole connection by its name."""
@@ -41,6 +45,7 @@ _MANY: Final = 50_000
 @click.option("-n", "--limit", type=click.IntRange(1), help="Stop after this many events.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each log.")
 @event_output_option
+@cluster_option
 @with_session
 async def find(
     session: Session,
@@ -70,9 +75,10 @@ async def find(
     endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
     printer = EventPrinter(output, session.reading, [each.address for each in endpoints])
     mask, masked = session.reading.mask, session.reading.masked is not None
-    with _workers(endpoints, wanted) as workers:
+    cluster = await session.cluster()
+    with _workers(session, endpoints, wanted) as workers:
         async with search(session, endpoints, wanted, window, limit, workers) as found:
-            for sentence in _cost(found, len(endpoints)):
+            for sentence in _cost(found, len(endpoints), cluster):
                 say(sentence)
             try:
                 async with search_progress(lambda: found.progress, lambda: sum(found.found.values())) as clear:
@@ -95,9 +101,10 @@ async def find(
 
 
 @contextmanager
-def _workers(endpoints: Sequence[Endpoint], query: Query) -> Iterator[Executor | None]:
+def _workers(session: Session, endpoints: Sequence[Endpoint], query: Query) -> Iterator[Executor | None]:
     """Processes to ask the query in, where bytes cannot tell of many events whether they match; else None."""
-    undecided = (each for each in endpoints if query.needles is None or Ability.SCAN not in each.abilities)
+    here = (each for each in endpoints if not is_on_cluster(session, each))
+    undecided = (each for each in here if query.needles is None or Ability.SCAN not in each.abilities)
     if sum(each.depth or 0 for each in undecided) <= _MANY:
         yield None
         return
@@ -151,14 +158,17 @@ def _unseen(what: str, error: WorkbenchError) -> Coverage:
     return Coverage(gaps=(Gap(what, str(error).rstrip(".")),))
 
 
-def _cost(found: Search, searched: int) -> Sequence[str]:
+def _cost(found: Search, searched: int, cluster: "Cluster | None") -> Sequence[str]:
     """What to know before it begins."""
     total = found.progress.total
     by_bytes = len(found.scanned)
     sentences = [f"searching {quantity(total, 'event')} in {quantity(searched, 'log')}"]
+    if cluster is not None:
+        here = searched - len(found.on_cluster)
+        sentences.append(f"on {cluster}" + (f"; {quantity(here, 'log')} from here" if here else ""))
     if found.decoded:
         some = f"{quantity(searched - by_bytes, 'log')}" if by_bytes else "they"
-        seconds = max(round(found.decoded / DECODED_RATE), 1)
+        seconds = max(round(found.decoding_seconds), 1)
         sentences.append(
             f"{some} cannot be searched by bytes: up to {quantity(found.decoded, 'event')} to be decoded, about"
             f" {seconds:,} s"

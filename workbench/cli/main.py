@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import click
 
 from workbench import __version__
-from workbench.cli.options import connection_options, record_option
+from workbench.cli.options import cluster_option, connection_options, record_option
 
 
 class Entry(NamedTuple):
@@ -78,6 +78,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="workbench")
 @record_option
+@cluster_option
 @connection_options
 @click.pass_context
 def workbench(context: click.Context) -> None:

@@ -17,6 +17,7 @@ class OptionValues:
         self.config: Path | None = None
         self.guard: str | None = None
         self.confirm: list[str] = []
+        self.cluster: str | None = None
 
 
 def option_values(context: click.Context) -> OptionValues:

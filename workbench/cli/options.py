@@ -64,6 +64,17 @@ def connection_options(command: Command) -> Command:
     return command
 
 
+def cluster_option(command: Command) -> Command:
+    """Add `--cluster`, before or behind the command's name; kept in the context."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS|off",
+        expose_value=False,
+        callback=collect,
+        help="Search Kafka on a Dask cluster: the address of its scheduler, such as tcp://scheduler:8786.",
+    )(command)
+
+
 def record_option(command: Command) -> Command:
     """Add the screen's `--record`, kept in the context: it may stand before or behind what is opened."""
     return click.option(

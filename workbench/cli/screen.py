@@ -9,7 +9,7 @@ import click
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.option_values import record_path
-from workbench.cli.options import config_option, connection_options, record_option
+from workbench.cli.options import cluster_option, config_option, connection_options, record_option
 from workbench.cli.runner import fail, run_command
 from workbench.cli.sessions import current_config, session_of
 from workbench.connecting.config import Connection
@@ -25,6 +25,7 @@ SHOP: Final = (Connection.parse("rabbit=demo://shop/rabbit"), Connection.parse("
 @click.command("open", hidden=True)
 @click.argument("targets", metavar="[ADDRESS|RECORDING]...", nargs=-1, type=click.UNPROCESSED)
 @record_option
+@cluster_option
 @connection_options
 def open_screen(targets: tuple[str, ...]) -> None:
     """Open the screen on addresses or on a recording."""

@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -18,6 +18,9 @@ from workbench.connecting.passwords import AskPassword
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
 from workbench.session import Session
+
+_NO_CLUSTER: Final = "off"
+"""Searches here, whatever is configured."""
 
 
 def named_config() -> Path | None:
@@ -77,7 +80,10 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
         question = f"{connection.name} is production. Type its name to go on with what needs {wanted.name.lower()!r}"
         return _ask(question, default="", show_default=False) == connection.name
 
-    return Session(given, config, confirm, ask_password or _ask_password)
+    cluster = options.cluster or config.cluster
+    if cluster == _NO_CLUSTER:
+        cluster = None
+    return Session(given, config, confirm, ask_password or _ask_password, cluster)
 
 
 async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:

@@ -12,6 +12,7 @@ import msgspec
 from workbench.cli import completion
 from workbench.cli.browse import coverage_record
 from workbench.cli.exit_codes import Exit
+from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, terminal_width
 from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
@@ -52,6 +53,7 @@ _SHARE: Final = 2
 @click.option("--tree", is_flag=True, help="Print what caused what as a tree.")
 @click.option("--coverage", "as_record", is_flag=True, help="With NDJSON, finish with a record for each endpoint.")
 @format_option("table", "json")
+@cluster_option
 @with_session
 async def trace(
     session: Session,

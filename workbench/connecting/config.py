@@ -40,6 +40,10 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(…)"
 
+    def __reduce__(self) -> tuple[type["Secret"], tuple[str]]:
+        # The process that it is brought to must know what to hide.
+        return Secret, (self._text,)
+
     @classmethod
     def spellings(cls) -> list[str]:
         """All passwords of this process, also as they are written in URLs, JSON and Python; the longest first."""

@@ -1,6 +1,7 @@
 """The configuration file: connections by name, and what else a user has settled.
 
     default = ["shop"]                        # opened where a command names no connection
+    cluster = "tcp://scheduler:8786"          # a Dask cluster that searches
 
     [connections.shop]
     url = "amqps://ops:${SHOP_PASSWORD}@rabbit.example/shop"
@@ -77,6 +78,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
         connections: By name.
         masks: Rules for what is masked, as `workbench.facts.masking` takes them.
         conventions: The user's own conventions, as `workbench.facts.conventions` takes them.
+        cluster: The address of a Dask scheduler whose workers search; None: this machine does.
         theme: The screen's theme; None: its own dark one.
         keys: The user's own keys on the screen: an action's name, and keys with commas between them.
         stranger: A file in the working directory that is not trusted, and restricts what `path` says.
@@ -88,6 +90,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
     connections: Mapping[str, Configured] = {}
     masks: tuple[str, ...] = ()
     conventions: tuple[Mapping[str, Any], ...] = ()
+    cluster: str | None = None
     theme: str | None = None
     keys: Mapping[str, str] = {}
     stranger: Path | None = None
@@ -128,7 +131,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
         except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}.") from None
-        _only(path, text, (), tree, ("default", "connections", "masks", "conventions", "theme", "keys"))
+        _only(path, text, (), tree, ("default", "connections", "masks", "conventions", "cluster", "theme", "keys"))
         connections = {}
         for name, said in _table(path, text, ("connections",), tree.pop("connections", {})).items():
             place = ("connections", name)

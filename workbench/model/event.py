@@ -1,7 +1,7 @@
 """Events: what survives a move; and deliveries: an event seen somewhere."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,8 @@ from workbench.model.wire import Wire, decode
 
 TimestampType = Literal["create", "append", "received"]
 """Who set a timestamp: the producer, the broker when it appended the event, or this program when it read it."""
+_OVERHEAD: Final = 600
+"""Bytes that a delivery takes beside those of its event, roughly."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -103,6 +105,13 @@ class Delivery(msgspec.Struct, frozen=True, gc=False, array_like=True):
         if self.event.timestamp is None:
             return self.seen_at, "received"
         return self.event.timestamp, self.event.timestamp_type
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that it takes, roughly."""
+        event = self.event
+        wire = event.wire.data if event.wire is not None else b""
+        return _OVERHEAD + len(event.body or b"") + len(event.key or b"") + len(wire)
 
 
 class Damaged(Delivery, frozen=True, gc=False, array_like=True):

@@ -1,4 +1,4 @@
-"""A browse that shows only what matches: found by the bytes of a log, and shown in the order of a browse.
+"""A browse that shows only what matches: found by the bytes of a log or on a cluster, and shown in a browse's order.
 
 A search finds in no order, so all matches are held until the end. Where there are so many that they had better be read
 one after the other, the log is browsed after all: nothing was shown yet.
@@ -14,29 +14,28 @@ from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Interruption
 from workbench.model.start import Beginning, Since, Start, Window
 from workbench.operations.browse_defaults import Few
-from workbench.operations.search import Search, search
+from workbench.operations.search import Search, is_on_cluster, search
 from workbench.query.query import Query
 from workbench.session import Session
 
 _MOST: Final = 32 << 20
 """Bytes of matches that are held."""
-_OVERHEAD: Final = 600
-"""Bytes that a delivery takes beside those of its event, roughly."""
 _EARLY: Final = 0.03
 """What part of a log may have been searched where a browse would be done before the search: it takes so much longer."""
 _BATCH: Final = 500
 
 
-def searchable(endpoint: Endpoint, query: Query, start: Start | None) -> bool:
-    """Whether what matches can be found by bytes, from where a browse shall begin."""
-    return query.needles is not None and Ability.SCAN in endpoint.abilities and isinstance(start, Beginning | Since)
+def searchable(session: Session, endpoint: Endpoint, query: Query, start: Start | None) -> bool:
+    """Whether what matches can be found by bytes or by a cluster, from where a browse shall begin."""
+    by_bytes = query.needles is not None and Ability.SCAN in endpoint.abilities
+    return (by_bytes or is_on_cluster(session, endpoint)) and isinstance(start, Beginning | Since)
 
 
 @asynccontextmanager
 async def browse_matching(
     session: Session, endpoint: Endpoint, query: Query, start: Start, until: int | None, limit: int | None
 ) -> AsyncIterator[Stream]:
-    """What a browse would show of what matches a query; `searchable` has said that it can be found by bytes.
+    """What a browse would show of what matches a query; `searchable` has said that it can be found.
 
     Args:
         session: Whose connection.
@@ -104,18 +103,12 @@ class _Matching:
         async for batch in self._found:
             for each in batch:
                 held.setdefault(each.position.partition if each.position else "", []).append(each)
-                size += _size_of(each)
+                size += each.memory
             count += len(batch)
             plenty = self._limit is not None and count >= self._limit and self._found.progress.share < _EARLY
             if size > _MOST or plenty:
                 return None
         return held
-
-
-def _size_of(delivery: Delivery) -> int:
-    event = delivery.event
-    wire = event.wire.data if event.wire is not None else b""
-    return _OVERHEAD + len(event.body or b"") + len(event.key or b"") + len(wire)
 
 
 def _in_order(held: dict[str, list[Delivery]]) -> Sequence[Delivery]:

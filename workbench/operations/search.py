@@ -2,7 +2,8 @@
 
 Of each connection, the logs with `Ability.SCAN` are searched together by its scan, if the query has needles: what its
 bytes cannot rule out is decoded, and the exact query has the last word. All other logs are read from the beginning of
-the window and decoded. All connections are searched side by side; what is wrong with one keeps no other from going on.
+the window and decoded. Where the session has a cluster, its workers do the same with the logs that have
+`Ability.RANGES`. All connections are searched side by side; what is wrong with one keeps no other from going on.
 
     async with search(session, endpoints, session.query("correlation = 4711"), Window(since)) as found:
         async for batch in found:
@@ -93,6 +94,16 @@ class Search:
         return sum(each.progress.total for each in self._sources if not each.by_bytes)
 
     @property
+    def decoding_seconds(self) -> float:
+        """How long that will take, roughly."""
+        return sum(each.progress.total / each.width for each in self._sources if not each.by_bytes) / DECODED_RATE
+
+    @property
+    def on_cluster(self) -> frozenset[Address]:
+        """The endpoints that the session's cluster searches."""
+        return frozenset(address for each in self._sources if each.on_cluster for address in each.addresses)
+
+    @property
     def errors(self) -> Mapping[Address, WorkbenchError]:
         """Why endpoints could not be searched, or not to their ends."""
         return {address: each.error for each in self._sources if each.error for address in each.addresses}
@@ -139,7 +150,7 @@ class Search:
 
     async def _run(self, source: "_Source") -> None:
         try:
-            if not source.by_bytes:
+            if source.one_of_many:
                 # Their ends are those of when it is their turn.
                 source.opened.set()
                 await self._go.wait()
@@ -173,7 +184,8 @@ class Search:
                         source.opened.set()
                         await self._go.wait()
                         async for batch in stream:
-                            await asked.put(group.create_task(self._choose(batch)))
+                            choose = _choose_all if source.on_cluster else self._choose
+                            await asked.put(group.create_task(choose(batch)))
                 except WorkbenchError as error:
                     broken = error
                 await asked.put(None)
@@ -222,7 +234,7 @@ async def search(
         return [batch[index] for index in found]
 
     needles = without_escapes(query.needles) if query.needles else None
-    async with _search(_sources(session, endpoints, needles, window), choose, limit) as found:
+    async with _search(_sources(session, endpoints, query, needles, window), choose, limit) as found:
         yield found
 
 
@@ -248,7 +260,7 @@ async def search_bytes(
     async def choose(batch: Sequence[Delivery]) -> Sequence[Delivery]:
         return [each for each in batch if window.holds(each.event.timestamp)]
 
-    async with _search(_sources(session, endpoints, needles, window), choose, limit) as found:
+    async with _search(_sources(session, endpoints, None, needles, window), choose, limit) as found:
         yield found
 
 
@@ -295,6 +307,11 @@ class _Found:
             raise error
 
 
+async def _choose_all(batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    """The workers of a cluster have asked the query."""
+    return batch
+
+
 class Estimate(msgspec.Struct, frozen=True):
     """What a search will take.
 
@@ -302,37 +319,42 @@ class Estimate(msgspec.Struct, frozen=True):
         events: How many events are searched.
         decoded: How many of them are decoded, because bytes cannot tell whether they match.
         size: Their bytes, roughly; None: not known.
+        width: How many search side by side.
     """
 
     events: int
     decoded: int
     size: int | None
+    width: int = 1
 
     @property
     def seconds(self) -> float:
         """How long, roughly."""
         share = 1 - self.decoded / self.events if self.events else 0.0
-        return self.decoded / DECODED_RATE + share * (self.size or 0) / SEARCHED_RATE
+        return (self.decoded / DECODED_RATE + share * (self.size or 0) / SEARCHED_RATE) / self.width
 
 
-def estimate(endpoints: Sequence[Endpoint], query: Query, mean_size: float | None) -> Estimate:
+def estimate(endpoints: Sequence[Endpoint], query: Query, mean_size: float | None, width: int = 1) -> Estimate:
     """What it will take to search logs from their beginnings.
 
     Args:
         endpoints: The logs, as they were listed.
         query: What is looked for.
         mean_size: Bytes of an event, as those are that are known.
+        width: How many search side by side.
     """
     events = sum(each.depth or 0 for each in endpoints)
     by_bytes = [each for each in endpoints if query.needles is not None and Ability.SCAN in each.abilities]
     decoded = events - sum(each.depth or 0 for each in by_bytes)
-    return Estimate(events, decoded, None if mean_size is None else round(events * mean_size))
+    return Estimate(events, decoded, None if mean_size is None else round(events * mean_size), width)
 
 
 class _Source:
-    """What is searched in one piece: logs of one connection by their bytes, or one log that is read.
+    """What is searched in one piece: logs of one connection by their bytes or by a cluster, or one log that is read.
 
     Attributes:
+        by_bytes: Whether bytes can tell what may match.
+        on_cluster: Whether the session's cluster searches.
         opened: Set once it is open, or cannot be opened.
         stream: What it gives; None before it is open.
         scan: The same, where it is searched by bytes.
@@ -341,17 +363,27 @@ class _Source:
     """
 
     def __init__(
-        self, session: Session, endpoints: Sequence[Endpoint], window: Window, needles: Needles | None
+        self,
+        session: Session,
+        endpoints: Sequence[Endpoint],
+        window: Window,
+        query: Query | None,
+        needles: Needles | None,
+        on_cluster: bool,
     ) -> None:
         """
         Args:
             session: Whose connections.
             endpoints: Of one connection; one alone where it is read.
             window: The time to search.
-            needles: What is looked for; None: they are read.
+            query: What must match; None: all that holds the needles is meant.
+            needles: What is looked for; None: bytes cannot tell.
+            on_cluster: Whether the session's cluster searches.
         """
         self.addresses = [each.address for each in endpoints]
         self.by_bytes = needles is not None
+        self.on_cluster = on_cluster
+        self.width = 1
         self.opened = asyncio.Event()
         self.stream: Stream | None = None
         self.scan: Scan | None = None
@@ -360,12 +392,28 @@ class _Source:
         self._session = session
         self._endpoints = endpoints
         self._window = window
+        self._query = query
         self._needles = needles
+
+    @property
+    def one_of_many(self) -> bool:
+        """Whether it is a log that is read by itself."""
+        return not (self.by_bytes or self.on_cluster)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Stream]:
         """Open the connection, if it is not open, and the scan or the reading."""
-        connector = await self._session.connector(self.addresses[0].connection)
+        name = self.addresses[0].connection
+        connector = await self._session.connector(name)
+        if self.on_cluster and (cluster := await self._session.cluster()) is not None:
+            self.width = cluster.threads
+            connection = await self._session.complete(name)
+            async with cluster.scan(
+                connector, connection, self.addresses, self._query, self._needles, self._window
+            ) as scan:
+                self.scan = scan
+                yield scan
+            return
         if self._needles is not None:
             async with connector.scan(self.addresses, self._needles, self._window) as scan:
                 self.scan = scan
@@ -382,7 +430,7 @@ class _Source:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        if self.by_bytes:
+        if not self.one_of_many:
             return self.scan.progress if self.scan is not None else Progress(0, 0, 0.0)
         depth = self._endpoints[0].depth or 0
         read = self.stream.coverage.read if self.stream is not None else 0
@@ -406,14 +454,20 @@ class _Source:
 
 
 def _sources(
-    session: Session, endpoints: Sequence[Endpoint], needles: Needles | None, window: Window
+    session: Session, endpoints: Sequence[Endpoint], query: Query | None, needles: Needles | None, window: Window
 ) -> Sequence[_Source]:
-    together: dict[str, list[Endpoint]] = {}
+    together: dict[tuple[str, bool], list[Endpoint]] = {}
     alone: list[Endpoint] = []
     for each in {each.address: each for each in endpoints}.values():
-        if needles is not None and Ability.SCAN in each.abilities:
-            together.setdefault(each.address.connection, []).append(each)
+        on_cluster = is_on_cluster(session, each)
+        if on_cluster or (needles is not None and Ability.SCAN in each.abilities):
+            together.setdefault((each.address.connection, on_cluster), []).append(each)
         else:
             alone.append(each)
-    scans = [_Source(session, some, window, needles) for some in together.values()]
-    return [*scans, *(_Source(session, [each], window, None) for each in alone)]
+    sources = [_Source(session, some, window, query, needles, on_cluster) for (_, on_cluster), some in together.items()]
+    return [*sources, *(_Source(session, [each], window, query, None, False) for each in alone)]
+
+
+def is_on_cluster(session: Session, endpoint: Endpoint) -> bool:
+    """Whether a log is searched by the session's cluster."""
+    return session.cluster_address is not None and Ability.RANGES in endpoint.abilities
