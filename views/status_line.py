@@ -8,10 +8,10 @@ from textual.content import Content
 
 from views.event_sources import EventSources
 from views.widgets.panel import Panel
-from views.widgets.sparkline import short
 from workbench.decode.display import visible
 from workbench.model.groups import Group
 from workbench.model.wording import quantity
+from workbench.table.sparkline import short
 
 RATED: Final = 4
 """Samples, a second apart, over which the rate of what arrives is told."""

@@ -18,6 +18,7 @@ from workbench.connecting.level import Level
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
 from workbench.model.address import Address
+from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, unwrap_exception_group
 from workbench.model.start import Start
 
@@ -178,7 +179,9 @@ class Session:
         Raises:
             ConfigError: It cannot be used.
         """
-        return Guarded(connect(connection), connection, lambda which, level: self.confirm(which, level))
+        return Guarded(
+            connect(connection), connection, lambda which, level: self.confirm(which, level), self._dead_letter_names
+        )
 
     async def complete(self, name: str) -> Connection:
         """A connection with its password, which is looked up or asked for once, whoever waits for it.
@@ -332,6 +335,10 @@ class Session:
 
         masked = Masking(self.config.masks).apply if self.config.masks else None
         return Reading(facts=self.conventions.facts, body=query_value, masked=masked)
+
+    @cached_property
+    def _dead_letter_names(self) -> DeadLetterNames:
+        return DeadLetterNames(self.config.dead_letters)
 
     @cached_property
     def conventions(self) -> "Conventions":

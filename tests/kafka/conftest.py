@@ -32,9 +32,9 @@ async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def make_topic(bootstrap: str, partitions: int = 1, **config: str) -> Address:
+async def make_topic(bootstrap: str, partitions: int = 1, *, called: str | None = None, **config: str) -> Address:
     """A new topic, ready to be written to; `config` has underscores for dots."""
-    name = f"kafka-tests-{uuid.uuid4().hex[:12]}"
+    name = called or f"kafka-tests-{uuid.uuid4().hex[:12]}"
     topic_configs = {key.replace("_", "."): value for key, value in config.items()}
     async with admin(bootstrap) as client:
         answer = await client.create_topics([NewTopic(name, partitions, 1, topic_configs=topic_configs)])

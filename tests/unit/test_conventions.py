@@ -769,3 +769,41 @@ def test_a_body_that_is_a_list_has_items() -> None:
 def test_a_text_that_is_no_json_has_nothing_inside(text: str) -> None:
     table = {"name": "ours", "causation": {"at": "header.ids", "path": "-1"}}
     assert own(table, Event(None, None, None, Content((("ids", text.encode()),)))) == NOTHING
+
+
+STACK = (
+    "org.springframework.Wrapped: Listener failed\n\tat a.A(A.java:1)\nCaused by: a.B: y\n\tat b\n"
+    "Caused by: java.net.ConnectException: Connection refused: db:5432\n\tat c\n\t... 3 more\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("Listener failed", "Connection refused: db:5432"),
+        ("Listener method 'void a.B.on(java.lang.String)' threw exception", "Connection refused: db:5432"),
+        ("Unexpected error.", "Connection refused: db:5432"),
+        ("the account is closed", "the account is closed"),
+        ("Connection error", "Connection error"),
+    ],
+)
+def test_where_a_sentence_says_nothing_the_deepest_cause_is_the_reason(sentence: str, reason: str) -> None:
+    facts = kafka(("kafka_dlt-exception-message", sentence), ("kafka_dlt-exception-stacktrace", STACK))
+    assert facts.reason == reason
+    assert facts.all("failure.reason") == (sentence, "Connection refused: db:5432")
+
+
+def test_a_cause_without_a_sentence_is_its_type_and_dotnet_has_causes_too() -> None:
+    java = "a.B: error\nCaused by: java.lang.NullPointerException\n\tat b\n"
+    assert kafka(("kafka_dlt-exception-message", "error"), ("kafka_dlt-exception-stacktrace", java)).reason == (
+        "java.lang.NullPointerException"
+    )
+    dotnet = "System.Exception: An error occurred. ---> Acme.Late: The carrier is late.\r\n   at Acme.Ship()\r\n"
+    facts = rabbit({"MT-Fault-Message": "An error occurred.", "MT-Fault-StackTrace": dotnet, "MT-Reason": "fault"})
+    assert "The carrier is late" in facts.all("failure.reason")
+
+
+def test_a_stack_of_a_megabyte_is_read_at_its_ends() -> None:
+    stack = "a.B: error\nCaused by: a.C: early\n" + "\tat x\n" * 200_000 + "Caused by: a.D: late\n"
+    facts = kafka(("kafka_dlt-exception-message", "error"), ("kafka_dlt-exception-stacktrace", stack))
+    assert facts.reason == "late"

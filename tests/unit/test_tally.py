@@ -15,7 +15,7 @@ from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
 from workbench.query.query import Reading, compile
 from workbench.store.store import Budget, open_store
-from workbench.store.tally import ReasonTally, same_for_all
+from workbench.store.tally import ReasonTally
 from workbench.store.workers import Workers
 
 READING = Reading(Conventions.load([]).facts, query_value)
@@ -59,21 +59,6 @@ async def test_reasons_that_differ_in_an_id_are_one(tmp_path: Path) -> None:
         await store.append(look, [dead("order 7 (of 9) is late")])
         await count_all(tally)
         assert counts(tally) == [("order … not found", 3), ("order 7 (of 9) is late", 1)]
-
-
-@pytest.mark.parametrize(
-    ("reason", "same"),
-    [
-        ("order 17 not found", "order … not found"),
-        ("0d47d98d-628f-43af-8016-e36000000000 is gone", "… is gone"),
-        ("at 0x7fff12 in frame 3.14", "at … in frame …"),
-        ("trace 0d47d98d628f3af0 ended", "trace … ended"),
-        ("a decade of facades", "a decade of facades"),
-        ("utf8 v2 x509", "utf8 v2 x509"),
-    ],
-)
-def test_what_is_the_same_in_a_reason_is_what_is_no_id(reason: str, same: str) -> None:
-    assert same_for_all(reason) == same
 
 
 TEXTS = st.text(max_size=30) | st.from_regex(

@@ -22,7 +22,7 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.groups import Group
 from workbench.model.look import Look
 from workbench.model.start import Window
-from workbench.operations.saga.reading import Reading
+from workbench.operations.reading import Reading
 from workbench.operations.trace import words
 from workbench.operations.trace.following import arrivals
 from workbench.operations.trace.forest import Trace, trace
@@ -456,7 +456,7 @@ async def test_what_consumers_hold_is_a_gap_in_what_sagas_read(shop: Shop) -> No
         shop.rabbit.send("stock", event(f"message-{number}"))
     shop.rabbit.consume("stock").take(1, None)
     async with shop.tracing(FLOW) as (gathering, session, _):
-        reading = Reading(session, Window())
+        reading = Reading(session, Window(), lambda *_: None)
         await reading.read(list(gathering.plan.queues))
     [gap] = reading.coverage[Address("rabbit", "stock")].gaps
     assert (gap.what, gap.reason) == ("1 message", "held by consumers")

@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from views.widgets.sparkline import short
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.groups import Group
 from workbench.model.wording import quantity
 from workbench.operations.watch import Watch, describe_state
+from workbench.table.sparkline import short
 
 Row = tuple[str, str, str]
 """What something is called, what is said of it, and in which style."""

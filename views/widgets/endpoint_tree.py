@@ -18,12 +18,12 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from views.widgets.line_view import Lines
-from views.widgets.sparkline import short, sparkline
 from views.widgets.styles import at_cursor, text_style
 from workbench.decode.display import cells, shorten_middle, visible
 from workbench.model.address import Address
 from workbench.model.groups import Group
 from workbench.operations.watch import Watch, describe_state, sign
+from workbench.table.sparkline import short, sparkline
 
 _SPARK: Final = 4
 _RIGHT: Final = 2 + 5 + 1 + 6 + 1 + _SPARK

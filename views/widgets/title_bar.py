@@ -10,11 +10,11 @@ from textual.events import Click
 from textual.message import Message
 
 from views.widgets.bar import Bar
-from views.widgets.sparkline import short
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, shorten_middle, visible
 from workbench.model.wording import quantity
 from workbench.operations.watch import Watch, countdown, describe_state, sign
+from workbench.table.sparkline import short
 
 _FORMS: Final = (
     *((True, 0, 0, True), (True, 1, 0, True), (True, 2, 0, False), (True, 3, 0, False)),

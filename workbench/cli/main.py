@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "find": Entry("find", "Search the topics and streams of all connections."),
     "trace": Entry("trace", "Follow one correlation id across all connections."),
     "sagas": Entry("sagas", "List the flows that are stuck, the worst first."),
+    "dead": Entry("dead", "Group dead letters by why they failed."),
     "explain": Entry("explain", "Show which convention each fact of one event came from."),
     "expect": Entry("expect", "Wait for matching events, for use in tests and CI."),
     "connections": Entry("connections", "List, check, add, edit, remove and trust configured connections."),

@@ -18,13 +18,15 @@ from workbench.cli.search_options import first_names, look_option, window_option
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.decode.display import visible
+from workbench.facts.facts import Facts
 from workbench.model.address import Address
+from workbench.model.event import Delivery
 from workbench.model.start import Since, Window
 from workbench.model.wording import quantity
+from workbench.operations.reading import Reading
 from workbench.operations.saga import paths as saga_paths
-from workbench.operations.saga.flows import STEPS
+from workbench.operations.saga.flows import STEPS, Flows, occurrence_of
 from workbench.operations.saga.paths import LEAST, Saga, State, judge_all, learn
-from workbench.operations.saga.reading import Reading
 from workbench.operations.saga.words import death, path_text
 from workbench.operations.trace.scope import Plan, Scope, survey
 from workbench.operations.trace.words import span_text
@@ -77,13 +79,19 @@ async def sagas(
     plan = Plan() if recorded else await survey(session, Scope(addresses, window, look=look))
     for address, price in plan.prices if look else ():
         say(f"{address}: {price}")
-    reading = Reading(session, window)
+    gathered = Flows()
+
+    def add(delivery: Delivery, facts: Facts) -> None:
+        if (occurrence := occurrence_of(delivery, facts)) is not None:
+            gathered.add(occurrence)
+
+    reading = Reading(session, window, add)
     reading.coverage.update(plan.empty)
     await reading.read([*plan.logs, *plan.queues])
     for recording in recordings:
         async with play(session, recording) as stream:
             await reading.take(recording, stream)
-    flows = list(reading.flows)
+    flows = list(gathered)
     paths = learn(flows)
     now = until.time if until else reading.latest if recorded else round(time.time() * 1000)
     stands = judge_all(flows, paths, now)
@@ -99,10 +107,10 @@ async def sagas(
             write(json_line(_record(saga)))
     elif found:
         write(_table(found[:limit]).encode())
-    return _tell(reading, plan, look, len(flows), paths.values(), sum(saga.stuck for saga in found))
+    return _tell(reading, plan, look, gathered, paths.values(), sum(saga.stuck for saga in found))
 
 
-def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[saga_paths.Path], stuck: int) -> Exit:
+def _tell(reading: Reading, plan: Plan, look: bool, flows: Flows, paths: Iterable[saga_paths.Path], stuck: int) -> Exit:
     """Say on stderr what was read and what was not."""
     complete = not plan.unseen
     for address, covered in reading.coverage.items():
@@ -112,17 +120,17 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: int, paths: Iterable[
     if plan.unseen:
         names = [str(where) for where, _ in plan.unseen]
         say(visible(f"{first_names(names)}: not read" + ("" if look else " (--look browses queues)")))
-    if reading.flows.dropped:
+    if flows.dropped:
         complete = False
-        say(f"{quantity(reading.flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
-    if reading.flows.cut:
+        say(f"{quantity(flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
+    if flows.cut:
         complete = False
-        cut = quantity(reading.flows.cut, "flow")
+        cut = quantity(flows.cut, "flow")
         say(f"{cut} not judged: more than {STEPS} types of events have the same correlation id")
-    if flows and not any(True for _ in paths):
+    if len(flows) and not any(True for _ in paths):
         say(f"no type has {LEAST} flows, from which a path could be learned: read more with --since")
     events = sum(covered.read for covered in reading.coverage.values())
-    say(f"{stuck:,} stuck of {quantity(flows, 'flow')} in {quantity(events, 'event')}")
+    say(f"{stuck:,} stuck of {quantity(len(flows), 'flow')} in {quantity(events, 'event')}")
     return Exit.DONE if complete else Exit.PARTLY
 
 

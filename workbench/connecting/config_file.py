@@ -38,6 +38,7 @@ from workbench.connecting.toml_lines import line_of
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
+_KEYS: Final = ("default", "connections", "masks", "conventions", "dead_letters", "cluster", "theme", "keys")
 
 T = TypeVar("T")
 
@@ -79,6 +80,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         masks: Rules for what is masked, as `workbench.facts.masking` takes them.
         conventions: The user's own conventions, as `workbench.facts.conventions` takes them.
         cluster: The address of a Dask scheduler whose workers search; None: this machine does.
+        dead_letters: The user's own names of endpoints that hold dead letters, as
+            `workbench.model.dead_letter_names` takes them.
         theme: The screen's theme; None: its own dark one.
         keys: The user's own keys on the screen: an action's name, and keys with commas between them.
         stranger: A file in the working directory that is not trusted, and restricts what `path` says.
@@ -91,6 +94,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
     masks: tuple[str, ...] = ()
     conventions: tuple[Mapping[str, Any], ...] = ()
     cluster: str | None = None
+    dead_letters: tuple[str, ...] = ()
     theme: str | None = None
     keys: Mapping[str, str] = {}
     stranger: Path | None = None
@@ -131,7 +135,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
         except (UnicodeDecodeError, tomli.TOMLDecodeError) as error:
             raise ConfigError(f"{path} is not TOML: {error}.") from None
-        _only(path, text, (), tree, ("default", "connections", "masks", "conventions", "cluster", "theme", "keys"))
+        _only(path, text, (), tree, _KEYS)
         connections = {}
         for name, said in _table(path, text, ("connections",), tree.pop("connections", {})).items():
             place = ("connections", name)

@@ -39,8 +39,9 @@ from workbench.connecting.connector_boundary import (
 )
 from workbench.connecting.level import Level
 from workbench.model.address import Address
+from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
+from workbench.model.errors import EndpointNotFound, GuardRefused, Unsupported, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
@@ -72,11 +73,28 @@ def level_of(connection: Connection, connector: object) -> Level:
     return Level.MOVE if at_home else Level.OBSERVE
 
 
+_USUAL_NAMES: Final = DeadLetterNames()
+
+
 class Guarded:
     """A connector behind its connection's level and behind a `Boundary`; follows the `Connector` protocol itself."""
 
-    def __init__(self, connector: Connector, connection: Connection, confirm: Confirm = confirm_nothing) -> None:
-        """Guard `connector`, which was made for `connection`."""
+    def __init__(
+        self,
+        connector: Connector,
+        connection: Connection,
+        confirm: Confirm = confirm_nothing,
+        dead_letters: DeadLetterNames = _USUAL_NAMES,
+    ) -> None:
+        """Guard `connector`, which was made for `connection`.
+
+        Args:
+            connector: What is guarded.
+            connection: What it was made for.
+            confirm: Asks for a production connection's name.
+            dead_letters: The names of endpoints that hold dead letters, where the broker does not know.
+        """
+        self._dead_letters = dead_letters
         self._connector = connector
         self._connection = connection
         self._confirm = confirm
@@ -105,10 +123,20 @@ class Guarded:
     async def endpoints(self) -> Listing[Endpoint]:
         """All that there is: always allowed."""
         boundary = Boundary(f"Listing {self._connection.name}")
-        return await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
+        found = await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
+        return Listing(self._dead_letters.link(found), found.gaps)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
+        found = await self._describe(address)
+        origin = self._dead_letters.origin_of(found)
+        try:
+            from_there = await self._describe(origin) if origin is not None else None
+        except EndpointNotFound:
+            from_there = None
+        return self._dead_letters.link_one(found, from_there)
+
+    async def _describe(self, address: Address) -> Endpoint:
         return await Boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)
 
     async def rules(self, address: Address) -> Rules:

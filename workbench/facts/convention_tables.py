@@ -13,6 +13,8 @@ from workbench.facts.places import Reader, Steps, integer, steps_of, text, uuid_
 from workbench.model.errors import ConfigError, FormatError
 
 _MATCHED: Final = 16 * 1024
+_DEEPEST: Final = r"[\s\S]*(?:\nCaused by: | ---> )(?:[\w.$`]+: )?([^\r\n]*[^\r\n.:\s])"
+"""The deepest cause in a stack of Java or .NET: what it says, or its type where it says nothing."""
 
 
 class Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,12 +123,11 @@ def parse_table(table: Mapping[str, Any]) -> Convention:
     newest = table.get("newest", "last")
     if newest not in ("first", "last"):
         raise ConfigError(f"The convention {name!r} has newest = {newest!r}: write first or last.")
-    return Convention(
-        name,
-        newest,
-        _spots(name, "when", table.get("when", ())),
-        {kind: _spots(name, kind, flat[kind]) for kind in _KINDS if kind in flat},
-    )
+    places = {kind: _spots(name, kind, flat[kind]) for kind in _KINDS if kind in flat}
+    if stacks := [spot for spot in places.get("failure.stack", ()) if not spot.match]:
+        causes = tuple(msgspec.structs.replace(spot, match=_DEEPEST) for spot in stacks)
+        places["failure.reason"] = (*places.get("failure.reason", ()), *causes)
+    return Convention(name, newest, _spots(name, "when", table.get("when", ())), places)
 
 
 def _spots(name: str, key: str, written: Any) -> Spots:

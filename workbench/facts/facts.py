@@ -1,5 +1,6 @@
 """Facts: what conventions say of an event, each with the convention that said it."""
 
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -137,9 +138,15 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def reason(self) -> str | None:
-        """Why it is a dead letter, in a word or a sentence: the failure's reason, else its type."""
+        """Why it is a dead letter, in a word or a sentence: the failure's first reason that says something, else its
+        type."""
         failure = self.failure
-        return (failure.reason or failure.type) if failure else None
+        if failure is None:
+            return None
+        if failure.reason is not None and _SAYS_NOTHING.fullmatch(failure.reason):
+            said = [each.value for each in self.found if (each.kind, each.convention) == _reason_of(failure)]
+            return next((each for each in said if not _SAYS_NOTHING.fullmatch(each)), failure.reason)
+        return failure.reason or failure.type
 
     def _texts_about(self, about: str) -> dict[str, str]:
         said: dict[str, str] = {}
@@ -149,4 +156,18 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         return said
 
 
+def _reason_of(failure: Failure) -> tuple[Kind, str]:
+    return "failure.reason", failure.convention
+
+
+_SAYS_NOTHING: Final = re.compile(
+    r"(?is)"
+    r"(?:(?:an? )?(?:unexpected |unhandled |unknown |internal |server )*(?:error|exception|failure)(?: occurred)?"
+    r"|\w{1,20} failed|retr(?:y|ies) (?:policy )?exhausted.*"
+    r"|listener method .* threw exception|.{0,60}\bthrew an? (?:exception|error)"
+    r"|(?:error|exception|failure|exception thrown) (?:while|when|during) [\w ]{1,80}"
+    r"|(?:failed|unable|could not|cannot)(?: to)? (?:process|handle|consume|deliver|invoke)[\w ]{0,60}"
+    r"|null|none|unknown)[\s.:;!]*"
+)
+"""Sentences that frameworks put around any failure: why it failed, its cause says."""
 NOTHING: Final = Facts()

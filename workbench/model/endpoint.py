@@ -97,6 +97,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         held: Events that its consumers hold, which nobody else sees meanwhile; None where the broker does not say.
         dead_letters_to: Where its dead letters go.
         dead_letters_of: Whose dead letters come here.
+        dead_letters_by_name: Whether its name alone says that dead letters come here.
         cost: What looking at it costs.
         detail: Further facts to show, name and text: an exchange's type, a policy, a limit.
         readers: Who the consumers are, where the broker says; always empty in a listing of all endpoints.
@@ -113,11 +114,17 @@ class Endpoint(msgspec.Struct, frozen=True):
     held: int | None = None
     dead_letters_to: tuple[Address, ...] = ()
     dead_letters_of: tuple[Address, ...] = ()
+    dead_letters_by_name: bool = False
     cost: LookCost = LookCost()
     detail: tuple[tuple[str, str], ...] = ()
     readers: tuple[Consumer, ...] = ()
 
     @property
+    def takes_dead_letters(self) -> bool:
+        """Whether dead letters come here, as the broker or the name says."""
+        return bool(self.dead_letters_of) or self.dead_letters_by_name
+
+    @property
     def holds_dead_letters(self) -> bool:
         """Whether dead letters wait here that nobody reads: a queue for retries has its consumers."""
-        return bool(self.dead_letters_of and self.depth and not self.consumers)
+        return bool(self.takes_dead_letters and self.depth and not self.consumers)

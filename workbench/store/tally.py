@@ -4,7 +4,6 @@ Reasons that differ only in what looks like an id or a number are one: `order 17
 `order … not found`. The counting is done where searching is done, and never on the event loop.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -16,7 +15,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from workbench.model.event import Delivery
-from workbench.query.query import Reading, quote
+from workbench.query.alike import query_for, same_for_all
+from workbench.query.query import Reading
 from workbench.store.archive import Archive
 from workbench.store.batch import Chunk
 from workbench.store.database import failures, read
@@ -26,16 +26,7 @@ AT_ONCE: Final = 8
 """Stored rows that are counted in one go."""
 DIFFERENT: Final = 1_000
 """Reasons of one row that are told apart; those beyond are counted as one."""
-_ID: Final = re.compile(
-    r"(?i)(?<![^\W_])"
-    r"(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|0x[0-9a-f]+|(?=[a-f]*[0-9])[0-9a-f]{12,}|[0-9]+(?:[.,:][0-9]+)*)"
-    r"(?![^\W_])"
-)
-"""What differs between two texts that say the same: UUIDs, hex digits, numbers."""
-_SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _OTHER: Final = "…"
-LONGEST: Final = 200
-"""Characters of a reason that a query names."""
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -118,7 +109,8 @@ class ReasonTally:
             _merge(total, counts)
         ordered = sorted(total.items(), key=lambda item: (-item[1][0], item[0]))
         self.reasons = [
-            Reason(key if text is None else text, count, _query(key, text)) for key, (count, text) in ordered
+            Reason(key if text is None else text, count, query_for("reason", key, text))
+            for key, (count, text) in ordered
         ]
 
     def _add(self, found: Mapping[int, Counts], upto: int) -> None:
@@ -161,11 +153,6 @@ def count_chunk(chunk: Chunk, looks: frozenset[int], reading: Reading, start: in
     return {chunk.first: _count((chunk.deliveries[each] for each in indices if chunk.looks[each] in looks), reading)}
 
 
-def same_for_all(reason: str) -> str:
-    """A reason without what looks like an id or a number: `…` stands for it."""
-    return _ID.sub("…", reason)
-
-
 def _count(deliveries: Iterable[Delivery], reading: Reading) -> Counts:
     texts = Counter(reading.facts(reading.mask(delivery)).reason or "" for delivery in deliveries)
     counts: Counts = {}
@@ -178,20 +165,3 @@ def _merge(counts: Counts, more: Counts) -> None:
     for key, (count, text) in more.items():
         before, known = counts.get(key, (0, text))
         counts[key] = before + count, text if text == known else None
-
-
-def _query(key: str, text: str | None) -> str:
-    """What selects the deliveries of a reason: a text that no field could hold is cut, or stands as a pattern."""
-    if text == "":
-        return "not reason exists"
-    if text is not None and text.isprintable():
-        return f"reason = {quote(text)}" if len(text) <= LONGEST else f"reason starts {quote(text[:LONGEST])}"
-    pieces = re.split(r"(…|[^ -~]+)", (text or key)[:LONGEST])
-    pattern = "".join(map(_as_pattern, pieces))
-    return f"reason ~ {quote(f'^{pattern}')}"
-
-
-def _as_pattern(piece: str) -> str:
-    if piece == "…":
-        return r"\S+"
-    return _SPECIAL.sub(r"\\\g<0>", piece) if piece.isascii() and piece.isprintable() else r"[\s\S]+"

@@ -1,6 +1,6 @@
 """Where a trace looks: which endpoints, what of them costs something, and what cannot be looked at at all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -58,8 +58,13 @@ class Plan(msgspec.Struct, frozen=True):
     messages: int = 0
 
 
-async def survey(session: Session, scope: Scope) -> Plan:
+async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bool] = lambda _: True) -> Plan:
     """Ask the brokers what there is.
+
+    Args:
+        session: Whose connections.
+        scope: Where to look.
+        wanted: Which endpoints count, where none is named.
 
     Raises:
         WorkbenchError: An endpoint that was named cannot be asked for.
@@ -75,7 +80,7 @@ async def survey(session: Session, scope: Scope) -> Plan:
                 unseen.append((name, str(answer)))
             else:
                 endpoints, gaps = answer
-                found += endpoints
+                found += filter(wanted, endpoints)
                 unseen += [(name, f"{gap.what} cannot be listed: {gap.reason}") for gap in gaps]
     logs, queues, prices, empty, messages = [], [], [], [], 0
     for each in found:

@@ -1,16 +1,18 @@
-"""Reads the flows that are in logs, queues and recordings."""
+"""Reads all that is in logs, queues and recordings, several at once, and hands each event on with its facts."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from workbench.connecting.connector import Stream
+from workbench.facts.facts import Facts
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
+from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import Beginning, Since, Window
-from workbench.operations.saga.flows import Flows, occurrence_of
 from workbench.operations.trace.scope import without_held
 from workbench.session import Session
 
@@ -20,17 +22,16 @@ _AT_ONCE: Final = 6
 class Reading:
     """What was read, and of what."""
 
-    def __init__(self, session: Session, window: Window) -> None:
+    def __init__(self, session: Session, window: Window, add: Callable[[Delivery, Facts], None]) -> None:
         """Begin with nothing.
 
         Args:
             session: Whose endpoints.
             window: The stretch of time that is read of logs, and kept of all else.
+            add: Takes each event, masked.
         """
-        self._session, self._window = session, window
+        self._session, self._window, self._add = session, window, add
         self._slots = asyncio.Semaphore(_AT_ONCE)
-        self.flows = Flows()
-        """The flows so far."""
         self.coverage: dict[Address | Path, Coverage] = {}
         """What was read of each endpoint and each recording."""
         self.latest = 0
@@ -69,5 +70,4 @@ class Reading:
                 seen = await reading.mask_off_loop(delivery)
                 if self._window.holds(seen.time[0]):
                     self.latest = max(self.latest, seen.time[0])
-                    if (occurrence := occurrence_of(seen, reading.facts(seen))) is not None:
-                        self.flows.add(occurrence)
+                    self._add(seen, reading.facts(seen))

@@ -1,0 +1,172 @@
+"""`workbench dead`: why events failed, and where they wait."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
+from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
+from workbench.cli.recordings import address_or_recording, play
+from workbench.cli.runner import with_session
+from workbench.cli.search_options import BeginningOrSince, SinceType, look_option, window_of
+from workbench.cli.sessions import need_connection
+from workbench.cli.stdio import say, write
+from workbench.decode.display import visible
+from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
+from workbench.model.errors import QueryError
+from workbench.model.start import Since
+from workbench.model.wording import quantity
+from workbench.operations.dead.groups import MOST, Group, Groups
+from workbench.operations.reading import Reading
+from workbench.operations.trace.scope import NOT_FREE, Plan, Scope, survey
+from workbench.operations.trace.words import span_text
+from workbench.query.field import Field
+from workbench.session import Session
+from workbench.table.cells import short_reason
+from workbench.table.columns import FEW_CELLS
+from workbench.table.sparkline import sparkline
+
+_PARTS = 16
+"""Parts of the time in which dead letters came that are told apart."""
+
+
+@click.command()
+@click.argument(
+    "places",
+    metavar="[ADDRESS|RECORDING...]",
+    type=click.UNPROCESSED,
+    nargs=-1,
+    shell_complete=completion.addresses_or_files,
+)
+@click.option("--by", metavar="FIELD", help="Group by a field instead of the reason, such as body.error.code.")
+@click.option(
+    "--since",
+    type=BeginningOrSince(),
+    default="beginning",
+    show_default=True,
+    help="Read topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
+)
+@click.option("--until", type=SinceType(), help="Read topics and streams up to this time.")
+@look_option
+@click.option("-n", "--limit", type=click.IntRange(1), help="List this many groups, the largest.")
+@format_option("table", "json")
+@with_session
+async def dead(
+    session: Session,
+    places: tuple[str, ...],
+    by: str | None,
+    since: Since,
+    until: Since | None,
+    look: bool,
+    limit: int | None,
+    form: Format | None,
+) -> int:
+    """Group dead letters by why they failed, where they come from and their type: those in what is named, or in all
+    dead-letter queues and topics.
+
+    Reasons that differ in ids and numbers alone are one. Dead-letter endpoints are those that the broker links to
+    others, and those that have a name as frameworks give them; `dead_letters` in the configuration adds names of your
+    own. Each group has the query that selects it, for `browse -w`.
+    """
+    need_connection(session, places)
+    field = _field(session, by)
+    named = [address_or_recording(session, text) for text in places]
+    recordings = [place for place in named if isinstance(place, Path)]
+    addresses = tuple(place for place in named if isinstance(place, Address))
+    window = window_of(since, until)
+    plan = Plan()
+    if addresses or not recordings:
+        plan = await survey(session, Scope(addresses, window, look=look), _takes_dead_letters)
+    for address, price in plan.prices if look else ():
+        say(f"{address}: {price}")
+    groups = Groups(field)
+    reading = Reading(session, window, groups.add)
+    await reading.read([*plan.logs, *plan.queues])
+    for recording in recordings:
+        async with play(session, recording) as stream:
+            await reading.take(recording, stream)
+    found = list(groups)[:limit]
+    if format_or_default(form) == "json":
+        for group in found:
+            write(json_line(_record(group, groups, field)))
+    elif found:
+        write(_table(found, field).encode())
+    return _tell(reading, plan, groups, len(found))
+
+
+def _takes_dead_letters(endpoint: Endpoint) -> bool:
+    return endpoint.takes_dead_letters
+
+
+def _field(session: Session, by: str | None) -> Field | None:
+    try:
+        return Field(by, session.reading) if by is not None else None
+    except QueryError as error:
+        raise click.BadParameter(error.message, param_hint="'--by'") from None
+
+
+def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> Exit:
+    """Say on stderr what was read and what was not."""
+    complete = not plan.unseen
+    for place, covered in reading.coverage.items():
+        if covered.gaps:
+            complete = False
+            say(f"{place}: {msgspec.structs.replace(covered, notes=())}")
+    for where, why in plan.unseen:
+        say(f"{where}: not read" + (" (--look browses it)" if why == NOT_FREE else f": {why}"))
+    if groups.others is not None:
+        say(f"{quantity(groups.others.count, 'dead letter')} not told apart: there are more than {MOST:,} groups")
+    if len(groups) > shown:
+        say(f"{quantity(len(groups) - shown, 'smaller group')} not shown")
+    if not (plan.logs or plan.queues or plan.unseen or plan.empty or reading.coverage):
+        say("there are no dead-letter queues or topics")
+    else:
+        read = len(reading.coverage)
+        many = quantity(groups.counted, "dead letter")
+        say(f"{many} in {quantity(len(groups), 'group')}, in {quantity(read, 'endpoint')}")
+    return Exit.DONE if complete else Exit.PARTLY
+
+
+def _table(found: Sequence[Group], by: Field | None) -> str:
+    narrow = terminal_width() < FEW_CELLS
+    since = min(group.oldest for group in found)
+    until = max(group.newest for group in found)
+    now = time.time() * 1000
+    rows = []
+    for group in found:
+        arrivals = [] if narrow else [sparkline(group.arrivals.between(since, until, _PARTS), _PARTS)]
+        rows.append(
+            [
+                f"{group.count:,}",
+                span_text(round(max(now - group.oldest, 0))),
+                span_text(round(max(now - group.newest, 0))),
+                *arrivals,
+                "" if narrow or group.attempts is None else str(group.attempts),
+                visible(group.origin, 24),
+                visible(group.type, 24),
+                visible(short_reason(group.reason)) if group.reason else "",
+            ]
+        )
+    arrivals = [] if narrow else ["arrivals"]
+    title = ["count", "oldest", "newest", *arrivals, "attempts", "from", "type", "reason" if by is None else by.text]
+    return table(title, rows, right=frozenset({"count", "oldest", "newest", "attempts"}))
+
+
+def _record(group: Group, groups: Groups, by: Field | None) -> dict[str, object]:
+    return {
+        "reason" if by is None else by.text: group.reason or None,
+        "origin": group.origin or None,
+        "type": group.type or None,
+        "count": group.count,
+        "oldest": group.oldest,
+        "newest": group.newest,
+        "attempts": group.attempts,
+        "endpoints": {str(address): count for address, count in group.places.items()},
+        "arrivals": [[slot * group.arrivals.stretch, count] for slot, count in sorted(group.arrivals.counts.items())],
+        "query": groups.query_of(group),
+    }
