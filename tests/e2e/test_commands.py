@@ -363,6 +363,22 @@ def test_a_reader_that_goes_away_ends_a_tail(kafka: KafkaAddress, topic: str) ->
     assert "Traceback" not in err
 
 
+def test_a_reader_that_goes_away_ends_a_tail_to_which_nothing_more_comes(kafka: KafkaAddress, topic: str) -> None:
+    with tailing("-c", f"k={kafka.url}", topic, "--from", "beginning", "-o", "body") as process:
+        assert process.stdout and process.stderr
+        assert process.stdout.readline() == b"zero\n"
+        process.stdout.close()
+        process.wait(DEADLINE)
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 0
+
+
+def test_a_full_disk_ends_a_tail_at_once(kafka: KafkaAddress, topic: str) -> None:
+    done = run("bash", "-c", f"{INSTALLED} tail -c k={kafka.url} {topic} --from beginning -o body > /dev/full")
+    assert done.code == 1
+    assert done.err.endswith("workbench: Reading or writing failed: No space left on device.\n")
+
+
 def test_a_full_disk_is_one_sentence() -> None:
     done = run("bash", "-c", f"{INSTALLED} ls -c shop=demo://shop > /dev/full")
     assert (done.code, done.err) == (1, "workbench: Reading or writing failed: No space left on device.\n")

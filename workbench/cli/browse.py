@@ -19,7 +19,7 @@ from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, json_line
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import end_with_reader, say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
@@ -257,6 +257,7 @@ async def tail(
         ending.callback(_conclude, together, recording, output.form if selection.as_record else None)
         # Scripts wait for this line: what is published from here on will be seen.
         say(f"tailing {', '.join(map(str, streams))}")
+        end_with_reader()
         batches = aiter(together)
         with suppress(TimeoutError):
             while not selected.enough:

@@ -17,7 +17,7 @@ from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import end_with_reader, say, write
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -80,6 +80,7 @@ async def find(
         async with search(session, endpoints, wanted, window, limit, workers) as found:
             for sentence in _cost(found, len(endpoints), cluster):
                 say(sentence)
+            end_with_reader()
             try:
                 async with search_progress(lambda: found.progress, lambda: sum(found.found.values())) as clear:
                     async for batch in found:

@@ -17,7 +17,7 @@ import click
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
-from workbench.cli.stdio import drain_all, say
+from workbench.cli.stdio import drain_all, say, why_ended
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.error_log import log_error, log_unexpected
 from workbench.connecting.guard import Guarded
@@ -123,6 +123,8 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
             # Whoever reads the output may stand still for ever, or have gone: neither hides what went wrong.
             with suppress(OSError):
                 await drain_all(_GRACE if isinstance(error, asyncio.CancelledError) else None)
+            if isinstance(error, asyncio.CancelledError) and (reason := why_ended()) is not None:
+                raise reason from None
             raise
         try:
             await drain_all(None)

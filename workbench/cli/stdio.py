@@ -6,10 +6,13 @@ room (`drain`): then its streams wait, too, and their brokers.
 """
 
 import asyncio
+import errno
 import os
 import select
+import stat
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
@@ -17,6 +20,8 @@ from workbench.decode.display import visible
 
 AHEAD: Final = 1 << 20
 """Bytes that may wait for the reader before `drain` waits for it."""
+_BEAT: Final = 1.0
+"""Seconds between two looks whether a pipe still has a reader."""
 
 
 def write(data: bytes, to: TextIO | None = None) -> None:
@@ -37,6 +42,31 @@ def say(sentence: str) -> None:
     """Tell the user on stderr, in one line of visible characters. Where nobody can be told, nothing happens."""
     with suppress(OSError):
         write(visible(sentence).encode() + b"\n", sys.stderr)
+
+
+def end_with_reader() -> None:
+    """Have the task that calls this cancelled when stdout takes no more: as soon as something could not be written, and
+    of a pipe as soon as its reader is gone, even if there is nothing to write. `why_ended` tells that it was so."""
+    global _tell
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        # The loop may have been left since.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+
+    _tell = cancel
+    _file(sys.stdout)
+
+
+def why_ended() -> OSError | None:
+    """Why stdout takes no more; None: it does."""
+    try:
+        file = _files.get(_place_of(sys.stdout))
+    except OSError as error:
+        return error
+    return file.error if file is not None else None
 
 
 async def drain() -> None:
@@ -81,7 +111,8 @@ class _File:
         self._descriptor = descriptor
         self._pieces: list[bytes] = []
         self._size = 0
-        self._error: OSError | None = None
+        self.error: OSError | None = None
+        """Why it takes no more; None: it does."""
         self._changed = threading.Condition()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = []
         # A daemon: what nobody reads must not keep a program alive that was told to stop.
@@ -89,8 +120,8 @@ class _File:
 
     def write(self, data: bytes) -> None:
         with self._changed:
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
             self._pieces.append(data)
             self._size += len(data)
             self._changed.notify_all()
@@ -98,8 +129,8 @@ class _File:
     def wait(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._size == 0)
-            if self._error is not None:
-                raise self._error
+            if self.error is not None:
+                raise self.error
 
     async def drain(self, most: int) -> None:
         room = asyncio.Event()
@@ -109,23 +140,26 @@ class _File:
             else:
                 room.set()
         await room.wait()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     # On the thread.
 
     def _run(self) -> None:
+        # What is no pipe has no reader that could go away.
+        beat = _BEAT if _is_pipe(self._descriptor) else None
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._pieces)
+                waited = self._changed.wait_for(lambda: self._pieces, beat)
                 pieces, self._pieces = self._pieces, []
             data = b"".join(pieces)
             del pieces
-            error = self._put(data)
+            error = self._put(data) if waited else self._without_reader()
             with self._changed:
                 self._size -= len(data)
                 if error is not None:
-                    self._error = error
+                    beat = None
+                    self.error = error
                     self._pieces.clear()
                     self._size = 0
                 self._changed.notify_all()
@@ -135,6 +169,13 @@ class _File:
                 # The loop may have been left since.
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(room.set)
+            if error is not None and _tell is not None and why_ended() is error:
+                _tell()
+
+    def _without_reader(self) -> OSError | None:
+        poll = select.poll()
+        poll.register(self._descriptor, 0)
+        return BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) if poll.poll(0) else None
 
     def _put(self, data: bytes) -> OSError | None:
         rest = memoryview(data)
@@ -152,12 +193,22 @@ class _File:
 
 
 _files: Final[dict[tuple[int, int], _File]] = {}
+_tell: Callable[[], None] | None = None
+
+
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
+def _place_of(stream: TextIO) -> tuple[int, int]:
+    status = os.fstat(stream.fileno())
+    return status.st_dev, status.st_ino
 
 
 def _file(stream: TextIO) -> _File:
     """The one writer of a file, so that stdout and stderr keep their order where they are the same one."""
-    status = os.fstat(stream.fileno())
-    place = (status.st_dev, status.st_ino)
+    place = _place_of(stream)
     if place not in _files:
         _files[place] = _File(stream.fileno())
     return _files[place]

@@ -18,7 +18,7 @@ from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.search_progress import search_progress
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import drain, say, write
+from workbench.cli.stdio import drain, end_with_reader, say, write
 from workbench.decode.display import cells, visible
 from workbench.model.errors import unwrap_exception_group
 from workbench.model.start import Since
@@ -96,6 +96,7 @@ async def trace(
         try:
             if arriving is not None:
                 say(f"following {quantity(len(arriving.followed), 'endpoint')}")
+                end_with_reader()
                 await _follow(gathering, arriving, shown)
         finally:
             # Ctrl+C is how following ends.
