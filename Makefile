@@ -25,6 +25,7 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.store
 	$(BIN)/python -m tests.benchmarks.rabbitmq --million --queues
 	$(BIN)/python -m tests.benchmarks.kafka
+	$(BIN)/python -m tests.benchmarks.trace
 	$(BIN)/python -m tests.benchmarks.tail
 	$(BIN)/python -m tests.benchmarks.demo
 	$(BIN)/python -m tests.benchmarks.start_up

@@ -15,7 +15,7 @@ from workbench.model.wire import Wire, encode
 
 _SEEN = 1_764_000_000_000
 
-_TEXTS = {
+TEXTS = {
     "escape, colour": "\x1b[31mred\x1b[0m",
     "escape, clear screen": "\x1b[2J\x1b[H",
     "escape, title": "\x1b]0;owned\x07",
@@ -221,7 +221,7 @@ def deliveries(huge: bool = True) -> Iterator[tuple[str, Delivery]]:
     Args:
         huge: Whether to include the bodies of a hundred megabytes.
     """
-    for name, text in _TEXTS.items():
+    for name, text in TEXTS.items():
         raw = text.encode("utf-8", "surrogatepass")
         headers = Content(((text[:200], raw), ("correlation_id", raw), ("__TypeId__", raw)))
         yield f"text: {name}", _in_log(Event(raw, raw, None, headers))

@@ -131,19 +131,16 @@ class RabbitMQConnector:
         """Who gets a message, as far as the management API tells: see `RoutingConnector`."""
         return await routing.route(self._topology, address, event)
 
-    async def _endpoint(self, address: Address) -> Endpoint:
-        """The same without what dead-letters to it, which takes a look at all queues."""
+    async def _endpoint(self, address: Address, ask_for_taps: bool = True) -> Endpoint:
+        """The same without what dead-letters to it, which takes a look at all queues; and, where that does not matter,
+        without asking whether a queue can be tapped, which is two requests more."""
         client = await self._ask()
         ready, consumers = await self._exists(client, address)
         try:
             if address.namespace == "exchange":
                 return endpoints.of_exchange(await self._topology.exchange(address.name), self._access.name)
             queue = await self._topology.queue(address.name)
-            bindings = await self._topology.bindings_to(address.name)
-            types = await self._types(bindings)
-            tappable = await self._topology.tracing() or any(
-                types.get(binding.source) in taps.TAPPABLE for binding in bindings if binding.source
-            )
+            tappable = ask_for_taps and await self._tappable(address)
         except ConnectorError as error:
             kind = await kind_of(client, address.name) if address.namespace == "queue" else None
             if kind == "stream":
@@ -152,6 +149,13 @@ class RabbitMQConnector:
         if queue.type == "stream":
             ready = await streams.depth(client, address.name)
         return endpoints.of_queue(queue, self._access.name, tappable, client.version, ready, consumers)
+
+    async def _tappable(self, queue: Address) -> bool:
+        bindings = await self._topology.bindings_to(queue.name)
+        types = await self._types(bindings)
+        return await self._topology.tracing() or any(
+            types.get(binding.source) in taps.TAPPABLE for binding in bindings if binding.source
+        )
 
     async def _exists(self, client: Client, address: Address) -> tuple[int, int]:
         """Ready messages and consumers, of a queue.
@@ -182,7 +186,7 @@ class RabbitMQConnector:
         self, address: Address, start: Start | None = None, limit: int | None = None, force: bool = False
     ) -> AsyncIterator[Stream]:
         """Show what is there: see `workbench.connecting.connector.Connector`."""
-        endpoint = await self._endpoint(address)
+        endpoint = await self._endpoint(address, ask_for_taps=False)
         if Ability.BROWSE not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.BROWSE))
         check_start(endpoint, start)
@@ -201,7 +205,7 @@ class RabbitMQConnector:
     @asynccontextmanager
     async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
         """Hold messages of a queue, for either purpose: see `workbench.connecting.connector.Connector`."""
-        endpoint = await self._endpoint(address)
+        endpoint = await self._endpoint(address, ask_for_taps=False)
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
         async with await Client.open(self._access) as client:

@@ -9,6 +9,7 @@ import re
 from datetime import datetime
 from typing import Final
 
+from workbench.decode.display import visible
 from workbench.operations.trace import words
 from workbench.operations.trace.forest import Trace
 
@@ -39,9 +40,15 @@ def mermaid(found: Trace) -> str:
 
 
 def label(text: str) -> str:
-    """A text of anybody's, so that Mermaid shows just it."""
+    """A text of anybody's, so that Mermaid shows just it: no control character and no direction of writing counts."""
+    text = visible(text)
     short = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-    return "".join(each if _PLAIN.fullmatch(each) else f"#{ord(each)};" for each in short)
+    # Blanks at its ends would be cut off.
+    ends = {0: " ", len(short) - 1: " "}
+    return "".join(
+        each if _PLAIN.fullmatch(each) and ends.get(number) != each else f"#{ord(each)};"
+        for number, each in enumerate(short)
+    )
 
 
 def _clock(milliseconds: int) -> str:
