@@ -68,13 +68,13 @@ class DaskProcess:
 class DaskCluster:
     """A scheduler, and as many workers as were added."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protocol: str = "tcp://", environment: Mapping[str, str] = {}) -> None:
         """Start a scheduler; its files are in `folder`."""
         self._folder = folder
         self._file = folder / "scheduler.json"
         self._workers: list[DaskProcess] = []
-        program = (DASK, "scheduler", "--port", "0", "--scheduler-file", self._file.name)
-        self.scheduler = DaskProcess("scheduler", folder, program)
+        program = (DASK, "scheduler", "--port", "0", "--protocol", protocol, "--scheduler-file", self._file.name)
+        self.scheduler = DaskProcess("scheduler", folder, program, environment)
         """The scheduler."""
         wait_until(self._file.exists, "there is a scheduler")
         self.address: str = wait_until(self._address, "the scheduler says where it is")
@@ -88,7 +88,10 @@ class DaskCluster:
             process.end()
 
     def add_workers(
-        self, count: int = 1, program: Sequence[str | Path] = (DASK, "worker"), **environment: str
+        self,
+        count: int = 1,
+        program: Sequence[str | Path] = (DASK, "worker"),
+        environment: Mapping[str, str] = {},
     ) -> list[DaskProcess]:
         """Start workers, with variables of their own, and wait until they are there."""
         workers: list[DaskProcess] = []

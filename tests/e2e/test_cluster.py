@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dask
 import pytest
+import trustme
 
 from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import INSTALLED, Ran, run
@@ -20,7 +21,13 @@ from tests.e2e.terminal import Terminal
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import publish
 from workbench import __version__
+from workbench.cluster.dask_cluster import Cluster
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.errors import ConnectionLost
 from workbench.model.event import Event
+from workbench.model.start import Window
+from workbench.session import Session
 
 ID = "order-1f0e"
 MANY = 240_000
@@ -215,6 +222,71 @@ def test_without_dask_a_sentence_says_what_to_install(kafka: KafkaAddress, tmp_p
     assert run(*asked, "--since", "0s", env=environment).code == 4
 
 
+async def test_a_cluster_that_has_lost_all_its_workers_ends_the_search(
+    kafka: KafkaAddress, other_cluster: DaskCluster, large: str
+) -> None:
+    [worker] = other_cluster.add_workers()
+    connection = Connection.parse(f"k={kafka.url}")
+    async with Session([connection]) as session, Cluster.open(other_cluster.address, patience=0.5) as opened:
+        connector, query = await session.connector("k"), session.query("offset < 0")
+        with pytest.raises(ConnectionLost, match="has lost all its workers"):
+            async with (
+                opened.scan(connector, connection, [Address("k", large)], query, None, Window()) as scan,
+                asyncio.TaskGroup() as group,
+            ):
+                group.create_task(asyncio.to_thread(end_when_busy, worker))
+                assert [batch async for batch in scan] == []
+    assert scan.coverage.read < MANY
+
+
+def end_when_busy(worker: DaskProcess) -> None:
+    wait_until_busy(worker)
+    worker.end()
+
+
+def test_a_scheduler_that_is_lost_ends_the_search_with_a_sentence(
+    kafka: KafkaAddress, large: str, tmp_path: Path
+) -> None:
+    with DaskCluster(tmp_path) as lost:
+        [worker] = lost.add_workers()
+        with begin_find(kafka, lost, "offset < 0", large) as process:
+            wait_until_busy(worker)
+            lost.scheduler.end()
+            out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (3, b""), err
+    _, _, _, covered, summary = err.decode().splitlines()
+    assert f"(The Dask scheduler {lost.address} was lost)" in covered
+    assert summary.endswith("not everything was searched: 1 gap")
+
+
+def test_a_scheduler_is_spoken_to_over_tls_with_the_certificates_of_dasks_configuration(
+    kafka: KafkaAddress, topics: Sequence[str], tmp_path: Path
+) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    own = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    stranger.cert_pem.write_to_path(tmp_path / "stranger.pem")
+    own.private_key_and_cert_chain_pem.write_to_path(tmp_path / "own.pem")
+    names = {"CA_FILE": "ca.pem", "CLIENT__CERT": "own.pem", "SCHEDULER__CERT": "own.pem", "WORKER__CERT": "own.pem"}
+    tls = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(tmp_path / file) for name, file in names.items()}
+    with DaskCluster(tmp_path, "tls://", tls) as cluster:
+        cluster.add_workers(environment=tls)
+        asked = ("workbench", "find", ID, topics[0], "-c", f"k={kafka.url}", "--cluster", cluster.address)
+        assert cluster.address.startswith("tls://127.0.0.1:")
+        done = run(*asked, env={**os.environ, **tls})
+        assert (done.code, len(done.records)) == (0, 30), done.err
+        wrong = {**tls, "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(tmp_path / "stranger.pem")}
+        refused = run(*asked, env={**os.environ, **wrong})
+        assert refused.code == 1
+        assert "its certificate is not accepted" in refused.err
+        without = run(*asked)
+        assert without.code == 2
+        assert "name them in Dask's configuration, distributed.comm.tls." in without.err
+        plain = run(*asked[:-1], cluster.address.replace("tls:", "tcp:"))
+        assert plain.code == 1
+        assert "what listens there is none, or wants tls://." in plain.err
+
+
 def test_a_cluster_without_workers_says_so(kafka: KafkaAddress, other_cluster: DaskCluster) -> None:
     done = find(kafka, other_cluster, ID)
     assert (done.code, done.out) == (1, "")
@@ -226,7 +298,7 @@ def test_a_worker_of_another_version_is_named(kafka: KafkaAddress, other_cluster
     package = tmp_path / "event_workbench-9.9.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: event-workbench\nVersion: 9.9\n")
-    [worker] = other_cluster.add_workers(PYTHONPATH=str(tmp_path))
+    [worker] = other_cluster.add_workers(environment={"PYTHONPATH": str(tmp_path)})
     done = find(kafka, other_cluster, ID)
     worker.end()
     assert (done.code, done.out) == (2, "")
@@ -241,7 +313,7 @@ def test_a_worker_without_the_program_is_named(kafka: KafkaAddress, other_cluste
             (tmp_path / package.name).symlink_to(package)
     python = Path(sys.base_prefix) / "bin" / "python3"
     [worker] = other_cluster.add_workers(
-        program=[python, "-S", "-m", "distributed.cli.dask_worker"], PYTHONPATH=str(tmp_path)
+        program=[python, "-S", "-m", "distributed.cli.dask_worker"], environment={"PYTHONPATH": str(tmp_path)}
     )
     done = find(kafka, other_cluster, ID)
     worker.end()
@@ -266,7 +338,7 @@ def walled_off(kafka: KafkaAddress, tmp_path: Path) -> str:
 def test_what_one_worker_cannot_reach_another_searches(
     kafka: KafkaAddress, cluster: DaskCluster, topics: Sequence[str], walled_off: str
 ) -> None:
-    [worker] = cluster.add_workers(PYTHONPATH=walled_off)
+    [worker] = cluster.add_workers(environment={"PYTHONPATH": walled_off})
     done = find(kafka, cluster, ID, *(f"k/{topic}" for topic in topics))
     worker.end()
     assert (done.code, len(done.records)) == (0, 60), done.err
@@ -277,7 +349,7 @@ def test_what_one_worker_cannot_reach_another_searches(
 def test_where_no_worker_reaches_the_broker_nothing_was_searched(
     kafka: KafkaAddress, other_cluster: DaskCluster, topics: Sequence[str], walled_off: str
 ) -> None:
-    [worker] = other_cluster.add_workers(PYTHONPATH=walled_off)
+    [worker] = other_cluster.add_workers(environment={"PYTHONPATH": walled_off})
     done = find(kafka, other_cluster, ID, topics[0])
     worker.end()
     assert (done.code, done.out) == (3, "")

@@ -2,17 +2,12 @@
 
 The scheduler and its workers are somebody else's processes with this program installed. A task brings the connection
 with its password, sealed: no key, log or dashboard of the cluster shows what is in it. Whoever controls the cluster can
-read it all the same, and so can the network where the scheduler is not spoken to over TLS. What Dask needs for `tls://`
-(`distributed.comm.tls`) it reads from its own configuration: see https://distributed.dask.org/en/stable/tls.html.
+read it all the same, and so can the network where the scheduler is not spoken to over TLS.
 
 Dask is imported when a cluster is opened.
 """
 
 import asyncio
-import logging
-import os
-import re
-import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +16,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from workbench import __version__
+from workbench.cluster.dask_client import DEADLINE, connect
 from workbench.cluster.range_scan import RangeScan
 from workbench.cluster.range_search import Job, Piece, Sealed, search_range
 from workbench.connecting.config import Connection, without_secrets
@@ -44,8 +40,6 @@ from workbench.query.query import Query
 PATIENCE: Final = 10.0
 """Seconds in which a cluster that has lost all its workers may get new ones."""
 _DISTRIBUTION: Final = "event-workbench"
-_DEADLINE: Final = 5.0
-"""Seconds in which a scheduler must answer."""
 _WATCH: Final = 1.0
 """Seconds after which it is asked again which workers there are."""
 
@@ -73,15 +67,15 @@ class Cluster:
             ConfigError: Dask is not installed here, or this program is not there in the same version.
             ConnectorError: The scheduler cannot be reached, or has no workers.
         """
-        client = await _connect(address)
+        client = await connect(address)
         try:
             cluster = cls(client, address, patience)
             await cluster._check()
             yield cluster
         finally:
             with suppress(Exception):
-                async with asyncio.timeout(_DEADLINE):
-                    await client.close(timeout=_DEADLINE)
+                async with asyncio.timeout(DEADLINE):
+                    await client.close(timeout=DEADLINE)
 
     @property
     def closed(self) -> bool:
@@ -182,7 +176,7 @@ class Cluster:
             WorkbenchError: One has not, or there is none.
         """
         try:
-            async with asyncio.timeout(_DEADLINE):
+            async with asyncio.timeout(DEADLINE):
                 self._threads = await self._client.nthreads()
                 if not self._threads:
                     raise ConnectorError(
@@ -191,7 +185,7 @@ class Cluster:
                 there = {f"worker {name}": said for name, said in (await self._of_workers()).items()}
                 there["scheduler"] = await self._of_scheduler()
         except TimeoutError:
-            raise ConnectionLost(f"The cluster {self.address} does not answer within {_DEADLINE:g} s.") from None
+            raise ConnectionLost(f"The cluster {self.address} does not answer within {DEADLINE:g} s.") from None
         except (OSError, RuntimeError) as error:
             raise self._lost(error) from error
         for place, said in there.items():
@@ -221,7 +215,7 @@ class Cluster:
         while True:
             await asyncio.sleep(_WATCH)
             try:
-                async with asyncio.timeout(_DEADLINE):
+                async with asyncio.timeout(DEADLINE):
                     threads = await self._client.nthreads()
             except (OSError, RuntimeError) as error:
                 raise self._lost(error) from error
@@ -256,56 +250,3 @@ def _search_on_worker(job: Sealed, part: Sealed) -> tuple[str, bytes]:
     from distributed import get_worker
 
     return get_worker().address, search_range(job, part)
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """The host and the port of a scheduler.
-
-    Raises:
-        ConfigError: This is no address of one.
-    """
-    match = re.fullmatch(r"(?:tcp|tls)://(\[[0-9A-Fa-f:.%]+\]|[^:/?#@\s\[\]]+):([0-9]{1,5})", address)
-    if match is None:
-        raise ConfigError("A cluster is named by its scheduler's address: tcp://HOST:8786, or tls://HOST:8786.")
-    return match[1].strip("[]"), int(match[2])
-
-
-async def _connect(address: str) -> Any:
-    """A client of the scheduler.
-
-    Raises:
-        ConfigError: Dask is not installed, or this is no address.
-        ConnectionLost: Nobody answers there.
-    """
-    host, port = parse_address(address)
-    try:
-        make = await asyncio.to_thread(_import_client)
-    except ImportError:
-        raise ConfigError(
-            "A cluster needs Dask, which is not installed: pip install 'event-workbench[cluster]'."
-        ) from None
-    try:
-        # Dask tries again and again where nobody listens, and does not say why it gives up.
-        async with asyncio.timeout(_DEADLINE):
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-        async with asyncio.timeout(_DEADLINE + 1):
-            return await make(address, asynchronous=True, timeout=_DEADLINE, set_as_default=False)
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-            raise ConnectionLost(f"No Dask scheduler answers at {address}: {os.strerror(error.errno)}.") from error
-        log_error(error, f"Connecting to {address}")
-        raise ConnectionLost(f"No Dask scheduler answers at {address}.") from error
-
-
-def _import_client() -> Any:
-    """Dask's client, which neither logs to the terminal nor warns of versions there: `_check` does."""
-    from distributed import Client
-    from distributed.versions import VersionMismatchWarning
-
-    for name in ("distributed", "distributed.client", "bokeh", "tornado", "tornado.application"):
-        logger = logging.getLogger(name)
-        logger.handlers[:] = [logging.NullHandler()]
-        logger.propagate = False
-    warnings.simplefilter("ignore", VersionMismatchWarning)
-    return Client
