@@ -278,6 +278,15 @@ ACTIONS: Final = (
     Action("recent", "r", "recent", "Go back to an id that was followed before.", ("trace",), ("story",)),
     Action("flow", "o", "", "Show this flow's events on the Events screen.", ("trace",)),
     Action(
+        "read_queues",
+        "b",
+        "read queues",
+        "Read the dead letters in queues too; the price is shown first.",
+        ("dead_letters",),
+    ),
+    Action("group_by", "f", "group by", "Group by a field, such as body.error.code, or by reason.", ("dead_letters",)),
+    Action("read_again", "r", "read again", "Read the dead letters again.", ("dead_letters",)),
+    Action(
         "trace_id", "T", "", "Follow a correlation id: type or paste it. Pasting outside a field does the same.", ()
     ),
     Action("events", "1", "", "Go to Events.", ()),

@@ -1,77 +1,300 @@
-"""Dead letters: groups of failures; so far it leads to the endpoints that hold them."""
+"""Dead letters: why events failed, in groups, and where they wait."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from views.host import Host
 from views.widgets.explanation import Explanation
+from views.widgets.key_bar import KeyBar
 from views.widgets.options import Options
-from views.widgets.panel import Panel
-from views.workbench_screen import WorkbenchScreen
+from views.widgets.panel import NARROW, WIDE, Panel
+from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.decode.display import cells, shorten_middle, visible
+from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
+from workbench.model.errors import QueryError
+from workbench.model.look import Coverage
+from workbench.model.start import Window
 from workbench.model.wording import quantity
+from workbench.operations.browse_defaults import price_of
+from workbench.operations.dead.groups import Group, Groups
+from workbench.operations.reading import Reading
+from workbench.operations.trace.words import span_text
 from workbench.operations.watch import Watch
+from workbench.query.field import Field
+from workbench.table.cells import short_reason
+from workbench.table.sparkline import sparkline
 
-_LONGEST = 50
-"""Cells of an endpoint's address."""
+MOST: Final = 100_000
+"""Dead letters of one endpoint that are read, the newest."""
+_LONGEST: Final = 500
+"""Cells of a reason that are shown of the line at the cursor."""
+_BEAT: Final = 0.3
+"""Seconds between two drawings while dead letters are read."""
+_KEYS: Final = (("read_queues", "read queues"), ("group_by", "group by"), ("read_again", "read again"))
+_PARTS: Final = 12
+"""Parts of the time in which dead letters came that are told apart."""
 
 
 class DeadLetters(WorkbenchScreen):
-    """Groups of failures; so far it leads to the endpoints that hold them."""
+    """Groups of dead letters, the largest first, and behind them the endpoints that were not read."""
 
     ACTIONS_OF = "dead_letters"
 
+    def __init__(self, host: Host) -> None:
+        """Begin with nothing read."""
+        super().__init__(host)
+        self._by: str | None = None
+        self._look = False
+        self._groups = Groups()
+        self._reading: Reading | None = None
+        self._is_reading = False
+        self._lines: Sequence[Group | Endpoint] = ()
+
     def compose_body(self) -> ComposeResult:
-        with Panel(title="Dead letters", classes="explained"):
+        with Panel(id="dead-letters", title="Dead letters"):
             with Vertical(id="failed"):
                 yield Static("", id="dead-head")
                 yield Options(id="dead")
-                yield Static(
-                    "Not there yet: failures grouped by reason, origin and type, edited and moved back so that"
-                    " nothing is lost.",
-                    id="dead-note",
-                )
+                yield Static("", id="dead-detail")
             yield Explanation(
                 "No endpoint holds dead letters.",
-                "A dead-letter queue or topic is listed here as soon as there is anything in it, with how much and"
-                " where that comes from; enter opens it, with its reasons counted above its events.",
+                "Dead-letter queues and topics are known by what the broker says, or by their names. As soon as there"
+                " is anything in them, it is grouped here by why it failed, where it comes from and its type.",
                 [(self.key_of("events"), "all endpoints"), (self.key_of("connections"), "connections")],
-                "✖      67  kafka/payments-dlt  ← payments",
+                "✖      67  payments  PaymentRequested  account … is closed",
             )
 
+    def on_mount(self) -> None:
+        """Draw while dead letters are read."""
+        self.set_interval(_BEAT, self._tick)
+
     def on_screen_resume(self) -> None:
-        """Go to the list."""
+        """Go to the list; what may be read freely is read."""
+        super().on_screen_resume()
         self.query_one(Options).focus()
+        if self._reading is None and self._endpoints():
+            self._read()
 
     def show_listing(self, watch: Watch | None) -> None:
-        """List the endpoints that hold dead letters."""
+        """Draw what is there now."""
         super().show_listing(watch)
-        dead = self._endpoints()
-        self.query_one("#failed").display, self.query_one(Explanation).display = bool(dead), not dead
-        width = max((cells(visible(str(each.address), _LONGEST)) for each in dead), default=0)
-        self.query_one("#dead-head", Static).update(Text(f"    count  {'endpoint'.ljust(width)}  from", "muted"))
-        self.query_one(Options).show([_line_of(endpoint, width) for endpoint in dead], "")
-        panel = self.query_one(Panel)
-        many = sum(each.depth or 0 for each in dead)
-        panel.state = f"{many:,} in {quantity(len(dead), 'endpoint')}" if dead else ""
-        panel.keys = (("enter", "open its events"), ("W", "there: its reasons")) if dead else ()
-
-    def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
-        """Open it, unless it was emptied in the meantime."""
-        if event.option_index < len(dead := self._endpoints()):
-            self.host.open_endpoint(dead[event.option_index].address)
+        if self._reading is None and self.is_current and self._endpoints():
+            self._read()
+        self._paint()
 
     def _endpoints(self) -> Sequence[Endpoint]:
         return [each for each in self.context.endpoints() if each.holds_dead_letters]
 
+    @property
+    def _coverage(self) -> dict[Address | Path, Coverage]:
+        return self._reading.coverage if self._reading is not None else {}
 
-def _line_of(endpoint: Endpoint, width: int) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append("✖ ", "dead").append(f"{endpoint.depth or 0:>7,}  ")
-    address = shorten_middle(str(endpoint.address), _LONGEST)
-    line.append(address + " " * max(width - cells(address), 0))
-    return line.append(f"  {visible(', '.join(each.name for each in endpoint.dead_letters_of), 60)}", "muted")
+    # Reading.
+
+    @work(exclusive=True, group="read")
+    async def _read(self) -> None:
+        field = Field(self._by, self.context.session.reading) if self._by is not None else None
+        groups = Groups(field)
+        reading = Reading(self.context.session, Window(), groups.add, MOST)
+        self._groups, self._reading, self._is_reading = groups, reading, True
+        try:
+            await reading.read([each for each in self._endpoints() if self._look or not price_of(each)])
+        finally:
+            # One that was cancelled ends after the next has begun.
+            if self._reading is reading:
+                self._is_reading = False
+                if not self.is_closed:
+                    self._paint()
+
+    def _tick(self) -> None:
+        if self._is_reading and self.is_current:
+            self._paint()
+
+    def _read_if_agreed(self) -> None:
+        """Read anew; where queues are read, that costs what it did, and is asked again."""
+        if self._look:
+            self._ask_to_look()
+        else:
+            self._read()
+
+    def _ask_to_look(self) -> None:
+        queues = [each for each in self._endpoints() if price_of(each)]
+        prices = " ".join(dict.fromkeys(map(price_of, queues)))
+        many = quantity(sum(each.depth or 0 for each in queues), "message")
+        sentence = f"{quantity(len(queues), 'queue')} with {many} will be browsed once. {prices}"
+        self.host.agree("Read dead-letter queues", sentence, "read", self._look_into)
+
+    def _look_into(self) -> None:
+        self._look = True
+        self._read()
+
+    def cannot_read_queues(self) -> str | None:
+        if not any(price_of(each) for each in self._endpoints()):
+            return "There is no dead-letter queue with messages in it."
+        return None
+
+    def do_read_queues(self) -> None:
+        self._ask_to_look()
+
+    def cannot_read_again(self) -> str | None:
+        return None if self._endpoints() else "No endpoint holds dead letters."
+
+    def do_read_again(self) -> None:
+        self._read_if_agreed()
+
+    def do_group_by(self) -> None:
+        self.host.ask(
+            "Group by",
+            "A field in place of the reason, such as body.error.code; reason goes back to that.",
+            self._group_by,
+            self._by or "reason",
+            _why_no_field,
+        )
+
+    def _group_by(self, text: str) -> None:
+        self._by = None if text == "reason" else text
+        self._read_if_agreed()
+
+    def way_back(self) -> WayBack | None:
+        """Stop reading, or go back."""
+        if self._is_reading:
+            return WayBack("stop reading", self._stop)
+        return super().way_back()
+
+    def _stop(self) -> None:
+        self._is_reading = False
+        self.workers.cancel_group(self, "read")
+        self._paint()
+
+    # What is drawn.
+
+    def _paint(self) -> None:
+        endpoints = self._endpoints()
+        covered = self._coverage
+        groups = list(self._groups)
+        unread = [each for each in endpoints if each.address not in covered]
+        is_there = bool(endpoints or groups)
+        self.query_one("#failed").display, self.query_one(Explanation).display = is_there, not is_there
+        panel = self.query_one("#dead-letters", Panel)
+        panel.set_class(not is_there, "explained")
+        keys = [(self.key_of(id), label) for id, label in _KEYS]
+        panel.keys = [("enter", "open"), *keys] if is_there else ()
+        head, lines = self._table(groups, unread)
+        self.query_one("#dead-head", Static).update(head)
+        self._lines = [*groups, *unread]
+        self.query_one(Options).show(lines, "")
+        read, there = self._groups.counted, sum(each.depth or 0 for each in endpoints)
+        verb = "reading… " if self._is_reading else ""
+        panel.state = f"{verb}{read:,} of {max(there, read):,} read" if is_there else ""
+        gaps = [gap for each in covered.values() for gap in each.gaps]
+        panel.note = (
+            f"not seen: {gaps[0].what}" + (f" and {len(gaps) - 1} more" if len(gaps) > 1 else "") if gaps else ""
+        )
+        self._tell_detail()
+        self.query_one(KeyBar).update()
+
+    def _table(self, groups: Sequence[Group], unread: Sequence[Endpoint]) -> tuple[Text, list[Text]]:
+        """The line above the list, and the list."""
+        is_narrow = self.size.width < NARROW
+        origin = _width(groups, lambda group: group.origin, 12 if is_narrow else 24)
+        type = 0 if is_narrow else _width(groups, lambda group: group.type, 28 if self.size.width >= WIDE else 17)
+        since = min((group.oldest for group in groups), default=0)
+        until = max((group.newest for group in groups), default=0)
+        now = round(time.time() * 1000)
+
+        def line(count: str, oldest: str, newest: str, bars: str, tries: str, where: str, what: str, why: str) -> Text:
+            text = Text(no_wrap=True, overflow="ellipsis")
+            text.append("✖ " if count.strip().replace(",", "").isdigit() else "  ", "dead").append(f"{count:>7}  ")
+            text.append(f"{oldest:>7}  {newest:>7}  ", "muted")
+            if not is_narrow:
+                text.append(f"{bars:<{_PARTS}}  {tries:>5}  ")
+            text.append(_fit(where, origin)).append("  ")
+            if type:
+                # Types differ at their ends.
+                shown = shorten_middle(what, type)
+                text.append(shown + " " * (type - cells(shown)), "muted").append("  ")
+            return text.append(why)
+
+        head = line("count", "oldest", "newest", "arrivals", "tries", "from", "type", self._by or "reason")
+        head.stylize("muted")
+        lines = [
+            line(
+                f"{group.count:,}",
+                span_text(max(now - group.oldest, 0)),
+                span_text(max(now - group.newest, 0)),
+                sparkline(group.arrivals.between(since, until, _PARTS), _PARTS),
+                "" if group.attempts is None else str(group.attempts),
+                group.origin or "?",
+                group.type or "?",
+                visible(short_reason(group.reason) or f"no {self._by or 'reason'}", 400),
+            )
+            for group in groups
+        ]
+        for each in unread:
+            of = ", ".join(address.name for address in each.dead_letters_of)
+            why = "reading…" if self._is_reading and (self._look or not price_of(each)) else "not read"
+            place = visible(str(each.address), 60)
+            lines.append(line(f"{each.depth or 0:,}", "", "", "", "", of or "?", "", f"{place}, {why}"))
+        return head, lines
+
+    def _tell_detail(self) -> None:
+        """Say of the line at the cursor what there is no room for in it."""
+        detail = self.query_one("#dead-detail", Static)
+        match self._line():
+            case Group() as group:
+                where = ", ".join(f"{visible(str(address), 60)} {count:,}" for address, count in group.places.items())
+                query = self._groups.query_of(group)
+                text = Text(
+                    f"{visible(group.text or group.reason, _LONGEST) or 'no reason is known'}\n", overflow="fold"
+                )
+                text.append(f"in {where}\n", "muted")
+                detail.update(text.append(query or "no query selects these", "muted"))
+            case Endpoint() as endpoint:
+                price = price_of(endpoint)
+                detail.update(Text(f"{visible(str(endpoint.address), 60)} was not read. {price}", "muted"))
+            case _:
+                detail.update("")
+
+    # What can be done with a line.
+
+    def _line(self) -> Group | Endpoint | None:
+        at = self.query_one(Options).highlighted
+        return self._lines[at] if at is not None and at < len(self._lines) else None
+
+    def on_option_list_option_highlighted(self) -> None:
+        """Another line has the cursor."""
+        self._tell_detail()
+
+    def on_option_list_option_selected(self, event: Options.OptionSelected) -> None:
+        """Open the events of a group, or an endpoint that was not read."""
+        match self._line():
+            case Group() as group:
+                self.host.open_matching(list(group.places), self._groups.query_of(group))
+            case Endpoint() as endpoint:
+                self.host.open_endpoint(endpoint.address)
+
+
+def _fit(text: str, width: int) -> str:
+    shown = visible(text, width)
+    return shown + " " * (width - cells(shown))
+
+
+def _width(groups: Sequence[Group], text: Callable[[Group], str], most: int) -> int:
+    return min(max((cells(visible(text(group))) for group in groups), default=4), most)
+
+
+def _why_no_field(text: str) -> str | None:
+    try:
+        Field(text)
+    except QueryError as error:
+        return error.message
+    return None

@@ -66,6 +66,11 @@ class EndpointActions(ShownEvents):
         else:
             self._go("table")
 
+    def open_matching(self, addresses: Sequence[Address], query: str) -> None:
+        """Open endpoints, and filter their events."""
+        self.open(addresses)
+        self._put_query(query)
+
     def _show_price(self, endpoint: Endpoint) -> None:
         """Say what a look costs, where it is seen: a narrow screen shows the tree alone."""
         self._banner.show_price(endpoint)

@@ -118,6 +118,9 @@ class Host(Protocol):
     def open_endpoint(self, address: Address) -> None:
         """Open an endpoint on the Events screen; where looking at it costs something, say what."""
 
+    def open_matching(self, addresses: Sequence[Address], query: str | None) -> None:
+        """Open endpoints on the Events screen, filtered by a query, if there is one."""
+
     def open_group(self, connection: str, group: str) -> None:
         """Open a consumer group on the Events screen."""
 

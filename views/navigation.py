@@ -114,6 +114,11 @@ class Navigation(Questions):
         self.show_endpoint(address)
         self.events.call_later(self.events.open, [address])
 
+    def open_matching(self, addresses: Sequence[Address], query: str | None) -> None:
+        """Open endpoints on the Events screen, filtered by a query, if there is one."""
+        self.show_endpoint(addresses[0])
+        self.events.call_later(self.events.open_matching, addresses, query or "")
+
     def open_group(self, connection: str, group: str) -> None:
         """Open a consumer group on the Events screen."""
         events = self._switch_to("events", Events)

@@ -20,7 +20,7 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
-from views import connection_dialog, connections, trace
+from views import connection_dialog, connections, dead_letters, trace
 from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
@@ -71,8 +71,8 @@ SCENES: Final = (
     Scene("group", ("G", "enter", "~nightly-rep", "G", "enter", "~committed")),
     Scene("help", ("question_mark", "~Keys of Events")),
     Scene("trace", (*_PAYMENTS, "t", "~stuck in kafka/payments-dlt")),
-    Scene("dead-letters", ("3", "~payments.dead")),
-    Scene("dead-letters-light", ("3", "~payments.dead"), (80, 24), "workbench-light"),
+    Scene("dead-letters", ("3", "~16 of 62 read", "b", "~will be browsed", "enter", "~62 of 62 read")),
+    Scene("dead-letters-light", ("3", "~16 of 62 read"), (80, 24), "workbench-light"),
     Scene("journal", ("4", "~Each move")),
     Scene("connections", ("5", "enter", "~embedded broker")),
     Scene("publish", ("@rabbit/orders", "p", "~As it will", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
@@ -110,6 +110,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(group_table, "time", clock),
             patch.object(watch, "SHARE", 1e9),
             patch.object(connections, "time", clock),
+            patch.object(dead_letters, "time", clock),
             patch.object(trace, "time", SimpleNamespace(**vars(clock), monotonic=time.monotonic)),
             patch.object(connections, "duration", _brief),
             patch.object(connection_dialog, "duration", _brief),

@@ -12,7 +12,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
-from workbench.model.start import Beginning, Since, Window
+from workbench.model.start import Beginning, FromEnd, Since, Start, Window
 from workbench.operations.trace.scope import without_held
 from workbench.session import Session
 
@@ -22,15 +22,18 @@ _AT_ONCE: Final = 6
 class Reading:
     """What was read, and of what."""
 
-    def __init__(self, session: Session, window: Window, add: Callable[[Delivery, Facts], None]) -> None:
+    def __init__(
+        self, session: Session, window: Window, add: Callable[[Delivery, Facts], None], most: int | None = None
+    ) -> None:
         """Begin with nothing.
 
         Args:
             session: Whose endpoints.
             window: The stretch of time that is read of logs, and kept of all else.
             add: Takes each event, masked.
+            most: Events of one endpoint that are read, of a log the newest; None: all.
         """
-        self._session, self._window, self._add = session, window, add
+        self._session, self._window, self._add, self._most = session, window, add, most
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self.coverage: dict[Address | Path, Coverage] = {}
         """What was read of each endpoint and each recording."""
@@ -45,17 +48,23 @@ class Reading:
 
     async def _read(self, endpoint: Endpoint) -> None:
         address, since = endpoint.address, self._window.since
-        start = None
+        start: Start | None = None
         if endpoint.family == "log":
             start = Since(since) if since and Ability.BY_TIME in endpoint.abilities else Beginning()
+            if self._most is not None and Ability.FROM_END in endpoint.abilities:
+                start = FromEnd(self._most)
         stream: Stream | None = None
         async with self._slots:
             try:
-                async with self._session.browse(address, start) as stream:
+                async with self._session.browse(address, start, self._most) as stream:
                     await self._take(stream)
                 covered = stream.coverage
             except WorkbenchError as error:
                 covered = (stream.coverage if stream is not None else Coverage()).cut_short(str(error))
+            except asyncio.CancelledError:
+                if stream is not None:
+                    self.coverage[address] = stream.coverage.cut_short("stopped")
+                raise
         self.coverage[address] = without_held(covered, endpoint)
 
     async def take(self, path: Path, stream: Stream) -> None:
@@ -71,3 +80,4 @@ class Reading:
                 if self._window.holds(seen.time[0]):
                     self.latest = max(self.latest, seen.time[0])
                     self._add(seen, reading.facts(seen))
+            await asyncio.sleep(0)
