@@ -23,6 +23,7 @@ check: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m tests.brokers --install
 	$(BIN)/python -m tests.benchmarks.store
+	$(BIN)/python -m tests.benchmarks.numbers
 	$(BIN)/python -m tests.benchmarks.rabbitmq --million --queues
 	$(BIN)/python -m tests.benchmarks.kafka
 	$(BIN)/python -m tests.benchmarks.trace

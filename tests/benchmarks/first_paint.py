@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from tests.brokers.install import cache
+from tests.benchmarks.peers import installed
 from tests.brokers.kafka import Kafka, KafkaAddress
 from tests.brokers.shared import running
 from tests.e2e.terminal import Terminal
@@ -25,7 +25,7 @@ from tests.e2e.terminal import Terminal
 ROUNDS: Final = 15
 LONGEST: Final = 30.0
 """Seconds without a byte after which a text does not come."""
-KASKADE: Final = "kaskade==5.1.0"
+KASKADE: Final = "5.1.0"
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     rounds: int = parser.parse_args().rounds
     # What is installed has been compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    kaskade = installed_kaskade()
+    kaskade = installed("kaskade", KASKADE) / "kaskade"
     with ExitStack() as stack:
         kafka = running("kafka", KafkaAddress) or stack.enter_context(Kafka("benchmark"))
         topic = f"paint-{uuid.uuid4().hex[:6]}"
@@ -75,16 +75,6 @@ def painted(text: str, *arguments: str, program: Path | None = None) -> float:
             if not terminal.take(LONGEST):
                 raise TimeoutError(f"{text!r} was not drawn; the last bytes are {bytes(terminal.received[-500:])!r}.")
         return time.perf_counter() - begin
-
-
-def installed_kaskade() -> Path:
-    """The peer, in an environment of its own."""
-    environment = cache() / "kaskade"
-    program = environment / "bin" / "kaskade"
-    if not program.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(environment)], check=True)
-        subprocess.run([str(environment / "bin" / "pip"), "install", "--quiet", KASKADE], check=True)
-    return program
 
 
 if __name__ == "__main__":

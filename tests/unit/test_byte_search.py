@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workbench.decode.byte_search import Needles, unescape
+from workbench.decode.byte_search import Needles, occurs, unescape
 from workbench.model.event import Event
 
 TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
@@ -82,3 +82,10 @@ def test_a_search_for_nothing_is_refused(needles: list[list[bytes]]) -> None:
 def test_an_escape_that_stands_for_nothing_in_a_needle_costs_no_decoding() -> None:
     body = rb'{"html":"\u003cb\u003e", "path":"\\", "line":"\n"}'
     assert not Needles([[b"c0ffee"]]).in_bytes(bytearray(body), 0, len(body))
+
+
+@given(st.binary(max_size=50), st.binary(min_size=1, max_size=8), st.integers(0, 40_000), st.booleans())
+@example(b"\\u", b"\\u", 20_000, True)
+def test_a_needle_is_found_in_few_bytes_and_in_many(around: bytes, needle: bytes, many: int, there: bool) -> None:
+    data = b"\0" * many + around + (needle if there else b"") + around + b"." * many
+    assert occurs(needle, data) == (needle in data)

@@ -17,6 +17,10 @@ _ESCAPE = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _LONG = {short.encode(): character for character, short in _SHORT.items()}
 
 
+_MANY = 16 << 10
+"""Bytes of data from which on another search than `in` pays."""
+_SHORT_NEEDLE = 4
+"""Bytes of a needle from which on the C library is the fastest; before, a pattern is."""
 _FEW = 64
 _RARE = 4 << 10
 """Backslashes are rare when there are more bytes than this to each, after the first few."""
@@ -46,6 +50,29 @@ def _memmem() -> Callable[[bytes, bytearray, int, int], bool]:
 
 
 _occurs = _memmem()
+
+
+def _memmem_in_bytes() -> Callable[[bytes, bytes], bool]:
+    """The same in bytes that do not change."""
+    try:
+        search = ctypes.CDLL(None).memmem
+    except (OSError, AttributeError, TypeError):
+        return lambda needle, data: needle in data
+    search.restype = ctypes.c_void_p
+    search.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t)
+    return lambda needle, data: search(data, len(data), needle, len(needle)) is not None
+
+
+_occurs_in_bytes = _memmem_in_bytes()
+
+
+def occurs(needle: bytes, data: bytes) -> bool:
+    """Whether a needle occurs in bytes, three times as fast as by `in` where these are many."""
+    if len(data) < _MANY:
+        return needle in data
+    if len(needle) < _SHORT_NEEDLE:
+        return re.search(re.escape(needle), data) is not None
+    return _occurs_in_bytes(needle, data)
 
 
 class Group:

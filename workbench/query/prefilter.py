@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
+from workbench.decode.byte_search import occurs
 from workbench.query.grammar import PATHS, All, Comparison, Either, Exists, Node, Not, Symbol, Word, Written
 from workbench.query.operators import meaning
 
@@ -53,7 +54,7 @@ def may_match(needles: Needles | None, data: bytes) -> bool:
     escapes = b"\\" in data
     for group in needles:
         for member in group:
-            if (escapes or member[:1] != b"\\") and member in data:
+            if (escapes or member[:1] != b"\\") and occurs(member, data):
                 break
         else:
             return False
