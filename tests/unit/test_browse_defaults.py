@@ -8,6 +8,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint, Family, LookCost
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning, FromEnd
+from workbench.model.wire import Wire
 from workbench.operations import browse_defaults
 from workbench.operations.browse_defaults import LAST, Few, opening_of, place_of, price_of
 
@@ -64,8 +65,19 @@ def test_the_newest_or_the_first_of_several_logs(logs: list[list[int]], count: i
 
 
 def test_what_is_too_large_to_be_held_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browse_defaults, "_MOST", 25)
+    monkeypatch.setattr(browse_defaults, "_MOST", 2 * delivery(b"0" * 10, 0).memory + 5)
     few = Few(5, newest=True)
     few.add(0, [delivery(b"%d" % time * 10, time) for time in range(5)])
     assert [each.event.timestamp for each in few] == [3, 4]
     assert [gap.what for gap in few.gaps] == ["3 of the events"]
+
+
+def test_small_events_and_large_headers_are_no_more_held_than_large_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browse_defaults, "_MOST", 100_000)
+    few = Few(1_000, newest=True)
+    few.add(0, [delivery(b"", time) for time in range(1_000)])
+    assert 0 < len(list(few)) < 200
+    few = Few(1_000, newest=True)
+    wire = Wire("kafka-2-amqp-1-0", b"x" * 30_000)
+    few.add(0, [Delivery(Event(wire=wire, timestamp=time), Address("c", "t"), 0) for time in range(5)])
+    assert [each.event.timestamp for each in few] == [2, 3, 4]

@@ -37,7 +37,8 @@ async def shown(
     endpoint = await (await session.connector("m")).endpoint(TOPIC)
     asked = session.query(query)
     assert searchable(session, endpoint, asked, start)
-    async with browse_matching(session, endpoint, asked, start, until, limit) as stream:
+    async with browse_matching(session, [endpoint], asked, start, until, limit) as streams:
+        stream = streams[TOPIC]
         seen = [delivery async for batch in stream for delivery in batch]
         return [each for each in seen if asked.matches(each)][:limit], stream.coverage
 
@@ -91,7 +92,8 @@ async def test_what_was_found_is_shown_before_the_error_that_ends_the_search() -
         endpoint = await (await session.connector("m")).endpoint(TOPIC)
         embedded_broker(session.describe("m").hosts[0][0]).stop()
         with pytest.raises(ConnectionLost):
-            async with browse_matching(session, endpoint, session.query("needle"), Beginning(), None, None) as stream:
+            async with browse_matching(session, [endpoint], session.query("needle"), Beginning(), None, None) as found:
+                stream = found[TOPIC]
                 async for _ in stream:
                     pass
         assert not stream.coverage.complete
@@ -112,6 +114,27 @@ async def test_many_small_matches_are_no_more_held_than_few_large_ones(monkeypat
         publish(session, [Event(b"", b"needle", timestamp=number) for number in range(1_000)])
         publish(session, [Event(b"", b"hay", timestamp=2_000)])
         endpoint = await (await session.connector("m")).endpoint(TOPIC)
-        async with browse_matching(session, endpoint, session.query("needle"), Beginning(), None, None) as stream:
-            bodies = [delivery.event.body async for batch in stream for delivery in batch]
+        async with browse_matching(session, [endpoint], session.query("needle"), Beginning(), None, None) as found:
+            bodies = [delivery.event.body async for batch in found[TOPIC] for delivery in batch]
         assert b"hay" in bodies
+
+
+async def test_several_topics_are_searched_at_once_whatever_the_number_of_matches_in_one_of_them() -> None:
+    other = Address("m", "payments")
+    async with session_of_new_broker() as session:
+        embedded_broker(session.describe("m").hosts[0][0]).declare_topic("payments", 2)
+        publish(session, [Event(b"%d" % number, b"needle", timestamp=number) for number in range(30_000)])
+        for number in range(1_000):
+            body = b"a needle" if number % 100 == 7 else b"hay"
+            event = Event(b"%d" % number, body, timestamp=number)
+            embedded_broker(session.describe("m").hosts[0][0]).append("payments", event)
+        connector = await session.connector("m")
+        endpoints = [await connector.endpoint(address) for address in (other, TOPIC)]
+        async with browse_matching(session, endpoints, session.query("needle"), Beginning(), None, 5) as streams:
+            found = [delivery async for batch in streams[other] for delivery in batch]
+            assert [int(each.event.key or b"") for each in found] == [7, 107, 207, 307, 407]
+            assert streams[other].coverage.read == 1_000
+            assert streams[TOPIC].coverage.read > 0
+            async for batch in streams[TOPIC]:
+                assert [each.event.timestamp for each in batch][:5] == [0, 1, 2, 3, 4]
+                break

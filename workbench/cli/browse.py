@@ -3,8 +3,15 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +29,7 @@ from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import end_with_reader, say, write
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
+from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
@@ -196,12 +204,12 @@ async def browse(
         await recording.keep(some)
         await printer.write(some)
 
-    async with recorder(session, "browse", selection.record) as recording:
+    async with recorder(session, "browse", selection.record) as recording, _search(session, selected, browsed) as found:
         try:
             for number, (place, each) in enumerate(browsed.items()):
                 left = selection.limit
                 with report_errors_of(place):
-                    async with each.open() as streams[place]:
+                    async with nullcontext(found[place]) if place in found else each.open() as streams[place]:
                         async for batch in streams[place]:
                             if few is None:
                                 await show(await selected.of(batch))
@@ -306,11 +314,13 @@ class _Browsed(msgspec.Struct, frozen=True):
         open: Opens it.
         depth: How many events are in it, where that is known.
         log: Whether it is a log or a recording, in which a place can be chosen.
+        endpoint: The log, if what matches in it can be found by its bytes; else None.
     """
 
     open: Callable[[], AbstractAsyncContextManager[Stream]]
     depth: int | None = None
     log: bool = False
+    endpoint: Endpoint | None = None
 
     @classmethod
     async def of(cls, session: Session, place: Address | Path, selected: "_Selected", force: bool) -> Self:
@@ -328,13 +338,11 @@ class _Browsed(msgspec.Struct, frozen=True):
         until = selection.until.time if selection.until else None
 
         def open_stream() -> AbstractAsyncContextManager[Stream]:
-            begin = selection.start
-            if begin is not None and searchable(session, endpoint, selected.query, begin):
-                return browse_matching(session, endpoint, selected.query, begin, until, selected.left)
             start, most = place_of(endpoint, selection.start, selected.left, until, bool(selection.where))
             return connector.browse(place, start, most, force)
 
-        return cls(open_stream, endpoint.depth, endpoint.family == "log")
+        by_bytes = searchable(session, endpoint, selected.query, selection.start)
+        return cls(open_stream, endpoint.depth, endpoint.family == "log", endpoint if by_bytes else None)
 
     def coverage_of(self, coverage: Coverage, few: Few | None) -> Coverage:
         """A coverage that says of how many events it is, and what was read and could not be shown."""
@@ -349,6 +357,21 @@ def _few(selection: Selection, browsed: Sequence[_Browsed]) -> Few | None:
         return None
     newest = selection.start is None
     return Few(selection.limit, newest) if len(browsed) > 1 or (newest and selection.narrowed) else None
+
+
+@asynccontextmanager
+async def _search(
+    session: Session, selected: "_Selected", browsed: Mapping[Address | Path, _Browsed]
+) -> AsyncIterator[Mapping[Address | Path, Stream]]:
+    """The streams of all places in which what matches can be found by bytes: they are searched at once."""
+    selection = selected.selection
+    endpoints = [each.endpoint for each in browsed.values() if each.endpoint is not None]
+    if not endpoints or selection.start is None:
+        yield {}
+        return
+    until = selection.until.time if selection.until else None
+    async with browse_matching(session, endpoints, selected.query, selection.start, until, selection.limit) as streams:
+        yield dict[Address | Path, Stream](streams.items())
 
 
 class _Selected:

@@ -72,8 +72,7 @@ class Few:
         """Take what was read of a log, in its order. What is no longer among those wanted is let go."""
         sign = 1 if self._newest else -1
         for delivery in deliveries:
-            event, time = delivery.event, delivery.time[0]
-            size = len(event.body or b"") + len(event.key or b"")
+            time, size = delivery.time[0], delivery.memory
             entry = (sign * time, sign * log, sign * self._added, size, delivery)
             self._added += 1
             self._size += size
