@@ -80,7 +80,9 @@ def find(kafka: KafkaAddress, cluster: DaskCluster | None, query: str, *argument
 
 def begin_find(kafka: KafkaAddress, cluster: DaskCluster, query: str, topic: str) -> subprocess.Popen[bytes]:
     command = (INSTALLED, "find", query, topic, "-c", f"k={kafka.url}", "--cluster", cluster.address)
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def wait_until_busy(worker: DaskProcess) -> None:
@@ -321,24 +323,40 @@ def test_a_worker_without_the_program_is_named(kafka: KafkaAddress, other_cluste
     assert f"has no Event Workbench: install {__version__}, as it is here." in done.err
 
 
+class Wall:
+    """What keeps a worker from connecting to the broker while it stands."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._standing, self._hit = folder / "standing", folder / "hit"
+        self.environment = {"PYTHONPATH": str(folder)}
+        (folder / "sitecustomize.py").write_text(
+            "import pathlib, sys\n"
+            "def wall(event, details):\n"
+            f"    if event == 'socket.connect' and details[1][1] == {port}:\n"
+            f"        if pathlib.Path({str(self._standing)!r}).exists():\n"
+            f"            pathlib.Path({str(self._hit)!r}).touch()\n"
+            "            raise ConnectionRefusedError(111, 'Connection refused')\n"
+            "sys.addaudithook(wall)\n"
+        )
+
+    def raise_(self) -> None:
+        self._standing.touch()
+
+    def tear_down_when_hit(self) -> None:
+        wait_until(self._hit.exists, "the worker has tried to connect")
+        self._standing.unlink()
+
+
 @pytest.fixture
-def walled_off(kafka: KafkaAddress, tmp_path: Path) -> str:
-    """The path of a Python that cannot connect to the broker."""
-    port = kafka.bootstrap.rpartition(":")[2]
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "def wall(event, details):\n"
-        f"    if event == 'socket.connect' and details[1][1] == {port}:\n"
-        "        raise ConnectionRefusedError(111, 'Connection refused')\n"
-        "sys.addaudithook(wall)\n"
-    )
-    return str(tmp_path)
+def wall(kafka: KafkaAddress, tmp_path: Path) -> Wall:
+    return Wall(tmp_path, int(kafka.bootstrap.rpartition(":")[2]))
 
 
 def test_what_one_worker_cannot_reach_another_searches(
-    kafka: KafkaAddress, cluster: DaskCluster, topics: Sequence[str], walled_off: str
+    kafka: KafkaAddress, cluster: DaskCluster, topics: Sequence[str], wall: Wall
 ) -> None:
-    [worker] = cluster.add_workers(environment={"PYTHONPATH": walled_off})
+    wall.raise_()
+    [worker] = cluster.add_workers(environment=wall.environment)
     done = find(kafka, cluster, ID, *(f"k/{topic}" for topic in topics))
     worker.end()
     assert (done.code, len(done.records)) == (0, 60), done.err
@@ -347,14 +365,30 @@ def test_what_one_worker_cannot_reach_another_searches(
 
 
 def test_where_no_worker_reaches_the_broker_nothing_was_searched(
-    kafka: KafkaAddress, other_cluster: DaskCluster, topics: Sequence[str], walled_off: str
+    kafka: KafkaAddress, other_cluster: DaskCluster, topics: Sequence[str], wall: Wall
 ) -> None:
-    [worker] = other_cluster.add_workers(environment={"PYTHONPATH": walled_off})
+    wall.raise_()
+    [worker] = other_cluster.add_workers(environment=wall.environment)
     done = find(kafka, other_cluster, ID, topics[0])
     worker.end()
     assert (done.code, done.out) == (3, "")
     assert "not seen: partition 0, offsets 0 to " in done.err
     assert "The broker cannot be reached from worker tcp://127.0.0.1:" in done.err
+
+
+def test_a_broker_that_is_away_for_a_while_is_waited_for(
+    kafka: KafkaAddress, other_cluster: DaskCluster, large: str, wall: Wall
+) -> None:
+    [worker] = other_cluster.add_workers(environment=wall.environment)
+    with begin_find(kafka, other_cluster, "offset < 3", large) as process:
+        # The first range has been searched.
+        assert process.stdout is not None and process.stdout.readline()
+        wall.raise_()
+        wall.tear_down_when_hit()
+        out, err = process.communicate(timeout=60)
+    worker.end()
+    assert (process.returncode, len(out.splitlines())) == (0, 11), err
+    assert err.decode().splitlines()[-1] == "12 found in 240,000 events"
 
 
 def test_the_screen_searches_further_back_on_the_cluster(

@@ -8,6 +8,7 @@ Dask is imported when a cluster is opened.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, suppress
@@ -40,6 +41,10 @@ from workbench.query.query import Query
 PATIENCE: Final = 10.0
 """Seconds in which a cluster that has lost all its workers may get new ones."""
 _DISTRIBUTION: Final = "event-workbench"
+_AWAY: Final = 30.0
+"""Seconds in which a broker that is away may come back."""
+_PAUSE: Final = 1.0
+"""Seconds before a worker is asked again to reach a broker that is away."""
 _WATCH: Final = 1.0
 """Seconds after which it is asked again which workers there are."""
 
@@ -116,10 +121,10 @@ class Cluster:
         """
         await self._check()
         extents = await connector.extents(addresses, window)
-        job, unable = Sealed.of(Job(connection, query, needles or (), window)), dict[str, WorkbenchError]()
+        job, reach = Sealed.of(Job(connection, query, needles or (), window)), _Reach()
 
         async def carry(part: Range) -> Piece:
-            return await self._carry(job, part, unable)
+            return await self._carry(job, part, reach)
 
         scan = RangeScan(extents, carry, self.threads)
         with unwrap_exception_group():
@@ -131,25 +136,25 @@ class Cluster:
                     for task in tasks:
                         task.cancel()
 
-    async def _carry(self, job: Sealed, part: Range, unable: dict[str, WorkbenchError]) -> Piece:
-        """Have a range searched by one of the workers that could reach the broker, or were not yet asked to.
+    async def _carry(self, job: Sealed, part: Range, reach: "_Reach") -> Piece:
+        """Have a range searched by one of the workers that reach the broker, or were not yet asked to.
 
         Args:
             job: What for.
             part: The range.
-            unable: The workers that could not, and why; this adds to them.
+            reach: Which workers those are; this adds to it.
         """
         sealed = Sealed.of(part)
-        while able := self._threads.keys() - unable.keys():
+        while able := self._threads.keys() - reach.unable.keys():
             future = self._client.submit(
                 _search_on_worker,
                 job,
                 sealed,
                 key=f"{_DISTRIBUTION}-{uuid4().hex}",
                 pure=False,
-                workers=sorted(able) if unable else None,
+                workers=sorted(able) if reach.unable else None,
                 # Should all of these be lost before it is their turn.
-                allow_other_workers=bool(unable),
+                allow_other_workers=bool(reach.unable),
             )
             try:
                 worker, piece = await future
@@ -159,15 +164,14 @@ class Cluster:
                 # Where nobody waits any more, the scheduler forgets it.
                 future.release()
             found: Piece = Sealed(piece).open()
-            if isinstance(found.error, ConnectionLost):
-                unable[worker] = found.error
-            elif isinstance(found.error, ConfigError):
+            if isinstance(found.error, ConfigError):
                 raise ConfigError(f"Worker {worker}: {found.error}")
-            else:
+            if not isinstance(found.error, ConnectionLost):
+                reach.note(worker)
                 return found
-        worker, reason = next(iter(unable.items()))
-        some = f"worker {worker}" if len(unable) == 1 else f"{len(unable):,} workers, of them {worker}"
-        return Piece((), part.start, error=ConnectorError(f"The broker cannot be reached from {some}: {reason}"))
+            if reach.may_return(worker, found.error):
+                await asyncio.sleep(_PAUSE)
+        return Piece((), part.start, error=ConnectorError(reach.sentence))
 
     async def _check(self) -> None:
         """See who the workers are, and that each has this program.
@@ -243,6 +247,39 @@ class Cluster:
         log_error(error, f"Searching on {self.address}")
         text = without_secrets(" ".join(str(error).split()))
         return ConnectorError(f"The cluster failed with {type(error).__name__}: {text[:200]}")
+
+
+class _Reach:
+    """Which workers reach a broker.
+
+    Attributes:
+        unable: Those that do not, and why.
+    """
+
+    def __init__(self) -> None:
+        self.unable: dict[str, ConnectionLost] = {}
+        self._reached: set[str] = set()
+        self._heard = 0.0
+
+    def note(self, worker: str) -> None:
+        """A worker has reached it."""
+        self._reached.add(worker)
+        self._heard = time.monotonic()
+
+    def may_return(self, worker: str, error: ConnectionLost) -> bool:
+        """Whether a worker that has not reached it may do so a little later: it has before, and not long ago somebody
+        has. Else that worker is not asked again."""
+        if worker in self._reached and time.monotonic() - self._heard < _AWAY:
+            return True
+        self.unable[worker] = error
+        return False
+
+    @property
+    def sentence(self) -> str:
+        """What is to be said where nobody reaches it."""
+        worker, reason = next(iter(self.unable.items()))
+        some = f"worker {worker}" if len(self.unable) == 1 else f"{len(self.unable):,} workers, of them {worker}"
+        return f"The broker cannot be reached from {some}: {reason}"
 
 
 def _search_on_worker(job: Sealed, part: Sealed) -> tuple[str, bytes]:
