@@ -104,6 +104,11 @@ class DaskCluster:
         wait_until(lambda: all(each.is_connected for each in workers), "there are workers")
         return workers
 
+    @property
+    def seconds(self) -> float:
+        """The processor time that the scheduler and the workers have taken."""
+        return sum(each.seconds for each in (self.scheduler, *self._workers))
+
     def _address(self) -> str | None:
         try:
             found: str = json.loads(self._file.read_text())["address"]

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import dask
+import pika
 import pytest
 import trustme
 
 from tests.brokers.kafka import KafkaAddress
-from tests.e2e.command import INSTALLED, Ran, run
+from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.e2e.command import INSTALLED, Ran, managed, run
 from tests.e2e.dask import DaskCluster, DaskProcess, wait_until
 from tests.e2e.terminal import Terminal
 from tests.kafka.conftest import connect, make_topic
@@ -110,7 +113,7 @@ def test_a_cluster_finds_what_is_found_at_home_in_the_same_order(
     found = by_partition(done)
     assert found == by_partition(at_home)
     assert found and all(offsets == sorted(offsets) for offsets in found.values())
-    assert f"on {cluster.address}: 2 workers, 2 threads\n" in done.err
+    assert f"searching 6,000 events in 2 logs on 2 workers (2 threads) of {cluster.address}\n" in done.err
     assert done.err.splitlines()[-3:] == at_home.err.splitlines()[-3:]
 
 
@@ -122,6 +125,25 @@ def test_a_query_that_bytes_cannot_answer_is_decoded_by_the_workers_and_says_wha
     assert (done.code, len(done.records)) == (0, 4), done.err
     # At home it would take twice as long.
     assert "they cannot be searched by bytes: up to 240,000 events to be decoded, about 2 s\n" in done.err
+
+
+def test_a_log_that_workers_cannot_search_is_read_from_here(
+    kafka: KafkaAddress, cluster: DaskCluster, topics: Sequence[str], rabbitmq_4: RabbitMQAddress
+) -> None:
+    stream = f"cluster-{uuid4().hex[:8]}"
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_4.url)) as connection:
+        channel = connection.channel()
+        channel.queue_declare(stream, durable=True, arguments={"x-queue-type": "stream"})
+        channel.confirm_delivery()
+        channel.basic_publish("", stream, ID.encode())
+        try:
+            done = find(kafka, cluster, ID, f"k/{topics[0]}", f"r/{stream}", "-c", f"r={managed(rabbitmq_4)}")
+        finally:
+            channel.queue_delete(stream)
+    assert done.code == 0, done.err
+    assert [each["address"] for each in done.records].count(f"r/{stream}") == 1
+    assert len(done.records) == 31
+    assert "in 2 logs, 1 of them on 2 workers (2 threads) of " in done.err
 
 
 def test_a_browse_on_a_cluster_shows_what_it_shows_at_home(
@@ -151,7 +173,7 @@ def test_the_configuration_names_a_cluster_and_an_option_leaves_it_out(
 ) -> None:
     own_file.parent.mkdir(parents=True, exist_ok=True)
     own_file.write_text(f'cluster = "{cluster.address}"\n')
-    assert f"on {cluster.address}: 2 workers" in find(kafka, None, ID, topics[0]).err
+    assert f"on 2 workers (2 threads) of {cluster.address}\n" in find(kafka, None, ID, topics[0]).err
     at_home = run("workbench", "find", ID, topics[0], "-c", f"k={kafka.url}", "--cluster", "off")
     assert at_home.code == 0
     assert cluster.address not in at_home.err
@@ -256,7 +278,7 @@ def test_a_scheduler_that_is_lost_ends_the_search_with_a_sentence(
             lost.scheduler.end()
             out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (3, b""), err
-    _, _, _, covered, summary = err.decode().splitlines()
+    *_, covered, summary = err.decode().splitlines()
     assert f"(The Dask scheduler {lost.address} was lost)" in covered
     assert summary.endswith("not everything was searched: 1 gap")
 
@@ -398,7 +420,7 @@ def test_the_screen_searches_further_back_on_the_cluster(
         terminal.until("500 of")
         terminal.press(f"/{ID}\r")
         terminal.press("s")
-        terminal.until(f"on {cluster.address}: 2 workers, 2 threads")
+        terminal.until("on 2 workers (2 threads) of")
         terminal.press("\r")
         terminal.until("30 found in 3,000")
         terminal.press("q")

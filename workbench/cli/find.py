@@ -163,10 +163,9 @@ def _cost(found: Search, searched: int, cluster: "Cluster | None") -> Sequence[s
     """What to know before it begins."""
     total = found.progress.total
     by_bytes = len(found.scanned)
-    sentences = [f"searching {quantity(total, 'event')} in {quantity(searched, 'log')}"]
-    if cluster is not None:
-        here = searched - len(found.on_cluster)
-        sentences.append(f"on {cluster}" + (f"; {quantity(here, 'log')} from here" if here else ""))
+    there = len(found.on_cluster)
+    where = "" if cluster is None else f" on {cluster}" if there == searched else f", {there} of them on {cluster}"
+    sentences = [f"searching {quantity(total, 'event')} in {quantity(searched, 'log')}{where}"]
     if found.decoded:
         some = f"{quantity(searched - by_bytes, 'log')}" if by_bytes else "they"
         seconds = max(round(found.decoding_seconds), 1)

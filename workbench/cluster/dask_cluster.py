@@ -93,8 +93,8 @@ class Cluster:
         return sum(self._threads.values()) or 1
 
     def __str__(self) -> str:
-        """`tcp://scheduler:8786: 4 workers, 8 threads`."""
-        return f"{self.address}: {quantity(len(self._threads), 'worker')}, {quantity(self.threads, 'thread')}"
+        """`4 workers (8 threads) of tcp://scheduler:8786`."""
+        return f"{quantity(len(self._threads), 'worker')} ({quantity(self.threads, 'thread')}) of {self.address}"
 
     @asynccontextmanager
     async def scan(
