@@ -73,6 +73,22 @@ def test_of_each_group_one_member_is_enough_and_needed() -> None:
     assert not needles.in_bytes(bytearray(b"two one"), 0, 6)
 
 
+_PIECES = st.sampled_from([b"a", b"b", b"\n", b"\0", b".", b"(", b"\\x", b"\xff", b"\xc3\xa9", b"|"])
+_NEEDLE = st.lists(_PIECES, min_size=1, max_size=3).map(b"".join)
+
+
+@given(st.lists(_NEEDLE, min_size=1, max_size=30), st.lists(_PIECES, max_size=20).map(b"".join), st.integers(0, 5))
+def test_of_many_needles_as_of_few_each_is_found_and_nothing_else(
+    members: list[bytes], body: bytes, begin: int
+) -> None:
+    many = Needles([[*members, *(b"never%d" % number for number in range(20))]])
+    few = [Needles([[each]]) for each in members]
+    begin = min(begin, len(body))
+    data = bytearray(body)
+    assert many.in_bytes(data, begin, len(body)) == any(each.in_bytes(data, begin, len(body)) for each in few)
+    assert many.in_event(Event(None, body)) == any(each.in_event(Event(None, body)) for each in few)
+
+
 @pytest.mark.parametrize("needles", [[[]], [[b""]], [[b"a"], [b""]]])
 def test_a_search_for_nothing_is_refused(needles: list[list[bytes]]) -> None:
     with pytest.raises(ValueError, match="needles"):

@@ -21,6 +21,11 @@ _MANY = 16 << 10
 """Bytes of data from which on another search than `in` pays."""
 _SHORT_NEEDLE = 4
 """Bytes of a needle from which on the C library is the fastest; before, a pattern is."""
+_MEMBERS = 12
+"""Byte strings that are found faster in one pass than in one for each."""
+_TOGETHER = 512 << 10
+_MEMORY = 256 << 20
+"""Bytes of all of them for which one pass is made, and bytes that it may take."""
 _FEW = 64
 _RARE = 4 << 10
 """Backslashes are rare when there are more bytes than this to each, after the first few."""
@@ -75,25 +80,45 @@ def occurs(needle: bytes, data: bytes) -> bool:
     return _occurs_in_bytes(needle, data)
 
 
+def _any_of(members: Sequence[bytes]) -> Callable[[bytes | bytearray, int, int], bool] | None:
+    """Whether one of many byte strings occurs, in one pass over the bytes; None where that is no faster, or they are
+    too long together. It lets the interpreter go meanwhile, as `memmem` does, which takes a pass for each."""
+    if len(members) < _MEMBERS or sum(map(len, members)) > _TOGETHER:
+        return None
+    # It takes a while to load.
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    match = re2.compile(b"|".join(map(re2.escape, members)), options)._regexp.Match
+    anywhere = re2._Anchor.UNANCHORED
+    return lambda data, begin, end: match(anywhere, data, begin, end)[0][0] >= 0
+
+
 class Group:
     """Byte strings of which one shall occur: the ways in which one thing may be written."""
 
     def __init__(self, members: Sequence[bytes]) -> None:
         self._members = tuple(members)
+        self._any = _any_of(self._members)
         self._disguised = _disguises(self._members)
 
     def in_bytes(self, data: bytearray, begin: int, end: int) -> bool:
         """Whether a member occurs, or an escape that could stand for a part of one."""
+        if self._any is not None:
+            return self._any(data, begin, end) or self._in_disguise(data, begin, end)
         return any(_occurs(each, data, begin, end) for each in self._members) or self._in_disguise(data, begin, end)
 
     def in_part(self, part: bytes) -> bool:
         """Whether a member occurs, as it is or in the disguise of JSON's escapes."""
-        if any(each in part for each in self._members):
-            return True
-        if b"\\" not in part:
-            return False
-        plain = unescape(part)
-        return any(each in plain for each in self._members)
+        return self._occurs_in(part) or (b"\\" in part and self._occurs_in(unescape(part)))
+
+    def _occurs_in(self, part: bytes) -> bool:
+        if self._any is not None:
+            return self._any(part, 0, len(part))
+        return any(each in part for each in self._members)
 
     def _in_disguise(self, data: bytearray, begin: int, end: int) -> bool:
         # One byte is found ten times faster than a pattern, as long as it is rare.
