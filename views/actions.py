@@ -261,7 +261,7 @@ ACTIONS: Final = (
         "widen_window",
         "plus",
         "further back",
-        "Search topics and streams further back: an hour, 6 hours, a day, a week, from the beginning.",
+        "Search topics and streams further back, or list their flows: 1 hour, 6, a day, a week, from the beginning.",
         ("trace",),
         ("story",),
     ),
@@ -276,6 +276,14 @@ ACTIONS: Final = (
         ("story",),
     ),
     Action("recent", "r", "recent", "Go back to an id that was followed before.", ("trace",), ("story",)),
+    Action(
+        "flows",
+        "L",
+        "flows",
+        "List the flows, the stuck ones first, by the path that most flows of their type take.",
+        (),
+        ("story",),
+    ),
     Action("flow", "o", "", "Show this flow's events on the Events screen.", ("trace",)),
     Action(
         "read_queues",

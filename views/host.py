@@ -133,6 +133,9 @@ class Host(Protocol):
     def follow_event(self, delivery: Delivery) -> None:
         """Follow the flow of an event on the Trace screen: by its id, or by what it points at."""
 
+    def list_flows(self) -> None:
+        """List the flows on the Trace screen, the stuck ones first."""
+
     def compose_event(self, address: Address | None) -> None:
         """Write an event on the Publish screen."""
 

@@ -99,6 +99,13 @@ class Navigation(Questions):
         trace = self._switch_to("trace", Trace)
         trace.call_later(trace.follow_event, delivery)
 
+    def list_flows(self) -> None:
+        """List the flows on the Trace screen, the stuck ones first."""
+        from views.trace import Trace
+
+        trace = self._switch_to("trace", Trace)
+        trace.call_later(trace.list_flows)
+
     def show_flow(self, id: str) -> None:
         """Show all that is held of an id on the Events screen."""
         events = self._switch_to("events", Events)

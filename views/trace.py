@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +16,17 @@ from textual.worker import Worker, get_current_worker
 
 from views.catch_up import CatchUp
 from views.export import body_text, line_text
+from views.flow_list import WINDOWS, FlowList
 from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.fields import TextField
+from views.widgets.flow_table import FlowTable
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.inspector.tabs import Tab
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, Panel
 from views.widgets.trace_story import TraceStory
+from views.widgets.usual_path import UsualPath
 from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability
@@ -31,21 +34,15 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.start import Window
 from workbench.model.wording import quantity
+from workbench.operations.saga.paths import Saga
+from workbench.operations.saga.words import departure
 from workbench.operations.trace import words
 from workbench.operations.trace.following import arrivals
 from workbench.operations.trace.forest import Trace as Flow
 from workbench.operations.trace.gathering import Gathering
-from workbench.operations.trace.scope import HOUR, Plan, Scope, survey
+from workbench.operations.trace.scope import Plan, Scope, survey
 from workbench.operations.trace.seeds import Seed
 
-WINDOWS: Final[Sequence[tuple[str, int | None]]] = (
-    ("1 h", HOUR),
-    ("6 h", 6 * HOUR),
-    ("1 d", 24 * HOUR),
-    ("7 d", 168 * HOUR),
-    ("from the beginning", None),
-)
-"""How far back logs are searched: in words, and in milliseconds."""
 _PAINTED: Final = 0.1
 """Seconds between two pictures of what is found."""
 _ASKED: Final = 0.3
@@ -55,7 +52,8 @@ _RECENT: Final = 20
 
 
 class Trace(WorkbenchScreen):
-    """A field for an id; under it the flow as lanes or as a tree, and the event at the cursor in full."""
+    """A field for an id; under it the flow as lanes or as a tree, and the event at the cursor in full. Where nothing is
+    followed, the flows that are known, the stuck ones first, and the usual path beside the one at the cursor."""
 
     ACTIONS_OF = "trace"
     FIELD_KEYS = (("enter", "trace"), ("esc", "leave the field"))
@@ -73,6 +71,13 @@ class Trace(WorkbenchScreen):
         self._shown: Delivery | None = None
         self._aimed: Delivery | None = None
         self._settled = False
+        self._listing, self._from_list = True, False
+        self._searched_until = 0
+        self._said = Text()
+        self._table, self._usual = FlowTable(_now, id="flow-table"), UsualPath()
+        parts = self._table, self._usual
+        self._flows = FlowList(self, host, parts, _now, self._say_of_flows, self._follow_listed)
+        self._judged: tuple[Flow, object, Saga | None] | None = None
         self._recent: deque[tuple[str, Delivery | None]] = deque(maxlen=_RECENT)
         self._painting = CatchUp(self, self._paint, _PAINTED)
         self._asking = CatchUp(self, self._ask_store, _ASKED)
@@ -82,8 +87,11 @@ class Trace(WorkbenchScreen):
             yield TextField(placeholder="a correlation, message or trace id, or body.orderId=4711", id="seed")
             yield Static("", id="verdict")
             yield TraceStory(id="flow")
+            yield self._table
         with Panel(title="Event", id="traced"):
             yield Inspector(id="traced-event")
+        with Panel(title="Usual path", id="usual"):
+            yield self._usual
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -109,11 +117,60 @@ class Trace(WorkbenchScreen):
     def on_screen_resume(self) -> None:
         """Draw what was stored while another screen was shown."""
         super().on_screen_resume()
+        if self._listing and self.focused is None:
+            self._table.focus()
         self.on_workbench_screen_store_changed()
 
     def on_workbench_screen_store_changed(self) -> None:
+        if self.is_current:
+            self._flows.update()
         if self._gathering is not None and not self._searching and self.is_current:
             self._asking.request()
+
+    # The flows that are known.
+
+    def actor(self, action: str) -> object:
+        """While the flows are listed, they are what keys are about."""
+        return self._flows if self._listing and hasattr(self._flows, f"do_{action}") else self
+
+    def cannot_flows(self) -> str | None:
+        return "The flows are listed already." if self._listing else None
+
+    def list_flows(self) -> None:
+        """List them, in the place of what is followed."""
+        self._listing = True
+        self._flows.update()
+        self._say()
+        self._table.focus()
+
+    def _say_of_flows(self) -> None:
+        """More is known of the flows."""
+        if not self.is_closed and self.is_current:
+            self._say()
+
+    def _follow_listed(self, saga: Saga) -> None:
+        self._begin(saga.flow.correlation, None, from_list=True)
+
+    @on(FlowTable.Moved)
+    def _show_path(self) -> None:
+        if self._listing:
+            self._say()
+
+    @on(FlowTable.Chosen)
+    def _follow_chosen(self) -> None:
+        self.action_act("inspect")
+
+    @property
+    def _saga(self) -> Saga | None:
+        """How what is followed stands beside the usual path of its type."""
+        found, judgement = self._found, self._flows.judgement
+        if self._searching or not found.steps:
+            return None
+        if self._following:
+            return self._flows.saga_of(found, _now())
+        if self._judged is None or self._judged[0] is not found or self._judged[1] is not judgement:
+            self._judged = found, judgement, self._flows.saga_of(found, self._searched_until)
+        return self._judged[2]
 
     # What is followed.
 
@@ -134,14 +191,15 @@ class Trace(WorkbenchScreen):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in the field follows what is in it."""
         text = event.value.strip()
-        self._begin(text, dict(self._recent).get(text))
+        self._begin(text, dict(self._recent).get(text), from_list=self._listing or self._from_list)
 
-    def _begin(self, text: str, begun_with: Delivery | None) -> None:
+    def _begin(self, text: str, begun_with: Delivery | None, from_list: bool = False) -> None:
         self.query_one(Input).value = text
         self._chosen = None
         self._begun_with = begun_with
         self._look = False
         if text:
+            self._listing, self._from_list = False, from_list
             others = [each for each in self._recent if each[0] != text]
             self._recent = deque([(text, begun_with), *others], maxlen=_RECENT)
             self._again()
@@ -175,7 +233,7 @@ class Trace(WorkbenchScreen):
         try:
             session = self.context.session
             back = WINDOWS[self._window][1]
-            window = Window(None if back is None else round(time.time() * 1000) - back)
+            window = Window(None if back is None else _now() - back)
             scope = Scope(window=window, look=self._look)
             seed = Seed(text) if self._begun_with is not None else Seed.parse(text)
             plan = await survey(session, scope) if self.context.store is not None else Plan()
@@ -199,6 +257,7 @@ class Trace(WorkbenchScreen):
             # One that was cancelled ends after the next has begun.
             if get_current_worker() is self._gatherer:
                 self._searching = False
+                self._searched_until = _now()
                 if not self.is_closed:
                     self._painting.request()
         if gathering.places:
@@ -250,14 +309,25 @@ class Trace(WorkbenchScreen):
         self._say()
 
     def _tick(self) -> None:
-        if self.is_current and (self._searching or self._found.steps):
+        if self.is_current:
+            self._flows.tick()
+        if self.is_current and (self._searching or self._found.steps or self._listing):
             self._say()
 
     def _say(self) -> None:
         """Say where the flow stands, in the line above it and in the border."""
         panel, gathering, found = self.query_one("#story", Panel), self._gathering, self._found
-        line = self.query_one("#verdict", Static)
-        line.update(self._verdict())
+        said = self._flow_verdict() if self._listing else self._verdict()
+        if said != self._said:
+            self._said = said
+            self.query_one("#verdict", Static).update(said)
+        panel.title = "Flows" if self._listing else "Trace"
+        if self._listing:
+            panel.state, panel.note = self._flows.state, self._flows.note
+            self._say_path()
+            self.query_one(KeyBar).update()
+            self._arrange()
+            return
         state = [words.summary(found)] if found.steps else []
         if self._searching:
             progress = gathering.progress if gathering is not None else None
@@ -269,6 +339,28 @@ class Trace(WorkbenchScreen):
         self.query_one(KeyBar).update()
         self._arrange()
 
+    def _say_path(self) -> None:
+        panel = self.query_one("#usual", Panel)
+        panel.title, panel.state = self._flows.path_title
+        width, height = self.size
+        self._flows.show_path(max(width - (4 if width >= NARROW else 0), 20), max(height // 2 - 5, 3))
+
+    def _flow_verdict(self) -> Text:
+        said = self._flows.verdict()
+        if self._flows.saga is not None or self._flows.is_reading:
+            return said
+        recent = "".join(f"\n  {visible(each, 60)}" for each, _ in list(self._recent)[:5])
+        said.append(f"\n\n{self.key_of('recent')} goes back to one of these:{recent}" if recent else "", "muted")
+        said.append(
+            "\n\nPaste or type an id: its events on all connections become one story, with what caused", "muted"
+        )
+        said.append(" what.\n", "muted")
+        said.append(f"{self.key_of('trace', 'events')} on any event does the same.", "muted")
+        if self._flows.cannot_read() is None:
+            said.append(f"\n\n  {self.key_of('widen_window')}  reads the flows of topics and streams; asks first")
+            said.append(f"\n  {self.key_of('look_into')}  reads those of queues; asks first")
+        return said
+
     def _verdict(self) -> Text:
         gathering, found = self._gathering, self._found
         if self._failure:
@@ -278,18 +370,16 @@ class Trace(WorkbenchScreen):
             dead = found.stuck is not None and found.steps[found.stuck].is_dead_letter
             sign = words.sign(found.steps[found.stuck]) if found.stuck is not None else words.SEEN
             said = Text().append(f"{sign} ", "dead" if dead else "warn" if stuck else "live")
-            said.append(visible(words.verdict(found, round(time.time() * 1000))), "bold")
+            said.append(visible(words.verdict(found, _now())), "bold")
             for oddity in words.oddities(found)[:1] if self.size.width >= NARROW else ():
                 said.append(f"  ·  {visible(oddity)}", "muted")
-            return said
-        if gathering is None and not self._searching:
-            recent = "".join(f"\n  {visible(each, 60)}" for each, _ in list(self._recent)[:5])
-            again = f"\n\n{self.key_of('recent')} goes back to one of these:{recent}" if recent else ""
-            return Text(
-                "Paste or type an id: its events on all connections become one story, with what caused what.\n"
-                f"{self.key_of('trace', 'events')} on any event does the same.{again}",
-                "muted",
-            )
+            saga = self._saga
+            if saga is None or not (departs := departure(saga)):
+                return said
+            departed = Text().append("✖ stuck: " if saga.stuck else "? ", "dead" if saga.stuck else "warn")
+            departed.append(visible(departs), "bold" if saga.stuck else "muted")
+            # What no broker knows to be stuck is told first; what waits where somebody can see it tells itself.
+            return Text("\n").join([departed, said] if saga.stuck and not stuck else [said, departed])
         if self._searching or gathering is None:
             return Text("Searching …", "muted")
         if gathering.places:
@@ -320,11 +410,13 @@ class Trace(WorkbenchScreen):
     def _arrange(self) -> None:
         steps = bool(self._found.steps)
         narrow = self.size.width < NARROW
-        inspecting = self.focused is self._inspector
-        self.query_one("#traced").display = steps and (not narrow or inspecting)
+        inspecting = self.focused is self._inspector and not self._listing
+        self.query_one("#traced").display = steps and not self._listing and (not narrow or inspecting)
         self.query_one("#story").display = not (steps and narrow and inspecting)
         # Hidden while it is searched again, it would lose the focus to the field.
-        self._story.display = bool(self._recent)
+        self._story.display = bool(self._recent) and not self._listing
+        self._table.display = self._listing
+        self.query_one("#usual").display = self._listing and self._flows.saga is not None
 
     @on(TraceStory.Moved)
     def _show_event(self) -> None:
@@ -363,12 +455,18 @@ class Trace(WorkbenchScreen):
             return WayBack("leave the field", self._leave_field)
         if self.focused is self._inspector:
             return WayBack("back to the flow", self._story.focus)
+        if self._listing:
+            if self._flows.is_reading:
+                return WayBack("stop reading", self._flows.stop)
+            return WayBack("go back", self.host.go_back)
         if self._searching:
             return WayBack("stop searching", self._stop)
+        if self._from_list:
+            return WayBack("back to the flows", self.list_flows)
         return WayBack("go back", self.host.go_back)
 
     def _leave_field(self) -> None:
-        self.set_focus(self._story if self._story.display else None)
+        self.set_focus(self._table if self._listing else self._story if self._story.display else None)
 
     def _stop(self) -> None:
         self.workers.cancel_group(self, "trace")
@@ -376,6 +474,10 @@ class Trace(WorkbenchScreen):
         self._say()
 
     def do_pane(self) -> None:
+        if self._listing:
+            field, table = self.query_one(Input), self._table
+            (table if self.focused is field else field).focus()
+            return
         if not self._found.steps:
             self.query_one(Input).focus()
             return
@@ -398,6 +500,8 @@ class Trace(WorkbenchScreen):
         self._inspector.focus()
 
     def _no_event(self) -> str | None:
+        if self._listing:
+            return "There is no event here: enter follows the flow."
         return None if self._story.step is not None else "There is no event: type or paste an id first."
 
     def _no_flow(self) -> str | None:
@@ -506,7 +610,7 @@ class Trace(WorkbenchScreen):
 
         def follow(number: int | None) -> None:
             if number is not None:
-                self._begin(*recent[number])
+                self._begin(*recent[number], from_list=self._listing or self._from_list)
 
         self.app.push_screen(Choice("Recent ids", [Text(visible(each, 66)) for each, _ in recent], "follow"), follow)
 
@@ -576,6 +680,10 @@ class Trace(WorkbenchScreen):
                 self.host.say(f"{written}, {left_out:,} left out: {reason}.", "warning")
             else:
                 self.host.say(f"{written}.")
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
 
 
 _FORMATS: Final = (".ndjson", ".mmd", ".json")

@@ -223,9 +223,13 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
         for bar in self.query(KeyBar):
             bar.update()
 
+    def actor(self, action: str) -> object:
+        """Who does an action now: the screen, or a part of it that has taken its place."""
+        return self
+
     def why_not(self, action: str) -> str | None:
         """Why an action cannot be done now, in a sentence; None: it can."""
-        reason: str | None = getattr(self, f"cannot_{action}", lambda: None)()
+        reason: str | None = getattr(self.actor(action), f"cannot_{action}", lambda: None)()
         return reason
 
     def action_act(self, action: str) -> None:
@@ -235,7 +239,7 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
         if reason := self.why_not(action):
             self.host.say(reason, "warning")
         else:
-            getattr(self, f"do_{action}")()
+            getattr(self.actor(action), f"do_{action}")()
             self.query_one(KeyBar).update()
 
     @on(KeyBar.Pressed)
@@ -269,6 +273,9 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
 
     def do_trace_id(self) -> None:
         self.host.ask("Trace", "A correlation, message or causation id.", self.host.follow_id)
+
+    def do_flows(self) -> None:
+        self.host.list_flows()
 
     def do_events(self) -> None:
         self.host.go("events")

@@ -53,6 +53,8 @@ WORDS: Final = (
         "kafka/payments\r",
         "rabbit/orders.dead",
     ),
+    # Trace: the list of flows, reading more of them, following one and coming back.
+    *("2+\r", "L\r\x1b", "Lf", "L+\x1b", "2b\r", "LGkk\r", "Li\x1b", "L+\r\x1b"),
     # Publish: the form, its fields, its drafts, sending.
     *(
         "p\x1b1",

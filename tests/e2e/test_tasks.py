@@ -82,6 +82,19 @@ def test_why_messages_failed_and_one_of_them_in_full(size: tuple[int, int], envi
 
 
 @SIZES
+def test_which_orders_are_stuck_and_where_the_worst_of_them_is(
+    size: tuple[int, int], environment: Mapping[str, str]
+) -> None:
+    with Terminal("demo", columns=size[0], rows=size[1], environment=environment) as terminal:
+        terminal.until("payments")
+        do(terminal, [("L", "", "No event is held"), ("+", "", "Read flows"), (ENTER, "", "stuck of")], 3)
+        terminal.until("it usually follows")
+        do(terminal, [(ENTER, "", "stuck: "), ("\x1b", "", "stuck of")], 2)
+        terminal.press("\x11")
+        assert terminal.wait() == 0
+
+
+@SIZES
 def test_why_messages_of_a_queue_failed_is_seen_after_its_price(
     size: tuple[int, int], environment: Mapping[str, str]
 ) -> None:

@@ -205,6 +205,11 @@ class Ingestions:
         task.add_done_callback(self._running.pop)
         return ingestion
 
+    @property
+    def running(self) -> list[Ingestion]:
+        """The looks that have not ended."""
+        return list(self._running.values())
+
     def of_connection(self, name: str) -> list[Ingestion]:
         """The looks through a connection that have not ended."""
         return [each for each in self._running.values() if each.address.connection == name]

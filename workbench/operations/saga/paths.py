@@ -176,7 +176,8 @@ def judge(flow: Flow, paths: Mapping[str, Path], now: int, until: Mapping[str, i
     times = flow.times
     path = _path_of(flow, paths)
     if path is None:
-        return Saga(flow, flow.steps[0].type if flow.steps else flow.last.type, "unknown")
+        type = flow.steps[0].type if flow.steps else flow.last.type
+        return Saga(flow, type, "unknown" if flow.dead is None else "dead letter")
     # Of a flow that is known by its dead letter alone, that event has come.
     came = times or {flow.last.type: flow.last.first}
     begin = next((at for at, step in enumerate(path.steps) if step.type in came), 0)
