@@ -47,7 +47,7 @@ ACTIONS: Final = (
         "inspect",
         "enter",
         "open",
-        "Open what the cursor is on: a topic, a group, an event. Never costs.",
+        "Open what the cursor is on: a topic, a group, an event. Never costs anything.",
         ("events", "trace"),
         ("endpoints", "events", "event", "story"),
     ),
@@ -59,7 +59,7 @@ ACTIONS: Final = (
         ("events",),
         ("endpoints", "events"),
     ),
-    Action("force", "F", "", "Browse although it was refused; asks for the endpoint's name first.", ("events",)),
+    Action("force", "F", "", "Browse even though it was refused; asks for the endpoint's name first.", ("events",)),
     Action(
         "live",
         "l",
