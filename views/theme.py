@@ -23,7 +23,9 @@ from rich.style import Style
 from rich.theme import Theme as RichTheme
 from textual.app import App
 from textual.color import Color
+from textual.dom import DOMNode
 from textual.theme import BUILTIN_THEMES, Theme
+from textual.widgets import Static
 
 
 class Colours(msgspec.Struct, frozen=True):
@@ -304,6 +306,19 @@ def _rich_styles(variables: Mapping[str, str]) -> RichTheme:
     )
 
 
+def _show_again(widget: DOMNode) -> None:
+    """Show what a widget of Textual's was told to show: it has kept that in the colours of the theme before."""
+    # The first picture would wait for it.
+    from textual.widgets import OptionList
+
+    if isinstance(widget, Static):
+        widget.content = widget.content
+    elif isinstance(widget, OptionList):
+        for number, option in enumerate(widget.options):
+            widget.replace_option_prompt_at_index(number, option.prompt)
+        widget.refresh()
+
+
 class ThemedApp(App[None]):
     """An app with these themes: the dark one at first, that of 16 colours where the terminal has no more."""
 
@@ -327,6 +342,10 @@ class ThemedApp(App[None]):
         if self.theme != self._styled_in:
             self._styled_in = self.theme
             super().refresh_css(animate)
+            for screen in {screen for stack in self._screen_stacks.values() for screen in stack}:
+                self.stylesheet.update(screen, animate=animate)
+                for widget in screen.walk_children():
+                    _show_again(widget)
 
     def get_css_variables(self) -> dict[str, str]:
         """Those of the theme, in whose colours Rich's styles are from now on, too."""

@@ -343,8 +343,6 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
 
     def do_theme(self) -> None:
         self.host.change_theme()
-        # What was written in the colours of the theme before is written anew.
-        self.show_listing(None)
 
     def cannot_record(self) -> str | None:
         if self.context.store is None:

@@ -1,5 +1,6 @@
 """The themes: what can be read on what, on every screen as it is drawn."""
 
+import msgspec
 import pytest
 from textual.color import Color
 from textual.theme import Theme
@@ -7,7 +8,7 @@ from textual.widgets import Input
 
 from tests.views.driver import running
 from views.app import Opening, Workbench
-from views.theme import DARK_THEME, LIGHT_THEME, SIXTEEN_THEME
+from views.theme import DARK, DARK_THEME, LIGHT, LIGHT_THEME, SIXTEEN_THEME, Colours
 from workbench.connecting.config_file import ConfigFile
 
 READABLE = 4.5
@@ -151,3 +152,49 @@ async def test_in_16_colours_the_line_at_the_cursor_of_a_list_is_in_reverse(keys
         strips = driver.app.screen._compositor.render_strips()
         [drawn] = [strip for strip in strips if line in strip.text]
         assert [segment.text for segment in drawn if segment.style and segment.style.reverse and line in segment.text]
+
+
+SHOWN = {
+    "trace": ("t", "~Trace"),
+    "dead letters": ("3", "~orders.dead"),
+    "coverage": ("t", "~Trace", "i", "~20 read"),
+    "mistyped query": ("slash", "=total > 3", "enter", "~Unknown field"),
+    "clone": ("c", "~As it will"),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+async def test_what_was_shown_before_another_theme_takes_its_colours(name: str) -> None:
+    dark, light = values(DARK) - values(LIGHT), values(LIGHT) - values(DARK)
+    async with running() as driver:
+        await driver.open()
+        for key in SHOWN[name]:
+            await (driver.shows(key[1:]) if key.startswith("~") else driver.press(key))
+        await driver.until_settled()
+        assert colours(driver.app) & dark
+        driver.app.change_theme()
+        await driver.until(lambda: colours(driver.app) & light)
+        await driver.until_settled()
+        assert not colours(driver.app) & dark
+        mode = driver.app.current_mode
+        driver.app.go("journal")
+        await driver.until(lambda: driver.app.current_mode == "journal")
+        driver.app.change_theme()
+        await driver.until(lambda: colours(driver.app) & dark)
+        driver.app.go(mode)
+        await driver.until_settled()
+        assert driver.app.current_mode == mode
+        assert not colours(driver.app) & light
+
+
+def values(theme: Colours) -> set[str]:
+    """The colours of a theme."""
+    named = msgspec.structs.asdict(theme)
+    return {each.lower() for each in (*named.pop("flows"), *named.values())}
+
+
+def colours(app: Workbench) -> set[str]:
+    """All colours that can be seen: the ground behind a dialog is faded, and none of a theme's."""
+    pieces = [piece for strip in app.screen._compositor.render_strips() for piece in strip if piece.text.strip()]
+    drawn = {color for _, style, _ in pieces if style for color in (style.color, style.bgcolor) if color}
+    return {Color.from_rich_color(color).hex.lower() for color in drawn}
