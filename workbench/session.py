@@ -330,11 +330,14 @@ class Session:
         """
         # What only moves events, as `publish` does, reads none of them.
         from workbench.decode.codec import query_value
+        from workbench.facts.conventions import builtin_facts
         from workbench.facts.masking import Masking
         from workbench.query.query import Reading
 
         masked = Masking(self.config.masks).apply if self.config.masks else None
-        return Reading(facts=self.conventions.facts, body=query_value, masked=masked)
+        # Those that ship hold no mistake that a user would have to know of, and the first picture would wait for them.
+        facts = self.conventions.facts if self.config.conventions else builtin_facts
+        return Reading(facts=facts, body=query_value, masked=masked)
 
     @cached_property
     def _dead_letter_names(self) -> DeadLetterNames:

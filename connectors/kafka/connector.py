@@ -338,12 +338,17 @@ class KafkaConnector:
         partitions = [(name, number) for name, topic in topics.items() for number in topic.leaders]
         leaders = {each: leader for topic in topics.values() for each, leader in topic.leader_of.items()}
         led = [each for each in partitions if leaders[each] >= 0]
-        beginnings, ends = await run_both(
-            self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders),
-            self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False),
+        (beginnings, ends), (configuration, is_atomic) = await run_both(
+            run_both(
+                self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders),
+                self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False),
+            ),
+            run_both(
+                describe_configs(self._cluster, topics, _CONFIGURATION),
+                self._cluster.offers(TRANSACTIONS),
+            ),
         )
-        configuration = await describe_configs(self._cluster, topics, _CONFIGURATION)
-        abilities = _ABILITIES | (Ability.ATOMIC if await self._cluster.offers(TRANSACTIONS) else Ability(0))
+        abilities = _ABILITIES | (Ability.ATOMIC if is_atomic else Ability(0))
         return [
             _endpoint(
                 Address(self._name, name), self.kind, abilities, topic, beginnings, ends, configuration.get(name, {})

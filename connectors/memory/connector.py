@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -11,7 +11,6 @@ from connectors.memory.broker import Broker, embedded_broker
 from connectors.memory.endpoints import endpoint_of, of_exchange, of_queue, of_topic, readers_of
 from connectors.memory.exchanges import Binding, Exchange
 from connectors.memory.groups import group as group_of
-from connectors.memory.log_scan import LogScan
 from connectors.memory.logs import Topic
 from connectors.memory.publisher import MemoryPublisher
 from connectors.memory.queue_browse import QueueClaims, QueueLook, QueuePass
@@ -23,7 +22,6 @@ from connectors.memory.transaction import MemoryTransaction
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Purpose
-from workbench.decode.byte_search import Needles
 from workbench.model.address import Address, Namespace
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LookRefused, Unsupported
@@ -33,6 +31,9 @@ from workbench.model.look import Gap
 from workbench.model.route import Route
 from workbench.model.start import Beginning, Latest, Start, Window, check_start
 from workbench.model.target_rules import Rules
+
+if TYPE_CHECKING:
+    from connectors.memory.log_scan import LogScan
 
 TAP_LENGTH = 100_000
 """Messages that a tap keeps when they arrive faster than they are read; then the oldest are dropped, and counted."""
@@ -171,13 +172,16 @@ class MemoryConnector:
     @asynccontextmanager
     async def scan(
         self, addresses: Sequence[Address], needles: Sequence[Sequence[bytes]], window: Window
-    ) -> AsyncIterator[LogScan]:
+    ) -> AsyncIterator["LogScan"]:
         """Find the events of topics that hold the needles, up to where they end on entering.
 
         Raises:
             EndpointNotFound: There is none of one of the names.
             Unsupported: One is no topic, or there is nothing to look for.
         """
+        from connectors.memory.log_scan import LogScan
+        from workbench.decode.byte_search import Needles
+
         topics = {}
         for address in addresses:
             found = self._find(address)

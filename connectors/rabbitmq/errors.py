@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import httpx
 from pika import exceptions
 
 from connectors.rabbitmq import driver
 from connectors.rabbitmq.frames import FrameTooLarge
+from connectors.rabbitmq.http import httpx
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,

@@ -10,10 +10,10 @@ from contextlib import nullcontext, suppress
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from connectors.rabbitmq.errors import translate_errors
+from connectors.rabbitmq.http import httpx
 from connectors.rabbitmq.settings import Access
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
@@ -94,7 +94,7 @@ def builtin_tables() -> tuple[Convention, ...]:
     """Those that ship, read once."""
     import tomli
 
-    text = files("workbench.facts").joinpath("conventions.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("conventions.toml").read_text(encoding="utf-8")
     return tuple(parse_table(table) for table in tomli.loads(text)["convention"])
 
 

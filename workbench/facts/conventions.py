@@ -319,6 +319,11 @@ def json_value(body: bytes) -> object:
         return None
 
 
+def builtin_facts(delivery: Delivery) -> Facts:
+    """What the conventions that ship say of an event: they are read when the first is asked about."""
+    return _builtin().facts(delivery)
+
+
 @cache
 def _builtin() -> Conventions:
     return Conventions(builtin_tables())

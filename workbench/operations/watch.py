@@ -22,6 +22,8 @@ PATIENCE: Final = 20.0
 """Seconds that a listing may take; a broker that is slower is said to be silent."""
 SHARE: Final = 4.0
 """A listing that took long is followed by a pause of so many times as long: watching must not wear a broker out."""
+DRAWN_IN: Final = 0.05
+"""Seconds from the first listing to the first question about groups: what was listed is drawn before it is prepared."""
 REMEMBERED: Final = 30
 """Rates kept for each endpoint, a listing each."""
 
@@ -145,6 +147,7 @@ class Watch:
                     # Groups may take many more questions: what there is, is shown meanwhile.
                     self.state = "connected"
                     self._changed(self)
+                    await asyncio.sleep(DRAWN_IN)
                 await self._list_groups(connector)
                 backoff.reset()
                 self.state, self.failed_at = "connected", None
