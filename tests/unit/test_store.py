@@ -154,6 +154,24 @@ def test_values_keep_their_types() -> None:
     assert decode(encode(delivery)) == delivery
 
 
+async def test_others_get_their_turn_while_a_large_batch_is_stored() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with open_store() as store, asyncio.TaskGroup() as group:
+        look = store.look(LOOK)
+        waiting = group.create_task(others())
+        await store.append(look, events(3_000))
+        waiting.cancel()
+        assert turns >= 5
+        assert [each.event.key for each in await all_of(store) if each] == [b"%d" % number for number in range(3_000)]
+
+
 async def test_what_was_appended_can_be_read_at_once(tmp_path: Path) -> None:
     async with open_store(tmp_path) as store:
         await store.append(store.look(LOOK), events(3))

@@ -151,6 +151,8 @@ class Ingestion:
                     self.count += len(batch)
                     backoff.reset()
                     self._set("running")
+                    # A stream that has more at hand would hand it over before a key gets its turn.
+                    await asyncio.sleep(0)
                 return
             except ConnectionLost as error:
                 if self.kind != "tail":
