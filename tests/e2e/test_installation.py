@@ -69,6 +69,18 @@ def test_the_first_picture_imports_nothing_that_it_does_not_show() -> None:
     assert not modules & {*screens, "views.dialogs.form", "views.dialogs.keys", "views.dialogs.message_list"}
 
 
+def test_a_connection_to_rabbitmq_imports_httpx_without_its_command_line() -> None:
+    done = run(sys.executable, "-X", "importtime", "-c", "import connectors.rabbitmq.connector")
+    modules = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+    assert {"httpx", "connectors.rabbitmq.topology"} <= modules
+    # What its command line is made with.
+    assert not modules & {"click", "rich", "pygments"}
+
+
+def test_the_command_line_of_httpx_is_still_there_for_others() -> None:
+    assert run(sys.executable, "-c", "import connectors.rabbitmq.connector, httpx._main").code == 0
+
+
 def test_a_package_that_hides_one_of_ours_is_named(tmp_path: Path) -> None:
     (tmp_path / "views").mkdir()
     (tmp_path / "views" / "__init__.py").touch()
