@@ -250,7 +250,16 @@ class EndpointActions(ShownEvents):
         ask_to_force(self.host, refused, force)
 
     def cannot_live(self) -> str | None:
-        return self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without consuming it")
+        reason = self._cannot_look(Ability.TAIL, "what arrives there cannot be shown without consuming it")
+        if reason is None and self._target is not None and self._follows(self._target.address):
+            return f"{visible(str(self._target.address))} is live already: new events appear as they arrive."
+        return reason
+
+    def _follows(self, address: Address) -> bool:
+        """Whether an endpoint's newest events are what the user looks at."""
+        if self._banner.display or not (self._in(self._table) and self._table.follow):
+            return False
+        return any(each.kind == "tail" and each.address == address for each in self._sources.running)
 
     def do_live(self) -> None:
         endpoint = self._target

@@ -65,6 +65,11 @@ class EventActions(ShownEvents):
             # The query bar is out of sight.
             self.host.say(f"The events are filtered by {query.text}")
 
+    def cannot_follow(self) -> str | None:
+        if self._switcher.current == "group":
+            return "A group is shown, and no events."
+        return None
+
     def do_follow(self) -> None:
         self._table.follow = not self._table.follow
 
@@ -73,7 +78,9 @@ class EventActions(ShownEvents):
         self._go("inspector")
 
     def cannot_next_match(self) -> str | None:
-        return None if self._in(self._inspector) else "Open an event and find something in it with ctrl+f first."
+        if not self._in(self._inspector):
+            return "Open an event and find something in it with ctrl+f first."
+        return None if self._inspector.sought else "Find something in this event with ctrl+f first."
 
     def do_next_match(self) -> None:
         self._inspector.next_match()

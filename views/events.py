@@ -86,6 +86,12 @@ class Events(SearchActions, EventActions):
         elif self._in(self._tree) and self._tree.line is not None:
             self._open(self._tree.line)
 
+    def cannot_mark(self) -> str | None:
+        if self._in(self._tree):
+            line = self._tree.line
+            return None if line is not None and line.address is not None else "There is no endpoint at the cursor."
+        return self._no_event()
+
     def do_mark(self) -> None:
         if self._in(self._tree):
             self._tree.toggle_mark()

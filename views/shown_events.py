@@ -177,6 +177,8 @@ class ShownEvents(EventPanes):
         return await self.context.archive.reading.mask_off_loop(found) if found is not None else None
 
     def _no_event(self) -> str | None:
+        if self._switcher.current == "group":
+            return "A group is shown, and no events: enter opens the event that it reads next."
         return None if self._table.cursor is not None else "There is no event at the cursor."
 
     @on(EventTable.Failed)

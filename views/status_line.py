@@ -7,6 +7,7 @@ from typing import Final
 from textual.content import Content
 
 from views.event_sources import EventSources
+from views.widgets.group_table import GroupTable
 from views.widgets.panel import Panel
 from workbench.decode.display import visible
 from workbench.model.groups import Group
@@ -43,7 +44,7 @@ class SourcesStatus:
         self._panel.title = f"group {visible(group.name, 60)}"
         parts = (group.kind, group.state, quantity(len(group.members), "member"), f"lag {group.lag:,}")
         self._panel.state = " · ".join(visible(part, 30) for part in parts if part)
-        self._panel.keys = (("enter", "open the event it reads next"),)
+        self._panel.keys = GroupTable.OWN_KEYS
         self._panel.note = ""
 
     def show(self, sources: EventSources, marked: int, offer: str = "") -> None:

@@ -184,11 +184,15 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
         focused = self.focused
         here: list[Offer] = []
         everywhere: list[Offer] = []
-        if focused is not None and self.is_writing:
-            owners = (getattr(node, "FIELD_KEYS", None) for node in focused.ancestors_with_self)
+        panel: str | None = None
+        if focused is not None:
+            # A field's keys may be its screen's; those of another widget are its own.
+            name = "FIELD_KEYS" if self.is_writing else "OWN_KEYS"
+            owners = (getattr(node, name, None) for node in focused.ancestors_with_self)
             here += [Offer(*key) for key in next(filter(None, owners), ())]
+            panels = (node.id for node in focused.ancestors if isinstance(node, Panel) or hasattr(node, "OWN_KEYS"))
+            panel = next(panels, None)
         told = {offer.key for offer in here} | {""}
-        panel = next((node.id for node in focused.ancestors if isinstance(node, Panel)), None) if focused else None
         keys = self._keys_that_work()
         for action in of_screen(self.ACTIONS_OF):
             if keys.get(action.id, "") in told or not action.label or (action.panels and panel not in action.panels):

@@ -62,7 +62,7 @@ async def test_footer_help_and_palette_come_from_the_table() -> None:
         missing = [action.id for action in offered if f"{key_name(action.key)} {action.label}" not in footer]
         assert missing == ["stop"]
         await driver.press("question_mark")
-        await driver.shows("Keys of Events", "Never costs anything.")
+        await driver.shows("Keys of Events", "Never costs")
         await driver.press("escape", "colon", "=Switch between dark")
         await driver.shows("Theme  Switch between dark and light.")
 

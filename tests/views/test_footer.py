@@ -1,5 +1,8 @@
 """The footer and the title: keys that work where the focus is, and the screens by their keys."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 import pytest
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
@@ -72,6 +75,87 @@ async def test_every_key_in_the_footer_reaches_its_action_wherever_the_focus_is(
                 if offer.action and offer.action != "back":
                     assert offer.key in names[offer.action]
                     assert active[offer.key] is screen, (widget, offer)
+
+
+async def open_table(driver: Driver) -> None:
+    driver.app.go("events")
+    await driver.open()
+
+
+async def open_alone(driver: Driver) -> None:
+    await open_table(driver)
+    if not driver.app.events._zoomed:
+        await driver.press("z")
+
+
+async def open_event(driver: Driver) -> None:
+    await open_table(driver)
+    await driver.press("enter")
+    await driver.until(lambda: driver.app.events.query_one("#inspector").has_focus)
+
+
+async def open_sorted(driver: Driver) -> None:
+    await open_table(driver)
+    await driver.press("S")
+    await driver.shows("↑")
+
+
+async def open_group(driver: Driver) -> None:
+    driver.app.go("events")
+    driver.app.open_group("shop", "ledger")
+    await driver.until(lambda: "open the event it reads next" in driver.lines[-1])
+
+
+async def open_trace(driver: Driver) -> None:
+    await open_table(driver)
+    await driver.press("t")
+    await driver.shows("PaymentSettled", "flow-9")
+    await driver.until(lambda: "lanes or tree" in driver.lines[-1] or driver.app.size.width < 100)
+
+
+STATES: dict[str, tuple[tuple[int, int], Callable[[Driver], Awaitable[None]]]] = {
+    "a narrow table": ((80, 24), open_table),
+    "a table alone": ((120, 36), open_alone),
+    "a narrow event": ((80, 24), open_event),
+    "a sorted table": ((120, 36), open_sorted),
+    "a narrow group": ((80, 24), open_group),
+    "a group": ((120, 36), open_group),
+    "a trace": ((160, 48), open_trace),
+}
+
+
+def shown(driver: Driver) -> object:
+    """All that a user could notice."""
+    strips = driver.app.screen._compositor.render_strips()
+    drawn = [[(text, str(style)) for text, style, _ in strip] for strip in strips]
+    return drawn, driver.app.focused, driver.app.current_mode, len(list(driver.app.messages)), driver.app.clipboard
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_no_key_in_the_footer_does_nothing(state: str) -> None:
+    size, enter = STATES[state]
+    keys = {key_name(key): key for action in ACTIONS for key in action.keys.split(",")} | {"esc": "escape"}
+    async with running(size) as driver:
+        await enter(driver)
+        await driver.until_settled()
+        here = offers(driver)
+        assert len(here) > 3
+        for offer in here:
+            before = shown(driver)
+            await driver.press(keys.get(offer.key, offer.key))
+            try:
+                await driver.until(partial(changed, driver, before))
+            except AssertionError as error:
+                raise AssertionError(f"{offer.key} {offer.label} does nothing: {error}") from None
+            while driver.app.screen is not driver.app.base_screen:
+                await driver.press("escape")
+            if offers(driver) != here:
+                await enter(driver)
+                await driver.until_settled()
+
+
+def changed(driver: Driver, before: object) -> bool:
+    return shown(driver) != before
 
 
 async def test_the_footer_says_what_acts_in_the_panel_with_the_focus() -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from rich.text import Text
 from textual.containers import Vertical
@@ -26,6 +26,9 @@ _LONG: Final = 40
 
 class GroupTable(Vertical):
     """How far a group has got; enter on a partition opens the very event that it is to read next."""
+
+    OWN_KEYS: ClassVar[Sequence[tuple[str, str]]] = (("enter", "open the event it reads next"),)
+    """What its keys do, for footer and border."""
 
     class Chosen(Message):
         """A partition was chosen."""

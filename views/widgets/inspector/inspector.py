@@ -223,6 +223,11 @@ class Inspector(Lines):
         return Content("  ").join(names)
 
     @property
+    def sought(self) -> str:
+        """The text that was looked for last; empty: none was."""
+        return self._text
+
+    @property
     def found(self) -> str:
         """What was found, for the border too; empty: nothing was looked for."""
         if not self._text or self._delivery is None or self._at is None:
