@@ -72,7 +72,6 @@ class EventList:
         self._catching_up: Final = CatchUp(node, self._catch_up, FRAME)
         self._counting: Final = CatchUp(node, self._count_reasons, COUNTED)
         self._sorting: Worker[None] | None = None
-        self._indexed = False
         self._order: tuple[Column, bool] | None = None
         self._tally: ReasonTally | None = None
         self._looks: Sequence[int] | None = None
@@ -148,9 +147,6 @@ class EventList:
         if view is None:
             return
         waiting = context.archive.upto - view.upto
-        if context.archive.upto > BACKLOG and context.store is not None and not self._indexed:
-            self._indexed = True
-            self._node.run_worker(context.store.index(context.workers), group="index")
         workers = context.workers if waiting > BACKLOG else None
         try:
             await view.catch_up(workers, lambda: self._step(view))

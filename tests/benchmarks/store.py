@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,15 +176,7 @@ async def measured(folder: Path, count: int) -> None:
             f"{'beyond making the events':46} the store {storing - making:.2f} s, rows {rows - making:.2f} s:"
             f" {(rows - making) / (storing - making):.1f} times as long"
         )
-        await look_ups(store, count, "not indexed")
         with Workers() as pool:
-            began = time.perf_counter()
-            async with asyncio.TaskGroup() as group:
-                indexing = group.create_task(store.index(pool))
-                await until(lambda: store.indexed)
-                indexing.cancel()
-            report("ids indexed by worker processes", time.perf_counter() - began, count)
-            await look_ups(store, count, "indexed")
             middle = count // 2
             for text in (
                 f"'{correlation(middle)}'",
@@ -199,25 +191,6 @@ async def measured(folder: Path, count: int) -> None:
                 await filtered(store, text, pool, reading)
                 await filtered(store, text, None, reading)
         print(f"{'memory at the end':46} {resident():6.0f} MB; {threading.active_count()} threads")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Returns when it holds."""
-    while not condition():  # noqa: ASYNC110 - the store tells nobody but the index
-        await asyncio.sleep(0.01)
-
-
-async def look_ups(store: Store, count: int, how: str) -> None:
-    """By correlation, ten times."""
-    taken = []
-    for number in range(0, count, max(count // 10, 1)):
-        began = time.perf_counter()
-        assert len(await store.by_id(correlation(number))) == 10
-        taken.append((time.perf_counter() - began) * 1000)
-    taken.sort()
-    print(
-        f"{f'look-up by correlation, {how}':46} {taken[len(taken) // 2]:6.1f} ms, worst {taken[-1]:.1f} ms", flush=True
-    )
 
 
 def main() -> None:

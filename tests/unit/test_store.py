@@ -206,75 +206,6 @@ async def test_times_beyond_64_bits_do_not_stop_the_store(tmp_path: Path) -> Non
         assert await matching(store, "") == [1, 0]
 
 
-# Look-ups by id.
-
-
-@pytest.mark.parametrize("indexed", [False, True])
-async def test_an_id_finds_all_that_carry_it_indexed_or_not(
-    tmp_path: Path, small_rows: None, pool: ProcessPoolExecutor, indexed: bool
-) -> None:
-    async with open_store(tmp_path, reading=READING) as store:
-        await store.append(store.look(LOOK), events(50))
-        await store.flush()
-        await store.append(store.look(LOOK), events(3, 40))
-        if indexed:
-            async with asyncio.TaskGroup() as group:
-                indexing = group.create_task(store.index(pool))
-                await until(lambda: store.indexed)
-                indexing.cancel()
-        assert store.indexed is indexed
-        assert list(await store.by_id("flow-4")) == [*range(40, 50), 50, 51, 52]
-        assert not await store.by_id("flow")
-
-
-async def test_two_ids_with_one_hash_are_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_rows: None
-) -> None:
-    monkeypatch.setattr("workbench.store.search.id_hash", lambda id: b"hash all")
-    async with open_store(tmp_path, reading=READING) as store:
-        await store.append(store.look(LOOK), events(50))
-        await store.flush()
-        async with asyncio.TaskGroup() as group:
-            indexing = group.create_task(store.index(store._reader))
-            await until(lambda: store.indexed)
-            indexing.cancel()
-        assert list(await store.by_id("flow-4")) == list(range(40, 50))
-
-
-UNINDEXED = """
-    class Counting(ThreadPoolExecutor):
-        submitted = 0
-
-        def submit(self, *call):
-            self.submitted += 1
-            return super().submit(*call)
-
-    look = store.look(LOOK)
-    await store.append(look, events(3000))
-    await store.flush()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
-    with Counting(1) as executor:
-        async with asyncio.TaskGroup() as group:
-            indexing = group.create_task(store.index(executor))
-            await until(lambda: executor.submitted == 1)
-            try:
-                await store.append(look, events(10, 3000))
-                await store.flush()
-            except StoreError:
-                print("full", indexing.done(), store.indexed, list(await store.by_id("flow-4")) == list(range(40, 50)))
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            await store.flush()
-            await until(lambda: store.indexed)
-            print("indexed", list(await store.by_id("flow-4")) == list(range(40, 50)))
-            indexing.cancel()
-"""
-
-
-def test_without_space_for_the_index_the_session_goes_on_and_finds_the_same(tmp_path: Path) -> None:
-    assert said(session(tmp_path, UNINDEXED)) == ["full False False True", "indexed True"]
-
-
 # Views.
 
 
@@ -580,7 +511,7 @@ async def test_a_recording_stays_and_is_read_as_it_was(tmp_path: Path) -> None:
             assert await all_of(recording) == events(6000)
             assert recording.looks[0].coverage.read == 6000
             assert await matching(recording, "body.parity = odd and body.n > 5990") == [5991, 5993, 5995, 5997, 5999]
-            assert list(await recording.by_id("flow-599")) == list(range(5990, 6000))
+            assert await matching(recording, "correlation = flow-599") == [*range(5990, 6000)]
         assert path.read_bytes() == before
 
 

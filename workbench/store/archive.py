@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -13,8 +12,7 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 
 from workbench.model.event import Delivery
 from workbench.model.look import Look
-from workbench.query.query import PLAIN, Query, Reading, compile, id_query
-from workbench.store import search
+from workbench.query.query import PLAIN, Reading
 from workbench.store.batch import Chunk, Row
 from workbench.store.database import failures, read
 from workbench.store.stored_row import StoredRow, stored_look, stored_row
@@ -130,19 +128,6 @@ class Archive:
             if found:
                 yield found
 
-    async def by_id(self, id: str) -> "array[int]":
-        """The sequence numbers of all that carry an id: of its flow, of itself or of its cause; ascending.
-
-        Rows that are not indexed yet are searched instead, which takes longer and finds the same.
-
-        Raises:
-            StoreError: The file is damaged.
-        """
-        query = compile(id_query(id), 0, self.reading)
-        rows = list(self._rows)
-        chunks = list(self.chunks_from(rows[-1].first + rows[-1].count if rows else 0))
-        return await self.on_reader(self._sequences_with, id, query, rows, chunks)
-
     def on_reader(self, function: Callable[[*Arguments], Result], *arguments: *Arguments) -> "asyncio.Future[Result]":
         """Run something on the thread that reads this file."""
         return asyncio.get_running_loop().run_in_executor(self._reader, function, *arguments)
@@ -213,37 +198,17 @@ class Archive:
             self._recent.popitem(last=False)
         return row
 
-    def _sequences_with(self, id: str, query: Query, rows: Sequence[Row], chunks: Sequence[Chunk]) -> "array[int]":
-        wanted = search.id_hash(id)
-        upto = rows[-1].first if rows else -1
-        hits: dict[int, list[int]] = {}
-        with failures(self.path):
-            connection = self._connection()
-            for first, hashes in connection.execute("SELECT first, hashes FROM ids WHERE first <= ?", (upto,)):
-                if wanted in hashes:
-                    (owners,) = connection.execute("SELECT owners FROM ids WHERE first = ?", (first,)).fetchone()
-                    hits[first] = [first + index for index in search.owners_of(wanted, hashes, owners)]
-        # Two ids may have one hash: the delivery has the last word.
-        found = {sequence for sequence, delivery in self._fetch(hits).items() if query.matches(delivery)}
-        rest = [row.first for row in rows if not row.indexed]
-        if rest:
-            found.update(array("q", search.search(self.path, rest, None, query, 0).sequences))
-        for chunk in chunks:
-            found.update(array("q", search.select(chunk, None, query, 0).sequences))
-        return array("q", sorted(found))
-
     def _load(self) -> tuple[dict[int, Look], list[Row]]:
         with failures(self.path):
             database = self._connection()
             texts = database.execute("SELECT id, CAST(look AS BLOB) FROM looks").fetchall()
-            indexed = {first for (first,) in database.execute("SELECT first FROM ids")}
             firsts = [first for (first,) in database.execute("SELECT first FROM batches ORDER BY first")]
             rows = []
             for first in firsts:
                 size = database.execute(_SIZE, (first,)).fetchone()[0]
                 row = stored_row(database, first, deliveries=False)
                 if row is not None and row.count:
-                    rows.append(Row(first, row.count, size or 0, frozenset(row.looks), first in indexed))
+                    rows.append(Row(first, row.count, size or 0, frozenset(row.looks)))
         return {id: stored_look(id, text) for id, text in texts}, rows
 
     async def load(self) -> None:

@@ -52,14 +52,12 @@ class Row(msgspec.Struct):
         count: How many deliveries it holds.
         size: Their bytes.
         looks: Whose deliveries are in it.
-        indexed: Whether its ids can be looked up.
     """
 
     first: int
     count: int
     size: int
     looks: frozenset[int]
-    indexed: bool = False
 
 
 class Columns(msgspec.Struct, frozen=True):

@@ -22,7 +22,6 @@ CREATE TABLE batches (
     first INTEGER PRIMARY KEY, count INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
     looks BLOB NOT NULL, times BLOB NOT NULL, opaque BLOB NOT NULL, ends BLOB NOT NULL, deliveries BLOB NOT NULL
 );
-CREATE TABLE ids (first INTEGER PRIMARY KEY, hashes BLOB NOT NULL, owners BLOB NOT NULL);
 """
 
 

@@ -4,7 +4,6 @@ They hold no connection between calls and change nothing. `Workers` are the proc
 will do.
 """
 
-import hashlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +17,7 @@ from workbench.decode.content_type import opaque
 from workbench.model.errors import StoreError
 from workbench.query.field import Field, Rank
 from workbench.query.prefilter import may_match
-from workbench.query.query import Query, Reading
+from workbench.query.query import Query
 from workbench.store.batch import Chunk, candidates, decode, slice_delivery, stored_time
 from workbench.store.database import failures, read
 from workbench.store.stored_row import StoredRow, stored_row
@@ -143,47 +142,6 @@ def drop_below(times: bytes, sequences: bytes, first: int) -> tuple[bytes, bytes
     """The same without the sequence numbers below `first`."""
     pairs = [pair for pair in zip(array("q", times), array("q", sequences), strict=True) if pair[1] >= first]
     return array("q", [time for time, _ in pairs]).tobytes(), array("q", [number for _, number in pairs]).tobytes()
-
-
-def ids(path: Path, firsts: Sequence[int], reading: Reading) -> list[tuple[int, bytes, bytes]]:
-    """The ids in stored rows, to be looked up by `id_hash`.
-
-    Returns:
-        For each row its first sequence number, the hashes of all ids in it, 8 bytes each, and which delivery of the
-        row each belongs to, counted from 0, 2 bytes each.
-
-    Raises:
-        StoreError: The file is gone, damaged or no store.
-    """
-    found = []
-    with closing(read(path)) as database, failures(path):
-        for first in firsts:
-            row = stored_row(database, first)
-            if row is None:
-                continue
-            hashes, owners = [], array("H")
-            for index in range(row.count):
-                delivery = row.delivery(index, {})
-                for id in reading.facts(reading.mask(delivery)).ids:
-                    hashes.append(id_hash(id))
-                    owners.append(index)
-            found.append((first, b"".join(hashes), owners.tobytes()))
-    return found
-
-
-def id_hash(id: str) -> bytes:
-    """8 bytes that stand for an id. Different ids may share them, so whoever finds them asks the delivery."""
-    return hashlib.blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def owners_of(hash: bytes, hashes: bytes, owners: bytes) -> list[int]:
-    """Which deliveries of a row have this hash, counted from 0."""
-    found, at = set(), hashes.find(hash)
-    while at >= 0:
-        if at % 8 == 0:
-            found.add(int.from_bytes(owners[at // 4 : at // 4 + 2], "little"))
-        at = hashes.find(hash, at + 1)
-    return sorted(found)
 
 
 def _found_of(examined: int, times: "array[int]", sequences: "array[int]") -> Found:

@@ -3,13 +3,12 @@
 Deliveries get a sequence number when they are appended and can be read at once; they are gathered in memory until they
 fill a row, and one thread writes the rows. When it falls behind, `append` waits. What is computed is computed on the
 event loop, a batch at a time: a thread that computes would make the loop wait for it at every turn; SQLite does not.
-Ids are indexed later, by worker processes (`index`), because to read them takes longer than to store them.
 """
 
 import asyncio
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from sys import maxsize
@@ -21,7 +20,6 @@ from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Look
 from workbench.query.query import PLAIN, Reading
-from workbench.store import search
 from workbench.store.archive import Archive
 from workbench.store.batch import COUNT, SIZE, Chunk, Row, encode, pack
 from workbench.store.session_file import delete_stored, new_file, private_file
@@ -32,8 +30,6 @@ Arguments = TypeVarTuple("Arguments")
 
 AHEAD: Final = 4
 """Full rows that may wait to be written."""
-INDEXED: Final = 8
-"""Rows whose ids a worker reads in one go."""
 SAVED: Final = 1.0
 """Seconds after which a recording holds what was appended, though it fills no row yet."""
 ENCODED: Final = 500
@@ -100,7 +96,6 @@ class Store(Archive):
         self._waiting: list[Chunk] = []
         self._writing: asyncio.Future[None] | None = None
         self._failure: StoreError | None = None
-        self._wrote = asyncio.Event()
         self._moving = asyncio.Lock()
         self._recording: asyncio.TimerHandle | None = None
         self._events = self._size = 0
@@ -132,11 +127,6 @@ class Store(Archive):
     def recorded(self) -> bool:
         """Whether the file stays."""
         return self._recording is not None
-
-    @property
-    def indexed(self) -> bool:
-        """Whether the ids of all rows can be looked up."""
-        return all(row.indexed for row in self._rows)
 
     def chunks_from(self, start: int) -> Sequence[Chunk]:
         # What still grows is copied: others read it in their own time, and on other threads.
@@ -222,31 +212,6 @@ class Store(Archive):
                 await asyncio.wait(self._work)
             await self._on_thread(delete_stored, private)
 
-    async def index(self, executor: Executor) -> None:
-        """Index the ids of rows as they are written, until cancelled.
-
-        Look-ups find the same without it, so what fails, for want of space, is no error: it is tried again when there
-        was space for one more row.
-
-        Args:
-            executor: Where to read them: `Workers`, so that the event loop keeps its processor.
-        """
-        while True:
-            self._wrote.clear()
-            rows = [row for row in self._rows if not row.indexed][:INDEXED]
-            if not rows:
-                await self._wrote.wait()
-                continue
-            firsts = [row.first for row in rows]
-            try:
-                found = await self.on_workers(executor, search.ids, firsts, self.reading)
-                await self._on_thread(self._writer.save_ids, found)
-            except StoreError:
-                await self._wrote.wait()
-                continue
-            for row in rows:
-                row.indexed = True
-
     async def close(self) -> None:
         """Close the file; what is in memory is written first if it is a recording.
 
@@ -296,7 +261,6 @@ class Store(Archive):
         self._events += row.count
         self._size += row.size
         self._keep_to_budget()
-        self._wrote.set()
         if self._waiting:
             self._write()
 

@@ -28,18 +28,10 @@ class Writer:
             if columns is not None:
                 database.execute(_INSERT, msgspec.structs.astuple(columns))
 
-    def save_ids(self, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
-        """Save what `search.ids` found; not for rows that are gone by now."""
-        with self._transaction() as database:
-            database.executemany(
-                "INSERT INTO ids SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM batches WHERE first = ?1)", rows
-            )
-
     def drop(self, first: int) -> None:
         """Drop the rows that begin below a sequence number; their space is used again."""
         with self._transaction() as database:
             database.execute("DELETE FROM batches WHERE first < ?", (first,))
-            database.execute("DELETE FROM ids WHERE first < ?", (first,))
 
     def move_to(self, path: Path) -> None:
         """Copy everything to an empty file and go on there; if that fails, delete it."""
