@@ -64,7 +64,8 @@ class SearchActions(EndpointActions):
             return
         names = ", ".join(visible(str(each.address), 40) for each in endpoints[:3])
         more = f" and {len(endpoints) - 3:,} more" if len(endpoints) > 3 else ""
-        price = _sentence(estimate(endpoints, query, size, 1 if cluster is None else cluster.threads))
+        width = 1 if cluster is None else cluster.threads
+        price = _sentence(estimate(endpoints, query, size, width, self.context.session.search_rates))
         where = "" if cluster is None else f" on {cluster}"
         self.host.ask(
             "Search further back",

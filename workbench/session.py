@@ -63,6 +63,8 @@ class Session:
         """The address of the Dask scheduler whose workers search; None: this machine does."""
         self.has_terminal = True
         """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
+        self.search_rates: dict[str, float] = {}
+        """Events a second that the last large search by bytes came to, by the connection's name."""
         self._given: dict[str, Connection] = {}
         self._added: set[str] = set()
         self._complete: dict[str, asyncio.Future[Connection]] = {}

@@ -18,7 +18,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery, Event
 from workbench.model.start import Window
-from workbench.operations.search import Search, search, search_bytes
+from workbench.operations.search import Search, estimate, search, search_bytes
 from workbench.session import Session
 from workbench.store.workers import Workers
 
@@ -198,3 +198,21 @@ async def test_what_a_source_gave_before_it_broke_is_handed_over(brokers: tuple[
                 seen = await everything(found)
     assert 0 < len(seen) == found.coverage[audit.address].read < 5000
     assert type(found.errors[audit.address]) is ConnectionLost
+
+
+async def test_what_a_search_will_take_is_told_by_the_last_one_of_the_connection(
+    brokers: tuple[Broker, Broker],
+) -> None:
+    for number in range(12_000):
+        brokers[0].append("orders", Event(b"", b"%d" % number))
+    async with opened(brokers) as (session, endpoints):
+        query = session.query("needle")
+        [orders] = [each for each in endpoints if each.address.name == "orders"]
+        [payments] = [each for each in endpoints if each.address.name == "payments"]
+        assert estimate([orders], query, 1 << 20, rates=session.search_rates).seconds == 12_000 / 200
+        async with search(session, [orders], query) as found:
+            assert await everything(found) == []
+        rate = session.search_rates["a"]
+        assert estimate([orders], query, 1 << 20, rates=session.search_rates).seconds == 12_000 / rate
+        assert session.search_rates.keys() == {"a"}
+        assert estimate([orders, payments], query, 1 << 20, rates=session.search_rates).rate is None

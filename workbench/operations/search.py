@@ -47,6 +47,9 @@ _ASKED: Final = 4
 """Batches of one source of which the query is asked at once."""
 _AT_ONCE: Final = 8
 """Logs that are read side by side where they cannot be searched by bytes."""
+_TELLING: Final = 10_000
+"""Events that were searched by bytes from which on the time it took tells how long others will take."""
+_NO_RATES: Final[Mapping[str, float]] = {}
 _ALWAYS: Final = Window()
 DECODED_RATE: Final = 50_000
 """Events a second that are read, decoded and asked the query, roughly."""
@@ -159,6 +162,7 @@ class Search:
             else:
                 await self._take(source)
             source.finished = True
+            source.note_rate(time.monotonic() - self._begun)
         except WorkbenchError as error:
             source.error = error
         except Exception as error:
@@ -320,21 +324,33 @@ class Estimate(msgspec.Struct, frozen=True):
         decoded: How many of them are decoded, because bytes cannot tell whether they match.
         size: Their bytes, roughly; None: not known.
         width: How many search side by side.
+        rate: Events a second that were searched by bytes, as it was measured; None: it was not.
     """
 
     events: int
     decoded: int
     size: int | None
     width: int = 1
+    rate: float | None = None
 
     @property
     def seconds(self) -> float:
         """How long, roughly."""
-        share = 1 - self.decoded / self.events if self.events else 0.0
-        return (self.decoded / DECODED_RATE + share * (self.size or 0) / SEARCHED_RATE) / self.width
+        decoding = self.decoded / DECODED_RATE / self.width
+        by_bytes = self.events - self.decoded
+        if self.rate is not None:
+            return decoding + by_bytes / self.rate
+        share = by_bytes / self.events if self.events else 0.0
+        return decoding + share * (self.size or 0) / SEARCHED_RATE / self.width
 
 
-def estimate(endpoints: Sequence[Endpoint], query: Query, mean_size: float | None, width: int = 1) -> Estimate:
+def estimate(
+    endpoints: Sequence[Endpoint],
+    query: Query,
+    mean_size: float | None,
+    width: int = 1,
+    rates: Mapping[str, float] = _NO_RATES,
+) -> Estimate:
     """What it will take to search logs from their beginnings.
 
     Args:
@@ -342,11 +358,16 @@ def estimate(endpoints: Sequence[Endpoint], query: Query, mean_size: float | Non
         query: What is looked for.
         mean_size: Bytes of an event, as those are that are known.
         width: How many search side by side.
+        rates: As `Session.search_rates` has them.
     """
     events = sum(each.depth or 0 for each in endpoints)
     by_bytes = [each for each in endpoints if query.needles is not None and Ability.SCAN in each.abilities]
     decoded = events - sum(each.depth or 0 for each in by_bytes)
-    return Estimate(events, decoded, None if mean_size is None else round(events * mean_size), width)
+    # Connections are searched side by side: the slowest is waited for.
+    measured = [rates.get(name) for name in {each.address.connection for each in by_bytes}]
+    known = [rate for rate in measured if rate is not None]
+    rate = min(known) if known and len(known) == len(measured) else None
+    return Estimate(events, decoded, None if mean_size is None else round(events * mean_size), width, rate)
 
 
 class _Source:
@@ -426,6 +447,11 @@ class _Source:
         start = Since(since) if since is not None and Ability.BY_TIME in endpoint.abilities else None
         async with connector.browse(endpoint.address, start) as stream:
             yield stream
+
+    def note_rate(self, seconds: float) -> None:
+        """Let the session know how fast it was searched, if bytes could tell and it was much."""
+        if self.by_bytes and (events := self.progress.done) >= _TELLING and seconds > 0:
+            self._session.search_rates[self.addresses[0].connection] = events / seconds
 
     @property
     def progress(self) -> Progress:
