@@ -263,6 +263,19 @@ async def test_nothing_that_a_stranger_wrote_is_obeyed() -> None:
         assert not {"\x1b", "\u202e", "\x9b"} & set(driver.text)
 
 
+async def test_of_a_long_path_the_steps_around_the_missing_one_are_shown_with_the_ends_of_their_names() -> None:
+    async with running((80, 24)) as driver:
+        driver.broker.declare_topic(TOPIC, 1)
+        steps = [f"com.example.shop.checkout.very.long.name.Step{number:02}Completed" for number in range(30)]
+        for number in range(8):
+            placed(driver.broker, f"order-{number}", *steps, ago=600_000)
+        placed(driver.broker, STUCK, *steps[:20], ago=300_000)
+        await driver.open(TOPIC, "com.example")
+        await driver.press("L")
+        await driver.shows("1 stuck of 9 flows", "17 before", "missing for", "6 behind")
+        assert "Step20Completed" in row(driver, "missing for")
+
+
 async def test_reading_is_stopped_by_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running((120, 36)) as driver:
         held = asyncio.Event()

@@ -156,7 +156,8 @@ class FlowTable(Lines):
     ) -> Strip:
         segments: list[Segment] = []
         for (text, look), (id, room) in zip(row, widths.items(), strict=True):
-            text = shorten_middle(text, room) if id == "id" else visible(text, room)
+            # Ids and types of one flow mostly begin alike.
+            text = shorten_middle(text, room) if _COLUMNS[id].least else visible(text, room)
             filling = " " * (room - cells(text))
             style = text_style(self, f"flow-table--{look}") if look else Style()
             before, behind = (filling, "") if _COLUMNS[id].right else ("", filling)

@@ -6,12 +6,12 @@ from typing import Final
 from rich.text import Text
 from textual.widgets import Static
 
-from workbench.decode.display import cells, visible
+from workbench.decode.display import cells, shorten_middle, visible
 from workbench.operations.saga.paths import Path, Saga, patience
 from workbench.operations.saga.words import death
 from workbench.operations.trace.words import span_text
 
-_LONGEST: Final = 32
+_LONGEST: Final = 60
 _ROOM: Final = 46
 """Cells that stand beside the name of a step."""
 
@@ -103,7 +103,8 @@ def _in_sight(saga: Saga, path: Path | None, most: int) -> range:
 
 
 def _in(name: str, room: int) -> str:
-    text = visible(name, room)
+    # Names of one flow mostly begin alike.
+    text = shorten_middle(name, room)
     return text + " " * (room - cells(text))
 
 
