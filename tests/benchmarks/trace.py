@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.benchmarks.kafka import Bench, Figures
@@ -83,8 +84,17 @@ async def fill(rabbit: Rabbit, bodies: Sequence[Sequence[bytes]]) -> list[Addres
                 await publisher.send(queue, [Event(None, body) for body in some[begin : begin + 1_000]])
         await publisher.finish()
         answered = [receipt async for batch in publisher.receipts() for receipt in batch]
-    assert len(answered) == sum(map(len, bodies)) and not any(receipt.error for receipt in answered)
+    many = sum(map(len, bodies))
+    assert len(answered) == many and not any(receipt.error for receipt in answered)
+    # The broker lists as empty what it has just been given.
+    while await asyncio.to_thread(_ready, rabbit) < many:
+        await asyncio.sleep(0.2)
     return queues
+
+
+def _ready(rabbit: Rabbit) -> int:
+    found = rabbit.api.get(f"/api/queues/{quote(rabbit.vhost, safe='')}").raise_for_status().json()
+    return sum(int(each.get("messages_ready", 0)) for each in found)
 
 
 def trace(bench: Bench, rabbits: Sequence[Rabbit], found: int, kafka: bool = True) -> None:

@@ -393,6 +393,18 @@ async def test_the_event_loop_goes_on_while_a_long_story_is_told(shop: Shop, mon
     assert len(found.trace.steps) == 300
 
 
+async def test_a_queue_whose_messages_are_all_held_is_looked_into_for_they_may_be_back(shop: Shop) -> None:
+    shop.rabbit.declare_queue("stock")
+    shop.rabbit.send("stock", event("message-1"))
+    held = shop.rabbit.consume("stock")
+    held.take(1, None)
+    async with shop.tracing(FLOW) as (gathering, _, _):
+        assert [each.address.name for each in gathering.plan.queues] == ["stock"]
+        held.close()
+        await gathering.run()
+        assert len(gathering.trace.steps) == 1
+
+
 async def test_of_batches_that_arrive_at_once_the_story_is_told_once(shop: Shop) -> None:
     shop.kafka.declare_topic("orders")
     async with shop.tracing(FLOW) as (gathering, _, _):

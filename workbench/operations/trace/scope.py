@@ -91,7 +91,7 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
             unseen.append((each.address, f"{each.kind}s of this sort cannot be browsed"))
         elif each.family == "log":
             logs.append(each)
-        elif each.depth == 0:
+        elif each.depth == 0 and not each.held:
             empty.append((each.address, without_held(Coverage(total=0), each)))
         else:
             price = price_of(each)
