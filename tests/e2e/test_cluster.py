@@ -88,8 +88,10 @@ def begin_find(kafka: KafkaAddress, cluster: DaskCluster, query: str, topic: str
     )
 
 
-def wait_until_busy(worker: DaskProcess) -> None:
-    """Wait until a worker is in the middle of a range."""
+def wait_until_busy(worker: DaskProcess, search: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until a worker is in the middle of a range, of a search that says on stderr that it begins."""
+    if search is not None:
+        assert search.stderr is not None and search.stderr.readline().startswith(b"searching ")
     before = worker.seconds
     wait_until(lambda: worker.seconds > before + 0.3, "the worker searches")
 
@@ -187,7 +189,7 @@ def test_what_a_lost_worker_was_searching_is_searched_again(
 ) -> None:
     [lost] = cluster.add_workers(1)
     with begin_find(kafka, cluster, "offset >= 0 and body.number >= 239000", large) as process:
-        wait_until_busy(lost)
+        wait_until_busy(lost, process)
         lost.end()
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -201,7 +203,7 @@ def test_a_search_that_is_stopped_says_what_it_has_searched_and_lets_the_cluster
 ) -> None:
     [watched] = cluster.add_workers(1)
     with begin_find(kafka, cluster, "offset < 0 or body.number < 0", large) as process:
-        wait_until_busy(watched)
+        wait_until_busy(watched, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b""), err
@@ -274,7 +276,7 @@ def test_a_scheduler_that_is_lost_ends_the_search_with_a_sentence(
     with DaskCluster(tmp_path) as lost:
         [worker] = lost.add_workers()
         with begin_find(kafka, lost, "offset < 0", large) as process:
-            wait_until_busy(worker)
+            wait_until_busy(worker, process)
             lost.scheduler.end()
             out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (3, b""), err

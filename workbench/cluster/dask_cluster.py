@@ -193,7 +193,8 @@ class Cluster:
         except (OSError, RuntimeError) as error:
             raise self._lost(error) from error
         for place, said in there.items():
-            if said != __version__:
+            # A worker that was lost meanwhile says nothing of what it has.
+            if said != __version__ and isinstance(said, str | ModuleNotFoundError):
                 has = f"has Event Workbench {said}" if isinstance(said, str) else "has no Event Workbench"
                 raise ConfigError(f"The {place} of {self.address} {has}: install {__version__}, as it is here.")
 
