@@ -39,6 +39,7 @@ for query in sys.stdin:
     began = time.perf_counter()
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
+        connection.execute("SET enable_progress_bar = false")
         (found,) = connection.execute(query).fetchone()
     print(time.perf_counter() - began, found, flush=True)
 """
