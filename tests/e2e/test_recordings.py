@@ -164,7 +164,7 @@ def newer(file: Path) -> None:
 
 
 def cut(file: Path) -> None:
-    os.truncate(file, 3 * 65536)
+    os.truncate(file, file.stat().st_size - 65536)
 
 
 def other(file: Path) -> None:

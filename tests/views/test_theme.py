@@ -150,7 +150,7 @@ async def test_in_16_colours_the_line_at_the_cursor_of_a_list_is_in_reverse(keys
         await driver.press(*keys)
         await driver.shows(line)
         strips = driver.app.screen._compositor.render_strips()
-        [drawn] = [strip for strip in strips if line in strip.text]
+        drawn = next(strip for strip in strips if line in strip.text)
         assert [segment.text for segment in drawn if segment.style and segment.style.reverse and line in segment.text]
 
 
