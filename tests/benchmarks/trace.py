@@ -87,7 +87,7 @@ async def fill(rabbit: Rabbit, bodies: Sequence[Sequence[bytes]]) -> list[Addres
     many = sum(map(len, bodies))
     assert len(answered) == many and not any(receipt.error for receipt in answered)
     # The broker lists as empty what it has just been given.
-    while await asyncio.to_thread(_ready, rabbit) < many:
+    while await asyncio.to_thread(_ready, rabbit) < many:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
     return queues
 
