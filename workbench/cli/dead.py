@@ -149,7 +149,7 @@ def _table(found: Sequence[Group], by: Field | None) -> str:
                 "" if narrow or group.attempts is None else str(group.attempts),
                 visible(group.origin, 24),
                 visible(group.type, 24),
-                visible(short_reason(group.reason)) if group.reason else "",
+                visible(short_reason(group.reason)),
             ]
         )
     arrivals = [] if narrow else ["arrivals"]

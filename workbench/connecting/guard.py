@@ -3,7 +3,7 @@ but a `WorkbenchError` comes back."""
 
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, Self, TypeAlias
 
 import msgspec
@@ -129,12 +129,11 @@ class Guarded:
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
         found = await self._describe(address)
-        origin = self._dead_letters.origin_of(found)
-        try:
-            from_there = await self._describe(origin) if origin is not None else None
-        except EndpointNotFound:
-            from_there = None
-        return self._dead_letters.link_one(found, from_there)
+        beside = [found]
+        if (origin := self._dead_letters.origin_of(found)) is not None:
+            with suppress(EndpointNotFound):
+                beside.append(await self._describe(origin))
+        return self._dead_letters.link(beside)[0]
 
     async def _describe(self, address: Address) -> Endpoint:
         return await Boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)

@@ -144,7 +144,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         if failure is None:
             return None
         if failure.reason is not None and _SAYS_NOTHING.fullmatch(failure.reason):
-            said = [each.value for each in self.found if (each.kind, each.convention) == _reason_of(failure)]
+            mine = [each for each in self.found if each.convention == failure.convention]
+            said = [each.value for each in mine if each.kind == "failure.reason"]
             return next((each for each in said if not _SAYS_NOTHING.fullmatch(each)), failure.reason)
         return failure.reason or failure.type
 
@@ -154,10 +155,6 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
             if fact.kind.startswith(about) and said.setdefault("convention", fact.convention) == fact.convention:
                 said.setdefault(fact.kind.removeprefix(about), fact.value)
         return said
-
-
-def _reason_of(failure: Failure) -> tuple[Kind, str]:
-    return "failure.reason", failure.convention
 
 
 _SAYS_NOTHING: Final = re.compile(

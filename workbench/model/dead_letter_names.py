@@ -62,26 +62,19 @@ class DeadLetterNames:
 
     def link(self, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
         """The same endpoints; those that hold dead letters by their name say so, and of which of the others."""
-        there = {each.address: each for each in endpoints}
-        return [self.link_one(each, there.get(self.origin_of(each) or each.address)) for each in endpoints]
-
-    def link_one(self, endpoint: Endpoint, origin: Endpoint | None) -> Endpoint:
-        """An endpoint; if it holds dead letters by its name, it says so.
-
-        Args:
-            endpoint: Which.
-            origin: What is at `origin_of`, where there is something.
-        """
-        if not self._found(endpoint):
-            return endpoint
-        of = (origin.address,) if origin is not None and origin.address != endpoint.address else ()
-        return msgspec.structs.replace(endpoint, dead_letters_by_name=True, dead_letters_of=of)
+        linked = list(endpoints)
+        named = [(at, found) for at, each in enumerate(endpoints) if (found := self._found(each))]
+        there = {each.address for each in endpoints} if named else set()
+        for at, found in named:
+            origin = _origin(linked[at], found)
+            of = (origin,) if origin is not None and origin in there and origin != linked[at].address else ()
+            linked[at] = msgspec.structs.replace(linked[at], dead_letters_by_name=True, dead_letters_of=of)
+        return linked
 
     def origin_of(self, endpoint: Endpoint) -> Address | None:
         """Where the dead letters of an endpoint come from, going by its name; None: it does not say, or holds none."""
         found = self._found(endpoint)
-        name = next(filter(None, found.groups()), None) if found else None
-        return Address(endpoint.address.connection, name) if name else None
+        return None if found is None else _origin(endpoint, found)
 
     def _found(self, endpoint: Endpoint) -> re.Match[str] | None:
         if endpoint.dead_letters_of or endpoint.family == "routes":
@@ -94,6 +87,11 @@ class DeadLetterNames:
         if not _MAYBE.search(address.name):
             return None
         return (_QUEUE if endpoint.family == "queue" else _LOG).fullmatch(address.name)
+
+
+def _origin(endpoint: Endpoint, found: re.Match[str]) -> Address | None:
+    name = next(filter(None, found.groups()), None)
+    return Address(endpoint.address.connection, name) if name else None
 
 
 def _pattern(*globs: str) -> re.Pattern[str]:

@@ -92,7 +92,7 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
         elif each.family == "log":
             logs.append(each)
         elif each.depth == 0 and not each.held:
-            empty.append((each.address, without_held(Coverage(total=0), each)))
+            empty.append((each.address, Coverage(total=0)))
         else:
             price = price_of(each)
             if price:
