@@ -39,7 +39,7 @@ _LONGEST: Final = 500
 """Cells of a reason that are shown of the line at the cursor."""
 _BEAT: Final = 0.3
 """Seconds between two drawings while dead letters are read."""
-_KEYS: Final = (("read_queues", "read queues"), ("group_by", "group by"), ("read_again", "read again"))
+_ACTIONS: Final = ("read_queues", "group_by", "read_again")
 _PARTS: Final = 12
 """Parts of the time in which dead letters came that are told apart."""
 
@@ -78,14 +78,11 @@ class DeadLetters(WorkbenchScreen):
         self.set_interval(_BEAT, self._tick)
 
     def on_screen_resume(self) -> None:
-        """Go to the list; what may be read freely is read."""
-        super().on_screen_resume()
+        """Go to the list."""
         self.query_one(Options).focus()
-        if self._reading is None and self._endpoints():
-            self._read()
 
     def show_listing(self, watch: Watch | None) -> None:
-        """Draw what is there now."""
+        """Draw what is there now; at first, what may be read freely is read."""
         super().show_listing(watch)
         if self._reading is None and self.is_current and self._endpoints():
             self._read()
@@ -100,14 +97,17 @@ class DeadLetters(WorkbenchScreen):
 
     # Reading.
 
-    @work(exclusive=True, group="read")
-    async def _read(self) -> None:
+    def _read(self) -> None:
         field = Field(self._by, self.context.session.reading) if self._by is not None else None
         groups = Groups(field)
         reading = Reading(self.context.session, Window(), groups.add, MOST)
         self._groups, self._reading, self._is_reading = groups, reading, True
+        self._read_all(reading, [each for each in self._endpoints() if self._look or not price_of(each)])
+
+    @work(exclusive=True, group="read")
+    async def _read_all(self, reading: Reading, endpoints: list[Endpoint]) -> None:
         try:
-            await reading.read([each for each in self._endpoints() if self._look or not price_of(each)])
+            await reading.read(endpoints)
         finally:
             # One that was cancelled ends after the next has begun.
             if self._reading is reading:
@@ -186,8 +186,7 @@ class DeadLetters(WorkbenchScreen):
         self.query_one("#failed").display, self.query_one(Explanation).display = is_there, not is_there
         panel = self.query_one("#dead-letters", Panel)
         panel.set_class(not is_there, "explained")
-        keys = [(self.key_of(id), label) for id, label in _KEYS]
-        panel.keys = [("enter", "open"), *keys] if is_there else ()
+        panel.keys = [("enter", "open"), *self.keys_in(_ACTIONS)] if is_there else ()
         head, lines = self._table(groups, unread)
         self.query_one("#dead-head", Static).update(head)
         self._lines = [*groups, *unread]

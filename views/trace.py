@@ -94,7 +94,6 @@ class Trace(WorkbenchScreen):
             yield self._usual
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.listen_to_store()
         self._say()
         self.set_interval(1, self._tick)
@@ -116,7 +115,6 @@ class Trace(WorkbenchScreen):
 
     def on_screen_resume(self) -> None:
         """Draw what was stored while another screen was shown."""
-        super().on_screen_resume()
         if self._listing and self.focused is None:
             self._table.focus()
         self.on_workbench_screen_store_changed()
@@ -444,7 +442,6 @@ class Trace(WorkbenchScreen):
         self._inspector.focus()
 
     def on_descendant_focus(self) -> None:
-        super().on_descendant_focus()
         self._arrange()
 
     # What can be done.

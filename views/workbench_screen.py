@@ -113,9 +113,13 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
 
     def on_mount(self) -> None:
         """Write the keys into the borders of the panels."""
-        labels = {action.id: action.label for action in of_screen(self.ACTIONS_OF)}
         for panel in self.query(Panel):
-            panel.keys = [(self.key_of(id), labels[id]) for id in panel.actions]
+            panel.keys = self.keys_in(panel.actions)
+
+    def keys_in(self, actions: Sequence[str]) -> list[tuple[str, str]]:
+        """The first keys of actions of this screen, and what each does, for a border."""
+        labels = {action.id: action.label for action in of_screen(self.ACTIONS_OF)}
+        return [(self.key_of(id), labels[id]) for id in actions]
 
     def listen_to_store(self) -> None:
         """Be told by `StoreChanged`, from now on, when there may be other events to show."""
