@@ -23,8 +23,7 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.errors import QueryError
 from workbench.model.look import Coverage
 from workbench.model.start import Window
-from workbench.model.wording import quantity
-from workbench.operations.browse_defaults import price_of
+from workbench.operations.browse_defaults import price_of, price_sentence
 from workbench.operations.dead.groups import Group, Groups
 from workbench.operations.reading import Reading
 from workbench.operations.trace.words import span_text
@@ -128,9 +127,7 @@ class DeadLetters(WorkbenchScreen):
 
     def _ask_to_look(self) -> None:
         queues = [each for each in self._endpoints() if price_of(each)]
-        prices = " ".join(dict.fromkeys(map(price_of, queues)))
-        many = quantity(sum(each.depth or 0 for each in queues), "message")
-        sentence = f"{quantity(len(queues), 'queue')} with {many} will be browsed once. {prices}"
+        sentence = price_sentence(len(queues), sum(each.depth or 0 for each in queues), map(price_of, queues))
         self.host.agree("Read dead-letter queues", sentence, "read", self._look_into)
 
     def _look_into(self) -> None:

@@ -20,8 +20,9 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.look import Coverage
-from workbench.model.start import Beginning, Since, Start, Window
+from workbench.model.start import Since, Window
 from workbench.model.wording import quantity, time_span
+from workbench.operations.browse_defaults import beginning_of, price_sentence
 from workbench.operations.saga.flows import Flows, occurrence_of
 from workbench.operations.saga.held import HeldFlows, Judgement, read_until
 from workbench.operations.saga.paths import LEAST, Saga, judge
@@ -323,9 +324,8 @@ class FlowList:
         if not plan.queues:
             self._host.say("There is no queue to look into.", "warning")
             return
-        prices = " ".join(dict.fromkeys(price for _, price in plan.prices))
-        messages = quantity(sum(each.depth or 0 for each in plan.queues), "message")
-        sentence = f"{quantity(len(plan.queues), 'queue')} with {messages} will be browsed once. {prices}"
+        messages = sum(each.depth or 0 for each in plan.queues)
+        sentence = price_sentence(len(plan.queues), messages, (price for _, price in plan.prices))
         self._host.agree(
             "Look into queues", sentence, "look", lambda: self._begin(plan, plan.queues, None, looked=True)
         )
@@ -351,11 +351,7 @@ class FlowList:
 
         async def take(endpoint: Endpoint) -> None:
             async with slots:
-                start: Start | None = None
-                if endpoint.family == "log":
-                    by_time = since is not None and Ability.BY_TIME in endpoint.abilities
-                    start = Since(since or 0) if by_time else Beginning()
-                ingestion = self._host.context.browse(endpoint.address, start, None)
+                ingestion = self._host.context.browse(endpoint.address, beginning_of(endpoint, since), None)
                 try:
                     await ingestion.wait_closed()
                 finally:

@@ -34,6 +34,7 @@ from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.start import Window
 from workbench.model.wording import quantity
+from workbench.operations.browse_defaults import price_sentence
 from workbench.operations.saga.paths import Saga
 from workbench.operations.saga.words import departure
 from workbench.operations.trace import words
@@ -524,9 +525,7 @@ class Trace(WorkbenchScreen):
         if self._gathering is None:
             return
         plan = self._gathering.plan
-        queues = quantity(len(plan.prices), "queue")
-        prices = " ".join(dict.fromkeys(price for _, price in plan.prices))
-        sentence = f"{queues} with {quantity(plan.messages, 'message')} will be browsed once. {prices}"
+        sentence = price_sentence(len(plan.prices), plan.messages, (price for _, price in plan.prices))
         self.host.agree(title, sentence, "look", look)
 
     def cannot_follow_trace(self) -> str | None:

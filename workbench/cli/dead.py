@@ -2,28 +2,25 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
-import msgspec
 
-from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.recordings import address_or_recording, play
+from workbench.cli.read_all import places_argument, read_all, tell_gaps
+from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
-from workbench.cli.search_options import BeginningOrSince, SinceType, look_option, window_of
+from workbench.cli.search_options import look_option, window_of, window_options
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.decode.display import visible
-from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import QueryError
 from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.dead.groups import MOST, Group, Groups
 from workbench.operations.reading import Reading
-from workbench.operations.trace.scope import NOT_FREE, Plan, Scope, survey
+from workbench.operations.trace.scope import NOT_FREE, Plan
 from workbench.operations.trace.words import span_text
 from workbench.query.field import Field
 from workbench.session import Session
@@ -36,22 +33,9 @@ _PARTS = 16
 
 
 @click.command()
-@click.argument(
-    "places",
-    metavar="[ADDRESS|RECORDING...]",
-    type=click.UNPROCESSED,
-    nargs=-1,
-    shell_complete=completion.addresses_or_files,
-)
+@places_argument
 @click.option("--by", metavar="FIELD", help="Group by a field instead of the reason, such as body.error.code.")
-@click.option(
-    "--since",
-    type=BeginningOrSince(),
-    default="beginning",
-    show_default=True,
-    help="Read topics and streams from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
-)
-@click.option("--until", type=SinceType(), help="Read topics and streams up to this time.")
+@window_options("Read topics and streams", "Read topics and streams up to this time.", "beginning")
 @look_option
 @click.option("-n", "--limit", type=click.IntRange(1), help="List this many groups, the largest.")
 @format_option("table", "json")
@@ -75,21 +59,9 @@ async def dead(
     """
     need_connection(session, places)
     field = _field(session, by)
-    named = [address_or_recording(session, text) for text in places]
-    recordings = [place for place in named if isinstance(place, Path)]
-    addresses = tuple(place for place in named if isinstance(place, Address))
-    window = window_of(since, until)
-    plan = Plan()
-    if addresses or not recordings:
-        plan = await survey(session, Scope(addresses, window, look=look), _takes_dead_letters)
-    for address, price in plan.prices if look else ():
-        say(f"{address}: {price}")
     groups = Groups(field)
-    reading = Reading(session, window, groups.add)
-    await reading.read([*plan.logs, *plan.queues])
-    for recording in recordings:
-        async with play(session, recording) as stream:
-            await reading.take(recording, stream)
+    named = [address_or_recording(session, text) for text in places]
+    reading, plan = await read_all(session, named, window_of(since, until), look, groups.add, _takes_dead_letters)
     found = list(groups)[:limit]
     if format_or_default(form) == "json":
         for group in found:
@@ -112,11 +84,7 @@ def _field(session: Session, by: str | None) -> Field | None:
 
 def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> Exit:
     """Say on stderr what was read and what was not."""
-    complete = not plan.unseen
-    for place, covered in reading.coverage.items():
-        if covered.gaps:
-            complete = False
-            say(f"{place}: {msgspec.structs.replace(covered, notes=())}")
+    complete = tell_gaps(reading) and not plan.unseen
     for where, why in plan.unseen:
         say(f"{where}: not read" + (" (--look browses it)" if why == NOT_FREE else f": {why}"))
     if groups.others is not None:

@@ -9,26 +9,25 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.recordings import address_or_recording, play
+from workbench.cli.read_all import places_argument, read_all, tell_gaps
+from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
-from workbench.cli.search_options import first_names, look_option, window_options
+from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.decode.display import visible
 from workbench.facts.facts import Facts
-from workbench.model.address import Address
 from workbench.model.event import Delivery
-from workbench.model.start import Since, Window
+from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.reading import Reading
 from workbench.operations.saga import paths as saga_paths
 from workbench.operations.saga.flows import STEPS, Flows, occurrence_of
 from workbench.operations.saga.paths import LEAST, Saga, State, judge_all, learn
 from workbench.operations.saga.words import death, path_text
-from workbench.operations.trace.scope import Plan, Scope, survey
+from workbench.operations.trace.scope import Plan
 from workbench.operations.trace.words import span_text
 from workbench.session import Session
 from workbench.table.columns import FEW_CELLS
@@ -38,13 +37,7 @@ _ODD: Final[frozenset[State]] = frozenset({"dead letter", "unexpected", "compens
 
 
 @click.command()
-@click.argument(
-    "places",
-    metavar="[ADDRESS|RECORDING...]",
-    type=click.UNPROCESSED,
-    nargs=-1,
-    shell_complete=completion.addresses_or_files,
-)
+@places_argument
 @window_options("Read topics and streams", "Read topics and streams up to this time.")
 @look_option
 @click.option("-n", "--limit", type=click.IntRange(1), help="List this many flows, the worst.")
@@ -69,28 +62,17 @@ async def sagas(
     """
     need_connection(session, places)
     named = [address_or_recording(session, text) for text in places]
-    recordings = [place for place in named if isinstance(place, Path)]
-    addresses = tuple(place for place in named if isinstance(place, Address))
-    recorded = bool(recordings) and not addresses
+    recorded = bool(named) and all(isinstance(place, Path) for place in named)
     # A recording was made when its events were of interest: all of it is, unless the user says otherwise.
     chosen = click.get_current_context().get_parameter_source("since") is not ParameterSource.DEFAULT
-    begin = since.time if chosen or not recorded else 0
-    window = Window(begin or None, until.time - 1 if until else None)
-    plan = Plan() if recorded else await survey(session, Scope(addresses, window, look=look))
-    for address, price in plan.prices if look else ():
-        say(f"{address}: {price}")
+    window = window_of(since if chosen or not recorded else Since(0), until)
     gathered = Flows()
 
     def add(delivery: Delivery, facts: Facts) -> None:
         if (occurrence := occurrence_of(delivery, facts)) is not None:
             gathered.add(occurrence)
 
-    reading = Reading(session, window, add)
-    reading.coverage.update(plan.empty)
-    await reading.read([*plan.logs, *plan.queues])
-    for recording in recordings:
-        async with play(session, recording) as stream:
-            await reading.take(recording, stream)
+    reading, plan = await read_all(session, named, window, look, add)
     flows = list(gathered)
     paths = learn(flows)
     now = until.time if until else reading.latest if recorded else round(time.time() * 1000)
@@ -112,11 +94,7 @@ async def sagas(
 
 def _tell(reading: Reading, plan: Plan, look: bool, flows: Flows, paths: Iterable[saga_paths.Path], stuck: int) -> Exit:
     """Say on stderr what was read and what was not."""
-    complete = not plan.unseen
-    for address, covered in reading.coverage.items():
-        if covered.gaps:
-            complete = False
-            say(f"{address}: {msgspec.structs.replace(covered, notes=())}")
+    complete = tell_gaps(reading) and not plan.unseen
     if plan.unseen:
         names = [str(where) for where, _ in plan.unseen]
         say(visible(f"{first_names(names)}: not read" + ("" if look else " (--look browses queues)")))

@@ -30,19 +30,20 @@ class BeginningOrSince(SinceType):
         return Since(0) if value == "beginning" else super().convert(value, param, ctx)
 
 
-def window_options(since: str, until: str) -> Callable[[Command], Command]:
-    """Add `--since`, an hour ago by default, and `--until`; `window_of` makes a window of them.
+def window_options(since: str, until: str, default: str = "1h") -> Callable[[Command], Command]:
+    """Add `--since` and `--until`; `window_of` makes a window of them.
 
     Args:
         since: What the first does, up to "from this time on".
         until: What the second does, in a sentence.
+        default: Where the first is left out.
     """
 
     def decorate(command: Command) -> Command:
         begin = click.option(
             "--since",
             type=BeginningOrSince(),
-            default="1h",
+            default=default,
             show_default=True,
             help=f"{since} from this time on: 1h, 2d, 2026-11-23T10:00 or beginning.",
         )

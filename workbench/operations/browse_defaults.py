@@ -1,14 +1,15 @@
 """Where a browse begins and how much it shows: one policy for the command line and the screen."""
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, Literal
 
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Delivery
 from workbench.model.look import Gap
-from workbench.model.start import FromEnd, Start
+from workbench.model.start import Beginning, FromEnd, Since, Start
+from workbench.model.wording import quantity
 
 LAST: Final = 500
 """Events with which a log opens, and which a queue shows: the newest of a log, the oldest of a queue."""
@@ -40,6 +41,24 @@ def place_of(
 def price_of(endpoint: Endpoint) -> str:
     """What a browse of an endpoint costs, to be said before it begins; empty: nothing."""
     return endpoint.cost.sentence if Ability.BROWSE in endpoint.abilities else ""
+
+
+def price_sentence(queues: int, messages: int, prices: Iterable[str]) -> str:
+    """What it costs to look into several queues, each said once, to be agreed to."""
+    once = " ".join(dict.fromkeys(prices))
+    return f"{quantity(queues, 'queue')} with {quantity(messages, 'message')} will be browsed once. {once}"
+
+
+def beginning_of(endpoint: Endpoint, since: int | None) -> Start | None:
+    """Where to begin to read all of an endpoint.
+
+    Args:
+        endpoint: Which.
+        since: From when on a log is wanted, in milliseconds since 1970 UTC; None or 0: from its beginning.
+    """
+    if endpoint.family != "log":
+        return None
+    return Since(since) if since and Ability.BY_TIME in endpoint.abilities else Beginning()
 
 
 def opening_of(endpoint: Endpoint) -> Literal["browse", "tail"] | None:

@@ -12,7 +12,8 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
-from workbench.model.start import Beginning, FromEnd, Since, Start, Window
+from workbench.model.start import FromEnd, Window
+from workbench.operations.browse_defaults import beginning_of
 from workbench.operations.trace.scope import without_held
 from workbench.session import Session
 
@@ -47,12 +48,10 @@ class Reading:
                 group.create_task(self._read(endpoint))
 
     async def _read(self, endpoint: Endpoint) -> None:
-        address, since = endpoint.address, self._window.since
-        start: Start | None = None
-        if endpoint.family == "log":
-            start = Since(since) if since and Ability.BY_TIME in endpoint.abilities else Beginning()
-            if self._most is not None and Ability.FROM_END in endpoint.abilities:
-                start = FromEnd(self._most)
+        address = endpoint.address
+        start = beginning_of(endpoint, self._window.since)
+        if start is not None and self._most is not None and Ability.FROM_END in endpoint.abilities:
+            start = FromEnd(self._most)
         stream: Stream | None = None
         async with self._slots:
             try:
