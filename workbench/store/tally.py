@@ -5,11 +5,8 @@ Reasons that differ only in what looks like an id or a number are one: `order 17
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
-from pathlib import Path
-from sys import maxsize
 from typing import Final, TypeAlias
 
 import msgspec
@@ -18,12 +15,8 @@ from workbench.model.event import Delivery
 from workbench.query.alike import query_for, same_for_all
 from workbench.query.query import Reading
 from workbench.store.archive import Archive
-from workbench.store.batch import Chunk
-from workbench.store.database import failures, read
-from workbench.store.stored_row import stored_row
+from workbench.store.by_row import ByRow
 
-AT_ONCE: Final = 8
-"""Stored rows that are counted in one go."""
 DIFFERENT: Final = 1_000
 """Reasons of one row that are told apart; those beyond are counted as one."""
 _OTHER: Final = "…"
@@ -60,9 +53,7 @@ class ReasonTally:
         """Whose deliveries are counted."""
         self.reasons: Sequence[Reason] = ()
         """The reasons, the most frequent first."""
-        self._archive: Final = archive
-        self._by_row: dict[int, Counts] = {}
-        self._upto = archive.first
+        self._counts: Final = ByRow(archive, _count, _merge)
 
     @property
     def counted(self) -> int:
@@ -72,12 +63,12 @@ class ReasonTally:
     @property
     def waiting(self) -> int:
         """How many deliveries of all looks are still to be asked."""
-        return self._archive.upto - max(self._upto, self._archive.first)
+        return self._counts.waiting
 
     @property
     def is_behind(self) -> bool:
         """Whether there is more to be counted, or less."""
-        return self._upto < self._archive.upto or min(self._by_row, default=maxsize) < self._archive.first
+        return self._counts.is_behind
 
     async def catch_up(self, executor: Executor | None = None) -> None:
         """Count what was stored since the last time, or a part of it; what was dropped counts no longer.
@@ -88,69 +79,15 @@ class ReasonTally:
         Raises:
             StoreError: The file is damaged.
         """
-        archive = self._archive
-        self._by_row = {first: counts for first, counts in self._by_row.items() if first >= archive.first}
-        start = max(self._upto, archive.first)
-        rows = archive.rows_from(start)[:AT_ONCE]
-        if rows:
-            asked = [row.first for row in rows if not row.looks.isdisjoint(self.looks)]
-            arguments = asked, self.looks, archive.reading, start
-            if executor is None:
-                found = await archive.on_reader(count_rows, archive.path, *arguments)
-            else:
-                found = await archive.on_workers(executor, count_rows, *arguments)
-            self._add(found, rows[-1].first + rows[-1].count)
-        else:
-            for chunk in archive.chunks_from(start):
-                found = await archive.on_reader(count_chunk, chunk, self.looks, archive.reading, start)
-                self._add(found, chunk.first + len(chunk.deliveries))
+        await self._counts.catch_up(self.looks, executor)
         total: Counts = {}
-        for counts in self._by_row.values():
+        for counts in self._counts.made.values():
             _merge(total, counts)
         ordered = sorted(total.items(), key=lambda item: (-item[1][0], item[0]))
         self.reasons = [
             Reason(key if text is None else text, count, query_for("reason", key, text))
             for key, (count, text) in ordered
         ]
-
-    def _add(self, found: Mapping[int, Counts], upto: int) -> None:
-        for first, counts in found.items():
-            _merge(self._by_row.setdefault(first, {}), counts)
-        self._upto = upto
-
-
-def count_rows(
-    path: Path, firsts: Sequence[int], looks: frozenset[int], reading: Reading, start: int
-) -> dict[int, Counts]:
-    """Count the reasons in stored rows.
-
-    Args:
-        path: The store's file.
-        firsts: Which rows, by the sequence numbers with which they begin.
-        looks: Whose deliveries.
-        reading: How they are understood.
-        start: The first sequence number to count.
-
-    Returns:
-        The counts of each row.
-
-    Raises:
-        StoreError: The file is gone, damaged or no store.
-    """
-    found = {}
-    with closing(read(path)) as database, failures(path):
-        for first in firsts:
-            row = stored_row(database, first)
-            if row is not None:
-                mine = [index for index in range(max(start - first, 0), row.count) if row.looks[index] in looks]
-                found[first] = _count((row.delivery(index, {}) for index in mine), reading)
-    return found
-
-
-def count_chunk(chunk: Chunk, looks: frozenset[int], reading: Reading, start: int) -> dict[int, Counts]:
-    """The same for deliveries in memory."""
-    indices = range(max(start - chunk.first, 0), len(chunk.deliveries))
-    return {chunk.first: _count((chunk.deliveries[each] for each in indices if chunk.looks[each] in looks), reading)}
 
 
 def _count(deliveries: Iterable[Delivery], reading: Reading) -> Counts:
@@ -161,7 +98,9 @@ def _count(deliveries: Iterable[Delivery], reading: Reading) -> Counts:
     return counts
 
 
-def _merge(counts: Counts, more: Counts) -> None:
+def _merge(counts: Counts, more: Counts) -> Counts:
+    """Add more to counts; returns them."""
     for key, (count, text) in more.items():
         before, known = counts.get(key, (0, text))
         counts[key] = before + count, text if text == known else None
+    return counts

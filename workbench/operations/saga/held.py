@@ -9,9 +9,8 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
-from pathlib import Path as File
-from typing import Final, TypeAlias
+from operator import add
+from typing import Final
 
 import msgspec
 
@@ -21,12 +20,8 @@ from workbench.operations.saga.flows import Flows, Occurrence, occurrence_of
 from workbench.operations.saga.paths import Path, Saga, State, judge_all, learn
 from workbench.query.query import Reading
 from workbench.store.archive import Archive
-from workbench.store.batch import Chunk
-from workbench.store.database import failures, read
-from workbench.store.stored_row import stored_row
+from workbench.store.by_row import ByRow
 
-AT_ONCE: Final = 8
-"""Stored rows whose facts are read in one go."""
 MOST_BYTES: Final = 64 << 20
 """Bytes of packed occurrences that are kept; the oldest are let go."""
 FEW: Final = 20_000
@@ -66,7 +61,6 @@ class Judgement(msgspec.Struct, frozen=True):
         return sum(self.counts.values())
 
 
-_Rows: TypeAlias = dict[int, Packed]
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(list[Occurrence]).decode
 _judgement: Final = msgspec.msgpack.Decoder(Judgement).decode
@@ -83,9 +77,7 @@ class HeldFlows:
             archive: Where the events are.
         """
         self._archive: Final = archive
-        self._upto = archive.first
-        self._rows: dict[int, list[Packed]] = {}
-        self._size = 0
+        self._packed: Final = ByRow[tuple[Packed, ...]](archive, _pack_all, add)
         self.let_go = 0
         """How many events that are held were let go, for there are too many."""
         self.judgement = Judgement()
@@ -94,22 +86,22 @@ class HeldFlows:
     @property
     def is_behind(self) -> bool:
         """Whether there is more to be read, or less."""
-        return self._upto < self._archive.upto or min(self._rows, default=self._upto) < self._archive.first
+        return self._packed.is_behind
 
     @property
     def waiting(self) -> int:
         """How many events are still to be read."""
-        return self._archive.upto - max(self._upto, self._archive.first)
+        return self._packed.waiting
 
     @property
     def events(self) -> int:
         """How many events were read and are kept."""
-        return sum(packed.events for some in self._rows.values() for packed in some)
+        return sum(packed.events for some in self._packed.made.values() for packed in some)
 
     @property
     def occurrences(self) -> int:
         """How many of these belong to a flow."""
-        return sum(packed.occurrences for some in self._rows.values() for packed in some)
+        return sum(packed.occurrences for some in self._packed.made.values() for packed in some)
 
     async def catch_up(self, executor: Executor | None = None) -> None:
         """Read what was stored since the last time, or a part of it; what was dropped is let go.
@@ -120,22 +112,15 @@ class HeldFlows:
         Raises:
             StoreError: The file is damaged.
         """
-        archive = self._archive
-        self._rows = {first: some for first, some in self._rows.items() if first >= archive.first}
-        start = max(self._upto, archive.first)
-        searched = frozenset(id for id, look in archive.looks.items() if look.kind == "scan")
-        rows = archive.rows_from(start)[:AT_ONCE]
-        if rows:
-            arguments = [row.first for row in rows], searched, archive.reading, start
-            if executor is None:
-                found = await archive.on_reader(pack_rows, archive.path, *arguments)
-            else:
-                found = await archive.on_workers(executor, pack_rows, *arguments)
-            self._add(found, rows[-1].first + rows[-1].count)
-        else:
-            for chunk in archive.chunks_from(start):
-                found = await archive.on_reader(pack_chunk, chunk, searched, archive.reading, start)
-                self._add(found, chunk.first + len(chunk.deliveries))
+        looks = frozenset(id for id, look in self._archive.looks.items() if look.kind != "scan")
+        await self._packed.catch_up(looks, executor)
+        rows = self._packed.made
+        size = sum(len(packed.data) for some in rows.values() for packed in some)
+        for first in sorted(rows):
+            if size <= MOST_BYTES:
+                break
+            size -= sum(len(packed.data) for packed in rows[first])
+            self.let_go += sum(packed.events for packed in rows.pop(first))
 
     async def judge(self, now: int, running: Collection[int] = (), executor: Executor | None = None) -> None:
         """Learn the usual paths anew, and judge all flows by them.
@@ -145,24 +130,13 @@ class HeldFlows:
             running: The looks that wait for what arrives: what they look at is known up to now.
             executor: Where, if there are many; None: on the archive's own thread.
         """
-        packed = [each.data for some in self._rows.values() for each in some]
+        packed = [each.data for some in self._packed.made.values() for each in some]
         arguments = packed, now, read_until(self._archive.looks, now, running)
         if executor is None or self.occurrences <= FEW:
             found = await self._archive.on_reader(judge_packed, *arguments)
         else:
             found = await asyncio.get_running_loop().run_in_executor(executor, judge_packed, *arguments)
         self.judgement = _judgement(found)
-
-    def _add(self, found: _Rows, upto: int) -> None:
-        for first, packed in found.items():
-            self._rows.setdefault(first, []).append(packed)
-        self._upto = upto
-        size = sum(len(packed.data) for some in self._rows.values() for packed in some)
-        for first in sorted(self._rows):
-            if size <= MOST_BYTES:
-                break
-            size -= sum(len(packed.data) for packed in self._rows[first])
-            self.let_go += sum(packed.events for packed in self._rows.pop(first))
 
 
 def read_until(looks: Mapping[int, Look], now: int, running: Collection[int] = ()) -> dict[str, int | None]:
@@ -186,45 +160,14 @@ def read_until(looks: Mapping[int, Look], now: int, running: Collection[int] = (
     return until
 
 
-def pack_rows(
-    path: File, firsts: Sequence[int], without: frozenset[int], reading: Reading, start: int
-) -> dict[int, Packed]:
-    """What flows have of stored rows.
-
-    Args:
-        path: The store's file.
-        firsts: Which rows, by the sequence numbers with which they begin.
-        without: The looks whose events are left out.
-        reading: How events are understood.
-        start: The first sequence number to read.
-
-    Raises:
-        StoreError: The file is gone, damaged or no store.
-    """
-    found = {}
-    with closing(read(path)) as database, failures(path):
-        for first in firsts:
-            row = stored_row(database, first)
-            if row is not None:
-                mine = [at for at in range(max(start - first, 0), row.count) if row.looks[at] not in without]
-                found[first] = _packed((row.delivery(at, {}) for at in mine), reading)
-    return found
-
-
-def pack_chunk(chunk: Chunk, without: frozenset[int], reading: Reading, start: int) -> dict[int, Packed]:
-    """The same for events in memory."""
-    indices = range(max(start - chunk.first, 0), len(chunk.deliveries))
-    return {chunk.first: _packed((chunk.deliveries[at] for at in indices if chunk.looks[at] not in without), reading)}
-
-
-def _packed(deliveries: Iterable[Delivery], reading: Reading) -> Packed:
+def _pack_all(deliveries: Iterable[Delivery], reading: Reading) -> tuple[Packed, ...]:
     events, found = 0, []
     for delivery in deliveries:
         events += 1
         seen = reading.mask(delivery)
         if (occurrence := occurrence_of(seen, reading.facts(seen))) is not None:
             found.append(occurrence)
-    return Packed(events, len(found), zlib.compress(_pack(found), 1))
+    return (Packed(events, len(found), zlib.compress(_pack(found), 1)),)
 
 
 def judge_packed(packed: Sequence[bytes], now: int, until: Mapping[str, int | None]) -> bytes:
