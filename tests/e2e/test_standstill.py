@@ -140,6 +140,13 @@ def queues(rabbit: Rabbit) -> dict[str, int]:
     return {each["name"]: int(each.get("messages_ready", 0)) for each in found}
 
 
+def bindings(rabbit: Rabbit, exchange: Address) -> list[object]:
+    """What an exchange routes to."""
+    place = f"/api/exchanges/{quote(rabbit.vhost, safe='')}/{quote(exchange.name, safe='')}/bindings/source"
+    found: list[object] = rabbit.api.get(place).raise_for_status().json()
+    return found
+
+
 def close_connection(rabbit: Rabbit) -> None:
     """Close the program's connection, as a broker does that has heard nothing of it for long."""
 
@@ -243,7 +250,8 @@ def test_expect_cannot_tell_what_arrived_while_the_machine_was_suspended(
     suspension = Suspension(tmp_path)
     command = ("expect", str(exchange), "-w", "body = lost", "--timeout", "8s", *expected)
     with running(rabbit, 600, command, suspension.environment) as expecting:
-        until(lambda: bool(queues(rabbit)))
+        # It is bound last, and is subscribed then.
+        until(lambda: bool(bindings(rabbit, exchange)))
         suspension.sleep(expecting)
         close_connection(rabbit)
         rabbit.publish(exchange, b"lost")
