@@ -87,6 +87,11 @@ def test_dead_letters_are_grouped_by_a_field(kafka: KafkaAddress) -> None:
     assert wrong.code == 2 and "--by" in wrong.err
 
 
+def listed(*listing: str) -> set[tuple[str, int | None]]:
+    """Which endpoints are listed, each with its depth."""
+    return {(each["address"], each["depth"]) for each in run("workbench", *listing).records}
+
+
 def test_a_queue_of_dead_letters_is_browsed_when_asked_and_told_of_else(rabbitmq_4: RabbitMQAddress) -> None:
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_4.url)) as connection:
         channel = connection.channel()
@@ -105,14 +110,17 @@ def test_a_queue_of_dead_letters_is_browsed_when_asked_and_told_of_else(rabbitmq
             arguments = ("dead", "-c", managed(rabbitmq_4))
             # The broker's figures are some seconds old.
             end = time.monotonic() + 60
-            while (done := run("workbench", *arguments)).code == 0:
-                assert time.monotonic() < end, done.err
+            listing = ("ls", "r", "-c", f"r={managed(rabbitmq_4)}", "--json")
+            while (f"r/{name}.dlq", 3) not in listed(*listing):
+                assert time.monotonic() < end
+            done = run("workbench", *arguments)
             assert (done.code, done.records) == (3, [])
             assert f"{name}.dlq: not read (--look browses it)" in done.err
             done = run("workbench", *arguments, "--look")
             assert done.code == 0, done.err
-            [group] = [each for each in done.records if each["origin"] == name]
-            assert group["count"] == 3
+            found = [each for each in done.records if each["origin"] == name]
+            assert [each["count"] for each in found] == [3], done.err
+            [group] = found
             assert (group["reason"], group["origin"], group["type"]) == ("rejected", name, "Placed")
         finally:
             channel.queue_delete(name)
