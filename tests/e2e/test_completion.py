@@ -56,6 +56,8 @@ def configured(tmp_path: Path) -> Path:
     ("words", "expected"),
     [
         (("bro",), ["browse"]),
+        (("dl",), ["dlq"]),
+        (("dlq", "--b"), ["--by"]),
         (("browse", "--for"), ["--force"]),
         (("ls", "-o", ""), ["table", "json"]),
         (("tail", "--from", "b"), ["beginning"]),

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import click
+from click.testing import CliRunner
 
 from workbench.cli.main import COMMANDS, workbench
 from workbench.connecting.config_file import ConfigFile
@@ -25,6 +26,13 @@ def test_every_command_and_option_has_a_help_text() -> None:
         for parameter in command.params:
             if isinstance(parameter, click.Option):
                 assert parameter.help, f"{command.name} {parameter.opts}"
+
+
+def test_another_name_of_a_command_is_in_the_help_beside_it_and_is_the_command() -> None:
+    done = CliRunner().invoke(workbench, ["--help"])
+    assert "dead, dlq  " in done.output
+    told = [CliRunner().invoke(workbench, [name, "--help"]).output.partition("\n")[2] for name in ("dead", "dlq")]
+    assert told[0] == told[1]
 
 
 def test_the_documents_name_files_that_exist() -> None:

@@ -15,10 +15,12 @@ class Entry(NamedTuple):
     Attributes:
         module: The module of this package that has it, under the command's name.
         short_help: One line.
+        aliases: Other names of the command.
     """
 
     module: str
     short_help: str
+    aliases: tuple[str, ...] = ()
 
 
 COMMANDS: Final = {
@@ -31,13 +33,18 @@ COMMANDS: Final = {
     "find": Entry("find", "Search the topics and streams of all connections."),
     "trace": Entry("trace", "Follow one correlation id across all connections."),
     "sagas": Entry("sagas", "List the flows that are stuck, the worst first."),
-    "dead": Entry("dead", "Group dead letters by why they failed."),
+    "dead": Entry("dead", "Group dead letters by why they failed.", ("dlq",)),
     "explain": Entry("explain", "Show which convention each fact of one event came from."),
     "expect": Entry("expect", "Wait for matching events, for use in tests and CI."),
     "connections": Entry("connections", "List, check, add, edit, remove and trust configured connections."),
     "demo": Entry("screen", "Open the workbench on a simulated shop; nothing to install."),
 }
 """The commands, in the order of the help."""
+
+_NAMES: Final = {name: name for name in COMMANDS} | {
+    alias: name for name, entry in COMMANDS.items() for alias in entry.aliases
+}
+"""The name of a command by each name that it may be called by."""
 
 
 class Commands(click.Group):
@@ -47,23 +54,26 @@ class Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(_NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if (entry := COMMANDS.get(cmd_name)) is None:
+        if (name := _NAMES.get(cmd_name)) is None:
             return None
-        command: click.Command = getattr(import_module(f"workbench.cli.{entry.module}"), cmd_name)
+        entry = COMMANDS[name]
+        command: click.Command = getattr(import_module(f"workbench.cli.{entry.module}"), name)
         command.short_help = entry.short_help
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.short_help) for name, entry in COMMANDS.items()])
+            formatter.write_dl(
+                [(", ".join((name, *entry.aliases)), entry.short_help) for name, entry in COMMANDS.items()]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS:
+        if args and args[0] not in _NAMES:
             from workbench.cli import screen
 
             if screen.is_target(args[0]):
