@@ -123,9 +123,9 @@ class RabbitMQConnector:
 
     async def rules(self, address: Address) -> Rules:
         """What a queue, stream or exchange can hold: see `workbench.connecting.connector.Connector`."""
-        kind = (await self._endpoint(address)).kind
+        endpoint = await self._endpoint(address, ask_for_taps=False)
         client = await self._ask()
-        return endpoints.rules(address, kind, client.version, client.frame_max - PREAMBLE)
+        return endpoints.rules(endpoint, client.version, client.frame_max - PREAMBLE, self._access.user)
 
     async def route(self, address: Address, event: Event) -> Route:
         """Who gets a message, as far as the management API tells: see `RoutingConnector`."""

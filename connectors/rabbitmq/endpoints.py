@@ -1,6 +1,6 @@
 """Queues, streams and exchanges as endpoints: what each can do, what looking costs, where dead letters go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ from connectors.rabbitmq.queue_type import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
-from workbench.model.target_rules import Rules
+from workbench.model.target_rules import Burden, Rules
 
 UNKNOWN: Final = ("type", "not known")
 """The detail of a queue of which not even the kind is known."""
@@ -20,6 +20,12 @@ _STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability
 _QUEUE: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
 _SINGLE: Final = "single-active-consumer"
 _DEFAULT_LIMIT: Final = 20
+_BURDENS: Final = (
+    Burden("header", "CC", "would have a copy sent to each queue that it names"),
+    Burden("header", "BCC", "would have a copy sent to each queue that it names"),
+    Burden("header", "x-delivery-count", "is the broker's own count"),
+    Burden("header", "x-acquired-count", "is the broker's own count"),
+)
 _MARKED: Final = "Messages are marked as redelivered, and consumers do not get them while the look lasts."
 
 
@@ -97,21 +103,23 @@ def amqp_only_endpoint(
     return Endpoint(address, kind, "queue", _QUEUE, ready, consumers=consumers, cost=price, detail=detail)
 
 
-def rules(address: Address, kind: str, version: tuple[int, ...], headers_size: int) -> Rules:
+def rules(endpoint: Endpoint, version: tuple[int, ...], headers_size: int, user: str) -> Rules:
     """What an endpoint can hold of an event.
 
     What streams do to headers was measured on 3.10 and 4.0: AMQP 1.0, in which they keep messages, has no such values
     in its application properties (part 3, 3.2.5). RabbitMQ 4.0 keeps the headers of a message in a map.
 
     Args:
-        address: Which.
-        kind: A queue's or stream's kind.
+        endpoint: Which.
         version: The broker's.
         headers_size: Bytes that properties and headers may take on this connection.
+        user: Who is logged in.
     """
+    kind = endpoint.kind
     stream = kind == "stream"
+    forgets, forgets_beyond = ("", None) if endpoint.family != "queue" else _forgets(dict(endpoint.detail))
     return Rules(
-        address,
+        endpoint.address,
         "RabbitMQ",
         encoding="amqp-0-9-1",
         null_bodies=False,
@@ -123,7 +131,24 @@ def rules(address: Address, kind: str, version: tuple[int, ...], headers_size: i
         lost_headers=frozenset(("array", "table")) if stream else frozenset(),
         headers_size=headers_size,
         time_step=1000,
+        burdens=(*_BURDENS, Burden("property", "user_id", "belongs to another user, which RabbitMQ refuses", user)),
+        forgets=forgets,
+        forgets_beyond=forgets_beyond,
     )
+
+
+def _forgets(detail: Mapping[str, str]) -> tuple[str, int | None]:
+    """What a queue does with its oldest messages when it is full, and beyond how many; see `Rules`."""
+    if "not known" in detail:
+        return "may have a length limit, which is not known, and then drops its oldest", None
+    if detail.get("overflow", "drop-head") != "drop-head":
+        return "", None
+    most, most_bytes = detail.get("max-length"), detail.get("max-length-bytes")
+    if most is not None and most_bytes is None and most.isdecimal():
+        return f"drops its oldest beyond {int(most):,} (max-length)", int(most)
+    if most is not None or most_bytes is not None:
+        return "drops its oldest beyond its max-length-bytes", None
+    return "", None
 
 
 def why_not(endpoint: Endpoint, ability: Ability) -> str:

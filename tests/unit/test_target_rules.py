@@ -13,6 +13,7 @@ from workbench.connecting.config import Connection
 from workbench.model import record_headers
 from workbench.model.address import Address
 from workbench.model.content import Content, Value
+from workbench.model.endpoint import Ability, Endpoint, Family
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
@@ -20,9 +21,14 @@ from workbench.model.target_rules import Change, Changes, Rules
 from workbench.model.wire import Wire, encode
 from workbench.operations.publish import Published, publish
 
-STREAM = endpoints.rules(Address("r", "s"), "stream", (4, 0), 1000)
-QUEUE = endpoints.rules(Address("r", "q"), "quorum queue", (3, 10), 1000)
-EXCHANGE = endpoints.rules(Address("r", "x", "exchange"), "exchange", (4, 0), 1000)
+
+def _endpoint(address: Address, kind: str, family: Family) -> Endpoint:
+    return Endpoint(address, kind, family, Ability.PUBLISH)
+
+
+STREAM = endpoints.rules(_endpoint(Address("r", "s"), "stream", "log"), (4, 0), 1000, "guest")
+QUEUE = endpoints.rules(_endpoint(Address("r", "q"), "quorum queue", "queue"), (3, 10), 1000, "guest")
+EXCHANGE = endpoints.rules(_endpoint(Address("r", "x", "exchange"), "exchange", "routes"), (4, 0), 1000, "guest")
 TOPIC = Rules(Address("k", "t"), "Kafka", encoding="kafka-2", properties=False, size=100, size_setting="max")
 KEYLESS = Rules(Address("b", "log"), "Bare", keys=False, name_as_key=False)
 BARE = Rules(Address("b", "log"), "Bare", properties=False, headers=False, times=False)

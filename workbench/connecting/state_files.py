@@ -60,6 +60,34 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def try_lock(path: Path, make: bool = True) -> IO[bytes] | None:
+    """A file that is locked until it is closed, or its program ends; None: another has it.
+
+    Args:
+        path: The file, whose content is of no matter.
+        make: Whether to make it where there is none.
+
+    Raises:
+        FileNotFoundError: There is none.
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    file = os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if make and not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            # It was deleted by who had it.
+            file.close()
+            return try_lock(path)
+    except BlockingIOError:
+        file.close()
+        return None
+    except FileNotFoundError:
+        file.close()
+        return try_lock(path)
+    return file
+
+
 def _open_locked(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -33,6 +33,22 @@ class Change(NamedTuple):
     name: str = ""
 
 
+class Burden(NamedTuple):
+    """What an event that comes from elsewhere must not bring along.
+
+    Attributes:
+        part: Of what it is one.
+        name: Its name.
+        why: What it would do, as the end of a sentence without a full stop.
+        unless: The value that does no harm; None: each does.
+    """
+
+    part: Literal["header", "property"]
+    name: str
+    why: str
+    unless: str | None = None
+
+
 class Finding(NamedTuple):
     """What rules say of one event.
 
@@ -67,6 +83,10 @@ class Rules(msgspec.Struct, frozen=True):
         time_step: Milliseconds to which it keeps an event's time.
         size: Bytes of an event at most, as the broker is set; None: not known.
         size_setting: What that setting is called.
+        burdens: What a copy of an event that was sent before must not bring along.
+        forgets: What it does with its oldest events when it is full, though it confirms the new ones; the end of a
+            sentence without a full stop. Empty: nothing.
+        forgets_beyond: Events that it holds before it does; None: not known in events.
     """
 
     address: Address
@@ -87,6 +107,9 @@ class Rules(msgspec.Struct, frozen=True):
     time_step: int = 1
     size: int | None = None
     size_setting: str = ""
+    burdens: tuple[Burden, ...] = ()
+    forgets: str = ""
+    forgets_beyond: int | None = None
 
     def examine(self, event: Event) -> Finding:
         """What these rules say of an event."""

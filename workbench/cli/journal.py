@@ -1,0 +1,218 @@
+"""`workbench journal`: what was changed on brokers; to be resumed, undone and forgotten."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import click
+
+from workbench.cli.exit_codes import Exit
+from workbench.cli.move import tell_ended
+from workbench.cli.move_progress import watched
+from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, table
+from workbench.cli.runner import with_session
+from workbench.cli.stdio import drain_all, say, write
+from workbench.decode.display import visible
+from workbench.model.wording import quantity
+from workbench.operations.journal.journal import (
+    Entry,
+    Record,
+    find_journal,
+    read_entries,
+    read_record,
+    read_steps,
+    records,
+)
+from workbench.operations.journal.journal import forget as forget_journal
+from workbench.operations.journal.operation import EntryState
+from workbench.operations.move import moves
+from workbench.operations.move.run import Ended, Progress
+from workbench.session import Session
+
+_STATES: Final = {
+    EntryState.IN_FLIGHT: "not known",
+    EntryState.CONFIRMED: "confirmed",
+    EntryState.SETTLED: "done",
+    EntryState.FAILED: "failed",
+    EntryState.GONE: "gone",
+}
+
+
+@click.group(invoke_without_command=True)
+@format_option("table", "json")
+@click.pass_context
+def journal(context: click.Context, form: Format | None) -> None:
+    """List what was moved and deleted, newest first; show, resume, undo or forget one of these operations.
+
+    ID is an operation's id, or how that begins.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    found, wrong = records()
+    for sentence in wrong:
+        say(sentence)
+    if format_or_default(form) == "json":
+        for record in found:
+            write(json_line(_record(record)))
+    elif found:
+        write(table(_TITLES, [_row(each) for each in found], right=frozenset({"done", "failed", "open"})).encode())
+    else:
+        say("Nothing was moved or deleted yet.")
+    context.exit(Exit.PARTLY if wrong else Exit.DONE)
+
+
+@journal.command()
+@click.argument("id")
+@click.option("--messages", is_flag=True, help="Print the messages as NDJSON, masked as everywhere.")
+@click.option("--twice", is_flag=True, help="Only the messages that their target may have twice.")
+@with_session
+async def show(session: Session, id: str, messages: bool, twice: bool) -> int:
+    """Show the steps of an operation, why messages stayed, and which may be there twice."""
+    path = await asyncio.to_thread(find_journal, id)
+    if messages or twice:
+        for entry in read_entries(path):
+            if entry.twice or not twice:
+                write(ndjson_lines([await session.reading.mask_off_loop(entry.message)]))
+        await drain_all()
+        return Exit.DONE
+    record = await asyncio.to_thread(read_record, path)
+    operation, counts = record.operation, record.counts
+    write(f"{operation.id}  {operation.title}\n".encode())
+    write(f"{record.state}, begun {_time(operation.begun)} by {operation.by}\n".encode())
+    steps, stays = await asyncio.to_thread(read_steps, path)
+    for at, what in steps:
+        write(f"  {_time(at)}  {visible(what, 500)}\n".encode())
+    for reason, count in stays.items():
+        write(f"  {count:,} stayed: {visible(reason, 500)}\n".encode())
+    failed = [each for each in read_entries(path, EntryState.FAILED)]
+    for why, count in _reasons(failed).items():
+        write(f"  {count:,} failed: {visible(why, 500)}\n".encode())
+    if counts.twice:
+        sequences = [f"{operation.id}/{each.sequence}" for each in read_entries(path) if each.twice]
+        named = ", ".join(sequences[:50]) + (" …" if len(sequences) > 50 else "")
+        write(f"  maybe there twice, by their workbench-move header: {named}\n".encode())
+    if counts.open:
+        say(f"{quantity(counts.open, 'message')} not known: `workbench journal resume {operation.id}` finds out.")
+    return Exit.DONE
+
+
+@journal.command()
+@click.argument("id")
+@format_option("table", "json")
+@with_session
+async def resume(session: Session, id: str, form: Format | None) -> int:
+    """Go on with an operation that was interrupted or stopped. Nothing that was confirmed is published again."""
+    path = await asyncio.to_thread(find_journal, id)
+    record = await asyncio.to_thread(read_record, path)
+    if record.state == "done" and not record.counts.open:
+        say(f"Operation {record.operation.id} is done: nothing is left.")
+        return Exit.DONE
+
+    async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Ended:
+        return await moves.resume(session, path, tell, stopped)
+
+    ended, stopped = await watched(work)
+    return tell_ended(record.operation.id, ended, form, stopped)
+
+
+@journal.command()
+@click.argument("id")
+@click.option("-y", "--yes", is_flag=True, help="Go on without asking. Never lifts a guard.")
+@format_option("table", "json")
+@with_session
+async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int:
+    """Take a move or a deletion back: originals return to their source, and copies that are still there go."""
+    path = await asyncio.to_thread(find_journal, id)
+    plans = await moves.plan_undo(session, path)
+    for plan in plans:
+        say(f"{quantity(plan.moving, 'message')} of {plan.source}: taken back as far as they are still there.")
+    if not yes:
+        if not sys.stdin.isatty():
+            say("Nothing was changed: add --yes to go on.")
+            return Exit.USAGE
+        await drain_all()
+        if not click.confirm("Take them back?", err=True):
+            say("Nothing was changed.")
+            return Exit.DONE
+
+    async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> list[tuple[str, Ended]]:
+        return await moves.undo(session, path, plans, tell, stopped)
+
+    ended, stopped = await watched(work)
+    codes = [tell_ended(which, each, form, stopped) for which, each in ended]
+    expected = sum(plan.moving for plan in plans)
+    missing = expected - sum(each.moved for _, each in ended)
+    if missing > 0:
+        say(f"{quantity(missing, 'message')} not there any more: somebody has taken them.")
+    return max([*codes, Exit.PARTLY if missing > 0 else Exit.DONE])
+
+
+@journal.command()
+@click.argument("id")
+@click.option("-y", "--yes", is_flag=True, help="Go on without asking.")
+def forget(id: str, yes: bool) -> None:
+    """Delete an operation with all messages that it holds: then it can be neither resumed nor undone."""
+    context = click.get_current_context()
+    path = find_journal(id)
+    record = read_record(path)
+    if record.counts.open:
+        say(f"{quantity(record.counts.open, 'message')} not known in it: resume it first to find out.")
+    if not yes:
+        if not sys.stdin.isatty():
+            say("Nothing was changed: add --yes to go on.")
+            context.exit(Exit.USAGE)
+        if not click.confirm(f"Forget {record.operation.title}?", err=True):
+            context.exit(Exit.DONE)
+    forget_journal(path)
+    say(f"Operation {record.operation.id} is forgotten.")
+
+
+_TITLES: Final = ("id", "begun", "state", "done", "failed", "open", "what")
+
+
+def _row(record: Record) -> list[str]:
+    counts = record.counts
+    return [
+        record.operation.id,
+        _time(record.operation.begun),
+        record.state,
+        f"{counts.settled:,}",
+        f"{counts.failed:,}",
+        f"{counts.open:,}",
+        visible(record.operation.title, 200),
+    ]
+
+
+def _record(record: Record) -> dict[str, object]:
+    operation, counts = record.operation, record.counts
+    return {
+        "id": operation.id,
+        "kind": operation.kind,
+        "state": record.state,
+        "begun": operation.begun,
+        "ended": record.ended,
+        "by": operation.by,
+        "source": str(operation.source),
+        "title": operation.title,
+        "done": counts.settled,
+        "confirmed": counts.confirmed,
+        "open": counts.open,
+        "failed": counts.failed,
+        "gone": counts.gone,
+        "twice": counts.twice,
+        "bytes": record.bytes,
+        "remark": record.remark,
+    }
+
+
+def _reasons(failed: list[Entry]) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for each in failed:
+        reasons[each.error] = reasons.get(each.error, 0) + 1
+    return reasons
+
+
+def _time(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000).strftime("%Y-%m-%d %H:%M:%S")

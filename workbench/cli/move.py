@@ -1,0 +1,232 @@
+"""`workbench move` and `workbench delete`: a plan first, then what it says, every message journalled."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
+from workbench.cli.move_progress import watched
+from workbench.cli.output import Format, format_option, format_or_default, json_line
+from workbench.cli.runner import with_session
+from workbench.cli.stdio import drain_all, say, write
+from workbench.model.wording import quantity
+from workbench.operations.browse_defaults import price_of
+from workbench.operations.journal.journal import journal_folder
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.plan import CANARY, WATCH, Plan, load_plan, save_plan
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.run import Ended, Progress
+from workbench.operations.move.words import plan_lines
+from workbench.session import Session
+
+
+def _run_options(command: Callable[..., object]) -> Callable[..., object]:
+    for decorate in (
+        click.option("-w", "--where", metavar="QUERY", default="", help="Only messages that match."),
+        click.option("-n", "--limit", type=click.IntRange(1), help="At most this many, from the head of the source."),
+        click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
+        click.option("-y", "--yes", is_flag=True, help="Go on without asking. Never lifts a guard."),
+        format_option("table", "json"),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@click.argument("source", required=False, shell_complete=completion.addresses)
+@click.argument("target", required=False, shell_complete=completion.addresses)
+@_run_options
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most this many messages per second.")
+@click.option(
+    "--canary",
+    is_flag=True,
+    help="Move 1, 5, then 20 messages, each time watching the source, and stop when any comes back.",
+)
+@click.option(
+    "--watch",
+    type=click.FloatRange(0, min_open=True),
+    default=WATCH,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long --canary watches after each step.",
+)
+@click.option("--again", is_flag=True, help="Also what an earlier move has copied already.")
+@click.option("--force", is_flag=True, help="Use a target though it may drop what it confirms, or a message too often.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the plan to this file instead of running it; without a SOURCE, run the plan in it.",
+)
+@with_session
+async def move(
+    session: Session,
+    source: str | None,
+    target: str | None,
+    where: str,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    form: Format | None,
+    rate: float | None,
+    canary: bool,
+    watch: float,
+    again: bool,
+    force: bool,
+    plan_file: Path | None,
+) -> int:
+    """Move messages from SOURCE to TARGET, or each to where it came from.
+
+    The plan is printed before anything moves: what goes where, who will receive it, what is changed and what stays.
+    Each message is journalled, published and confirmed before the source lets it go; a topic or stream keeps its
+    events, so that they are copied. What is interrupted is resumed by `workbench journal resume`.
+    """
+    if source is None:
+        if plan_file is None:
+            raise click.UsageError("Name a SOURCE, or a plan with --plan FILE.")
+        plan = await asyncio.to_thread(load_plan, plan_file)
+    else:
+        wanted = Wanted(
+            session.address(source),
+            target=session.address(target) if target is not None else None,
+            query=where,
+            limit=limit,
+            again=again,
+            force=force,
+            rate=rate,
+            canary=CANARY if canary else (),
+            watch=watch,
+        )
+        plan = await _planned(session, wanted)
+    _print_plan(plan, form)
+    if source is not None and plan_file is not None:
+        await asyncio.to_thread(save_plan, plan, plan_file)
+        say(f"The plan is in {plan_file}: run it with `workbench move --plan {plan_file}`.")
+        return Exit.DONE
+    return await _run(session, plan, dry_run, yes, form, force)
+
+
+@click.command()
+@click.argument("source", shell_complete=completion.addresses)
+@_run_options
+@with_session
+async def delete(
+    session: Session, source: str, where: str, limit: int | None, dry_run: bool, yes: bool, form: Format | None
+) -> int:
+    """Delete messages from a queue.
+
+    Each is journalled before it is deleted, and `workbench journal undo` publishes it there again. Needs the guard
+    `destroy`.
+    """
+    plan = await _planned(session, Wanted(session.address(source), purpose="delete", query=where, limit=limit))
+    _print_plan(plan, form)
+    return await _run(session, plan, dry_run, yes, form, False)
+
+
+async def _planned(session: Session, wanted: Wanted) -> Plan:
+    endpoint = await (await session.connector(wanted.source.connection)).endpoint(wanted.source)
+    if price := price_of(endpoint):
+        say(f"{wanted.source}: {price}")
+    return await make_plan(session, wanted)
+
+
+def _print_plan(plan: Plan, form: Format | None) -> None:
+    if format_or_default(form) == "json":
+        write(json_line(_plan_record(plan)))
+        return
+    for line in plan_lines(plan):
+        write(f"{line.label:>8}  {line.text}\n".encode())
+
+
+async def _run(session: Session, plan: Plan, dry_run: bool, yes: bool, form: Format | None, force: bool) -> int:
+    if dry_run:
+        return Exit.DONE
+    if not plan.moving:
+        say(f"Nothing to {plan.verb}.")
+        return Exit.PARTLY if plan.stays else Exit.NOT_FOUND
+    if not yes:
+        if not sys.stdin.isatty():
+            say("Nothing was changed: add --yes to go on.")
+            return Exit.USAGE
+        await drain_all()
+        if not click.confirm(f"{plan.verb.capitalize()} {quantity(plan.moving, 'message')}?", err=True):
+            say("Nothing was changed.")
+            return Exit.DONE
+
+    async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Ended:
+        return await carry_out(session, plan, tell, stopped, force)
+
+    ended, stopped = await watched(work)
+    return tell_ended(plan.id, ended, form, stopped)
+
+
+def tell_ended(id: str, ended: Ended, form: Format | None, stopped: bool) -> int:
+    """Say how an operation ended; the exit code."""
+    for reason, count in ended.reasons:
+        say(f"{count:,} stayed: {reason}")
+    if format_or_default(form) == "json":
+        write(json_line(_ended_record(id, ended)))
+    else:
+        write(f"{ended.sentence}\n".encode())
+    if ended.why:
+        say(ended.why)
+    if ended.state != "done" or ended.open:
+        say(f"Go on with `workbench journal resume {id}`; see {journal_folder()}.")
+    if ended.state == "stopped" and stopped:
+        return Exit.STOPPED
+    if ended.complete:
+        return Exit.DONE
+    return Exit.PARTLY if ended.moved or ended.state != "interrupted" else Exit.FAILED
+
+
+def _plan_record(plan: Plan) -> dict[str, object]:
+    return {
+        "plan": plan.id,
+        "by": plan.by,
+        "source": str(plan.source),
+        "verb": plan.verb,
+        "scope": plan.scope,
+        "query": plan.query or None,
+        "moving": plan.moving,
+        "examined": plan.examined,
+        "not_matching": plan.not_matching,
+        "moved_before": plan.moved_before,
+        "guarantee": plan.guarantee,
+        "targets": [
+            {
+                "address": str(leg.address),
+                "count": leg.count,
+                "receivers": leg.receivers,
+                "changes": list(leg.changes),
+                "removed": list(leg.removed),
+            }
+            for leg in plan.legs
+        ],
+        "stays": [{"reason": each.reason, "count": each.count} for each in plan.stays],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _ended_record(id: str, ended: Ended) -> dict[str, object]:
+    return {
+        "operation": id,
+        "state": ended.state,
+        ended.verb: ended.moved,
+        "failed": ended.failed,
+        "stay": ended.left,
+        "returned": ended.returned,
+        "twice": ended.twice,
+        "gone": ended.gone,
+        "open": ended.open,
+        "missing": ended.missing,
+        "seconds": round(ended.seconds, 3),
+        "reasons": _reasons(ended.reasons),
+    }
+
+
+def _reasons(reasons: Sequence[tuple[str, int]]) -> list[dict[str, object]]:
+    return [{"reason": reason, "count": count} for reason, count in reasons]

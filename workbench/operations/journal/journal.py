@@ -1,0 +1,522 @@
+"""The journal: each operation on a broker in a file of its own, every message whole before anything is done with it.
+
+A file is SQLite with a write-ahead log and `synchronous=FULL`: what is noted is on the disk when the note returns. It
+is locked by the program that works on it, so that no other resumes what is running; a program that dies lets go.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final, Self
+
+import msgspec
+
+from workbench.connecting.folders import state_path
+from workbench.connecting.state_files import new_private, sync_folder, try_lock
+from workbench.model.address import Address
+from workbench.model.errors import StoreError
+from workbench.model.event import Delivery
+from workbench.operations.journal.operation import Counts, EntryState, Operation, State
+
+_SCHEMA: Final = """
+CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
+CREATE TABLE entry(
+    sequence INTEGER PRIMARY KEY, key BLOB, message BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT,
+    settled INTEGER);
+CREATE TABLE step(at INTEGER, what TEXT);
+CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
+"""
+_FORM: Final = 1
+_SUFFIX: Final = ".journal"
+_TWICE: Final = 1
+_PAGE: Final = 500
+
+BUDGET: Final = 2_147_483_648
+"""Bytes that the journals of finished operations may take together; beyond it the oldest are forgotten."""
+
+
+PROVISIONAL: Final = 5_000
+"""Milliseconds for which a source that let a message go may still give it back: a broker that was killed 50 ms after it
+had acknowledgements for 2,000 messages of a classic queue had them all again, and none after a second."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A message in a journal.
+
+    Attributes:
+        sequence: Its number in its operation, from 0; the end of its copy's stamp.
+        key: What it is found by in its source: see `workbench.operations.move.copies.key_of`.
+        message: As it came.
+        target: Where its copy goes; None: it is deleted.
+        state: An `EntryState`.
+        twice: Whether the target may have it twice.
+        error: Why it failed; empty where it did not.
+    """
+
+    sequence: int
+    key: bytes
+    message: Delivery
+    target: Address | None
+    state: int = EntryState.IN_FLIGHT
+    twice: bool = False
+    error: str = ""
+
+
+def journal_folder() -> Path:
+    """Where the journals are: the platform's state folder."""
+    return state_path("journal")
+
+
+class Journal:
+    """One operation's journal, open to be written by this program alone."""
+
+    def __init__(self, path: Path, lock: IO[bytes], database: sqlite3.Connection, operation: Operation) -> None:
+        """See `create` and `reopen`."""
+        self.path = path
+        """The file."""
+        self.operation = operation
+        """What is done."""
+        self._lock = lock
+        self._database = database
+
+    @classmethod
+    def create(cls, operation: Operation) -> Self:
+        """Begin the journal of an operation.
+
+        Raises:
+            StoreError: The folder cannot be written, so nothing must be done.
+        """
+        path = journal_folder() / f"{operation.id}{_SUFFIX}"
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock(path)
+            new_private(path).close()
+            database = _open(path)
+            with closing_on_error(database), database:
+                database.executescript(_SCHEMA)
+                head = msgspec.msgpack.encode(operation)
+                database.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+            sync_folder(path.parent)
+        except (OSError, sqlite3.Error) as error:
+            raise _unwritable(error) from error
+        return cls(path, lock, database, operation)
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Go on with a journal.
+
+        Raises:
+            StoreError: It cannot be read, or a program works on it.
+        """
+        lock = _lock(path)
+        try:
+            database = _open(path)
+            with closing_on_error(database):
+                operation = _head(database)
+                with database:
+                    database.execute("UPDATE operation SET state = 'running', ended = NULL")
+        except (OSError, sqlite3.Error, msgspec.MsgspecError) as error:
+            lock.close()
+            raise StoreError(f"{path} cannot be read: {error}.") from error
+        return cls(path, lock, database, operation)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+        self._lock.close()
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Note messages that are about to be published, or deleted; they are on the disk on return.
+
+        Raises:
+            StoreError: They are not: nothing must be done with them.
+        """
+        encode = msgspec.msgpack.encode
+        rows = [
+            (each.sequence, each.key, encode(each.message), _text(each.target), each.state, each.twice, each.error)
+            for each in entries
+        ]
+        with self._writing() as database:
+            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+
+    def mark(self, sequences: Iterable[int], state: int) -> None:
+        """Note how far messages are.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET state = ? WHERE sequence = ?", ((state, each) for each in sequences))
+
+    def mark_settled(self, sequences: Iterable[int], at: int) -> None:
+        """Note messages that their source has let go of.
+
+        Args:
+            sequences: Their numbers.
+            at: When, in milliseconds since 1970 UTC.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        rows = ((EntryState.SETTLED, at, each) for each in sequences)
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET state = ?, settled = ? WHERE sequence = ?", rows)
+
+    def mark_failed(self, errors: Iterable[tuple[int, str]]) -> None:
+        """Note messages that their target did not take, each with the reason.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        rows = ((EntryState.FAILED, why, each) for each, why in errors)
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET state = ?, error = ? WHERE sequence = ?", rows)
+
+    def mark_twice(self, sequences: Iterable[int]) -> None:
+        """Note messages that are about to be published a second time.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        rows = ((EntryState.IN_FLIGHT, _TWICE, each) for each in sequences)
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET state = ?, twice = ? WHERE sequence = ?", rows)
+
+    def note(self, at: int, what: str) -> None:
+        """Note a step of the operation.
+
+        Args:
+            at: When, in milliseconds since 1970 UTC.
+            what: What happened, a sentence.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        with self._writing() as database:
+            database.execute("INSERT INTO step VALUES(?, ?)", (at, what))
+
+    def note_stays(self, reasons: dict[str, int]) -> None:
+        """Note why messages were left where they are, with how many; adds to what was noted before.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        add = "INSERT INTO stays VALUES(?, ?) ON CONFLICT(reason) DO UPDATE SET count = count + excluded.count"
+        with self._writing() as database:
+            database.executemany(add, reasons.items())
+
+    def end(self, state: State, at: int, remark: str) -> None:
+        """Note how the operation ended.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        with self._writing() as database:
+            database.execute("UPDATE operation SET state = ?, ended = ?, remark = ?", (state, at, remark))
+            database.execute("INSERT INTO step VALUES(?, ?)", (at, remark))
+
+    @property
+    def next_sequence(self) -> int:
+        """The number of the next message."""
+        [(last,)] = self._database.execute("SELECT max(sequence) FROM entry")
+        return 0 if last is None else last + 1
+
+    def counts(self) -> Counts:
+        """How many messages are how far."""
+        return _counts(self._database)
+
+    def open_entries(self) -> Iterator[tuple[int, bytes, int]]:
+        """The number, the key and the state of what may still be in the source: what it was not seen to let go, and
+        what it let go so shortly before the last of all that a broker which died then has it again."""
+        yield from self._database.execute(
+            "SELECT sequence, key, state FROM entry WHERE state < ?1 OR state = ?1 AND settled >="
+            " (SELECT max(settled) FROM entry) - ?2 ORDER BY sequence",
+            (EntryState.SETTLED, PROVISIONAL),
+        )
+
+    def keys(self) -> Counter[bytes]:
+        """The keys of what the targets have confirmed, or what is deleted, with how many there are of each."""
+        done = (EntryState.CONFIRMED, EntryState.SETTLED)
+        return Counter(key for (key,) in self._database.execute("SELECT key FROM entry WHERE state IN (?, ?)", done))
+
+    def entry(self, sequence: int) -> Entry | None:
+        """One message; None: there is none of this number."""
+        return next(_entries(self._database, "WHERE sequence = ?", (sequence,)), None)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._database:
+                yield self._database
+        except sqlite3.Error as error:
+            raise _unwritable(error) from error
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An operation as it is listed.
+
+    Attributes:
+        path: Its journal.
+        operation: What was asked for.
+        state: How it stands: what was running when its program died is interrupted.
+        ended: When it ended, in milliseconds since 1970 UTC; None: it did not.
+        remark: How it ended, a sentence; empty where it did not.
+        counts: Its messages.
+        bytes: What its journal takes on the disk.
+    """
+
+    path: Path
+    operation: Operation
+    state: State
+    ended: int | None
+    remark: str
+    counts: Counts
+    bytes: int
+
+
+def records() -> tuple[list[Record], list[str]]:
+    """All operations, the newest first; and a sentence for each journal that cannot be read."""
+    found, wrong = [], []
+    for path in journal_folder().glob(f"*{_SUFFIX}"):
+        try:
+            found.append(read_record(path))
+        except StoreError as error:
+            wrong.append(str(error))
+    return sorted(found, key=lambda each: (-each.operation.begun, each.operation.id)), wrong
+
+
+def read_record(path: Path) -> Record:
+    """An operation as it is listed.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with _reading(path) as database:
+        operation = _head(database)
+        [(state, ended, remark)] = database.execute("SELECT state, ended, remark FROM operation")
+        counts = _counts(database)
+    if state == "running" and not _is_locked(path):
+        state = "interrupted"
+    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*") if each.exists())
+    return Record(path, operation, state, ended, remark, counts, size)
+
+
+def find_journal(id: str) -> Path:
+    """The journal of an operation.
+
+    Args:
+        id: Its id, or how that begins.
+
+    Raises:
+        StoreError: There is none, or several begin so.
+    """
+    found = sorted(journal_folder().glob(f"*{_SUFFIX}"))
+    named = [path for path in found if path.name.startswith(id)] if id.isalnum() else []
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise StoreError(f"{len(named)} operations begin with {id!r}: give more of the id.")
+    raise StoreError(f"There is no operation {id!r} in the journal.")
+
+
+def read_entries(path: Path, state: int | None = None) -> Iterator[Entry]:
+    """The messages of an operation, in order.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with _reading(path) as database:
+        if state is None:
+            yield from _entries(database, "", ())
+        else:
+            yield from _entries(database, "WHERE state = ?", (state,))
+
+
+class Originals:
+    """The messages of an operation, one by one, while somebody asks for them."""
+
+    def __init__(self, path: Path) -> None:
+        """Of the journal at `path`, which is opened when it is first asked."""
+        self._path = path
+        self._database: sqlite3.Connection | None = None
+
+    def find(self, sequence: int) -> Entry | None:
+        """The message of a number; None: there is none.
+
+        Raises:
+            StoreError: The journal cannot be read.
+        """
+        try:
+            if self._database is None:
+                self._database = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=5)
+            return next(_entries(self._database, "WHERE sequence = ?", (sequence,)), None)
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise StoreError(f"{self._path} cannot be read: {error}.") from error
+
+
+def read_steps(path: Path) -> tuple[list[tuple[int, str]], dict[str, int]]:
+    """The steps of an operation, each with its time in milliseconds since 1970 UTC; and why messages were left, with
+    how many.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with _reading(path) as database:
+        steps = database.execute("SELECT at, what FROM step ORDER BY rowid").fetchall()
+        return steps, dict(database.execute("SELECT reason, count FROM stays ORDER BY count DESC").fetchall())
+
+
+def settled_before(identity: str, source: Address, but: str = "") -> dict[bytes, str]:
+    """The keys of what earlier moves have taken care of, each with the operation's id.
+
+    Args:
+        identity: Of the source's connection.
+        source: The source.
+        but: The id of an operation that does not count.
+    """
+    keys: dict[bytes, str] = {}
+    for record in records()[0]:
+        operation = record.operation
+        if operation.kind != "move" or operation.id == but or not same_source(operation, identity, source):
+            continue
+        with suppress(StoreError), _reading(record.path) as database:
+            settled = (EntryState.CONFIRMED, EntryState.SETTLED)
+            for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled):
+                keys[key] = operation.id
+    return keys
+
+
+def same_source(operation: Operation, identity: str, source: Address) -> bool:
+    """Whether an operation takes from a source, whatever its connection is called."""
+    place = operation.identity.partition("=")[2]
+    of = operation.source
+    return (place, of.namespace, of.name) == (identity.partition("=")[2], source.namespace, source.name)
+
+
+def forget(path: Path) -> None:
+    """Delete a journal, with all messages that it holds.
+
+    Raises:
+        StoreError: A program works on it, or it cannot be deleted.
+    """
+    with closing(_lock(path)):
+        try:
+            # The write-ahead log holds messages too.
+            for each in (path, *path.parent.glob(f"{path.name}-*")):
+                each.unlink(missing_ok=True)
+            _lock_path(path).unlink(missing_ok=True)
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+
+
+def keep_within(budget: int = BUDGET) -> list[str]:
+    """Forget the oldest finished operations, as far as the journals are larger than a budget; what is not finished is
+    kept. The ids of those that were forgotten."""
+    found, _ = records()
+    taken = sum(each.bytes for each in found)
+    forgotten = []
+    for record in reversed(found):
+        if taken <= budget:
+            break
+        if record.state == "done" and not record.counts.open:
+            with suppress(StoreError):
+                forget(record.path)
+                forgotten.append(record.operation.id)
+                taken -= record.bytes
+    return forgotten
+
+
+@contextmanager
+def closing_on_error(database: sqlite3.Connection) -> Iterator[None]:
+    """Close a database if anything goes wrong within."""
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        # Not "immutable": a program may be writing it.
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as database:
+            yield database
+    except (sqlite3.Error, msgspec.MsgspecError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}.") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Batches are written in worker threads, one at a time.
+    database = sqlite3.connect(path, check_same_thread=False, timeout=5)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    # What is forgotten is erased, and not only unlinked from its page.
+    database.execute("PRAGMA secure_delete=ON")
+    return database
+
+
+def _head(database: sqlite3.Connection) -> Operation:
+    [(form, head)] = database.execute("SELECT form, head FROM operation")
+    if form != _FORM:
+        raise sqlite3.DatabaseError("a newer version wrote it")
+    return msgspec.msgpack.decode(head, type=Operation)
+
+
+def _counts(database: sqlite3.Connection) -> Counts:
+    by_state = dict(database.execute("SELECT state, count(*) FROM entry GROUP BY state").fetchall())
+    [(twice,)] = database.execute("SELECT count(*) FROM entry WHERE twice")
+    return Counts(
+        in_flight=by_state.get(EntryState.IN_FLIGHT, 0),
+        confirmed=by_state.get(EntryState.CONFIRMED, 0),
+        settled=by_state.get(EntryState.SETTLED, 0),
+        failed=by_state.get(EntryState.FAILED, 0),
+        gone=by_state.get(EntryState.GONE, 0),
+        twice=twice,
+    )
+
+
+def _entries(database: sqlite3.Connection, where: str, values: Sequence[int]) -> Iterator[Entry]:
+    select = f"SELECT sequence, key, message, target, state, twice, error FROM entry {where} ORDER BY sequence"
+    for sequence, key, message, target, state, twice, error in database.execute(select, values):
+        delivery = msgspec.msgpack.decode(message, type=Delivery)
+        address = Address.parse(target) if target else None
+        yield Entry(sequence, key, delivery, address, state, bool(twice), error)
+
+
+def _text(address: Address | None) -> str | None:
+    return None if address is None else str(address)
+
+
+def _lock_path(path: Path) -> Path:
+    # SQLite loses its own locks on a file that its process opens and closes once more.
+    return path.with_suffix(".lock")
+
+
+def _lock(path: Path) -> IO[bytes]:
+    try:
+        lock = try_lock(_lock_path(path))
+    except OSError as error:
+        raise _unwritable(error) from error
+    if lock is None:
+        raise StoreError(f"Operation {path.stem} is running: it is being worked on by another program.")
+    return lock
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        lock = try_lock(_lock_path(path), make=False)
+    except OSError:
+        return False
+    if lock is None:
+        return True
+    lock.close()
+    return False
+
+
+def _unwritable(error: Exception) -> StoreError:
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return StoreError(f"The journal in {journal_folder()} cannot be written: {why}. Nothing is moved without it.")

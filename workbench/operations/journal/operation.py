@@ -1,0 +1,93 @@
+"""Operations: what was asked for, by whom, and how it stands. A journal has one."""
+
+import getpass
+import socket
+from typing import Literal
+
+import msgspec
+
+from workbench.model.address import Address
+
+Kind = Literal["move", "undo", "delete"]
+State = Literal["running", "interrupted", "stopped", "done"]
+"""Whether it goes on; was cut short, by a crash or a lost connection; was stopped by its user or by a canary; or came
+to its end."""
+
+
+class EntryState:
+    """How far one message is. Numbers, for they stand in every row."""
+
+    IN_FLIGHT = 0
+    """Its copy may have been published."""
+    CONFIRMED = 1
+    """The target has confirmed its copy; the source still has it."""
+    SETTLED = 2
+    """The source has let it go."""
+    FAILED = 3
+    """The target did not take it; the source has it."""
+    GONE = 4
+    """It was in flight when the program ended, and was not in the source any more."""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many messages of an operation are how far.
+
+    Attributes:
+        in_flight: Published, and nothing heard of it.
+        confirmed: The target has them, and the source still may.
+        settled: The target has them and the source not; of a deletion, the source not.
+        failed: The target did not take them: they are in their source.
+        gone: In flight when the program ended, and not in the source any more: somebody took them.
+        twice: Published a second time, since the first was not answered for: the target may have them twice.
+    """
+
+    in_flight: int = 0
+    confirmed: int = 0
+    settled: int = 0
+    failed: int = 0
+    gone: int = 0
+    twice: int = 0
+
+    @property
+    def total(self) -> int:
+        """Messages in the journal."""
+        return self.in_flight + self.confirmed + self.settled + self.failed + self.gone
+
+    @property
+    def open(self) -> int:
+        """Messages that `resume` has to look for."""
+        return self.in_flight + self.confirmed
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """An operation as its journal begins.
+
+    Attributes:
+        id: Twelve hexadecimal digits; the stamp of each copy begins with it.
+        kind: What it does.
+        begun: When, in milliseconds since 1970 UTC.
+        by: Who ran it and where, `user@host`.
+        source: Where it takes messages from.
+        identity: What the source's connection leads to: see `Connection.identity`.
+        title: What it does, in a line without a full stop.
+        plan: What to do, encoded, so that it can be done further.
+    """
+
+    id: str
+    kind: Kind
+    begun: int
+    by: str
+    source: Address
+    identity: str
+    title: str
+    plan: bytes
+
+
+def whoami() -> str:
+    """Who runs this and where, `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # A user without a name: of a container, for one.
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,156 @@
+"""Copies: what of a message is published elsewhere, and by what it is found again where it came from."""
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import msgspec
+
+from workbench.model import wire
+from workbench.model.content import Value
+from workbench.model.errors import FormatError
+from workbench.model.event import Delivery, Event
+from workbench.model.target_rules import Rules
+
+STAMP: Final = "workbench-move"
+"""The header of each copy that says which operation made it: `ID/SEQUENCE`."""
+REDRIVES: Final = "workbench-redrives"
+"""The header of each copy that says how often it was moved."""
+
+_OF_BROKERS: Final = ("x-delivery-count", "x-acquired-count")
+"""Headers that a broker writes anew with each delivery."""
+_STAMP: Final = re.compile(r"([0-9a-f]{12})/([0-9]{1,18})")
+
+
+class Copy(NamedTuple):
+    """What is published.
+
+    Attributes:
+        event: The event, stamped.
+        removed: What it does not bring along, each with the reason: a sentence's end.
+    """
+
+    event: Event
+    removed: tuple[tuple[str, str], ...]
+
+
+def copy_of(event: Event, rules: Rules, operation: str, sequence: int) -> Copy:
+    """The copy of a message for a target: all of it, byte for byte, but for what the target must not get and for the
+    program's own two headers.
+
+    Args:
+        event: The message.
+        rules: The target's.
+        operation: The id of the operation.
+        sequence: The number of the message in it.
+
+    Raises:
+        FormatError: Its headers cannot be read.
+    """
+    copy = unburdened(event, rules)
+    if not rules.headers:
+        return copy
+    stamped = _with_header(copy.event, STAMP, f"{operation}/{sequence}")
+    return Copy(_with_header(stamped, REDRIVES, str(redrives(event.headers) + 1)), copy.removed)
+
+
+def unburdened(event: Event, rules: Rules) -> Copy:
+    """A message without what its target must not get.
+
+    Raises:
+        FormatError: Its headers cannot be read.
+    """
+    if not rules.burdens:
+        return Copy(event, ())
+    removed = []
+    content = event.content
+    names = {name for name, _ in content.headers}
+    for burden in rules.burdens:
+        if burden.part == "header":
+            if burden.name in names:
+                event = _without_header(event, burden.name)
+                removed.append((f"header {burden.name}", burden.why))
+        elif burden.name in content.properties and content.properties[burden.name] != burden.unless:
+            event = _without_property(event, burden.name)
+            removed.append((f"property {burden.name}", burden.why))
+    return Copy(event, tuple(removed))
+
+
+def stamp_of(event: Event) -> tuple[str, int] | None:
+    """Which operation made this copy, and its number in it; None: none did, or nobody can say."""
+    try:
+        headers = event.headers
+    except FormatError:
+        return None
+    found = next((_text(value) for name, value in reversed(headers) if name == STAMP), None)
+    stamp = _STAMP.fullmatch(found) if found is not None else None
+    return (stamp[1], int(stamp[2])) if stamp else None
+
+
+def redrives(headers: Iterable[tuple[str, Value]]) -> int:
+    """How often an event was moved before, as its headers say."""
+    found = next((_text(value) for name, value in headers if name == REDRIVES), "0")
+    return int(found) if found.isascii() and found.isdecimal() and len(found) < 6 else 0
+
+
+def key_of(delivery: Delivery) -> bytes:
+    """What a message is found by in its source: its place in a log, or its broker's name for it; else a fingerprint of
+    all that no broker changes."""
+    if delivery.position is not None:
+        return f"{delivery.position.partition}:{delivery.position.offset}".encode()
+    if delivery.id is not None:
+        return f"id:{delivery.id}".encode()
+    return fingerprint(delivery.event)
+
+
+def fingerprint(event: Event) -> bytes:
+    """Sixteen bytes that two messages share if they have the same key, body, properties and headers."""
+    digest = blake2b(digest_size=16)
+    for part in (event.key, event.body, _lasting(event)):
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
+    return digest.digest()
+
+
+def _lasting(event: Event) -> bytes:
+    """Properties and headers without what a broker writes on each delivery."""
+    if event.wire is None:
+        return msgspec.msgpack.encode(event.written, enc_hook=repr, order="sorted")
+    data = event.wire.data
+    if not any(name.encode() in data for name in _OF_BROKERS):
+        return data
+    try:
+        lasting = event.wire
+        for name in _OF_BROKERS:
+            lasting = wire.without_header(lasting, name)
+    except FormatError:
+        return data
+    return lasting.data
+
+
+def _with_header(event: Event, name: str, value: str) -> Event:
+    if event.wire is not None:
+        return msgspec.structs.replace(event, wire=wire.with_header(event.wire, name, value))
+    headers = (*(each for each in event.written.headers if each[0] != name), (name, value))
+    return msgspec.structs.replace(event, written=msgspec.structs.replace(event.written, headers=headers))
+
+
+def _without_header(event: Event, name: str) -> Event:
+    if event.wire is not None:
+        return msgspec.structs.replace(event, wire=wire.without_header(event.wire, name))
+    headers = tuple(each for each in event.written.headers if each[0] != name)
+    return msgspec.structs.replace(event, written=msgspec.structs.replace(event.written, headers=headers))
+
+
+def _without_property(event: Event, name: str) -> Event:
+    if event.wire is not None:
+        return msgspec.structs.replace(event, wire=wire.without_property(event.wire, name))
+    properties = {each: value for each, value in event.written.properties.items() if each != name}
+    return msgspec.structs.replace(event, written=msgspec.structs.replace(event.written, properties=properties))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace")
+    return str(value)

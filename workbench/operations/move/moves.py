@@ -1,0 +1,360 @@
+"""Moves as a whole: begun from a plan, resumed and undone from their journals; and deletions, journalled likewise."""
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConnectorError, FormatError, StoreError, Unsupported
+from workbench.model.event import Delivery, Event
+from workbench.model.start import FromEnd
+from workbench.model.target_rules import Rules
+from workbench.operations.journal.journal import (
+    Entry,
+    Journal,
+    Originals,
+    find_journal,
+    keep_within,
+    read_entries,
+    read_record,
+    settled_before,
+)
+from workbench.operations.journal.operation import EntryState, Kind, Operation, whoami
+from workbench.operations.move.copies import stamp_of, unburdened
+from workbench.operations.move.plan import Plan, Purpose
+from workbench.operations.move.planning import check_room, who_receives
+from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way
+from workbench.operations.move.run import Choice, Ended, Progress, Run
+from workbench.session import Session
+
+OnProgress = Callable[[Progress], None]
+
+
+def _nobody(_: Progress) -> None:
+    """Nobody is told."""
+
+
+async def carry_out(
+    session: Session,
+    plan: Plan,
+    on_progress: OnProgress = _nobody,
+    stopped: asyncio.Event | None = None,
+    force: bool = False,
+) -> Ended:
+    """Carry a plan out.
+
+    Args:
+        session: Whose connections.
+        plan: What to do; it may be old, and read from a file.
+        on_progress: Told how far it is.
+        stopped: Set to end after the messages in hand.
+        force: Whether targets are used though they may drop what they confirm.
+
+    Raises:
+        Unsupported: What the plan is about has changed.
+        WorkbenchError: It cannot begin; nothing was moved.
+    """
+    await check_unchanged(session, plan, force)
+    choice = _routing(session, plan, Counter())
+    return await _run(session, plan, choice, on_progress, stopped)
+
+
+async def resume(
+    session: Session, path: Path, on_progress: OnProgress = _nobody, stopped: asyncio.Event | None = None
+) -> Ended:
+    """Do further what was interrupted or stopped: nothing that was confirmed is published again.
+
+    Raises:
+        StoreError: The journal cannot be read, or another program works on it.
+        WorkbenchError: It cannot begin.
+    """
+    journal = await asyncio.to_thread(Journal.reopen, path)
+    with closing(journal):
+        plan = _plan_of(journal.operation)
+        messages = None
+        if plan.purpose in ("move", "delete"):
+            done = await asyncio.to_thread(journal.keys)
+            choice: Choice = _routing(session, plan, done)
+        else:
+            original = find_journal(plan.undoes)
+            choice = _TakenBack(session, plan, original)
+            messages = _messages_of(original) if plan.purpose == "restore" else None
+        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+
+
+async def undo(
+    session: Session,
+    path: Path,
+    plans: Sequence[Plan],
+    on_progress: OnProgress = _nobody,
+    stopped: asyncio.Event | None = None,
+) -> list[tuple[str, Ended]]:
+    """Take back what a move has done, as far as its targets still have the copies: each original is published where it
+    came from, and its copy is removed. Of a deletion, all of it is published again.
+
+    Args:
+        session: Whose connections.
+        path: The journal of the operation.
+        plans: From `plan_undo`.
+        on_progress: Told how far it is.
+        stopped: Set to end after the messages in hand.
+
+    Returns:
+        The id of each operation that takes back, and what came of it.
+
+    Raises:
+        WorkbenchError: It cannot begin.
+    """
+    ended = []
+    for plan in plans:
+        messages = _messages_of(path) if plan.purpose == "restore" else None
+        choice = _TakenBack(session, plan, path)
+        ended.append((plan.id, await _run(session, plan, choice, on_progress, stopped, messages)))
+        if stopped is not None and stopped.is_set():
+            break
+    return ended
+
+
+async def plan_undo(session: Session, path: Path) -> list[Plan]:
+    """What `undo` would do, a plan for each target.
+
+    Raises:
+        StoreError: The journal cannot be read, or the operation goes on.
+        Unsupported: It cannot be taken back, with the reason.
+    """
+    record = await asyncio.to_thread(read_record, path)
+    operation = record.operation
+    if record.state in ("running", "interrupted"):
+        raise StoreError(f"Operation {operation.id} is {record.state}: it can be undone when it has come to its end.")
+    done = _plan_of(operation)
+    if done.purpose not in ("move", "delete"):
+        raise Unsupported(f"Operation {operation.id} is an undo itself: move the messages again instead.")
+    counts = Counter(
+        each.target for each in await asyncio.to_thread(list, read_entries(path)) if each.state == EntryState.SETTLED
+    )
+    if not counts:
+        raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
+    if done.purpose == "delete":
+        return [_undo_plan(session, done, None, counts.total(), "restore")]
+    plans = []
+    for target, count in counts.items():
+        assert target is not None
+        connector = await session.connector(target.connection)
+        endpoint = await connector.endpoint(target)
+        if Ability.REMOVE not in endpoint.abilities:
+            raise Unsupported(f"{target} keeps what was sent to it: it is {endpoint.kind}, and gives nothing back.")
+        plans.append(_undo_plan(session, done, endpoint, count, "move" if done.removes else "withdraw"))
+    return plans
+
+
+async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> None:
+    """Refuse a plan when what it is about has changed since it was made.
+
+    Raises:
+        Unsupported: It has, with what.
+        WorkbenchError: A broker does not tell.
+    """
+    source = plan.source
+    identity = session.describe(source.connection).identity
+    if identity.partition("=")[2] != plan.identity.partition("=")[2]:
+        raise _changed(f"{source.connection} leads elsewhere now")
+    connector = await session.connector(source.connection)
+    endpoint = await connector.endpoint(source)
+    if endpoint.kind != plan.kind:
+        raise _changed(f"{source} is {endpoint.kind} now, and was {plan.kind}")
+    if plan.ends and (behind := await _shrunk(session, plan)):
+        raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
+    for leg in plan.legs:
+        connector = await session.connector(leg.address.connection)
+        try:
+            target = await connector.endpoint(leg.address)
+        except ConnectorError as error:
+            raise _changed(str(error).rstrip(".")) from error
+        if target.kind != leg.kind:
+            raise _changed(f"{leg.address} is {target.kind} now, and was {leg.kind}")
+        if target.family == "routes" and leg.sample is not None:
+            now = await who_receives(session, target, leg.sample)
+            if now != leg.receivers:
+                raise _changed(f"{leg.address} hands on to others now: {now}; it was: {leg.receivers}")
+        check_room(await connector.rules(leg.address), target, leg.count, force)
+
+
+async def _shrunk(session: Session, plan: Plan) -> str | None:
+    """The partition whose end is before what the plan has seen of it; None: there is none."""
+    async with session.browse(plan.source, FromEnd(1), 1) as stream:
+        async for _ in stream:
+            pass
+    ends = {span.partition: int(span.end) for span in stream.coverage.spans}
+    return next((each for each, end in plan.ends.items() if ends.get(each, int(end)) < int(end)), None)
+
+
+async def _run(
+    session: Session,
+    plan: Plan,
+    choice: Choice,
+    on_progress: OnProgress,
+    stopped: asyncio.Event | None,
+    messages: Callable[[], AsyncIterator[Sequence[Delivery]]] | None = None,
+) -> Ended:
+    kind: Kind = "undo" if plan.undoes else "delete" if plan.purpose == "delete" else "move"
+    operation = Operation(
+        id=plan.id,
+        kind=kind,
+        begun=time.time_ns() // 1_000_000,
+        by=whoami(),
+        source=plan.source,
+        identity=plan.identity,
+        title=plan.title,
+        plan=msgspec.msgpack.encode(plan),
+    )
+    await asyncio.to_thread(keep_within)
+    with closing(await asyncio.to_thread(Journal.create, operation)) as journal:
+        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+
+
+def _routing(session: Session, plan: Plan, done: Counter[bytes]) -> Choice:
+    if plan.purpose == "delete":
+        return _Deletion(session, plan, done)
+    moved = {} if plan.again or plan.removes else settled_before(plan.identity, plan.source, plan.id)
+    selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
+    query = session.query(plan.query) if plan.query else None
+    allowed = {leg.address for leg in plan.legs}
+    return Routing(session, plan.source, plan.target, query, selected, moved, plan.redrives, plan.id, allowed)
+
+
+class _Deletion:
+    """Which messages are deleted."""
+
+    def __init__(self, session: Session, plan: Plan, done: Counter[bytes]) -> None:
+        self._query = session.query(plan.query) if plan.query else None
+        selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
+        self._routing = Routing(session, plan.source, plan.source, self._query, selected, (), plan.redrives)
+
+    async def prepare(self) -> None:
+        """Nothing has to be asked."""
+
+    async def decide(self, delivery: Delivery) -> Way | Stay | None:
+        """Whether it is deleted."""
+        return None if self._routing.is_meant(delivery) else NOT_MEANT
+
+    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
+        """Nothing is published."""
+        raise FormatError("It is deleted.")
+
+    @property
+    def missing(self) -> int | None:
+        """How many of the selected messages were not seen yet."""
+        return self._routing.missing
+
+
+class _TakenBack:
+    """Which copies of an operation are taken back, and what is published in their place: the originals, byte for byte
+    but for what their source must not get."""
+
+    def __init__(self, session: Session, plan: Plan, original: Path) -> None:
+        self._session = session
+        self._plan = plan
+        self._originals = Originals(original)
+        self._rules: Rules
+
+    async def prepare(self) -> None:
+        """Ask what the source can hold."""
+        if self._plan.target is not None:
+            connector = await self._session.connector(self._plan.target.connection)
+            self._rules = await connector.rules(self._plan.target)
+
+    async def decide(self, delivery: Delivery) -> Way | Stay | None:
+        """Whether it is a copy of the operation, and where its original goes."""
+        if self._plan.purpose != "restore":
+            if self._entry(delivery) is None:
+                return NOT_MEANT
+            if self._plan.purpose == "withdraw":
+                return None
+        assert self._plan.target is not None
+        return Way(self._plan.target, None, self._rules)
+
+    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
+        """The original."""
+        entry = None if self._plan.purpose == "restore" else self._entry(delivery)
+        event = delivery.event if entry is None else entry.message.event
+        return unburdened(event, way.rules).event
+
+    def _entry(self, delivery: Delivery) -> Entry | None:
+        stamp = stamp_of(delivery.event)
+        if stamp is None or stamp[0] != self._plan.undoes:
+            return None
+        return self._originals.find(stamp[1])
+
+    @property
+    def missing(self) -> int | None:
+        """Not counted: consumers may have taken some."""
+        return None
+
+
+def _messages_of(path: Path) -> Callable[[], AsyncIterator[Sequence[Delivery]]]:
+    async def messages() -> AsyncIterator[Sequence[Delivery]]:
+        batch: list[Delivery] = []
+        for entry in read_entries(path, EntryState.SETTLED):
+            batch.append(entry.message)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    return messages
+
+
+_BATCH = 500
+
+
+def _plan_of(operation: Operation) -> Plan:
+    try:
+        return msgspec.msgpack.decode(operation.plan, type=Plan)
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"The plan of operation {operation.id} cannot be read: {error}.") from error
+
+
+def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int, purpose: Purpose) -> Plan:
+    """The plan that takes back what went to one target."""
+    from_there = done.source if target is None else target.address
+    return msgspec.structs.replace(
+        done,
+        id=uuid.uuid4().hex[:12],
+        made=time.time_ns() // 1_000_000,
+        purpose=purpose,
+        by=whoami(),
+        source=from_there,
+        kind=done.kind if target is None else target.kind,
+        identity=session.describe(from_there.connection).identity,
+        removes=target is not None,
+        ledger=False,
+        scope="matching",
+        query="",
+        limit=None,
+        selected=(),
+        ends={},
+        depth=0 if target is None else target.depth or 0,
+        target=None if purpose == "withdraw" else done.source,
+        guarantee="at least once",
+        legs=(),
+        stays=(),
+        examined=count,
+        moving=count,
+        not_matching=0,
+        moved_before=0,
+        canary=(),
+        warnings=(),
+        price="",
+        undoes=done.id,
+    )
+
+
+def _changed(what: str) -> Unsupported:
+    return Unsupported(f"The plan no longer fits: {what}. Plan again.")

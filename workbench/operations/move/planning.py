@@ -1,0 +1,271 @@
+"""Making a plan: the source is looked at once, its targets are asked what they can hold, and nothing is changed."""
+
+import asyncio
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConnectorError, FormatError, Unsupported
+from workbench.model.event import Delivery, Event
+from workbench.model.groups import Group
+from workbench.model.route import Route
+from workbench.model.start import Beginning
+from workbench.model.target_rules import Changes, Rules
+from workbench.model.wording import quantity, with_article
+from workbench.operations.browse_defaults import price_of
+from workbench.operations.drafts.audience import audience
+from workbench.operations.journal.journal import records, same_source, settled_before
+from workbench.operations.journal.operation import whoami
+from workbench.operations.move.copies import copy_of, key_of
+from workbench.operations.move.plan import REDRIVES, WATCH, Leg, Plan, Scope, Stays
+from workbench.operations.move.routing import Routing, Stay, Way
+from workbench.session import Session
+
+_REASONS: Final = 100
+"""Reasons for staying that are told apart."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a move is asked for.
+
+    Attributes:
+        source: Where the messages are.
+        purpose: Whether they move or are deleted.
+        target: Where to; None: each to where it came from.
+        query: What they match; empty: all do.
+        selected: The messages themselves, where they were selected; they are found again in the source.
+        limit: At most so many; None: all.
+        again: Whether what an earlier move has dealt with is moved again.
+        force: Whether a target that drops its oldest, or that messages came back from too often, is used all the same.
+        rate: Messages a second at most; None: as fast as it goes.
+        canary: How many go at a time before all the others; empty: all go at once.
+        watch: Seconds that are waited after each such step.
+    """
+
+    source: Address
+    purpose: Literal["move", "delete"] = "move"
+    target: Address | None = None
+    query: str = ""
+    selected: tuple[Delivery, ...] | None = None
+    limit: int | None = None
+    again: bool = False
+    force: bool = False
+    rate: float | None = None
+    canary: tuple[int, ...] = ()
+    watch: float = WATCH
+
+
+async def make_plan(session: Session, wanted: Wanted) -> Plan:
+    """Look at the source once, and say what the move would do. A queue is looked at only if it was not selected from:
+    that has its price.
+
+    Raises:
+        WorkbenchError: The source cannot be looked at or claimed, or a target cannot be asked, or must not be used.
+    """
+    source = wanted.source
+    connector = await session.connector(source.connection)
+    endpoint = await connector.endpoint(source)
+    _check_source(endpoint, wanted.purpose)
+    identity = session.describe(source.connection).identity
+    selected = None if wanted.selected is None else Counter(key_of(each) for each in wanted.selected)
+    moved = {} if wanted.again or endpoint.family != "log" else settled_before(identity, source)
+    query = session.query(wanted.query) if wanted.query else None
+    limit = _REDRIVES_FORCED if wanted.force else REDRIVES
+    routing = Routing(session, source, wanted.target, query, selected, moved, limit)
+    if wanted.purpose == "move":
+        await routing.prepare()
+    survey = _Survey(routing, wanted)
+    depth, ends, price = endpoint.depth or 0, {}, ""
+    if wanted.selected is not None:
+        await survey.take(wanted.selected)
+    else:
+        price = price_of(endpoint)
+        start = Beginning() if endpoint.family == "log" else None
+        async with session.browse(source, start) as stream:
+            async for batch in stream:
+                await survey.take(batch)
+                await asyncio.sleep(0)
+        ends = {span.partition: span.end for span in stream.coverage.spans}
+        survey.warnings += [f"Not seen: {gap.what} ({gap.reason})." for gap in stream.coverage.gaps]
+    legs = [await _leg(session, routing, each, survey) for each in survey.ways]
+    for leg in legs:
+        rules, target = routing.rules_of(leg.address), routing.endpoints[leg.address]
+        survey.warnings += check_room(rules, target, leg.count, wanted.force)
+    removes = Ability.REMOVE in endpoint.abilities
+    ledger = Ability.CLAIM in endpoint.abilities and not removes and wanted.selected is None
+    atomic = ledger and bool(legs) and all(_is_atomic(source, routing.endpoints[each.address]) for each in legs)
+    warnings = [*_warnings(endpoint, identity, removes), *survey.warnings]
+    scope: Scope = "selected" if selected is not None else "matching" if wanted.query else "all"
+    return Plan(
+        id=uuid.uuid4().hex[:12],
+        made=time.time_ns() // 1_000_000,
+        purpose=wanted.purpose,
+        by=whoami(),
+        source=source,
+        kind=endpoint.kind,
+        identity=identity,
+        removes=removes,
+        ledger=ledger,
+        scope=scope,
+        query=wanted.query,
+        limit=wanted.limit,
+        selected=tuple(key.hex() for key in (selected or Counter()).elements()),
+        ends=ends,
+        depth=depth,
+        target=wanted.target,
+        guarantee="exactly once" if atomic else "at least once",
+        legs=tuple(legs),
+        stays=tuple(Stays(reason, count) for reason, count in survey.stays.most_common()),
+        examined=survey.examined,
+        moving=survey.moving,
+        not_matching=survey.not_meant,
+        moved_before=survey.moved_before,
+        again=wanted.again,
+        rate=wanted.rate,
+        canary=wanted.canary,
+        watch=wanted.watch,
+        redrives=limit,
+        warnings=tuple(warnings),
+        price=price,
+    )
+
+
+_REDRIVES_FORCED: Final = 100_000
+
+
+class _Survey:
+    """What is found out about the messages of a source."""
+
+    def __init__(self, routing: Routing, wanted: Wanted) -> None:
+        self._routing = routing
+        self._limit = wanted.limit
+        self._deletes = wanted.purpose == "delete"
+        self.examined = self.moving = self.not_meant = self.moved_before = 0
+        self.ways: dict[Address, int] = {}
+        self.first: dict[Address, Delivery] = {}
+        self.changes: dict[Address, Changes] = {}
+        self.removed: dict[Address, dict[str, None]] = {}
+        self.stays: Counter[str] = Counter()
+        self.warnings: list[str] = []
+
+    async def take(self, batch: Sequence[Delivery]) -> None:
+        """Examine messages."""
+        for delivery in batch:
+            self.examined += 1
+            if self._deletes:
+                if self._routing.is_meant(delivery) and not self._is_full():
+                    self.moving += 1
+                else:
+                    self.not_meant += 1
+                continue
+            found = await self._routing.decide(delivery)
+            if isinstance(found, Way):
+                if self._is_full():
+                    self.not_meant += 1
+                    continue
+                self._add(delivery, found)
+            elif found.why == "not meant":
+                self.not_meant += 1
+            elif found.why == "moved before":
+                self.moved_before += 1
+            else:
+                self._stay(found)
+
+    def _is_full(self) -> bool:
+        return self._limit is not None and self.moving >= self._limit
+
+    def _add(self, delivery: Delivery, way: Way) -> None:
+        at = way.address
+        try:
+            copy = copy_of(delivery.event, way.rules, "0" * 12, self.moving)
+        except FormatError as error:
+            self._stay(Stay("cannot", str(error).rstrip(".")))
+            return
+        self.moving += 1
+        self.ways[at] = self.ways.get(at, 0) + 1
+        self.first.setdefault(at, delivery)
+        self.changes.setdefault(at, Changes()).add(way.rules.examine(copy.event).changes)
+        removed = self.removed.setdefault(at, {})
+        for what, why in copy.removed:
+            removed[f"{what} stays behind: it {why}."] = None
+
+    def _stay(self, found: Stay) -> None:
+        reason = found.reason if found.reason in self.stays or len(self.stays) < _REASONS else "other reasons"
+        self.stays[reason] += 1
+
+
+def _check_source(endpoint: Endpoint, purpose: str) -> None:
+    if purpose == "delete" and Ability.REMOVE not in endpoint.abilities:
+        raise Unsupported(f"Nothing can be deleted from {endpoint.address}: it is {with_article(endpoint.kind)}.")
+    if Ability.BROWSE not in endpoint.abilities:
+        raise Unsupported(f"{endpoint.address} cannot be moved from: it cannot be browsed.")
+    if endpoint.family == "queue" and not endpoint.abilities & Ability.CLAIM:
+        raise Unsupported(f"Nothing can be taken from {endpoint.address}: another consumer has it for itself.")
+
+
+def _is_atomic(source: Address, target: Endpoint) -> bool:
+    return target.address.connection == source.connection and Ability.ATOMIC in target.abilities
+
+
+async def _leg(session: Session, routing: Routing, address: Address, survey: _Survey) -> Leg:
+    endpoint = routing.endpoints[address]
+    sample = msgspec.structs.replace(survey.first[address].event, body=None)
+    said = await who_receives(session, endpoint, sample)
+    changes = survey.changes[address].sentences()
+    return Leg(address, endpoint.kind, survey.ways[address], said, sample, changes, tuple(survey.removed[address]))
+
+
+async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> str:
+    """Who gets what is published to an endpoint, in a line.
+
+    Args:
+        session: Whose connections.
+        endpoint: Which.
+        sample: An event, of which key and headers count.
+    """
+    groups: Sequence[Group] = ()
+    route: Route | None = None
+    try:
+        connector = await session.connector(endpoint.address.connection)
+        if Ability.GROUPS in endpoint.abilities:
+            groups = await connector.groups()
+        elif endpoint.family == "routes":
+            route = await connector.route(endpoint.address, sample)
+    except ConnectorError as error:
+        return f"who reads it is not known: {error}"
+    return audience(endpoint, sample.key, groups, route).sentence
+
+
+def check_room(rules: Rules, target: Endpoint, count: int, force: bool) -> list[str]:
+    """Refuse a target that would confirm messages and then drop others to make room; what is to be said, if it is
+    forced.
+
+    Raises:
+        Unsupported: It would.
+    """
+    if not rules.forgets:
+        return []
+    if rules.forgets_beyond is not None and target.depth is not None and target.depth + count <= rules.forgets_beyond:
+        return []
+    sentence = f"{target.address} {rules.forgets}: what it confirms it may not keep."
+    if not force:
+        raise Unsupported(f"{sentence} Raise its limit, make room, or force the move.")
+    return [sentence]
+
+
+def _warnings(endpoint: Endpoint, identity: str, removes: bool) -> list[str]:
+    said = []
+    if removes and endpoint.consumers:
+        said.append(f"{quantity(endpoint.consumers, 'consumer')} of {endpoint.address} may take messages meanwhile.")
+    for record in records()[0]:
+        of = record.operation
+        if same_source(of, identity, endpoint.address) and record.state in ("running", "interrupted"):
+            goes_on = "is running" if record.state == "running" else "was interrupted, and can be resumed"
+            said.append(f"Operation {of.id} of {of.by} on the same source {goes_on}.")
+    return said

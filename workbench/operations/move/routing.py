@@ -1,0 +1,192 @@
+"""Which messages move, and where each goes: the same for the plan that tells it and for the run that does it."""
+
+from collections.abc import Collection, Mapping
+from typing import Final, Literal, NamedTuple
+
+from workbench.decode.display import visible
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
+from workbench.model.event import Delivery, Event
+from workbench.model.target_rules import Rules
+from workbench.operations.drafts.origin import origins
+from workbench.operations.move.copies import copy_of, key_of, redrives
+from workbench.query.query import Query
+from workbench.session import Session
+
+
+class Way(NamedTuple):
+    """Where a message goes.
+
+    Attributes:
+        address: The target.
+        partition: Which partition of it; None: the broker's choice.
+        rules: What the target can hold.
+    """
+
+    address: Address
+    partition: str | None
+    rules: Rules
+
+
+class Stay(NamedTuple):
+    """A message stays where it is.
+
+    Attributes:
+        why: What decides it: it is not meant; it was moved before; or it cannot go.
+        reason: Of one that cannot go, the end of a sentence.
+    """
+
+    why: Literal["not meant", "moved before", "cannot"]
+    reason: str = ""
+
+
+NOT_MEANT: Final = Stay("not meant")
+MOVED_BEFORE: Final = Stay("moved before")
+
+
+class Routing:
+    """Decides of each message of a source whether it moves, and where to.
+
+    Args:
+        session: Whose connections and conventions.
+        source: Where the messages are.
+        target: Where to; None: each to where it came from.
+        query: What they match.
+        selected: By what they are found (`key_of`), with how many there are of each; None: they are not selected.
+        moved: What was moved before, by what it is found.
+        redrives: How often a message is moved at most.
+        id: The id of the operation; empty while it is planned.
+        allowed: The only targets that are used; None: any.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        source: Address,
+        target: Address | None,
+        query: Query | None,
+        selected: Mapping[bytes, int] | None,
+        moved: Collection[bytes],
+        redrives: int,
+        id: str = "",
+        allowed: Collection[Address] | None = None,
+    ) -> None:
+        self._session = session
+        self._reading = session.reading
+        self._source = source
+        self._target = target
+        self._query = query
+        self._selected = None if selected is None else dict(selected)
+        self._moved = moved
+        self._redrives = redrives
+        self._id = id
+        self._allowed = allowed
+        self._listed: dict[Address, Endpoint] | None = None
+        self._ways: dict[Address, Rules | str] = {}
+        self.endpoints: dict[Address, Endpoint] = {}
+        """The targets that were asked for so far."""
+
+    @property
+    def missing(self) -> int | None:
+        """How many of the selected messages were not seen yet; None: they are not selected one by one."""
+        return None if self._selected is None else sum(self._selected.values())
+
+    async def prepare(self) -> None:
+        """Ask the brokers about the target, or about what there is to come from.
+
+        Raises:
+            WorkbenchError: They do not tell.
+        """
+        if self._target is not None:
+            found = await self._rules(self._target)
+            if isinstance(found, str):
+                # Asking again gives the error itself.
+                connector = await self._session.connector(self._target.connection)
+                await connector.rules(self._target)
+        else:
+            connector = await self._session.connector(self._source.connection)
+            self._listed = {each.address: each for each in await connector.endpoints()}
+
+    def rules_of(self, address: Address) -> Rules:
+        """What a target can hold, which was asked for."""
+        rules = self._ways[address]
+        assert isinstance(rules, Rules)
+        return rules
+
+    def is_meant(self, delivery: Delivery) -> bool:
+        """Whether a message matches, or is one of those selected; each of these is meant once."""
+        if self._selected is None:
+            return self._query is None or self._query.matches(delivery)
+        key = key_of(delivery)
+        if not self._selected.get(key):
+            return False
+        self._selected[key] -= 1
+        return True
+
+    async def decide(self, delivery: Delivery) -> Way | Stay:
+        """What becomes of a message."""
+        if not self.is_meant(delivery):
+            return NOT_MEANT
+        if delivery.position is not None and key_of(delivery) in self._moved:
+            return MOVED_BEFORE
+        try:
+            times = redrives(delivery.event.headers)
+        except FormatError as error:
+            return Stay("cannot", f"its headers cannot be read: {str(error).rstrip('.')}")
+        if times >= self._redrives:
+            return Stay("cannot", f"it was moved {times} times already, and came back each time")
+        found = await self._way(delivery)
+        if isinstance(found, str):
+            return Stay("cannot", found)
+        refusal = found.rules.examine(delivery.event).refusal
+        return Stay("cannot", refusal) if refusal else found
+
+    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
+        """What is published of a message.
+
+        Raises:
+            FormatError: Its headers cannot be read.
+        """
+        return copy_of(delivery.event, way.rules, self._id, sequence).event
+
+    async def _way(self, delivery: Delivery) -> Way | str:
+        partition = None
+        if self._target is not None:
+            address = self._target
+        else:
+            found = origins(delivery, self._reading.facts(delivery), self._listed or {})
+            if found is None:
+                return "nothing in it says where it came from"
+            if len(found.targets) < 2:
+                where = ", ".join(found.missing[:3]) or found.story
+                return f"it came from {visible(where, 200)}, which is not there"
+            address = found.targets[0].address
+            number = found.targets[0].partition
+            partition = None if number is None else str(number)
+        if address == self._source:
+            return "it would go to where it is"
+        rules = await self._rules(address)
+        return rules if isinstance(rules, str) else Way(address, partition, rules)
+
+    async def _rules(self, address: Address) -> Rules | str:
+        if (known := self._ways.get(address)) is None:
+            known = self._ways[address] = await self._ask(address)
+        return known
+
+    async def _ask(self, address: Address) -> Rules | str:
+        if self._allowed is not None and address not in self._allowed:
+            return f"it would go to {address}, which the plan does not name"
+        connector = await self._session.connector(address.connection)
+        try:
+            endpoint = await connector.endpoint(address)
+            if Ability.PUBLISH not in endpoint.abilities:
+                return f"{address} takes no events"
+            rules = await connector.rules(address)
+        except ConnectionLost:
+            # What is wrong with one target stops no other; a broker that does not answer does.
+            raise
+        except ConnectorError as error:
+            return str(error).rstrip(".")
+        self.endpoints[address] = endpoint
+        return rules

@@ -1,0 +1,777 @@
+"""Carrying a plan out: journal, publish, confirm, journal, settle, journal; in windows, so that nothing waits for one
+message, and so that never more than `IN_FLIGHT` messages are between two of these steps.
+
+The reading side takes messages from the source, journals a window of them and hands it to the publishers; the finishing
+side waits for the answers and lets the source go of what was confirmed. What the source still has after a crash or a
+lost connection is found by its key in the journal: what was confirmed is settled without being published again.
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from workbench.connecting.connector import Claims, Publisher, Purpose, Transaction
+from workbench.connecting.retry import Backoff
+from workbench.model.endpoint import Ability
+from workbench.model.errors import (
+    ConnectionLost,
+    ConnectorError,
+    FormatError,
+    Unsupported,
+    unwrap_exception_group,
+)
+from workbench.model.event import Delivery, Event, Position
+from workbench.model.start import At, Beginning
+from workbench.model.wording import quantity
+from workbench.operations.journal.journal import Entry, Journal
+from workbench.operations.journal.operation import EntryState, State
+from workbench.operations.move.copies import key_of, stamp_of
+from workbench.operations.move.outbox import Answers, Outbox, Outgoing
+from workbench.operations.move.plan import Plan
+from workbench.operations.move.routing import Stay, Way
+from workbench.session import Session
+
+WINDOW: Final = 1_000
+"""Messages that are journalled, published, confirmed and settled together."""
+WINDOW_BYTES: Final = 16_777_216
+"""Bytes of messages in a window, unless one is larger."""
+_WINDOWS: Final = 2
+IN_FLIGHT: Final = WINDOW * (_WINDOWS + 1)
+"""Messages that can be published and not yet confirmed: what a crash may publish a second time."""
+PASS_SECONDS: Final = 600.0
+"""Seconds for which messages are held at most: brokers close the channel of whoever holds one too long, after half an
+hour unless they are told otherwise (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout)."""
+_CERTAIN: Final = 2.0
+"""Seconds after which what a source let go is gone for good, if its broker still lives."""
+_ATTEMPTS: Final = 6
+_PACE: Final = 0.25
+"""Seconds for which messages go out together where there is a rate."""
+_LOOK: Final = 0.5
+"""Seconds between two questions whether a source has grown."""
+
+
+class Choice(Protocol):
+    """What becomes of each message of a source, and what is published of it."""
+
+    async def prepare(self) -> None:
+        """Ask the brokers what has to be known.
+
+        Raises:
+            WorkbenchError: They do not tell.
+        """
+        ...
+
+    async def decide(self, delivery: Delivery) -> Way | Stay | None:
+        """Where it goes, or why it stays; None: it is deleted."""
+        ...
+
+    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
+        """What is published.
+
+        Raises:
+            FormatError: Nothing can be.
+        """
+        ...
+
+    @property
+    def missing(self) -> int | None:
+        """How many are still to be found; None: any number."""
+        ...
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a move is.
+
+    Attributes:
+        total: Messages that are to move, as far as that is known.
+        moved: The target has them and, where this is a move, the source not.
+        failed: The target did not take them.
+        left: They cannot go, and stay.
+        returned: They came back to where they were.
+        seconds: How long it takes so far.
+        phase: What goes on, in words.
+    """
+
+    total: int
+    moved: int = 0
+    failed: int = 0
+    left: int = 0
+    returned: int = 0
+    seconds: float = 0.0
+    phase: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a move ended.
+
+    Attributes:
+        state: Whether it came to its end.
+        verb: "moved", "copied", "deleted" or "taken back".
+        moved: How many.
+        failed: The target did not take them: they are in their source.
+        left: They cannot go, and stay.
+        returned: They came back.
+        twice: The target may have them twice.
+        gone: In flight when the program ended, and not in the source any more.
+        open: Whether the source or the target has them is not known: `resume` finds out.
+        missing: Selected, and not found in the source.
+        reasons: Why messages stayed or failed, with how many.
+        why: Why it did not come to its end, a sentence; empty where it did.
+        seconds: How long it took.
+    """
+
+    state: State
+    verb: str
+    moved: int
+    failed: int
+    left: int
+    returned: int
+    twice: int
+    gone: int
+    open: int
+    missing: int
+    reasons: tuple[tuple[str, int], ...]
+    why: str
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to move has moved, and nothing came back."""
+        return self.state == "done" and not (
+            self.failed or self.left or self.returned or self.gone or self.open or self.missing
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, in a line without a full stop."""
+        parts = [f"{self.moved:,} {self.verb}", f"{self.failed:,} failed", f"{self.returned:,} returned"]
+        if self.left:
+            parts.append(f"{self.left:,} cannot go and stay")
+        if self.missing:
+            parts.append(f"{self.missing:,} not found in the source")
+        if self.twice:
+            parts.append(f"{self.twice:,} maybe there twice")
+        if self.gone:
+            parts.append(f"{self.gone:,} gone from the source before they were confirmed")
+        if self.open:
+            parts.append(f"{self.open:,} not known")
+        return f"{', '.join(parts)} in {self.seconds:,.1f} s"
+
+
+class _Item(NamedTuple):
+    """A message on its way through.
+
+    Attributes:
+        key: What it is found by in its source.
+        claimed: Its number in the claim; None where nothing is claimed.
+        sequence: Its number in the journal; None: it is only passed over.
+        confirmed: Whether its target has it already.
+    """
+
+    key: bytes
+    claimed: int | None
+    sequence: int | None
+    confirmed: bool = False
+
+
+class _Window(NamedTuple):
+    claims: Claims | None
+    items: list[_Item]
+    answers: Answers
+
+
+class Run:
+    """One operation while it is carried out."""
+
+    def __init__(
+        self,
+        session: Session,
+        plan: Plan,
+        choice: Choice,
+        journal: Journal,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        stopped: asyncio.Event | None = None,
+        messages: Callable[[], AsyncIterator[Sequence[Delivery]]] | None = None,
+    ) -> None:
+        """
+        Args:
+            session: Whose connections.
+            plan: What to do.
+            choice: Which messages go where.
+            journal: Where every message is kept before anything is done with it.
+            on_progress: Told how far it is, a few times a second.
+            stopped: Set to end after the messages in hand.
+            messages: The messages, where they are not read from the plan's source.
+        """
+        self._session = session
+        self._plan = plan
+        self._choice = choice
+        self._journal = journal
+        self._on_progress = on_progress
+        self._writing = asyncio.Lock()
+        self._open: dict[bytes, deque[tuple[int, int]]] = {}
+        self._given_up: set[bytes] = set()
+        self._sequence = 0
+        self._moved = self._failed = self._returned = self._taken = 0
+        self._left: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._start = time.monotonic()
+        self._last_settled = 0.0
+        self._told = 0.0
+        self._phase = ""
+        self._hold = PASS_SECONDS
+        self._until = math.inf
+        self._due = 0.0
+        self._round_limit: int | None = None
+        self._messages = messages
+        self._stopped = stopped or asyncio.Event()
+
+    async def carry_out(self) -> Ended:
+        """Do it, or do further what was interrupted.
+
+        Raises:
+            WorkbenchError: It cannot begin; nothing was moved.
+            StoreError: The journal cannot be written; what is in it can be resumed.
+        """
+        plan = self._plan
+        self._sequence = self._journal.next_sequence
+        counts = self._journal.counts()
+        self._taken = counts.settled + counts.confirmed + counts.in_flight
+        self._moved = counts.settled
+        await self._choice.prepare()
+        await self._note("begun" if not self._sequence else "resumed")
+        state: State = "done"
+        why = ""
+        try:
+            async with self._watching():
+                for step in (*plan.canary, None):
+                    await self._round(step)
+                    if self._stopped.is_set():
+                        state, why = "stopped", "Stopped by its user."
+                        break
+                    if step is None or self._is_full():
+                        break
+                    if await self._came_back():
+                        state = "stopped"
+                        why = f"Stopped: {quantity(self._returned, 'message')} came back to {plan.source}."
+                        break
+                await self._make_certain()
+        except ConnectorError as error:
+            state, why = "interrupted", str(error)
+        return await self._end(state, why)
+
+    # Rounds: one for each step of the canary, and one for the rest.
+
+    async def _round(self, limit: int | None) -> None:
+        """Move so many further messages, and go on after a lost connection as often as it helps."""
+        self._round_limit = None if limit is None else self._taken + limit
+        backoff, failures = Backoff(), 0
+        while True:
+            moved, began = self._moved, time.monotonic()
+            try:
+                further = await self._through_source()
+            except ConnectorError as error:
+                failures = 0 if self._moved > moved else failures + 1
+                if isinstance(error, Unsupported) or failures >= _ATTEMPTS or self._stopped.is_set():
+                    raise
+                # It may have been held too long for this broker.
+                self._hold = min(self._hold, max((time.monotonic() - began) / 2, 1.0))
+                await self._note(f"lost: {error}")
+                self._tell(f"lost, and tried again: {error}", force=True)
+                backoff.fail(str(error), 0)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), backoff.pause)
+                continue
+            if not further or self._is_round_over() or self._moved == moved:
+                return
+
+    async def _through_source(self) -> bool:
+        """Go through the source once. Whether there may be more that was not reached."""
+        await self._load_open()
+        self._left.clear()
+        if self._plan.ledger:
+            await self._from_ledger()
+        elif self._plan.removes:
+            return await self._from_queue()
+        else:
+            await self._from_log()
+        return False
+
+    def _is_full(self) -> bool:
+        """Whether no further messages are taken: only those are wanted still that were taken before."""
+        plan = self._plan
+        most = min(plan.depth if plan.removes else math.inf, math.inf if plan.limit is None else plan.limit)
+        if self._taken >= most or self._choice.missing == 0:
+            return True
+        return self._round_limit is not None and self._taken >= self._round_limit
+
+    def _is_round_over(self) -> bool:
+        return self._stopped.is_set() or (self._is_full() and not self._open)
+
+    async def _from_queue(self) -> bool:
+        """Hold messages in as many claims as it takes, and give back what was not moved in the order in which it was
+        taken. Whether there may be more: the time was up."""
+        connector = await self._session.connector(self._plan.source.connection)
+        # What was there when the plan was made, and what its broker may have again.
+        budget = self._plan.depth - self._moved + sum(map(len, self._open.values()))
+        self._until = time.monotonic() + self._hold
+        purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
+        held: list[AbstractAsyncContextManager[Claims]] = []
+        async with _Outgoings(self._session, None) as outbox:
+            try:
+                while budget > 0 and not self._is_pass_over():
+                    most = min(budget, self._wanted() if self._takes_all() else budget)
+                    context = connector.claim(self._plan.source, purpose, most)
+                    claims = await context.__aenter__()
+                    held.append(context)
+                    taken, kept = await self._through(claims, outbox)
+                    budget -= taken
+                    if not kept:
+                        held.remove(context)
+                        await context.__aexit__(None, None, None)
+                    if not taken:
+                        break
+            finally:
+                await _leave(held)
+        return budget > 0 and time.monotonic() >= self._until
+
+    def _is_pass_over(self) -> bool:
+        return self._is_round_over() or time.monotonic() >= self._until
+
+    def _takes_all(self) -> bool:
+        """Whether whatever comes next is moved, as far as is known: so that no more is held than is wanted."""
+        return self._plan.scope == "all" and not self._open
+
+    def _wanted(self) -> int:
+        limits = [self._plan.depth]
+        if self._plan.limit is not None:
+            limits.append(self._plan.limit - self._taken)
+        if self._round_limit is not None:
+            limits.append(self._round_limit - self._taken)
+        return max(min(limits), 1)
+
+    async def _through(self, claims: Claims, outbox: Outbox) -> tuple[int, int]:
+        """Take one claim's messages through. How many were claimed, and how many of these are held still."""
+        taken = 0
+
+        async def deliveries() -> AsyncIterator[Sequence[Delivery]]:
+            nonlocal taken
+            async for batch in claims:
+                taken += len(batch)
+                yield batch
+
+        released = await self._pump(deliveries(), claims, outbox)
+        return taken, taken - released
+
+    async def _from_ledger(self) -> None:
+        """Go over a log with a ledger, which is kept at the broker."""
+        plan = self._plan
+        connector = await self._session.connector(plan.source.connection)
+        async with connector.transaction(ledger_of(plan.id)) as transaction:
+            inside = transaction if plan.guarantee == "exactly once" else None
+            async with _Outgoings(self._session, inside) as outbox, transaction.claim(plan.source, "move") as claims:
+                await self._pump(claims, claims, outbox)
+
+    async def _from_log(self) -> None:
+        """Copy from a log that keeps no place for us: the journal alone says how far one is."""
+        plan = self._plan
+        done = await asyncio.to_thread(self._journal.keys)
+        async with _Outgoings(self._session, None) as outbox:
+            found = self._selected(done) if plan.selected and self._messages is None else self._not_done(done)
+            await self._pump(found, None, outbox)
+
+    async def _selected(self, done: Counter[bytes]) -> AsyncIterator[Sequence[Delivery]]:
+        for key in map(bytes.fromhex, self._plan.selected):
+            partition, _, offset = key.decode().partition(":")
+            if key in done:
+                continue
+            async with self._session.browse(self._plan.source, At(Position(partition, offset)), 1) as stream:
+                async for batch in stream:
+                    yield batch
+
+    async def _not_done(self, done: Counter[bytes]) -> AsyncIterator[Sequence[Delivery]]:
+        async with AsyncExitStack() as stack:
+            batches: AsyncIterable[Sequence[Delivery]]
+            if self._messages is not None:
+                batches = self._messages()
+            else:
+                batches = await stack.enter_async_context(self._session.browse(self._plan.source, Beginning()))
+            async for batch in batches:
+                left = []
+                for delivery in batch:
+                    key = key_of(delivery)
+                    if done[key] > 0:
+                        done[key] -= 1
+                    else:
+                        left.append(delivery)
+                if left:
+                    yield left
+
+    # Windows.
+
+    async def _pump(self, batches: AsyncIterable[Sequence[Delivery]], claims: Claims | None, outbox: Outbox) -> int:
+        """Take messages through, window by window. How many of the claimed ones were let go.
+
+        Raises:
+            ConnectorError: The source or a target is lost, and with it what is held.
+        """
+        released = 0
+        windows: asyncio.Queue[_Window | None] = asyncio.Queue(_WINDOWS)
+
+        async def finish_all() -> None:
+            nonlocal released
+            while (window := await windows.get()) is not None:
+                released += await self._finish(window)
+
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(finish_all())
+                async with aclosing(self._windows(batches, claims)) as made:
+                    async for items, entries, outgoing, again in made:
+                        if entries:
+                            await self._write(self._journal.add, entries)
+                        if again and not self._is_atomic:
+                            await self._write(self._journal.mark_twice, again)
+                        answers = await outbox.send(outgoing)
+                        await windows.put(_Window(claims, items, answers))
+                await windows.put(None)
+        return released
+
+    async def _windows(
+        self, batches: AsyncIterable[Sequence[Delivery]], claims: Claims | None
+    ) -> AsyncGenerator[tuple[list[_Item], list[Entry], list[Outgoing], list[int]], None]:
+        """Decide about messages, and gather those that go on."""
+        items: list[_Item] = []
+        entries: list[Entry] = []
+        outgoing: list[Outgoing] = []
+        again: list[int] = []
+        size = number = 0
+        most = WINDOW if self._plan.rate is None else max(1, min(WINDOW, round(self._plan.rate * _PACE)))
+        async for batch in batches:
+            for delivery in batch:
+                claimed = None if claims is None else number
+                number += 1
+                if self._is_pass_over():
+                    # What comes now stays. A log's ledger must not pass over it, and a queue has it back.
+                    break
+                if not self._is_planned(delivery):
+                    continue
+                key = key_of(delivery)
+                known = self._known(key, delivery)
+                if known is None and (self._is_full() or key in self._given_up):
+                    continue
+                if known is not None and known[1] != EntryState.IN_FLIGHT:
+                    items.append(_Item(key, claimed, known[0], confirmed=True))
+                    continue
+                found = await self._choice.decide(delivery)
+                if isinstance(found, Stay):
+                    if found.why == "cannot":
+                        self._left[found.reason if len(self._left) < 100 else "other reasons"] += 1
+                    if self._plan.ledger:
+                        # The log keeps it; the ledger says that it was dealt with.
+                        items.append(_Item(key, claimed, None))
+                    continue
+                sequence = self._sequence if known is None else known[0]
+                target = None
+                if found is not None:
+                    try:
+                        event = self._choice.outgoing(delivery, found, sequence)
+                    except FormatError as error:
+                        self._left[str(error).rstrip(".")] += 1
+                        if self._plan.ledger:
+                            items.append(_Item(key, claimed, None))
+                        continue
+                    target = found.address
+                    outgoing.append(Outgoing(sequence, target, found.partition, event))
+                if known is None:
+                    self._sequence += 1
+                    self._taken += 1
+                    state = EntryState.IN_FLIGHT if found is not None else EntryState.CONFIRMED
+                    entries.append(Entry(sequence, key, delivery, target, state))
+                else:
+                    again.append(sequence)
+                items.append(_Item(key, claimed, sequence, confirmed=found is None))
+                size += delivery.memory
+                if len(entries) + len(again) >= most or size >= WINDOW_BYTES:
+                    await self._keep_pace(len(outgoing))
+                    yield items, entries, outgoing, again
+                    items, entries, outgoing, again, size = [], [], [], [], 0
+            if len(items) >= WINDOW:
+                yield items, entries, outgoing, again
+                items, entries, outgoing, again, size = [], [], [], [], 0
+            if self._is_pass_over():
+                break
+            self._tell("")
+            await asyncio.sleep(0)
+        if items:
+            await self._keep_pace(len(outgoing))
+            yield items, entries, outgoing, again
+
+    def _is_planned(self, delivery: Delivery) -> bool:
+        """Whether it was there when the plan was made."""
+        if delivery.position is None or not self._plan.ends:
+            return True
+        end = self._plan.ends.get(delivery.position.partition)
+        return end is not None and int(delivery.position.offset) < int(end)
+
+    def _known(self, key: bytes, delivery: Delivery) -> tuple[int, int] | None:
+        """The number and the state of a message that the journal has: it was taken before."""
+        waiting = self._open.get(key)
+        from_queue = self._messages is None and delivery.position is None
+        if not waiting or (from_queue and delivery.redelivered is False):
+            # What was never delivered is another one that happens to be the same.
+            return None
+        known = waiting.popleft()
+        if not waiting:
+            del self._open[key]
+        return known
+
+    async def _finish(self, window: _Window) -> int:
+        """Wait for a window's answers, and let the source go of what was confirmed. How many it let go."""
+        receipts = await window.answers.all()
+        confirmed: list[int] = []
+        failed: list[tuple[int, str]] = []
+        unknown: ConnectorError | None = None
+        for sequence, receipt in receipts.items():
+            if receipt.error is None:
+                confirmed.append(sequence)
+            elif receipt.state == "unknown":
+                unknown = receipt.error
+            else:
+                failed.append((sequence, str(receipt.error)))
+        if failed:
+            await self._write(self._journal.mark_failed, failed)
+            self._failed += len(failed)
+            self._reasons.update(why for _, why in failed)
+        if confirmed and not self._is_atomic:
+            await self._write(self._journal.mark, confirmed, EntryState.CONFIRMED)
+        let_go = await self._settle(window, {*confirmed}, {sequence for sequence, _ in failed})
+        if unknown is not None:
+            raise unknown
+        self._tell("")
+        return let_go
+
+    async def _settle(self, window: _Window, confirmed: set[int], failed: set[int]) -> int:
+        """Let the source go of what was confirmed. How many it let go."""
+        let_go: list[_Item] = []
+        settled: list[int] = []
+        for item in window.items:
+            if item.sequence is None:
+                let_go.append(item)
+            elif item.confirmed or item.sequence in confirmed:
+                let_go.append(item)
+                settled.append(item.sequence)
+            elif item.sequence in failed and self._plan.ledger:
+                # A log keeps what failed, and the ledger goes on: the journal names it.
+                let_go.append(item)
+            elif item.sequence in failed:
+                self._given_up.add(item.key)
+        if window.claims is not None and let_go:
+            outcomes = await window.claims.settle([each.claimed for each in let_go if each.claimed is not None])
+            for outcome in outcomes:
+                if outcome.error is not None and outcome.state != "pending":
+                    raise outcome.error
+        if settled:
+            await self._write(self._journal.mark_settled, settled, _now())
+            self._last_settled = time.monotonic()
+            self._moved += len(settled)
+        return len(let_go)
+
+    async def _keep_pace(self, count: int) -> None:
+        if self._plan.rate is None or not count:
+            return
+        now = time.monotonic()
+        if self._due > now:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), self._due - now)
+        self._due = max(self._due, now) + count / self._plan.rate
+
+    @property
+    def _is_atomic(self) -> bool:
+        """Whether publishing and settling are decided in one."""
+        return self._plan.ledger and self._plan.guarantee == "exactly once"
+
+    # What comes back, and what is certain.
+
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[None]:
+        """Count what comes back to a log meanwhile; a queue is looked at after each step of a canary."""
+        plan = self._plan
+        if plan.removes or plan.purpose != "move":
+            yield
+            return
+        connector = await self._session.connector(plan.source.connection)
+        endpoint = await connector.endpoint(plan.source)
+        if Ability.TAIL not in endpoint.abilities:
+            yield
+            return
+        async with self._session.tail(plan.source) as stream:
+
+            async def count() -> None:
+                # What cannot be followed is not counted; the move goes on.
+                with suppress(ConnectorError):
+                    async for batch in stream:
+                        self._returned += sum(_is_of(each, plan.id) for each in batch)
+
+            with unwrap_exception_group():
+                async with asyncio.TaskGroup() as group:
+                    counting = group.create_task(count())
+                    try:
+                        yield
+                    finally:
+                        counting.cancel()
+
+    async def _came_back(self) -> bool:
+        """Wait after a step of a canary; whether any message came back meanwhile."""
+        plan = self._plan
+        until = time.monotonic() + plan.watch
+        connector = await self._session.connector(plan.source.connection)
+        await self._note(f"{self._moved:,} {_past(plan)}, and watched for {plan.watch:g} s")
+        while (left := until - time.monotonic()) > 0 and not self._returned and not self._stopped.is_set():
+            self._tell(f"watching for {left:.0f} s whether any comes back", force=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
+            if plan.removes and ((await connector.endpoint(plan.source)).depth or 0) > plan.depth - self._moved:
+                self._returned = await self._count_returned()
+        return bool(self._returned)
+
+    async def _count_returned(self) -> int:
+        count = 0
+        async with self._session.browse(self._plan.source) as stream:
+            async for batch in stream:
+                count += sum(_is_of(each, self._plan.id) for each in batch)
+        return count
+
+    async def _make_certain(self) -> None:
+        """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more."""
+        if not self._plan.removes:
+            return
+        for _ in range(_ATTEMPTS):
+            left = self._last_settled + _CERTAIN - time.monotonic()
+            if left <= 0 or not self._last_settled:
+                return
+            self._tell("making sure", force=True)
+            await asyncio.sleep(left)
+            connector = await self._session.connector(self._plan.source.connection)
+            try:
+                await connector.endpoint(self._plan.source)
+                return
+            except ConnectionLost:
+                await self._round(None)
+
+    async def _load_open(self) -> None:
+        """Find in the journal what the source may still have."""
+        self._open = {}
+        if not self._sequence:
+            return
+        for sequence, key, state in await asyncio.to_thread(lambda: list(self._journal.open_entries())):
+            self._open.setdefault(key, deque()).append((sequence, state))
+
+    async def _end(self, state: State, why: str) -> Ended:
+        plan = self._plan
+        if state == "done":
+            # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
+            gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
+            let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
+            await self._write(self._journal.mark, gone, EntryState.SETTLED if self._is_atomic else EntryState.GONE)
+            await self._write(self._journal.mark_settled, let_go, _now())
+        await self._write(self._journal.note_stays, dict(self._left))
+        counts = await asyncio.to_thread(self._journal.counts)
+        ended = Ended(
+            state=state,
+            verb=_past(plan),
+            moved=counts.settled + (0 if plan.removes or plan.ledger else counts.confirmed),
+            failed=counts.failed,
+            left=sum(self._left.values()),
+            returned=self._returned,
+            twice=counts.twice,
+            gone=counts.gone,
+            open=counts.open,
+            missing=(self._choice.missing or 0) if state == "done" else 0,
+            reasons=tuple((*self._reasons.most_common(20), *self._left.most_common(20))),
+            why=why,
+            seconds=time.monotonic() - self._start,
+        )
+        await self._write(self._journal.end, state, _now(), f"{ended.sentence}. {why}".rstrip())
+        return ended
+
+    async def _note(self, what: str) -> None:
+        await self._write(self._journal.note, _now(), what)
+
+    async def _write(self, what: Callable[..., None], *arguments: object) -> None:
+        """Write into the journal, off the event loop, and wait until it is on the disk."""
+        async with self._writing:
+            await asyncio.to_thread(what, *arguments)
+
+    def _tell(self, phase: str, force: bool = False) -> None:
+        now = time.monotonic()
+        if not force and now < self._told:
+            return
+        self._told = now + 0.1
+        total = max(self._plan.moving, self._moved)
+        left = sum(self._left.values())
+        self._on_progress(Progress(total, self._moved, self._failed, left, self._returned, now - self._start, phase))
+
+
+class _Outgoings:
+    """An outbox whose publishers are a session's, or those of a transaction."""
+
+    def __init__(self, session: Session, transaction: Transaction | None) -> None:
+        self._session = session
+        self._transaction = transaction
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Outbox:
+        return await self._open.enter_async_context(Outbox(self._publisher))
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._open.aclose()
+
+    @asynccontextmanager
+    async def _publisher(self, connection: str) -> AsyncIterator[Publisher]:
+        if self._transaction is not None:
+            context = self._transaction.publisher()
+        else:
+            context = (await self._session.connector(connection)).publisher()
+        async with context as publisher:
+            yield publisher
+
+
+def ledger_of(id: str) -> str:
+    """The name of the ledger of an operation, as the broker's own tools show it."""
+    return f"workbench-move-{id}"
+
+
+async def _leave(held: Sequence[AbstractAsyncContextManager[Claims]]) -> None:
+    """Give back in the order in which it was taken; what goes wrong is raised when all were left."""
+    wrong: ConnectorError | None = None
+    for context in held:
+        try:
+            await context.__aexit__(None, None, None)
+        except ConnectorError as error:
+            wrong = wrong or error
+    if wrong is not None:
+        raise wrong
+
+
+def _is_of(delivery: Delivery, id: str) -> bool:
+    stamp = stamp_of(delivery.event)
+    return stamp is not None and stamp[0] == id
+
+
+def _past(plan: Plan) -> str:
+    if plan.purpose == "delete":
+        return "deleted"
+    if plan.undoes:
+        return "taken back"
+    return "moved" if plan.removes else "copied"
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
