@@ -17,6 +17,7 @@ from connectors.rabbitmq.queue_type import kind_of
 from connectors.rabbitmq.reconnecting import Following
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.settings import Access
+from connectors.rabbitmq.shovel import Shovelling
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
@@ -216,6 +217,13 @@ class RabbitMQConnector:
             finally:
                 await claims.close()
                 self._counted.note(address, claims.used, (endpoint.depth or 0) - claims.settled)
+
+    @asynccontextmanager
+    async def transfer(self, source: Address, target: Address, count: int) -> AsyncIterator[Shovelling]:
+        """Have a shovel move messages of a queue: see `workbench.connecting.connector.TransferConnector`."""
+        client = await self._ask()
+        async with Shovelling.start(self._topology, client, self._access.vhost, source, target, count) as shovelling:
+            yield shovelling
 
     @asynccontextmanager
     async def tail(

@@ -166,6 +166,14 @@ _QUEUE_COLUMNS: Final = _columns(Queue, "message_stats.ack_details.rate,message_
 _EXCHANGE_COLUMNS: Final = _columns(Exchange, "message_stats.publish_in")
 
 
+class Shovel(msgspec.Struct):
+    """A shovel: https://www.rabbitmq.com/docs/shovel-dynamic#status"""
+
+    name: str
+    state: str | None = None
+    reason: Any = None
+
+
 class Topology:
     """The management API of one virtual host. Its methods raise `ConnectorError`s."""
 
@@ -241,6 +249,25 @@ class Topology:
         except ConnectorError:
             return False
 
+    async def shovels(self) -> Listing[Shovel]:
+        """All shovels that run or have failed; without their plugin nobody knows any."""
+        return await self._list(f"shovels/{self._vhost}", Shovel, "shovels: its plugin rabbitmq_shovel_management")
+
+    async def start_shovel(self, name: str, value: Mapping[str, object]) -> None:
+        """Start a shovel, which takes the right to set policies.
+
+        Args:
+            name: Its own.
+            value: As https://www.rabbitmq.com/docs/shovel-dynamic has it.
+        """
+        path = f"parameters/shovel/{self._vhost}/{quote(name, safe='')}"
+        await self._fetch(path, "shovels", "PUT", msgspec.json.encode({"value": value}))
+
+    async def end_shovel(self, name: str) -> None:
+        """End a shovel, if it has not ended by itself."""
+        with suppress(EndpointNotFound):
+            await self._fetch(f"parameters/shovel/{self._vhost}/{quote(name, safe='')}", "shovel", "DELETE")
+
     async def policies(self) -> Listing[Policy]:
         """All policies; not every user may see them."""
         return await self._list(f"policies/{self._vhost}", Policy)
@@ -274,11 +301,13 @@ class Topology:
             raise self._no_api()
         return entry
 
-    async def _fetch(self, path: str, subject: str = "") -> bytes:
+    async def _fetch(self, path: str, subject: str = "", method: str = "GET", content: bytes = b"") -> bytes:
         data = bytearray()
+        headers = {"content-type": "application/json"} if content else None
+        url = f"{self._place}/api/{path}"
         with translate_errors(f"the management API at {self._place}"):
-            async with self._http.stream("GET", f"{self._place}/api/{path}") as reply:
-                if reply.status_code == 200:
+            async with self._http.stream(method, url, content=content or None, headers=headers) as reply:
+                if reply.is_success:
                     async for chunk in reply.aiter_bytes():
                         data += chunk
                         if len(data) > MOST_BYTES:
@@ -287,8 +316,14 @@ class Topology:
                                 f" {MOST_BYTES // 1_048_576} MB, which is not read."
                             )
         match reply.status_code:
-            case 200:
+            case 200 | 201 | 204:
                 return bytes(data)
+            case 401 if method != "GET":
+                # What may be read has been read before with the same password.
+                raise AccessRefused(
+                    f"The management API at {self._place} does not let user {self._user!r} start shovels: that takes"
+                    " the tag policymaker."
+                )
             case 401:
                 raise LoginRefused(
                     f"The management API at {self._place} does not accept user {self._user!r}:"

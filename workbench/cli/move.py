@@ -57,6 +57,13 @@ def _run_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.option("--again", is_flag=True, help="Also what an earlier move has copied already.")
 @click.option("--force", is_flag=True, help="Use a target though it may drop what it confirms, or a message too often.")
 @click.option(
+    "--engine",
+    type=click.Choice(["workbench", "shovel"]),
+    default="workbench",
+    show_default=True,
+    help="Who moves the messages: shovel is RabbitMQ's own, for a whole queue; it journals none of them.",
+)
+@click.option(
     "--plan",
     "plan_file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -77,6 +84,7 @@ async def move(
     watch: float,
     again: bool,
     force: bool,
+    engine: str,
     plan_file: Path | None,
 ) -> int:
     """Move messages from SOURCE to TARGET, or each to where it came from.
@@ -100,6 +108,7 @@ async def move(
             rate=rate,
             canary=CANARY if canary else (),
             watch=watch,
+            engine="broker" if engine == "shovel" else "workbench",
         )
         plan = await _planned(session, wanted)
     _print_plan(plan, form)

@@ -24,6 +24,7 @@ from workbench.model.receipt import Outcome, Receipt
 from workbench.model.route import Route
 from workbench.model.start import Start, Window
 from workbench.model.target_rules import Rules
+from workbench.model.transfer import TransferState
 
 Purpose: TypeAlias = Literal["move", "destroy"]
 """What becomes of events that are settled: there is a copy of each elsewhere, or there is none."""
@@ -362,6 +363,38 @@ class RangeConnector(Connector, Protocol):
 
         Raises:
             EndpointNotFound: On entering: there is no such log, or no such partition, any more.
+        """
+        ...
+
+
+class Transfer(Protocol):
+    """A move that the broker carries out by itself, while its context is open."""
+
+    async def state(self) -> TransferState:
+        """How far it is.
+
+        Raises:
+            ConnectorError: The broker does not tell.
+        """
+        ...
+
+
+@runtime_checkable
+class TransferConnector(Connector, Protocol):
+    """A connector whose broker moves whole queues by itself."""
+
+    def transfer(self, source: Address, target: Address, count: int) -> AbstractAsyncContextManager[Transfer]:
+        """Have the first events of a queue moved, each confirmed before it is let go; on leaving, what is not moved yet
+        stays.
+
+        Args:
+            source: An endpoint with `Ability.REMOVE`.
+            target: An endpoint of the same connection.
+            count: How many.
+
+        Raises:
+            EndpointNotFound: On entering: there is none of this name.
+            AccessRefused: On entering: this user may not have this done.
         """
         ...
 

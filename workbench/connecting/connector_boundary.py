@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction
+from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction, Transfer
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, WorkbenchError
@@ -19,6 +19,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.listing import Listing
 from workbench.model.look import Coverage, Gap, Interruption, Progress
 from workbench.model.receipt import Outcome, Receipt
+from workbench.model.transfer import TransferState
 
 Item = TypeVar("Item")
 Held = TypeVar("Held")
@@ -228,6 +229,14 @@ class BoundedPublisher(Bounded[Publisher]):
     def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event."""
         return self._batches(self._held.receipts, Receipt)
+
+
+class BoundedTransfer(Bounded[Transfer]):
+    """A `Transfer` behind the boundary."""
+
+    async def state(self) -> TransferState:
+        """How far it is."""
+        return await self._boundary.answer(lambda: self._held.state(), TransferState)
 
 
 class BoundedTransaction(Bounded[Transaction]):

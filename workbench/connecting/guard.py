@@ -26,6 +26,8 @@ from workbench.connecting.connector import (
     ScanConnector,
     Stream,
     Transaction,
+    Transfer,
+    TransferConnector,
 )
 from workbench.connecting.connector_boundary import (
     Boundary,
@@ -34,6 +36,7 @@ from workbench.connecting.connector_boundary import (
     BoundedScan,
     BoundedStream,
     BoundedTransaction,
+    BoundedTransfer,
     Entered,
     of_kind,
 )
@@ -206,6 +209,20 @@ class Guarded:
         boundary = Boundary(f"Keeping the ledger {ledger!r} on {self._connection.name}")
         async with Entered(boundary, lambda: connector.transaction(ledger), BoundedTransaction) as transaction:
             yield GuardedTransaction(transaction, self._permit_claim)
+
+    @asynccontextmanager
+    async def transfer(self, source: Address, target: Address, count: int) -> AsyncIterator[Transfer]:
+        """Have the broker move events by itself: `MOVE`."""
+        connector = self._connector
+        if not isinstance(connector, TransferConnector):
+            raise self._lacks("moves nothing by itself")
+        await self._permit(Level.MOVE, f"having events of {source} moved")
+
+        def open_now() -> AbstractAsyncContextManager[Transfer]:
+            return connector.transfer(source, target, count)
+
+        async with Entered(Boundary(f"Having {source} moved"), open_now, BoundedTransfer) as transfer:
+            yield transfer
 
     @asynccontextmanager
     async def scan(

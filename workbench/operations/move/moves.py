@@ -5,8 +5,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from workbench.model.errors import ConnectorError, FormatError, StoreError, Unsu
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
+from workbench.model.transfer import TransferState
 from workbench.operations.journal.journal import (
     Entry,
     Journal,
@@ -25,7 +27,7 @@ from workbench.operations.journal.journal import (
     read_record,
     settled_before,
 )
-from workbench.operations.journal.operation import EntryState, Kind, Operation, whoami
+from workbench.operations.journal.operation import EntryState, Kind, Operation, State, whoami
 from workbench.operations.move.copies import stamp_of, unburdened
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
@@ -61,6 +63,8 @@ async def carry_out(
         WorkbenchError: It cannot begin; nothing was moved.
     """
     await check_unchanged(session, plan, force)
+    if plan.engine == "broker":
+        return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
     choice = _routing(session, plan, Counter())
     return await _run(session, plan, choice, on_progress, stopped)
 
@@ -202,20 +206,67 @@ async def _run(
     stopped: asyncio.Event | None,
     messages: Callable[[], AsyncIterator[Sequence[Delivery]]] | None = None,
 ) -> Ended:
+    await asyncio.to_thread(keep_within)
+    with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
+        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+
+
+def _operation(plan: Plan) -> Operation:
     kind: Kind = "undo" if plan.undoes else "delete" if plan.purpose == "delete" else "move"
-    operation = Operation(
+    return Operation(
         id=plan.id,
         kind=kind,
-        begun=time.time_ns() // 1_000_000,
+        begun=_now(),
         by=whoami(),
         source=plan.source,
         identity=plan.identity,
         title=plan.title,
         plan=msgspec.msgpack.encode(plan),
     )
-    await asyncio.to_thread(keep_within)
-    with closing(await asyncio.to_thread(Journal.create, operation)) as journal:
-        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+
+
+_ASK: Final = 0.3
+"""Seconds between two questions how far a broker is."""
+
+
+async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopped: asyncio.Event) -> Ended:
+    """Have the broker move all, and watch it."""
+    start, state, why = time.monotonic(), TransferState(0, True), ""
+    connector = await session.connector(plan.source.connection)
+    [leg] = plan.legs
+    count = plan.moving if plan.limit is not None else plan.depth
+    with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
+        async with connector.transfer(plan.source, leg.address, count) as transfer:
+            while state.running and not stopped.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), _ASK)
+                state = await transfer.state()
+                seconds = time.monotonic() - start
+                on_progress(Progress(count, state.moved, seconds=seconds, phase="moved by the broker"))
+        ending: State = "stopped" if state.running else "interrupted" if state.reason else "done"
+        why = "Stopped by its user." if state.running else state.reason
+        ended = Ended(
+            state=ending,
+            verb="moved",
+            moved=state.moved,
+            failed=0,
+            left=0,
+            returned=0,
+            twice=0,
+            gone=0,
+            open=0,
+            missing=max(count - state.moved, 0) if ending == "done" else 0,
+            reasons=(),
+            why=why,
+            seconds=time.monotonic() - start,
+        )
+        remark = f"By the broker: {ended.sentence}. {why}".rstrip()
+        await asyncio.to_thread(journal.end, "stopped" if ending == "interrupted" else ending, _now(), remark)
+    return ended
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _routing(session: Session, plan: Plan, done: Counter[bytes]) -> Choice:

@@ -12,6 +12,8 @@ from workbench.model.event import Event
 from workbench.model.wording import quantity
 
 Scope = Literal["all", "matching", "selected"]
+Engine = Literal["workbench", "broker"]
+"""Who moves the messages: this program, or the broker by itself, which journals none of them."""
 Guarantee = Literal["exactly once", "at least once"]
 Purpose = Literal["move", "delete", "withdraw", "restore"]
 """What becomes of the messages: they move, or are copied; they are deleted; copies are taken back whose originals are
@@ -95,6 +97,7 @@ class Plan(msgspec.Struct, frozen=True):
         warnings: What to know before, a sentence each.
         price: What looking at the source has cost, a sentence; empty: nothing.
         undoes: The id of the operation that it takes back; empty: none.
+        engine: Who moves the messages.
     """
 
     id: str
@@ -128,6 +131,7 @@ class Plan(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
     price: str
     undoes: str = ""
+    engine: Engine = "workbench"
 
     @property
     def verb(self) -> str:

@@ -23,7 +23,7 @@ from workbench.operations.drafts.audience import audience
 from workbench.operations.journal.journal import records, same_source, settled_before
 from workbench.operations.journal.operation import whoami
 from workbench.operations.move.copies import copy_of, key_of
-from workbench.operations.move.plan import REDRIVES, WATCH, Leg, Plan, Scope, Stays
+from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
 from workbench.operations.move.routing import Routing, Stay, Way
 from workbench.session import Session
 
@@ -46,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
         rate: Messages a second at most; None: as fast as it goes.
         canary: How many go at a time before all the others; empty: all go at once.
         watch: Seconds that are waited after each such step.
+        engine: Who moves the messages.
     """
 
     source: Address
@@ -59,6 +60,7 @@ class Wanted(msgspec.Struct, frozen=True):
     rate: float | None = None
     canary: tuple[int, ...] = ()
     watch: float = WATCH
+    engine: Engine = "workbench"
 
 
 async def make_plan(session: Session, wanted: Wanted) -> Plan:
@@ -98,6 +100,8 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
         rules, target = routing.rules_of(leg.address), routing.endpoints[leg.address]
         survey.warnings += check_room(rules, target, leg.count, wanted.force)
     removes = Ability.REMOVE in endpoint.abilities
+    if wanted.engine == "broker":
+        _check_transfer(wanted, removes, legs, survey)
     ledger = Ability.CLAIM in endpoint.abilities and not removes and wanted.selected is None
     atomic = ledger and bool(legs) and all(_is_atomic(source, routing.endpoints[each.address]) for each in legs)
     warnings = [*_warnings(endpoint, identity, removes), *survey.warnings]
@@ -133,6 +137,29 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
         redrives=limit,
         warnings=tuple(warnings),
         price=price,
+        engine=wanted.engine,
+    )
+
+
+def _check_transfer(wanted: Wanted, removes: bool, legs: Sequence[Leg], survey: "_Survey") -> None:
+    """Refuse to have the broker do what it cannot: it moves the first messages of a queue as they are.
+
+    Raises:
+        Unsupported: It cannot.
+    """
+    source = wanted.source
+    if not removes:
+        raise Unsupported(f"{source} gives nothing up: only a queue is moved by its broker.")
+    if wanted.query or wanted.selected is not None or wanted.rate is not None or wanted.canary:
+        raise Unsupported("A broker moves all that is there: it knows no query, no selection, no rate and no canary.")
+    if survey.stays:
+        raise Unsupported(f"A broker moves all that is there, and some cannot go: {next(iter(survey.stays))}.")
+    if len(legs) > 1:
+        raise Unsupported(f"A broker moves to one target, and these go to {len(legs)}: name a TARGET.")
+    if legs and legs[0].address.connection != source.connection:
+        raise Unsupported(f"The broker of {source} does not reach {legs[0].address}.")
+    survey.warnings.append(
+        "The broker moves them by itself: none is journalled or stamped, and the move cannot be undone."
     )
 
 

@@ -91,6 +91,9 @@ def _stays(plan: Plan) -> Iterator[Line]:
 
 
 def _how(plan: Plan) -> Iterator[Line]:
+    if plan.engine == "broker":
+        yield Line("safe", "at least once: the broker confirms each before the source lets it go")
+        return
     if plan.purpose == "move":
         yield Line(
             "keeps", "key, body, properties and headers byte for byte, and adds workbench-move and workbench-redrives"
