@@ -1,4 +1,4 @@
-"""What is around a body: compressed forms, each opened in bounded time and memory.
+"""What is around a body: compressed forms, each opened in bounded time and memory, and made.
 
 No more than `OPENED` bytes are taken out of one form, whatever it claims to hold, and no more than `_MEMBERS` of the
 gzip files that may follow one another in a body.
@@ -31,10 +31,20 @@ def decompress(name: str, data: bytes) -> Inside:
     """What is inside a compressed form, as far as `OPENED` bytes.
 
     Args:
-        name: What `begun` or `UNMARKED` calls it.
+        name: What `detect` or `UNMARKED` calls it.
         data: The compressed bytes.
     """
     return _OPEN[name](data)
+
+
+def compress(name: str, data: bytes) -> bytes:
+    """Bytes in a compressed form; equal bytes give equal ones.
+
+    Args:
+        name: What `detect` or `UNMARKED` calls it.
+        data: What is to be inside.
+    """
+    return _CLOSE[name](data)
 
 
 _BEGINNINGS: Final = (
@@ -110,4 +120,34 @@ _OPEN: Final[Mapping[str, Callable[[bytes], Inside]]] = {
     "snappy": _cramjam("snappy", "decompress_into"),
     "bare snappy": _cramjam("snappy", "decompress_raw_into"),
     "Brotli": _cramjam("brotli", "decompress_into"),
+}
+
+
+def _deflate(window: int) -> Callable[[bytes], bytes]:
+    def close_with(data: bytes) -> bytes:
+        compressor = zlib.compressobj(wbits=window)
+        return compressor.compress(data) + compressor.flush()
+
+    return close_with
+
+
+def _with_cramjam(name: str, function: str) -> Callable[[bytes], bytes]:
+    def close_with(data: bytes) -> bytes:
+        import cramjam
+
+        return bytes(getattr(getattr(cramjam, name), function)(data))
+
+    return close_with
+
+
+_CLOSE: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    # 16 more than the largest window: gzip's header, without a time.
+    "gzip": _deflate(16 + zlib.MAX_WBITS),
+    "zlib": _deflate(zlib.MAX_WBITS),
+    "bare DEFLATE": _deflate(-zlib.MAX_WBITS),
+    "zstd": _with_cramjam("zstd", "compress"),
+    "lz4": _with_cramjam("lz4", "compress"),
+    "snappy": _with_cramjam("snappy", "compress"),
+    "bare snappy": _with_cramjam("snappy", "compress_raw"),
+    "Brotli": _with_cramjam("brotli", "compress"),
 }

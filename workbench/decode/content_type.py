@@ -70,9 +70,9 @@ def opaque(event: Event) -> bool:
         written = event.written
         for name, _ in written.headers:
             # This runs for every event that is looked at, and hardly a name is as long as one of these.
-            if len(name) in _CLAIMING_LENGTHS and name.lower() in _CLAIMING:
+            if len(name) in _CLAIMING_LENGTHS and name.lower() in CLAIMING:
                 return content_type(event).hiding
-        return bool(written.properties) and not _CLAIMING.isdisjoint(written.properties) and content_type(event).hiding
+        return bool(written.properties) and not CLAIMING.isdisjoint(written.properties) and content_type(event).hiding
     return _hiding(*content_claims(wire)) or (b"content" in wire.data.lower() and content_type(event).hiding)
 
 
@@ -105,8 +105,9 @@ _TYPE_NAMES: Final = frozenset(
 )
 """These and the next hold `content` in any case, which `opaque` relies on."""
 _ENCODING_NAMES: Final = frozenset(("content_encoding", "content-encoding", "contentencoding", "rbs2-content-encoding"))
-_CLAIMING: Final = _TYPE_NAMES | _ENCODING_NAMES
-_CLAIMING_LENGTHS: Final = frozenset(map(len, _CLAIMING))
+CLAIMING: Final = _TYPE_NAMES | _ENCODING_NAMES
+"""The names, in small letters, of the properties and headers that say what a body is."""
+_CLAIMING_LENGTHS: Final = frozenset(map(len, CLAIMING))
 _TEXT_BEGINNINGS: Final = frozenset({*b"\t\n\r", *range(0x20, 0x7F)} - {*b"(x"})
 
 

@@ -35,7 +35,8 @@ class Conventions:
     def __init__(self, conventions: Sequence[Convention]) -> None:
         self.names: Final = tuple(convention.name for convention in conventions)
         """What the conventions are called, in order of precedence."""
-        self._conventions: Final = tuple(conventions)
+        self.tables: Final = tuple(conventions)
+        """The conventions themselves, likewise."""
         self._places: dict[str, dict[str, _Name]] = {"header": {}, "property": {}, "body": {}}
         self._prefixes: list[tuple[str, int]] = []
         self._remembered: dict[str, _Name] = {}
@@ -47,7 +48,7 @@ class Conventions:
         self._decoder, self._fields, self._unset = _body_decoder(self._places["body"])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_builtin, ()) if self is _builtin() else (Conventions, (self._conventions,))
+        return (_builtin, ()) if self is _builtin() else (Conventions, (self.tables,))
 
     @classmethod
     def load(cls, extra: Iterable[Mapping[str, Any]]) -> "Conventions":
@@ -89,7 +90,7 @@ class Conventions:
         hits.sort(key=lambda hit: hit[:2])
         return [
             LookedAt(
-                self._conventions[place.number],
+                self.tables[place.number],
                 place.kind,
                 place.described,
                 place.root,

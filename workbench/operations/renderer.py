@@ -4,6 +4,7 @@ The sandbox keeps a template from what is not its own, and not from running for 
 rendered in a process of its own, `template_process.py`, and nowhere else.
 """
 
+import json
 import os
 import random
 import string
@@ -12,7 +13,7 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -20,7 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.operations.template import Template
+from workbench.model.values import bytes_text, value_text
+from workbench.operations.template import Given, Template
 
 _LARGEST = 64 << 20
 """Characters that one rendered text may have."""
@@ -39,7 +41,8 @@ class Renderer:
     """
 
     def __init__(self, template: Template, values: Mapping[str, str], seed: int | None = None) -> None:
-        chance = random.Random(seed)
+        self._seed = seed
+        self._chance = chance = random.Random(seed)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
         environment.globals = {
             "uuid": lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4)),
@@ -53,6 +56,8 @@ class Renderer:
             "range": environment.globals["range"],
             "env": dict(os.environ),
         }
+        # Jinja's own is for HTML, and writes numbers anew.
+        environment.filters["tojson"] = _json_text
         self._environment = environment
         self._template = template
         given: dict[str, str] = {name: str(value) for name, value in template.set.items()} | dict(values)
@@ -72,7 +77,39 @@ class Renderer:
         Raises:
             FormatError: A text cannot be filled in: it names what is not set, or does what the sandbox forbids.
         """
-        values: dict[str, Any] = {"seq": sequence}
+        return self._event(sequence, {})
+
+    def event_of(self, given: Given) -> Event:
+        """What is made of an event that is edited; equal seeds pick the same for one number, whatever came before.
+
+        Raises:
+            FormatError: As `event` does.
+        """
+        if self._seed is not None:
+            self._chance.seed(f"{self._seed}/{given.sequence}")
+        return self._event(
+            given.sequence,
+            {
+                "key": None if given.key is None else bytes_text(given.key),
+                "body": self._body_of(given),
+                "header": dict(given.headers),
+                "property": dict(given.properties),
+            },
+        )
+
+    def _body_of(self, given: Given) -> Any:
+        if given.unread:
+            return StrictUndefined(f"the event's body cannot be used: {given.unread}")
+        text = None if given.body is None else given.body.decode()
+        if text is None or not text.lstrip().startswith(("{", "[")):
+            return text
+        try:
+            return json.loads(text, parse_float=_Written)
+        except (ValueError, RecursionError):
+            return text
+
+    def _event(self, sequence: int, given: Mapping[str, Any]) -> Event:
+        values: dict[str, Any] = {"seq": sequence, **given}
         for name, template in self._values.items():
             values[name] = self._fill(f"set.{name}", template, values)
         properties: dict[str, Value] = {
@@ -119,6 +156,30 @@ class Renderer:
             reason = str(error).rstrip(".")
             raise FormatError(f"The template's {what} cannot be filled in{_place(error)}: {reason}.") from None
         return "".join(pieces)
+
+
+class _Written(float):
+    """A number of a body, which is written as it was there."""
+
+    _text: str
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __str__(self) -> str:
+        return self._text
+
+
+def _json_text(value: Any) -> str:
+    """A value in JSON, numbers of a body as they were written there."""
+    if isinstance(value, Mapping):
+        members = [f"{json.dumps(str(name), ensure_ascii=False)}: {_json_text(item)}" for name, item in value.items()]
+        return f"{{{', '.join(members)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_json_text, value))}]"
+    return str(value) if isinstance(value, _Written) else json.dumps(value, ensure_ascii=False, default=value_text)
 
 
 def _too_much(error: MemoryError | RecursionError) -> str:

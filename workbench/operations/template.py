@@ -18,11 +18,32 @@ what `set` names.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from workbench.connecting.folders import config_path
 from workbench.model.errors import ConfigError
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True):
+    """What a template may use of the event that is edited with it.
+
+    Attributes:
+        sequence: `seq`.
+        key: Its key.
+        body: Its body's text in UTF-8; None: it has no body.
+        unread: Why the body cannot be used, for it is no text; empty: it can.
+        headers: Names and values.
+        properties: Names and values.
+    """
+
+    sequence: int
+    key: bytes | None
+    body: bytes | None
+    unread: str
+    headers: tuple[tuple[str, Any], ...]
+    properties: Mapping[str, Any]
 
 
 class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,14 +15,18 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any, Final, Self
+from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.operations.template import Template
+from workbench.operations.template import Given, Template
+
+if TYPE_CHECKING:
+    from workbench.operations.renderer import Renderer
 
 SECONDS: Final = 2.0
 """Processor time that one event may take."""
@@ -42,6 +46,8 @@ class _Job(msgspec.Struct, frozen=True):
     seed: str
     """In decimal, for it may be larger than MessagePack's numbers; empty: none."""
     count: int
+    given: Given | None = None
+    """The event that is edited; then it is one that is made."""
 
 
 class _Filled(msgspec.Struct, frozen=True, array_like=True):
@@ -102,22 +108,51 @@ class TemplateProcess:
                     raise FormatError(answer)
                 count -= len(answer)
                 done = count <= 0
-                yield [
-                    Event(
-                        each.key,
-                        each.body,
-                        written=Content(each.headers, each.properties),
-                        timestamp=template.timestamp,
-                    )
-                    for each in answer
-                ]
+                yield [_event_of(each, template) for each in answer]
         finally:
-            closed = child not in self._working
-            self._working.discard(child)
-            if done and not closed and self._idle is None:
-                self._idle = child
-            else:
-                await child.end()
+            await self._put_back(child, done)
+
+    async def fill_in_for(
+        self, template: Template, values: Mapping[str, str], given: Given, seed: int | None = None
+    ) -> Event:
+        """What a template makes of one event: the texts that the template has, filled in.
+
+        Args:
+            template: What to fill in.
+            values: Take the place of those in the template's `set`.
+            given: What it may use of the event.
+            seed: As in `fill`.
+
+        Raises:
+            FormatError: As `fill` does.
+        """
+        job = _encode(_Job(template, dict(values), "" if seed is None else str(seed), 1, given))
+        child, self._idle = self._idle or await _Child.start(), None
+        self._working.add(child)
+        done = False
+        try:
+            child.ask(job)
+            answer = _ANSWER.decode(await child.answer())
+            done = True
+            if isinstance(answer, str):
+                raise FormatError(answer)
+            return _event_of(answer[0], template)
+        finally:
+            await self._put_back(child, done)
+
+    async def _put_back(self, child: "_Child", done: bool) -> None:
+        """Keep a process for what comes next; end one that is not done."""
+        closed = child not in self._working
+        self._working.discard(child)
+        if done and not closed and self._idle is None:
+            self._idle = child
+        else:
+            await child.end()
+
+
+def _event_of(filled: _Filled, template: Template) -> Event:
+    written = Content(filled.headers, filled.properties)
+    return Event(filled.key, filled.body, written=written, timestamp=template.timestamp)
 
 
 _ANSWER: Final = msgspec.msgpack.Decoder(list[_Filled] | str)
@@ -201,15 +236,18 @@ class _Child:
 
 _ENDLESS: Final = f"The template is not done with one event after {SECONDS:g} seconds: does it loop without end?"
 _UNREAD: Final = 1 << 16
+_JOB: Final = msgspec.msgpack.Decoder(_Job)
 
 
 def _encode(job: _Job) -> bytes:
     try:
         return msgspec.msgpack.encode(job)
     except OverflowError:
-        raise FormatError("The template has a number of more than 64 bits.") from None
+        what = "template" if job.given is None else "event"
+        raise FormatError(f"The {what} has a number of more than 64 bits.") from None
     except UnicodeEncodeError:
-        raise FormatError("The template has half a character, which is no text.") from None
+        what = "template" if job.given is None else "event"
+        raise FormatError(f"The {what} has half a character, which is no text.") from None
 
 
 def _frame(data: bytes) -> bytes:
@@ -226,18 +264,15 @@ def serve() -> None:
     with suppress(BrokenPipeError):
         _write(answers, b"")
         while head := requests.read(4):
-            job = msgspec.msgpack.decode(requests.read(int.from_bytes(head, "big")), type=_Job)
+            job = _JOB.decode(requests.read(int.from_bytes(head, "big")))
             for answer in _answers(job):
                 _write(answers, answer)
 
 
 def _answers(job: _Job) -> Iterator[bytes]:
     """A list of what was filled in at a time, and at last, where it goes wrong, the sentence that says why."""
-    # Imported in this process only: whoever publishes does not wait for Jinja2.
-    from workbench.operations.renderer import Renderer
-
     number = 0
-    renderer = None
+    renderer: Renderer | None = None
     while number < job.count:
         made: list[msgspec.Raw] = []
         failed = ""
@@ -245,8 +280,11 @@ def _answers(job: _Job) -> Iterator[bytes]:
         try:
             while number < job.count and len(made) < _BATCH and time.monotonic() < flush:
                 _bound_time(SECONDS)
-                renderer = renderer or Renderer(job.template, job.values, int(job.seed) if job.seed else None)
-                event = renderer.event(number)
+                if job.given is not None:
+                    event = _renderer_of(_encode(msgspec.structs.replace(job, given=None))).event_of(job.given)
+                else:
+                    renderer = renderer or _new_renderer(job)
+                    event = renderer.event(number)
                 filled = _Filled(event.key, event.body, event.written.headers, event.written.properties)
                 made.append(msgspec.Raw(msgspec.msgpack.encode(filled)))
                 number += 1
@@ -263,6 +301,19 @@ def _answers(job: _Job) -> Iterator[bytes]:
         if failed:
             yield msgspec.msgpack.encode(failed)
             return
+
+
+def _new_renderer(job: _Job) -> "Renderer":
+    # Imported in this process only: whoever publishes does not wait for Jinja2.
+    from workbench.operations.renderer import Renderer
+
+    return Renderer(job.template, job.values, int(job.seed) if job.seed else None)
+
+
+@lru_cache(1)
+def _renderer_of(job: bytes) -> "Renderer":
+    """What fills in the template of an edit, made once for all its events."""
+    return _new_renderer(_JOB.decode(job))
 
 
 def _write(answers: IO[bytes], data: bytes) -> None:
