@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from pika import ConnectionParameters, PlainCredentials, SSLOptions
+from pika import ConnectionParameters, PlainCredentials, SSLOptions, spec
 from pika.channel import Channel as DriverChannel
+from pika.frame import Method
 
 from connectors.rabbitmq import frames
 from connectors.rabbitmq.driver import DriverConnection
@@ -187,10 +188,13 @@ class Channel:
 
     async def outcome(self, reply: "asyncio.Future[Any]") -> Any:
         """Wait for a reply, or raise what closed the channel instead."""
-        await asyncio.wait([reply, self._closed], return_when=asyncio.FIRST_COMPLETED)
+        await self._wait(reply)
         if reply.done():
             return reply.result()
         raise self._closed.result()
+
+    async def _wait(self, reply: "asyncio.Future[Any]") -> None:
+        await asyncio.wait([reply, self._closed], return_when=asyncio.FIRST_COMPLETED)
 
     async def _call(self, method: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a method of pika's channel that takes a `callback`; returns the broker's reply method."""
@@ -219,6 +223,25 @@ class Channel:
         check_name("queue", queue)
         reply = await self._call(self._driver.queue_declare, queue, passive=True)
         return reply.message_count, reply.consumer_count
+
+    async def counts(self, queues: Sequence[str]) -> list[tuple[int, int]]:
+        """The same of many queues, all asked before the first answer is awaited. Where there are fewer answers than
+        queues, the broker has closed the channel over the first without one: `ended` says why."""
+        answers: list[tuple[int, int]] = []
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def take(frame: Any) -> None:
+            answers.append((frame.method.message_count, frame.method.consumer_count))
+            if len(answers) == len(queues):
+                _settle(answered, None)
+
+        self._driver.add_callback(take, [spec.Queue.DeclareOk], one_shot=False)
+        try:
+            self.write([Method(self.number, spec.Queue.Declare(queue=name, passive=True)).marshal() for name in queues])
+            await self._wait(answered)
+        finally:
+            self._driver.callbacks.remove(self.number, spec.Queue.DeclareOk, take)
+        return answers
 
     async def purge(self, queue: str) -> int:
         """Throw away what is ready in a queue of our own; returns how many messages that were."""

@@ -13,6 +13,7 @@ from connectors.rabbitmq.delivery_counts import Counted
 from connectors.rabbitmq.outgoing_message import PREAMBLE
 from connectors.rabbitmq.publisher import ExchangePublisher
 from connectors.rabbitmq.queue_browse import QueueLook
+from connectors.rabbitmq.queue_counts import count
 from connectors.rabbitmq.queue_type import kind_of
 from connectors.rabbitmq.reconnecting import Following
 from connectors.rabbitmq.requeue_to_tail import Rescue
@@ -121,6 +122,14 @@ class RabbitMQConnector:
         return next(
             found for found in endpoints.link_dead_letters([endpoint, *others], bindings) if found.address == address
         )
+
+    async def recount(self, queues: Sequence[Endpoint]) -> Sequence[Endpoint | ConnectorError]:
+        """How much queues hold now, which the management API tells late: see `RecountConnector`."""
+        try:
+            counts = await count(await self._ask(), [each.address.name for each in queues])
+        except ConnectorError as error:
+            counts = [error] * len(queues)
+        return [endpoints.recounted(queue, answer) for queue, answer in zip(queues, counts, strict=True)]
 
     async def rules(self, address: Address) -> Rules:
         """What a queue, stream or exchange can hold: see `workbench.connecting.connector.Connector`."""

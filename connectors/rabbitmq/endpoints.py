@@ -10,6 +10,7 @@ from connectors.rabbitmq.queue_type import KINDS
 from connectors.rabbitmq.topology import Binding, Exchange, Queue
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Consumer, Endpoint, LookCost
+from workbench.model.errors import ConnectorError
 from workbench.model.target_rules import Burden, Rules
 
 UNKNOWN: Final = ("type", "not known")
@@ -20,6 +21,7 @@ _STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability
 _QUEUE: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
 _SINGLE: Final = "single-active-consumer"
 _DEFAULT_LIMIT: Final = 20
+_LEADERLESS: Final = ("down", "minority")
 _BURDENS: Final = (
     Burden("header", "CC", "would have a copy sent to each queue that it names"),
     Burden("header", "BCC", "would have a copy sent to each queue that it names"),
@@ -74,6 +76,19 @@ def of_queue(
             for each in queue.consumer_details
         ),
     )
+
+
+def recounted(queue: Endpoint, answer: tuple[int, int] | ConnectorError) -> Endpoint | ConnectorError:
+    """A listed queue with its messages and consumers as a passive declare tells them, or why they are not known.
+
+    For a quorum queue without a leader the broker answers with none of both (`rabbit_quorum_queue:stat`).
+    """
+    if isinstance(answer, ConnectorError):
+        return answer
+    if (state := dict(queue.detail).get("state")) in _LEADERLESS:
+        return ConnectorError(f"The broker says that the queue is {state}.")
+    ready, consumers = answer
+    return msgspec.structs.replace(queue, depth=ready, consumers=consumers)
 
 
 def amqp_only_endpoint(

@@ -4,8 +4,9 @@ import pytest
 
 from tests.contract.steps import depth_becomes, eventually, numbered, publish_all
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
+from workbench.connecting.guard import Guarded
 from workbench.connecting.plugins import connect
-from workbench.model.endpoint import Ability
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import EndpointNotFound
 
 
@@ -53,6 +54,17 @@ class ListingContract(Contract):
                 return [depths[place] for place in places] == expected
 
             await eventually(reached)
+
+    @needs(Ability.BROWSE, family="queue", countable=True)
+    async def test_what_a_listed_queue_holds_is_told_at_once_when_it_is_asked_for(
+        self, broker: BrokerUnderTest, kind: Kind
+    ) -> None:
+        place = (await broker.create(kind.name)).address
+        async with Guarded(connect(broker.connection), broker.connection) as connector:
+            await publish_all(connector, place, numbered(25))
+            listed = [each for each in await connector.endpoints() if each.address == place]
+            [now] = await connector.recount(listed)
+        assert isinstance(now, Endpoint) and now.depth == 25
 
     async def test_missing_endpoint_is_not_found(self, broker: BrokerUnderTest, kind: Kind) -> None:
         before = await broker.inventory()

@@ -4,16 +4,21 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from operator import itemgetter
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import numbered, publish_all
+from workbench.model.address import Address
 from workbench.model.endpoint import Consumer, Endpoint
+from workbench.model.errors import AccessRefused, EndpointNotFound
 
 MANY = 3_000
 
@@ -54,6 +59,50 @@ async def test_consumers_of_a_queue_are_told_of_it_alone(rabbit: Rabbit) -> None
         {"tag": "careful", "channel": channels["careful"], "prefetch": 7, "active": True, "acknowledges": True},
         {"tag": "careless", "channel": channels["careless"], "prefetch": 0, "active": True, "acknowledges": False},
     ]
+
+
+async def test_queues_are_counted_again_beside_those_that_are_gone_or_locked(rabbit: Rabbit) -> None:
+    queues = [rabbit.queue("quorum" if number % 3 == 0 else "classic") for number in range(12)]
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        listed = {each.address: each for each in await connector.endpoints()}
+        gone, locked, full = queues[3], Address("rabbit", f"locked-{uuid4().hex}"), queues[8]
+        rabbit.channel.queue_delete(gone.name)
+        rabbit.channel.queue_declare(locked.name, exclusive=True)
+        rabbit.publish(full, *[b"%d" % number for number in range(7)])
+        asked = [*[listed[each] for each in queues], replace(listed[queues[0]], address=locked), listed[queues[1]]]
+        told = await connector.recount(asked)
+    left = {each["name"] for each in rabbit.api.get(f"/api/queues/{quote(rabbit.vhost, safe='')}").json()}
+    assert left == {each.name for each in queues} - {gone.name} | {locked.name}
+    depths = [each.depth if isinstance(each, Endpoint) else None for each in told]
+    assert depths == [0, 0, 0, None, 0, 0, 0, 0, 7, 0, 0, 0, None, 0]
+    assert isinstance(told[3], EndpointNotFound)
+    assert "exclusive access" in str(told[12]) and not isinstance(told[12], EndpointNotFound)
+
+
+async def test_queues_are_not_counted_where_nobody_can_be_asked(rabbit: Rabbit, reader: str) -> None:
+    queues = [rabbit.queue() for _ in range(3)]
+    url = rabbit.url.replace("guest:guest", f"{reader}:{reader}")
+    async with RabbitMQConnector(rabbit.connection(url)) as connector:
+        listed = [each for each in await connector.endpoints() if each.address in queues]
+        rabbit.api.delete(f"/api/permissions/{quote(rabbit.vhost, safe='')}/{reader}").raise_for_status()
+        rabbit.api.delete(f"/api/connections/username/{reader}").raise_for_status()
+
+        async def refused() -> bool:
+            return all(isinstance(each, AccessRefused) for each in await connector.recount(listed))
+
+        await eventually(refused)
+
+
+@pytest.fixture
+def reader(rabbit: Rabbit) -> Iterator[str]:
+    """A user who may enter the virtual host and list what is there, and may neither read, write nor configure; the
+    password is the name."""
+    name = f"reader-{uuid4().hex}"
+    rabbit.api.put(f"/api/users/{name}", json={"password": name, "tags": "monitoring"}).raise_for_status()
+    nothing = {"configure": "^$", "write": "^$", "read": "^$"}
+    rabbit.api.put(f"/api/permissions/{quote(rabbit.vhost, safe='')}/{name}", json=nothing).raise_for_status()
+    yield name
+    rabbit.api.delete(f"/api/users/{name}").raise_for_status()
 
 
 def _unacknowledged(endpoint: Endpoint) -> bool:

@@ -83,6 +83,9 @@ class OddConnector:
     async def endpoint(self, address: Address) -> Any:
         return self.here("endpoint", Endpoint(address, "topic", "log", Ability.BROWSE))
 
+    async def recount(self, queues: Sequence[Endpoint]) -> Any:
+        return self.here("recount", queues)
+
     async def rules(self, address: Address) -> Any:
         return self.here("rules", Rules(address, "Odd"))
 
@@ -219,6 +222,7 @@ DOING: list[tuple[str, Callable[[Guarded], Awaitable[object]]]] = [
     ("exit", opened),
     ("endpoints", Guarded.endpoints),
     ("endpoint", lambda connector: connector.endpoint(PLACE)),
+    ("recount", lambda connector: connector.recount([Endpoint(PLACE, "queue", "queue", Ability.BROWSE)])),
     ("rules", lambda connector: connector.rules(PLACE)),
     ("groups", Guarded.groups),
     ("group", lambda connector: connector.group("g")),

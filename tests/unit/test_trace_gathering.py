@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from connectors.memory import Broker, embedded_broker
@@ -14,10 +15,12 @@ from connectors.memory.connector import MemoryConnector
 from connectors.memory.queues import QueueSettings
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.guard import Guarded
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.errors import AccessRefused
+from workbench.model.endpoint import Endpoint
+from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.groups import Group
 from workbench.model.look import Look
@@ -271,6 +274,40 @@ async def test_a_connection_that_cannot_be_reached_is_told_and_the_others_are_tr
         assert places(gathering) == ["kafka/orders"]
         assert [place for place, _ in gathering.unseen] == ["away"]
         assert not gathering.complete
+
+
+class LateConnector(MemoryConnector):
+    """Lists all queues as empty, and knows better when it is asked for them; of one named `silent` it knows nothing."""
+
+    async def endpoints(self) -> Sequence[Endpoint]:
+        return [msgspec.structs.replace(each, depth=0) for each in await super().endpoints()]
+
+    async def recount(self, queues: Sequence[Endpoint]) -> Sequence[Endpoint | ConnectorError]:
+        return [await self._now(each.address) for each in queues]
+
+    async def _now(self, address: Address) -> Endpoint | ConnectorError:
+        if address.name == "gone":
+            return EndpointNotFound("There is no gone.")
+        if address.name == "silent":
+            return ConnectorError("The broker does not answer.")
+        return await self.endpoint(address)
+
+
+class LateSession(Session):
+    def connector_for(self, connection: Connection) -> Guarded:
+        return Guarded(LateConnector(connection), connection)
+
+
+async def test_a_queue_that_is_listed_as_empty_counts_as_empty_only_where_the_broker_says_so_again(shop: Shop) -> None:
+    for name in ("empty", "full", "gone", "silent"):
+        shop.rabbit.declare_queue(name)
+    shop.rabbit.send("full", event("message-1"))
+    async with LateSession([Connection.parse(f"rabbit=memory://{shop.rabbit.name}")]) as session:
+        plan = await survey(session, Scope(look=True))
+    assert [each.address.name for each in plan.queues] == ["full"]
+    assert [str(address) for address, _ in plan.empty] == ["rabbit/empty"]
+    [(silent, reason)] = plan.unseen
+    assert str(silent) == "rabbit/silent" and "The broker does not answer." in reason
 
 
 async def test_what_arrives_later_goes_on_with_the_story(shop: Shop) -> None:

@@ -16,6 +16,7 @@ from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
+from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.look import Coverage, Interruption, Progress
@@ -284,6 +285,20 @@ class GroupConnector(Connector, Protocol):
 
         Raises:
             EndpointNotFound: There is none of this name.
+        """
+        ...
+
+
+@runtime_checkable
+class RecountConnector(Connector, Protocol):
+    """A connector whose `endpoints` may be late in what it says queues hold."""
+
+    async def recount(self, queues: Sequence[Endpoint]) -> Sequence[Endpoint | ConnectorError]:
+        """Queues that were listed, in their order, with depth and consumers as they are now; or why that is not known
+        of one: `EndpointNotFound` where it is gone. It may be asked about ten thousand.
+
+        Args:
+            queues: Endpoints of the family `queue`, as `endpoints` listed them.
         """
         ...
 

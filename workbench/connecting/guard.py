@@ -21,6 +21,7 @@ from workbench.connecting.connector import (
     Publisher,
     Purpose,
     RangeConnector,
+    RecountConnector,
     RoutingConnector,
     Scan,
     ScanConnector,
@@ -44,7 +45,7 @@ from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import EndpointNotFound, GuardRefused, Unsupported, WorkbenchError
+from workbench.model.errors import ConnectorError, EndpointNotFound, GuardRefused, Unsupported, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
@@ -105,6 +106,11 @@ class Guarded:
         self.level = level_of(connection, connector)
         """What is allowed."""
 
+    @property
+    def name(self) -> str:
+        """The connection's name."""
+        return self._connection.name
+
     async def __aenter__(self) -> Self:
         with Boundary(f"Opening {self._connection.name}").within():
             await self._connector.__aenter__()
@@ -140,6 +146,19 @@ class Guarded:
 
     async def _describe(self, address: Address) -> Endpoint:
         return await Boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)
+
+    async def recount(self, queues: Sequence[Endpoint]) -> Sequence[Endpoint | ConnectorError]:
+        """What listed queues hold now, in their order, or why that is not known of one: always allowed. Where a listing
+        is never late, they are as they were listed."""
+        connector = self._connector
+        if not isinstance(connector, RecountConnector) or not queues:
+            return queues
+        with Boundary(f"Asking what queues of {self._connection.name} hold").within():
+            answers = await connector.recount(queues)
+            return [
+                each if isinstance(each, ConnectorError) else of_kind(each, Endpoint)
+                for _, each in zip(queues, answers, strict=True)
+            ]
 
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: always allowed."""

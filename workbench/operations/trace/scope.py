@@ -1,14 +1,15 @@
 """Where a trace looks: which endpoints, what of them costs something, and what cannot be looked at at all."""
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
 
 import msgspec
 
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import WorkbenchError
+from workbench.model.errors import ConnectorError, EndpointNotFound, WorkbenchError
 from workbench.model.look import Coverage, Gap
 from workbench.model.start import Window
 from workbench.model.wording import quantity
@@ -20,6 +21,8 @@ HOUR: Final = 3_600_000
 """Milliseconds of a log that are searched, unless the user says otherwise."""
 NOT_FREE: Final = "to look into it is not free"
 """Why a queue is not looked into before the user has seen what that costs."""
+_Unseen: TypeAlias = tuple[Address | str, str]
+"""An endpoint or, by its name, a connection of which something is not seen, and why."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -53,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
     logs: tuple[Endpoint, ...] = ()
     queues: tuple[Endpoint, ...] = ()
     prices: tuple[tuple[Address, str], ...] = ()
-    unseen: tuple[tuple[Address | str, str], ...] = ()
+    unseen: tuple[_Unseen, ...] = ()
     empty: tuple[tuple[Address, Coverage], ...] = ()
     messages: int = 0
 
@@ -69,19 +72,18 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
     Raises:
         WorkbenchError: An endpoint that was named cannot be asked for.
     """
-    unseen: list[tuple[Address | str, str]] = []
+    unseen: list[_Unseen] = []
     found: list[Endpoint] = []
     if scope.addresses:
         for address in dict.fromkeys(scope.addresses):
             found.append(await (await session.connector(address.connection)).endpoint(address))
     else:
-        for name, answer in (await session.ask(session.names, _list)).items():
+        for name, answer in (await session.ask(session.names, partial(_list, wanted))).items():
             if isinstance(answer, WorkbenchError):
                 unseen.append((name, str(answer)))
             else:
-                endpoints, gaps = answer
-                found += filter(wanted, endpoints)
-                unseen += [(name, f"{gap.what} cannot be listed: {gap.reason}") for gap in gaps]
+                found += answer[0]
+                unseen += answer[1]
     logs, queues, prices, empty, messages = [], [], [], [], 0
     for each in found:
         if each.family == "routes":
@@ -105,9 +107,31 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
     return Plan(tuple(logs), tuple(queues), tuple(prices), tuple(unseen), tuple(empty), messages)
 
 
-async def _list(connector: Guarded) -> tuple[Sequence[Endpoint], Sequence[Gap]]:
+async def _list(wanted: Callable[[Endpoint], bool], connector: Guarded) -> tuple[list[Endpoint], list[_Unseen]]:
+    """The endpoints of a connection that count, those that seem to be empty as they are now: the broker may have listed
+    them before something came. Those that are gone by now are left out."""
     listed = await connector.endpoints()
-    return listed, listed.gaps
+    unseen: list[_Unseen] = [(connector.name, f"{gap.what} cannot be listed: {gap.reason}") for gap in listed.gaps]
+    found = [each for each in listed if wanted(each)]
+    doubtful = [each for each in found if _may_be_empty(each)]
+    try:
+        answers = await connector.recount(doubtful)
+    except ConnectorError as error:
+        answers = [error] * len(doubtful)
+    now = dict(zip((each.address for each in doubtful), answers, strict=True))
+    endpoints = []
+    for each in found:
+        answer = now.get(each.address, each)
+        if isinstance(answer, Endpoint):
+            endpoints.append(answer)
+        elif not isinstance(answer, EndpointNotFound):
+            unseen.append((each.address, f"it was listed as empty, and what it holds now is not known: {answer}"))
+    return endpoints, unseen
+
+
+def _may_be_empty(endpoint: Endpoint) -> bool:
+    is_queue = endpoint.family == "queue" and Ability.BROWSE in endpoint.abilities
+    return is_queue and not endpoint.depth and not endpoint.held
 
 
 def without_held(covered: Coverage, endpoint: Endpoint) -> Coverage:
