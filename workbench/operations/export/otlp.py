@@ -1,8 +1,9 @@
 """A trace as OTLP spans in JSON, which a collector takes by HTTP and Jaeger draws.
 
 The names are those of OTLP 1.x in its JSON form (camelCase; ids in hex, 32 digits for a trace and 16 for a span) and of
-OpenTelemetry's semantic conventions for messaging. A span lasts until the last event it caused: where a child began
-after its parent's end, Jaeger would take the clocks to disagree, and move it.
+OpenTelemetry's semantic conventions for messaging. A span lasts until the last event it caused, and a millisecond at
+least: where a child ends after its parent, or a span lasts no time at all, Jaeger takes the clocks to disagree, warns,
+and moves the child.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ _HEX: Final = re.compile(r"[0-9a-f]{32}")
 _PRODUCER: Final = 4
 _ERROR: Final = 2
 _SCOPE: Final = "event-workbench"
+_SHORTEST: Final = 1
+"""Milliseconds that a span lasts at least: no event says more exactly when it came."""
 
 
 def otlp(found: Trace) -> bytes:
@@ -33,7 +36,7 @@ def otlp(found: Trace) -> bytes:
             "name": _clean(step.facts.type or step.address.name),
             "kind": _PRODUCER,
             "startTimeUnixNano": str(_nanoseconds(step.time)),
-            "endTimeUnixNano": str(_nanoseconds(max(ends[number], step.time))),
+            "endTimeUnixNano": str(_nanoseconds(ends[number])),
             "attributes": _attributes(step),
         }
         if step.link is not None:
@@ -90,8 +93,8 @@ def _clean(text: str) -> str:
 
 
 def _ends(found: Trace) -> list[int]:
-    """For each event when the last that it caused came, itself or by way of others."""
-    ends = [step.time for step in found.steps]
+    """For each event the end of the last that it caused, itself or by way of others."""
+    ends = [step.time + _SHORTEST for step in found.steps]
     for number in reversed(range(len(ends))):
         if (link := found.steps[number].link) is not None:
             ends[link.cause] = max(ends[link.cause], ends[number])
