@@ -29,17 +29,9 @@ from workbench.operations.saga.paths import LEAST, Saga, judge
 from workbench.operations.saga.words import death, departure
 from workbench.operations.search import DECODED_RATE
 from workbench.operations.trace.forest import Trace
-from workbench.operations.trace.scope import HOUR, Plan, Scope, survey
+from workbench.operations.trace.scope import WINDOWS, Plan, Scope, survey
 from workbench.store.ingest import Ended, Ingestion
 
-WINDOWS: Final[Sequence[tuple[str, int | None]]] = (
-    ("1 h", HOUR),
-    ("6 h", 6 * HOUR),
-    ("1 d", 24 * HOUR),
-    ("7 d", 168 * HOUR),
-    ("from the beginning", None),
-)
-"""How far back logs are searched or read: in words, and in milliseconds."""
 FEW: Final = 2_000
 """Events whose facts are read in this process: more would make the event loop wait."""
 _JUDGED: Final = 0.5

@@ -13,6 +13,7 @@ from views.widgets.line_view import Lines
 from views.widgets.styles import at_cursor, text_style
 from views.widgets.trace_rows import TraceRows
 from workbench.decode.display import cells
+from workbench.model.event import Delivery
 from workbench.operations.trace.forest import Step, Trace
 
 _LOOKS: Final = ("head", "time", "line", "inferred", "seen", "held", "failed", "type", "note", "place", "gap")
@@ -59,6 +60,7 @@ class TraceStory(Lines):
         self._rows = TraceRows(self._found, 80, False)
         self._tree = False
         self._at = 0
+        self._aimed: Delivery | None = None
 
     @property
     def step(self) -> Step | None:
@@ -99,6 +101,19 @@ class TraceStory(Lines):
         self._lay_out()
         self._to_cursor()
         self.post_message(self.Moved())
+
+    def show_growing(self, found: Trace, at: int | None, is_over: bool) -> None:
+        """Show a trace of which more may be found.
+
+        Args:
+            found: The trace.
+            at: The event that the cursor goes to, until its user moves it, or all is found.
+            is_over: Whether all is found.
+        """
+        before = self.step
+        aims = before is None or before.delivery == self._aimed
+        self.show(found, at if aims else None)
+        self._aimed = self.step.delivery if aims and not is_over and self.step is not None else None
 
     def toggle_tree(self) -> None:
         """Draw a tree in place of lanes, or lanes again."""

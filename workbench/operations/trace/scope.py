@@ -1,6 +1,6 @@
 """Where a trace looks: which endpoints, what of them costs something, and what cannot be looked at at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -19,6 +19,14 @@ from workbench.session import Session
 
 HOUR: Final = 3_600_000
 """Milliseconds of a log that are searched, unless the user says otherwise."""
+WINDOWS: Final[Sequence[tuple[str, int | None]]] = (
+    ("1 h", HOUR),
+    ("6 h", 6 * HOUR),
+    ("1 d", 24 * HOUR),
+    ("7 d", 168 * HOUR),
+    ("from the beginning", None),
+)
+"""How far back logs are searched or read, one after the other: in words, and in milliseconds."""
 NOT_FREE: Final = "to look into it is not free"
 """Why a queue is not looked into before the user has seen what that costs."""
 _Unseen: TypeAlias = tuple[Address | str, str]
