@@ -227,6 +227,7 @@ class Run:
         self._phase = ""
         self._hold = PASS_SECONDS
         self._until = math.inf
+        self._lapsed = False
         self._due = 0.0
         self._round_limit: int | None = None
         self._messages = messages
@@ -288,8 +289,12 @@ class Run:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopped.wait(), backoff.pause)
                 continue
-            if not further or self._is_round_over() or self._moved == moved:
+            if not further or self._is_round_over():
                 return
+            if self._moved == moved:
+                failures += 1
+                if not self._lapsed or failures >= _ATTEMPTS:
+                    return
 
     async def _through_source(self) -> bool:
         """Go through the source once. Whether there may be more that was not reached."""
@@ -318,9 +323,12 @@ class Run:
         """Hold messages in as many claims as it takes, and give back what was not moved in the order in which it was
         taken. Whether there may be more: the time was up."""
         connector = await self._session.connector(self._plan.source.connection)
+        # Nothing is held while one only waits.
+        await self._wait_for_turn()
         # What was there when the plan was made, and what its broker may have again.
         budget = self._plan.depth - self._moved + sum(map(len, self._open.values()))
         self._until = time.monotonic() + self._hold
+        self._lapsed = False
         purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
         held: list[AbstractAsyncContextManager[Claims]] = []
         async with _Outgoings(self._session, None) as outbox:
@@ -339,7 +347,7 @@ class Run:
                         break
             finally:
                 await _leave(held)
-        return budget > 0 and time.monotonic() >= self._until
+        return self._lapsed or (budget > 0 and time.monotonic() >= self._until)
 
     def _is_pass_over(self) -> bool:
         return self._is_round_over() or time.monotonic() >= self._until
@@ -434,6 +442,15 @@ class Run:
                 group.create_task(finish_all())
                 async with aclosing(self._windows(batches, claims)) as made:
                     async for items, entries, outgoing, again in made:
+                        if claims is not None and (lapsed := claims.lapsed):
+                            # Others have them by now: what is not published yet is not published.
+                            gone = {each.sequence for each in items if each.claimed in lapsed}
+                            items = [each for each in items if each.claimed not in lapsed]
+                            self._taken -= sum(each.sequence in gone for each in entries)
+                            self._lapsed = True
+                            entries = [each for each in entries if each.sequence not in gone]
+                            outgoing = [each for each in outgoing if each.sequence not in gone]
+                            again = [each for each in again if each not in gone]
                         if entries:
                             await self._write(self._journal.add, entries)
                         if again and not self._is_atomic:
@@ -584,13 +601,15 @@ class Run:
         return len(let_go)
 
     async def _keep_pace(self, count: int) -> None:
-        if self._plan.rate is None or not count:
-            return
-        now = time.monotonic()
-        if self._due > now:
+        """Wait until so many messages may go."""
+        if self._plan.rate is not None and count:
+            await self._wait_for_turn()
+            self._due = max(self._due, time.monotonic()) + count / self._plan.rate
+
+    async def _wait_for_turn(self) -> None:
+        if (left := self._due - time.monotonic()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), self._due - now)
-        self._due = max(self._due, now) + count / self._plan.rate
+                await asyncio.wait_for(self._stopped.wait(), left)
 
     @property
     def _is_atomic(self) -> bool:

@@ -1,0 +1,39 @@
+"""A claim that lapses is known before its message is published: nothing is sent that others have again."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from connectors.memory import QueueSettings, embedded_broker
+from workbench.connecting.config import Connection
+from workbench.model.address import Address
+from workbench.model.event import Event
+from workbench.operations.move.copies import stamp_of
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.run import Ended
+from workbench.session import Session
+
+_LEASE = 40
+"""Milliseconds."""
+
+
+async def moved(name: str, rate: float) -> Ended:
+    async with Session([Connection.parse(f"m=memory://{name}")]) as session:
+        plan = await make_plan(session, Wanted(Address("m", "from"), target=Address("m", "to"), rate=rate))
+        return await carry_out(session, plan)
+
+
+async def test_what_is_lost_while_it_waits_for_its_turn_is_taken_again_and_published_once() -> None:
+    broker = embedded_broker(f"leases-{uuid4().hex}")
+    broker.declare_queue("from", QueueSettings("unordered queue", order="none", lease=_LEASE))
+    broker.declare_queue("to")
+    bodies: Sequence[bytes] = [b"%d" % number for number in range(5)]
+    for body in bodies:
+        broker.publish("", Event(b"from", body))
+    # Each waits longer than its lease, but for the first of each claim.
+    ended = await moved(broker.name, rate=1000 / _LEASE / 3)
+    assert (ended.state, ended.moved, ended.twice, ended.open) == ("done", 5, 0, 0)
+    arrived = [message.event for message in broker.queues["to"].waiting()]
+    assert sorted(event.body or b"" for event in arrived) == sorted(bodies)
+    assert len({stamp_of(event) for event in arrived}) == 5
+    assert not broker.queues["from"].waiting()
