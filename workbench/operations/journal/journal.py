@@ -127,6 +127,12 @@ class Journal:
         self._database.close()
         self._lock.close()
 
+    def discard(self) -> None:
+        """Delete the file of an operation that was not allowed to begin, and let go of it."""
+        self._database.close()
+        _delete(self.path)
+        self._lock.close()
+
     def add(self, entries: Sequence[Entry]) -> None:
         """Note messages that are about to be published, or deleted; they are on the disk on return.
 
@@ -402,14 +408,18 @@ def forget(path: Path) -> None:
         StoreError: A program works on it, or it cannot be deleted.
     """
     with closing(_lock(path)):
-        try:
-            # The write-ahead log holds messages too.
-            for each in (path, *path.parent.glob(f"{path.name}-*")):
-                each.unlink(missing_ok=True)
-            _lock_path(path).unlink(missing_ok=True)
-            sync_folder(path.parent)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    try:
+        # The write-ahead log holds messages too.
+        for each in (path, *path.parent.glob(f"{path.name}-*")):
+            each.unlink(missing_ok=True)
+        _lock_path(path).unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
 
 
 def keep_within(budget: int = BUDGET) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, FormatError, StoreError, Unsupported
+from workbench.model.errors import ConnectorError, FormatError, GuardRefused, StoreError, Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
@@ -208,7 +208,12 @@ async def _run(
 ) -> Ended:
     await asyncio.to_thread(keep_within)
     with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
-        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+        try:
+            return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+        except GuardRefused:
+            if not journal.next_sequence:
+                journal.discard()
+            raise
 
 
 def _operation(plan: Plan) -> Operation:

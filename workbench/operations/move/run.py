@@ -20,6 +20,7 @@ from workbench.connecting.connector import Claims, Publisher, Purpose, Transacti
 from workbench.connecting.retry import Backoff
 from workbench.model.endpoint import Ability
 from workbench.model.errors import (
+    AccessRefused,
     ConnectionLost,
     ConnectorError,
     FormatError,
@@ -279,7 +280,8 @@ class Run:
                 further = await self._through_source()
             except ConnectorError as error:
                 failures = 0 if self._moved > moved else failures + 1
-                if isinstance(error, Unsupported) or failures >= _ATTEMPTS or self._stopped.is_set():
+                hopeless = isinstance(error, Unsupported | AccessRefused)
+                if hopeless or failures >= _ATTEMPTS or self._stopped.is_set():
                     raise
                 # It may have been held too long for this broker.
                 self._hold = min(self._hold, max((time.monotonic() - began) / 2, 1.0))
@@ -293,8 +295,12 @@ class Run:
                 return
             if self._moved == moved:
                 failures += 1
-                if not self._lapsed or failures >= _ATTEMPTS:
+                if not self._lapsed:
                     return
+                if failures >= _ATTEMPTS:
+                    raise ConnectorError(
+                        f"{self._plan.source} takes messages back before they are published: its leases are too short."
+                    )
 
     async def _through_source(self) -> bool:
         """Go through the source once. Whether there may be more that was not reached."""
@@ -652,12 +658,14 @@ class Run:
         until = time.monotonic() + plan.watch
         connector = await self._session.connector(plan.source.connection)
         await self._note(f"{self._moved:,} {_past(plan)}, and watched for {plan.watch:g} s")
+        expected = plan.depth - self._moved
         while (left := until - time.monotonic()) > 0 and not self._returned and not self._stopped.is_set():
             self._tell(f"watching for {left:.0f} s whether any comes back", force=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
-            if plan.removes and ((await connector.endpoint(plan.source)).depth or 0) > plan.depth - self._moved:
-                self._returned = await self._count_returned()
+            if plan.removes and (depth := (await connector.endpoint(plan.source)).depth or 0) > expected:
+                # It has grown, by what came back or by others: it is looked at once for each time.
+                self._returned, expected = await self._count_returned(), depth
         return bool(self._returned)
 
     async def _count_returned(self) -> int:
