@@ -78,9 +78,9 @@ async def resume(
         StoreError: The journal cannot be read, or another program works on it.
         WorkbenchError: It cannot begin.
     """
-    journal = await asyncio.to_thread(Journal.reopen, path)
-    with closing(journal):
-        plan = _plan_of(journal.operation)
+    plan = _plan_of((await asyncio.to_thread(read_record, path)).operation)
+    check_places(session, plan)
+    with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
         messages = None
         if plan.purpose in ("move", "delete"):
             done = await asyncio.to_thread(journal.keys)
@@ -137,6 +137,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if record.state in ("running", "interrupted"):
         raise StoreError(f"Operation {operation.id} is {record.state}: it can be undone when it has come to its end.")
     done = _plan_of(operation)
+    check_places(session, done)
     if done.purpose not in ("move", "delete"):
         raise Unsupported(f"Operation {operation.id} is an undo itself: move the messages again instead.")
     counts = Counter(
@@ -164,10 +165,8 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
         Unsupported: It has, with what.
         WorkbenchError: A broker does not tell.
     """
+    check_places(session, plan)
     source = plan.source
-    identity = session.describe(source.connection).identity
-    if identity.partition("=")[2] != plan.identity.partition("=")[2]:
-        raise _changed(f"{source.connection} leads elsewhere now")
     connector = await session.connector(source.connection)
     endpoint = await connector.endpoint(source)
     if endpoint.kind != plan.kind:
@@ -187,6 +186,18 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
             if now != leg.receivers:
                 raise _changed(f"{leg.address} hands on to others now: {now}; it was: {leg.receivers}")
         check_room(await connector.rules(leg.address), target, leg.count, force)
+
+
+def check_places(session: Session, plan: Plan) -> None:
+    """Refuse a plan whose connections lead elsewhere than when it was made.
+
+    Raises:
+        Unsupported: One does.
+        AddressError: One is not known.
+    """
+    for address, identity in ((plan.source, plan.identity), *((leg.address, leg.identity) for leg in plan.legs)):
+        if session.describe(address.connection).identity.partition("=")[2] != identity.partition("=")[2]:
+            raise _changed(f"{address.connection} leads elsewhere now, and led to {identity.partition('=')[2]}")
 
 
 async def _shrunk(session: Session, plan: Plan) -> str | None:

@@ -34,6 +34,7 @@ class Leg(msgspec.Struct, frozen=True):
     Attributes:
         address: The target.
         kind: What it is, in the broker's words.
+        identity: What its connection leads to.
         count: Messages that go there, of those that were examined.
         receivers: Who gets them there, a line.
         sample: The key and the headers of one of them, by which it was asked who gets them; None: nobody was asked.
@@ -43,6 +44,7 @@ class Leg(msgspec.Struct, frozen=True):
 
     address: Address
     kind: str
+    identity: str
     count: int = 0
     receivers: str = ""
     sample: Event | None = None

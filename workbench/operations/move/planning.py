@@ -245,7 +245,9 @@ async def _leg(session: Session, routing: Routing, address: Address, survey: _Su
     sample = msgspec.structs.replace(survey.first[address].event, body=None)
     said = await who_receives(session, endpoint, sample)
     changes = survey.changes[address].sentences()
-    return Leg(address, endpoint.kind, survey.ways[address], said, sample, changes, tuple(survey.removed[address]))
+    identity = session.describe(address.connection).identity
+    removed = tuple(survey.removed[address])
+    return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed)
 
 
 async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> str:
