@@ -150,6 +150,8 @@ class Plan(msgspec.Struct, frozen=True):
         where = str(self.target) if self.target is not None else "where they came from"
         if self.target is None and len(self.legs) == 1:
             where = str(self.legs[0].address)
+        if self.undoes:
+            return f"undo of {self.undoes}: {quantity(self.moving, 'message')} of {self.source} → {where}"
         return f"{quantity(self.moving, 'message')} of {self.source} → {where}"
 
 
