@@ -22,7 +22,7 @@ from workbench.operations.browse_defaults import price_of
 from workbench.operations.drafts.audience import audience
 from workbench.operations.journal.journal import records, same_source, settled_before
 from workbench.operations.journal.operation import whoami
-from workbench.operations.move.copies import copy_of, key_of
+from workbench.operations.move.copies import key_of, unburdened
 from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
 from workbench.operations.move.routing import Routing, Stay, Way
 from workbench.session import Session
@@ -210,14 +210,14 @@ class _Survey:
     def _add(self, delivery: Delivery, way: Way) -> None:
         at = way.address
         try:
-            copy = copy_of(delivery.event, way.rules, "0" * 12, self.moving)
+            copy = unburdened(delivery.event, way.rules)
         except FormatError as error:
             self._stay(Stay("cannot", str(error).rstrip(".")))
             return
         self.moving += 1
         self.ways[at] = self.ways.get(at, 0) + 1
         self.first.setdefault(at, delivery)
-        self.changes.setdefault(at, Changes()).add(way.rules.examine(copy.event).changes)
+        self.changes.setdefault(at, Changes()).add(way.changes)
         removed = self.removed.setdefault(at, {})
         for what, why in copy.removed:
             removed[f"{what} stays behind: it {why}."] = None

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from typing import Final, Literal, NamedTuple
 
 from workbench.decode.display import visible
+from workbench.facts.facts import Fact, Facts
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.target_rules import Rules
+from workbench.model.target_rules import Change, Rules
 from workbench.operations.drafts.origin import origins
 from workbench.operations.move.copies import copy_of, key_of, redrives
 from workbench.query.query import Query
@@ -22,11 +23,13 @@ class Way(NamedTuple):
         address: The target.
         partition: Which partition of it; None: the broker's choice.
         rules: What the target can hold.
+        changes: What it changes about the message.
     """
 
     address: Address
     partition: str | None
     rules: Rules
+    changes: tuple[Change, ...] = ()
 
 
 class Stay(NamedTuple):
@@ -41,6 +44,9 @@ class Stay(NamedTuple):
     reason: str = ""
 
 
+_PLACES: Final = ("origin.queue", "origin.topic", "origin.exchange", "origin.key", "origin.partition")
+"""Facts that say where a message came from, which many messages share."""
+_MOST_ORIGINS: Final = 10_000
 NOT_MEANT: Final = Stay("not meant")
 MOVED_BEFORE: Final = Stay("moved before")
 
@@ -83,6 +89,7 @@ class Routing:
         self._id = id
         self._allowed = allowed
         self._listed: dict[Address, Endpoint] | None = None
+        self._origins: dict[tuple[Fact, ...], tuple[Address, str | None] | str] = {}
         self._ways: dict[Address, Rules | str] = {}
         self.endpoints: dict[Address, Endpoint] = {}
         """The targets that were asked for so far."""
@@ -139,8 +146,8 @@ class Routing:
         found = await self._way(delivery)
         if isinstance(found, str):
             return Stay("cannot", found)
-        refusal = found.rules.examine(delivery.event).refusal
-        return Stay("cannot", refusal) if refusal else found
+        finding = found.rules.examine(delivery.event)
+        return Stay("cannot", finding.refusal) if finding.refusal else found._replace(changes=finding.changes)
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
         """What is published of a message.
@@ -155,19 +162,34 @@ class Routing:
         if self._target is not None:
             address = self._target
         else:
-            found = origins(delivery, self._reading.facts(delivery), self._listed or {})
-            if found is None:
-                return "nothing in it says where it came from"
-            if len(found.targets) < 2:
-                where = ", ".join(found.missing[:3]) or found.story
-                return f"it came from {visible(where, 200)}, which is not there"
-            address = found.targets[0].address
-            number = found.targets[0].partition
-            partition = None if number is None else str(number)
+            origin = self._origin(delivery)
+            if isinstance(origin, str):
+                return origin
+            address, partition = origin
         if address == self._source:
             return "it would go to where it is"
         rules = await self._rules(address)
         return rules if isinstance(rules, str) else Way(address, partition, rules)
+
+    def _origin(self, delivery: Delivery) -> tuple[Address, str | None] | str:
+        """Where a message came from: the address and perhaps the partition; or why that is not known."""
+        facts = self._reading.facts(delivery)
+        said = tuple(fact for fact in facts.found if fact.kind in _PLACES)
+        if (known := self._origins.get(said)) is None:
+            known = self._find_origin(delivery, Facts(said))
+            if len(self._origins) < _MOST_ORIGINS:
+                self._origins[said] = known
+        return known
+
+    def _find_origin(self, delivery: Delivery, facts: Facts) -> tuple[Address, str | None] | str:
+        found = origins(delivery, facts, self._listed or {})
+        if found is None:
+            return "nothing in it says where it came from"
+        if len(found.targets) < 2:
+            where = ", ".join(found.missing[:3]) or found.story
+            return f"it came from {visible(where, 200)}, which is not there"
+        number = found.targets[0].partition
+        return found.targets[0].address, None if number is None else str(number)
 
     async def _rules(self, address: Address) -> Rules | str:
         if (known := self._ways.get(address)) is None:
