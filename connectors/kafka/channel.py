@@ -3,19 +3,26 @@ batches go to the socket as they were built.
 
 aiokafka makes and authenticates a connection; then its transport is given a protocol of our own, which receives each
 answer into one of two buffers, so that one can be worked on while the next is being received.
+
+For a search, which is to be as fast as the wire, a thread of the connection's own receives what is not encrypted, and
+sifts it as it comes: the interpreter is let go for both, so that two connections keep two processors busy.
 """
 
 import asyncio
 import math
+import socket
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from connectors.kafka.cluster import CLIENT, Cluster
 from connectors.kafka.driver import AIOKafkaConnection, drop, offer_of, take_over
 from connectors.kafka.versions import negotiate_version
+from workbench.decode.byte_search import Sieve
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -26,14 +33,29 @@ _SPARE = 32 << 20
 """Bytes of a buffer, at most, that are kept though they are not needed."""
 _MOST = 1 << 30
 """Bytes of an answer, at most: what was asked for, or one batch that is larger."""
+_AT_ONCE = 512 << 10
+"""Bytes that a thread receives before it looks at them, at most."""
+_DAY = 86_400.0
 
 
 class Bytes(NamedTuple):
-    """A stretch of a buffer, not copied. An answer is valid until the one after the next is being received."""
+    """A stretch of a buffer, not copied."""
 
     buffer: bytearray
     begin: int
     end: int
+
+
+class Answer(NamedTuple):
+    """An answer to a request.
+
+    Attributes:
+        buffer: Its bytes, from the correlation id on. Valid until the one after the next is being received.
+        ruled_out: Whether it was sifted, and none of its bytes can be part of what is looked for.
+    """
+
+    buffer: bytearray
+    ruled_out: bool = False
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -51,14 +73,20 @@ class Channel(asyncio.BufferedProtocol):
         self._size = -1  # of the answer that is being received; -1 while its size is
         self._got = 0
         self._correlation = 0
-        self._awaited: deque[asyncio.Future[Bytes]] = deque()
+        self._awaited: deque[asyncio.Future[Answer]] = deque()
         self._transport: asyncio.Transport | None = None
+        self._received: socket.socket | None = None  # by a thread
         self._max_idle = max_idle
         self._used = time.monotonic()
 
     @classmethod
-    async def open(cls, cluster: Cluster, node: int) -> "Channel":
+    async def open(cls, cluster: Cluster, node: int, sieve: Sieve | None = None) -> "Channel":
         """Connect to a broker.
+
+        Args:
+            cluster: The broker's.
+            node: Which broker.
+            sieve: Sifts what a thread receives. None: the event loop receives, as it does where only that can.
 
         Raises:
             ConnectorError: It cannot be reached, or does not let the user in.
@@ -66,6 +94,8 @@ class Channel(asyncio.BufferedProtocol):
         connection = await cluster.connect(node)
         channel = cls(connection, cluster.settings.max_idle)
         channel._transport = take_over(connection, channel)
+        if sieve is not None:
+            channel._receive_in_thread(channel._transport, sieve)
         return channel
 
     @property
@@ -86,10 +116,15 @@ class Channel(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """Let the connection go, with whatever is on its way."""
+        if self._received is not None:
+            # The thread notices, and closes it.
+            with suppress(OSError):
+                self._received.shutdown(socket.SHUT_RDWR)
+            self._received = None
         drop(self._connection)
         self._transport = None
 
-    def ask(self, api: int, version: int, *parts: bytes | bytearray) -> "asyncio.Future[Bytes]":
+    def ask(self, api: int, version: int, *parts: bytes | bytearray) -> "asyncio.Future[Answer]":
         """Send a request.
 
         Args:
@@ -98,9 +133,9 @@ class Channel(asyncio.BufferedProtocol):
             parts: Its bytes behind the header, not changed any more.
 
         Returns:
-            The answer, with its correlation id; it fails with ConnectionLost.
+            The answer; it fails with ConnectionLost.
         """
-        answer: asyncio.Future[Bytes] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         if self._transport is None:
             answer.set_exception(ConnectionLost(f"{self.place} closed the connection."))
             return answer
@@ -119,24 +154,13 @@ class Channel(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The transport wrote so much."""
-        self._got += nbytes
-        if self._size < 0:
-            if self._got < _SIZE.size:
-                return
-            (self._size,) = _SIZE.unpack(self._head)
-            self._got = 0
-            if not _SIZE.size <= self._size <= _MOST:
-                self._lose(f"{self.place} announced an answer of {self._size:,} bytes.")
-                return
-            if not 0 <= len(self._buffers[self._turn]) - self._size <= _SPARE:
-                self._buffers[self._turn] = bytearray(self._size + _ROOM)
-        elif self._got == self._size:
-            whole = Bytes(self._buffers[self._turn], 0, self._size)
-            self._turn, self._size, self._got = 1 - self._turn, -1, 0
-            self._used = time.monotonic()
-            # Nobody may wait for it any more.
-            if not (answer := self._awaited.popleft()).done():
-                answer.set_result(whole)
+        try:
+            whole = self._take(nbytes)
+        except ConnectionLost as error:
+            self._lose(str(error))
+        else:
+            if whole is not None:
+                self._hand_over(Answer(whole))
 
     def eof_received(self) -> bool:
         """The broker will send no more: close."""
@@ -145,6 +169,65 @@ class Channel(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._lose(f"{self.place} closed the connection.")
+
+    def _take(self, count: int) -> bytearray | None:
+        """Note that so much was received; the buffer of the answer that it completes, if it does.
+
+        Raises:
+            ConnectionLost: No answer is of the size that is announced.
+        """
+        self._got += count
+        if self._size < 0:
+            if self._got == _SIZE.size:
+                (self._size,) = _SIZE.unpack(self._head)
+                self._got = 0
+                if not _SIZE.size <= self._size <= _MOST:
+                    raise ConnectionLost(f"{self.place} announced an answer of {self._size:,} bytes.")
+                if not 0 <= len(self._buffers[self._turn]) - self._size <= _SPARE:
+                    self._buffers[self._turn] = bytearray(self._size + _ROOM)
+        elif self._got == self._size:
+            whole = self._buffers[self._turn]
+            self._turn, self._size, self._got = 1 - self._turn, -1, 0
+            return whole
+        return None
+
+    def _hand_over(self, whole: Answer) -> None:
+        self._used = time.monotonic()
+        # Nobody may wait for it any more.
+        if self._awaited and not (answer := self._awaited.popleft()).done():
+            answer.set_result(whole)
+
+    def _receive_in_thread(self, transport: asyncio.Transport, sieve: Sieve) -> None:
+        loop = asyncio.get_running_loop()
+        # Others than this one have begun to receive already.
+        if not isinstance(loop, asyncio.SelectorEventLoop) or transport.get_extra_info("ssl_object") is not None:
+            return
+        transport.pause_reading()
+        # The transport sends through one that it closes when it likes.
+        self._received = transport.get_extra_info("socket").dup()
+        # Without a limit it would not wait at all, as the transport's does not.
+        self._received.settimeout(_DAY)
+        arguments = (self._received, loop, sieve)
+        threading.Thread(target=self._receive, args=arguments, name="kafka-receiver", daemon=True).start()
+
+    def _receive(self, source: socket.socket, loop: asyncio.AbstractEventLoop, sieve: Sieve) -> None:
+        """Receive until the connection is closed, in a thread that alone does so."""
+        why = f"{self.place} closed the connection."
+        # The loop may be closed before the thread notices that it is no longer wanted.
+        with suppress(RuntimeError), source:
+            try:
+                while count := source.recv_into(self.get_buffer(-1)[:_AT_ONCE]):
+                    buffer, end, more = self._buffers[self._turn], self._got + count, self._size >= 0
+                    whole = self._take(count)
+                    nothing = more and sieve.look(buffer, end, whole is not None)
+                    if whole is not None:
+                        loop.call_soon_threadsafe(self._hand_over, Answer(whole, nothing))
+            except ConnectionLost as error:
+                why = str(error)
+            except OSError:
+                pass
+            finally:
+                loop.call_soon_threadsafe(self._lose, why)
 
     def _lose(self, why: str) -> None:
         self.close()

@@ -4,7 +4,7 @@ What lists and publishes is imported with it; what reads, searches or checks, wh
 first picture nor a `publish` of one event waits for it.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
@@ -158,9 +158,7 @@ class KafkaConnector:
         topic = await self._topic(address)
         leaders = topic.leader_of
         partitions = partitions_of(address, topic, start or Beginning())
-        beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
-        ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
-        written = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders, committed=False)
+        beginnings, ends, written = await self._borders(partitions, leaders)
         place = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
         gaps = [*place.gaps, *(gap for _, gap in _open_transactions(ends, written))]
         queues = [Queue(each, first, place.ends[each], leaders[each]) for each, first in sorted(place.starts.items())]
@@ -257,11 +255,9 @@ class KafkaConnector:
         from connectors.kafka.newest import LATE, LATE_MS
         from connectors.kafka.start_offsets import starts_of
 
-        topics = [await self._topic(address) for address in addresses]
+        topics = await run_together(self._topic(address) for address in addresses)
         leaders = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
-        beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
-        ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
-        written = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders, committed=False)
+        beginnings, ends, written = await self._borders(leaders, leaders)
         gaps = _open_transactions(ends, written)
         start = Beginning() if window.since is None else Since(window.since)
         place = await starts_of(self._cluster, addresses[0], start, beginnings, ends, leaders)
@@ -273,6 +269,15 @@ class KafkaConnector:
             ends = reached
         spans = {each: (min(start, ends[each]), ends[each]) for each, start in place.starts.items()}
         return _Searched(spans, leaders, gaps, notes)
+
+    async def _borders(
+        self, partitions: Collection[Partition], leaders: Mapping[Partition, int]
+    ) -> Sequence[Mapping[Partition, int]]:
+        """Where partitions begin, where their decided events end, and where all that is written to them ends."""
+        return await run_together(
+            self._cluster.offsets(dict.fromkeys(partitions, place), leaders, committed)
+            for place, committed in ((BEGINNING, True), (END, True), (END, False))
+        )
 
     @asynccontextmanager
     async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from connectors.kafka.channel import Bytes, Channel
+from connectors.kafka.channel import Answer, Bytes, Channel
 from connectors.kafka.cluster import Partition, group_by_topic
 from connectors.kafka.errors import Code, check
 from connectors.kafka.fetch_session import NO_SESSION, FetchSession
@@ -69,6 +69,7 @@ class Fetched(NamedTuple):
         beginning: The first offset there is; -1 where the broker does not say.
         aborted: Aborted transactions that reach in here: the producer's id and the first offset of each.
         records: Record batches, the last of them perhaps cut off.
+        ruled_out: Whether none of the bytes of these can be part of what is looked for.
     """
 
     partition: Partition
@@ -77,6 +78,7 @@ class Fetched(NamedTuple):
     beginning: int
     aborted: list[tuple[int, int]]
     records: Bytes
+    ruled_out: bool = False
 
 
 def fetch(
@@ -86,7 +88,7 @@ def fetch(
     each: int,
     wait: int,
     session: FetchSession | None = None,
-) -> asyncio.Future[Bytes]:
+) -> asyncio.Future[Answer]:
     """Ask for record batches of events whose transactions are committed.
 
     Args:
@@ -128,7 +130,7 @@ def _topic_list(topics: Sequence[tuple[str, list[bytes]]]) -> list[bytes]:
     return parts
 
 
-def parse(channel: Channel, answer: Bytes, session: FetchSession | None = None) -> list[Fetched]:
+def parse(channel: Channel, answer: Answer, session: FetchSession | None = None) -> list[Fetched]:
     """Take an answer apart, without copying the records. Within a session it has only partitions with something new.
 
     Args:
@@ -167,5 +169,6 @@ def parse(channel: Channel, answer: Bytes, session: FetchSession | None = None) 
             position += _SIZE.size
             records = Bytes(buffer, position, position + max(size, 0))
             position = records.end
-            found.append(Fetched((topic, number), code, stable, first[0] if first else -1, aborted, records))
+            beginning = first[0] if first else -1
+            found.append(Fetched((topic, number), code, stable, beginning, aborted, records, answer.ruled_out))
     return found

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-from connectors.kafka.channel import Bytes, Channel
+from connectors.kafka.channel import Answer, Channel
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
 from connectors.kafka.errors import Code, RetriableError, check
 from connectors.kafka.fetch_protocol import Fetched, fetch, parse
@@ -18,6 +18,7 @@ from connectors.kafka.fetch_session import FetchSession
 from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
 from workbench.connecting.last_heard import LastHeard
+from workbench.decode.byte_search import Sieve
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import Gap
 
@@ -93,6 +94,7 @@ class Fetching:
         lines: int = 1,
         wanted: Callable[[Share], bool] = lambda share: True,
         grow: Callable[[Partition, int], Share] | None = None,
+        sieve: Callable[[], Sieve] | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -103,6 +105,7 @@ class Fetching:
             lines: Connections to each broker. With two, it looks for one answer while it sends another.
             wanted: Whether more of a partition is wanted at the moment.
             grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
+            sieve: Makes what sifts the answers of one connection while they come in.
         """
         self.shares = {share.partition: share for share in shares}
         self._left = list(self.shares.values())
@@ -116,8 +119,9 @@ class Fetching:
         self._lines = lines
         self._wanted = wanted
         self._grow = grow
+        self._sieve = sieve
         self._channels: dict[Line, Channel] = {}
-        self._pending: dict[Line, asyncio.Future[Bytes]] = {}
+        self._pending: dict[Line, asyncio.Future[Answer]] = {}
         self._flying: dict[Line, list[Share]] = {}
         self._asked: dict[Line, Mapping[Partition, int]] = {}
         self._sessions: dict[Line, FetchSession] = {}
@@ -221,7 +225,7 @@ class Fetching:
         if channel is None or not channel.connected:
             if channel is not None:
                 channel.close()
-            self._channels[line] = await Channel.open(self._cluster, node)
+            self._channels[line] = await Channel.open(self._cluster, node, self._sieve() if self._sieve else None)
             # What has an end is asked for a part at a time, and brings something each time.
             if self._endless:
                 self._sessions[line] = FetchSession()

@@ -70,7 +70,7 @@ async def produce(
         parts += [_NAME.pack(len(name)) + name + _SIZE.pack(len(rows) // 2), *rows]
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            buffer, *_ = await channel.ask(_PRODUCE, version, *parts)
+            buffer = (await channel.ask(_PRODUCE, version, *parts)).buffer
     except TimeoutError:
         channel.close()
         raise ConnectionLost(f"{channel.place} does not answer.") from None

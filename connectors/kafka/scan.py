@@ -1,7 +1,8 @@
 """Searching topics at the speed of the wire: bytes are searched as they come, only batches that may hit are decoded.
 
-An answer is searched in place, in threads, while the next one is received. Compressed batches are decompressed first,
-on all cores: the codecs let the interpreter go meanwhile. The checksum of a batch is checked when it is decoded.
+An answer is sifted as it comes in; one that is not ruled out is searched in place, in threads, while the next one is
+received. Compressed batches are decompressed first, on all cores: the codecs let the interpreter go meanwhile. The
+checksum of a batch is checked when it is decoded.
 
 Bodies that their application has compressed, or written in another charset, do not spell what they say. Some events of
 each answer are looked at; once such a body is among them, the partition is decoded from there on, and its like found.
@@ -19,7 +20,7 @@ from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.reader import damage_gap, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, batches, committed_batches, deliveries, plain
-from workbench.decode.byte_search import Needles
+from workbench.decode.byte_search import Needles, Sieve
 from workbench.decode.codec import hides
 from workbench.decode.content_type import opaque
 from workbench.model.address import Address
@@ -85,13 +86,15 @@ class ScanStream:
         self._connection = connection
         self._shares = {share.partition: share for share in shares}
         self._amqp = cluster.settings.amqp
-        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES)
+        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES, sieve=self._sieve)
         for topic, gap in gaps:
             self._fetching.miss(topic, [gap])
         self._notes = tuple(notes)
         self._needles = needles
         self._window = window
         self._searching: list[asyncio.Future[_Hits]] = []
+        self._compressed = False
+        """Whether something of the last answer was compressed: such bytes are not worth sifting."""
         self._rooms: list[bytearray] = []
         """To decompress into, for the threads to take and bring back: memory that is new is slow at first."""
         self._chunks: list[Chunk] = []
@@ -151,11 +154,15 @@ class ScanStream:
         """Let all connections go; what is being searched is forgotten."""
         self._fetching.close()
 
+    def _sieve(self) -> Sieve:
+        return self._needles.sieve(lambda: not self._compressed)
+
     def _begin(self, chunks: list[Chunk]) -> None:
-        """Search an answer in threads: in as many parts as there are cores where it is compressed."""
+        """Search an answer in threads: in as many parts as there are cores, unless it is ruled out."""
         loop = asyncio.get_running_loop()
         now = time.time_ns() // 1_000_000
         self._chunks = chunks
+        self._compressed = any(chunk.flags & COMPRESSED for chunk in chunks)
         for share in self._shares.values():
             share.decoded = share.hides
         work: list[_Work] = []
@@ -166,7 +173,8 @@ class ScanStream:
             else:
                 some = committed_batches(chunk.fetched)
                 work += [_Work(chunk, [batch], batch is some[0]) for batch in some]
-        parts = min(len(work), os.cpu_count() or 1)
+        little = all(chunk.fetched.ruled_out for chunk in chunks)
+        parts = min(len(work), 1 if little else os.cpu_count() or 1)
         for part in range(parts):
             mine = work[part * len(work) // parts : (part + 1) * len(work) // parts]
             self._searching.append(loop.run_in_executor(None, self._search, mine, now))
@@ -203,7 +211,8 @@ class ScanStream:
             assert isinstance(share, Scanned)
             if some is None:
                 share.hides = share.hides or self._hides(next(batches(chunk.fetched.records), None), chunk, now)
-                if not share.hides and not self._needles.in_bytes(*chunk.fetched.records):
+                ruled_out = chunk.fetched.ruled_out or not self._needles.in_bytes(*chunk.fetched.records)
+                if ruled_out and not share.hides:
                     continue
                 some = committed_batches(chunk.fetched)
             for batch in some:

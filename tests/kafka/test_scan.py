@@ -234,6 +234,27 @@ def test_scan_finds_what_decoding_everything_finds(
     asyncio.run(compare())
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_an_event_is_found_wherever_it_is_in_megabytes(
+    kafka: KafkaAddress, topic: MakeTopic, encrypted: bool
+) -> None:
+    address = await topic(2)
+    chance = random.Random(7)
+    bodies = [b"%s<id-%04d>%s" % (b"-" * chance.randrange(1000), number, b"-" * 1000) for number in range(8_000)]
+    bodies += [b'{"id": "\\u0068idden-%02d"}%s' % (number, b" " * 200_000) for number in range(20)]
+    await fill(kafka.bootstrap, address, None, [Event(None, body, timestamp=BASE) for body in bodies])
+    way = connect(kafka.tls_url, tls="", ca=kafka.ca_file) if encrypted else connect(kafka.url)
+    async with way as connector:
+        for number in chance.sample(range(8_000), 2 if encrypted else 12):
+            [found], coverage = await scan(connector, [address], b"<id-%04d>" % number)
+            assert found.event.body == bodies[number]
+            assert coverage.complete and coverage.read == len(bodies)
+        [found], _ = await scan(connector, [address], b'"hidden-13"')
+        assert found.event.body == bodies[8_013]
+        assert len((await scan(connector, [address], b"<id-1"))[0]) == 1000
+        assert (await scan(connector, [address], b"<id-8000>"))[0] == []
+
+
 @pytest.mark.parametrize("codec", CODECS)
 async def test_bodies_that_their_application_compressed_are_found_for_the_query_to_decide(
     connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic, codec: str | None

@@ -1,9 +1,10 @@
 """Byte needles and the disguises that JSON has for them."""
 
 import json
+from itertools import accumulate
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.decode.byte_search import Needles, occurs, unescape
@@ -54,6 +55,54 @@ def test_what_bytes_exclude_no_event_holds(body: bytes, needle: bytes) -> None:
         assert needles.in_bytes(bytearray(body), 0, len(body))
     if needle in body:
         assert needles.in_event(Event(None, body))
+
+
+def sift(needles: Needles, *pieces: bytes) -> bool:
+    """Whether bytes that come in such pieces are ruled out."""
+    sieve, data = needles.sieve(lambda: True), bytearray(b"".join(pieces))
+    ends = list(accumulate(map(len, pieces)))
+    return [sieve.look(data, end, end == ends[-1]) for end in ends][-1]
+
+
+MUCH = b" " * (300 << 10)
+"""More than is searched at once while more is coming in."""
+
+
+@given(disguised(), st.data())
+@settings(deadline=None)
+def test_no_piece_that_comes_in_cuts_a_needle_in_two(case: tuple[str, bytes], data: st.DataObject) -> None:
+    needle, document = case
+    cut = data.draw(st.integers(0, len(document)))
+    needles = Needles([[needle.encode()]])
+    assert not sift(needles, MUCH + document[:cut], document[cut:] + MUCH, MUCH)
+    assert not sift(needles, MUCH, MUCH, document[:cut], document[cut:])
+
+
+def test_what_comes_in_pieces_without_a_needle_of_each_group_is_ruled_out() -> None:
+    needles = Needles([[b"one", b"uno"], [b"two"]])
+    assert sift(needles, MUCH, b"one", MUCH, b"uno", MUCH)
+    assert not sift(needles, MUCH, b"one", MUCH, b"two", MUCH)
+    assert sift(needles, b"short")
+
+
+def test_what_was_found_in_an_answer_is_forgotten_with_the_next() -> None:
+    sieve = Needles([[b"needle"]]).sieve(lambda: True)
+    assert not sieve.look(bytearray(b"a needle"), 8, True)
+    assert sieve.look(bytearray(b"nothing."), 8, True)
+    assert not sieve.look(bytearray(b"a needle"), 8, True)
+
+
+def test_bytes_that_were_not_all_worth_sifting_are_not_ruled_out() -> None:
+    pays = False
+    sieve = Needles([[b"needle"]]).sieve(lambda: pays)
+    data = bytearray(MUCH + MUCH)
+    assert not sieve.look(data, len(data), True)
+    assert not sieve.look(data, len(MUCH), False)
+    pays = True
+    assert sieve.look(data, len(data), True), "by then, all are looked at"
+    assert not sieve.look(data, len(MUCH), False)
+    pays = False
+    assert not sieve.look(data, len(data), True), "the last are not"
 
 
 @given(TEXTS)

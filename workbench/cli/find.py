@@ -122,17 +122,22 @@ async def _named(session: Session, addresses: Sequence[str]) -> tuple[Sequence[E
     Raises:
         WorkbenchError: Only one is named, and something is wrong with it.
     """
-    endpoints: list[Endpoint] = []
-    missing: dict[_Place, Coverage] = {}
     places = list(dict.fromkeys(map(session.address, addresses)))
-    for address in places:
+
+    async def ask(address: Address) -> Endpoint | WorkbenchError:
         try:
-            endpoints.append(await (await session.connector(address.connection)).endpoint(address))
+            return await (await session.connector(address.connection)).endpoint(address)
         except WorkbenchError as error:
-            if len(places) == 1:
-                raise
-            missing[address] = _unseen("all", error)
-    return endpoints, missing
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        asked = {address: group.create_task(ask(address)) for address in places}
+    answers = {address: task.result() for address, task in asked.items()}
+    errors = {address: answer for address, answer in answers.items() if isinstance(answer, WorkbenchError)}
+    if errors and len(places) == 1:
+        raise errors[places[0]]
+    endpoints = [answer for answer in answers.values() if isinstance(answer, Endpoint)]
+    return endpoints, {address: _unseen("all", error) for address, error in errors.items()}
 
 
 async def _all_logs(session: Session) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:

@@ -27,6 +27,9 @@ _TOGETHER = 512 << 10
 _MEMORY = 256 << 20
 """Bytes of all of them for which one pass is made, and bytes that it may take."""
 _FEW = 64
+_ESCAPE_LENGTH = len(rb"\u0000")
+_PIECE = 256 << 10
+"""Bytes that are searched at once while more are coming in."""
 _RARE = 4 << 10
 """Backslashes are rare when there are more bytes than this to each, after the first few."""
 
@@ -103,6 +106,8 @@ class Group:
     def __init__(self, members: Sequence[bytes]) -> None:
         self._members = tuple(members)
         self._any = _any_of(self._members)
+        self.reach = max(_ESCAPE_LENGTH, *map(len, self._members)) - 1
+        """How many bytes in front of some others, at most, belong to what ends in these."""
         self._disguised = _disguises(self._members)
 
     def in_bytes(self, data: bytearray, begin: int, end: int) -> bool:
@@ -149,6 +154,10 @@ class Needles:
         """Whether bytes may hold events that hold the needles; when not, none in them does."""
         return all(group.in_bytes(data, begin, end) for group in self._groups)
 
+    def sieve(self, pays: Callable[[], bool]) -> "Sieve":
+        """What sifts bytes while they come in; where that does not pay it rules nothing out, at no cost."""
+        return Sieve(self._groups, pays)
+
     def in_event(self, event: Event) -> bool:
         """Whether an event holds the needles, as they are or in the disguise of JSON's escapes."""
         parts = [event.key, event.body]
@@ -157,6 +166,36 @@ class Needles:
         for name, value in event.written.headers:
             parts += [name.encode(), _bytes(value)]
         return all(any(group.in_part(part) for part in parts if part) for group in self._groups)
+
+
+class Sieve:
+    """Searches bytes piece by piece while they come in, and are in a processor's cache. Made by `Needles.sieve`."""
+
+    def __init__(self, groups: Sequence[Group], pays: Callable[[], bool]) -> None:
+        self._groups = groups
+        self._pays = pays
+        self._missing = list(groups)
+        self._searched = 0
+
+    def look(self, data: bytearray, end: int, last: bool) -> bool:
+        """Look at what has come in, if that is much or the last of it.
+
+        Args:
+            data: Where the bytes are, from its beginning on.
+            end: How many have come in so far.
+            last: Whether there are no more; what is looked at next begins anew.
+
+        Returns:
+            Whether the last of them have come in and none of them can be part of an event that holds the needles.
+        """
+        if (last or end - self._searched >= _PIECE) and self._pays():
+            begin, self._searched = self._searched, end
+            self._missing = [each for each in self._missing if not each.in_bytes(data, max(begin - each.reach, 0), end)]
+        if not last:
+            return False
+        nothing = bool(self._missing) and self._searched == end
+        self._missing, self._searched = list(self._groups), 0
+        return nothing
 
 
 def unescape(text: bytes) -> bytes:
