@@ -18,6 +18,7 @@ from views.widgets.flow_table import FlowTable
 from views.widgets.inspector.inspector import Inspector
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, Panel
+from views.widgets.trace_rows import missing_of
 from views.widgets.trace_story import TraceStory
 from views.widgets.usual_path import UsualPath
 from views.workbench_screen import WayBack
@@ -134,7 +135,8 @@ class Trace(FollowedFlow):
     def _say(self) -> None:
         """Say where the flow stands, in the line above it and in the border."""
         panel, search = self.query_one("#story", Panel), self._search
-        said = self._flow_verdict() if self._listing or search is None else self._verdict(search)
+        saga = self._saga if not self._listing else None
+        said = self._flow_verdict() if self._listing or search is None else self._verdict(search, saga)
         if said != self._said:
             self._said = said
             self.query_one("#verdict", Static).update(said)
@@ -143,6 +145,7 @@ class Trace(FollowedFlow):
             panel.state, panel.note = self._flows.state, self._flows.note
             self._say_path()
         elif search is not None:
+            self._story.lack(missing_of(search.found, saga))
             found, gathering = search.found, search.gathering
             panel.state = " · ".join(filter(None, [words.summary(found) if found.steps else "", search.state]))
             panel.note = "" if gathering is None else f"{search.wanted.back} · {_seen(gathering)}"
@@ -163,10 +166,10 @@ class Trace(FollowedFlow):
         can_read = self._flows.cannot_read() is None
         return said.append(trace_verdict.first_text(recent, can_read, self.key_of, self.key_of("trace", "events")))
 
-    def _verdict(self, search: FlowSearch) -> Text:
+    def _verdict(self, search: FlowSearch, saga: Saga | None) -> Text:
         if search.failure or not search.found.steps:
             return trace_verdict.no_flow_text(search, self.key_of)
-        return trace_verdict.flow_text(search.found, self._saga, now(), self.size.width >= NARROW)
+        return trace_verdict.flow_text(search.found, saga, now(), self.size.width >= NARROW)
 
     def _arrange(self) -> None:
         steps = bool(self._found.steps)

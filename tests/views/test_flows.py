@@ -120,6 +120,27 @@ async def test_enter_follows_a_flow_whose_departure_is_told_there_and_escape_lea
         assert driver.one(FlowTable).has_focus and driver.one(FlowTable).cursor_line == 3
 
 
+@pytest.mark.parametrize(("size", "keys"), [((120, 36), ()), ((80, 24), ("v",))])
+async def test_a_usual_step_that_is_missing_stands_where_it_should_be(
+    size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with listing(size) as driver:
+        await driver.press("enter")
+        await driver.shows("✖ OrderShipped  missing, usual after 100 ms")
+        await driver.press(*keys)
+        await driver.until(lambda: driver.one(TraceStory).is_tree == bool(keys))
+        lines = list(driver.lines)
+        paid, missing = lines.index(row(driver, "● OrderPaid")), lines.index(row(driver, "missing, usual"))
+        assert missing == paid + 1
+        # It is no event: the cursor stays at those that there are.
+        await driver.press("G")
+        await driver.until(lambda: lines[paid].split("● OrderPaid")[1] in row(driver, "▌"))
+        driver.broker.append(TOPIC, event("late", f"{STUCK}-OrderPaid", "OrderShipped", STUCK), 0)
+        await driver.press("f", "plus")
+        await driver.hides("missing, usual")
+        await driver.shows("● OrderShipped")
+
+
 async def test_a_flow_that_was_come_to_from_an_event_leads_back_to_the_event() -> None:
     async with running((120, 36)) as driver:
         orders(driver.broker)

@@ -16,7 +16,7 @@ from views.app import Opening
 from views.trace import Trace
 from views.widgets.event_table import EventTable
 from views.widgets.inspector.inspector import Inspector
-from views.widgets.trace_rows import TraceRows
+from views.widgets.trace_rows import Missing, TraceRows
 from views.widgets.trace_story import TraceStory
 from workbench.model.content import Content
 from workbench.model.event import Event
@@ -285,6 +285,28 @@ def test_a_flow_of_thousands_of_events_is_laid_out_and_each_row_drawn_by_itself(
     assert len(rows.rows) == 2_000
     assert not rows.tree
     assert "".join(piece.text for piece in rows.pieces(1_999)).count("●") == 1
+
+
+def test_what_is_missing_is_below_all_in_its_lane_and_behind_its_branch_in_a_tree() -> None:
+    some = [
+        sighted("k/a", 0, headers=named("message-1"), at="0:1"),
+        sighted("k/b", 1, headers=named("message-2", "message-1"), at="0:1"),
+        sighted("k/c", 2, headers=named("message-3", "message-2"), at="0:2"),
+        sighted("k/a", 3, headers=named("message-4", "message-1"), at="0:3"),
+    ]
+    for place, lane in (("k/c", 2), ("k/elsewhere", 1), ("k/b", 1)):
+        missing = Missing("Paid", 1, place, "missing, usual after 1.20 s")
+        rows = TraceRows(trace(some), 120, False, missing)
+        drawn = ["".join(piece.text for piece in rows.pieces(number)) for number in range(5)]
+        assert drawn[4].index("✖ Paid  missing, usual after 1.20 s") == [drawn[0], drawn[1], drawn[2]][lane].index("●")
+        assert drawn[3][drawn[1].index("●")] in "│╎"
+        assert rows.order == range(4)
+        tree = TraceRows(trace(some), 120, True, missing)
+        drawn = ["".join(piece.text for piece in tree.pieces(number)) for number in range(5)]
+        assert f"└╌✖ Paid  missing, usual after 1.20 s  {place}" in drawn[3]
+        assert drawn[3].index("└╌") == drawn[2].index("└─")
+        assert [row.kind for row in tree.rows] == ["event", "event", "event", "missing", "event"]
+        assert tree.last_row_of(2) == 3 and tree.last_row_of(0) == 0
 
 
 def test_an_arrow_to_the_left_leads_to_its_lane() -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
+from workbench.operations.saga.paths import Saga
+from workbench.operations.saga.words import absence
 from workbench.operations.trace import words
 from workbench.operations.trace.forest import Step, Trace
 
@@ -27,29 +29,61 @@ class Piece(NamedTuple):
     look: str
 
 
+class Missing(NamedTuple):
+    """An event that should be there.
+
+    Attributes:
+        type: Its type.
+        after: Which event it usually follows.
+        place: Where it is usually seen, as an address.
+        said: That it is missing, for people.
+    """
+
+    type: str
+    after: int
+    place: str
+    said: str
+
+
+def missing_of(found: Trace, saga: Saga | None) -> Missing | None:
+    """What is missing in a trace.
+
+    Args:
+        found: The trace.
+        saga: How it stands beside its usual path; None: that is not known.
+    """
+    if saga is None or saga.missing is None:
+        return None
+    came = (number for number, step in enumerate(found.steps) if step.facts.type == saga.after)
+    after = min(came, key=lambda number: (found.steps[number].is_dead_letter, found.steps[number].time), default=None)
+    return Missing(saga.missing, after, saga.place, absence(saga)) if after is not None else None
+
+
 class Row(NamedTuple):
-    """A row: an event, or the time that passes before it.
+    """A row: an event, the time that passes before it, or one that is missing behind it.
 
     Attributes:
         step: Which event.
-        gap: Whether it is the time before the event.
+        kind: What of it.
     """
 
     step: int
-    gap: bool
+    kind: Literal["event", "gap", "missing"] = "event"
 
 
 class TraceRows:
     """The rows of one trace at one width; each is drawn when it is asked for."""
 
-    def __init__(self, found: Trace, width: int, tree: bool) -> None:
+    def __init__(self, found: Trace, width: int, tree: bool, missing: Missing | None = None) -> None:
         """
         Args:
             found: The trace.
             width: Cells that there are.
             tree: Whether a tree is wanted also where lanes have room.
+            missing: What should be there and is not; None: nothing.
         """
         self.found: Final = found
+        self._missing = missing
         self._width = width
         lanes = found.lanes
         room = (width - TIME - _LABEL) // max(len(lanes), 1)
@@ -66,11 +100,13 @@ class TraceRows:
         self.rows: Final = [
             row
             for number in self.order
-            for row in (Row(number, True), Row(number, False))
-            if not row.gap or (found.steps[number].gap is not None and not self.tree)
+            for row in (Row(number, "gap"), Row(number))
+            if row.kind == "event" or (found.steps[number].gap is not None and not self.tree)
         ]
         """All rows, from the top."""
-        self._row_of = {row.step: number for number, row in enumerate(self.rows) if not row.gap}
+        if missing is not None:
+            self.rows.insert(self._behind(missing.after), Row(missing.after, "missing"))
+        self._row_of = {row.step: number for number, row in enumerate(self.rows) if row.kind == "event"}
         self._children = found.children
         self._waiting = frozenset(found.waiting)
         self._open = self._spans()
@@ -78,6 +114,20 @@ class TraceRows:
     def row_of(self, step: int) -> int:
         """The row that an event is in."""
         return self._row_of.get(step, 0)
+
+    def last_row_of(self, step: int) -> int:
+        """The row to see, too, where an event is seen: what is missing right below it."""
+        row = self.row_of(step)
+        return row + 1 if row + 1 < len(self.rows) and self.rows[row + 1].kind == "missing" else row
+
+    def _behind(self, step: int) -> int:
+        """The row behind all that an event caused in a tree, and behind everything in lanes."""
+        if not self.tree:
+            return len(self.rows)
+        steps, at = self.found.steps, self.order.index(step) + 1
+        while at < len(self.order) and steps[self.order[at]].level > steps[step].level:
+            at += 1
+        return at
 
     def header(self) -> Sequence[Piece]:
         """The names of the lanes."""
@@ -93,7 +143,10 @@ class TraceRows:
         """A row, piece by piece, as wide as it comes."""
         row = self.rows[number]
         step = self.found.steps[row.step]
-        if row.gap:
+        if row.kind == "missing" and self._missing is not None:
+            lead = Piece(f"{'':{TIME}} ", "time")
+            return [lead, *(self._missing_branch if self.tree else self._missing_lane)(self._missing)]
+        if row.kind == "gap":
             graph = self._graph(row.step - 1, gap=True)[0]
             said = words.span_text(step.gap or 0)
             first = graph.find("┊")
@@ -129,12 +182,16 @@ class TraceRows:
     # As a tree.
 
     def _branch(self, number: int, step: Step) -> list[Piece]:
-        lead = ""
-        if step.link is not None:
-            lead = "  " * min(step.level - 1, _DEEPEST) + ("└─" if step.link.known else "└╌")
         known = step.link is None or step.link.known
+        lead = "" if step.link is None else _branch_to(step.level, known)
         sign = Piece(words.sign(step), self._sign_look(number, step))
         return [Piece(lead, "line" if known else "inferred"), sign, *self._label(number, step, where=True)]
+
+    def _missing_branch(self, missing: Missing) -> list[Piece]:
+        lead = Piece(_branch_to(self.found.steps[missing.after].level + 1, False), "inferred")
+        place = Piece(f"  {visible(missing.place)}", "place")
+        sign, type, said = _missing_pieces(missing)
+        return [lead, sign, type, said, place]
 
     # As lanes.
 
@@ -144,9 +201,11 @@ class TraceRows:
         found = []
         for number, step in enumerate(self.found.steps):
             caused = self._children.get(number, ())
+            mine = any(link.known for child in caused if (link := self.found.steps[child].link) is not None)
+            if self._missing is not None and number == self._missing.after:
+                caused = (*caused, len(self.found.steps))
             if caused:
                 last, known = until.get(step.address, (0, False))
-                mine = any(link.known for child in caused if (link := self.found.steps[child].link) is not None)
                 until[step.address] = (max(last, caused[-1]), mine if last <= number else known or mine)
             found.append({lane: known for lane, (last, known) in until.items() if last > number})
         return found
@@ -162,31 +221,51 @@ class TraceRows:
         return "".join(line), looks
 
     def _lanes(self, number: int, step: Step) -> list[Piece]:
+        cause = self.found.steps[step.link.cause].address if step.link is not None else step.address
+        known = step.link is not None and step.link.known
+        sign = Piece(words.sign(step), self._sign_look(number, step))
+        return self._lane_row(number, step.address, cause, known, [sign, *self._label(number, step)])
+
+    def _missing_lane(self, missing: Missing) -> list[Piece]:
+        cause = self.found.steps[missing.after].address
+        here = next((lane for lane in self._columns if str(lane) == missing.place), cause)
+        return self._lane_row(len(self.found.steps), here, cause, False, _missing_pieces(missing))
+
+    def _lane_row(
+        self, number: int, here_lane: Address, cause_lane: Address, known: bool, event: Sequence[Piece]
+    ) -> list[Piece]:
+        """A row in lanes: the lines that pass by, an arrow from the lane of the cause, and what is drawn of the event,
+        its sign and what is said of it."""
         graph, looks = self._graph(number - 1)
         line = list(graph)
-        here = self._columns[step.address] - TIME - 1
-        end = here
-        if step.link is not None:
-            cause = self.found.steps[step.link.cause]
-            there = self._columns[cause.address] - TIME - 1
-            rule, look = ("─", "line") if step.link.known else ("╌", "inferred")
-            goes_on = cause.address in self._open[number]
-            if there < here:
-                for at in range(there + 1, here - 1):
-                    line[at], looks[at] = rule, look
-                line[there], looks[there] = ("├" if goes_on else "└"), look
-                line[here - 1], looks[here - 1] = "▶", look
-            elif there > here:
-                for at in range(here + 2, there):
-                    line[at], looks[at] = rule, look
-                line[there], looks[there] = ("┤" if goes_on else "┘"), look
-                line[here + 1], looks[here + 1] = "◀", look
-                end = there
-        line[here], looks[here] = words.sign(step), self._sign_look(number, step)
-        label = self._label(number, step)
+        here, there = (self._columns[lane] - TIME - 1 for lane in (here_lane, cause_lane))
+        end = max(here, there)
+        rule, look = ("─", "line") if known else ("╌", "inferred")
+        goes_on = number < len(self._open) and cause_lane in self._open[number]
+        if there < here:
+            for at in range(there + 1, here - 1):
+                line[at], looks[at] = rule, look
+            line[there], looks[there] = ("├" if goes_on else "└"), look
+            line[here - 1], looks[here - 1] = "▶", look
+        elif there > here:
+            for at in range(here + 2, there):
+                line[at], looks[at] = rule, look
+            line[there], looks[there] = ("┤" if goes_on else "┘"), look
+            line[here + 1], looks[here + 1] = "◀", look
+        sign, *label = event
+        line[here], looks[here] = sign
         taken = end + 1 + sum(cells(piece.text) for piece in label) + 1
         rest = _runs(line[taken:], looks[taken:])
         return [*_runs(line[: end + 1], looks[: end + 1]), *label, *([Piece(" ", "note"), *rest] if rest else ())]
+
+
+def _branch_to(level: int, known: bool) -> str:
+    return "  " * min(level - 1, _DEEPEST) + ("└─" if known else "└╌")
+
+
+def _missing_pieces(missing: Missing) -> list[Piece]:
+    type = Piece(f" {visible(missing.type)}", "failed")
+    return [Piece(words.FAILED, "failed"), type, Piece(f"  {missing.said}", "failed")]
 
 
 def _runs(line: Sequence[str], looks: Sequence[str]) -> list[Piece]:

@@ -11,7 +11,7 @@ from textual.strip import Strip
 
 from views.widgets.line_view import Lines
 from views.widgets.styles import at_cursor, text_style
-from views.widgets.trace_rows import TraceRows
+from views.widgets.trace_rows import Missing, Row, TraceRows
 from workbench.decode.display import cells
 from workbench.model.event import Delivery
 from workbench.operations.trace.forest import Step, Trace
@@ -61,6 +61,7 @@ class TraceStory(Lines):
         self._tree = False
         self._at = 0
         self._aimed: Delivery | None = None
+        self._missing: Missing | None = None
 
     @property
     def step(self) -> Step | None:
@@ -90,6 +91,8 @@ class TraceStory(Lines):
             at: The event that the cursor goes to; None: it stays at its event.
         """
         before = self.step
+        if found is not self._found:
+            self._missing = None
         self._found = found
         if at is not None:
             self._at = at
@@ -114,6 +117,13 @@ class TraceStory(Lines):
         aims = before is None or before.delivery == self._aimed
         self.show(found, at if aims else None)
         self._aimed = self.step.delivery if aims and not is_over and self.step is not None else None
+
+    def lack(self, missing: Missing | None) -> None:
+        """Show what should be in the trace that is shown, and is not; None: nothing."""
+        if missing != self._missing:
+            self._missing = missing
+            self._lay_out()
+            self._to_cursor()
 
     def toggle_tree(self) -> None:
         """Draw a tree in place of lanes, or lanes again."""
@@ -154,17 +164,17 @@ class TraceStory(Lines):
 
     def _lay_out(self) -> None:
         width = max(self.size.width - _MARGIN, 20)
-        self._rows = TraceRows(self._found, width, self._tree)
+        self._rows = TraceRows(self._found, width, self._tree, self._missing)
         self.extend_to(Size(self.size.width, len(self._rows.rows) + 1))
         self.refresh()
 
     def _to_cursor(self) -> None:
-        row = self._rows.row_of(self._at)
+        row, last = self._rows.row_of(self._at), self._rows.last_row_of(self._at)
         top, height = round(self.scroll_y), self.in_sight
         if row < top:
             self.scroll_to(y=row, animate=False, force=True)
-        elif row >= top + height:
-            self.scroll_to(y=row - height + 1, animate=False, force=True)
+        elif last >= top + height:
+            self.scroll_to(y=last - height + 1, animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
         """One line: the names of the lanes stay at the top."""
@@ -175,7 +185,7 @@ class TraceStory(Lines):
         if y and number >= len(self._rows.rows):
             return Strip.blank(width, self.rich_style)
         pieces = self._rows.pieces(number) if y else self._rows.header()
-        here = bool(y) and self._rows.rows[number].step == self._at and not self._rows.rows[number].gap
+        here = bool(y) and self._rows.rows[number] == Row(self._at)
         margin = Segment("▌ " if here else "  ", text_style(self, "trace-story--bar"))
         segments = [margin, *(Segment(piece.text, self._style(piece.look)) for piece in pieces)]
         strip = Strip(segments, sum(cells(segment.text) for segment in segments)).adjust_cell_length(width)

@@ -106,6 +106,7 @@ class Saga(msgspec.Struct, frozen=True, array_like=True):
         waiting: Milliseconds since the one, as far as is known.
         unexpected: Steps that hardly any flow of the type has.
         compensation: What came in the place of usual steps: the last of it.
+        place: Where what is to come next is usually seen, as an address.
     """
 
     flow: Flow
@@ -118,6 +119,7 @@ class Saga(msgspec.Struct, frozen=True, array_like=True):
     waiting: int = 0
     unexpected: tuple[str, ...] = ()
     compensation: str | None = None
+    place: str = ""
 
     @property
     def stuck(self) -> bool:
@@ -214,7 +216,9 @@ def judge(flow: Flow, paths: Mapping[str, Path], now: int, until: Mapping[str, i
         state = "under way"
     if awaited is None:
         return Saga(flow, path.type, state, unexpected=unexpected, compensation=compensation)
-    return Saga(flow, path.type, state, after, awaited.type, median, p95, max(waiting, 0), unexpected)
+    return Saga(
+        flow, path.type, state, after, awaited.type, median, p95, max(waiting, 0), unexpected, place=awaited.place
+    )
 
 
 def judge_all(

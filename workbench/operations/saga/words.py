@@ -26,6 +26,11 @@ def departure(saga: Saga) -> str:
     return "; ".join(said)
 
 
+def absence(saga: Saga) -> str:
+    """What is to be said of a step where it should be; of a flow that is stuck."""
+    return f"missing, usual after {span_text(saga.median)}"
+
+
 def death(dead: DeadLetter) -> str:
     """Why an event of a flow failed, and where it is: `account is null, in kafka/payments-dlt`."""
     return f"{short_reason(dead.reason)}, in {dead.place}"
