@@ -6,15 +6,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from workbench.cli import completion
+from workbench.cli.edit_options import edit_options
 from workbench.cli.exit_codes import Exit
 from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import drain_all, say, write
+from workbench.decode.body_text import editable_text
+from workbench.model.address import Address
+from workbench.model.event import Delivery
+from workbench.model.start import Beginning
 from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import price_of
+from workbench.operations.edit.edit import Edit
 from workbench.operations.journal.journal import journal_folder
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.plan import CANARY, WATCH, Plan, load_plan, save_plan
@@ -40,6 +47,8 @@ def _run_options(command: Callable[..., object]) -> Callable[..., object]:
 @click.argument("source", required=False, shell_complete=completion.addresses)
 @click.argument("target", required=False, shell_complete=completion.addresses)
 @_run_options
+@edit_options
+@click.option("--edit", "by_hand", is_flag=True, help="Edit the body in $EDITOR; for one message.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most this many messages per second.")
 @click.option(
     "--canary",
@@ -86,6 +95,8 @@ async def move(
     force: bool,
     engine: str,
     plan_file: Path | None,
+    by_hand: bool,
+    edit: Edit,
 ) -> int:
     """Move messages from SOURCE to TARGET, or each to where it came from.
 
@@ -109,8 +120,10 @@ async def move(
             canary=CANARY if canary else (),
             watch=watch,
             engine="broker" if engine == "shovel" else "workbench",
+            edit=edit,
         )
-        plan = await _planned(session, wanted)
+        await _say_price(session, wanted.source)
+        plan = await make_plan(session, await _edited_by_hand(session, wanted) if by_hand else wanted)
     _print_plan(plan, form)
     if source is not None and plan_file is not None:
         await asyncio.to_thread(save_plan, plan, plan_file)
@@ -131,16 +144,43 @@ async def delete(
     Each is journalled before it is deleted, and `workbench journal undo` publishes it there again. Needs the guard
     `destroy`.
     """
-    plan = await _planned(session, Wanted(session.address(source), purpose="delete", query=where, limit=limit))
+    wanted = Wanted(session.address(source), purpose="delete", query=where, limit=limit)
+    await _say_price(session, wanted.source)
+    plan = await make_plan(session, wanted)
     _print_plan(plan, form)
     return await _run(session, plan, dry_run, yes, form, False)
 
 
-async def _planned(session: Session, wanted: Wanted) -> Plan:
-    endpoint = await (await session.connector(wanted.source.connection)).endpoint(wanted.source)
+async def _say_price(session: Session, source: Address) -> None:
+    endpoint = await (await session.connector(source.connection)).endpoint(source)
     if price := price_of(endpoint):
-        say(f"{wanted.source}: {price}")
-    return await make_plan(session, wanted)
+        say(f"{source}: {price}")
+
+
+async def _edited_by_hand(session: Session, wanted: Wanted) -> Wanted:
+    """The same for the one message that matches, with the body as the user's editor leaves it."""
+    query = session.query(wanted.query)
+    endpoint = await (await session.connector(wanted.source.connection)).endpoint(wanted.source)
+    found: list[Delivery] = []
+    async with session.browse(wanted.source, Beginning() if endpoint.family == "log" else None) as stream:
+        async for batch in stream:
+            found += [each for each in batch if query.matches(each)]
+            if len(found) > 1 and wanted.limit != 1:
+                raise click.UsageError("--edit is for one message, and several match: narrow -w, or give -n 1.")
+    if not found:
+        raise click.UsageError("--edit is for one message, and none matches.")
+    seen = await session.reading.mask_off_loop(found[0])
+    if seen.event.body != found[0].event.body:
+        raise click.UsageError("This body holds what is masked: change it with --patch or --merge.")
+    text = editable_text(found[0].event)
+    await drain_all()
+    changed = await asyncio.to_thread(click.edit, text, extension=".json")
+    if changed is None or changed == text:
+        raise click.UsageError("The body was left as it is, so nothing was changed.")
+    # Editors end the last line, whether or not the body did.
+    changed = changed if text.endswith("\n") else changed.removesuffix("\n")
+    edit = msgspec.structs.replace(wanted.edit, text=changed)
+    return msgspec.structs.replace(wanted, selected=(found[0],), edit=edit)
 
 
 def _print_plan(plan: Plan, form: Format | None) -> None:

@@ -17,14 +17,14 @@ from workbench.connecting.folders import state_path
 from workbench.connecting.state_files import new_private, sync_folder, try_lock
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Event
 from workbench.operations.journal.operation import Counts, EntryState, Operation, State
 
 _SCHEMA: Final = """
 CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
 CREATE TABLE entry(
     sequence INTEGER PRIMARY KEY, key BLOB, message BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT,
-    settled INTEGER);
+    settled INTEGER, copy BLOB);
 CREATE TABLE step(at INTEGER, what TEXT);
 CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
 """
@@ -53,6 +53,7 @@ class Entry(msgspec.Struct, frozen=True):
         state: An `EntryState`.
         twice: Whether the target may have it twice.
         error: Why it failed; empty where it did not.
+        copy: What is published, where the message was edited: once, whatever happens. None: the message as it came.
     """
 
     sequence: int
@@ -62,6 +63,7 @@ class Entry(msgspec.Struct, frozen=True):
     state: int = EntryState.IN_FLIGHT
     twice: bool = False
     error: str = ""
+    copy: Event | None = None
 
 
 def journal_folder() -> Path:
@@ -141,11 +143,20 @@ class Journal:
         """
         encode = msgspec.msgpack.encode
         rows = [
-            (each.sequence, each.key, encode(each.message), _text(each.target), each.state, each.twice, each.error)
+            (
+                each.sequence,
+                each.key,
+                encode(each.message),
+                _text(each.target),
+                each.state,
+                each.twice,
+                each.error,
+                None if each.copy is None else encode(each.copy),
+            )
             for each in entries
         ]
         with self._writing() as database:
-            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, NULL, ?)", rows)
 
     def mark(self, sequences: Iterable[int], state: int) -> None:
         """Note how far messages are.
@@ -490,11 +501,12 @@ def _counts(database: sqlite3.Connection) -> Counts:
 
 
 def _entries(database: sqlite3.Connection, where: str, values: Sequence[int]) -> Iterator[Entry]:
-    select = f"SELECT sequence, key, message, target, state, twice, error FROM entry {where} ORDER BY sequence"
-    for sequence, key, message, target, state, twice, error in database.execute(select, values):
+    select = f"SELECT sequence, key, message, target, state, twice, error, copy FROM entry {where} ORDER BY sequence"
+    for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
         delivery = msgspec.msgpack.decode(message, type=Delivery)
         address = Address.parse(target) if target else None
-        yield Entry(sequence, key, delivery, address, state, bool(twice), error)
+        copy = None if copied is None else msgspec.msgpack.decode(copied, type=Event)
+        yield Entry(sequence, key, delivery, address, state, bool(twice), error, copy)
 
 
 def _text(address: Address | None) -> str | None:

@@ -17,6 +17,8 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
 from workbench.model.transfer import TransferState
+from workbench.operations.edit.edit import Edit
+from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import (
     Entry,
     Journal,
@@ -31,7 +33,7 @@ from workbench.operations.journal.operation import EntryState, Kind, Operation, 
 from workbench.operations.move.copies import stamp_of, unburdened
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
-from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way
+from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way, editor_of
 from workbench.operations.move.run import Choice, Ended, Progress, Run
 from workbench.session import Session
 
@@ -65,8 +67,9 @@ async def carry_out(
     await check_unchanged(session, plan, force)
     if plan.engine == "broker":
         return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
-    choice = _routing(session, plan, Counter())
-    return await _run(session, plan, choice, on_progress, stopped)
+    async with editor_of(session, plan.edit) as editor:
+        choice = _routing(session, plan, Counter(), editor)
+        return await _run(session, plan, choice, on_progress, stopped)
 
 
 async def resume(
@@ -80,16 +83,16 @@ async def resume(
     """
     plan = _plan_of((await asyncio.to_thread(read_record, path)).operation)
     check_places(session, plan)
-    with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
-        messages = None
-        if plan.purpose in ("move", "delete"):
-            done = await asyncio.to_thread(journal.keys)
-            choice: Choice = _routing(session, plan, done)
-        else:
-            original = find_journal(plan.undoes)
-            choice = _TakenBack(session, plan, original)
-            messages = _messages_of(original) if plan.purpose == "restore" else None
-        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+    async with editor_of(session, plan.edit) as editor:
+        with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
+            messages = None
+            if plan.undoes:
+                original = find_journal(plan.undoes)
+                choice: Choice = _TakenBack(session, plan, original)
+                messages = _messages_of(original) if plan.purpose == "restore" else None
+            else:
+                choice = _routing(session, plan, await asyncio.to_thread(journal.keys), editor)
+            return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
 
 
 async def undo(
@@ -285,14 +288,14 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _routing(session: Session, plan: Plan, done: Counter[bytes]) -> Choice:
+def _routing(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
     if plan.purpose == "delete":
         return _Deletion(session, plan, done)
     moved = {} if plan.again or plan.removes else settled_before(plan.identity, plan.source, plan.id)
     selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
     query = session.query(plan.query) if plan.query else None
     allowed = {leg.address for leg in plan.legs}
-    return Routing(session, plan.source, plan.target, query, selected, moved, plan.redrives, plan.id, allowed)
+    return Routing(session, plan.source, plan.target, query, selected, moved, plan.redrives, editor, plan.id, allowed)
 
 
 class _Deletion:
@@ -420,6 +423,8 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         warnings=(),
         price="",
         undoes=done.id,
+        edit=Edit(),
+        preview=(),
     )
 
 

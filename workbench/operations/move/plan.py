@@ -10,6 +10,7 @@ from workbench.model.address import Address
 from workbench.model.errors import FormatError, StoreError
 from workbench.model.event import Event
 from workbench.model.wording import quantity
+from workbench.operations.edit.edit import Edit
 
 Scope = Literal["all", "matching", "selected"]
 Engine = Literal["workbench", "broker"]
@@ -100,6 +101,8 @@ class Plan(msgspec.Struct, frozen=True):
         price: What looking at the source has cost, a sentence; empty: nothing.
         undoes: The id of the operation that it takes back; empty: none.
         engine: Who moves the messages.
+        edit: What is changed about each of them.
+        preview: What that changes about some of them, in lines, masked.
     """
 
     id: str
@@ -134,6 +137,8 @@ class Plan(msgspec.Struct, frozen=True):
     price: str
     undoes: str = ""
     engine: Engine = "workbench"
+    edit: Edit = Edit()
+    preview: tuple[str, ...] = ()
 
     @property
     def verb(self) -> str:

@@ -5,10 +5,12 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final, Literal
 
 import msgspec
 
+from workbench.facts.tiers import Tiers
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, FormatError, Unsupported
@@ -20,13 +22,20 @@ from workbench.model.target_rules import Changes, Rules
 from workbench.model.wording import quantity, with_article
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.drafts.audience import audience
+from workbench.operations.edit.difference import diff_lines, difference
+from workbench.operations.edit.edit import Edit, touched
+from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import records, same_source, settled_before
 from workbench.operations.journal.operation import whoami
 from workbench.operations.move.copies import key_of, unburdened
 from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
-from workbench.operations.move.routing import Routing, Stay, Way
+from workbench.operations.move.routing import Routing, Stay, Way, editor_of
 from workbench.session import Session
 
+_PREVIEWED: Final = 3
+"""Edited messages whose differences are kept."""
+_LINES: Final = 20
+_WIDTH: Final = 200
 _REASONS: Final = 100
 """Reasons for staying that are told apart."""
 
@@ -47,6 +56,7 @@ class Wanted(msgspec.Struct, frozen=True):
         canary: How many go at a time before all the others; empty: all go at once.
         watch: Seconds that are waited after each such step.
         engine: Who moves the messages.
+        edit: What is changed about each of them.
     """
 
     source: Address
@@ -61,6 +71,7 @@ class Wanted(msgspec.Struct, frozen=True):
     canary: tuple[int, ...] = ()
     watch: float = WATCH
     engine: Engine = "workbench"
+    edit: Edit = Edit()
 
 
 async def make_plan(session: Session, wanted: Wanted) -> Plan:
@@ -68,8 +79,14 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
     that has its price.
 
     Raises:
+        FormatError: The edit names what is locked, or its patch is none.
         WorkbenchError: The source cannot be looked at or claimed, or a target cannot be asked, or must not be used.
     """
+    async with editor_of(session, wanted.edit) as editor:
+        return await _make_plan(session, wanted, editor)
+
+
+async def _make_plan(session: Session, wanted: Wanted, editor: Editor | None) -> Plan:
     source = wanted.source
     connector = await session.connector(source.connection)
     endpoint = await connector.endpoint(source)
@@ -79,10 +96,10 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
     moved = {} if wanted.again or endpoint.family != "log" else settled_before(identity, source)
     query = session.query(wanted.query) if wanted.query else None
     limit = _REDRIVES_FORCED if wanted.force else REDRIVES
-    routing = Routing(session, source, wanted.target, query, selected, moved, limit)
+    routing = Routing(session, source, wanted.target, query, selected, moved, limit, editor)
     if wanted.purpose == "move":
         await routing.prepare()
-    survey = _Survey(routing, wanted)
+    survey = _Survey(session, routing, wanted)
     depth, ends, price = endpoint.depth or 0, {}, ""
     if wanted.selected is not None:
         await survey.take(wanted.selected)
@@ -104,7 +121,7 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
         _check_transfer(wanted, removes, legs, survey)
     ledger = Ability.CLAIM in endpoint.abilities and not removes and wanted.selected is None
     atomic = ledger and bool(legs) and all(_is_atomic(source, routing.endpoints[each.address]) for each in legs)
-    warnings = [*_warnings(endpoint, identity, removes), *survey.warnings]
+    warnings = [*_warnings(endpoint, identity, removes), *_sensitive(session, wanted.edit), *survey.warnings]
     scope: Scope = "selected" if selected is not None else "matching" if wanted.query else "all"
     return Plan(
         id=uuid.uuid4().hex[:12],
@@ -138,6 +155,8 @@ async def make_plan(session: Session, wanted: Wanted) -> Plan:
         warnings=tuple(warnings),
         price=price,
         engine=wanted.engine,
+        edit=wanted.edit,
+        preview=tuple(survey.preview),
     )
 
 
@@ -150,6 +169,8 @@ def _check_transfer(wanted: Wanted, removes: bool, legs: Sequence[Leg], survey: 
     source = wanted.source
     if not removes:
         raise Unsupported(f"{source} gives nothing up: only a queue is moved by its broker.")
+    if wanted.edit:
+        raise Unsupported("A broker moves messages as they are: it edits none.")
     if wanted.query or wanted.selected is not None or wanted.rate is not None or wanted.canary:
         raise Unsupported("A broker moves all that is there: it knows no query, no selection, no rate and no canary.")
     if survey.stays:
@@ -169,7 +190,8 @@ _REDRIVES_FORCED: Final = 100_000
 class _Survey:
     """What is found out about the messages of a source."""
 
-    def __init__(self, routing: Routing, wanted: Wanted) -> None:
+    def __init__(self, session: Session, routing: Routing, wanted: Wanted) -> None:
+        self._mask = session.reading.mask
         self._routing = routing
         self._limit = wanted.limit
         self._deletes = wanted.purpose == "delete"
@@ -180,6 +202,8 @@ class _Survey:
         self.removed: dict[Address, dict[str, None]] = {}
         self.stays: Counter[str] = Counter()
         self.warnings: list[str] = []
+        self.preview: list[str] = []
+        self._previewed = 0
 
     async def take(self, batch: Sequence[Delivery]) -> None:
         """Examine messages."""
@@ -210,10 +234,12 @@ class _Survey:
     def _add(self, delivery: Delivery, way: Way) -> None:
         at = way.address
         try:
-            copy = unburdened(delivery.event, way.rules)
+            copy = unburdened(way.event or delivery.event, way.rules)
         except FormatError as error:
             self._stay(Stay("cannot", str(error).rstrip(".")))
             return
+        if way.event is not None and self._previewed < _PREVIEWED:
+            self._preview(delivery, way.event)
         self.moving += 1
         self.ways[at] = self.ways.get(at, 0) + 1
         self.first.setdefault(at, delivery)
@@ -221,6 +247,13 @@ class _Survey:
         removed = self.removed.setdefault(at, {})
         for what, why in copy.removed:
             removed[f"{what} stays behind: it {why}."] = None
+
+    def _preview(self, delivery: Delivery, edited: Event) -> None:
+        """Keep in what an edited message differs from the one that came, as it may be seen."""
+        seen = self._mask(delivery).event, self._mask(msgspec.structs.replace(delivery, event=edited)).event
+        changes = difference(delivery.event, edited, seen)
+        self._previewed += 1
+        self.preview += islice(diff_lines(changes, _WIDTH), _LINES)
 
     def _stay(self, found: Stay) -> None:
         reason = found.reason if found.reason in self.stays or len(self.stays) < _REASONS else "other reasons"
@@ -286,6 +319,13 @@ def check_room(rules: Rules, target: Endpoint, count: int, force: bool) -> list[
     if not force:
         raise Unsupported(f"{sentence} Raise its limit, make room, or force the move.")
     return [sentence]
+
+
+def _sensitive(session: Session, edit: Edit) -> list[str]:
+    if not edit:
+        return []
+    named = [str(each) for each in touched(edit, Tiers(session.conventions.tables)) if each.tier == "sensitive"]
+    return [f"Edited: {', '.join(named)}, by which events are found, followed or read."] if named else []
 
 
 def _warnings(endpoint: Endpoint, identity: str, removes: bool) -> list[str]:

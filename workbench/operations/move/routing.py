@@ -1,17 +1,22 @@
 """Which messages move, and where each goes: the same for the plan that tells it and for the run that does it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple
 
 from workbench.decode.display import visible
 from workbench.facts.facts import Fact, Facts
+from workbench.facts.tiers import Tiers
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.target_rules import Change, Rules
 from workbench.operations.drafts.origin import origins
+from workbench.operations.edit.edit import Edit
+from workbench.operations.edit.editor import Editor
 from workbench.operations.move.copies import copy_of, key_of, redrives
+from workbench.operations.template_process import TemplateProcess
 from workbench.query.query import Query
 from workbench.session import Session
 
@@ -24,12 +29,14 @@ class Way(NamedTuple):
         partition: Which partition of it; None: the broker's choice.
         rules: What the target can hold.
         changes: What it changes about the message.
+        event: What goes there, where the message was edited; None: the message as it came.
     """
 
     address: Address
     partition: str | None
     rules: Rules
     changes: tuple[Change, ...] = ()
+    event: Event | None = None
 
 
 class Stay(NamedTuple):
@@ -51,6 +58,20 @@ NOT_MEANT: Final = Stay("not meant")
 MOVED_BEFORE: Final = Stay("moved before")
 
 
+@asynccontextmanager
+async def editor_of(session: Session, edit: Edit) -> AsyncIterator[Editor | None]:
+    """What applies an edit while the context is open; None where it changes nothing.
+
+    Raises:
+        FormatError: On entering: it names what is locked, or its patch is none.
+    """
+    if not edit:
+        yield None
+        return
+    async with TemplateProcess() as templates:
+        yield Editor(edit, Tiers(session.conventions.tables), templates)
+
+
 class Routing:
     """Decides of each message of a source whether it moves, and where to.
 
@@ -62,6 +83,7 @@ class Routing:
         selected: By what they are found (`key_of`), with how many there are of each; None: they are not selected.
         moved: What was moved before, by what it is found.
         redrives: How often a message is moved at most.
+        editor: Edits each message that moves; None: they go as they came.
         id: The id of the operation; empty while it is planned.
         allowed: The only targets that are used; None: any.
     """
@@ -75,6 +97,7 @@ class Routing:
         selected: Mapping[bytes, int] | None,
         moved: Collection[bytes],
         redrives: int,
+        editor: Editor | None = None,
         id: str = "",
         allowed: Collection[Address] | None = None,
     ) -> None:
@@ -86,6 +109,8 @@ class Routing:
         self._selected = None if selected is None else dict(selected)
         self._moved = moved
         self._redrives = redrives
+        self._editor = editor
+        self._edited = 0
         self._id = id
         self._allowed = allowed
         self._listed: dict[Address, Endpoint] | None = None
@@ -146,8 +171,17 @@ class Routing:
         found = await self._way(delivery)
         if isinstance(found, str):
             return Stay("cannot", found)
-        finding = found.rules.examine(delivery.event)
-        return Stay("cannot", finding.refusal) if finding.refusal else found._replace(changes=finding.changes)
+        event = delivery.event
+        if self._editor is not None:
+            [edited] = await self._editor.apply([event], self._edited)
+            if edited.event is None:
+                return Stay("cannot", edited.reason.rstrip("."))
+            event = edited.event
+            self._edited += 1
+        finding = found.rules.examine(event)
+        if finding.refusal:
+            return Stay("cannot", finding.refusal)
+        return found._replace(changes=finding.changes, event=None if event is delivery.event else event)
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
         """What is published of a message.
@@ -155,7 +189,7 @@ class Routing:
         Raises:
             FormatError: Its headers cannot be read.
         """
-        return copy_of(delivery.event, way.rules, self._id, sequence).event
+        return copy_of(way.event or delivery.event, way.rules, self._id, sequence).event
 
     async def _way(self, delivery: Delivery) -> Way | str:
         partition = None

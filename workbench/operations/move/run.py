@@ -503,6 +503,9 @@ class Run:
                 sequence = self._sequence if known is None else known[0]
                 target = None
                 if found is not None:
+                    if known is not None and found.event is not None and (kept := self._journal.entry(sequence)):
+                        # It is edited once: what may be there already must not differ from what is sent again.
+                        found = found._replace(event=kept.copy)
                     try:
                         event = self._choice.outgoing(delivery, found, sequence)
                     except FormatError as error:
@@ -516,7 +519,8 @@ class Run:
                     self._sequence += 1
                     self._taken += 1
                     state = EntryState.IN_FLIGHT if found is not None else EntryState.CONFIRMED
-                    entries.append(Entry(sequence, key, delivery, target, state))
+                    copy = None if found is None else found.event
+                    entries.append(Entry(sequence, key, delivery, target, state, copy=copy))
                 else:
                     again.append(sequence)
                 items.append(_Item(key, claimed, sequence, confirmed=found is None))

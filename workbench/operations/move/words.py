@@ -7,6 +7,7 @@ import msgspec
 
 from workbench.decode.display import visible
 from workbench.model.wording import quantity, time_span
+from workbench.operations.edit.edit import described
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.run import IN_FLIGHT
 
@@ -33,6 +34,7 @@ def plan_lines(plan: Plan) -> list[Line]:
     return [
         *_scope(plan),
         *_targets(plan),
+        *_edits(plan),
         *_stays(plan),
         *_how(plan),
         *(Line("note", each, True) for each in plan.warnings),
@@ -81,6 +83,15 @@ def _targets(plan: Plan) -> Iterator[Line]:
         yield Line("to", "nowhere: none of them can go")
 
 
+def _edits(plan: Plan) -> Iterator[Line]:
+    label = "edits"
+    for said in described(plan.edit):
+        yield Line(label, f"{visible(said, 300)}")
+        label = ""
+    for each in plan.preview:
+        yield Line("", each)
+
+
 def _stays(plan: Plan) -> Iterator[Line]:
     label = "stays"
     for each in plan.stays[:_LISTED]:
@@ -96,7 +107,9 @@ def _how(plan: Plan) -> Iterator[Line]:
         return
     if plan.purpose == "move":
         yield Line(
-            "keeps", "key, body, properties and headers byte for byte, and adds workbench-move and workbench-redrives"
+            "keeps",
+            f"{'all that is not edited' if plan.edit else 'key, body, properties and headers'} byte for byte, and adds"
+            " workbench-move and workbench-redrives",
         )
     yield Line("safe", _guarantee(plan))
     how = []

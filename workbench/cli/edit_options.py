@@ -1,0 +1,86 @@
+"""The options that say what is changed about each message on its way."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.model.errors import FormatError, StoreError
+from workbench.operations.edit.edit import Edit
+from workbench.operations.template import Template, template_file
+
+
+def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets `edit`, which changes nothing where none is given."""
+
+    @functools.wraps(command)
+    def with_edit(
+        *args: Any,
+        key: str | None,
+        headers: tuple[str, ...],
+        properties: tuple[str, ...],
+        without_headers: tuple[str, ...],
+        patch: str | None,
+        merge: str | None,
+        template: str | None,
+        values: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        edit = Edit(
+            template=None if template is None else Template.read(template_file(template)),
+            values=dict(_pair(text, "--set") for text in values),
+            patch=_text_of(patch),
+            merge=_text_of(merge),
+            key=None if key is None else key.encode("utf-8", "surrogateescape"),
+            headers=tuple(_pair(text, "-H") for text in headers),
+            without_headers=without_headers,
+            properties=tuple((name.replace("-", "_"), text) for name, text in map(_property, properties)),
+        )
+        return command(*args, edit=edit, **others)
+
+    decorated: Callable[..., Any] = with_edit
+    for decorate in (
+        click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A variable of the template."),
+        click.option(
+            "--template",
+            metavar="FILE|NAME",
+            help="Fill in a template for each message; it may use the message's key, body, headers and properties.",
+        ),
+        click.option(
+            "--merge", metavar="JSON|@FILE", help='Change the bodies by a JSON Merge Patch: \'{"currency": "EUR"}\'.'
+        ),
+        click.option("--patch", metavar="JSON|@FILE", help="Change the bodies by a JSON Patch (RFC 6902)."),
+        click.option(
+            "--without-header", "without_headers", metavar="NAME", multiple=True, help="Remove a header. Repeatable."
+        ),
+        click.option("--property", "properties", metavar="NAME=VALUE", multiple=True, help="Set a property."),
+        click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="Set a header."),
+        click.option("-k", "--key", type=click.UNPROCESSED, help="Set the key."),
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
+
+def _text_of(given: str | None) -> str:
+    """What was given, or what is in the file that was."""
+    if given is None or not given.startswith("@"):
+        return given or ""
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{given[1:]} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise FormatError(f"{given[1:]} is not UTF-8.") from None
+
+
+def _property(text: str) -> tuple[str, str]:
+    return _pair(text, "--property")
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"{option} {text!r} is not NAME=VALUE.")
+    return name, value
