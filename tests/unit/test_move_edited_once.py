@@ -10,7 +10,7 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Event
 from workbench.operations.edit.edit import Edit
-from workbench.operations.journal.journal import Journal, read_record
+from workbench.operations.journal.journal import Journal, find_journal, read_record
 from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import moves
 from workbench.operations.move.planning import Wanted, make_plan
@@ -38,7 +38,7 @@ async def test_a_copy_that_was_in_flight_is_sent_again_as_it_was(monkeypatch: py
             patched.setattr(Journal, "mark", lose)
             with pytest.raises(StoreError, match="The disk is full"):
                 await moves.carry_out(session, plan)
-        record = read_record(moves.find_journal(plan.id))
+        record = read_record(find_journal(plan.id))
         assert (record.state, record.counts.in_flight) == ("interrupted", 1)
         ended = await moves.resume(session, record.path)
     assert (ended.moved, ended.twice, ended.open) == (1, 1, 0)
