@@ -127,6 +127,8 @@ async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int
     path = await asyncio.to_thread(find_journal, id)
     plans = await moves.plan_undo(session, path)
     for plan in plans:
+        for warning in plan.warnings:
+            say(warning)
         say(f"{quantity(plan.moving, 'message')} of {plan.source}: taken back as far as they are still there.")
     if not yes:
         if not sys.stdin.isatty():

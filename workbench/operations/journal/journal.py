@@ -351,6 +351,19 @@ def read_entries(path: Path, state: int | None = None) -> Iterator[Entry]:
             yield from _entries(database, "WHERE state = ?", (state,))
 
 
+def settled_by_target(path: Path) -> dict[Address | None, int]:
+    """How many messages each target has for good; None: how many were deleted.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with _reading(path) as database:
+        rows = database.execute(
+            "SELECT target, count(*) FROM entry WHERE state = ? GROUP BY target", (EntryState.SETTLED,)
+        ).fetchall()
+    return {Address.parse(target) if target else None: count for target, count in rows}
+
+
 class Originals:
     """The messages of an operation, one by one, while somebody asks for them."""
 

@@ -17,6 +17,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
 from workbench.model.transfer import TransferState
+from workbench.model.wording import with_article
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import (
@@ -28,6 +29,7 @@ from workbench.operations.journal.journal import (
     read_entries,
     read_record,
     settled_before,
+    settled_by_target,
 )
 from workbench.operations.journal.operation import EntryState, Kind, Operation, State, whoami
 from workbench.operations.move.copies import stamp_of, unburdened
@@ -141,23 +143,27 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise StoreError(f"Operation {operation.id} is {record.state}: it can be undone when it has come to its end.")
     done = _plan_of(operation)
     check_places(session, done)
-    if done.purpose not in ("move", "delete"):
+    if done.undoes:
         raise Unsupported(f"Operation {operation.id} is an undo itself: move the messages again instead.")
-    counts = Counter(
-        each.target for each in await asyncio.to_thread(list, read_entries(path)) if each.state == EntryState.SETTLED
-    )
+    if done.engine == "broker":
+        raise Unsupported(f"The broker carried operation {operation.id} out by itself: nothing of it is journalled.")
+    counts = await asyncio.to_thread(settled_by_target, path)
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
     if done.purpose == "delete":
-        return [_undo_plan(session, done, None, counts.total(), "restore")]
-    plans = []
+        return [_undo_plan(session, done, None, sum(counts.values()), "restore")]
+    plans, kept = [], []
     for target, count in counts.items():
         assert target is not None
         connector = await session.connector(target.connection)
         endpoint = await connector.endpoint(target)
         if Ability.REMOVE not in endpoint.abilities:
-            raise Unsupported(f"{target} keeps what was sent to it: it is {endpoint.kind}, and gives nothing back.")
-        plans.append(_undo_plan(session, done, endpoint, count, "move" if done.removes else "withdraw"))
+            kept.append(f"{target} keeps what was sent to it: {with_article(endpoint.kind)} gives nothing back.")
+        else:
+            plans.append(_undo_plan(session, done, endpoint, count, "move" if done.removes else "withdraw"))
+    if not plans:
+        raise Unsupported(" ".join(kept))
+    plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
 
 
@@ -173,7 +179,7 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
     connector = await session.connector(source.connection)
     endpoint = await connector.endpoint(source)
     if endpoint.kind != plan.kind:
-        raise _changed(f"{source} is {endpoint.kind} now, and was {plan.kind}")
+        raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
     if plan.ends and (behind := await _shrunk(session, plan)):
         raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
     for leg in plan.legs:
@@ -183,7 +189,7 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
         except ConnectorError as error:
             raise _changed(str(error).rstrip(".")) from error
         if target.kind != leg.kind:
-            raise _changed(f"{leg.address} is {target.kind} now, and was {leg.kind}")
+            raise _changed(f"{leg.address} is {with_article(target.kind)} now, and was {with_article(leg.kind)}")
         if target.family == "routes" and leg.sample is not None:
             now = await who_receives(session, target, leg.sample)
             if now != leg.receivers:
