@@ -1,4 +1,4 @@
-"""How topics are configured, as far as a user may know and a broker says."""
+"""How topics and groups are configured, as far as a user may know and a broker says."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,32 +8,32 @@ from connectors.kafka.driver import DescribeConfigsRequest
 from connectors.kafka.errors import Code
 from workbench.model.errors import Unsupported
 
-_TOPIC = 2
-"""The kind of resource that a topic is (DescribeConfigs)."""
+TOPIC, GROUP = 2, 32
+"""The kinds of resource that topics and groups are (DescribeConfigs; `ConfigResource.Type`)."""
 _MOST_BYTES = "max.message.bytes"
 _ROOM = 1 << 10
 """Bytes of a request that are no batch's: its header, the topic's name, a few numbers."""
 
 
 async def describe_configs(
-    cluster: Cluster, topics: Iterable[str], settings: Sequence[str]
+    cluster: Cluster, resources: Iterable[str], settings: Sequence[str], kind: int = TOPIC
 ) -> Mapping[str, dict[str, str]]:
-    """Some settings of some topics, by name; those that are not known are left out.
+    """Some settings of some topics or groups, by name; those that are not known are left out.
 
     Raises:
         ConnectorError: The cluster could not be asked.
     """
 
     async def describe(some: Sequence[str]) -> Mapping[str, dict[str, str]]:
-        answer = await cluster.ask(DescribeConfigsRequest([(_TOPIC, name, list(settings)) for name in some]))
-        # A user who may read a topic may still not see how it is configured.
+        answer = await cluster.ask(DescribeConfigsRequest([(kind, name, list(settings)) for name in some]))
+        # A user who may read it may still not see how it is configured.
         return {
             name: {key: value for key, value, *_ in sorted(entries) if value is not None}
             for code, _, _, name, entries in answer.resources
             if code == Code.NONE
         }
 
-    if not (names := list(topics)):
+    if not (names := list(resources)):
         return {}
     try:
         found, _ = await cluster.ask_apart(names, describe)

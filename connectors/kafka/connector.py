@@ -14,7 +14,7 @@ from connectors.kafka.configuration import describe_configs, largest
 from connectors.kafka.pipeline import Pipeline
 from connectors.kafka.publisher import ClusterPublisher
 from connectors.kafka.settings import Settings
-from connectors.kafka.versions import TRANSACTIONS
+from connectors.kafka.versions import SHARE_GROUPS, TRANSACTIONS
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Purpose
@@ -33,6 +33,7 @@ from workbench.model.wording import quantity
 if TYPE_CHECKING:
     from connectors.kafka.reader import TopicStream
     from connectors.kafka.scan import ScanStream
+    from connectors.kafka.share_dead_letters import DeadLetterTopic
     from connectors.kafka.transaction import LedgerTransaction
 
 _ABILITIES = (
@@ -123,15 +124,19 @@ class KafkaConnector:
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
         topics = {name: topic for name, topic in (await self._cluster.visible_topics()).items() if not topic.internal}
-        whole = await Boundary(f"{self._name}: listing").part(partial(self._endpoints_of, topics))
+        whole, dead = await run_both(
+            Boundary(f"{self._name}: listing").part(partial(self._endpoints_of, topics)), self._dead_letter_topics()
+        )
         if isinstance(whole, ConnectionLost):
             raise whole
-        return await self._describe_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
+        listed = await self._describe_alone(topics) if isinstance(whole, WorkbenchError) else Listing(whole)
+        return Listing(self._link(listed, dead), listed.gaps)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One topic as it is now."""
         topic = await self._topic(address)
-        [endpoint] = await self._endpoints_of({topic.name: topic})
+        endpoints, dead = await run_both(self._endpoints_of({topic.name: topic}), self._dead_letter_topics())
+        [endpoint] = self._link(endpoints, dead)
         return endpoint
 
     async def rules(self, address: Address) -> Rules:
@@ -360,6 +365,26 @@ class KafkaConnector:
             )
             for name, topic in sorted(topics.items())
         ]
+
+    async def _dead_letter_topics(self) -> Sequence["DeadLetterTopic"]:
+        """The topics of the dead letters of share groups. A user who may not know of them has the topics all the
+        same."""
+        asked = await Boundary(f"{self._name}: dead letters of share groups").part(self._ask_dead_letter_topics)
+        return () if isinstance(asked, WorkbenchError) else asked
+
+    async def _ask_dead_letter_topics(self) -> Sequence["DeadLetterTopic"]:
+        if not await self._cluster.offers(SHARE_GROUPS):
+            return ()
+        from connectors.kafka.share_dead_letters import dead_letter_topics
+
+        return await dead_letter_topics(self._cluster)
+
+    def _link(self, endpoints: Sequence[Endpoint], dead: Sequence["DeadLetterTopic"]) -> Sequence[Endpoint]:
+        if not dead:
+            return endpoints
+        from connectors.kafka.share_dead_letters import link
+
+        return link(endpoints, dead)
 
     async def _describe_alone(self, topics: Mapping[str, Topic]) -> Listing[Endpoint]:
         found = await run_together(

@@ -74,9 +74,20 @@ async def coordinated_groups(cluster: Cluster, node: int, name: str | None = Non
     return told
 
 
-async def _list(cluster: Cluster, node: int) -> list[_Listed]:
+async def share_groups(cluster: Cluster, node: int) -> list[str]:
+    """The names of the share groups that a broker coordinates and this user may see.
+
+    Raises:
+        ConnectorError: The broker could not be asked, or does not list its groups.
+    """
+    return [group.name for group in await _list(cluster, node, (SHARE,)) if group.type == SHARE]
+
+
+async def _list(cluster: Cluster, node: int, kinds: Sequence[str] = ()) -> list[_Listed]:
+    """The groups of some kinds, none: of all; a broker that does not know the kinds lists all."""
+
     async def attempt() -> list[_Listed]:
-        answer = (await cluster.ask(ListGroupsRequest(states=[], types=[]), node)).to_object()
+        answer = (await cluster.ask(ListGroupsRequest(states=[], types=list(kinds)), node)).to_object()
         check(answer["error_code"], "list groups")
         return [
             _Listed(row["group"], row["protocol_type"], row.get("type", CLASSIC).lower()) for row in answer["groups"]

@@ -16,6 +16,9 @@ Offered: TypeAlias = Mapping[int, tuple[int, int]]
 TRANSACTIONS = (24, 25, 26, 28)
 """AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit: what publishing and settling in one takes."""
 
+SHARE_GROUPS = (77, 90)
+"""ShareGroupDescribe, DescribeShareGroupOffsets: what telling of share groups takes."""
+
 
 def negotiate_version(place: str, offered: Offered, key: int, name: str, ours: Iterable[int]) -> int:
     """The version to send.

@@ -77,12 +77,20 @@ class Convention(NamedTuple):
         newest: Which of equal headers counts, `first` or `last`.
         when: Places of which one must be there; none: it always speaks.
         places: Where it keeps what.
+        lacks: What of their originals its dead letters do not have: `headers`, or nothing, empty.
     """
 
     name: str
     newest: str
     when: Spots
     places: Mapping[Kind, Spots]
+    lacks: str = ""
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """The names of all headers that it reads, in small letters."""
+        spots = (spot.split() for some in (self.when, *self.places.values()) for spot in some)
+        return frozenset(name for where, name, _ in spots if where == "header")
 
 
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -112,22 +120,25 @@ def parse_table(table: Mapping[str, Any]) -> Convention:
     for key, value in table.items():
         if key in _ABOUT and isinstance(value, Mapping):
             flat |= {f"{key}.{inner}": spots for inner, spots in value.items()}
-        elif key not in ("name", "newest", "when"):
+        elif key not in ("name", "newest", "when", "lacks"):
             flat[key] = value
     for key in flat:
         if key not in _KINDS:
             raise ConfigError(
-                f"The convention {name!r} has {key!r}, which means nothing: it can have name, when, newest,"
+                f"The convention {name!r} has {key!r}, which means nothing: it can have name, when, newest, lacks,"
                 f" {', '.join(_KINDS)}."
             )
     newest = table.get("newest", "last")
     if newest not in ("first", "last"):
         raise ConfigError(f"The convention {name!r} has newest = {newest!r}: write first or last.")
+    lacks = table.get("lacks", "")
+    if lacks not in ("", "headers"):
+        raise ConfigError(f"The convention {name!r} has lacks = {lacks!r}: write headers, or leave it out.")
     places = {kind: _spots(name, kind, flat[kind]) for kind in _KINDS if kind in flat}
     if stacks := [spot for spot in places.get("failure.stack", ()) if not spot.match]:
         causes = tuple(msgspec.structs.replace(spot, match=_DEEPEST) for spot in stacks)
         places["failure.reason"] = (*places.get("failure.reason", ()), *causes)
-    return Convention(name, newest, _spots(name, "when", table.get("when", ())), places)
+    return Convention(name, newest, _spots(name, "when", table.get("when", ())), places, lacks)
 
 
 def _spots(name: str, key: str, written: Any) -> Spots:
