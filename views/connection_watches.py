@@ -1,9 +1,13 @@
 """The connections that are watched: each is listed again and again, and screens are told what has changed."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
+from textual import on
+from textual.events import Mount
 from textual.worker import Worker
 
 from views.navigation import Navigation
@@ -11,6 +15,9 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.model.errors import LoginRefused
 from workbench.operations.watch import Watch
 from workbench.session import Session
+
+PROMPT: Final = 0.05
+"""Seconds that the first picture waits for brokers: those near by are listed in it, and it is drawn once."""
 
 
 def watch_of(session: Session, name: str, changed: Callable[[Watch], None]) -> Watch:
@@ -25,6 +32,7 @@ class ConnectionWatches(Navigation):
         """Begin in a theme; nothing is watched yet."""
         super().__init__(theme)
         self._watching: Final[dict[str, Worker[None]]] = {}
+        self._answered: Final = asyncio.Event()
 
     def start(self, watch: Watch) -> None:
         """Watch one more connection."""
@@ -56,8 +64,18 @@ class ConnectionWatches(Navigation):
             self.context.session.retry(watch.name, refused=isinstance(watch.state, LoginRefused))
             watch.refresh()
 
+    @on(Mount)
+    async def _await_brokers(self) -> None:
+        """Let brokers that answer at once be in the first picture: Textual draws nothing before this is done."""
+        if self.context.watches:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PROMPT):
+                    await self._answered.wait()
+
     def report_listing(self, watch: Watch) -> None:
         """A connection was listed, or its state has changed."""
+        if all(each.state != "connecting" for each in self.context.watches.values()):
+            self._answered.set()
         if self.is_running and (screen := self.base_screen) is not None:
             screen.post_message(WorkbenchScreen.Listed(watch))
             self.show_wanted()

@@ -8,10 +8,10 @@ from typing import Final
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widgets import Static
 
 from views.host import Host
+from views.painting import Rows
 from views.widgets.explanation import Explanation
 from views.widgets.key_bar import KeyBar
 from views.widgets.options import Options
@@ -60,7 +60,7 @@ class DeadLetters(WorkbenchScreen):
 
     def compose_body(self) -> ComposeResult:
         with Panel(id="dead-letters", title="Dead letters"):
-            with Vertical(id="failed"):
+            with Rows(id="failed"):
                 yield Static("", id="dead-head")
                 yield Options(id="dead")
                 yield Static("", id="dead-detail")

@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Input, TextArea
 
@@ -18,6 +17,7 @@ from views.dialogs.form import Answers
 from views.external_editor import edit_externally
 from views.host import Host
 from views.kept_drafts import KeptDrafts
+from views.painting import Rows
 from views.steady_app import KEY_WORK
 from views.widgets.fields import TextField
 from views.widgets.key_bar import KeyBar
@@ -73,7 +73,7 @@ class DraftForm(WorkbenchScreen):
 
     def compose_writing(self) -> ComposeResult:
         """Headers, properties and body."""
-        with Vertical(id="writing"):
+        with Rows(id="writing"):
             actions = ("add_field", "edit_field", "keep_field", "remove_field")
             with Panel(title="Headers and properties", actions=actions, id="fields-panel"):
                 yield DraftFields(id="fields")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.dom import DOMNode
 from textual.worker import Worker
@@ -20,9 +20,11 @@ from workbench.query.field import Field
 from workbench.query.query import Query
 from workbench.query.vocabulary import Vocabulary
 from workbench.store.sorting import SortedView, sort
-from workbench.store.tally import ReasonTally
 from workbench.store.view import View
 from workbench.table.columns import Column
+
+if TYPE_CHECKING:
+    from workbench.store.tally import ReasonTally
 
 FRAME: Final = 1 / 15
 """Seconds between two looks for what has come in: between them, more of it is one repaint."""
@@ -113,6 +115,9 @@ class EventList:
         """The events are dead letters: count why they are."""
         self._failed = True
         if self._tally is None and self._looks is not None:
+            # The first picture would wait for it.
+            from workbench.store.tally import ReasonTally
+
             self._tally = ReasonTally(self._host.context.archive, self._looks)
             self._counting.request()
 

@@ -5,19 +5,19 @@ from typing import Final, Literal
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Input
+from textual.widgets import Input
 
 from views.cost_banner import PriceBanner
 from views.host import Host
+from views.painting import Columns, Rows, Switcher
 from views.widgets.endpoint_card import EndpointCard
 from views.widgets.endpoint_tree import EndpointTree
 from views.widgets.event_table import EventTable
 from views.widgets.group_table import GroupTable
 from views.widgets.inspector.inspector import Inspector
-from views.widgets.inspector.tabs import Tab
+from views.widgets.inspector.page import Tab
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import NARROW, WIDE, Panel
 from views.widgets.progress_row import ProgressRow
@@ -51,20 +51,20 @@ class EventPanes(WorkbenchScreen):
         self._zoomed = False
 
     def compose_body(self) -> ComposeResult:
-        with Horizontal(id="panes"):
+        with Columns(id="panes"):
             with Panel(title="Endpoints", actions=("filter",), id="endpoints"):
                 yield Input(id="tree-filter", placeholder="endpoints whose name holds …", select_on_focus=False)
                 yield EndpointTree(id="tree")
-            with Vertical(id="right"):
+            with Rows(id="right"):
                 with Panel(title="Events", id="events"):
                     yield QueryBar(self.context.session.query, id="query")
                     yield PriceBanner(id="banner")
                     yield ReasonLine(id="reasons")
                     yield ProgressRow(id="reading")
-                    with ContentSwitcher(initial="table", id="main"):
+                    with Switcher(initial="table", id="main"):
                         yield EventTable(id="table")
                         yield GroupTable(id="group")
-                with Panel(title="Endpoint", id="event"), ContentSwitcher(initial="card", id="detail"):
+                with Panel(title="Endpoint", id="event"), Switcher(initial="card", id="detail"):
                     yield EndpointCard(id="card")
                     yield Inspector(id="inspector")
 
@@ -93,8 +93,8 @@ class EventPanes(WorkbenchScreen):
         return self.query_one(GroupTable)
 
     @property
-    def _switcher(self) -> ContentSwitcher:
-        return self.query_one("#main", ContentSwitcher)
+    def _switcher(self) -> Switcher:
+        return self.query_one("#main", Switcher)
 
     def _go(self, pane: Literal["tree", "table", "inspector"]) -> None:
         """Put the focus into a pane, which on a narrow screen is the one that shows."""
@@ -138,7 +138,7 @@ class EventPanes(WorkbenchScreen):
         """Show the event at the table's cursor, or what the tree's is on where there is none or the user is there."""
         has_event = self._switcher.current == "table" and self._inspector.page is not None
         inspected = self._pane == "inspector" or (self._pane == "table" and has_event)
-        self.query_one("#detail", ContentSwitcher).current = "inspector" if inspected else "card"
+        self.query_one("#detail", Switcher).current = "inspector" if inspected else "card"
         panel = self.query_one("#event", Panel)
         found = f" · {self._inspector.found}" if self._inspector.found else ""
         panel.title = f"Event{found}" if inspected else self._card_title

@@ -1,4 +1,4 @@
-"""When a screen is painted: at once where it was not just now, and at most 120 times a second.
+"""When a screen is painted, at once where it was not just now and at most 120 times a second; and how little of it.
 
 Textual's own timer ticks 60 times a second: what is to be painted waits for the next tick, and for the one after that
 where a tick came late, as it does when a paint takes longer. That was half of the time from a key to its paint.
@@ -8,8 +8,13 @@ import asyncio
 from functools import cached_property
 from typing import Any, Final
 
+from textual.containers import Horizontal, Vertical
 from textual.events import ScreenResume
+from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher
 
 PERIOD: Final = 1 / 120
 """Seconds from one paint to the next, for all else: a key that comes just behind what has arrived waits no longer."""
@@ -53,7 +58,35 @@ class PaintTimer:
                 app._handle_exception(error)
 
 
-class PaintedAtOnce(Screen[Any]):
+class Backdrop(Widget):
+    """What draws no more than a border around others: its lines between the first and the last are one line.
+
+    Textual draws all lines of all widgets, those too that lie behind others: half of all lines of a screen.
+    """
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw the border, and one line for all between."""
+        inside = range(max(crop.y, 1), min(crop.bottom, self.outer_size.height - 1))
+        if len(inside) < 2:
+            return super().render_lines(crop)
+        above = super().render_lines(Region(crop.x, crop.y, crop.width, inside.start + 1 - crop.y))
+        below = super().render_lines(Region(crop.x, inside.stop, crop.width, crop.bottom - inside.stop))
+        return [*above, *[above[-1]] * (len(inside) - 1), *below]
+
+
+class Columns(Horizontal, Backdrop):
+    """Parts of a screen side by side."""
+
+
+class Rows(Vertical, Backdrop):
+    """Parts of a screen on top of one another."""
+
+
+class Switcher(ContentSwitcher, Backdrop):
+    """Parts of a screen of which one shows."""
+
+
+class PaintedAtOnce(Screen[Any], Backdrop):
     """A screen that is painted when its `PaintTimer` says, and once for each change."""
 
     @cached_property

@@ -4,13 +4,14 @@ import secrets
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.worker import Worker
 
 from views.dialogs.choice import Choice
 from views.draft_form import DraftForm
 from views.host import Host
 from views.kept_drafts import line_of
+from views.painting import Columns, Rows
 from views.widgets.panel import Panel
 from views.widgets.publish.body_editor import BodyEditor
 from views.widgets.publish.draft_fields import DraftFields
@@ -70,9 +71,9 @@ class PublishScreen(DraftForm):
 
     def compose_body(self) -> ComposeResult:
         yield TargetPanel(self._targets)
-        with Horizontal(id="sides"):
+        with Columns(id="sides"):
             yield from self.compose_writing()
-            with Vertical(id="outcome"):
+            with Rows(id="outcome"):
                 yield HowManyPanel()
                 yield ReceiptsPanel()
                 with Panel(title="As it will be sent", id="preview-panel"), VerticalScroll(can_focus=False):

@@ -28,6 +28,8 @@ class Questions(SteadyApp):
         super().__init__(theme)
         self.messages: Final = Messages()
         self._asking = asyncio.Lock()
+        # Nothing is told by what lies over what is read (`notify`): the widgets for it need not be made.
+        self._disable_notifications = self._disable_tooltips = True
 
     @property
     def base_screen(self) -> WorkbenchScreen | None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from statistics import mean
 from typing import TYPE_CHECKING, Final
 
 from textual import work
@@ -83,7 +82,7 @@ class SearchActions(EndpointActions):
         addresses = {each.address for each in endpoints}
         found = await archive.rows(range(max(archive.upto - _SAMPLE, archive.first), archive.upto))
         events = [each.event for each in found if each is not None and each.address in addresses]
-        return mean(len(each.body or b"") + len(each.key or b"") for each in events) if events else None
+        return sum(len(each.body or b"") + len(each.key or b"") for each in events) / len(events) if events else None
 
     def _search(self, endpoints: Sequence[Endpoint], query: Query, text: str) -> None:
         start = _start_of(text)

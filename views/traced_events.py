@@ -12,7 +12,7 @@ from views.flow_search import FlowSearch
 from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.inspector.inspector import Inspector
-from views.widgets.inspector.tabs import Tab
+from views.widgets.inspector.page import Tab
 from views.widgets.panel import Panel
 from views.widgets.trace_story import TraceStory
 from views.workbench_screen import WorkbenchScreen

@@ -1,7 +1,7 @@
 """Kafka behind the connector protocol.
 
-What lists and publishes is imported with it; what reads, searches or checks, where that is done: neither the screen's
-first picture nor a `publish` of one event waits for it.
+What lists is imported with it; all else where it is done: neither the screen's first picture nor a `publish` of one
+event waits for what it does not need.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_both, run_together
 from connectors.kafka.configuration import describe_configs, largest
-from connectors.kafka.pipeline import Pipeline
-from connectors.kafka.publisher import ClusterPublisher
 from connectors.kafka.settings import Settings
 from connectors.kafka.versions import SHARE_GROUPS, TRANSACTIONS
 from workbench.connecting.check import Step
@@ -31,6 +29,7 @@ from workbench.model.target_rules import Rules
 from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
+    from connectors.kafka.publisher import ClusterPublisher
     from connectors.kafka.reader import TopicStream
     from connectors.kafka.scan import ScanStream
     from connectors.kafka.share_dead_letters import DeadLetterTopic
@@ -299,8 +298,11 @@ class KafkaConnector:
         raise Unsupported(f"{address} is a log, from which nothing is removed: name a ledger to keep the position.")
 
     @asynccontextmanager
-    async def publisher(self) -> AsyncIterator[ClusterPublisher]:
+    async def publisher(self) -> AsyncIterator["ClusterPublisher"]:
         """A pipeline into topics: idempotent, in order per partition, each event written to all in-sync replicas."""
+        from connectors.kafka.pipeline import Pipeline
+        from connectors.kafka.publisher import ClusterPublisher
+
         async with (
             Pipeline.open(self._cluster) as pipeline,
             ClusterPublisher.open(pipeline, self._topic_of) as publisher,

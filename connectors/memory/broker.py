@@ -261,17 +261,15 @@ class Broker:
         As in RabbitMQ, a message expires when it is at the head of its queue and not before.
         """
         first: tuple[int, Callable[[], None]] | None = None
-        for queue in self.queues.values():
-            # Asked at each step of the demo, of all queues: most hold nothing that time changes.
-            if not queue.keeps_time:
-                continue
+        # Asked at each step of the demo: most queues hold nothing that time changes.
+        for queue in [each for each in self.queues.values() if each.keeps_time]:
             expires = head.expires if (head := queue.head) is not None else None
             if expires is not None and (first is None or expires < first[0]):
                 first = expires, partial(self._expire, queue)
             rested = queue.next_rested if queue.settings.rest else None
             if rested is not None and (first is None or rested < first[0]):
                 first = rested, queue.end_rest
-        for consumer in self._consumers:
+        for consumer in [each for each in self._consumers if each.leased_until is not None]:
             until = consumer.leased_until
             if until is not None and (first is None or until < first[0]):
                 first = until, consumer.lapse

@@ -23,8 +23,8 @@ from views.theme import ThemedApp
 from views.widgets.inspector import listing
 from views.widgets.inspector.inspector import TABS, Inspector
 from views.widgets.inspector.listing import FOLDED
-from views.widgets.inspector.page import FOUND
-from views.widgets.inspector.tabs import LAID_OUT, Tab
+from views.widgets.inspector.page import FOUND, Tab
+from views.widgets.inspector.tabs import LAID_OUT
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells
 from workbench.facts.conventions import Conventions

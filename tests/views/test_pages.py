@@ -12,8 +12,8 @@ from connectors.memory.demo import frameworks, story
 from tests.unit import strategies
 from views.widgets.inspector import listing
 from views.widgets.inspector.inspector import TABS
-from views.widgets.inspector.page import Page
-from views.widgets.inspector.tabs import Tab, page
+from views.widgets.inspector.page import Page, Tab
+from views.widgets.inspector.tabs import page
 from workbench.decode.codec import query_value
 from workbench.decode.display import cells, visible
 from workbench.facts.conventions import Conventions

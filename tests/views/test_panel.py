@@ -4,9 +4,12 @@ import pytest
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import Input
 
 from tests.views.driver import running
+from views.painting import Backdrop
 from views.theme import ThemedApp
 from views.widgets.panel import Panel, edge
 
@@ -61,3 +64,19 @@ async def test_a_narrow_screen_has_titles_and_no_borders() -> None:
         assert not any(letter in driver.text for letter in "╭╮╰╯┏┓┗┛┃│")
         await driver.pilot.resize_terminal(100, 24)
         await driver.shows("┏━ Endpoints", "╭─ Event")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (220, 60)])
+async def test_what_lies_behind_others_is_drawn_as_all_its_lines_would_be(size: tuple[int, int]) -> None:
+    async with running(size) as driver:
+        await driver.open()
+        behind = [
+            each for each in driver.app.screen.walk_children(Widget, with_self=True) if isinstance(each, Backdrop)
+        ]
+        assert len(behind) > 5
+        for each in behind:
+            width, height = each.outer_size
+            for top, bottom in ((0, height), (1, height), (0, 1), (2, 5), (height - 3, height)):
+                drawn = each.render_lines(Region(0, top, width, bottom - top)) if bottom > top else []
+                lines = [Widget.render_lines(each, Region(0, row, width, 1)) for row in range(top, bottom)]
+                assert [list(strip) for strip in drawn] == [list(strip) for (strip,) in lines]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from textual.containers import Vertical
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Mount, Resize
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from views.painting import Rows
 from workbench.decode.display import cells, visible
 
 NARROW: Final = 100
@@ -22,7 +22,7 @@ _RULE: Final = 3
 """Cells of the border that stay visible between two texts in it."""
 
 
-class Panel(Vertical):
+class Panel(Rows):
     """A part of a screen, in a border that is heavy where the focus is.
 
     In the border stand, cut to their room: the title at the upper left and the state at the upper right; the keys that

@@ -1,7 +1,7 @@
 """The reasons of dead letters in a line: how many there are of each, to be filtered by."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -12,8 +12,10 @@ from textual.widget import Widget
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, shorten_middle
 from workbench.model.wording import quantity
-from workbench.store.tally import Reason
 from workbench.table.cells import short_reason
+
+if TYPE_CHECKING:
+    from workbench.store.tally import Reason
 
 _LONGEST = 32
 """Cells of a reason that are shown even where there are many beside it."""
@@ -61,14 +63,14 @@ class ReasonLine(Widget, can_focus=True):
         self._places: list[tuple[int, int, int]] = []
 
     @property
-    def _reasons(self) -> Sequence[Reason]:
+    def _reasons(self) -> "Sequence[Reason]":
         return self._shown[0]
 
     @property
     def _query(self) -> str:
         return self._shown[1]
 
-    def show(self, reasons: Sequence[Reason], query: str, counted: int, waiting: int) -> None:
+    def show(self, reasons: "Sequence[Reason]", query: str, counted: int, waiting: int) -> None:
         """Show reasons.
 
         Args:

@@ -19,7 +19,6 @@ restrict: it runs no command, is given no environment variable and no password o
 file says stays in force beside it.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -309,6 +308,9 @@ def _trusted_path() -> Path:
 
 
 def _fingerprint(path: Path) -> str:
+    # Only files in working directories have to be known again.
+    import hashlib
+
     path = path.absolute()
     return hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()
 

@@ -8,8 +8,9 @@ https://packaging.python.org/en/latest/specifications/entry-points/.
 import os
 import re
 import sys
-from collections.abc import Iterator
-from functools import reduce
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache, reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +37,19 @@ class EntryPoint(NamedTuple):
 
 def entry_points(group: str) -> list[EntryPoint]:
     """The entry points of a group; where a package is installed twice, those of the one that is imported."""
+    registered = _registered(tuple(sys.path))
+    return [entry for package, text in registered for entry in _of_group(package, text, group)]
+
+
+@cache
+def _registered(path: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """What packages have registered, by their names; asked for several groups, while the first picture waits for it.
+
+    Args:
+        path: Where packages are looked for, in this order.
+    """
     packages: dict[str, Path] = {}
-    for folder in sys.path:
+    for folder in path:
         try:
             # Of a thousand names that are not looked at further, no `Path` is made.
             with os.scandir(folder or ".") as names:
@@ -46,14 +58,14 @@ def entry_points(group: str) -> list[EntryPoint]:
             continue
         for each in metadata:
             packages.setdefault(re.sub(r"[-_.]+", "-", each.name.partition("-")[0]).lower(), each)
-    return [entry for package, metadata in packages.items() for entry in _read_entry_points(package, metadata, group)]
+    found: list[tuple[str, str]] = []
+    for package, described in packages.items():
+        with suppress(OSError, ValueError):
+            found.append((package, (described / "entry_points.txt").read_text(encoding="utf-8")))
+    return found
 
 
-def _read_entry_points(package: str, metadata: Path, group: str) -> Iterator[EntryPoint]:
-    try:
-        text = (metadata / "entry_points.txt").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return
+def _of_group(package: str, text: str, group: str) -> Iterator[EntryPoint]:
     if group not in text:
         return
     section = ""

@@ -171,10 +171,11 @@ def cause_in(event: Event, new_id: Callable[[], str]) -> Cause:
     found: dict[str, Any] = {**event.properties, **dict(event.headers)}
 
     def first(*names: str) -> str | None:
-        values = (found[name] for name in names if name in found)
-        return next(
-            (value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values), None
-        )
+        for name in names:
+            if name in found:
+                value = found[name]
+                return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        return None
 
     correlation = first("NServiceBus.ConversationId", "root_id", "ce_correlationid", "correlation-id", "correlation_id")
     message = first("NServiceBus.MessageId", "id", "ce_id", "message-id", "message_id")

@@ -91,7 +91,8 @@ class Services:
     def look(self) -> None:
         """Let everybody look whether there is something to do."""
         for worker in self.workers:
-            worker.look()
+            if not worker.busy:
+                worker.look()
 
     def _workers(self) -> Iterator[QueueWorker | TopicReader]:
         for queue, tag, share, prefetch, work in (
@@ -376,8 +377,8 @@ class Services:
     def stock_up(self) -> None:
         """Put in what no service makes: a catalogue, returns, what comes into a warehouse, and a record cut short."""
         now = self._agenda.now
-        self._kafka.append("catalogue", _catalogue(False, now))
-        self._kafka.append("catalogue", _catalogue(True, now))
+        for event in _catalogues(now):
+            self._kafka.append("catalogue", event)
         for number, reason in enumerate(("wrong size", "broken on arrival", "Geschenk, doppelt bekommen 🎁"), 1):
             body = {"returnId": f"R-{number}", "orderId": 900 + number, "reason": reason}
             cause = Cause(self._id())
@@ -421,8 +422,8 @@ def _avro(sku: str, left: int) -> bytes:
     return bytes([len(text) << 1]) + text + small
 
 
-def _catalogue(compressed: bool, now: int) -> Event:
-    """All articles a thousand times over, as a search engine is fed: a third of a megabyte, or compressed."""
+def _catalogues(now: int) -> Iterator[Event]:
+    """All articles a thousand times over, as a search engine is fed: a third of a megabyte, and compressed."""
     articles = [
         {"sku": f"{article.sku}-{size}", "name": article.name, "cents": article.cents}
         for size in range(1, 700)
@@ -430,6 +431,6 @@ def _catalogue(compressed: bool, now: int) -> Event:
     ]
     body = msgspec.json.encode({"type": "CatalogueExported", "articles": articles})
     headers: Headers = (("content-type", "application/json"), ("event-type", "CatalogueExported"))
-    if compressed:
-        body, headers = gzip.compress(body, 1, mtime=0), (*headers, ("content-encoding", "gzip"))
-    return Event(b"catalogue", body, None, Content(headers), now)
+    yield Event(b"catalogue", body, None, Content(headers), now)
+    headers = (*headers, ("content-encoding", "gzip"))
+    yield Event(b"catalogue", gzip.compress(body, 1, mtime=0), None, Content(headers), now)

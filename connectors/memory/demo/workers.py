@@ -30,17 +30,18 @@ class QueueWorker:
         self._pause = pause
         self._work = work
         self._held: list[Message] = []
-        self._busy = False
+        self.busy = False
+        """Whether something is being done: there is no need to look."""
         self.consumer = broker.consume(queue, tag, prefetch)
 
     def look(self) -> None:
         """Begin, if there is something to do and nothing is being done."""
-        if not self._busy and (self._held or self.consumer.queue.depth):
-            self._busy = True
+        if not self.busy and (self._held or self.consumer.queue.depth):
+            self.busy = True
             self._agenda.after(self._pause(), self._step)
 
     def _step(self) -> None:
-        self._busy = False
+        self.busy = False
         if not self._held:
             self._held = self.consumer.take(self.consumer.prefetch)
         # Somebody else, a user's look among them, may have been quicker.
@@ -89,22 +90,23 @@ class TopicReader:
         self._next = [0] * len(self._topic.partitions)
         self._stuck: set[int] = set()
         self._turn = 0
-        self._busy = False
+        self.busy = False
+        """Whether an event is being read: there is no need to look."""
         self._examined = 0
         """How many events had come in when nothing was left to read."""
 
     def look(self) -> None:
         """Begin, if there is something to do and nothing is being done."""
-        if self._busy or self._examined == self._topic.published:
+        if self.busy or self._examined == self._topic.published:
             return
         if self._unread() is None:
             self._examined = self._topic.published
         else:
-            self._busy = True
+            self.busy = True
             self._agenda.after(self._pause(), self._step)
 
     def _step(self) -> None:
-        self._busy = False
+        self.busy = False
         number = self._unread()
         if number is None:
             return

@@ -17,8 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.style import Style
 
-from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece
-from views.widgets.inspector.tabs import Tab, counts, page
+from views.widgets.inspector.page import FOUND, NOTHING_HERE, Page, Piece, Tab
 from views.widgets.line_view import Lines
 from views.widgets.styles import at_cursor, text_style
 from workbench.decode.display import cells, visible
@@ -105,7 +104,12 @@ class Inspector(Lines):
         self._dead_letter = dead_letter
         self._delivery, self._reading = delivery, reading
         self._facts = NOTHING if delivery is None else reading.facts(delivery)
-        self._counts = {} if delivery is None else counts(delivery, self._facts)
+        self._counts = {}
+        if delivery is not None:
+            # The first picture would wait for it.
+            from views.widgets.inspector.tabs import counts
+
+            self._counts = counts(delivery, self._facts)
         self._pages.clear()
         self.scroll_to(y=0, animate=False, force=True)
         self._turn()
@@ -116,9 +120,15 @@ class Inspector(Lines):
         if self._delivery is None:
             return None
         if self.tab not in self._pages:
-            self._pages[self.tab] = page(self.tab, self._delivery, self._facts, self._dead_letter)
-            self._pages[self.tab].resize(self._width)
+            self._pages[self.tab] = self._make(self.tab, self._delivery)
         return self._pages[self.tab]
+
+    def _make(self, tab: Tab, delivery: Delivery, broken: str = "") -> Page:
+        from views.widgets.inspector.tabs import page
+
+        made = page(tab, delivery, self._facts, self._dead_letter, broken)
+        made.resize(self._width)
+        return made
 
     def watch_tab(self) -> None:
         """Show the other tab, where it was left."""
@@ -150,8 +160,7 @@ class Inspector(Lines):
             before.read_on()
         except FormatError as error:
             assert self._delivery is not None
-            self._pages["Body"] = page("Body", self._delivery, self._facts, self._dead_letter, str(error))
-            self._pages["Body"].resize(self._width)
+            self._pages["Body"] = self._make("Body", self._delivery, str(error))
             self._turn()
             return
         moved = before.cursor - cursor

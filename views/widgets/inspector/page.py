@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from workbench.model.errors import FormatError
 from workbench.query.condition import Condition
@@ -17,6 +17,8 @@ FOUND: Final = 10_000
 STEPS: Final = 1_000
 """Lines that are read at once; a few milliseconds."""
 NOTHING_HERE: Final = "There is no value here: go to one first."
+
+Tab = Literal["Body", "Headers", "Facts", "Raw"]
 
 
 class Piece(NamedTuple):

@@ -1,13 +1,13 @@
 """The inspector's four tabs: an event's body, headers, facts and bytes."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from views.widgets.inspector.facts import facts_page
 from views.widgets.inspector.failure import failure_of
 from views.widgets.inspector.headers import headers_page
 from views.widgets.inspector.hex import HexPage
-from views.widgets.inspector.page import Page, Sentence
+from views.widgets.inspector.page import Page, Sentence, Tab
 from views.widgets.inspector.pair import Pair
 from views.widgets.inspector.text import TextPage
 from views.widgets.inspector.tree import Tree
@@ -24,8 +24,6 @@ LAID_OUT: Final = 8 * 1024 * 1024
 """Bytes of a body that are shown as JSON or text; Raw shows all."""
 VALUES: Final = 256 * 1024
 """Characters shown of MessagePack and CBOR."""
-
-Tab = Literal["Body", "Headers", "Facts", "Raw"]
 
 
 def page(tab: Tab, delivery: Delivery, facts: Facts, dead_letter: bool = False, broken: str = "") -> Page:
