@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from uuid import uuid4
 
 import msgspec
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from workbench.query.query import Query, Reading
 
 Item = TypeVar("Item")
+
+_PROCESS: Final = uuid4().hex
+"""This process, among all that ever were."""
 
 
 class Session:
@@ -252,6 +256,17 @@ class Session:
         if name in self.config.connections:
             return self.config.connection(name)
         raise AddressError(self._unknown(name))
+
+    def broker_identity(self, name: str) -> str:
+        """`Connection.identity`, which for a broker inside this process ends with the process.
+
+        Raises:
+            AddressError: No connection has this name.
+            ConfigError: What the configuration says of it cannot be used.
+        """
+        connection = self.describe(name)
+        embedded = getattr(load(connection.scheme), "embedded", False)
+        return f"{connection.identity}#{_PROCESS}" if embedded else connection.identity
 
     def level(self, name: str) -> Level:
         """What is allowed through a connection; known without its password.

@@ -213,7 +213,7 @@ class Guarded:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         """Take events: `PUBLISH`."""
-        await self._permit(Level.PUBLISH, "publishing")
+        await self.permit(Level.PUBLISH, "publishing")
         boundary = Boundary(f"Publishing to {self._connection.name}")
         async with Entered(boundary, lambda: self._connector.publisher(), BoundedPublisher) as publisher:
             yield publisher
@@ -224,7 +224,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, LedgerConnector):
             raise self._lacks("keeps no ledgers")
-        await self._permit(Level.MOVE, f"the ledger {ledger!r}")
+        await self.permit(Level.MOVE, f"the ledger {ledger!r}")
         boundary = Boundary(f"Keeping the ledger {ledger!r} on {self._connection.name}")
         async with Entered(boundary, lambda: connector.transaction(ledger), BoundedTransaction) as transaction:
             yield GuardedTransaction(transaction, self._permit_claim)
@@ -315,7 +315,7 @@ class Guarded:
             ]
 
     async def _act(self, action: Action) -> str:
-        await self._permit(Level.PUBLISH, action.name)
+        await self.permit(Level.PUBLISH, action.name)
         return await Boundary(f"Doing {action.name!r} on {self._connection.name}").answer(action.do, str)
 
     def _lacks(self, what: str) -> Unsupported:
@@ -323,18 +323,23 @@ class Guarded:
 
     async def _permit_claim(self, address: Address, purpose: Purpose) -> None:
         if purpose == "destroy":
-            await self._permit(Level.DESTROY, f"destroying events of {address}")
+            await self.permit(Level.DESTROY, f"destroying events of {address}")
         else:
-            await self._permit(Level.MOVE, f"taking events from {address}")
+            await self.permit(Level.MOVE, f"taking events from {address}")
 
     async def _permit_look(self, address: Address) -> None:
         if self.level >= Level.LOOK and not self._connection.production:
             return
         endpoint = await self.endpoint(address)
         if endpoint.cost.sentence:
-            await self._permit(Level.LOOK, f"browsing {address}, which is not free,")
+            await self.permit(Level.LOOK, f"browsing {address}, which is not free,")
 
-    async def _permit(self, level: Level, what: str) -> None:
+    async def permit(self, level: Level, what: str) -> None:
+        """See that something of a level is allowed, before anything is begun that would come to need it.
+
+        Raises:
+            GuardRefused: It is not, or the name of a production connection was not typed.
+        """
         name = self._connection.name
         if level > self.level:
             raise GuardRefused(

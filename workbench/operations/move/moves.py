@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
+from workbench.connecting.level import Level
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, FormatError, GuardRefused, StoreError, Unsupported
+from workbench.model.errors import ConnectorError, FormatError, StoreError, Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
@@ -81,10 +82,12 @@ async def resume(
 
     Raises:
         StoreError: The journal cannot be read, or another program works on it.
+        Unsupported: Its source's connection leads to another broker now.
         WorkbenchError: It cannot begin.
     """
     plan = _plan_of((await asyncio.to_thread(read_record, path)).operation)
     check_places(session, plan)
+    await _permit(session, plan)
     async with editor_of(session, plan.edit) as editor:
         with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
             messages = None
@@ -205,8 +208,24 @@ def check_places(session: Session, plan: Plan) -> None:
         AddressError: One is not known.
     """
     for address, identity in ((plan.source, plan.identity), *((leg.address, leg.identity) for leg in plan.legs)):
-        if session.describe(address.connection).identity.partition("=")[2] != identity.partition("=")[2]:
-            raise _changed(f"{address.connection} leads elsewhere now, and led to {identity.partition('=')[2]}")
+        now, then = (each.partition("=")[2] for each in (session.broker_identity(address.connection), identity))
+        if now != then:
+            place = then.partition("#")[0]
+            ended = f"{place} was a broker of another program, and ended with it"
+            moved = f"{address.connection} leads elsewhere now, and led to {place}"
+            raise _changed(ended if now.partition("#")[0] == place else moved)
+
+
+async def _permit(session: Session, plan: Plan) -> None:
+    """See that all of a plan is allowed, before there is a journal of it."""
+    if plan.purpose != "restore":
+        connector = await session.connector(plan.source.connection)
+        level = Level.DESTROY if plan.purpose == "delete" else Level.MOVE
+        await connector.permit(level, f"{'deleting' if plan.purpose == 'delete' else 'moving'} events of {plan.source}")
+    targets = {leg.address for leg in plan.legs} | ({plan.target} if plan.target is not None else set())
+    for target in sorted(targets):
+        connector = await session.connector(target.connection)
+        await connector.permit(Level.PUBLISH, f"publishing to {target}")
 
 
 async def _shrunk(session: Session, plan: Plan) -> str | None:
@@ -226,14 +245,10 @@ async def _run(
     stopped: asyncio.Event | None,
     messages: Callable[[], AsyncIterator[Sequence[Delivery]]] | None = None,
 ) -> Ended:
+    await _permit(session, plan)
     await asyncio.to_thread(keep_within)
     with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
-        try:
-            return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
-        except GuardRefused:
-            if not journal.next_sequence:
-                journal.discard()
-            raise
+        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
 
 
 def _operation(plan: Plan) -> Operation:
@@ -408,7 +423,7 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         by=whoami(),
         source=from_there,
         kind=done.kind if target is None else target.kind,
-        identity=session.describe(from_there.connection).identity,
+        identity=session.broker_identity(from_there.connection),
         removes=target is not None,
         ledger=False,
         scope="matching",

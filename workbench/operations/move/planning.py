@@ -91,7 +91,7 @@ async def _make_plan(session: Session, wanted: Wanted, editor: Editor | None) ->
     connector = await session.connector(source.connection)
     endpoint = await connector.endpoint(source)
     _check_source(endpoint, wanted.purpose)
-    identity = session.describe(source.connection).identity
+    identity = session.broker_identity(source.connection)
     selected = None if wanted.selected is None else Counter(key_of(each) for each in wanted.selected)
     moved = {} if wanted.again or endpoint.family != "log" else settled_before(identity, source)
     query = session.query(wanted.query) if wanted.query else None
@@ -278,7 +278,7 @@ async def _leg(session: Session, routing: Routing, address: Address, survey: _Su
     sample = msgspec.structs.replace(survey.first[address].event, body=None)
     said = await who_receives(session, endpoint, sample)
     changes = survey.changes[address].sentences()
-    identity = session.describe(address.connection).identity
+    identity = session.broker_identity(address.connection)
     removed = tuple(survey.removed[address])
     return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed)
 

@@ -442,6 +442,7 @@ class Run:
             nonlocal released
             while (window := await windows.get()) is not None:
                 released += await self._finish(window)
+                windows.task_done()
 
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
@@ -463,6 +464,10 @@ class Run:
                             await self._write(self._journal.mark_twice, again)
                         answers = await outbox.send(outgoing)
                         await windows.put(_Window(claims, items, answers))
+                        if self._is_atomic:
+                            # A transaction decides on all that was published: it must not hold what the ledger does
+                            # not cover yet.
+                            await windows.join()
                 await windows.put(None)
         return released
 
@@ -487,18 +492,22 @@ class Run:
                     continue
                 key = key_of(delivery)
                 known = self._known(key, delivery)
-                if known is None and (self._is_full() or key in self._given_up):
+                beyond = known is None and self._is_full()
+                # What a ledger does not pass over holds back what comes behind it.
+                if (beyond and not self._plan.ledger) or (known is None and key in self._given_up):
                     continue
                 if known is not None and known[1] != EntryState.IN_FLIGHT:
                     items.append(_Item(key, claimed, known[0], confirmed=True))
                     continue
                 found = await self._choice.decide(delivery)
                 if isinstance(found, Stay):
-                    if found.why == "cannot":
+                    if found.why == "cannot" and not beyond:
                         self._left[found.reason if len(self._left) < 100 else "other reasons"] += 1
                     if self._plan.ledger:
                         # The log keeps it; the ledger says that it was dealt with.
                         items.append(_Item(key, claimed, None))
+                    continue
+                if beyond:
                     continue
                 sequence = self._sequence if known is None else known[0]
                 target = None
@@ -563,11 +572,14 @@ class Run:
         """Wait for a window's answers, and let the source go of what was confirmed. How many it let go."""
         receipts = await window.answers.all()
         confirmed: list[int] = []
+        resent: list[int] = []
         failed: list[tuple[int, str]] = []
         unknown: ConnectorError | None = None
         for sequence, receipt in receipts.items():
             if receipt.error is None:
                 confirmed.append(sequence)
+                if receipt.resent:
+                    resent.append(sequence)
             elif receipt.state == "unknown":
                 unknown = receipt.error
             else:
@@ -576,6 +588,11 @@ class Run:
             await self._write(self._journal.mark_failed, failed)
             self._failed += len(failed)
             self._reasons.update(why for _, why in failed)
+        if unknown is not None and self._is_atomic:
+            # What may be in the transaction must not be decided on while its place in the ledger is not.
+            raise unknown
+        if resent:
+            await self._write(self._journal.mark_twice, resent)
         if confirmed and not self._is_atomic:
             await self._write(self._journal.mark, confirmed, EntryState.CONFIRMED)
         let_go = await self._settle(window, {*confirmed}, {sequence for sequence, _ in failed})
@@ -587,23 +604,30 @@ class Run:
     async def _settle(self, window: _Window, confirmed: set[int], failed: set[int]) -> int:
         """Let the source go of what was confirmed. How many it let go."""
         let_go: list[_Item] = []
-        settled: list[int] = []
         for item in window.items:
-            if item.sequence is None:
+            if item.sequence is None or item.confirmed or item.sequence in confirmed:
                 let_go.append(item)
-            elif item.confirmed or item.sequence in confirmed:
-                let_go.append(item)
-                settled.append(item.sequence)
             elif item.sequence in failed and self._plan.ledger:
                 # A log keeps what failed, and the ledger goes on: the journal names it.
                 let_go.append(item)
             elif item.sequence in failed:
                 self._given_up.add(item.key)
+        pending: set[int] = set()
         if window.claims is not None and let_go:
             outcomes = await window.claims.settle([each.claimed for each in let_go if each.claimed is not None])
             for outcome in outcomes:
-                if outcome.error is not None and outcome.state != "pending":
+                if outcome.state == "pending":
+                    # The ledger stands before it still, and has it claimed again.
+                    pending.add(outcome.sequence)
+                elif outcome.error is not None:
                     raise outcome.error
+        settled = [
+            each.sequence
+            for each in let_go
+            if each.sequence is not None
+            and each.sequence not in failed
+            and (each.claimed is None or each.claimed not in pending)
+        ]
         if settled:
             await self._write(self._journal.mark_settled, settled, _now())
             self._last_settled = time.monotonic()
@@ -702,6 +726,9 @@ class Run:
         if not self._sequence:
             return
         for sequence, key, state in await asyncio.to_thread(lambda: list(self._journal.open_entries())):
+            if state == EntryState.SETTLED and not self._plan.removes:
+                # A log never had to let go of it, and gives nothing back.
+                continue
             self._open.setdefault(key, deque()).append((sequence, state))
 
     async def _end(self, state: State, why: str) -> Ended:
