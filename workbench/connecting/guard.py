@@ -235,7 +235,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, TransferConnector):
             raise self._lacks("moves nothing by itself")
-        await self._permit(Level.MOVE, f"having events of {source} moved")
+        await self.permit(Level.MOVE, f"having events of {source} moved")
 
         def open_now() -> AbstractAsyncContextManager[Transfer]:
             return connector.transfer(source, target, count)
