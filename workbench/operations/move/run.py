@@ -254,6 +254,7 @@ class Run:
             async with self._watching():
                 for step in (*plan.canary, None):
                     await self._round(step)
+                    self._round_limit = None
                     if self._stopped.is_set():
                         state, why = "stopped", "Stopped by its user."
                         break

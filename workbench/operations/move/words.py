@@ -106,11 +106,9 @@ def _how(plan: Plan) -> Iterator[Line]:
         yield Line("safe", "at least once: the broker confirms each before the source lets it go")
         return
     if plan.purpose == "move":
-        yield Line(
-            "keeps",
-            f"{'all that is not edited' if plan.edit else 'key, body, properties and headers'} byte for byte, and adds"
-            " workbench-move and workbench-redrives",
-        )
+        changed = bool(plan.edit) or any(leg.changes or leg.removed for leg in plan.legs)
+        what = "all else" if changed else "key, body, properties and headers"
+        yield Line("keeps", f"{what} byte for byte, and adds workbench-move and workbench-redrives")
     yield Line("safe", _guarantee(plan))
     how = []
     if plan.rate is not None:
