@@ -2,22 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
-from tests.kafka.conftest import MakeTopic, admin, connect
+from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect
 from tests.kafka.reading import BASE, publish, wait_until_decided
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import LedgerConnector
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
-from workbench.operations.journal.journal import find_journal, read_entries
+from workbench.operations.journal.journal import find_journal, read_entries, read_steps
 from workbench.operations.move import moves
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.plan import Plan
@@ -306,3 +307,49 @@ async def test_a_ledger_that_another_has_taken_over_decides_nothing(
     assert (ended.state, ended.moved, ended.twice) == ("done", 3_000, 0), ended
     found = await seen_by_others(kafka, origin, 3_000)
     assert len({each.timestamp for each in found}) == 3_000
+
+
+async def dead_letter_again(kafka: KafkaAddress, origin: Address, source: Address) -> None:
+    """A consumer that understands nothing: what it reads is dead-lettered as it came."""
+    consumer = AIOKafkaConsumer(origin.name, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    async with AsyncExitStack() as stack:
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        while True:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                for each in records:
+                    await producer.send_and_wait(source.name, each.value, each.key, headers=list(each.headers))
+
+
+async def test_a_canary_stops_when_what_it_moved_comes_back(
+    session: Session, connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    origin, source = await topic(), await topic()
+    await publish(connector, source, [dead(number, origin.name) for number in range(100)])
+    plan = await make_plan(session, Wanted(source, canary=(1, 5, 20), watch=DEADLINE))
+    consuming = asyncio.create_task(dead_letter_again(kafka, origin, source))
+    try:
+        ended = await carry_out(session, plan)
+    finally:
+        consuming.cancel()
+        await asyncio.gather(consuming, return_exceptions=True)
+    assert (ended.state, ended.moved, ended.returned, ended.complete) == ("stopped", 1, 1, False)
+    assert ended.why == f"Stopped: 1 message came back to {source}."
+    await seen_by_others(kafka, origin, 1)
+
+
+async def test_a_canary_of_which_nothing_comes_back_moves_all(
+    session: Session, connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic
+) -> None:
+    origin, source = await topic(), await topic(3)
+    await publish(connector, source, [dead(number, origin.name) for number in range(100)])
+    plan, ended = await move(session, source, canary=(1, 5, 20), watch=0.1)
+    assert (ended.state, ended.moved, ended.returned, ended.complete) == ("done", 100, 0, True)
+    found = await seen_by_others(kafka, origin, 100)
+    assert len({each.timestamp for each in found}) == 100
+    steps, _ = read_steps(find_journal(plan.id))
+    watched = [what for _, what in steps if "watched" in what]
+    assert watched == [f"{count} copied, and watched for 0.1 s" for count in (1, 6, 26)]
