@@ -129,12 +129,6 @@ class Journal:
         self._database.close()
         self._lock.close()
 
-    def discard(self) -> None:
-        """Delete the file of an operation that was not allowed to begin, and let go of it."""
-        self._database.close()
-        _delete(self.path)
-        self._lock.close()
-
     def add(self, entries: Sequence[Entry]) -> None:
         """Note messages that are about to be published, or deleted; they are on the disk on return.
 
