@@ -2,29 +2,21 @@
 
 import asyncio
 import json
-import random
 import signal
-import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
-from typing import Any, Final
-from uuid import uuid4
+from typing import Final
 
-import pika
 import pytest
 
 from tests.brokers.kafka import KafkaAddress
-from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import DEADLINE, INSTALLED, managed, run
-from tests.e2e.killed import STEPS, WINDOW
+from tests.e2e.command import run
+from tests.e2e.killed import STEPS
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import publish
 from tests.kafka.test_moving import dead, seen_by_others
 from workbench.model.address import Address
-from workbench.operations.journal.journal import journal_folder, read_entries, records
-from workbench.operations.move.run import IN_FLIGHT
+from workbench.operations.journal.journal import records
 
 KILLS: Final = [(step, when) for step in STEPS for when in ("before", "after")]
 COUNT: Final = 2_500

@@ -330,12 +330,10 @@ async def test_a_canary_stops_when_what_it_moved_comes_back(
     origin, source = await topic(), await topic()
     await publish(connector, source, [dead(number, origin.name) for number in range(100)])
     plan = await make_plan(session, Wanted(source, canary=(1, 5, 20), watch=DEADLINE))
-    consuming = asyncio.create_task(dead_letter_again(kafka, origin, source))
-    try:
+    async with asyncio.TaskGroup() as group:
+        consuming = group.create_task(dead_letter_again(kafka, origin, source))
         ended = await carry_out(session, plan)
-    finally:
         consuming.cancel()
-        await asyncio.gather(consuming, return_exceptions=True)
     assert (ended.state, ended.moved, ended.returned, ended.complete) == ("stopped", 1, 1, False)
     assert ended.why == f"Stopped: 1 message came back to {source}."
     await seen_by_others(kafka, origin, 1)
