@@ -14,6 +14,9 @@
     watch = "30s"                             # how often its endpoints are listed; 2s where it is left out, or "off"
     scope = "shop-*"                          # of which of them, by name; all where it is left out
 
+    [schemas]
+    OrderPlaced = "schemas/order-placed.json" # the JSON Schema of a type, in a file beside this one
+
 A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it can only
 restrict: it runs no command, is given no environment variable and no password of the keyring, and what the user's own
 file says stays in force beside it.
@@ -37,7 +40,7 @@ from workbench.connecting.toml_lines import line_of
 from workbench.model.errors import ConfigError
 
 NAME: Final = "workbench.toml"
-_KEYS: Final = ("default", "connections", "masks", "conventions", "dead_letters", "cluster", "theme", "keys")
+_KEYS: Final = ("default", "connections", "masks", "conventions", "schemas", "dead_letters", "cluster", "theme", "keys")
 
 T = TypeVar("T")
 
@@ -78,6 +81,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         connections: By name.
         masks: Rules for what is masked, as `workbench.facts.masking` takes them.
         conventions: The user's own conventions, as `workbench.facts.conventions` takes them.
+        schemas: The files of JSON Schemas, by the types that they are of, as `workbench.operations.edit.schemas` takes
+            them.
         cluster: The address of a Dask scheduler whose workers search; None: this machine does.
         dead_letters: The user's own names of endpoints that hold dead letters, as
             `workbench.model.dead_letter_names` takes them.
@@ -92,6 +97,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
     connections: Mapping[str, Configured] = {}
     masks: tuple[str, ...] = ()
     conventions: tuple[Mapping[str, Any], ...] = ()
+    schemas: Mapping[str, str] = {}
     cluster: str | None = None
     dead_letters: tuple[str, ...] = ()
     theme: str | None = None
