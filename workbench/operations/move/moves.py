@@ -330,6 +330,9 @@ class _Deletion:
     async def prepare(self) -> None:
         """Nothing has to be asked."""
 
+    async def foresee(self, batch: Sequence[Delivery]) -> None:
+        """Nothing has to be asked."""
+
     async def decide(self, delivery: Delivery) -> Way | Stay | None:
         """Whether it is deleted."""
         return None if self._routing.is_meant(delivery) else NOT_MEANT
@@ -359,6 +362,9 @@ class _TakenBack:
         if self._plan.target is not None:
             connector = await self._session.connector(self._plan.target.connection)
             self._rules = await connector.rules(self._plan.target)
+
+    async def foresee(self, batch: Sequence[Delivery]) -> None:
+        """Nothing has to be asked."""
 
     async def decide(self, delivery: Delivery) -> Way | Stay | None:
         """Whether it is a copy of the operation, and where its original goes."""

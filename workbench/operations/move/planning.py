@@ -195,6 +195,7 @@ class _Survey:
         self._routing = routing
         self._limit = wanted.limit
         self._deletes = wanted.purpose == "delete"
+        self._edits = bool(wanted.edit)
         self.examined = self.moving = self.not_meant = self.moved_before = 0
         self.ways: dict[Address, int] = {}
         self.first: dict[Address, Delivery] = {}
@@ -207,6 +208,8 @@ class _Survey:
 
     async def take(self, batch: Sequence[Delivery]) -> None:
         """Examine messages."""
+        if not self._deletes:
+            await self._routing.foresee(batch)
         for delivery in batch:
             self.examined += 1
             if self._deletes:
@@ -238,7 +241,7 @@ class _Survey:
         except FormatError as error:
             self._stay(Stay("cannot", str(error).rstrip(".")))
             return
-        if way.event is not None and self._previewed < _PREVIEWED:
+        if way.event is not None and self._edits and self._previewed < _PREVIEWED:
             self._preview(delivery, way.event)
         self.moving += 1
         self.ways[at] = self.ways.get(at, 0) + 1

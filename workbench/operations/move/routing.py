@@ -1,6 +1,6 @@
 """Which messages move, and where each goes: the same for the plan that tells it and for the run that does it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.target_rules import Change, Rules
+from workbench.operations.dead.originals import Original, original_of, read_originals
 from workbench.operations.drafts.origin import origins
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
@@ -29,7 +30,8 @@ class Way(NamedTuple):
         partition: Which partition of it; None: the broker's choice.
         rules: What the target can hold.
         changes: What it changes about the message.
-        event: What goes there, where the message was edited; None: the message as it came.
+        event: What goes there in its place: its original, which it lacks something of, or what it was edited to; None:
+            the message as it came.
     """
 
     address: Address
@@ -54,6 +56,7 @@ class Stay(NamedTuple):
 _PLACES: Final = ("origin.queue", "origin.topic", "origin.exchange", "origin.key", "origin.partition")
 """Facts that say where a message came from, which many messages share."""
 _MOST_ORIGINS: Final = 10_000
+_LACKS: Final = {"everything": "key, body and headers", "headers": "the headers of its original"}
 NOT_MEANT: Final = Stay("not meant")
 MOVED_BEFORE: Final = Stay("moved before")
 
@@ -110,6 +113,9 @@ class Routing:
         self._moved = moved
         self._redrives = redrives
         self._editor = editor
+        self._facts: dict[int, Facts] = {}
+        self._pointers: dict[int, Original] = {}
+        self._originals: Mapping[Original, Delivery | str] = {}
         self._edited = 0
         self._id = id
         self._allowed = allowed
@@ -156,6 +162,20 @@ class Routing:
         self._selected[key] -= 1
         return True
 
+    async def foresee(self, batch: Sequence[Delivery]) -> None:
+        """Read the originals of dead letters that lack something of them, before each message is decided about.
+
+        Raises:
+            ConfigError: A convention cannot be used.
+        """
+        conventions = self._session.conventions
+        self._pointers = {}
+        self._facts = {id(delivery): self._reading.facts(delivery) for delivery in batch}
+        for delivery in batch:
+            if (found := original_of(delivery, self._facts[id(delivery)], conventions)) is not None:
+                self._pointers[id(delivery)] = found
+        self._originals = await read_originals(self._session, self._pointers.values()) if self._pointers else {}
+
     async def decide(self, delivery: Delivery) -> Way | Stay:
         """What becomes of a message."""
         if not self.is_meant(delivery):
@@ -172,6 +192,11 @@ class Routing:
         if isinstance(found, str):
             return Stay("cannot", found)
         event = delivery.event
+        if (pointer := self._pointers.get(id(delivery))) is not None:
+            original = self._originals[pointer]
+            if isinstance(original, str):
+                return Stay("cannot", f"it lacks {_LACKS[pointer.lacks]}, and {original}")
+            event = original.event
         if self._editor is not None:
             [edited] = await self._editor.apply([event], self._edited)
             if edited.event is None:
@@ -207,7 +232,7 @@ class Routing:
 
     def _origin(self, delivery: Delivery) -> tuple[Address, str | None] | str:
         """Where a message came from: the address and perhaps the partition; or why that is not known."""
-        facts = self._reading.facts(delivery)
+        facts = self._facts.get(id(delivery)) or self._reading.facts(delivery)
         said = tuple(fact for fact in facts.found if fact.kind in _PLACES)
         if (known := self._origins.get(said)) is None:
             known = self._find_origin(delivery, Facts(said))

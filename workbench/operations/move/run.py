@@ -68,6 +68,10 @@ class Choice(Protocol):
         """
         ...
 
+    async def foresee(self, batch: Sequence[Delivery]) -> None:
+        """Ask the brokers what has to be known of these messages, before it is decided about each."""
+        ...
+
     async def decide(self, delivery: Delivery) -> Way | Stay | None:
         """Where it goes, or why it stays; None: it is deleted."""
         ...
@@ -483,6 +487,7 @@ class Run:
         size = number = 0
         most = WINDOW if self._plan.rate is None else max(1, min(WINDOW, round(self._plan.rate * _PACE)))
         async for batch in batches:
+            await self._choice.foresee(batch)
             for delivery in batch:
                 claimed = None if claims is None else number
                 number += 1
