@@ -131,6 +131,19 @@ def test_what_several_match_is_not_edited_by_hand(queues: Queues, tmp_path: Path
     assert queues.left() == 2
 
 
+def test_what_an_edit_would_make_breaks_its_schema_and_stays(queues: Queues, tmp_path: Path) -> None:
+    queues.fail(b'{"total": 5}', type="Placed")
+    queues.fail(b'{"total": 5}', type="Other")
+    (tmp_path / "placed.json").write_text('{"properties": {"total": {"type": "number"}}}')
+    (tmp_path / "workbench.toml").write_text('[schemas]\nPlaced = "placed.json"\n')
+    config = ("--config", str(tmp_path / "workbench.toml"))
+    done = queues.move(tmp_path, *config, "--yes", "--merge", '{"total": "five"}')
+    assert done.code == 3, done.err
+    assert "body.total" in done.err
+    assert [(properties.type, body) for properties, body in queues.taken()] == [("Other", b'{"total": "five"}')]
+    assert queues.left() == 1
+
+
 def test_the_journal_keeps_the_original(queues: Queues, tmp_path: Path) -> None:
     queues.fail(b'{"id": 1}')
     done = queues.move(tmp_path, "--yes", "--json", "--merge", '{"id": 2}')

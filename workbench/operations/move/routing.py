@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 from workbench.decode.display import visible
 from workbench.facts.facts import Fact, Facts
 from workbench.facts.tiers import Tiers
@@ -16,6 +18,7 @@ from workbench.operations.dead.originals import Original, original_of, read_orig
 from workbench.operations.drafts.origin import origins
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
+from workbench.operations.edit.schemas import Schemas
 from workbench.operations.move.copies import copy_of, key_of, redrives
 from workbench.operations.template_process import TemplateProcess
 from workbench.query.query import Query
@@ -113,6 +116,7 @@ class Routing:
         self._moved = moved
         self._redrives = redrives
         self._editor = editor
+        self._schemas = Schemas.of(session.config)
         self._facts: dict[int, Facts] = {}
         self._pointers: dict[int, Original] = {}
         self._originals: Mapping[Original, Delivery | str] = {}
@@ -203,6 +207,10 @@ class Routing:
                 return Stay("cannot", edited.reason.rstrip("."))
             event = edited.event
             self._edited += 1
+            if self._schemas:
+                facts = self._reading.facts(msgspec.structs.replace(delivery, event=event))
+                if (fault := self._schemas.fault(event, facts.type)) is not None:
+                    return Stay("cannot", fault.rstrip("."))
         finding = found.rules.examine(event)
         if finding.refusal:
             return Stay("cannot", finding.refusal)
