@@ -38,7 +38,8 @@ def main() -> None:
     kaskade = installed("kaskade", KASKADE) / "kaskade"
     with ExitStack() as stack:
         kafka = running("kafka", KafkaAddress) or stack.enter_context(Kafka("benchmark"))
-        topic = f"paint-{uuid.uuid4().hex[:6]}"
+        # In sight, however many topics there are.
+        topic = f"0-paint-{uuid.uuid4().hex[:6]}"
         subprocess.run(
             ["kcat", "-b", kafka.bootstrap, "-P", "-t", topic], input=b"one\n", check=True, stderr=subprocess.DEVNULL
         )

@@ -20,7 +20,7 @@ import msgspec
 from textual.widgets import Input, TextArea
 
 from tests.views.driver import Driver, running
-from views import connection_dialog, connections, dead_letters, trace
+from views import connection_dialog, connections, dead_letters, followed_flow
 from views.actions import markdown_table
 from views.app import Opening
 from views.events import Events
@@ -111,7 +111,7 @@ def stopped_clock() -> Iterator[None]:
             patch.object(watch, "SHARE", 1e9),
             patch.object(connections, "time", clock),
             patch.object(dead_letters, "time", clock),
-            patch.object(trace, "time", SimpleNamespace(**vars(clock), monotonic=time.monotonic)),
+            patch.object(followed_flow, "time", clock),
             patch.object(connections, "duration", _brief),
             patch.object(connection_dialog, "duration", _brief),
             patch.object(connection_table, "duration", _brief),
