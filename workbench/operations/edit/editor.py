@@ -98,9 +98,10 @@ class Editor:
                 text = filled.body.decode()
             if not text and (self._operations or self._merge):
                 raise FormatError("there is none, and a patch needs JSON")
+            _keep_json(own, text)
+            # Of JSON a patch makes JSON.
             text = apply_patch(text, self._operations) if self._operations else text
             text = apply_merge_patch(text, self._merge) if self._merge else text
-            _keep_json(own, text)
             return with_text(event, text)
 
     def _with_key(self, event: Event, filled: Event) -> Event:
