@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -87,6 +87,8 @@ class FlowList:
         self._read_at: int | None = None
         self._looked = False
         self._unseen: Sequence[tuple[Address | str, str]] = ()
+        self._asked: dict[Address, Endpoint] = {}
+        self._left_out: Mapping[Address, str] = {}
         self._followed: list[Ingestion] = []
         self._failure = ""
         self._ticks = 0
@@ -333,6 +335,7 @@ class FlowList:
     def _begin(self, plan: Plan, endpoints: Sequence[Endpoint], since: int | None, looked: bool) -> None:
         self._looked = self._looked or looked
         self._unseen = plan.unseen
+        self._asked |= {each.address: each for each in endpoints}
         self._node.run_worker(self._read_all(endpoints, since), group="flows", exclusive=True)
 
     async def _read_all(self, endpoints: Sequence[Endpoint], since: int | None) -> None:
@@ -372,37 +375,53 @@ class FlowList:
             return None
         if self._host.context.store is None:
             return "This is a recording: nothing arrives."
-        if not (places := self._places()):
+        places, _ = self._places()
+        if not places:
             return "No topic or stream is read yet that could be followed."
         if len(places) > _FOLLOWED:
             return f"{len(places):,} topics and streams are too many to follow: open those of interest on Events."
         return None
 
-    def _places(self) -> list[Endpoint]:
-        """The logs of which something was read."""
+    def _places(self) -> tuple[list[Endpoint], dict[Address, str]]:
+        """Which of the endpoints that were read are followed; and of the others why not."""
         context = self._host.context
-        read = dict.fromkeys(look.address for look in context.archive.looks.values() if look.kind != "scan")
-        found = [endpoint for address in read if (endpoint := context.endpoint(address)) is not None]
-        return [each for each in found if each.family == "log" and Ability.TAIL in each.abilities]
+        live = {each.address for each in context.ingestions.running if each.kind == "tail"}
+        places, left_out = [], {}
+        for address in dict.fromkeys(look.address for look in context.archive.looks.values() if look.kind != "scan"):
+            # What was made since the connection was listed is known by having been read.
+            endpoint = context.endpoint(address) or self._asked.get(address)
+            if endpoint is None:
+                left_out[address] = "it is listed no more"
+            elif endpoint.family == "log" and Ability.TAIL in endpoint.abilities:
+                places.append(endpoint)
+            elif endpoint.family != "routes" and address not in live:
+                left_out[address] = "to follow a queue is not free: open it on Events, and follow it there"
+        return places, left_out
 
     def do_follow_trace(self) -> None:
         if self.is_following:
             for each in self._followed:
                 each.stop()
-            self._followed, self._read_at = [], self._now()
+            self._followed, self._left_out, self._read_at = [], {}, self._now()
         else:
             since = self._read_at
+            places, self._left_out = self._places()
             self._followed = [
                 self._host.context.tail(
                     each.address, Since(since) if since is not None and Ability.BY_TIME in each.abilities else None
                 )
-                for each in self._places()
+                for each in places
             ]
+            if self._left_out:
+                first, *others = self._left_out
+                more = f" and {len(others):,} more" if others else ""
+                self._host.say(f"Not followed: {first}{more} ({self._left_out[first]}).", "warning")
         self._changed()
 
     def coverage(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """What was not seen, and what was: endpoints, and why or how much."""
         missing = [(str(where), reason) for where, reason in self._unseen]
+        missing += [(str(address), f"not followed: {reason}") for address, reason in self._left_out.items()]
         seen: list[tuple[str, str]] = []
         last: dict[Address, Coverage] = {}
         for look in self._host.context.archive.looks.values():

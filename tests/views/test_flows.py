@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from connectors.memory import Broker, QueueSettings
-from tests.views.driver import Driver, address, running
+from tests.views.driver import Driver, running
 from tests.views.scenes import FACES
 from tests.views.test_trace import event
 from views import flow_list
@@ -49,8 +49,6 @@ async def listing(size: tuple[int, int] = (120, 36)) -> AsyncIterator[Driver]:
         orders(driver.broker)
         await driver.press("2", "plus", "enter")
         await driver.shows("1 stuck of 20 flows")
-        # What is followed is what is listed, and the topic is younger than the program.
-        await driver.until(lambda: driver.app.context.endpoint(address(TOPIC)))
         yield driver
 
 
@@ -180,6 +178,21 @@ async def test_what_arrives_is_judged_as_it_comes() -> None:
         await driver.shows("1 stuck of 21 flows", "no OrderPaid for")
         await driver.press("f")
         await driver.hides("● live")
+
+
+async def test_what_was_read_and_is_not_followed_is_named() -> None:
+    async with running((120, 36)) as driver:
+        orders(driver.broker)
+        driver.broker.declare_queue("shipping", QueueSettings())
+        driver.broker.send("shipping", event("message-3", None, "ShipOrder", STUCK))
+        await driver.press("2", "plus", "enter")
+        await driver.shows("1 stuck of 20 flows")
+        await driver.press("b", "enter")
+        await driver.shows("ShipOrder")
+        await driver.press("f")
+        await driver.shows("● live", "Not followed: shop/", "more (to follow a queue is not free")
+        await driver.press("i")
+        await driver.shows("shop/shipping", "not followed: to follow a queue")
 
 
 async def test_a_flow_whose_time_is_not_over_when_reading_ends_is_under_way() -> None:
