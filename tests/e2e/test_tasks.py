@@ -19,7 +19,9 @@ from tests.e2e.test_publish_screen import url_of
 from tests.kafka.conftest import admin, connect, make_topic
 from tests.kafka.reading import numbered, publish
 from tests.kafka.test_groups import commit
+from tests.rabbitmq.conftest import new_vhost
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.event import Event
 
 ENTER = "\r"
@@ -91,6 +93,45 @@ def test_which_orders_are_stuck_and_where_the_worst_of_them_is(
         do(terminal, [(ENTER, "", "stuck: "), ("\x1b", "", "stuck of")], 2)
         terminal.press("\x11")
         assert terminal.wait() == 0
+
+
+def test_where_an_order_is_stuck_between_kafka_and_rabbitmq(
+    rabbitmq_4: RabbitMQAddress, kafka: KafkaAddress, environment: Mapping[str, str]
+) -> None:
+    rabbit = new_vhost(rabbitmq_4)
+    begun = round(time.time()) - 600
+    orders = [f"order-{uuid4()}" for _ in range(9)]
+    try:
+        with topic_on(kafka) as topic:
+            placed = [(order, "OrderPlaced", 0) for order in orders]
+            shipped = [(order, "OrderShipped", 5) for order in orders[:-1]]
+            send(kafka, topic, [_of_order(*each, begun) for each in placed + shipped])
+            urls = (
+                "-c",
+                f"r={rabbit.url}?management={rabbitmq_4.management_url}",
+                "-c",
+                f"k={kafka.url}?scope={topic.name}",
+            )
+            with Terminal(*urls, environment=environment) as terminal:
+                terminal.until(topic.name[-6:])
+                do(terminal, [("/", topic.name, topic.name), (ENTER, "", ""), (ENTER, "", "OrderShipped")], 3)
+                do(terminal, [("L", "", "1 stuck of 9 flows")], 1)
+                # The broker still lists the queue as empty, or not at all.
+                queue = rabbit.queue()
+                for order in orders:
+                    rabbit.publish(queue, b"{}", correlation_id=order, type="OrderPaid", timestamp=begun + 2)
+                look = [("b", "", "will be browsed once"), (ENTER, "", "it usually follows OrderPaid within 3.00 s")]
+                do(terminal, [*look, (ENTER, "", "missing, usual after 3.00 s")], 3)
+                assert orders[-1].encode() in terminal.received
+                terminal.press("\x11")
+                assert terminal.wait() == 0
+    finally:
+        rabbit.remove()
+
+
+def _of_order(order: str, type: str, seconds: int, begun: int) -> Event:
+    headers = (("correlation-id", order), ("event-type", type), ("message-id", f"{order}-{type}"))
+    return Event(order.encode(), b"{}", None, Content(headers), (begun + seconds) * 1000)
 
 
 @SIZES
