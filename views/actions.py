@@ -71,7 +71,11 @@ ACTIONS: Final = (
     Action("trace", "t", "trace", "Follow the event's correlation id.", ("events",), ("events", "event")),
     Action("send", "ctrl+s,s", "send", "Publish the draft, and show where each event landed.", ("publish",)),
     Action(
-        "stop", "ctrl+x", "stop", "Stop publishing, and again abandon what is in flight; or stop an export.", first=True
+        "stop",
+        "ctrl+x",
+        "stop",
+        "Stop publishing, and again abandon what is in flight; or stop a move or an export.",
+        first=True,
     ),
     Action(
         "aim",
@@ -294,6 +298,27 @@ ACTIONS: Final = (
     ),
     Action("group_by", "f", "group by", "Group by a field, such as body.error.code, or by reason.", ("dead_letters",)),
     Action("read_again", "r", "read again", "Read the dead letters again.", ("dead_letters",)),
+    Action(
+        "resume",
+        "r",
+        "resume",
+        "Go on with an operation that was interrupted or stopped; nothing that was confirmed is published again.",
+        ("journal",),
+    ),
+    Action(
+        "undo",
+        "u",
+        "undo",
+        "Take an operation back, as far as its targets still have the copies; its plan is shown first.",
+        ("journal",),
+    ),
+    Action(
+        "forget",
+        "x,delete",
+        "forget",
+        "Delete an operation with all messages that it holds: it can be neither resumed nor undone then.",
+        ("journal",),
+    ),
     Action(
         "trace_id", "T", "", "Follow a correlation id: type or paste it. Pasting outside a field does the same.", ()
     ),

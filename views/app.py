@@ -5,7 +5,7 @@ opened: that picture would wait for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,8 @@ import msgspec
 from views.actions import ACTIONS, Action, key_conflict, of_screen, unknown_actions
 from views.app_context import AppContext
 from views.connection_watches import ConnectionWatches, watch_of
-from views.file_actions import FileActions
 from views.navigation import SCREENS, TITLES
+from views.operations import Operations
 from views.theme import DARK_THEME, LIGHT_THEME, theme_names
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.connecting.spool import describe_leftover, find_leftovers
@@ -96,12 +96,21 @@ async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["W
         watches = {name: watch_of(session, name, app.report_listing) for name in names}
         app.context = AppContext(session, archive, begun, watches, opening.demo)
         stack.callback(app.context.close)
+        stack.callback(_forget_embedded, session)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False
         yield app
 
 
-class Workbench(ConnectionWatches, FileActions):
+def _forget_embedded(session: Session) -> None:
+    """What was done on brokers that end with this program ends, too."""
+    from workbench.operations.journal.journal import forget_embedded
+
+    if any(map(session.is_embedded, session.names)):
+        forget_embedded()
+
+
+class Workbench(ConnectionWatches, Operations):
     """The full-screen workbench."""
 
     CSS_PATH = "workbench.tcss"
@@ -145,6 +154,9 @@ class Workbench(ConnectionWatches, FileActions):
             self.say(warning, "warning")
         if self._opening.addresses:
             self.show_when_listed(self._opening.addresses)
+        if self._opening.recording is None:
+            # The first picture comes before it.
+            self.call_after_refresh(self.run_worker, self.offer_unfinished, group="offer")
 
     @property
     def is_demo(self) -> bool:
@@ -200,14 +212,20 @@ class Workbench(ConnectionWatches, FileActions):
 
         if isinstance(self.screen, Agree):
             return
-        if self.is_publishing:
+        leave: Callable[[], None] = self.exit
+        if self.operation is not None:
+            sentence = (
+                f"{self.operation.what} is running: it ends after the messages in hand, and can be resumed later."
+            )
+            leave = self.leave_when_stopped
+        elif self.is_publishing:
             sentence = "Events are being published: the outcome of those in flight would be unknown."
         elif self.progress is not None:
             sentence = "Events are being exported: the file would hold only those written so far."
         else:
             self.exit()
             return
-        self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: self.exit() if yes else None)
+        self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: leave() if yes else None)
 
     def act(self, action: OfferedAction) -> None:
         """Do what a connector offers, and say what came of it."""

@@ -18,9 +18,13 @@ class FileActions(Questions):
     def __init__(self, theme: str | None) -> None:
         """Begin in a theme; nothing is exported yet."""
         super().__init__(theme)
-        self.progress: Progress | None = None
-        """How far an export is; None: nothing is exported."""
+        self._exported: Progress | None = None
         self._stopped = asyncio.Event()
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far an export is; None: nothing is exported."""
+        return self._exported
 
     def record(self) -> None:
         """Ask where to record this session."""
@@ -46,7 +50,7 @@ class FileActions(Questions):
 
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
-        if self.progress is not None:
+        if self._exported is not None:
             self.say("Another export is running: one is written at a time.", "warning")
             return
 
@@ -83,17 +87,19 @@ class FileActions(Questions):
                 but += f"; stopped before the other {len(sequences) - written - left_out:,}"
             self.say(f"{quantity(written, 'event')} written to {path}{but}.", "warning" if but else "information")
         finally:
-            self._show_progress(None)
+            self._exported = None
+            self.show_progress()
 
-    def stop_export(self) -> None:
+    def stop(self) -> None:
         """End the export that is running; its file holds what was written so far."""
         self._stopped.set()
 
     def _show_exported(self, done: int, total: int, took: float) -> None:
         stop = f"{self.base_screen.key_of('stop')} stops" if self.base_screen is not None else ""
-        self._show_progress(Progress(done, total, took, what="events exported", stop=stop))
+        self._exported = Progress(done, total, took, what="events exported", stop=stop)
+        self.show_progress()
 
-    def _show_progress(self, progress: Progress | None) -> None:
-        self.progress = progress
+    def show_progress(self) -> None:
+        """Draw how far what runs is."""
         if self.is_running and (screen := self.base_screen) is not None:
             screen.call_later(screen.show_message)

@@ -1,7 +1,11 @@
 """What the program does for its screens, without their knowing it or one another."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import msgspec
 
 from views.actions import Action
 from views.app_context import AppContext
@@ -13,6 +17,25 @@ from workbench.model.event import Delivery, Position
 
 if TYPE_CHECKING:
     from views.dialogs.form import Answers, Form
+    from workbench.operations.move.run import Ended
+    from workbench.operations.move.run import Progress as Moved
+
+Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], Awaitable[Sequence[Ended]]]"
+"""An operation, or several one after the other; gives how each ended."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """An operation while it runs.
+
+    Attributes:
+        what: What is done: "A move".
+        screen: Where it was begun, by its name in the action table: escape stops it there.
+        stopped: Set when it is to end after the messages in hand.
+    """
+
+    what: str
+    screen: str
+    stopped: asyncio.Event
 
 
 class Host(Protocol):
@@ -45,7 +68,11 @@ class Host(Protocol):
 
     @property
     def progress(self) -> Progress | None:
-        """How far an export is; None: nothing is exported."""
+        """How far an export or an operation is; None: none runs."""
+
+    @property
+    def operation(self) -> "Running | None":
+        """The operation that runs; None: none does."""
 
     def show_messages(self) -> None:
         """Show what was said so far."""
@@ -148,6 +175,9 @@ class Host(Protocol):
     def add_connection(self) -> None:
         """Add a connection on the Connections screen."""
 
+    def resume_operation(self, path: Path) -> None:
+        """Go on with an operation that was interrupted or stopped."""
+
     # What goes on whichever screen is shown.
 
     def add_watch(self, name: str) -> None:
@@ -165,8 +195,17 @@ class Host(Protocol):
     def export(self, sequences: Sequence[int], which: str) -> None:
         """Ask for a file and write events into it."""
 
-    def stop_export(self) -> None:
-        """End the export that is running; its file holds what was written so far."""
+    def stop(self) -> None:
+        """End what is running: an operation after the messages in hand, else the export, whose file holds what was
+        written so far."""
+
+    def begin_operation(self, what: str, do: "Work") -> None:
+        """Move, delete, resume or undo, whichever screen is shown meanwhile.
+
+        Args:
+            what: What is done, for the question whether to quit: "A move".
+            do: Does it. Is given whom to tell how far it is, and what is set to stop it.
+        """
 
     def record(self) -> None:
         """Ask where to record this session."""

@@ -70,6 +70,9 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
             super().__init__()
             self.watch = watch
 
+    class OperationEnded(Message):
+        """What was moved, deleted or taken back is no more where it was."""
+
     class StoreChanged(Message):
         """Something was stored, or a look's state has changed. Replaces its predecessor: a burst is one repaint."""
 
@@ -203,7 +206,7 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
                 continue
             offer = Offer(keys[action.id], action.label, action.id, self.why_not(action.id) is None)
             (everywhere if action.id in _EVERYWHERE else here).append(offer)
-        if "back" in keys and not self.is_writing and (way := self.way_back()) is not None:
+        if "back" in keys and not self.is_writing and (way := self._way_back()) is not None:
             here.append(Offer("esc", way.label, "back"))
         return here, sorted(everywhere, key=lambda offer: _EVERYWHERE.index(offer.action))
 
@@ -330,8 +333,15 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
             return WayBack("leave the field", lambda: self.set_focus(None))
         return WayBack("go back", self.host.go_back)
 
+    def _way_back(self) -> WayBack | None:
+        """Out of the field; else the operation that was begun here is stopped before anything is left."""
+        operation = self.host.operation
+        if operation is None or operation.screen != self.ACTIONS_OF or operation.stopped.is_set() or self.is_writing:
+            return self.way_back()
+        return WayBack("stop after those in hand", self.host.stop)
+
     def do_back(self) -> None:
-        if (way := self.way_back()) is not None:
+        if (way := self._way_back()) is not None:
             way.go()
 
     @property
@@ -347,7 +357,7 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None]):
         return None if self.can_stop else "Nothing runs that could be stopped here."
 
     def do_stop(self) -> None:
-        self.host.stop_export()
+        self.host.stop()
 
     def do_theme(self) -> None:
         self.host.change_theme()

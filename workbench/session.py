@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-_PROCESS: Final = uuid4().hex
+PROCESS: Final = uuid4().hex
 """This process, among all that ever were."""
 
 
@@ -264,9 +264,8 @@ class Session:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used.
         """
-        connection = self.describe(name)
-        embedded = getattr(load(connection.scheme), "embedded", False)
-        return f"{connection.identity}#{_PROCESS}" if embedded else connection.identity
+        identity = self.describe(name).identity
+        return f"{identity}#{PROCESS}" if self.is_embedded(name) else identity
 
     def level(self, name: str) -> Level:
         """What is allowed through a connection; known without its password.
@@ -277,6 +276,18 @@ class Session:
         """
         connection = self.describe(name)
         return level_of(connection, load(connection.scheme))
+
+    def is_embedded(self, name: str) -> bool:
+        """Whether a connection's broker lives in this process, and ends with it; of one that cannot be used, it does
+        not.
+
+        Raises:
+            AddressError: No connection has this name.
+        """
+        try:
+            return getattr(load(self.describe(name).scheme), "embedded", False)
+        except ConfigError:
+            return False
 
     @property
     def identities(self) -> tuple[str, ...]:

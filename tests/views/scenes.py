@@ -73,7 +73,7 @@ SCENES: Final = (
     Scene("trace", (*_PAYMENTS, "t", "~stuck in kafka/payments-dlt")),
     Scene("dead-letters", ("3", "~16 of 62 read", "b", "~will be browsed", "enter", "~62 of 62 read")),
     Scene("dead-letters-light", ("3", "~16 of 62 read"), (80, 24), "workbench-light"),
-    Scene("journal", ("4", "~Each move")),
+    Scene("journal", ("4", "~Nothing was moved")),
     Scene("connections", ("5", "enter", "~embedded broker")),
     Scene("publish", ("@rabbit/orders", "p", "~As it will", '={"orderId": 2001, "total": 9.5}', "~2001,", "escape")),
     Scene(

@@ -23,7 +23,9 @@ class Progress(msgspec.Struct, frozen=True):
         failed: How many of those that are done failed.
         failure: What a failure is called, in a word: "refused".
         unknown: How many of those that are done may have failed or not.
+        returned: How many came back.
         what: What is counted, in a word, where nothing around the line says so.
+        phase: What goes on besides, in a few words.
         stop: How to stop it: "ctrl+x stops"; empty: it cannot be.
     """
 
@@ -33,7 +35,9 @@ class Progress(msgspec.Struct, frozen=True):
     failed: int = 0
     failure: str = "failed"
     unknown: int = 0
+    returned: int = 0
     what: str = ""
+    phase: str = ""
     stop: str = ""
 
 
@@ -47,7 +51,11 @@ def progress_line(progress: Progress, width: int) -> Content:
         parts.append(Content.styled(f"✖ {progress.failed:,} {progress.failure}", "bold $dead"))
     if progress.unknown:
         parts.append(Content.styled(f"? {progress.unknown:,} unknown", "bold $warn"))
-    if rate:
+    if progress.returned:
+        parts.append(Content.styled(f"↩ {progress.returned:,} returned", "bold $dead"))
+    if progress.phase:
+        parts.append(Content.styled(progress.phase, "$muted"))
+    elif rate:
         if total is not None and done < total:
             parts.append(Content(f"{time_span((total - done) / rate)} left"))
         parts.append(Content.styled(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:,.1f}/s", "$muted"))

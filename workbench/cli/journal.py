@@ -17,10 +17,10 @@ from workbench.cli.stdio import drain_all, say, write
 from workbench.decode.display import visible
 from workbench.model.wording import quantity
 from workbench.operations.journal.journal import (
-    Entry,
     Record,
     find_journal,
     read_entries,
+    read_failures,
     read_record,
     read_steps,
     records,
@@ -86,8 +86,7 @@ async def show(session: Session, id: str, messages: bool, twice: bool) -> int:
         write(f"  {_time(at)}  {visible(what, 500)}\n".encode())
     for reason, count in stays.items():
         write(f"  {count:,} stayed: {visible(reason, 500)}\n".encode())
-    failed = [each for each in read_entries(path, EntryState.FAILED)]
-    for why, count in _reasons(failed).items():
+    for why, count in (await asyncio.to_thread(read_failures, path)).items():
         write(f"  {count:,} failed: {visible(why, 500)}\n".encode())
     if counts.twice:
         sequences = [f"{operation.id}/{each.sequence}" for each in read_entries(path) if each.twice]
@@ -207,13 +206,6 @@ def _record(record: Record) -> dict[str, object]:
         "bytes": record.bytes,
         "remark": record.remark,
     }
-
-
-def _reasons(failed: list[Entry]) -> dict[str, int]:
-    reasons: dict[str, int] = {}
-    for each in failed:
-        reasons[each.error] = reasons.get(each.error, 0) + 1
-    return reasons
 
 
 def _time(milliseconds: int) -> str:

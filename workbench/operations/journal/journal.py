@@ -5,8 +5,9 @@ is locked by the program that works on it, so that no other resumes what is runn
 """
 
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, Self
@@ -19,6 +20,7 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
 from workbench.operations.journal.operation import Counts, EntryState, Operation, State
+from workbench.session import PROCESS
 
 _SCHEMA: Final = """
 CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
@@ -32,6 +34,8 @@ _FORM: Final = 1
 _SUFFIX: Final = ".journal"
 _TWICE: Final = 1
 _PAGE: Final = 500
+_LONG: Final = 86_400
+"""Seconds for which no process with an embedded broker is expected to run."""
 
 BUDGET: Final = 2_147_483_648
 """Bytes that the journals of finished operations may take together; beyond it the oldest are forgotten."""
@@ -288,7 +292,13 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def records() -> tuple[list[Record], list[str]]:
-    """All operations, the newest first; and a sentence for each journal that cannot be read."""
+    """All operations, the newest first; and a sentence for each journal that cannot be read. Those of other processes'
+    embedded brokers are left out: these brokers cannot be reached from here, or are gone."""
+    found, wrong = _all_records()
+    return [each for each in found if each.operation.process in ("", PROCESS)], wrong
+
+
+def _all_records() -> tuple[list[Record], list[str]]:
     found, wrong = [], []
     for path in journal_folder().glob(f"*{_SUFFIX}"):
         try:
@@ -332,7 +342,7 @@ def find_journal(id: str) -> Path:
     raise StoreError(f"There is no operation {id!r} in the journal.")
 
 
-def read_entries(path: Path, state: int | None = None) -> Iterator[Entry]:
+def read_entries(path: Path, state: int | None = None) -> Generator[Entry, None, None]:
     """The messages of an operation, in order.
 
     Raises:
@@ -392,6 +402,17 @@ def read_steps(path: Path) -> tuple[list[tuple[int, str]], dict[str, int]]:
         return steps, dict(database.execute("SELECT reason, count FROM stays ORDER BY count DESC").fetchall())
 
 
+def read_failures(path: Path) -> dict[str, int]:
+    """Why messages of an operation failed, with how many, the most frequent first.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    select = "SELECT error, count(*) FROM entry WHERE state = ? GROUP BY error ORDER BY count(*) DESC"
+    with _reading(path) as database:
+        return dict(database.execute(select, (EntryState.FAILED,)).fetchall())
+
+
 def settled_before(identity: str, source: Address, but: str = "") -> dict[bytes, str]:
     """The keys of what earlier moves have taken care of, each with the operation's id.
 
@@ -438,6 +459,17 @@ def _delete(path: Path) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be deleted: {error.strerror}.") from error
+
+
+def forget_embedded() -> None:
+    """Forget what was done on this process's embedded brokers, which end with it; and on those of processes that died
+    at least a day ago."""
+    long_ago = (time.time() - _LONG) * 1000
+    for record in _all_records()[0]:
+        of = record.operation
+        if of.process == PROCESS or (of.process and record.state != "running" and of.begun < long_ago):
+            with suppress(StoreError):
+                forget(record.path)
 
 
 def keep_within(budget: int = BUDGET) -> list[str]:

@@ -71,6 +71,7 @@ class Operation(msgspec.Struct, frozen=True):
         identity: What the source's connection leads to: see `Connection.identity`.
         title: What it does, in a line without a full stop.
         plan: What to do, encoded, so that it can be done further.
+        process: The `workbench.session.PROCESS` that the source lives and ends with; empty: it does not end.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Operation(msgspec.Struct, frozen=True):
     identity: str
     title: str
     plan: bytes
+    process: str = ""
 
 
 def whoami() -> str:

@@ -38,7 +38,7 @@ from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way, editor_of
 from workbench.operations.move.run import Choice, Ended, Progress, Run
-from workbench.session import Session
+from workbench.session import PROCESS, Session
 
 OnProgress = Callable[[Progress], None]
 
@@ -87,7 +87,7 @@ async def resume(
     """
     plan = _plan_of((await asyncio.to_thread(read_record, path)).operation)
     check_places(session, plan)
-    await _permit(session, plan)
+    await permit(session, plan)
     async with editor_of(session, plan.edit) as editor:
         with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
             messages = None
@@ -216,8 +216,13 @@ def check_places(session: Session, plan: Plan) -> None:
             raise _changed(ended if now.partition("#")[0] == place else moved)
 
 
-async def _permit(session: Session, plan: Plan) -> None:
-    """See that all of a plan is allowed, before there is a journal of it."""
+async def permit(session: Session, plan: Plan) -> None:
+    """See that all of a plan is allowed, before there is a journal of it.
+
+    Raises:
+        GuardRefused: It is not, or the name of a production connection was not typed.
+        WorkbenchError: A connection cannot be opened.
+    """
     if plan.purpose != "restore":
         connector = await session.connector(plan.source.connection)
         level = Level.DESTROY if plan.purpose == "delete" else Level.MOVE
@@ -245,13 +250,13 @@ async def _run(
     stopped: asyncio.Event | None,
     messages: Callable[[], AsyncIterator[Sequence[Delivery]]] | None = None,
 ) -> Ended:
-    await _permit(session, plan)
+    await permit(session, plan)
     await asyncio.to_thread(keep_within)
-    with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
+    with closing(await asyncio.to_thread(Journal.create, _operation(session, plan))) as journal:
         return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
 
 
-def _operation(plan: Plan) -> Operation:
+def _operation(session: Session, plan: Plan) -> Operation:
     kind: Kind = "undo" if plan.undoes else "delete" if plan.purpose == "delete" else "move"
     return Operation(
         id=plan.id,
@@ -262,6 +267,7 @@ def _operation(plan: Plan) -> Operation:
         identity=plan.identity,
         title=plan.title,
         plan=msgspec.msgpack.encode(plan),
+        process=PROCESS if session.is_embedded(plan.source.connection) else "",
     )
 
 
@@ -275,7 +281,7 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
     connector = await session.connector(plan.source.connection)
     [leg] = plan.legs
     count = plan.moving if plan.limit is not None else plan.depth
-    with closing(await asyncio.to_thread(Journal.create, _operation(plan))) as journal:
+    with closing(await asyncio.to_thread(Journal.create, _operation(session, plan))) as journal:
         async with connector.transfer(plan.source, leg.address, count) as transfer:
             while state.running and not stopped.is_set():
                 with suppress(TimeoutError):

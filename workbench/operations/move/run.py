@@ -101,6 +101,7 @@ class Progress(msgspec.Struct, frozen=True):
         returned: They came back to where they were.
         seconds: How long it takes so far.
         phase: What goes on, in words.
+        failure: Why the last of those failed that did; empty: none has.
     """
 
     total: int
@@ -110,6 +111,7 @@ class Progress(msgspec.Struct, frozen=True):
     returned: int = 0
     seconds: float = 0.0
     phase: str = ""
+    failure: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -229,6 +231,7 @@ class Run:
         self._start = time.monotonic()
         self._last_settled = 0.0
         self._told = 0.0
+        self._failure = ""
         self._phase = ""
         self._hold = PASS_SECONDS
         self._until = math.inf
@@ -594,6 +597,7 @@ class Run:
             await self._write(self._journal.mark_failed, failed)
             self._failed += len(failed)
             self._reasons.update(why for _, why in failed)
+            self._failure = failed[-1][1]
         if unknown is not None and self._is_atomic:
             # What may be in the transaction must not be decided on while its place in the ledger is not.
             raise unknown
@@ -780,7 +784,8 @@ class Run:
         self._told = now + 0.1
         total = max(self._plan.moving, self._moved)
         left = sum(self._left.values())
-        self._on_progress(Progress(total, self._moved, self._failed, left, self._returned, now - self._start, phase))
+        done = self._moved, self._failed, left, self._returned
+        self._on_progress(Progress(total, *done, now - self._start, phase, self._failure))
 
 
 class _Outgoings:

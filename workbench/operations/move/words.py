@@ -31,6 +31,8 @@ class Line(msgspec.Struct, frozen=True):
 
 def plan_lines(plan: Plan) -> list[Line]:
     """What a plan says, in the order in which it is read."""
+    if plan.undoes:
+        return [*_undo(plan), *(Line("note", each, True) for each in plan.warnings)]
     return [
         *_scope(plan),
         *_targets(plan),
@@ -39,6 +41,23 @@ def plan_lines(plan: Plan) -> list[Line]:
         *_how(plan),
         *(Line("note", each, True) for each in plan.warnings),
     ]
+
+
+def _undo(plan: Plan) -> Iterator[Line]:
+    many = quantity(plan.moving, "message")
+    yield Line("undo", f"{many} of operation {plan.undoes}")
+    match plan.purpose:
+        case "restore":
+            yield Line("to", f"{plan.target}: each is published there again, as the journal has it")
+        case "withdraw":
+            yield Line("from", f"{plan.source} ({plan.kind}): copies that are there still are taken out of it")
+            yield Line("", "the originals are where they were: a log keeps its events")
+        case _:
+            yield Line("from", f"{plan.source} ({plan.kind}): copies that are there still are taken out of it")
+            yield Line("to", f"{plan.target}: the original of each is published there, as the journal has it")
+    if plan.purpose != "restore":
+        yield Line("", "what consumers have taken meanwhile cannot be taken back", True)
+    yield Line("safe", "each is journalled, published and confirmed before its copy goes")
 
 
 def _scope(plan: Plan) -> Iterator[Line]:
