@@ -1,7 +1,7 @@
 """Claiming from a queue: messages are held until each is acknowledged or, in the end, given back in their order."""
 
 import time
-from collections.abc import AsyncIterator, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
@@ -41,6 +41,7 @@ class QueueClaims:
         self.used = 0
         self.settled = 0
         self._further = 0
+        self._has_reached = False
         self._holding: Holding
         self.coverage = Coverage()
 
@@ -118,19 +119,42 @@ class QueueClaims:
         del self._flags[:settled]
         self._first += settled
 
+    @property
+    def _left(self) -> int:
+        """How many are held and not settled."""
+        return self._claim_count + self._further - self.settled
+
+    async def prepare_to_close(self, behind: "QueueClaims") -> None:
+        """Have what must be held, so that giving back keeps the order.
+
+        Args:
+            behind: The last of the claims on this queue: what is behind its messages is what must be held as well.
+        """
+        if behind is self:
+            # Where all is settled, nothing is given back whose order has to be kept.
+            await self._reach(lambda: self._left > 0)
+            return
+        await self._reach(lambda: False)
+        if self._left:
+            await behind._reach(lambda: True)
+
+    async def _reach(self, going_on: Callable[[], bool]) -> None:
+        if self._channel.ended is not None:
+            return
+        async for arrivals in self._holding.rest(lambda: not self._has_reached and going_on()):
+            self._hold(arrivals, self._claim_count + self._further)
+            self._further += len(arrivals)
+        # What others give back afterwards comes behind, and is not ours.
+        self._has_reached = self._has_reached or going_on()
+
     async def close(self) -> None:
         """Give back what was not settled.
 
         Raises:
             ConnectorError: A message that would not survive that could not be saved; the sentence says where it is.
         """
-        if self._channel.ended is None:
-            # Where all is settled, nothing is given back whose order has to be kept.
-            async for arrivals in self._holding.rest(lambda: self.settled < self._claim_count + self._further):
-                self._hold(arrivals, self._claim_count + self._further)
-                self._further += len(arrivals)
         doomed = [*self._doomed.values()]
-        returned = self._claim_count + self._further - self.settled - len(doomed)
+        returned = self._left - len(doomed)
         self._holding.held = returned
         try:
             if doomed:

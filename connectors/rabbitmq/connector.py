@@ -44,6 +44,7 @@ class RabbitMQConnector:
         self._access = Access.read(connection)
         self._topology = Topology(self._access)
         self._counted = Counted()
+        self._claims: dict[Address, list[QueueClaims]] = {}
         self._asking: Client
         self._open = AsyncExitStack()
 
@@ -221,9 +222,14 @@ class RabbitMQConnector:
         async with await Client.open(self._access) as client:
             claims = QueueClaims(client, endpoint, limit, Rescue(client, address, self._access.user))
             await claims.open()
+            open_claims = self._claims.setdefault(address, [])
+            open_claims.append(claims)
             try:
                 yield claims
             finally:
+                last = open_claims[-1]
+                open_claims.remove(claims)
+                await claims.prepare_to_close(last)
                 await claims.close()
                 self._counted.note(address, claims.used, (endpoint.depth or 0) - claims.settled)
 
