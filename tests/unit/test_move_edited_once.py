@@ -11,7 +11,6 @@ from workbench.model.errors import StoreError
 from workbench.model.event import Event
 from workbench.operations.edit.edit import Edit
 from workbench.operations.journal.journal import Journal, find_journal, read_record
-from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import moves
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.operations.template import Template
@@ -23,19 +22,19 @@ async def test_a_copy_that_was_in_flight_is_sent_again_as_it_was(monkeypatch: py
     broker.declare_queue("from")
     broker.declare_queue("to")
     broker.publish("", Event(b"from", b'{"id": 1}'))
-    mark = Journal.mark
+    mark_done = Journal.mark_done
 
-    def lose(journal: Journal, sequences: list[int], state: int) -> None:
+    def lose(journal: Journal, confirmed: list[int], settled: list[int], at: int) -> None:
         """The disk is full when the confirmation is to be noted."""
-        if state == EntryState.CONFIRMED:
+        if confirmed:
             raise StoreError("The disk is full.")
-        mark(journal, sequences, state)
+        mark_done(journal, confirmed, settled, at)
 
     edit = Edit(template=Template(body='{"id": "{{ uuid() }}"}'))
     async with Session([Connection.parse(f"m=memory://{broker.name}")]) as session:
         plan = await make_plan(session, Wanted(Address("m", "from"), target=Address("m", "to"), edit=edit))
         with monkeypatch.context() as patched:
-            patched.setattr(Journal, "mark", lose)
+            patched.setattr(Journal, "mark_done", lose)
             with pytest.raises(StoreError, match="The disk is full"):
                 await moves.carry_out(session, plan)
         record = read_record(find_journal(plan.id))

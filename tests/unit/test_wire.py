@@ -18,6 +18,7 @@ from workbench.model.wire import (
     field_types,
     timestamp,
     with_header,
+    with_last,
     with_property,
     without_header,
     without_property,
@@ -256,6 +257,15 @@ def test_setting_a_header_leaves_all_other_bytes(message: Sent, name: str, value
     first = next((number for number, header in enumerate(headers) if header.name == name), len(headers))
     expected = [*others(headers[:first], name), entry, *others(headers[first:], name)]
     assert with_header(message.wire, name, value) == message._replace(headers=expected).wire
+
+
+@given(sent, st.dictionaries(NAMES, strategies.int64, min_size=1, max_size=2))
+def test_headers_put_last_leave_all_other_bytes_and_replace_those_of_their_names(
+    message: Sent, headers: dict[str, int]
+) -> None:
+    kept = [header for header in message.headers or () if header.name not in headers]
+    entries = [Header(name, encode(Content(((name, value),))).data[6:], value) for name, value in headers.items()]
+    assert with_last(message.wire, headers) == message._replace(headers=[*kept, *entries]).wire
 
 
 @given(sent)

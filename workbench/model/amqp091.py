@@ -95,6 +95,21 @@ class Amqp091:
         """The same bytes with these headers; without a header table where there are none."""
         return _replace(data, _HEADERS, _table(entries) if entries else None)
 
+    def with_last(self, data: bytes, entries: Sequence[bytes]) -> bytes:
+        """The same bytes with further headers; what its own hold is not looked at."""
+        try:
+            flags, begin = _flags(data)
+            for flag in _BEFORE_HEADERS:
+                if flags & flag:
+                    begin += 1 + data[begin]
+            end = _end(data, begin) if flags & _HEADERS else begin
+        except (struct.error, IndexError) as error:
+            raise _format_error(error) from None
+        if end > len(data):
+            raise FormatError(_CUT)
+        own = data[begin + 4 : end] if flags & _HEADERS else b""
+        return _UINT16.pack(flags | _HEADERS) + data[2:begin] + _table((own, *entries)) + data[end:]
+
     def with_property(self, data: bytes, name: str, value: Value) -> bytes:
         """The same bytes with one property set."""
         return _replace(data, _flag(name), _property(name, value))
@@ -295,6 +310,8 @@ and its clients take it for signed. Timestamps and a decimal's digits are signed
 _READ: Final = {ord(letter): read for letter, (_, read) in _TYPES.items()}
 
 _HEADERS: Final = 1 << 13
+_BEFORE_HEADERS: Final = (1 << 15, 1 << 14)
+"""The short texts that come before the headers."""
 _TIMESTAMP: Final = 1 << 6
 
 _PROPERTIES: Final[Mapping[str, tuple[int, _Read]]] = {

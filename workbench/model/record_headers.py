@@ -61,6 +61,14 @@ class RecordHeaders:
         """The bytes of these headers."""
         return join_headers(entries)
 
+    def with_last(self, data: bytes, entries: Sequence[bytes]) -> bytes:
+        """The same bytes with further headers; what its own hold is not looked at."""
+        try:
+            count, begin = varint(data, 0)
+        except IndexError:
+            raise FormatError(_CUT) from None
+        return _varint_bytes(count + len(entries)) + data[begin:] + b"".join(entries)
+
     def with_property(self, data: bytes, name: str, value: Value) -> bytes:
         """There are no properties."""
         raise FormatError(_NO_PROPERTY.format(name))

@@ -5,6 +5,7 @@ is said. Publishing asks them, and so does whatever else sends an event to where
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
@@ -132,7 +133,7 @@ class Rules(msgspec.Struct, frozen=True):
         if event.wire is not None or event.written.headers or event.written.properties:
             try:
                 content = event.content
-                if self._is_simple(content):
+                if self._is_simple(event, content):
                     return Finding(changes=tuple(changes)) if changes else _NOTHING
                 refusal = self._why_refused(event, content)
             except FormatError as error:
@@ -142,8 +143,17 @@ class Rules(msgspec.Struct, frozen=True):
             changes += self._changes(event, content)
         return Finding(changes=tuple(changes)) if changes else _NOTHING
 
-    def _is_simple(self, content: Content) -> bool:
+    def _is_simple(self, event: Event, content: Content) -> bool:
         """Whether it is seen at once, as of most events, that properties and headers can be held as they are."""
+        if event.wire is not None and self._as_it_came(event):
+            return (
+                (self.headers_size is None or len(event.wire.data) <= self.headers_size)
+                and (self.properties or not content.properties)
+                and (self.headers or not content.headers)
+                and self.lost_properties.isdisjoint(content.properties)
+                and all(type(value) in _SCALARS for _, value in content.headers)
+                and (self.repeated_headers or len(dict(content.headers)) == len(content.headers))
+            )
         size = 0
         for name, value in content.headers:
             if type(value) is not str and type(value) is not bytes:
@@ -230,6 +240,8 @@ _NOTHING: Final = Finding()
 _NAMED: Final = 20
 _SHORT: Final = 63
 """Characters that in UTF-8 take less than the 255 bytes of a name or short text of AMQP."""
+_SCALARS: Final = frozenset((str, bytes, int, bool, float, datetime, type(None)))
+"""Types of headers that no endpoint refuses or loses where they come as they are."""
 _TEXTS: Final = frozenset(
     ("content_type", "content_encoding", "correlation_id", "reply_to", "message_id", "type", "app_id")
 )

@@ -66,6 +66,10 @@ class Encoding(Protocol):
         """The same bytes with these headers in the place of their own."""
         ...
 
+    def with_last(self, data: bytes, entries: Sequence[bytes]) -> bytes:
+        """The same bytes with further headers, behind their own."""
+        ...
+
     def with_property(self, data: bytes, name: str, value: Value) -> bytes:
         """The same bytes with one property set."""
         ...
@@ -159,6 +163,21 @@ def with_header(wire: Wire, name: str, value: Value) -> Wire:
             pieces.append(entry)
             entry = b""
     return _with_entries(wire, [*pieces, entry] if entry else pieces)
+
+
+def with_last(wire: Wire, headers: Mapping[str, Value]) -> Wire:
+    """The same bytes with these headers behind its own. Others of their names go; what else it holds is not looked at.
+
+    Raises:
+        FormatError: The wire is malformed, or cannot hold a value.
+    """
+    encoding = encoding_of(wire)
+    for name in headers:
+        # A name with a backslash may stand for bytes that are not UTF-8.
+        if "\\" in name or name.encode() in wire.data:
+            wire = without_header(wire, name)
+    entries = [encoding.entry(name, value) for name, value in headers.items()]
+    return Wire(wire.encoding, encoding.with_last(wire.data, entries))
 
 
 def without_header(wire: Wire, name: str) -> Wire:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -24,13 +25,14 @@ from workbench.session import PROCESS
 
 _SCHEMA: Final = """
 CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
+CREATE TABLE message(sequence INTEGER PRIMARY KEY, message BLOB, copy BLOB);
 CREATE TABLE entry(
-    sequence INTEGER PRIMARY KEY, key BLOB, message BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT,
-    settled INTEGER, copy BLOB);
+    sequence INTEGER PRIMARY KEY, key BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT, settled INTEGER);
 CREATE TABLE step(at INTEGER, what TEXT);
 CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
 """
-_FORM: Final = 1
+"""Messages are apart from what is noted of them, so that a note writes no message anew."""
+_FORM: Final = 2
 _SUFFIX: Final = ".journal"
 _TWICE: Final = 1
 _PAGE: Final = 500
@@ -139,45 +141,47 @@ class Journal:
         Raises:
             StoreError: They are not: nothing must be done with them.
         """
-        encode = msgspec.msgpack.encode
+        encode = msgspec.msgpack.Encoder().encode
+        messages = [
+            (each.sequence, encode(each.message), None if each.copy is None else encode(each.copy)) for each in entries
+        ]
         rows = [
-            (
-                each.sequence,
-                each.key,
-                encode(each.message),
-                _text(each.target),
-                each.state,
-                each.twice,
-                each.error,
-                None if each.copy is None else encode(each.copy),
-            )
+            (each.sequence, each.key, _text(each.target), each.state, each.twice, each.error or None)
             for each in entries
         ]
         with self._writing() as database:
-            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, NULL, ?)", rows)
+            database.executemany("INSERT INTO message VALUES(?, ?, ?)", messages)
+            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, NULL)", rows)
 
-    def mark(self, sequences: Iterable[int], state: int) -> None:
+    def mark(self, sequences: Sequence[int], state: int) -> None:
         """Note how far messages are.
 
         Raises:
             StoreError: The disk did not take it.
         """
         with self._writing() as database:
-            database.executemany("UPDATE entry SET state = ? WHERE sequence = ?", ((state, each) for each in sequences))
+            self._mark(database, sequences, state)
 
-    def mark_settled(self, sequences: Iterable[int], at: int) -> None:
-        """Note messages that their source has let go of.
+    def mark_done(self, confirmed: Sequence[int], settled: Sequence[int], at: int) -> None:
+        """Note messages that their target has confirmed, and others that their source has let go of.
 
         Args:
-            sequences: Their numbers.
-            at: When, in milliseconds since 1970 UTC.
+            confirmed: The numbers of the first.
+            settled: The numbers of the others.
+            at: When these were let go, in milliseconds since 1970 UTC.
 
         Raises:
             StoreError: The disk did not take it.
         """
-        rows = ((EntryState.SETTLED, at, each) for each in sequences)
         with self._writing() as database:
-            database.executemany("UPDATE entry SET state = ?, settled = ? WHERE sequence = ?", rows)
+            self._mark(database, confirmed, EntryState.CONFIRMED)
+            self._mark(database, settled, EntryState.SETTLED, at)
+
+    def _mark(
+        self, database: sqlite3.Connection, sequences: Sequence[int], state: int, settled: int | None = None
+    ) -> None:
+        rows = ((state, settled, *each) for each in _ranges(sequences))
+        database.executemany("UPDATE entry SET state = ?, settled = ? WHERE sequence BETWEEN ? AND ?", rows)
 
     def mark_failed(self, errors: Iterable[tuple[int, str]]) -> None:
         """Note messages that their target did not take, each with the reason.
@@ -540,12 +544,20 @@ def _counts(database: sqlite3.Connection) -> Counts:
 
 
 def _entries(database: sqlite3.Connection, where: str, values: Sequence[int]) -> Iterator[Entry]:
-    select = f"SELECT sequence, key, message, target, state, twice, error, copy FROM entry {where} ORDER BY sequence"
+    columns = "sequence, key, message, target, state, twice, error, copy"
+    select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence"
     for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
         delivery = msgspec.msgpack.decode(message, type=Delivery)
         address = Address.parse(target) if target else None
         copy = None if copied is None else msgspec.msgpack.decode(copied, type=Event)
-        yield Entry(sequence, key, delivery, address, state, bool(twice), error, copy)
+        yield Entry(sequence, key, delivery, address, state, bool(twice), error or "", copy)
+
+
+def _ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each run of numbers that follow one another."""
+    for _, run in groupby(enumerate(sorted(sequences)), lambda each: each[1] - each[0]):
+        numbers = [number for _, number in run]
+        yield numbers[0], numbers[-1]
 
 
 def _text(address: Address | None) -> str | None:

@@ -1,7 +1,7 @@
 """Copies: what of a message is published elsewhere, and by what it is found again where it came from."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -51,8 +51,8 @@ def copy_of(event: Event, rules: Rules, operation: str, sequence: int) -> Copy:
     copy = unburdened(event, rules)
     if not rules.headers:
         return copy
-    stamped = _with_header(copy.event, STAMP, f"{operation}/{sequence}")
-    return Copy(_with_header(stamped, REDRIVES, str(redrives(event.headers) + 1)), copy.removed)
+    stamps = {STAMP: f"{operation}/{sequence}", REDRIVES: str(redrives(event.headers) + 1)}
+    return Copy(_with_last(copy.event, stamps), copy.removed)
 
 
 def unburdened(event: Event, rules: Rules) -> Copy:
@@ -129,11 +129,13 @@ def _lasting(event: Event) -> bytes:
     return lasting.data
 
 
-def _with_header(event: Event, name: str, value: str) -> Event:
+def _with_last(event: Event, headers: Mapping[str, str]) -> Event:
     if event.wire is not None:
-        return msgspec.structs.replace(event, wire=wire.with_header(event.wire, name, value))
-    headers = (*(each for each in event.written.headers if each[0] != name), (name, value))
-    return msgspec.structs.replace(event, written=msgspec.structs.replace(event.written, headers=headers))
+        return msgspec.structs.replace(event, wire=wire.with_last(event.wire, headers))
+    own = (each for each in event.written.headers if each[0] not in headers)
+    return msgspec.structs.replace(
+        event, written=msgspec.structs.replace(event.written, headers=(*own, *headers.items()))
+    )
 
 
 def _without_header(event: Event, name: str) -> Event:

@@ -268,7 +268,7 @@ class Routing:
             return f"it would go to {address}, which the plan does not name"
         connector = await self._session.connector(address.connection)
         try:
-            endpoint = await connector.endpoint(address)
+            endpoint = (self._listed or {}).get(address) or await connector.endpoint(address)
             if Ability.PUBLISH not in endpoint.abilities:
                 return f"{address} takes no events"
             rules = await connector.rules(address)

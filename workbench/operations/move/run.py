@@ -12,11 +12,12 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from workbench.connecting.connector import Claims, Publisher, Purpose, Transaction
+from workbench.connecting.connector import Claims, Connector, Publisher, Purpose, Transaction
 from workbench.connecting.retry import Backoff
 from workbench.model.endpoint import Ability
 from workbench.model.errors import (
@@ -42,8 +43,9 @@ WINDOW: Final = 1_000
 """Messages that are journalled, published, confirmed and settled together."""
 WINDOW_BYTES: Final = 16_777_216
 """Bytes of messages in a window, unless one is larger."""
-_WINDOWS: Final = 2
-IN_FLIGHT: Final = WINDOW * (_WINDOWS + 1)
+_WAITING: Final = 1
+"""Windows that wait to be finished, beside the one that is and the one that is sent."""
+IN_FLIGHT: Final = WINDOW * (_WAITING + 2)
 """Messages that can be published and not yet confirmed: what a crash may publish a second time."""
 PASS_SECONDS: Final = 600.0
 """Seconds for which messages are held at most: brokers close the channel of whoever holds one too long, after half an
@@ -51,6 +53,8 @@ hour unless they are told otherwise (https://www.rabbitmq.com/docs/consumers#ack
 _CERTAIN: Final = 2.0
 """Seconds after which what a source let go is gone for good, if its broker still lives."""
 _ATTEMPTS: Final = 6
+_RETURN: Final = 5.0
+"""Seconds for which a source is given to have back what was held over a lost connection."""
 _PACE: Final = 0.25
 """Seconds for which messages go out together where there is a rate."""
 _LOOK: Final = 0.5
@@ -229,6 +233,9 @@ class Run:
         self._left: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._start = time.monotonic()
+        self._settled: list[int] = []
+        self._awaits_return = False
+        self._hidden = 0
         self._last_settled = 0.0
         self._told = 0.0
         self._failure = ""
@@ -249,12 +256,9 @@ class Run:
             StoreError: The journal cannot be written; what is in it can be resumed.
         """
         plan = self._plan
-        self._sequence = self._journal.next_sequence
-        counts = self._journal.counts()
-        self._taken = counts.settled + counts.confirmed + counts.in_flight
-        self._moved = counts.settled
         await self._choice.prepare()
-        await self._note("begun" if not self._sequence else "resumed")
+        self._awaits_return = await asyncio.to_thread(lambda: self._journal.next_sequence) > 0
+        await self._note("resumed" if self._awaits_return else "begun")
         state: State = "done"
         why = ""
         try:
@@ -287,12 +291,17 @@ class Run:
             try:
                 further = await self._through_source()
             except ConnectorError as error:
-                failures = 0 if self._moved > moved else failures + 1
+                if self._moved > moved:
+                    failures = 0
+                    backoff.reset()
+                failures += 1
+                self._awaits_return = True
                 hopeless = isinstance(error, Unsupported | AccessRefused)
                 if hopeless or failures >= _ATTEMPTS or self._stopped.is_set():
                     raise
-                # It may have been held too long for this broker.
-                self._hold = min(self._hold, max((time.monotonic() - began) / 2, 1.0))
+                if not isinstance(error, ConnectionLost):
+                    # It may have been held too long for this broker.
+                    self._hold = min(self._hold, max((time.monotonic() - began) / 2, 1.0))
                 await self._note(f"lost: {error}")
                 self._tell(f"lost, and tried again: {error}", force=True)
                 backoff.fail(str(error), 0)
@@ -339,6 +348,8 @@ class Run:
         connector = await self._session.connector(self._plan.source.connection)
         # Nothing is held while one only waits.
         await self._wait_for_turn()
+        if self._awaits_return:
+            await self._until_returned(connector)
         # What was there when the plan was made, and what its broker may have again.
         budget = self._plan.depth - self._moved + sum(map(len, self._open.values()))
         self._until = time.monotonic() + self._hold
@@ -362,6 +373,23 @@ class Run:
             finally:
                 await _leave(held)
         return self._lapsed or (budget > 0 and time.monotonic() >= self._until)
+
+    async def _until_returned(self, connector: Connector) -> None:
+        """Wait until the source has back what was held over a connection that is lost: its broker may notice late, or
+        still be starting."""
+        until = time.monotonic() + _RETURN
+        while True:
+            endpoint = await connector.endpoint(self._plan.source)
+            if (endpoint.depth or 0) >= self._plan.depth - self._moved:
+                self._awaits_return, self._hidden = False, 0
+                return
+            if (left := until - time.monotonic()) <= 0 or self._stopped.is_set():
+                # Somebody may have taken them; or they are held still.
+                self._hidden = endpoint.held or 0
+                return
+            self._tell("waiting for what the source has back")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK / 2))
 
     def _is_pass_over(self) -> bool:
         return self._is_round_over() or time.monotonic() >= self._until
@@ -444,13 +472,14 @@ class Run:
             ConnectorError: The source or a target is lost, and with it what is held.
         """
         released = 0
-        windows: asyncio.Queue[_Window | None] = asyncio.Queue(_WINDOWS)
+        windows: asyncio.Queue[_Window | None] = asyncio.Queue(_WAITING)
 
         async def finish_all() -> None:
             nonlocal released
             while (window := await windows.get()) is not None:
                 released += await self._finish(window)
                 windows.task_done()
+            await self._mark_done()
 
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
@@ -604,7 +633,7 @@ class Run:
         if resent:
             await self._write(self._journal.mark_twice, resent)
         if confirmed and not self._is_atomic:
-            await self._write(self._journal.mark, confirmed, EntryState.CONFIRMED)
+            await self._mark_done(confirmed)
         let_go = await self._settle(window, {*confirmed}, {sequence for sequence, _ in failed})
         if unknown is not None:
             raise unknown
@@ -639,10 +668,17 @@ class Run:
             and (each.claimed is None or each.claimed not in pending)
         ]
         if settled:
-            await self._write(self._journal.mark_settled, settled, _now())
+            # Noted with what is confirmed next: until then it is looked for in the source, and not found.
+            self._settled += settled
             self._last_settled = time.monotonic()
             self._moved += len(settled)
+            if self._is_atomic:
+                await self._mark_done()
         return len(let_go)
+
+    async def _mark_done(self, confirmed: Sequence[int] = ()) -> None:
+        settled, self._settled = self._settled, []
+        await self._write(self._journal.mark_done, confirmed, settled, _now())
 
     async def _keep_pace(self, count: int) -> None:
         """Wait until so many messages may go."""
@@ -728,27 +764,40 @@ class Run:
                 await connector.endpoint(self._plan.source)
                 return
             except ConnectionLost:
+                self._awaits_return = True
                 await self._round(None)
 
     async def _load_open(self) -> None:
-        """Find in the journal what the source may still have."""
+        """Find in the journal how far it is, and what the source may still have."""
+        await self._mark_done()
         self._open = {}
+        self._sequence = await asyncio.to_thread(lambda: self._journal.next_sequence)
         if not self._sequence:
+            self._taken = 0
             return
+        counts = await asyncio.to_thread(self._journal.counts)
+        self._taken = counts.settled + counts.confirmed + counts.in_flight
+        self._moved = counts.settled
         for sequence, key, state in await asyncio.to_thread(lambda: list(self._journal.open_entries())):
             if state == EntryState.SETTLED and not self._plan.removes:
                 # A log never had to let go of it, and gives nothing back.
                 continue
             self._open.setdefault(key, deque()).append((sequence, state))
+            # Counted when it was let go once more.
+            self._moved -= state == EntryState.SETTLED
 
     async def _end(self, state: State, why: str) -> Ended:
         plan = self._plan
+        await self._mark_done()
+        if state == "done" and self._open and self._hidden:
+            state = "interrupted"
+            why = f"{quantity(self._hidden, 'message')} of {plan.source} are held by a consumer, and cannot be seen."
         if state == "done":
             # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
             gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
             let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
             await self._write(self._journal.mark, gone, EntryState.SETTLED if self._is_atomic else EntryState.GONE)
-            await self._write(self._journal.mark_settled, let_go, _now())
+            await self._write(self._journal.mark_done, (), let_go, _now())
         await self._write(self._journal.note_stays, dict(self._left))
         counts = await asyncio.to_thread(self._journal.counts)
         ended = Ended(
@@ -773,9 +822,15 @@ class Run:
         await self._write(self._journal.note, _now(), what)
 
     async def _write(self, what: Callable[..., None], *arguments: object) -> None:
-        """Write into the journal, off the event loop, and wait until it is on the disk."""
+        """Write into the journal, off the event loop, and wait until it is on the disk: also when cancelled, for what
+        is written next must not begin in the middle of this."""
         async with self._writing:
-            await asyncio.to_thread(what, *arguments)
+            writing = asyncio.get_running_loop().run_in_executor(None, partial(what, *arguments))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                await asyncio.wait([writing])
+                raise
 
     def _tell(self, phase: str, force: bool = False) -> None:
         now = time.monotonic()
