@@ -1,0 +1,198 @@
+"""Moves on RabbitMQ, side by side with its shovel: `python -m tests.benchmarks.moves [--million]`.
+
+Prints how long it takes until the target has all and the source none, from one run on one broker: by a move with its
+journal, by the shovel plugin, and by getting, publishing and acknowledging one by one. The goals: no longer than the
+shovel on classic queues, and 1.25 times as long on quorum queues. Then the memory of `workbench move` for more and more
+messages (`--million`: up to a million).
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import pika
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.benchmarks.rabbitmq import BODY, PROPERTIES, publish
+from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
+from tests.brokers.shared import running
+from tests.e2e.command import INSTALLED
+from tests.rabbitmq.conftest import Rabbit, new_vhost
+from workbench.model.address import Address
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.plan import Plan
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.session import Session
+
+MOVED: Final = 10_000
+ONE_BY_ONE: Final = 2_000
+ROUNDS: Final = 5
+SIZES: Final = (1_000, 10_000, 100_000)
+GOALS: Final = {"classic": 1.0, "quorum": 1.25}
+
+
+async def fill(connector: RabbitMQConnector, rabbit: Rabbit, kind: str, count: int) -> tuple[Address, Address]:
+    """A queue with so many messages, and an empty one."""
+    source, target = rabbit.queue(kind), rabbit.queue(kind)
+    await publish(connector, source, count)
+    return source, target
+
+
+async def move(session: Session, plan: Plan) -> tuple[float, float]:
+    """Seconds until all is settled, and those of our processor for it."""
+    begin, spent = time.perf_counter(), time.process_time()
+    settled = [0.0, 0.0]
+
+    def tell(progress: object) -> None:
+        if getattr(progress, "phase", "") == "making sure" and not settled[0]:
+            settled[:] = time.perf_counter() - begin, time.process_time() - spent
+
+    ended = await carry_out(session, plan, tell)
+    assert ended.complete, ended
+    return settled[0], settled[1]
+
+
+def shovel(rabbit: Rabbit, source: Address, target: Address, count: int) -> float:
+    """Seconds until the broker's plugin has moved so many; it removes itself."""
+    vhost = rabbit.vhost.replace("/", "%2F")
+    uri = f"amqp:///{vhost}"
+    value = {
+        "src-protocol": "amqp091",
+        "src-uri": uri,
+        "src-queue": source.name,
+        "src-delete-after": "queue-length",
+        "src-prefetch-count": 1_000,
+        "dest-protocol": "amqp091",
+        "dest-uri": uri,
+        "dest-queue": target.name,
+        "ack-mode": "on-confirm",
+    }
+    begin = time.perf_counter()
+    rabbit.api.put(f"/api/parameters/shovel/{vhost}/bench", json={"value": value}).raise_for_status()
+    with pika.BlockingConnection(pika.URLParameters(f"{rabbit.url}?heartbeat=0")) as connection:
+        channel = connection.channel()
+        while channel.queue_declare(target.name, passive=True).method.message_count < count:
+            time.sleep(0.01)
+    return time.perf_counter() - begin
+
+
+def one_by_one(rabbit: Rabbit, source: Address, target: Address, count: int) -> float:
+    """Seconds for so many messages, as scripts do it: get, publish, acknowledge."""
+    with pika.BlockingConnection(pika.URLParameters(f"{rabbit.url}?heartbeat=0")) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        begin = time.perf_counter()
+        for _ in range(count):
+            method, properties, body = channel.basic_get(source.name)
+            channel.basic_publish("", target.name, body, properties, mandatory=True)
+            channel.basic_ack(method.delivery_tag)
+        return time.perf_counter() - begin
+
+
+async def compare(rabbit: Rabbit, kind: str, rounds: int) -> None:
+    """Print the figures of one kind of queue."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    planning: list[float] = []
+    spent: list[float] = []
+    async with RabbitMQConnector(rabbit.connection()) as connector, Session([rabbit.connection()]) as session:
+        for _ in range(rounds):
+            source, target = await fill(connector, rabbit, kind, MOVED)
+            begin = time.perf_counter()
+            plan = await make_plan(session, Wanted(source, target=target))
+            planning.append(time.perf_counter() - begin)
+            took, processor = await move(session, plan)
+            ours.append(took)
+            spent.append(processor)
+            delete(rabbit, source, target)
+            source, target = await fill(connector, rabbit, kind, MOVED)
+            theirs.append(await asyncio.to_thread(shovel, rabbit, source, target, MOVED))
+            delete(rabbit, source, target)
+        source, target = await fill(connector, rabbit, kind, ONE_BY_ONE)
+        single = await asyncio.to_thread(one_by_one, rabbit, source, target, ONE_BY_ONE) / ONE_BY_ONE * MOVED
+        delete(rabbit, source, target)
+    print(
+        f"{MOVED:,} of {kind}: ours {median(ours):5.2f} s, shovel {median(theirs):5.2f} s,"
+        f" {median(ours) / median(theirs):4.2f} times (goal {GOALS[kind]});"
+        f" one by one {single:5.1f} s, {single / median(ours):4.1f} times"
+    )
+    print(
+        f"{'':20} the plan before it {median(planning):4.2f} s;"
+        f" {median(spent) / MOVED * 1e6:4.1f} µs of our processor each"
+    )
+
+
+def delete(rabbit: Rabbit, *queues: Address) -> None:
+    """Delete queues."""
+    for queue in queues:
+        rabbit.channel.queue_delete(queue.name)
+
+
+def memory(rabbit: Rabbit, count: int, query: str = "", among: str = "moved") -> None:
+    """Print what `workbench move` takes for so many messages, of which it moves those that match."""
+
+    async def filled() -> tuple[Address, Address]:
+        async with RabbitMQConnector(rabbit.connection()) as connector:
+            return await fill(connector, rabbit, "classic", count)
+
+    source, target = asyncio.run(filled())
+    connection = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
+    command = [str(INSTALLED), "move", "-c", connection, f"rabbit/{source.name}", f"rabbit/{target.name}", "--yes"]
+    command += ["-w", query] if query else []
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    told = process.stdout.read().splitlines()[-1].decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - begin
+    print(f"{count:9,} {among} in {took:6.1f} s, plan and all; {usage.ru_maxrss / 1024:5.0f} MB at most ({told})")
+    delete(rabbit, source, target)
+
+
+@contextmanager
+def own_state() -> Iterator[None]:
+    """Keep the journals in a folder that goes in the end."""
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        os.environ["XDG_STATE_HOME"] = str(Path(folder))
+        yield
+
+
+def main() -> None:
+    """Run all, on a broker that runs already or on one started for it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--million", action="store_true", help="move a million messages, too")
+    parser.add_argument("--release", choices=("3.10", "4.0"), default="4.0")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", choices=("classic", "quorum", "memory"))
+    arguments = parser.parse_args()
+    broker = running("rabbitmq_3" if arguments.release == "3.10" else "rabbitmq_4", RabbitMQAddress)
+    own = None if broker else RabbitMQ("benchmark", arguments.release)
+    if own:
+        own.start()
+    try:
+        rabbit = new_vhost(broker or own)  # type: ignore[arg-type]
+        with own_state():
+            print(f"RabbitMQ {arguments.release}, {len(BODY)} bytes each, {len(PROPERTIES.headers)} headers")
+            for kind in ("classic", "quorum"):
+                if arguments.only in (None, kind):
+                    asyncio.run(compare(rabbit, kind, arguments.rounds))
+            for count in (*SIZES, 1_000_000) if arguments.million else SIZES:
+                if arguments.only in (None, "memory"):
+                    memory(rabbit, count)
+        rabbit.remove()
+    finally:
+        if own:
+            own.remove()
+
+
+if __name__ == "__main__":
+    main()

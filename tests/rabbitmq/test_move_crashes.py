@@ -1,0 +1,196 @@
+"""Moves that are cut short in every way, and then resumed: nothing is lost, what is there twice is named, and what is
+not theirs is left alone."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from pika.exceptions import AMQPError
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
+from tests.rabbitmq.doing import bodies, browse, close_connections
+from tests.rabbitmq.killed_move import STEPS
+from tests.rabbitmq.moving import check, fill, go_on, held, move, moving, persistent, plan, run
+from tests.rabbitmq.test_interruptions import restart, to_disk
+from workbench.model.address import Address
+from workbench.operations.journal.journal import find_journal, read_record
+from workbench.operations.move import run as running
+from workbench.operations.move.run import Progress
+
+WINDOW = 20
+KINDS = ("classic", "quorum")
+
+
+async def given_back(rabbit: Rabbit, source: Address, target: Address, count: int) -> None:
+    """Return when the broker has noticed that the program is gone: what it held is ready again."""
+
+    async def back() -> bool:
+        return rabbit.ready(source) + rabbit.ready(target) >= count
+
+    await eventually(back)
+
+
+@pytest.fixture
+def certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which no broker is killed."""
+    monkeypatch.setattr(running, "_CERTAIN", 0.05)
+
+
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_at_a_step_and_resumed_a_move_has_lost_nothing_and_names_what_may_be_there_twice(
+    rabbit: Rabbit, step: str, times: int, certain_at_once: None
+) -> None:
+    # Each kind on one of the releases; a third of the messages comes in the last of four windows.
+    kind = "classic" if rabbit.release == "3.10" else "quorum"
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(100)
+    await fill(rabbit, source, events)
+    once = "given back" in step or "the end" in step
+    async with moving(rabbit, source, target, step, 1 if once else times, WINDOW) as (id, process):
+        assert await process.wait() == -9
+    await given_back(rabbit, source, target, len(events))
+    finished = step == "when the journal has the end"
+    assert read_record(find_journal(id)).state == ("done" if finished else "interrupted")
+    ended = await go_on(rabbit, id)
+    assert (ended.complete, ended.moved) == (True, len(events))
+    await check(rabbit, id, source, target, events)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_identical_message_that_arrives_during_a_crash_is_still_there_after_the_resume(
+    rabbit: Rabbit, kind: str, certain_at_once: None
+) -> None:
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(40)
+    await fill(rabbit, source, events)
+    async with moving(rabbit, source, target, "before the source lets go", 1, WINDOW) as (id, process):
+        assert await process.wait() == -9
+    await given_back(rabbit, source, target, len(events) + WINDOW)
+    # One that was confirmed, and one that was not: the same again.
+    same = [events[0], events[30]]
+    await fill(rabbit, source, same)
+    ended = await go_on(rabbit, id)
+    assert ended.moved == len(events)
+    assert await held(rabbit, source) == bodies(same)
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        assert sorted({*bodies(await browse(connector, target))}) == sorted(bodies(events))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_connection_that_is_cut_is_replaced_and_all_moves(
+    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch, certain_at_once: None
+) -> None:
+    monkeypatch.setattr(running, "WINDOW", 100)
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(1_500)
+    await fill(rabbit, source, events)
+    # The management API lists a connection when it is a second old.
+    made = await plan(rabbit, source, target, rate=500)
+    begun = asyncio.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.moved:
+            begun.set()
+
+    async with asyncio.TaskGroup() as group:
+        moved = group.create_task(run(rabbit, made, tell))
+        await begun.wait()
+        await close_connections(rabbit)
+    assert (moved.result().complete, moved.result().moved) == (True, len(events))
+    await check(rabbit, made.id, source, target, events)
+
+
+async def test_a_journal_that_the_disk_does_not_take_ends_the_move_and_loses_nothing(
+    rabbit: Rabbit, certain_at_once: None
+) -> None:
+    source, target, events = rabbit.queue(), rabbit.queue(), persistent(2_000)
+    await fill(rabbit, source, events)
+    async with moving(rabbit, source, target, "disk", 200_000, WINDOW) as (id, process):
+        assert await process.wait() == 0
+    await given_back(rabbit, source, target, len(events))
+    record = read_record(find_journal(id))
+    assert 0 < record.counts.total < len(events)
+    ended = await go_on(rabbit, id)
+    assert (ended.complete, ended.moved) == (True, len(events))
+    await check(rabbit, id, source, target, events)
+
+
+# A broker of one's own.
+
+
+@pytest.fixture(scope="module", params=["rabbitmq-3.10", "rabbitmq-4.0"])
+def mortal(request: pytest.FixtureRequest) -> Iterator[RabbitMQ]:
+    """A broker of these tests' own."""
+    with RabbitMQ("moves", request.param.partition("-")[2]) as broker:
+        yield broker
+
+
+@pytest.fixture
+def doomed(mortal: RabbitMQ) -> Iterator[Rabbit]:
+    """A virtual host there."""
+    rabbit = new_vhost(mortal)
+    yield rabbit
+    rabbit.api.close()
+    with suppress(AMQPError):
+        rabbit.amqp.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_channel_that_is_closed_because_messages_are_held_too_long_is_replaced_and_all_moves(
+    mortal: RabbitMQ, doomed: Rabbit, kind: str
+) -> None:
+    set_env = "application:set_env(rabbit, {}, {})."
+    mortal.rabbitmqctl("eval", set_env.format("channel_tick_interval", 500))
+    mortal.rabbitmqctl("eval", set_env.format("consumer_timeout", 1_500))
+    try:
+        source, target, events = doomed.queue(kind), doomed.queue(kind), persistent(100)
+        await fill(doomed, source, events)
+        # The first pass would hold the last of them for five seconds.
+        ended = await move(doomed, source, target, rate=20)
+        assert (ended.complete, ended.moved) == (True, len(events))
+        assert await held(doomed, target) == bodies(events)
+    finally:
+        mortal.rabbitmqctl("eval", set_env.format("consumer_timeout", 1_800_000))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_broker_that_is_killed_meanwhile_and_right_after_loses_nothing(
+    mortal: RabbitMQ, doomed: Rabbit, kind: str
+) -> None:
+    source, target, events = doomed.queue(kind), doomed.queue(kind), persistent(10_000)
+    await to_disk(mortal)
+    await fill(doomed, source, events)
+    made = await plan(doomed, source, target)
+    begun, settled = asyncio.Event(), asyncio.Event()
+
+    def tell(progress: Progress) -> None:
+        if progress.moved > 2_000:
+            begun.set()
+        if progress.phase == "making sure":
+            settled.set()
+
+    async with asyncio.TaskGroup() as group:
+        moved = group.create_task(run(doomed, made, tell))
+        await begun.wait()
+        await asyncio.sleep(random.random() / 10)
+        await restart(mortal)
+        await settled.wait()
+        await asyncio.sleep(0.05)
+        await restart(mortal)
+    ended = moved.result()
+    if ended.state == "interrupted":
+        ended = await go_on(doomed, made.id)
+    assert ended.complete, ended
+    again = new_vhost_like(doomed)
+    try:
+        await check(again, made.id, source, target, events)
+    finally:
+        again.api.close()
+        again.amqp.close()
+
+
+def new_vhost_like(rabbit: Rabbit) -> Rabbit:
+    """The same virtual host, seen over new connections."""
+    return Rabbit(rabbit.broker, rabbit.vhost)

@@ -1,0 +1,273 @@
+"""Moves between queues of RabbitMQ: what arrives, what stays, and in which order."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pika
+import pytest
+
+from connectors.rabbitmq import RabbitMQConnector
+from tests.rabbitmq.conftest import Rabbit, eventually
+from tests.rabbitmq.doing import bodies, browse, publish_all
+from tests.rabbitmq.moving import fill, held, move, persistent, plan, run
+from tests.rabbitmq.test_bytes import FIELDS, wire
+from workbench.model.address import Address
+from workbench.model.errors import AccessRefused, Unsupported
+from workbench.model.event import Event
+from workbench.model.wire import Wire, without_header
+from workbench.operations.journal.journal import find_journal, read_entries
+from workbench.operations.journal.operation import EntryState
+from workbench.operations.move import run as running
+from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.run import Progress
+from workbench.session import Session
+
+KINDS = ("classic", "quorum")
+
+
+@pytest.fixture(autouse=True)
+def _certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No broker is killed here.
+    monkeypatch.setattr(running, "_CERTAIN", 0.05)
+
+
+def dead_letters(rabbit: Rabbit, origins: int, each: int, kind: str) -> tuple[Address, list[Address]]:
+    """A queue of dead letters, and those that they came from."""
+    dead = rabbit.queue(kind)
+    table = {"x_dead_letter_exchange": "", "x_dead_letter_routing_key": dead.name}
+    queues = [rabbit.queue(kind, **table) for _ in range(origins)]
+    for number, queue in enumerate(queues):
+        rabbit.publish(queue, *(b"%d of %d" % (count, number) for count in range(each)))
+        channel = rabbit.amqp.channel()
+        for _ in range(each):
+            method, _, _ = channel.basic_get(queue.name)
+            channel.basic_reject(method.delivery_tag, requeue=False)
+        channel.close()
+    return dead, queues
+
+
+async def arrived(rabbit: Rabbit, queue: Address, count: int) -> None:
+    async def there() -> bool:
+        return rabbit.ready(queue) == count
+
+    await eventually(there)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_dead_letters_of_sixty_queues_go_back_each_to_its_own(rabbit: Rabbit, kind: str) -> None:
+    # A quorum queue takes a while to make.
+    count = 60 if kind == "classic" else 6
+    dead, origins = dead_letters(rabbit, count, 2, kind)
+    await arrived(rabbit, dead, 2 * count)
+    made = await plan(rabbit, dead)
+    assert (made.moving, {leg.address: leg.count for leg in made.legs}) == (2 * count, dict.fromkeys(origins, 2))
+    ended = await run(rabbit, made)
+    assert (ended.complete, ended.moved) == (True, 2 * count)
+    assert rabbit.ready(dead) == 0
+    for number, origin in enumerate(origins):
+        assert rabbit.drain(origin, 2) == [b"0 of %d" % number, b"1 of %d" % number]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_all_messages_of_a_queue_move_to_one_target_in_order(rabbit: Rabbit, kind: str) -> None:
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(3_500)
+    await fill(rabbit, source, events)
+    ended = await move(rabbit, source, target)
+    assert (ended.complete, ended.moved, ended.twice) == (True, 3_500, 0)
+    assert (rabbit.ready(source), await held(rabbit, target)) == (0, bodies(events))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_matches_goes_and_the_rest_stays_in_its_order(rabbit: Rabbit, kind: str) -> None:
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(600)
+    await fill(rabbit, source, events)
+    ended = await move(rabbit, source, target, query='body ~ "7"')
+    assert (ended.complete, ended.moved) == (True, sum(b"7" in body for body in bodies(events)))
+    assert await held(rabbit, target) == [body for body in bodies(events) if b"7" in body]
+    assert await held(rabbit, source) == [body for body in bodies(events) if b"7" not in body]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_stays_is_held_by_many_claims_and_is_in_its_order_afterwards(
+    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.rabbitmq.claims.MOST", 100)
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(450)
+    await fill(rabbit, source, events)
+    ended = await move(rabbit, source, target, query='body = "event 440"')
+    assert (ended.complete, ended.moved) == (True, 1)
+    assert await held(rabbit, target) == [b"event 440"]
+    assert await held(rabbit, source) == [body for body in bodies(events) if body != b"event 440"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_limit_takes_the_first_and_leaves_the_rest_in_its_order(rabbit: Rabbit, kind: str) -> None:
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(300)
+    await fill(rabbit, source, events)
+    made = await plan(rabbit, source, target, limit=10)
+    assert made.moving == 10
+    ended = await run(rabbit, made)
+    assert (ended.complete, ended.moved) == (True, 10)
+    assert await held(rabbit, target) == bodies(events[:10])
+    assert await held(rabbit, source) == bodies(events[10:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_copy_is_the_original_byte_for_byte_but_for_its_stamps(rabbit: Rabbit, kind: str) -> None:
+    source, target = rabbit.queue(kind), rabbit.queue(kind)
+    # All properties but the user's, whose bytes stand before and behind the headers.
+    some = b"\x03a/b" + b"\x04gzip"
+    table = wire(*FIELDS).data[2:]
+    rest = b"\x02\x04" + b"\x01c" + b"\x01r" + b"\x0560000" + b"\x01m" + b"\x00\x00\x00\x00i\x12\x00\x00" + b"\x01t"
+    rest += b"\x01a" + b"\x01l"
+    everything = Wire("amqp-0-9-1", b"\xff\xec" + some + table + rest)
+    sent = [Event(body=b"\x00\xff", wire=wire(name)) for name in FIELDS]
+    sent += [Event(body=b"", wire=everything), Event(body=b"x", wire=Wire("amqp-0-9-1", b"\x00\x00"))]
+    await fill(rabbit, source, sent)
+    ended = await move(rabbit, source, target)
+    assert (ended.complete, ended.moved) == (True, len(sent))
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        copies = await browse(connector, target)
+    assert [copy.event.body for copy in copies] == [each.body for each in sent]
+    assert [stamp_of(copy.event) and stamp_of(copy.event)[1] for copy in copies] == [*range(len(sent))]  # type: ignore[index]
+    seen = []
+    for copy in copies:
+        assert copy.event.wire is not None
+        seen.append(without_header(without_header(copy.event.wire, STAMP), REDRIVES))
+    assert seen == [each.wire for each in sent]
+
+
+async def test_user_of_another_and_names_of_further_queues_stay_behind_and_the_plan_says_so(rabbit: Rabbit) -> None:
+    source, target, further = rabbit.queue(), rabbit.queue(), rabbit.queue()
+    rabbit.publish(source, b"one", user_id="guest", headers={"CC": [further.name], "kept": 1})
+    assert rabbit.ready(further) == 1
+    vhost = rabbit.vhost.replace("/", "%2F")
+    rabbit.api.put("/api/users/mover", json={"password": "mover", "tags": "management"}).raise_for_status()
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    rabbit.api.put(f"/api/permissions/{vhost}/mover", json=everything).raise_for_status()
+    connection = rabbit.connection(rabbit.url.replace("guest:guest", "mover:mover"))
+    async with Session([connection]) as session:
+        made = await make_plan(session, Wanted(source, target=target))
+        ended = await carry_out(session, made)
+    assert [sentence.partition(" stays behind: ")[0] for sentence in made.legs[0].removed] == [
+        "header CC",
+        "property user_id",
+    ]
+    assert ended.complete
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        (copy,) = await browse(connector, target)
+    assert "user_id" not in copy.event.properties
+    assert {name for name, _ in copy.event.headers} == {"kept", STAMP, REDRIVES}
+    assert rabbit.ready(further) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_target_that_is_deleted_meanwhile_has_what_it_confirmed_and_the_rest_is_in_its_source(
+    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "WINDOW", 100)
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(1_000)
+    await fill(rabbit, source, events)
+    deleted: list[object] = []
+
+    def delete(progress: Progress) -> None:
+        if progress.moved and not deleted:
+            deleted.append(rabbit.channel.queue_delete(target.name))
+
+    made = await plan(rabbit, source, target)
+    ended = await run(rabbit, made, delete)
+    assert not ended.complete
+    assert ended.moved + ended.failed == len(events)
+    assert 0 < ended.failed < len(events)
+    entries = list(read_entries(find_journal(made.id)))
+    assert await held(rabbit, source) == [
+        entry.message.event.body for entry in entries if entry.state == EntryState.FAILED
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_target_that_is_full_takes_what_it_can_and_the_rest_is_in_its_source(
+    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "WINDOW", 20)
+    source = rabbit.queue(kind)
+    target = rabbit.queue(kind, x_max_length=50, x_overflow="reject-publish")
+    await fill(rabbit, source, persistent(200))
+    ended = await move(rabbit, source, target)
+    assert (ended.complete, ended.moved + ended.failed) == (False, 200)
+    # A quorum queue notices a little late that it is full.
+    assert 50 <= ended.moved < 200
+    assert (rabbit.ready(target), rabbit.ready(source)) == (ended.moved, ended.failed)
+    [(reason, count)] = ended.reasons
+    assert ("full" in reason, count) == (True, ended.failed)
+
+
+async def test_target_that_would_drop_its_oldest_is_refused_unless_forced(rabbit: Rabbit) -> None:
+    source, target = rabbit.queue(), rabbit.queue(x_max_length=5)
+    await fill(rabbit, source, persistent(20))
+    with pytest.raises(Unsupported, match="what it confirms it may not keep"):
+        await plan(rabbit, source, target)
+    assert rabbit.ready(source) == 20
+    made = await plan(rabbit, source, target, force=True)
+    assert "what it confirms it may not keep" in made.warnings[-1]
+    with pytest.raises(Unsupported, match="what it confirms it may not keep"):
+        await run(rabbit, made)
+    ended = await run(rabbit, made, force=True)
+    assert (ended.moved, rabbit.ready(target)) == (20, 5)
+
+
+async def test_source_that_its_user_may_not_read_is_refused_and_target_that_may_not_be_written_keeps_the_source(
+    rabbit: Rabbit,
+) -> None:
+    source, target = rabbit.queue(), rabbit.queue()
+    await fill(rabbit, source, persistent(20))
+    vhost = rabbit.vhost.replace("/", "%2F")
+    rabbit.api.put("/api/users/confined", json={"password": "confined", "tags": "management"}).raise_for_status()
+
+    async def moved_with(**rights: str) -> Any:
+        permissions = {"configure": ".*", "write": ".*", "read": ".*"} | rights
+        rabbit.api.put(f"/api/permissions/{vhost}/confined", json=permissions).raise_for_status()
+        connection = rabbit.connection(rabbit.url.replace("guest:guest", "confined:confined"))
+        async with Session([connection]) as session:
+            return await carry_out(session, await make_plan(session, Wanted(source, target=target)))
+
+    with pytest.raises(AccessRefused):
+        await moved_with(read="^$")
+    ended = await moved_with(write="^$")
+    assert (ended.moved, ended.failed, rabbit.ready(source), rabbit.ready(target)) == (0, 20, 20, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_consumer_of_the_target_and_producer_of_the_source_go_on_meanwhile(rabbit: Rabbit, kind: str) -> None:
+    source, target, events, further = rabbit.queue(kind), rabbit.queue(kind), persistent(4_000), persistent(500, 4_000)
+    await fill(rabbit, source, events)
+    made = await plan(rabbit, source, target)
+    consumed: list[bytes] = []
+
+    def consume() -> None:
+        with pika.BlockingConnection(pika.URLParameters(rabbit.url)) as connection:
+            channel = connection.channel()
+            for method, _, body in channel.consume(target.name):
+                channel.basic_ack(method.delivery_tag)
+                consumed.append(body)
+                if len(consumed) == len(events):
+                    break
+            channel.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.to_thread(consume))
+        group.create_task(produce(rabbit, source, further))
+        ended = await run(rabbit, made)
+    assert (ended.complete, ended.moved) == (True, made.moving)
+    assert consumed == bodies(events)
+    assert await held(rabbit, source) == bodies(further)
+
+
+async def produce(rabbit: Rabbit, queue: Address, events: Sequence[Event]) -> None:
+    """Publish little by little."""
+    async with RabbitMQConnector(rabbit.connection()) as connector:
+        for begin in range(0, len(events), 50):
+            await publish_all(connector, queue, events[begin : begin + 50])
