@@ -1,14 +1,14 @@
 """Where share groups put their dead letters: a topic that each is configured to have (KIP-1191, Kafka 4.4)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from connectors.kafka.cluster import Cluster, persistently, run_together
+from connectors.kafka.cluster import Cluster, run_together
 from connectors.kafka.configuration import GROUP, describe_configs
-from connectors.kafka.errors import check
+from connectors.kafka.errors import Code
 from connectors.kafka.group_kinds import share_groups
 from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, readable
 from workbench.connecting.connector_boundary import Boundary
@@ -41,25 +41,31 @@ class DeadLetterTopic(msgspec.Struct, frozen=True):
         return f"share group {readable(self.group)}, {'with' if self.copied else 'without'} key and body"
 
 
-def link(endpoints: Iterable[Endpoint], topics: Sequence[DeadLetterTopic]) -> list[Endpoint]:
+def link(endpoints: Iterable[Endpoint], topics: Iterable[DeadLetterTopic]) -> list[Endpoint]:
     """The same endpoints; those that hold the dead letters of share groups say of which, those that these groups read
     say where theirs go."""
-    return [_linked(endpoint, topics) for endpoint in endpoints]
+    held: dict[str, list[DeadLetterTopic]] = {}
+    sent: dict[str, dict[str, None]] = {}
+    for each in topics:
+        held.setdefault(each.topic, []).append(each)
+        for name in each.origins:
+            sent.setdefault(name, {})[each.topic] = None
+    return [
+        _linked(endpoint, held.get(endpoint.address.name, ()), sent.get(endpoint.address.name, ()))
+        for endpoint in endpoints
+    ]
 
 
-def _linked(endpoint: Endpoint, topics: Sequence[DeadLetterTopic]) -> Endpoint:
-    address = endpoint.address
-    here = [each for each in topics if each.topic == address.name]
-    to = [each.topic for each in topics if address.name in each.origins]
-    if not here and not to:
+def _linked(endpoint: Endpoint, held: Sequence[DeadLetterTopic], sent: Iterable[str]) -> Endpoint:
+    if not held and not sent:
         return endpoint
+    connection = endpoint.address.connection
+    origins = dict.fromkeys(name for each in held for name in each.origins)
     return msgspec.structs.replace(
         endpoint,
-        dead_letters_to=tuple(Address(address.connection, name) for name in dict.fromkeys(to)),
-        dead_letters_of=tuple(
-            Address(address.connection, name) for name in dict.fromkeys(name for each in here for name in each.origins)
-        ),
-        detail=(*endpoint.detail, *(("dead letters of", each.described) for each in here)),
+        dead_letters_to=tuple(Address(connection, name) for name in sent),
+        dead_letters_of=tuple(Address(connection, name) for name in origins),
+        detail=(*endpoint.detail, *(("dead letters of", each.described) for each in held)),
     )
 
 
@@ -85,25 +91,37 @@ async def dead_letter_topics(cluster: Cluster) -> list[DeadLetterTopic]:
     }
     configured = await describe_configs(cluster, coordinators, (_TOPIC, _COPIED), GROUP)
     having = {name: said for name, said in configured.items() if said.get(_TOPIC)}
-    origins = await run_together(
-        Boundary(f"The topics of group {readable(name)}").part(partial(_topics_of, cluster, coordinators[name], name))
-        for name in having
-    )
+    origins = await _origins(cluster, {name: coordinators[name] for name in having})
     return [
-        DeadLetterTopic(
-            said[_TOPIC], name, () if isinstance(topics, WorkbenchError) else tuple(topics), said.get(_COPIED) == "true"
-        )
-        for (name, said), topics in sorted(zip(having.items(), origins, strict=True), key=lambda pair: pair[0][0])
+        DeadLetterTopic(said[_TOPIC], name, origins.get(name, ()), said.get(_COPIED) == "true")
+        for name, said in sorted(having.items())
     ]
 
 
-async def _topics_of(cluster: Cluster, node: int, group: str) -> Sequence[str]:
-    """The topics that a share group has begun to read."""
+async def _origins(cluster: Cluster, coordinators: Mapping[str, int]) -> Mapping[str, tuple[str, ...]]:
+    """The topics that share groups have begun to read, by the groups' names; a group that is not told of is left out.
 
-    async def attempt() -> Sequence[str]:
-        request = DescribeShareGroupOffsetsRequest(groups=[(group, None, {})])
-        [answer] = (await cluster.ask(request, node)).to_object()["groups"]
-        check(answer["error_code"], f"read the offsets of group {readable(group)}")
-        return sorted(topic["topic"] for topic in answer["topics"])
+    Args:
+        cluster: Where they are.
+        coordinators: Who coordinates each.
+    """
 
-    return await persistently(attempt)
+    async def describe(node: int, names: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        request = DescribeShareGroupOffsetsRequest(groups=[(name, None, {}) for name in names])
+        answer = (await cluster.ask(request, node)).to_object()
+        return {
+            row["group"]: tuple(sorted(topic["topic"] for topic in row["topics"]))
+            for row in answer["groups"]
+            if row["error_code"] == Code.NONE
+        }
+
+    names_at: dict[int, list[str]] = {}
+    for name, node in coordinators.items():
+        names_at.setdefault(node, []).append(name)
+    asked = await run_together(
+        Boundary(f"What the share groups of broker {node} read").part(
+            partial(cluster.ask_apart, names, partial(describe, node), node)
+        )
+        for node, names in names_at.items()
+    )
+    return {name: topics for each in asked if not isinstance(each, WorkbenchError) for name, topics in each[0].items()}

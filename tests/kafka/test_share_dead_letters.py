@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.kafka import KafkaConnector
+from connectors.kafka.share_dead_letters import DeadLetterTopic, link
 from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import LIST_GROUPS, narrow
@@ -15,6 +16,7 @@ from tests.kafka.test_group_kinds import new_group, program, workbench
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.content import Content
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Delivery, Event
 from workbench.operations.dead.originals import original_of, read_originals
 from workbench.session import Session
@@ -96,3 +98,25 @@ async def test_a_broker_that_does_not_list_its_groups_lists_its_topics(kafka: Ka
     without = {key: (0, 99) for key in range(100) if key != LIST_GROUPS}
     async with narrow(kafka.bootstrap, without) as broker, connect(broker.url) as narrowed:
         assert dead.name in [each.address.name for each in await narrowed.endpoints()]
+
+
+def test_several_groups_share_topics_and_dead_letters() -> None:
+    names = ("orders", "payments", "dlq.a", "dlq.b", "other")
+    listed = [
+        Endpoint(Address("k", name), "topic", "log", Ability.BROWSE, detail=(("replicas", "1"),)) for name in names
+    ]
+    topics = [
+        DeadLetterTopic("dlq.a", "one", ("orders", "payments"), False),
+        DeadLetterTopic("dlq.a", "two", ("orders",), True),
+        DeadLetterTopic("dlq.b", "three", ("orders",), False),
+        DeadLetterTopic("dlq.gone", "four", (), False),
+    ]
+    found = {each.address.name: each for each in link(listed, topics)}
+    assert [each.name for each in found["orders"].dead_letters_to] == ["dlq.a", "dlq.b"]
+    assert [each.name for each in found["payments"].dead_letters_to] == ["dlq.a"]
+    assert [each.name for each in found["dlq.a"].dead_letters_of] == ["orders", "payments"]
+    assert found["dlq.a"].detail[1:] == (
+        ("dead letters of", "share group one, without key and body"),
+        ("dead letters of", "share group two, with key and body"),
+    )
+    assert found["other"] is listed[-1]
