@@ -38,7 +38,7 @@ def plan_lines(plan: Plan) -> list[Line]:
         *_targets(plan),
         *_edits(plan),
         *_stays(plan),
-        *_how(plan),
+        *(_how(plan) if plan.moving else ()),
         *(Line("note", each, True) for each in plan.warnings),
     ]
 
@@ -98,7 +98,7 @@ def _targets(plan: Plan) -> Iterator[Line]:
         label = ""
     if len(plan.legs) > _LISTED:
         yield Line("", f"and {quantity(len(plan.legs) - _LISTED, 'further target')}")
-    if not plan.legs:
+    if not plan.legs and plan.stays:
         yield Line("to", "nowhere: none of them can go")
 
 
