@@ -86,7 +86,7 @@ class Switcher(ContentSwitcher, Backdrop):
     """Parts of a screen of which one shows."""
 
 
-class PaintedAtOnce(Screen[Any], Backdrop):
+class PaintedAtOnce(Screen[Any]):
     """A screen that is painted when its `PaintTimer` says, and once for each change."""
 
     @cached_property

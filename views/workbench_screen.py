@@ -16,7 +16,7 @@ from textual.widget import Widget
 from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
-from views.painting import PaintedAtOnce
+from views.painting import Backdrop, PaintedAtOnce
 from views.widgets.key_bar import KeyBar, Offer
 from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
@@ -51,7 +51,7 @@ _EVERYWHERE: Final = ("pane", "palette", "help")
 """What stands at the right of the footer."""
 
 
-class WorkbenchScreen(PaintedAtOnce, Screen[None]):
+class WorkbenchScreen(PaintedAtOnce, Screen[None], Backdrop):
     """A screen of the program. A subclass names itself for the action table and composes what is between the bars."""
 
     ACTIONS_OF: ClassVar[str]

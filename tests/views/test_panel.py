@@ -74,7 +74,10 @@ async def test_what_lies_behind_others_is_drawn_as_all_its_lines_would_be(size: 
             each for each in driver.app.screen.walk_children(Widget, with_self=True) if isinstance(each, Backdrop)
         ]
         assert len(behind) > 5
-        for each in behind:
+        # Behind a dialog lies what it was opened on, dimmed.
+        await driver.press("question_mark")
+        assert driver.app.screen is not driver.app.base_screen
+        for each in (*behind, driver.app.screen):
             width, height = each.outer_size
             for top, bottom in ((0, height), (1, height), (0, 1), (2, 5), (height - 3, height)):
                 drawn = each.render_lines(Region(0, top, width, bottom - top)) if bottom > top else []
