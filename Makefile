@@ -34,9 +34,11 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.first_paint
 	$(BIN)/python -m tests.benchmarks.screen
 
-# 200,000 random inputs at the demo; SOAK_ARGS="--seed 7 --pace 0.06 kafka/orders" and the like change what is sent to what.
+# 200,000 random inputs at the demo, then 50 kills of a move between topics; SOAK_ARGS="--seed 7 --pace 0.06 kafka/orders"
+# and the like change what is sent to what.
 soak: .venv/ready
 	$(BIN)/python -u -m tests.e2e.fuzz $(SOAK_ARGS)
+	$(BIN)/python -u -m tests.e2e.kill_soak
 
 # The README's pictures, drawn anew from the demo.
 screenshots: .venv/ready

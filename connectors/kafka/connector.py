@@ -333,6 +333,14 @@ class KafkaConnector:
 
         return await one_group(self._cluster, name)
 
+    async def seek(self, group: str, address: Address, offsets: Mapping[str, str | None]) -> None:
+        """Commit offsets in a group's name, which has no members."""
+        from connectors.kafka.seek import seek
+
+        topic = await self._topic(address)
+        places = {(topic.name, int(each)): None if at is None else int(at) for each, at in offsets.items()}
+        await seek(self._cluster, group, places)
+
     async def _topic(self, address: Address) -> Topic:
         return await self._cluster.topic(self._topic_of(address))
 

@@ -164,6 +164,25 @@ OffsetFetchRequest = _request(
 )
 """Fields: `group`, `topics`: those wanted, None for all."""
 
+OffsetDeleteRequest = _request(
+    "OffsetDelete",
+    _version(
+        47,
+        0,
+        [("group", _OLD_TEXT), ("topics", Array(("topic", _OLD_TEXT), ("partitions", Array(Int32))))],
+        [
+            ("error_code", Int16),
+            _THROTTLE,
+            (
+                "topics",
+                Array(("topic", _OLD_TEXT), ("partitions", Array(("partition", Int32), ("error_code", Int16)))),
+            ),
+        ],
+        False,
+    ),
+)
+"""Fields: `group`, `topics`, rows of a name and of the partitions."""
+
 _CLASSIC_MEMBER: list[_Field] = [
     *((name, _OLD_TEXT) for name in ("member", "client", "host")),
     ("metadata", Bytes),

@@ -30,7 +30,7 @@ _FENCED = (Code.INVALID_PRODUCER_EPOCH, Code.PRODUCER_FENCED, Code.INVALID_TXN_S
 
 
 async def advance(cluster: Cluster, ledger: str, offsets: Mapping[Partition, int]) -> None:
-    """Commit offsets to a ledger.
+    """Commit offsets to a ledger, or in the name of any group without members.
 
     Raises:
         ConnectorError: It is not known that they are committed.
@@ -42,7 +42,7 @@ async def advance(cluster: Cluster, ledger: str, offsets: Mapping[Partition, int
         answer = await cluster.ask(request, await cluster.coordinator(GROUP, ledger))
         for code in _codes(answer.topics):
             if code in (Code.UNKNOWN_MEMBER_ID, Code.ILLEGAL_GENERATION):
-                raise Unsupported(f"Group {ledger!r} has members that read with it, so it cannot be a ledger.")
+                raise Unsupported(f"Group {ledger!r} has members: stop them first, they would commit over it.")
             check(code, f"commit the offsets of group {ledger}")
 
     await patiently(attempt)

@@ -211,9 +211,15 @@ class Broker:
             return frozenset()
         return {message.event.key or b"" for each in self.consumers(queue) for message in each.held.values()}
 
-    def commit(self, group: str, topic: str, partition: int, offset: int) -> None:
-        """Note that a consumer group has read a partition up to before an offset."""
-        self.committed.setdefault(group, {})[topic, partition] = offset
+    def commit(self, group: str, topic: str, partition: int, offset: int | None) -> None:
+        """Note that a consumer group has read a partition up to before an offset; None: that it has committed none."""
+        offsets = self.committed.setdefault(group, {})
+        if offset is not None:
+            offsets[topic, partition] = offset
+        else:
+            offsets.pop((topic, partition), None)
+            if not offsets:
+                del self.committed[group]
         self.wake()
 
     def committed_offsets(self, group: str, topic: str) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """The embedded broker behind the connector protocol."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -31,6 +31,7 @@ from workbench.model.look import Gap
 from workbench.model.route import Route
 from workbench.model.start import Beginning, Latest, Start, Window, check_start
 from workbench.model.target_rules import Rules
+from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
     from connectors.memory.log_scan import LogScan
@@ -275,6 +276,18 @@ class MemoryConnector:
         if name not in broker.committed:
             raise EndpointNotFound(f"There is no consumer group {name!r} on {self._connection.name}.")
         return group_of(broker, self._connection.name, name)
+
+    async def seek(self, group: str, address: Address, offsets: Mapping[str, str | None]) -> None:
+        """Commit offsets in a group's name, which has no members."""
+        broker, topic = self._broker, self._find(address)
+        if not isinstance(topic, Topic) or Ability.GROUPS not in self._endpoint(topic).abilities:
+            raise Unsupported(f"{address} is read by no consumer groups.")
+        if members := broker.members.get(group):
+            raise Unsupported(
+                f"Group {group} has {quantity(len(members), 'member')}: stop them first, they would commit over it."
+            )
+        for partition, offset in offsets.items():
+            broker.commit(group, topic.name, topic.labels.index(partition), None if offset is None else int(offset))
 
     @property
     def _broker(self) -> Broker:

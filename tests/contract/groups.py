@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.steps import browse, numbered, publish
 from tests.contract.under_test import BrokerUnderTest, Contract, Kind, needs
-from workbench.connecting.connector import GroupConnector
+from workbench.connecting.connector import GroupConnector, SeekConnector
 from workbench.connecting.plugins import connect
 from workbench.model.endpoint import Ability
 from workbench.model.errors import EndpointNotFound, Unsupported
@@ -58,3 +58,21 @@ class GroupsContract(Contract):
             with pytest.raises(Unsupported):
                 await browse(connector, place.address, OfGroup(f"contract-{uuid4().hex}"))
         assert await broker.inventory() == before
+
+    @needs(Ability.GROUPS)
+    async def test_a_group_goes_on_where_it_is_put(self, broker: BrokerUnderTest, kind: Kind) -> None:
+        place = await broker.create(kind.name, partitions=2)
+        group = f"contract-{uuid4().hex}"
+        async with connect(broker.connection) as connector:
+            assert isinstance(connector, SeekConnector)
+            for partition in range(2):
+                await publish(connector, place.address, numbered(10), partition)
+            await broker.commit(group, place.address, {0: 7})
+            await connector.seek(group, place.address, {"0": "2", "1": "9"})
+            found = await connector.group(group)
+            assert [(each.partition, each.committed, each.lag) for each in found.partitions] == [
+                ("0", "2", 8),
+                ("1", "9", 1),
+            ]
+            with pytest.raises(EndpointNotFound):
+                await connector.seek(group, self.missing(broker, kind), {"0": "0"})

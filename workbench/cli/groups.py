@@ -1,13 +1,17 @@
 """`workbench groups`: who reads the logs, and how far they have got."""
 
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from workbench.cli import completion
+from workbench.cli.browse import StartType
+from workbench.cli.confirmation import declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import ask_connections, fail, report_gaps, with_session
+from workbench.cli.seek import print_seek
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write
 from workbench.connecting.guard import Guarded
@@ -16,21 +20,44 @@ from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
+from workbench.model.start import Start
 from workbench.model.wording import time_span
+from workbench.operations.seek import carry_out, plan_seek
 from workbench.session import Session
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-@click.command()
-@click.argument(
-    "place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=completion.addresses_or_connections
-)
+
+class _Groups(click.Group):
+    """Without one of its commands, groups are listed: what follows is told to `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args[:1] == ["seek"] else ["list", *args])
+
+
+@click.group(cls=_Groups)
+def groups() -> None:
+    """List groups that read logs, or move one."""
+
+
+def _places(context: click.Context, parameter: click.Parameter, incomplete: str) -> list["CompletionItem[str]"]:
+    from click.shell_completion import CompletionItem
+
+    found = completion.addresses_or_connections(context, parameter, incomplete)
+    return [*found, CompletionItem("seek")] if "seek".startswith(incomplete) else found
+
+
+@groups.command("list")
+@click.argument("place", metavar="[CONNECTION|ADDRESS]", required=False, shell_complete=_places)
 @click.option("-g", "--group", "name", help="Show one group, partition by partition.")
 @format_option("table", "json")
 @with_session
-async def groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:
+async def list_groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:
     """List groups that read logs: kind, state, members, lag and the age of the oldest event they have not read.
 
     With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group.
+    `workbench groups seek` moves a group elsewhere.
     """
     address = None if place is None or place in session.names else session.address(place)
     connections = [address.connection] if address else [place] if place else session.names
@@ -38,7 +65,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
     found: list[tuple[str, Group]] = []
     none: list[ConnectorError] = []
 
-    async def list_groups(connector: Guarded) -> Listing[Group]:
+    async def ask(connector: Guarded) -> Listing[Group]:
         if address is not None:
             await connector.endpoint(address)
         try:
@@ -47,7 +74,7 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
             none.append(error)
             return Listing()
 
-    answers, code = await ask_connections(session, connections, list_groups)
+    answers, code = await ask_connections(session, connections, ask)
     for connection, some in answers.items():
         found += [(connection, group) for group in some if address is None or _reads(group, address)]
         code = report_gaps(connection, some.gaps) or code
@@ -75,6 +102,41 @@ async def groups(session: Session, place: str | None, name: str | None, form: Fo
             of = f"{visible(connection)}: of group {visible(group.name)}"
             say(f"{of}, {visible(gap.what)} is not known: {visible(gap.reason)}.")
     return code
+
+
+@groups.command(short_help="Let a group go on elsewhere.")
+@click.argument("group")
+@click.argument("address", shell_complete=completion.addresses)
+@click.option(
+    "--to",
+    "start",
+    type=StartType(),
+    required=True,
+    help="beginning, latest, -10m, 2026-11-23T10:00, 3:1200 (partition:offset, the others stay), end-500, group:NAME.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would change and change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Go on without asking. Never lifts a guard.")
+@format_option("table", "json")
+@with_session
+async def seek(
+    session: Session, group: str, address: str, start: Start, dry_run: bool, yes: bool, form: Format | None
+) -> int:
+    """Let GROUP go on elsewhere in the log at ADDRESS: what it would read next, from and to, is printed first.
+
+    It is refused while the group has members, who would commit over it. `workbench journal undo` puts it back.
+    """
+    plan = await plan_seek(session, group, session.address(address), start)
+    print_seek(plan, form)
+    if not plan.shifts:
+        say("Nothing to change.")
+        return Exit.DONE
+    if dry_run:
+        return Exit.DONE
+    if (code := await declined(f"Move group {visible(group)}?", yes)) is not None:
+        return code
+    id = await carry_out(session, plan)
+    say(f"Group {visible(group)} is moved; `workbench journal undo {id}` puts it back.")
+    return Exit.DONE
 
 
 def _reads(group: Group, address: Address) -> bool:

@@ -8,11 +8,13 @@ from typing import Final
 
 import click
 
+from workbench.cli.confirmation import declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.move import tell_ended
 from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, table
 from workbench.cli.runner import with_session
+from workbench.cli.seek import go_on, put_back
 from workbench.cli.stdio import drain_all, say, write
 from workbench.decode.display import visible
 from workbench.model.wording import quantity
@@ -108,6 +110,8 @@ async def resume(session: Session, id: str, form: Format | None) -> int:
     if record.state == "done" and not record.counts.open:
         say(f"Operation {record.operation.id} is done: nothing is left.")
         return Exit.DONE
+    if record.operation.kind == "seek":
+        return await go_on(session, path)
 
     async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Ended:
         return await moves.resume(session, path, tell, stopped)
@@ -124,19 +128,15 @@ async def resume(session: Session, id: str, form: Format | None) -> int:
 async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int:
     """Take a move or a deletion back: originals return to their source, and copies that are still there go."""
     path = await asyncio.to_thread(find_journal, id)
+    if (await asyncio.to_thread(read_record, path)).operation.kind == "seek":
+        return await put_back(session, path, yes, form)
     plans = await moves.plan_undo(session, path)
     for plan in plans:
         for warning in plan.warnings:
             say(warning)
         say(f"{quantity(plan.moving, 'message')} of {plan.source}: taken back as far as they are still there.")
-    if not yes:
-        if not sys.stdin.isatty():
-            say("Nothing was changed: add --yes to go on.")
-            return Exit.USAGE
-        await drain_all()
-        if not click.confirm("Take them back?", err=True):
-            say("Nothing was changed.")
-            return Exit.DONE
+    if (code := await declined("Take them back?", yes)) is not None:
+        return code
 
     async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> list[tuple[str, Ended]]:
         return await moves.undo(session, path, plans, tell, stopped)

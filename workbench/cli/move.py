@@ -1,7 +1,6 @@
 """`workbench move` and `workbench delete`: a plan first, then what it says, every message journalled."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 import msgspec
 
 from workbench.cli import completion
+from workbench.cli.confirmation import declined
 from workbench.cli.edit_options import edit_options
 from workbench.cli.exit_codes import Exit
 from workbench.cli.move_progress import watched
@@ -197,14 +197,9 @@ async def _run(session: Session, plan: Plan, dry_run: bool, yes: bool, form: For
     if not plan.moving:
         say(f"Nothing to {plan.verb}.")
         return Exit.PARTLY if plan.stays else Exit.NOT_FOUND
-    if not yes:
-        if not sys.stdin.isatty():
-            say("Nothing was changed: add --yes to go on.")
-            return Exit.USAGE
-        await drain_all()
-        if not click.confirm(f"{plan.verb.capitalize()} {quantity(plan.moving, 'message')}?", err=True):
-            say("Nothing was changed.")
-            return Exit.DONE
+    code = await declined(f"{plan.verb.capitalize()} {quantity(plan.moving, 'message')}?", yes)
+    if code is not None:
+        return code
 
     async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Ended:
         return await carry_out(session, plan, tell, stopped, force)

@@ -304,6 +304,25 @@ class RecountConnector(Connector, Protocol):
 
 
 @runtime_checkable
+class SeekConnector(GroupConnector, Protocol):
+    """A connector whose consumer groups can be put elsewhere in a log."""
+
+    async def seek(self, group: str, address: Address, offsets: Mapping[str, str | None]) -> None:
+        """Let a group go on elsewhere; one that there is not is made.
+
+        Args:
+            group: Its name.
+            address: A log with `Ability.GROUPS`.
+            offsets: The next event to read, by partition; None: the group has committed nothing there any more.
+
+        Raises:
+            EndpointNotFound: There is no such log.
+            Unsupported: The group has members, which would commit over it, or is of a kind that keeps no offsets.
+        """
+        ...
+
+
+@runtime_checkable
 class RoutingConnector(Connector, Protocol):
     """A connector with endpoints of the family `routes`."""
 

@@ -2,7 +2,7 @@
 but a `WorkbenchError` comes back."""
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, Self, TypeAlias
 
@@ -25,6 +25,7 @@ from workbench.connecting.connector import (
     RoutingConnector,
     Scan,
     ScanConnector,
+    SeekConnector,
     Stream,
     Transaction,
     Transfer,
@@ -294,6 +295,15 @@ class Guarded:
         if not isinstance(connector, GroupConnector):
             raise self._lacks("has no consumer groups")
         return await boundary.answer(lambda: connector.group(name), Group)
+
+    async def seek(self, group: str, address: Address, offsets: Mapping[str, str | None]) -> None:
+        """Let a consumer group go on elsewhere: `MOVE`."""
+        connector = self._connector
+        if not isinstance(connector, SeekConnector):
+            raise self._lacks("has no consumer groups that can be moved")
+        await self.permit(Level.MOVE, f"moving the consumer group {group!r}")
+        with Boundary(f"Moving a consumer group of {self._connection.name}").within():
+            await connector.seek(group, address, offsets)
 
     def description(self) -> str:
         """The broker and its version, or its size; empty where it does not say."""

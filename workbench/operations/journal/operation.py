@@ -8,7 +8,7 @@ import msgspec
 
 from workbench.model.address import Address
 
-Kind = Literal["move", "undo", "delete"]
+Kind = Literal["move", "undo", "delete", "seek"]
 State = Literal["running", "interrupted", "stopped", "done"]
 """Whether it goes on; was cut short, by a crash or a lost connection; was stopped by its user or by a canary; or came
 to its end."""
