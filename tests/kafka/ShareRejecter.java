@@ -38,15 +38,25 @@ class ShareRejecter {
         var bytes = new ByteArrayDeserializer();
         try (var consumer = new KafkaShareConsumer<>(settings, bytes, bytes)) {
             consumer.subscribe(List.of(bootstrapGroupTopicDeadCopied[2]));
-            for (var rejected = 0; rejected == 0; ) {
-                for (var record : consumer.poll(Duration.ofMillis(100))) {
+            var ended = new Thread(() -> {
+                try {
+                    System.in.read();
+                } catch (java.io.IOException gone) {
+                    // as good as ended
+                }
+            });
+            ended.start();
+            for (var told = false; ended.isAlive(); ) {
+                var records = consumer.poll(Duration.ofMillis(100));
+                for (var record : records) {
                     consumer.acknowledge(record, AcknowledgeType.REJECT);
-                    rejected++;
                 }
                 consumer.commitSync();
+                if (!told && !records.isEmpty()) {
+                    System.out.println("rejected");
+                    told = true;
+                }
             }
-            System.out.println("rejected");
-            while (System.in.read() >= 0) {}
         }
     }
 }

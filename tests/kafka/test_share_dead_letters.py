@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from workbench.model.content import Content
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Delivery, Event
 from workbench.operations.dead.originals import original_of, read_originals
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
 
 SENT = Event(b"k", b'{"id":1}', written=Content((("tenant", "north"),)))
@@ -85,6 +88,34 @@ async def test_a_share_group_s_dead_letters_are_known_and_lead_to_their_original
         assert (found.event.key, found.event.body, found.event.headers) == (SENT.key, SENT.body, SENT.headers)
     code, output, _ = await workbench("dead", "-o", "table", "-c", f"kafka={kafka.url}", str(dead))
     assert (code, "Offset rejected by client." in output, address.name in output) == (0, True, True)
+
+
+async def test_what_comes_back_to_a_share_group_s_dead_letters_stops_a_canary(
+    connector: KafkaConnector,
+    kafka: KafkaAddress,
+    topic: MakeTopic,
+    dead: Address,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though a dead letter has nothing of the copy that it was, nor of how often that was moved."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    address, group = await topic(1), new_group()
+    await publish(connector, address, [SENT, SENT])
+    arguments = (kafka.bootstrap, group, address.name, dead.name, "false")
+    async with (
+        program("ShareRejecter", install.kafka(), *arguments, ready=b"rejected\n"),
+        Session([Connection.parse(f"kafka={kafka.url}")]) as session,
+    ):
+        async with asyncio.timeout(DEADLINE):
+            while len(await browse(connector, dead)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        plan = await make_plan(session, Wanted(dead, canary=(1, 5), watch=30))
+        ended = await carry_out(session, plan)
+        assert (ended.moved, ended.returned) == (1, 1)
+        assert ended.why == f"Stopped: 1 message came back to {dead}."
+        again = (await browse(connector, address))[-1].event
+        assert (again.key, again.body, again.headers[0]) == (SENT.key, SENT.body, SENT.headers[0])
 
 
 async def test_a_broker_that_has_no_share_groups_is_not_asked_for_them(kafka: KafkaAddress, dead: Address) -> None:

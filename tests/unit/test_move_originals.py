@@ -65,3 +65,14 @@ async def test_one_whose_original_is_gone_stays_and_says_why() -> None:
     assert stays.reason == "it lacks key, body and headers, and its original is no longer at 0:9 of m/orders"
     assert (ended.moved, ended.left) == (0, 1)
     assert arrived(broker) == []
+
+
+async def test_how_often_it_was_moved_says_its_original() -> None:
+    """The dead letter of a copy has none of what was stamped on the copy: it would go round for ever."""
+    broker = shop()
+    broker.append("orders", Event(b"3", b"{}", written=Content((("workbench-redrives", b"5"),))))
+    broker.append("dlq", pointer(3))
+    plan, ended = await moved(broker)
+    [stays] = plan.stays
+    assert stays.reason == "it was moved 5 times already, and came back each time"
+    assert ended.moved == 0

@@ -14,7 +14,7 @@ from workbench.facts.facts import Facts
 from workbench.facts.tiers import OWN_PREFIX
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, WorkbenchError
-from workbench.model.event import Delivery, Position
+from workbench.model.event import Delivery, Event, Position
 from workbench.model.start import At
 from workbench.session import Session
 
@@ -65,6 +65,19 @@ def original_of(delivery: Delivery, facts: Facts, conventions: Conventions) -> O
     if event.key is None and event.body is None:
         return Original(address, position, "everything")
     return Original(address, position, "headers") if convention.lacks else None
+
+
+async def whole_events(session: Session, batch: Sequence[Delivery]) -> list[Event | None]:
+    """The events of deliveries; of dead letters that lack something of their originals, these; None where such a one
+    cannot be read: it is gone, or was written in a transaction that is still open.
+
+    Raises:
+        ConfigError: A convention cannot be used.
+    """
+    wanted = [original_of(each, session.reading.facts(each), session.conventions) for each in batch]
+    found = await read_originals(session, [each for each in wanted if each is not None]) if any(wanted) else {}
+    whole = [delivery if each is None else found[each] for delivery, each in zip(batch, wanted, strict=True)]
+    return [each.event if isinstance(each, Delivery) else None for each in whole]
 
 
 async def read_originals(session: Session, wanted: Iterable[Original]) -> Mapping[Original, Delivery | str]:

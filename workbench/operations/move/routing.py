@@ -186,8 +186,14 @@ class Routing:
             return NOT_MEANT
         if delivery.position is not None and key_of(delivery) in self._moved:
             return MOVED_BEFORE
+        event = delivery.event
+        if (pointer := self._pointers.get(id(delivery))) is not None:
+            original = self._originals[pointer]
+            if isinstance(original, str):
+                return Stay("cannot", f"it lacks {_LACKS[pointer.lacks]}, and {original}")
+            event = original.event
         try:
-            times = redrives(delivery.event.headers)
+            times = redrives(event.headers)
         except FormatError as error:
             return Stay("cannot", f"its headers cannot be read: {str(error).rstrip('.')}")
         if times >= self._redrives:
@@ -195,12 +201,6 @@ class Routing:
         found = await self._way(delivery)
         if isinstance(found, str):
             return Stay("cannot", found)
-        event = delivery.event
-        if (pointer := self._pointers.get(id(delivery))) is not None:
-            original = self._originals[pointer]
-            if isinstance(original, str):
-                return Stay("cannot", f"it lacks {_LACKS[pointer.lacks]}, and {original}")
-            event = original.event
         if self._editor is not None:
             [edited] = await self._editor.apply([event], self._edited)
             if edited.event is None:

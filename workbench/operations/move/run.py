@@ -31,6 +31,7 @@ from workbench.model.errors import (
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.start import At, Beginning
 from workbench.model.wording import quantity
+from workbench.operations.dead.originals import whole_events
 from workbench.operations.journal.journal import Entry, Journal
 from workbench.operations.journal.operation import EntryState, State
 from workbench.operations.move.copies import key_of, stamp_of
@@ -230,6 +231,7 @@ class Run:
         self._given_up: set[bytes] = set()
         self._sequence = 0
         self._moved = self._failed = self._returned = self._taken = 0
+        self._unsure: list[Delivery] = []
         self._left: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._start = time.monotonic()
@@ -716,7 +718,7 @@ class Run:
                 # What cannot be followed is not counted; the move goes on.
                 with suppress(ConnectorError):
                     async for batch in stream:
-                        self._returned += sum(_is_of(each, plan.id) for each in batch)
+                        self._returned += await self._count_own(batch)
 
             with unwrap_exception_group():
                 async with asyncio.TaskGroup() as group:
@@ -740,14 +742,24 @@ class Run:
             if plan.removes and (depth := (await connector.endpoint(plan.source)).depth or 0) > expected:
                 # It has grown, by what came back or by others: it is looked at once for each time.
                 self._returned, expected = await self._count_returned(), depth
+            if self._unsure:
+                self._returned += await self._count_own(())
         return bool(self._returned)
 
     async def _count_returned(self) -> int:
         count = 0
         async with self._session.browse(self._plan.source) as stream:
             async for batch in stream:
-                count += sum(_is_of(each, self._plan.id) for each in batch)
+                count += await self._count_own(batch)
         return count
+
+    async def _count_own(self, batch: Sequence[Delivery]) -> int:
+        """How many of these are copies of this operation, whatever a dead letter lacks of the copy that it was. Those
+        that cannot be told yet are asked about with the next."""
+        asked, self._unsure = [*self._unsure, *batch], []
+        events = await whole_events(self._session, asked)
+        self._unsure += [each for each, event in zip(asked, events, strict=True) if event is None][-WINDOW:]
+        return sum(_is_of(event, self._plan.id) for event in events if event is not None)
 
     async def _make_certain(self) -> None:
         """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more."""
@@ -884,8 +896,8 @@ async def _leave(held: Sequence[AbstractAsyncContextManager[Claims]]) -> None:
         raise wrong
 
 
-def _is_of(delivery: Delivery, id: str) -> bool:
-    stamp = stamp_of(delivery.event)
+def _is_of(event: Event, id: str) -> bool:
+    stamp = stamp_of(event)
     return stamp is not None and stamp[0] == id
 
 
