@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from connectors.rabbitmq import RabbitMQConnector
+from connectors.rabbitmq import RabbitMQConnector, endpoints
+from connectors.rabbitmq.topology import Queue
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import numbered, publish_all
@@ -77,6 +78,17 @@ async def test_queues_are_counted_again_beside_those_that_are_gone_or_locked(rab
     assert depths == [0, 0, 0, None, 0, 0, 0, 0, 7, 0, 0, 0, None, 0]
     assert isinstance(told[3], EndpointNotFound)
     assert "exclusive access" in str(told[12]) and not isinstance(told[12], EndpointNotFound)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_known"), [("running", True), ("flow", True), ("minority", False), ("down", False)]
+)
+def test_a_queue_without_a_leader_is_not_taken_for_an_empty_one(state: str, is_known: bool) -> None:
+    queue = endpoints.of_queue(Queue("orders", "quorum", state=state), "rabbit", False, (4, 0))
+    # What the broker answers for one.
+    now = endpoints.recounted(queue, (0, 0))
+    assert isinstance(now, Endpoint) == is_known
+    assert is_known or state in str(now)
 
 
 async def test_queues_are_not_counted_where_nobody_can_be_asked(rabbit: Rabbit, reader: str) -> None:
