@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tests.unit.strategies import Sent, sent
+from tests.unit.strategies import Sent, events, sent
 from workbench.facts.convention_tables import builtin_tables
 from workbench.facts.tiers import Tiers
 from workbench.model.content import Content
@@ -152,6 +153,24 @@ async def test_all_other_headers_and_properties_stay_bit_identical(message: Sent
     back = await edited(Edit(without_headers=("tenant-of-ours",)), done)
     # With its last header the table goes, too.
     assert back.wire == message.wire or message.headers == []
+
+
+@given(events, st.sampled_from(["tenant", "h", "é", "x" * 300, ""]), st.text(max_size=5))
+async def test_any_event_is_edited_or_it_is_said_why_not(event: Event, name: str, text: str) -> None:
+    edit = Edit(
+        patch=operation("add", "/new", value=1),
+        headers=((name, text),),
+        without_headers=("time",),
+        properties=(("type", text),),
+        without_properties=("priority",),
+    )
+    for each in (edit, msgspec.structs.replace(edit, patch=""), msgspec.structs.replace(edit, text=text, patch="")):
+        [done] = await apply(each, event)
+        if done.event is None:
+            assert done.reason.endswith(".")
+        else:
+            assert (name, text) in done.event.headers or type(dict(done.event.headers)[name]) is not str
+            assert "priority" not in done.event.properties
 
 
 async def test_a_template_uses_what_the_event_has(templates: TemplateProcess) -> None:
