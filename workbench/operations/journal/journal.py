@@ -100,13 +100,16 @@ class Journal:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = _lock(path)
-            new_private(path).close()
-            database = _open(path)
-            with closing_on_error(database), database:
-                database.executescript(_SCHEMA)
+            # By its name it is found when it is one: a program may die here.
+            unfinished = path.with_suffix(".unfinished")
+            new_private(unfinished).close()
+            with closing(sqlite3.connect(unfinished)) as beginning, beginning:
+                beginning.executescript(_SCHEMA)
                 head = msgspec.msgpack.encode(operation)
-                database.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+                beginning.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+            unfinished.rename(path)
             sync_folder(path.parent)
+            database = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise _unwritable(error) from error
         return cls(path, lock, database, operation)

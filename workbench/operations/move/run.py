@@ -237,7 +237,7 @@ class Run:
         self._start = time.monotonic()
         self._settled: list[int] = []
         self._awaits_return = False
-        self._hidden = 0
+        self._let_go = self._hidden = 0
         self._last_settled = 0.0
         self._told = 0.0
         self._failure = ""
@@ -382,7 +382,7 @@ class Run:
         until = time.monotonic() + _RETURN
         while True:
             endpoint = await connector.endpoint(self._plan.source)
-            if (endpoint.depth or 0) >= self._plan.depth - self._moved:
+            if (endpoint.depth or 0) >= self._plan.depth - self._let_go:
                 self._awaits_return, self._hidden = False, 0
                 return
             if (left := until - time.monotonic()) <= 0 or self._stopped.is_set():
@@ -785,11 +785,11 @@ class Run:
         self._open = {}
         self._sequence = await asyncio.to_thread(lambda: self._journal.next_sequence)
         if not self._sequence:
-            self._taken = 0
+            self._taken = self._let_go = 0
             return
         counts = await asyncio.to_thread(self._journal.counts)
         self._taken = counts.settled + counts.confirmed + counts.in_flight
-        self._moved = counts.settled
+        self._moved = self._let_go = counts.settled
         for sequence, key, state in await asyncio.to_thread(lambda: list(self._journal.open_entries())):
             if state == EntryState.SETTLED and not self._plan.removes:
                 # A log never had to let go of it, and gives nothing back.
@@ -801,7 +801,8 @@ class Run:
     async def _end(self, state: State, why: str) -> Ended:
         plan = self._plan
         await self._mark_done()
-        if state == "done" and self._open and self._hidden:
+        missing = any(at < EntryState.SETTLED for some in self._open.values() for _, at in some)
+        if state == "done" and missing and self._hidden:
             state = "interrupted"
             why = f"{quantity(self._hidden, 'message')} of {plan.source} are held by a consumer, and cannot be seen."
         if state == "done":
