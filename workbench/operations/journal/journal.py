@@ -36,6 +36,9 @@ _FORM: Final = 2
 _SUFFIX: Final = ".journal"
 _TWICE: Final = 1
 _PAGE: Final = 500
+_TRIES: Final = 10
+_PAUSE: Final = 0.03
+"""Seconds between two attempts to lock a journal."""
 _LONG: Final = 86_400
 """Seconds for which no process with an embedded broker is expected to run."""
 
@@ -573,10 +576,15 @@ def _lock_path(path: Path) -> Path:
 
 
 def _lock(path: Path) -> IO[bytes]:
-    try:
-        lock = try_lock(_lock_path(path))
-    except OSError as error:
-        raise _unwritable(error) from error
+    # Whoever lists operations asks for each whether it is locked, and has it for a moment.
+    for _ in range(_TRIES):
+        try:
+            lock = try_lock(_lock_path(path))
+        except OSError as error:
+            raise _unwritable(error) from error
+        if lock is not None:
+            break
+        time.sleep(_PAUSE)
     if lock is None:
         raise StoreError(f"Operation {path.stem} is running: it is being worked on by another program.")
     return lock
