@@ -117,13 +117,14 @@ async def test_a_header_that_is_set_keeps_its_place_and_its_type() -> None:
         (1.5, "2.25", 2.25),
         (1.5, "0.12345678901234567890123", "0.12345678901234567890123"),
         (Decimal("1.50"), "2.50", Decimal("2.50")),
+        (Decimal("sNaN"), "2.50", Decimal("2.50")),
         (datetime(2026, 1, 1, tzinfo=UTC), "2026-02-01T00:00:00+00:00", datetime(2026, 2, 1, tzinfo=UTC)),
         ([1], "2", "2"),
         (None, "x", "x"),
     ],
 )
 async def test_the_type_of_a_header_is_kept_where_the_text_can_be_one(before: Any, text: str, after: Any) -> None:
-    done = await edited(Edit(headers=(("h", text),)), Event(wire=encode(Content((("h", before),)))))
+    done = await edited(Edit(headers=(("h", text),)), Event(written=Content((("h", before),))))
     assert done.headers == (("h", after),)
     assert type(done.headers[0][1]) is type(after)
 

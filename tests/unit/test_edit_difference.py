@@ -3,6 +3,8 @@
 import gzip
 import json
 import random
+from copy import deepcopy
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -100,6 +102,19 @@ def test_a_value_that_equals_nothing_is_no_difference_to_itself() -> None:
     assert lines(before, msgspec.structs.replace(before, wire=with_header(before.wire or Wire("", b""), "h", "x"))) == [
         "+ header.h  x"
     ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Decimal("sNaN"), [Decimal("NaN")], float("nan"), 10**5_000, [10**5_000]],
+    ids=["sNaN", "in", "NaN", "int", "ints"],
+)
+def test_odd_values_equal_themselves_and_differ_from_others(value: Any) -> None:
+    one, same, other = (Event(written=Content((("h", each),))) for each in (value, deepcopy(value), "x"))
+    assert lines(one, same) == []
+    assert len(lines(one, other)) == 2
+    if isinstance(value, int):
+        assert len(lines(one, Event(written=Content((("h", value + 1),))))) == 2
 
 
 def test_places_are_data() -> None:

@@ -6,6 +6,7 @@ line, what is no text only by its size. However large two events are, comparing 
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from itertools import islice, zip_longest
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -159,7 +160,7 @@ class _Fields:
             types = []
         texts: dict[str, list[str]] = {}
         for name, value in seen.headers:
-            texts.setdefault(name, []).append(value_to_copy(value))
+            texts.setdefault(name, []).append(_text_of(value))
         headers: dict[str, list[_Field]] = {}
         for number, (name, value) in enumerate(content.headers):
             kind = types[number] if number < len(types) else value_type(value)
@@ -167,7 +168,7 @@ class _Fields:
             fields.append(_Field(value, kind, told[len(fields)] if len(fields) < len(told) else _HIDDEN))
         self.headers: Final[_Named] = headers
         self.properties: Final[_Named] = {
-            name: [_Field(value, value_type(value), value_to_copy(seen.properties.get(name, _HIDDEN)))]
+            name: [_Field(value, value_type(value), _text_of(seen.properties.get(name, _HIDDEN)))]
             for name, value in content.properties.items()
         }
         self.seen: Final = frozenset((*texts, *seen.properties))
@@ -184,14 +185,32 @@ def _of_fields(what: What, before: _Named, after: _Named, seen: Set[str]) -> Ite
     for name in dict.fromkeys((*before, *after)):
         for old, new in zip_longest(before.get(name, ()), after.get(name, ())):
             if old is not None and new is not None:
-                # NaN is no other value for not being equal to itself.
-                if old.type == new.type and (old.value == new.value or repr(old.value) == repr(new.value)):
+                if old.type == new.type and _is_equal(old.value, new.value):
                     continue
                 typed = old.type != new.type and old.shown == new.shown
                 was, now = [f"{each.shown} ({each.type})" if typed else each.shown for each in (old, new)]
             else:
                 was, now = [None if each is None else each.shown for each in (old, new)]
             yield _change(what, (name if name in seen else _HIDDEN,), was, now)
+
+
+def _is_equal(one: Value, other: Value) -> bool:
+    """Whether two values are the same. NaN is, though it does not equal itself, or refuses to be compared at all."""
+    with suppress(ArithmeticError):
+        if one == other:
+            return True
+    with suppress(ValueError):
+        return repr(one) == repr(other)
+    # Python writes no integer of so many digits.
+    return False
+
+
+def _text_of(value: Value) -> str:
+    try:
+        return value_to_copy(value)
+    except ValueError:
+        # As above, within a table or an array.
+        return value_type(value)
 
 
 # Bodies.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -157,8 +157,10 @@ def _not_json(text: str) -> str | None:
 def _with_header(event: Event, name: str, text: str) -> Event:
     own = next((value for each, value in event.headers if each == name), "")
     value = _as_before(text, own)
-    if [each for each in event.headers if each[0] == name] == [(name, value)] and type(own) is type(value):
-        return event
+    # A signalling NaN refuses to be compared.
+    with suppress(InvalidOperation):
+        if [each for each in event.headers if each[0] == name] == [(name, value)] and type(own) is type(value):
+            return event
     if event.wire is not None:
         return msgspec.structs.replace(event, wire=wire.with_header(event.wire, name, value))
     headers: list[tuple[str, Value]] = []
