@@ -13,6 +13,10 @@ from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import run
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import numbered, publish
+from workbench.model.errors import Unsupported
+from workbench.operations.journal.journal import find_journal
+from workbench.operations.move.moves import plan_undo
+from workbench.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +82,9 @@ def test_a_group_goes_where_it_is_put_and_back(kafka: KafkaAddress) -> None:
     assert [each["to"] for each in time.records] == ["0", "0"]
     assert committed(group, *connection) == {"0": "10", "1": "3"}
     [last, first] = run("workbench", "journal").records
+    # The Journal screen says how it is put back.
+    with pytest.raises(Unsupported, match=f"journal undo {last['id']}` puts it back"):
+        asyncio.run(plan_undo(Session(), find_journal(last["id"])))
     assert (last["kind"], last["state"]) == ("seek", "done")
     for each in (last, first):
         assert run("workbench", "journal", "undo", each["id"], "--yes", *connection).code == 0

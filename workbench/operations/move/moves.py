@@ -418,6 +418,11 @@ _BATCH = 500
 
 
 def _plan_of(operation: Operation) -> Plan:
+    if operation.kind == "seek":
+        raise Unsupported(
+            f"Operation {operation.id} moved no messages but a consumer group: `workbench journal undo {operation.id}`"
+            " puts it back."
+        )
     try:
         return msgspec.msgpack.decode(operation.plan, type=Plan)
     except msgspec.MsgspecError as error:
