@@ -124,9 +124,17 @@ ACTIONS: Final = (
         "move",
         "m",
         "move",
-        "Move the event, or the marked events, to another endpoint.",
+        "Move what is selected, matches or is in the endpoint back to where it came from, or elsewhere; the plan is"
+        " shown first.",
+        ("events", "dead_letters"),
+        ("endpoints", "events", "event", "dead-letters"),
+    ),
+    Action(
+        "delete",
+        "delete",
+        "",
+        "Delete the marked or the selected events, or all that match, from their queue; the plan is shown first.",
         ("events",),
-        ("events", "event"),
     ),
     Action(
         "mark",
@@ -297,6 +305,13 @@ ACTIONS: Final = (
         ("dead_letters",),
     ),
     Action("group_by", "f", "group by", "Group by a field, such as body.error.code, or by reason.", ("dead_letters",)),
+    Action(
+        "delete_group",
+        "x,delete",
+        "delete",
+        "Delete the group's messages from their queues; the plan is shown first, and the journal can undo it.",
+        ("dead_letters",),
+    ),
     Action("read_again", "r", "read again", "Read the dead letters again.", ("dead_letters",)),
     Action(
         "resume",

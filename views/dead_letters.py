@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from views.host import Host
+from views.moving import Moving, Scope, scope_of
 from views.painting import Rows
 from views.widgets.explanation import Explanation
 from views.widgets.key_bar import KeyBar
@@ -38,7 +39,7 @@ _LONGEST: Final = 500
 """Cells of a reason that are shown of the line at the cursor."""
 _BEAT: Final = 0.3
 """Seconds between two drawings while dead letters are read."""
-_ACTIONS: Final = ("read_queues", "group_by", "read_again")
+_ACTIONS: Final = ("move", "delete_group", "read_queues", "group_by", "read_again")
 _PARTS: Final = 12
 """Parts of the time in which dead letters came that are told apart."""
 
@@ -55,7 +56,7 @@ class DeadLetters(WorkbenchScreen):
         self._look = False
         self._groups = Groups()
         self._reading: Reading | None = None
-        self._is_reading = False
+        self._is_reading = self._is_outdated = False
         self._lines: Sequence[Group | Endpoint] = ()
 
     def compose_body(self) -> ComposeResult:
@@ -101,6 +102,7 @@ class DeadLetters(WorkbenchScreen):
         groups = Groups(field)
         reading = Reading(self.context.session, Window(), groups.add, MOST)
         self._groups, self._reading, self._is_reading = groups, reading, True
+        self._is_outdated = False
         self._read_all(reading, [each for each in self._endpoints() if self._look or not price_of(each)])
 
     @work(exclusive=True, group="read")
@@ -148,6 +150,47 @@ class DeadLetters(WorkbenchScreen):
     def do_read_again(self) -> None:
         self._read_if_agreed()
 
+    def cannot_move(self) -> str | None:
+        if self.host.operation is not None:
+            return f"{self.host.operation.what} is running: one operation runs at a time."
+        match self._line():
+            case None:
+                return "There are no dead letters."
+            case Group() as group if self._groups.query_of(group) is None:
+                return "No query selects this group: open it with enter, and mark what is to be moved."
+        return None
+
+    cannot_delete_group = cannot_move
+
+    def do_move(self) -> None:
+        self._ask_to_move(deletes=False)
+
+    def do_delete_group(self) -> None:
+        self._ask_to_move(deletes=True)
+
+    def _ask_to_move(self, deletes: bool) -> None:
+        scopes = []
+        match self._line():
+            case Group() as group:
+                places = list(group.places)
+                where = ", ".join(visible(str(each), 60) for each in places)
+                query = self._groups.query_of(group) or ""
+                scopes = [scope_of(f"{group.count:,} of this group", f"in {where}", places, query)]
+                for place in places:
+                    if (endpoint := self.context.endpoint(place)) is not None:
+                        scopes.append(_all_of(endpoint))
+            case Endpoint() as endpoint:
+                scopes = [_all_of(endpoint)]
+        Moving(self, scopes, deletes).ask()
+
+    def on_workbench_screen_operation_ended(self) -> None:
+        """What was read may be elsewhere now: it is read again where that is free."""
+        if self._reading is not None and not self._look:
+            self._read()
+        elif self._reading is not None:
+            self._is_outdated = True
+        self._paint()
+
     def do_group_by(self) -> None:
         self.host.ask(
             "Group by",
@@ -191,6 +234,11 @@ class DeadLetters(WorkbenchScreen):
         read, there = self._groups.counted, sum(each.depth or 0 for each in endpoints)
         verb = "reading… " if self._is_reading else ""
         panel.state = f"{verb}{read:,} of {max(there, read):,} read" if is_there else ""
+        if self._is_outdated:
+            panel.note = f"read before the last move: {self.key_of('read_again')} reads again"
+            self._tell_detail()
+            self.query_one(KeyBar).update()
+            return
         gaps = [gap for each in covered.values() for gap in each.gaps]
         panel.note = (
             f"not seen: {gaps[0].what}" + (f" and {len(gaps) - 1} more" if len(gaps) > 1 else "") if gaps else ""
@@ -277,6 +325,10 @@ class DeadLetters(WorkbenchScreen):
                 self.host.open_matching(list(group.places), self._groups.query_of(group))
             case Endpoint() as endpoint:
                 self.host.open_endpoint(endpoint.address)
+
+
+def _all_of(endpoint: Endpoint) -> Scope:
+    return scope_of(f"all {endpoint.depth or 0:,}", f"of {visible(str(endpoint.address), 60)}", [endpoint.address])
 
 
 def _fit(text: str, width: int) -> str:

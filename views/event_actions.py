@@ -1,5 +1,7 @@
 """What can be done with an event on Events, with those that are marked, and with their table."""
 
+from collections.abc import Sequence
+
 from textual import on, work
 
 from views.export import body_text, line_text
@@ -8,6 +10,8 @@ from views.shown_events import ShownEvents
 from views.steady_app import KEY_WORK
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
+from workbench.decode.display import visible
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
 from workbench.query.condition import join_conditions
 from workbench.table.columns import column_of, why_no_column
@@ -114,10 +118,60 @@ class EventActions(ShownEvents):
             self.host.clone_event(delivery, into_body)
 
     def cannot_move(self) -> str | None:
-        return "Moving is not there yet: c publishes a copy, and the original stays where it is."
+        if self.context.store is None:
+            return "This is a recording: no broker is connected."
+        if self.host.operation is not None:
+            return f"{self.host.operation.what} is running: one operation runs at a time."
+        return None if self._movable else "There is nothing to move: go to an event, or to an endpoint that holds some."
 
     def do_move(self) -> None:
-        raise AssertionError("cannot be moved")
+        self._ask_to_move(deletes=False)
+
+    cannot_delete = cannot_move
+
+    def do_delete(self) -> None:
+        self._ask_to_move(deletes=True)
+
+    @property
+    def _movable(self) -> bool:
+        """Whether there are events, or an endpoint that holds some."""
+        return bool(self._events_to_move or self._endpoints_to_move)
+
+    @property
+    def _events_to_move(self) -> Sequence[int]:
+        """The marked events, else the one at the cursor; none while the tree is gone through."""
+        if self._in(self._tree) or self._switcher.current != "table":
+            return ()
+        at = self._table.cursor
+        return sorted(self._table.marks) or ([at] if at is not None else [])
+
+    @property
+    def _endpoints_to_move(self) -> Sequence[Endpoint]:
+        """The endpoint at the tree's cursor, else those whose events are shown."""
+        line = self._tree.line if self._in(self._tree) else None
+        addresses = self._sources.addresses if line is None else [line.address] if line.address is not None else []
+        found = [self.context.endpoint(address) for address in addresses]
+        return [each for each in found if each is not None and Ability.BROWSE in each.abilities]
+
+    def _ask_to_move(self, deletes: bool) -> None:
+        # The first picture would wait for it.
+        from views.moving import Moving, scope_of, scope_of_held
+
+        scopes = []
+        events, endpoints = self._events_to_move, self._endpoints_to_move
+        if self._table.marks and events:
+            scopes.append(scope_of_held(self, f"{len(events):,} marked", events))
+        cursor = self._table.cursor
+        if events and cursor is not None:
+            scopes.append(scope_of_held(self, "1 selected", [cursor]))
+        addresses = [each.address for each in endpoints]
+        where = ", ".join(visible(str(each), 60) for each in addresses)
+        if endpoints and self._query_text and not self._in(self._tree):
+            scopes.append(scope_of("all that match", visible(self._query_text, 60), addresses, self._query_text))
+        if endpoints:
+            depth = sum(each.depth or 0 for each in endpoints)
+            scopes.append(scope_of(f"all {depth:,}" if depth else "all", f"of {where}", addresses))
+        Moving(self, scopes, deletes).ask()
 
     def cannot_copy(self) -> str | None:
         return self._no_event()

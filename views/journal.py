@@ -262,7 +262,10 @@ class Journal(WorkbenchScreen):
             self.host.begin_operation("An undo", undo)
             self._reading.request()
 
-        self.app.push_screen(PlanDialog("Undo", plan, permit, "take back", can_keep=False), begin)
+        is_careful = any(map(session.is_production, session.names))
+        self.app.push_screen(
+            PlanDialog("Undo", plan, permit, "take back", can_keep=False, is_careful=is_careful), begin
+        )
 
     def cannot_forget(self) -> str | None:
         record = self._record

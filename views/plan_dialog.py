@@ -21,7 +21,7 @@ from workbench.model.errors import WorkbenchError
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.words import plan_lines
 
-Verdict = Literal["dry run", "run", "keep"]
+Verdict = Literal["dry run", "run", "keep", "edit"]
 MakePlans = Callable[[Callable[[str], None]], Awaitable[Sequence[Plan]]]
 """Makes plans; is given whom to tell how far it is, in a few words."""
 
@@ -30,7 +30,7 @@ class Decision(msgspec.Struct, frozen=True):
     """What was decided of plans.
 
     Attributes:
-        verdict: To leave it at this, to carry them out, or to keep them in a file.
+        verdict: To leave it at this, to carry them out, to keep them in a file, or to edit the messages on their way.
         plans: The plans.
     """
 
@@ -53,6 +53,7 @@ class PlanDialog(Dialog[Decision | None]):
         Binding("enter", "decide('dry run')", show=False),
         Binding("r", "run", show=False),
         Binding("s", "decide('keep')", show=False),
+        Binding("e", "decide('edit')", show=False),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
     ]
@@ -64,6 +65,7 @@ class PlanDialog(Dialog[Decision | None]):
         permit: Callable[[Plan], Awaitable[None]],
         verb: str,
         can_keep: bool = True,
+        is_careful: bool = False,
     ) -> None:
         """Show.
 
@@ -73,10 +75,12 @@ class PlanDialog(Dialog[Decision | None]):
             permit: Raises where a plan must not be carried out, once all who have to be were asked.
             verb: What carrying it out is called: "move".
             can_keep: Whether a plan can be kept in a file, and what is shown is a dry run.
+            is_careful: Whether questions may come meanwhile, which keys that follow are meant for.
         """
         super().__init__()
         self._title, self._make, self._permit, self._verb = title, make, permit, verb
         self._can_keep: Final = can_keep
+        self._is_careful: Final = is_careful
         self._plans: tuple[Plan, ...] | None = None
         self._asks = False
 
@@ -89,9 +93,19 @@ class PlanDialog(Dialog[Decision | None]):
     def on_mount(self) -> None:
         """Make the plans meanwhile."""
         self.query_one(VerticalScroll).focus()
-        self._plan()
+        if self._is_careful:
+            self._plan_with_questions()
+        else:
+            self._plan_at_once()
 
     @work(group=KEY_WORK)
+    async def _plan_at_once(self) -> None:
+        await self._plan()
+
+    @work(group="plan")
+    async def _plan_with_questions(self) -> None:
+        await self._plan()
+
     async def _plan(self) -> None:
         try:
             plans = tuple(await self._make(self._tell))
@@ -114,7 +128,7 @@ class PlanDialog(Dialog[Decision | None]):
         if self._moving:
             verbs.append(("r", f"{self._verb} {self._moving:,}"))
         if self._can_keep:
-            verbs.append(("s", "keep plan in a file"))
+            verbs += [("e", "edit first"), ("s", "keep plan in a file")]
         return [*verbs, ("esc", "cancel")]
 
     @property
@@ -139,9 +153,19 @@ class PlanDialog(Dialog[Decision | None]):
             self._say_wrong(f"There is nothing to {self._verb}.")
             return
         self._asks = True
-        self._run(self._plans)
+        if self._is_careful:
+            self._run_with_questions(self._plans)
+        else:
+            self._run_at_once(self._plans)
 
     @work(group=KEY_WORK)
+    async def _run_at_once(self, plans: tuple[Plan, ...]) -> None:
+        await self._run(plans)
+
+    @work(group="permit")
+    async def _run_with_questions(self, plans: tuple[Plan, ...]) -> None:
+        await self._run(plans)
+
     async def _run(self, plans: tuple[Plan, ...]) -> None:
         try:
             for plan in plans:

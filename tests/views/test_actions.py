@@ -104,8 +104,6 @@ async def test_an_action_that_cannot_be_done_says_why() -> None:
         await driver.press("t")
         await driver.shows("There is no event at the cursor.")
         await driver.open()
-        await driver.press("m")
-        await driver.shows("Moving is not there yet")
         await driver.press("N")
         await driver.shows("find something in it with ctrl+f first")
         await driver.go_to("placed", "exchange")

@@ -1,6 +1,6 @@
 """The one form of questions: labelled fields, what is wrong with one beneath it, verbs in the border."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from views.dialogs.dialog import Dialog
-from views.widgets.fields import TextField
+from views.widgets.fields import Completing, TextField
 from views.widgets.lists import CheckList, ChoiceList, Submitted, Toggle
 from workbench.decode.display import cells, visible
 
@@ -36,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True):
         placeholder: An example, while it is empty.
         hidden: Whether what is typed is not shown.
         wrong: Why a text will not do, in a sentence; None: it will.
+        completed: What a text that begins so is completed to; None: nothing is.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
     placeholder: str = ""
     hidden: bool = False
     wrong: Callable[[str], str | None] = accept_any
+    completed: Callable[[], Iterable[str]] | None = None
 
 
 class Choose(msgspec.Struct, frozen=True):
@@ -229,7 +231,12 @@ def _widget_of(field: Field) -> Widget:
     match field:
         case Entry():
             return TextField(
-                field.value, field.placeholder, field.id, hidden=field.hidden, select_on_focus=not field.own
+                field.value,
+                field.placeholder,
+                field.id,
+                suggester=None if field.completed is None else Completing(field.completed),
+                hidden=field.hidden,
+                select_on_focus=not field.own,
             )
         case Choose():
             return ChoiceList(field.choices, field.chosen, field.id)

@@ -20,7 +20,7 @@ class Submitted(Message):
 class ChoiceList(DialogOptions):
     """One of a few lines: the cursor chooses, and the line that is chosen is marked `(•)`."""
 
-    DEFAULT_CSS = "ChoiceList { border: none; padding: 0; height: auto; max-height: 8; }"
+    DEFAULT_CSS = "ChoiceList, ChoiceList:focus { border: none; padding: 0; height: auto; max-height: 8; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", show=False)]
 
     def __init__(self, choices: Sequence[tuple[str, str]], chosen: int = 0, id: str | None = None) -> None:
@@ -60,7 +60,7 @@ class ChoiceList(DialogOptions):
 class CheckList(DialogOptions):
     """Several of many lines, in an order: space checks a line, ctrl with an arrow moves it, as J and K do."""
 
-    DEFAULT_CSS = "CheckList { border: none; padding: 0; height: auto; max-height: 16; }"
+    DEFAULT_CSS = "CheckList, CheckList:focus { border: none; padding: 0; height: auto; max-height: 16; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", show=False),
         Binding("space", "select", show=False),

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, Literal
 
@@ -74,19 +74,30 @@ class Wanted(msgspec.Struct, frozen=True):
     edit: Edit = Edit()
 
 
-async def make_plan(session: Session, wanted: Wanted) -> Plan:
+def _nobody(_: int) -> None:
+    """Nobody is told."""
+
+
+async def make_plan(session: Session, wanted: Wanted, on_examined: Callable[[int], None] = _nobody) -> Plan:
     """Look at the source once, and say what the move would do. A queue is looked at only if it was not selected from:
     that has its price.
+
+    Args:
+        session: Whose connections.
+        wanted: What is asked for.
+        on_examined: Told how many messages were looked at so far.
 
     Raises:
         FormatError: The edit names what is locked, or its patch is none.
         WorkbenchError: The source cannot be looked at or claimed, or a target cannot be asked, or must not be used.
     """
     async with editor_of(session, wanted.edit) as editor:
-        return await _make_plan(session, wanted, editor)
+        return await _make_plan(session, wanted, editor, on_examined)
 
 
-async def _make_plan(session: Session, wanted: Wanted, editor: Editor | None) -> Plan:
+async def _make_plan(
+    session: Session, wanted: Wanted, editor: Editor | None, on_examined: Callable[[int], None]
+) -> Plan:
     source = wanted.source
     connector = await session.connector(source.connection)
     endpoint = await connector.endpoint(source)
@@ -109,6 +120,7 @@ async def _make_plan(session: Session, wanted: Wanted, editor: Editor | None) ->
         async with session.browse(source, start) as stream:
             async for batch in stream:
                 await survey.take(batch)
+                on_examined(survey.examined)
                 await asyncio.sleep(0)
         ends = {span.partition: span.end for span in stream.coverage.spans}
         survey.warnings += [f"Not seen: {gap.what} ({gap.reason})." for gap in stream.coverage.gaps]
