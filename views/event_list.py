@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual.dom import DOMNode
@@ -75,6 +76,7 @@ class EventList:
         self._counting: Final = CatchUp(node, self._count_reasons, COUNTED)
         self._sorting: Worker[None] | None = None
         self._order: tuple[Column, bool] | None = None
+        self._sorted: tuple[Column, bool] | None = None
         self._tally: ReasonTally | None = None
         self._looks: Sequence[int] | None = None
         self._mixed = self._failed = False
@@ -131,7 +133,7 @@ class EventList:
         self.query = query
         self.kept = self._table.cursor if keep is None and not self._table.follow else keep
         self._view = View(self._host.context.archive, query, self._looks)
-        self.stop_sorting()
+        self._end_sorting()
         self.update()
 
     def update(self) -> None:
@@ -141,7 +143,7 @@ class EventList:
             self._counting.request()
 
     def _begin(self, view: View | SortedView) -> None:
-        self.stop_sorting()
+        self._end_sorting()
         self._shown = view
         self._table.show(self._host.context.archive, view, self._mixed, self._failed)
 
@@ -206,17 +208,24 @@ class EventList:
         before, descending = self._order or (None, False)
         self._order = (column, before == column) if before != column or not descending else None
         view = self._view.view if isinstance(self._view, SortedView) else self._view
-        self.stop_sorting()
+        self._end_sorting()
         if self._order is not None:
             self._sort(view, *self._order)
-        elif view is not self._view:
+            return
+        if view is not self._view:
             self._view = view
             self._table.follow = False
             self.kept = self._table.cursor
-            self.update()
+        self.update()
 
     def stop_sorting(self) -> None:
-        """Leave the order as it is."""
+        """Leave the order as it is, and what comes in as it comes."""
+        self._end_sorting()
+        self._order = self._sorted if isinstance(self._view, SortedView) else None
+        if self._view is not None:
+            self._count(self._view)
+
+    def _end_sorting(self) -> None:
         if self._sorting is not None:
             self._sorting.cancel()
             self._sorting = None
@@ -229,22 +238,25 @@ class EventList:
         context = self._host.context
         workers = context.workers if len(view) > FEW else None
         field = Field(column.field, context.archive.reading)
+        tell = partial(self._tell_progress, f"sorting by {visible(column.title, 20)} {'↓' if descending else '↑'}")
+        tell(0)
         try:
-            found = await sort(context.archive, view, field, descending, workers, self._tell_progress)
+            found = await sort(context.archive, view, field, descending, workers, tell)
         except WorkbenchError as error:
             self._order = None
             self._host.say(str(error), "error")
             return
         self._view = self._shown = found
+        self._sorted = (column, descending)
         self._table.follow = False
         self._table.show(context.archive, found, self._mixed, self._failed)
         self._table.show_order(column.id, descending, lambda: found.sorted_count)
         self.update()
 
-    def _tell_progress(self, share: float) -> None:
+    def _tell_progress(self, doing: str, share: float) -> None:
         view = self._view
         if view is not None and self._node.is_attached:
-            self._bar.count(len(view), view.examined, f"sorting… {share:.0%}")
+            self._bar.count(len(view), view.examined, f"{doing} {share:.0%}")
 
     # Reasons.
 

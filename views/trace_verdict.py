@@ -89,7 +89,7 @@ def first_text(recent: Sequence[str], can_read: bool, key_of: Keys, key_on_event
         said.append(f"\n\n{key_of('recent')} goes back to one of these:{lines}", "muted")
     said.append("\n\nPaste or type an id: its events on all connections become one story, with what caused", "muted")
     said.append(" what.\n", "muted")
-    said.append(f"{key_on_events} on any event does the same.", "muted")
+    said.append(f"On any event, {key_on_events} does the same.", "muted")
     if can_read:
         said.append(f"\n\n  {key_of('widen_window')}  reads the flows of topics and streams; asks first")
         said.append(f"\n  {key_of('look_into')}  reads those of queues; asks first")

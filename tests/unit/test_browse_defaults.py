@@ -10,7 +10,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.start import Beginning, FromEnd
 from workbench.model.wire import Wire
 from workbench.operations import browse_defaults
-from workbench.operations.browse_defaults import LAST, Few, opening_of, place_of, price_of
+from workbench.operations.browse_defaults import LAST, Few, opening_of, place_of, price_of, price_sentence
 
 FREE, COSTLY = LookCost(), LookCost("Each message counts as delivered once more.")
 
@@ -81,3 +81,11 @@ def test_small_events_and_large_headers_are_no_more_held_than_large_bodies(monke
     wire = Wire("kafka-2-amqp-1-0", b"x" * 30_000)
     few.add(0, [Delivery(Event(wire=wire, timestamp=time), Address("c", "t"), 0) for time in range(5)])
     assert [each.event.timestamp for each in few] == [2, 3, 4]
+
+
+def test_what_several_queues_cost_is_said_once() -> None:
+    prices = ["Sets a sign.", "Sets a sign. Counts: 8 of 20 are used.", "Sets a sign. Counts: 0 of 20 are used."]
+    assert price_sentence(3, 40, prices) == (
+        "3 queues with 40 messages will be browsed once."
+        " Sets a sign. Counts: 8 of 20 are used. Counts: 0 of 20 are used."
+    )

@@ -1,6 +1,7 @@
 """The program on an embedded broker, driven by keys, and read as it is drawn."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -70,6 +71,20 @@ class Driver:
 
     def __init__(self, app: Workbench, pilot: Pilot[None], broker: Broker) -> None:
         self.app, self.pilot, self.broker = app, pilot, broker
+        self._held = threading.Event()
+
+    def hold(self, run: Callable[[Callable[[], bool]], object]) -> None:
+        """Let what runs on some thread stand still until `let_go`, or the end of the program.
+
+        Args:
+            run: Runs something there.
+        """
+        run(self._held.wait)
+
+    def let_go(self) -> None:
+        """Let go on what is held."""
+        self._held.set()
+        self._held = threading.Event()
 
     async def press(self, *keys: str) -> None:
         """Press keys, one after the other; `=text` pastes a text into the field that has the focus."""
@@ -160,4 +175,7 @@ async def running(
         if connected:
             await driver.until(lambda: all(watch.state == "connected" for watch in app.context.watches.values()))
         await pilot.pause()
-        yield driver
+        try:
+            yield driver
+        finally:
+            driver.let_go()

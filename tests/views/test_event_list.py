@@ -111,6 +111,20 @@ async def test_a_column_is_sorted_up_then_down_then_not() -> None:
         await driver.until(lambda: numbers() == first)
 
 
+async def test_a_sort_that_is_stopped_does_not_begin_again_with_what_comes_in() -> None:
+    async with running() as driver:
+        await driver.open()
+        driver.hold(driver.app.context.archive.on_reader)
+        await driver.press("S")
+        await driver.shows("sorting by", "↑ 0%", "stop sorting")
+        await driver.press("escape")
+        await driver.hides("sorting by")
+        driver.let_go()
+        driver.broker.append("payments", payment(98), partition=0)
+        await driver.shows("21 held")
+        assert not driver.app.events._events.is_sorting and "↑" not in driver.text
+
+
 async def test_what_comes_in_while_sorted_stands_at_the_end_behind_a_line() -> None:
     broker = shop()
     async with running((140, 40), broker) as driver:

@@ -100,6 +100,16 @@ async def open_sorted(driver: Driver) -> None:
     await driver.shows("↑")
 
 
+async def open_sorting(driver: Driver) -> None:
+    driver.let_go()
+    await driver.press("escape")
+    await open_table(driver)
+    # Sorting is done where the store is read.
+    driver.hold(driver.app.context.archive.on_reader)
+    await driver.press("S")
+    await driver.until(lambda: "stop sorting" in driver.lines[-1])
+
+
 async def open_group(driver: Driver) -> None:
     driver.app.go("events")
     driver.app.open_group("shop", "ledger")
@@ -118,6 +128,7 @@ STATES: dict[str, tuple[tuple[int, int], Callable[[Driver], Awaitable[None]]]] =
     "a table alone": ((120, 36), open_alone),
     "a narrow event": ((80, 24), open_event),
     "a sorted table": ((120, 36), open_sorted),
+    "a table that is being sorted": ((120, 36), open_sorting),
     "a narrow group": ((80, 24), open_group),
     "a group": ((120, 36), open_group),
     "a trace": ((160, 48), open_trace),

@@ -239,3 +239,12 @@ async def test_what_to_do_first_is_said_by_how_the_connections_stand() -> None:
         await driver.shows("There is no queue or topic yet.")
         broker.declare_queue("first")
         await driver.shows("Choose an endpoint: enter opens it.")
+
+
+async def test_what_is_read_on_a_narrow_screen_does_not_begin_at_its_edge() -> None:
+    async with running((80, 24)) as driver:
+        await driver.press("2")
+        await driver.shows("On any event, t does the same.")
+        assert " On any event, t does the same." in [line.rstrip() for line in driver.lines]
+        await driver.press("3")
+        await driver.until(lambda: any(line.startswith(" shop/orders.dead was not read") for line in driver.lines))

@@ -1,6 +1,7 @@
 """Where a browse begins and how much it shows: one policy for the command line and the screen."""
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final, Literal
@@ -15,6 +16,7 @@ LAST: Final = 500
 """Events with which a log opens, and which a queue shows: the newest of a log, the oldest of a queue."""
 _MOST: Final = 256 << 20
 """Bytes of events that are held, at most, to find the newest or the first of several logs."""
+_SENTENCE_END: Final = re.compile(r"(?<=\.) ")
 
 
 def place_of(
@@ -44,8 +46,8 @@ def price_of(endpoint: Endpoint) -> str:
 
 
 def price_sentence(queues: int, messages: int, prices: Iterable[str]) -> str:
-    """What it costs to look into several queues, each said once, to be agreed to."""
-    once = " ".join(dict.fromkeys(prices))
+    """What it costs to look into several queues, each sentence of it said once, to be agreed to."""
+    once = " ".join(dict.fromkeys(sentence for price in prices for sentence in _SENTENCE_END.split(price)))
     return f"{quantity(queues, 'queue')} with {quantity(messages, 'message')} will be browsed once. {once}"
 
 

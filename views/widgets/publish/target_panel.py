@@ -26,7 +26,7 @@ class TargetPanel(Panel):
         & #target { width: 3fr; }
         & #key { width: 2fr; }
         & #partition { width: 8; }
-        & #audience, & #came-from { height: 1; }
+        & #audience, & #came-from { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         & #remarks { height: auto; max-height: 4; color: $warn; }
     }
     """
