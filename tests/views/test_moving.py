@@ -8,11 +8,15 @@ import pytest
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from tests.views.driver import NAME, Driver, order, running, shop
+from views.app import Opening
+from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.content import Content
 from workbench.model.event import Event
 from workbench.operations.journal.journal import records
 from workbench.operations.move.plan import load_plan
+
+SHOP = [Connection.parse(f"{face}=demo://shop/{face}?seed=7") for face in ("rabbit", "kafka")]
 
 
 def letters(count: int = 6) -> Broker:
@@ -262,3 +266,31 @@ async def test_the_dialogs_are_drawn_at_any_size(size: tuple[int, int]) -> None:
         assert all(len(line) <= size[0] for line in driver.lines)
         await driver.press("r")
         await driver.shows("6 moved, 0 failed")
+
+
+async def redrive_payments(driver: Driver, watch: int) -> None:
+    """In the demo: move the payments back that failed for a comma, with a canary."""
+    await driver.press("3")
+    await driver.shows("read queues")
+    await driver.press("b", "enter")
+    await driver.shows("Character , is neither")
+    await driver.until(lambda: "reading…" not in driver.text)
+    rows = [line for line in driver.lines if "✖ " in line]
+    row = next(number for number, line in enumerate(rows) if "Character , is" in line)
+    await driver.press("g", *["down"] * row, "m", *["tab"] * 4, "space", "tab", f"={watch}", "enter", "enter")
+    await driver.shows("stops when any comes back", "r move")
+    await driver.press("r")
+
+
+async def test_in_the_demo_the_canary_stops_where_the_fix_is_not_deployed() -> None:
+    async with running((140, 40), connections=SHOP, opening=Opening(demo=True)) as driver:
+        await redrive_payments(driver, 600)
+        await driver.shows("1 moved, 0 failed, 1 returned", "1 message came back to rabbit/payments.dead")
+
+
+async def test_in_the_demo_nothing_comes_back_when_the_fix_is_deployed() -> None:
+    async with running((140, 40), connections=SHOP, opening=Opening(demo=True)) as driver:
+        await driver.press("colon", "=deploy", "enter")
+        await driver.shows("payments 1.1 is deployed")
+        await redrive_payments(driver, 1)
+        await driver.shows(" moved, 0 failed, 0 returned")
