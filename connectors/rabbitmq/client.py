@@ -6,10 +6,9 @@ from typing import Any, Final, Self
 
 from pika import ConnectionParameters, PlainCredentials, SSLOptions, spec
 from pika.channel import Channel as DriverChannel
-from pika.frame import Method
 
 from connectors.rabbitmq import frames
-from connectors.rabbitmq.driver import DriverConnection
+from connectors.rabbitmq.driver import DriverConnection, Method
 from connectors.rabbitmq.errors import refusal, translate_errors
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.settings import Access

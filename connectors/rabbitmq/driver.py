@@ -18,7 +18,7 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorPhaseErrorBase,
     AMQPConnectorStackTimeout,
 )
-from pika.frame import decode_frame
+from pika.frame import Method, decode_frame
 
 from connectors.rabbitmq import frames
 from workbench.connecting.last_heard import LastHeard
@@ -29,6 +29,7 @@ __all__ = [
     "AMQPConnectorPhaseErrorBase",
     "AMQPConnectorStackTimeout",
     "DriverConnection",
+    "Method",
 ]
 
 # pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.

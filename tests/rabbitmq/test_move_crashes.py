@@ -5,6 +5,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import cycle
 
 import pytest
 from pika.exceptions import AMQPError
@@ -40,8 +41,7 @@ def certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_CERTAIN", 0.05)
 
 
-@pytest.mark.parametrize("times", [1, 4])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "times"), zip(STEPS, cycle([1, 4])))
 async def test_killed_at_a_step_and_resumed_a_move_has_lost_nothing_and_names_what_may_be_there_twice(
     rabbit: Rabbit, step: str, times: int, certain_at_once: None
 ) -> None:
