@@ -84,7 +84,7 @@ async def test_each_event_is_edited_or_it_is_said_why_not() -> None:
 
 
 async def test_a_compressed_body_is_patched_inside() -> None:
-    done = await edited(Edit(patch=operation("replace", "/a", value=2)), Event(body=gzip.compress(b'{"a":1}')))
+    done = await edited(Edit(patch=operation("replace", "/a", value=2)), Event(body=gzip.compress(b'{"a":1}', mtime=0)))
     assert gzip.decompress(done.body or b"") == b'{"a":2}'
 
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Final, NamedTuple, Protocol
@@ -53,6 +53,8 @@ PASS_SECONDS: Final = 600.0
 hour unless they are told otherwise (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout)."""
 _CERTAIN: Final = 2.0
 """Seconds after which what a source let go is gone for good, if its broker still lives."""
+_REASONS: Final = 100
+"""Reasons for staying that are told apart."""
 _ATTEMPTS: Final = 6
 _RETURN: Final = 5.0
 """Seconds for which a source is given to have back what was held over a lost connection."""
@@ -190,6 +192,41 @@ class _Item(NamedTuple):
     claimed: int | None
     sequence: int | None
     confirmed: bool = False
+
+
+class _Gathered:
+    """The messages of a window while they are gathered."""
+
+    def __init__(self) -> None:
+        self.items: list[_Item] = []
+        self.entries: list[Entry] = []
+        self.outgoing: list[Outgoing] = []
+        self.again: list[int] = []
+        """The numbers of those that are published once more."""
+        self.size = 0
+        """Bytes of memory that they take."""
+
+    def is_full(self, most: int) -> bool:
+        """Whether they go on: there are `most` of them, or they are large."""
+        many = len(self.entries) + len(self.again) >= most or len(self.items) >= WINDOW
+        return many or self.size >= WINDOW_BYTES
+
+    def drop(self, lapsed: Set[int]) -> int:
+        """Leave out what is claimed by others now; how many were not taken before."""
+        gone = {each.sequence for each in self.items if each.claimed in lapsed}
+        fresh = sum(each.sequence in gone for each in self.entries)
+        self.items = [each for each in self.items if each.claimed not in lapsed]
+        self.entries = [each for each in self.entries if each.sequence not in gone]
+        self.outgoing = [each for each in self.outgoing if each.sequence not in gone]
+        self.again = [each for each in self.again if each not in gone]
+        return fresh
+
+
+def _entry(sequence: int, key: bytes, delivery: Delivery, way: Way | None) -> Entry:
+    """What the journal notes of a message that goes somewhere; or nowhere, for it is deleted."""
+    if way is None:
+        return Entry(sequence, key, delivery, None, EntryState.CONFIRMED)
+    return Entry(sequence, key, delivery, way.address, EntryState.IN_FLIGHT, copy=way.event)
 
 
 class _Window(NamedTuple):
@@ -487,22 +524,17 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 group.create_task(finish_all())
                 async with aclosing(self._windows(batches, claims)) as made:
-                    async for items, entries, outgoing, again in made:
+                    async for gathered in made:
                         if claims is not None and (lapsed := claims.lapsed):
                             # Others have them by now: what is not published yet is not published.
-                            gone = {each.sequence for each in items if each.claimed in lapsed}
-                            items = [each for each in items if each.claimed not in lapsed]
-                            self._taken -= sum(each.sequence in gone for each in entries)
+                            self._taken -= gathered.drop(lapsed)
                             self._lapsed = True
-                            entries = [each for each in entries if each.sequence not in gone]
-                            outgoing = [each for each in outgoing if each.sequence not in gone]
-                            again = [each for each in again if each not in gone]
-                        if entries:
-                            await self._write(self._journal.add, entries)
-                        if again and not self._is_atomic:
-                            await self._write(self._journal.mark_twice, again)
-                        answers = await outbox.send(outgoing)
-                        await windows.put(_Window(claims, items, answers))
+                        if gathered.entries:
+                            await self._write(self._journal.add, gathered.entries)
+                        if gathered.again and not self._is_atomic:
+                            await self._write(self._journal.mark_twice, gathered.again)
+                        answers = await outbox.send(gathered.outgoing)
+                        await windows.put(_Window(claims, gathered.items, answers))
                         if self._is_atomic:
                             # A transaction decides on all that was published: it must not hold what the ledger does
                             # not cover yet.
@@ -512,13 +544,10 @@ class Run:
 
     async def _windows(
         self, batches: AsyncIterable[Sequence[Delivery]], claims: Claims | None
-    ) -> AsyncGenerator[tuple[list[_Item], list[Entry], list[Outgoing], list[int]], None]:
+    ) -> AsyncGenerator[_Gathered, None]:
         """Decide about messages, and gather those that go on."""
-        items: list[_Item] = []
-        entries: list[Entry] = []
-        outgoing: list[Outgoing] = []
-        again: list[int] = []
-        size = number = 0
+        gathered = _Gathered()
+        number = 0
         most = WINDOW if self._plan.rate is None else max(1, min(WINDOW, round(self._plan.rate * _PACE)))
         async for batch in batches:
             await self._choice.foresee(batch)
@@ -528,66 +557,68 @@ class Run:
                 if self._is_pass_over():
                     # What comes now stays. A log's ledger must not pass over it, and a queue has it back.
                     break
-                if not self._is_planned(delivery):
-                    continue
-                key = key_of(delivery)
-                known = self._known(key, delivery)
-                beyond = known is None and self._is_full()
-                # What a ledger does not pass over holds back what comes behind it.
-                if (beyond and not self._plan.ledger) or (known is None and key in self._given_up):
-                    continue
-                if known is not None and known[1] != EntryState.IN_FLIGHT:
-                    items.append(_Item(key, claimed, known[0], confirmed=True))
-                    continue
-                found = await self._choice.decide(delivery)
-                if isinstance(found, Stay):
-                    if found.why == "cannot" and not beyond:
-                        self._left[found.reason if len(self._left) < 100 else "other reasons"] += 1
-                    if self._plan.ledger:
-                        # The log keeps it; the ledger says that it was dealt with.
-                        items.append(_Item(key, claimed, None))
-                    continue
-                if beyond:
-                    continue
-                sequence = self._sequence if known is None else known[0]
-                target = None
-                if found is not None:
-                    if known is not None and found.event is not None and (kept := self._journal.entry(sequence)):
-                        # It is edited once: what may be there already must not differ from what is sent again.
-                        found = found._replace(event=kept.copy)
-                    try:
-                        event = self._choice.outgoing(delivery, found, sequence)
-                    except FormatError as error:
-                        self._left[str(error).rstrip(".")] += 1
-                        if self._plan.ledger:
-                            items.append(_Item(key, claimed, None))
-                        continue
-                    target = found.address
-                    outgoing.append(Outgoing(sequence, target, found.partition, event))
-                if known is None:
-                    self._sequence += 1
-                    self._taken += 1
-                    state = EntryState.IN_FLIGHT if found is not None else EntryState.CONFIRMED
-                    copy = None if found is None else found.event
-                    entries.append(Entry(sequence, key, delivery, target, state, copy=copy))
-                else:
-                    again.append(sequence)
-                items.append(_Item(key, claimed, sequence, confirmed=found is None))
-                size += delivery.memory
-                if len(entries) + len(again) >= most or size >= WINDOW_BYTES:
-                    await self._keep_pace(len(outgoing))
-                    yield items, entries, outgoing, again
-                    items, entries, outgoing, again, size = [], [], [], [], 0
-            if len(items) >= WINDOW:
-                yield items, entries, outgoing, again
-                items, entries, outgoing, again, size = [], [], [], [], 0
+                if self._is_planned(delivery):
+                    await self._take(delivery, claimed, gathered)
+                if gathered.is_full(most):
+                    await self._keep_pace(len(gathered.outgoing))
+                    yield gathered
+                    gathered = _Gathered()
             if self._is_pass_over():
                 break
             self._tell("")
             await asyncio.sleep(0)
-        if items:
-            await self._keep_pace(len(outgoing))
-            yield items, entries, outgoing, again
+        if gathered.items:
+            await self._keep_pace(len(gathered.outgoing))
+            yield gathered
+
+    async def _take(self, delivery: Delivery, claimed: int | None, gathered: _Gathered) -> None:
+        """Decide about a message; it is gathered, or it stays."""
+        key = key_of(delivery)
+        known = self._known(key, delivery)
+        if known is not None and known[1] != EntryState.IN_FLIGHT:
+            gathered.items.append(_Item(key, claimed, known[0], confirmed=True))
+            return
+        beyond = known is None and self._is_full()
+        # What a ledger does not pass over holds back what comes behind it.
+        if (beyond and not self._plan.ledger) or (known is None and key in self._given_up):
+            return
+        found = await self._choice.decide(delivery)
+        if isinstance(found, Stay):
+            if found.why == "cannot" and not beyond:
+                self._count_left(found.reason)
+            self._pass_over(key, claimed, gathered)
+            return
+        if beyond:
+            return
+        sequence = self._sequence if known is None else known[0]
+        if found is not None:
+            if known is not None and found.event is not None and (kept := self._journal.entry(sequence)):
+                # It is edited once: what may be there already must not differ from what is sent again.
+                found = found._replace(event=kept.copy)
+            try:
+                event = self._choice.outgoing(delivery, found, sequence)
+            except FormatError as error:
+                self._count_left(str(error).rstrip("."))
+                self._pass_over(key, claimed, gathered)
+                return
+            gathered.outgoing.append(Outgoing(sequence, found.address, found.partition, event))
+        if known is None:
+            self._sequence += 1
+            self._taken += 1
+            gathered.entries.append(_entry(sequence, key, delivery, found))
+        else:
+            gathered.again.append(sequence)
+        gathered.items.append(_Item(key, claimed, sequence, confirmed=found is None))
+        gathered.size += delivery.memory
+
+    def _count_left(self, reason: str) -> None:
+        """Count a message that cannot go."""
+        self._left[reason if reason in self._left or len(self._left) < _REASONS else "other reasons"] += 1
+
+    def _pass_over(self, key: bytes, claimed: int | None, gathered: _Gathered) -> None:
+        """Let a ledger say that a message was dealt with: the log keeps it."""
+        if self._plan.ledger:
+            gathered.items.append(_Item(key, claimed, None))
 
     def _is_planned(self, delivery: Delivery) -> bool:
         """Whether it was there when the plan was made."""
