@@ -17,8 +17,8 @@ from workbench.model.event import Delivery, Position
 
 if TYPE_CHECKING:
     from views.dialogs.form import Answers, Form
-    from workbench.operations.move.run import Ended
-    from workbench.operations.move.run import Progress as Moved
+    from workbench.operations.move.outcome import Ended
+    from workbench.operations.move.outcome import Progress as Moved
 
 Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], Awaitable[Sequence[Ended]]]"
 """An operation, or several one after the other; gives how each ended."""

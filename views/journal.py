@@ -37,8 +37,8 @@ from workbench.operations.journal.journal import (
     records,
 )
 from workbench.operations.move import moves
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan
-from workbench.operations.move.run import Ended, Progress
 from workbench.operations.watch import Watch
 
 MOST: Final = 500

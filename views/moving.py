@@ -21,9 +21,9 @@ from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import price_of, price_sentence
 from workbench.operations.edit.edit import Edit
 from workbench.operations.move import moves
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan, save_plan
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Ended, Progress
 
 MOST_BYTES: Final = 268_435_456
 """Bytes of selected messages that are taken into memory to plan their move."""

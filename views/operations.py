@@ -19,8 +19,8 @@ from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
     from workbench.operations.journal.operation import Operation
-    from workbench.operations.move.run import Ended
-    from workbench.operations.move.run import Progress as Moved
+    from workbench.operations.move.outcome import Ended
+    from workbench.operations.move.outcome import Progress as Moved
 
 _BEAT: Final = 0.2
 """Seconds between two looks whether a question was answered."""

@@ -17,9 +17,9 @@ from workbench.model.event import Event
 from workbench.operations.journal.journal import find_journal, read_entries
 from workbench.operations.move import run as running
 from workbench.operations.move.moves import carry_out, resume
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Ended, Progress
 from workbench.session import Session
 
 PERSISTENT = Content((), {"delivery_mode": 2})

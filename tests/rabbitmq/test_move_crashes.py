@@ -20,7 +20,7 @@ from tests.rabbitmq.test_interruptions import restart, to_disk
 from workbench.model.address import Address
 from workbench.operations.journal.journal import find_journal, read_record
 from workbench.operations.move import run as running
-from workbench.operations.move.run import Progress
+from workbench.operations.move.outcome import Progress
 
 WINDOW = 20
 KINDS = ("classic", "quorum")

@@ -21,8 +21,8 @@ from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import run as running
 from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
 from workbench.operations.move.moves import carry_out
+from workbench.operations.move.outcome import Progress
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Progress
 from workbench.session import Session
 
 KINDS = ("classic", "quorum")

@@ -9,8 +9,8 @@ from workbench.model.address import Address
 from workbench.model.event import Event
 from workbench.operations.move.copies import stamp_of
 from workbench.operations.move.moves import carry_out
+from workbench.operations.move.outcome import Ended
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Ended
 from workbench.session import Session
 
 _LEASE = 40

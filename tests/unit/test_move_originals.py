@@ -8,9 +8,9 @@ from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Event
 from workbench.operations.move.moves import carry_out
+from workbench.operations.move.outcome import Ended
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Ended
 from workbench.session import Session
 
 DEAD = Address("m", "dlq")

@@ -30,7 +30,7 @@ from workbench.operations.journal.journal import (
 from workbench.operations.journal.journal import forget as forget_journal
 from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import moves
-from workbench.operations.move.run import Ended, Progress
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.session import Session
 
 _STATES: Final = {

@@ -24,9 +24,9 @@ from workbench.operations.browse_defaults import price_of
 from workbench.operations.edit.edit import Edit
 from workbench.operations.journal.journal import journal_folder
 from workbench.operations.move.moves import carry_out
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import CANARY, WATCH, Plan, load_plan, save_plan
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import Ended, Progress
 from workbench.operations.move.words import plan_lines
 from workbench.session import Session
 

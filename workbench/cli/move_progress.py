@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from workbench.cli.stdio import drain_all, write
 from workbench.model.errors import unwrap_exception_group
-from workbench.operations.move.run import Progress
+from workbench.operations.move.outcome import Progress
 
 Item = TypeVar("Item")
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -34,10 +34,11 @@ from workbench.operations.journal.journal import (
 )
 from workbench.operations.journal.operation import EntryState, Kind, Operation, State, whoami
 from workbench.operations.move.copies import stamp_of, unburdened
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way, editor_of
-from workbench.operations.move.run import Choice, Ended, Progress, Run
+from workbench.operations.move.run import Choice, Run
 from workbench.session import PROCESS, Session
 
 OnProgress = Callable[[Progress], None]
@@ -71,7 +72,7 @@ async def carry_out(
     if plan.engine == "broker":
         return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
     async with editor_of(session, plan.edit) as editor:
-        choice = _routing(session, plan, Counter(), editor)
+        choice = await _routing(session, plan, Counter(), editor)
         return await _run(session, plan, choice, on_progress, stopped)
 
 
@@ -96,7 +97,7 @@ async def resume(
                 choice: Choice = _TakenBack(session, plan, original)
                 messages = _messages_of(original) if plan.purpose == "restore" else None
             else:
-                choice = _routing(session, plan, await asyncio.to_thread(journal.keys), editor)
+                choice = await _routing(session, plan, await asyncio.to_thread(journal.keys), editor)
             return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
 
 
@@ -315,10 +316,12 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _routing(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
+async def _routing(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
     if plan.purpose == "delete":
         return _Deletion(session, plan, done)
-    moved = {} if plan.again or plan.removes else settled_before(plan.identity, plan.source, plan.id)
+    moved: Mapping[bytes, str] = {}
+    if not plan.again and not plan.removes:
+        moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.id)
     selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
     query = session.query(plan.query) if plan.query else None
     allowed = {leg.address for leg in plan.legs}

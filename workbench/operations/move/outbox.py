@@ -1,16 +1,17 @@
 """The way out: publishers for any number of targets, and what became of each message, window by window."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import groupby
 from typing import NamedTuple, Self
 
-from workbench.connecting.connector import Publisher
+from workbench.connecting.connector import Publisher, Transaction
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
+from workbench.session import Session
 
 
 class Outgoing(NamedTuple):
@@ -95,6 +96,23 @@ class Outbox:
             for (address, partition), some in groupby(of_connection, lambda each: (each.address, each.partition)):
                 await lane.send(address, partition, list(some), answers)
         return answers
+
+
+@asynccontextmanager
+async def outbox_of(session: Session, transaction: Transaction | None) -> AsyncIterator[Outbox]:
+    """An outbox whose publishers are a session's, or those of a transaction."""
+
+    @asynccontextmanager
+    async def publisher(connection: str) -> AsyncIterator[Publisher]:
+        if transaction is not None:
+            context = transaction.publisher()
+        else:
+            context = (await session.connector(connection)).publisher()
+        async with context as opened:
+            yield opened
+
+    async with Outbox(publisher) as outbox:
+        yield outbox
 
 
 class _Lane:

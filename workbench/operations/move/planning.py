@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Literal
 
@@ -104,7 +104,9 @@ async def _make_plan(
     _check_source(endpoint, wanted.purpose)
     identity = session.broker_identity(source.connection)
     selected = None if wanted.selected is None else Counter(key_of(each) for each in wanted.selected)
-    moved = {} if wanted.again or endpoint.family != "log" else settled_before(identity, source)
+    moved: Mapping[bytes, str] = {}
+    if not wanted.again and endpoint.family == "log":
+        moved = await asyncio.to_thread(settled_before, identity, source)
     query = session.query(wanted.query) if wanted.query else None
     limit = _REDRIVES_FORCED if wanted.force else REDRIVES
     routing = Routing(session, source, wanted.target, query, selected, moved, limit, editor)
@@ -133,7 +135,8 @@ async def _make_plan(
         _check_transfer(wanted, removes, legs, survey)
     ledger = Ability.CLAIM in endpoint.abilities and not removes and wanted.selected is None
     atomic = ledger and bool(legs) and all(_is_atomic(source, routing.endpoints[each.address]) for each in legs)
-    warnings = [*_warnings(endpoint, identity, removes), *_sensitive(session, wanted.edit), *survey.warnings]
+    known = await asyncio.to_thread(_warnings, endpoint, identity, removes)
+    warnings = [*known, *_sensitive(session, wanted.edit), *survey.warnings]
     scope: Scope = "selected" if selected is not None else "matching" if wanted.query else "all"
     return Plan(
         id=uuid.uuid4().hex[:12],

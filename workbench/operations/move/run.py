@@ -15,9 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
-
-from workbench.connecting.connector import Claims, Connector, Publisher, Purpose, Transaction
+from workbench.connecting.connector import Claims, Connector, Purpose
 from workbench.connecting.retry import Backoff
 from workbench.model.endpoint import Ability
 from workbench.model.errors import (
@@ -35,7 +33,8 @@ from workbench.operations.dead.originals import whole_events
 from workbench.operations.journal.journal import Entry, Journal
 from workbench.operations.journal.operation import EntryState, State
 from workbench.operations.move.copies import key_of, stamp_of
-from workbench.operations.move.outbox import Answers, Outbox, Outgoing
+from workbench.operations.move.outbox import Answers, Outbox, Outgoing, outbox_of
+from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.routing import Stay, Way
 from workbench.session import Session
@@ -95,87 +94,6 @@ class Choice(Protocol):
     def missing(self) -> int | None:
         """How many are still to be found; None: any number."""
         ...
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far a move is.
-
-    Attributes:
-        total: Messages that are to move, as far as that is known.
-        moved: The target has them and, where this is a move, the source not.
-        failed: The target did not take them.
-        left: They cannot go, and stay.
-        returned: They came back to where they were.
-        seconds: How long it takes so far.
-        phase: What goes on, in words.
-        failure: Why the last of those failed that did; empty: none has.
-    """
-
-    total: int
-    moved: int = 0
-    failed: int = 0
-    left: int = 0
-    returned: int = 0
-    seconds: float = 0.0
-    phase: str = ""
-    failure: str = ""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """How a move ended.
-
-    Attributes:
-        state: Whether it came to its end.
-        verb: "moved", "copied", "deleted" or "taken back".
-        moved: How many.
-        failed: The target did not take them: they are in their source.
-        left: They cannot go, and stay.
-        returned: They came back.
-        twice: The target may have them twice.
-        gone: In flight when the program ended, and not in the source any more.
-        open: Whether the source or the target has them is not known: `resume` finds out.
-        missing: Selected, and not found in the source.
-        reasons: Why messages stayed or failed, with how many.
-        why: Why it did not come to its end, a sentence; empty where it did.
-        seconds: How long it took.
-    """
-
-    state: State
-    verb: str
-    moved: int
-    failed: int
-    left: int
-    returned: int
-    twice: int
-    gone: int
-    open: int
-    missing: int
-    reasons: tuple[tuple[str, int], ...]
-    why: str
-    seconds: float
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that was to move has moved, and nothing came back."""
-        return self.state == "done" and not (
-            self.failed or self.left or self.returned or self.gone or self.open or self.missing
-        )
-
-    @property
-    def sentence(self) -> str:
-        """What came of it, in a line without a full stop."""
-        parts = [f"{self.moved:,} {self.verb}", f"{self.failed:,} failed", f"{self.returned:,} returned"]
-        if self.left:
-            parts.append(f"{self.left:,} cannot go and stay")
-        if self.missing:
-            parts.append(f"{self.missing:,} not found in the source")
-        if self.twice:
-            parts.append(f"{self.twice:,} maybe there twice")
-        if self.gone:
-            parts.append(f"{self.gone:,} gone from the source before they were confirmed")
-        if self.open:
-            parts.append(f"{self.open:,} not known")
-        return f"{', '.join(parts)} in {self.seconds:,.1f} s"
 
 
 class _Item(NamedTuple):
@@ -395,7 +313,7 @@ class Run:
         self._lapsed = False
         purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
         held: list[AbstractAsyncContextManager[Claims]] = []
-        async with _Outgoings(self._session, None) as outbox:
+        async with outbox_of(self._session, None) as outbox:
             try:
                 while budget > 0 and not self._is_pass_over():
                     most = min(budget, self._wanted() if self._takes_all() else budget)
@@ -464,14 +382,14 @@ class Run:
         connector = await self._session.connector(plan.source.connection)
         async with connector.transaction(ledger_of(plan.id)) as transaction:
             inside = transaction if plan.guarantee == "exactly once" else None
-            async with _Outgoings(self._session, inside) as outbox, transaction.claim(plan.source, "move") as claims:
+            async with outbox_of(self._session, inside) as outbox, transaction.claim(plan.source, "move") as claims:
                 await self._pump(claims, claims, outbox)
 
     async def _from_log(self) -> None:
         """Copy from a log that keeps no place for us: the journal alone says how far one is."""
         plan = self._plan
         done = await asyncio.to_thread(self._journal.keys)
-        async with _Outgoings(self._session, None) as outbox:
+        async with outbox_of(self._session, None) as outbox:
             found = self._selected(done) if plan.selected and self._messages is None else self._not_done(done)
             await self._pump(found, None, outbox)
 
@@ -885,30 +803,6 @@ class Run:
         left = sum(self._left.values())
         done = self._moved, self._failed, left, self._returned
         self._on_progress(Progress(total, *done, now - self._start, phase, self._failure))
-
-
-class _Outgoings:
-    """An outbox whose publishers are a session's, or those of a transaction."""
-
-    def __init__(self, session: Session, transaction: Transaction | None) -> None:
-        self._session = session
-        self._transaction = transaction
-        self._open = AsyncExitStack()
-
-    async def __aenter__(self) -> Outbox:
-        return await self._open.enter_async_context(Outbox(self._publisher))
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self._open.aclose()
-
-    @asynccontextmanager
-    async def _publisher(self, connection: str) -> AsyncIterator[Publisher]:
-        if self._transaction is not None:
-            context = self._transaction.publisher()
-        else:
-            context = (await self._session.connector(connection)).publisher()
-        async with context as publisher:
-            yield publisher
 
 
 def ledger_of(id: str) -> str:

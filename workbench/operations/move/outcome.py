@@ -1,0 +1,86 @@
+"""How far an operation is, and how it ended."""
+
+import msgspec
+
+from workbench.operations.journal.operation import State
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a move is.
+
+    Attributes:
+        total: Messages that are to move, as far as that is known.
+        moved: The target has them and, where this is a move, the source not.
+        failed: The target did not take them.
+        left: They cannot go, and stay.
+        returned: They came back to where they were.
+        seconds: How long it takes so far.
+        phase: What goes on, in words.
+        failure: Why the last of those failed that did; empty: none has.
+    """
+
+    total: int
+    moved: int = 0
+    failed: int = 0
+    left: int = 0
+    returned: int = 0
+    seconds: float = 0.0
+    phase: str = ""
+    failure: str = ""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """How a move ended.
+
+    Attributes:
+        state: Whether it came to its end.
+        verb: "moved", "copied", "deleted" or "taken back".
+        moved: How many.
+        failed: The target did not take them: they are in their source.
+        left: They cannot go, and stay.
+        returned: They came back.
+        twice: The target may have them twice.
+        gone: In flight when the program ended, and not in the source any more.
+        open: Whether the source or the target has them is not known: `resume` finds out.
+        missing: Selected, and not found in the source.
+        reasons: Why messages stayed or failed, with how many.
+        why: Why it did not come to its end, a sentence; empty where it did.
+        seconds: How long it took.
+    """
+
+    state: State
+    verb: str
+    moved: int
+    failed: int
+    left: int
+    returned: int
+    twice: int
+    gone: int
+    open: int
+    missing: int
+    reasons: tuple[tuple[str, int], ...]
+    why: str
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was to move has moved, and nothing came back."""
+        return self.state == "done" and not (
+            self.failed or self.left or self.returned or self.gone or self.open or self.missing
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What came of it, in a line without a full stop."""
+        parts = [f"{self.moved:,} {self.verb}", f"{self.failed:,} failed", f"{self.returned:,} returned"]
+        if self.left:
+            parts.append(f"{self.left:,} cannot go and stay")
+        if self.missing:
+            parts.append(f"{self.missing:,} not found in the source")
+        if self.twice:
+            parts.append(f"{self.twice:,} maybe there twice")
+        if self.gone:
+            parts.append(f"{self.gone:,} gone from the source before they were confirmed")
+        if self.open:
+            parts.append(f"{self.open:,} not known")
+        return f"{', '.join(parts)} in {self.seconds:,.1f} s"
