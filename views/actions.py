@@ -127,7 +127,7 @@ ACTIONS: Final = (
         "Move what is selected, matches or is in the endpoint back to where it came from, or elsewhere; the plan is"
         " shown first.",
         ("events", "dead_letters"),
-        ("endpoints", "events", "event", "dead-letters"),
+        ("endpoints", "events", "dead-letters"),
     ),
     Action(
         "delete",

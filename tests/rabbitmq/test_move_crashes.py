@@ -41,7 +41,7 @@ def certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_CERTAIN", 0.05)
 
 
-@pytest.mark.parametrize(("step", "times"), zip(STEPS, cycle([1, 4])))
+@pytest.mark.parametrize(("step", "times"), list(zip(STEPS, cycle([1, 4]), strict=False)))
 async def test_killed_at_a_step_and_resumed_a_move_has_lost_nothing_and_names_what_may_be_there_twice(
     rabbit: Rabbit, step: str, times: int, certain_at_once: None
 ) -> None:

@@ -341,6 +341,6 @@ async def test_publishing_to_a_broker_that_blocks_publishers_can_be_stopped(own_
         _, rest = await process.communicate()
     await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
     assert "blocks publishers: low on memory. What is sent waits until the broker has room again." in blocked
-    assert "Stopped: 0 published, 0 refused; 5 more were on their way" in rest.decode()
+    assert re.search(r"Stopped: 0 published, 0 refused; [1-5] more were on their way", rest.decode())
     assert process.returncode == 130
     rabbit.remove()

@@ -82,7 +82,7 @@ def operation_lines(found: Sequence[Record], is_narrow: bool) -> tuple[Text, lis
         begun = _time(operation.begun, "%m-%d %H:%M" if is_narrow else "%Y-%m-%d %H:%M:%S")
         done, failed, open = f"{counts.settled:,}", f"{counts.failed + counts.gone:,}", f"{counts.open:,}"
         text = line(_SIGNS[each.state], begun, each.state, done, failed, open, operation.by)
-        what = "" if operation.kind == "move" else f"{operation.kind}: "
+        what = "" if operation.kind in ("move", "undo") else f"{operation.kind}: "
         lines.append(text.append(f"{what}{visible(operation.title, 300)}"))
     return head, lines
 
