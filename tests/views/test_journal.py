@@ -89,7 +89,7 @@ async def test_a_move_is_undone_when_its_plan_was_seen() -> None:
         await driver.press("r")
         await driver.shows("1 taken back, 0 failed")
         assert (queues["orders"].depth, queues["orders.dead"].depth) == (3, 1)
-        await driver.shows("undo of ")
+        await driver.until(lambda: any("✔" in line and "undo of " in line for line in driver.text.splitlines()))
         await driver.press("g")
         # In its line, and beside the list.
         await driver.until(lambda: driver.text.count("undo of ") > 1)
