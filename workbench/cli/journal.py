@@ -28,18 +28,9 @@ from workbench.operations.journal.journal import (
     records,
 )
 from workbench.operations.journal.journal import forget as forget_journal
-from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import moves
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.session import Session
-
-_STATES: Final = {
-    EntryState.IN_FLIGHT: "not known",
-    EntryState.CONFIRMED: "confirmed",
-    EntryState.SETTLED: "done",
-    EntryState.FAILED: "failed",
-    EntryState.GONE: "gone",
-}
 
 
 @click.group(invoke_without_command=True)

@@ -1,7 +1,6 @@
 """Putting a consumer group elsewhere in a log: shown first, journalled before, and undone from the journal."""
 
 import asyncio
-import time
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,7 @@ from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError,
 from workbench.model.start import Start
 from workbench.model.wording import quantity
 from workbench.operations.journal.journal import Journal, read_record
-from workbench.operations.journal.operation import Operation, whoami
+from workbench.operations.journal.operation import Operation, now, place_of, whoami
 from workbench.session import Session
 
 
@@ -95,7 +94,7 @@ async def carry_out(session: Session, seek: Seek) -> str:
     operation = Operation(
         id=uuid.uuid4().hex[:12],
         kind="seek",
-        begun=_now(),
+        begun=now(),
         by=whoami(),
         source=seek.address,
         identity=seek.identity,
@@ -132,9 +131,9 @@ async def _do(session: Session, seek: Seek, journal: Journal) -> None:
     try:
         await connector.seek(seek.group, seek.address, {each.partition: each.after for each in seek.shifts})
     except ConnectorError as error:
-        await asyncio.to_thread(journal.end, "interrupted", _now(), str(error))
+        await asyncio.to_thread(journal.end, "interrupted", now(), str(error))
         raise
-    await asyncio.to_thread(journal.end, "done", _now(), f"{seek.title}.")
+    await asyncio.to_thread(journal.end, "done", now(), f"{seek.title}.")
 
 
 async def _plan(
@@ -163,7 +162,7 @@ async def _plan(
 
 def _check_place(session: Session, seek: Seek) -> None:
     name = seek.address.connection
-    if session.broker_identity(name).partition("=")[2] != seek.identity.partition("=")[2]:
+    if place_of(session.broker_identity(name)) != place_of(seek.identity):
         raise Unsupported(f"{name} leads elsewhere now, so that there is nothing to put back.")
 
 
@@ -172,7 +171,3 @@ def _seek_of(operation: Operation) -> Seek:
         return msgspec.msgpack.decode(operation.plan, type=Seek)
     except msgspec.MsgspecError as error:
         raise StoreError(f"What operation {operation.id} has changed cannot be read: {error}.") from error
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

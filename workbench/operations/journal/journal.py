@@ -20,7 +20,7 @@ from workbench.connecting.state_files import new_private, sync_folder, try_lock
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
-from workbench.operations.journal.operation import Counts, EntryState, Operation, State
+from workbench.operations.journal.operation import Counts, EntryState, Operation, State, place_of
 from workbench.session import PROCESS
 
 _SCHEMA: Final = """
@@ -35,7 +35,6 @@ CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
 _FORM: Final = 2
 _SUFFIX: Final = ".journal"
 _TWICE: Final = 1
-_PAGE: Final = 500
 _TRIES: Final = 10
 _PAUSE: Final = 0.03
 """Seconds between two attempts to lock a journal."""
@@ -423,31 +422,30 @@ def read_failures(path: Path) -> dict[str, int]:
         return dict(database.execute(select, (EntryState.FAILED,)).fetchall())
 
 
-def settled_before(identity: str, source: Address, but: str = "") -> dict[bytes, str]:
-    """The keys of what earlier moves have taken care of, each with the operation's id.
+def settled_before(identity: str, source: Address, but: str = "") -> set[bytes]:
+    """The keys of what earlier moves have taken care of.
 
     Args:
         identity: Of the source's connection.
         source: The source.
         but: The id of an operation that does not count.
     """
-    keys: dict[bytes, str] = {}
+    keys: set[bytes] = set()
     for record in records()[0]:
         operation = record.operation
         if operation.kind != "move" or operation.id == but or not same_source(operation, identity, source):
             continue
         with suppress(StoreError), _reading(record.path) as database:
             settled = (EntryState.CONFIRMED, EntryState.SETTLED)
-            for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled):
-                keys[key] = operation.id
+            keys.update(key for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled))
     return keys
 
 
 def same_source(operation: Operation, identity: str, source: Address) -> bool:
     """Whether an operation takes from a source, whatever its connection is called."""
-    place = operation.identity.partition("=")[2]
     of = operation.source
-    return (place, of.namespace, of.name) == (identity.partition("=")[2], source.namespace, source.name)
+    same = of.namespace == source.namespace and of.name == source.name
+    return same and place_of(operation.identity) == place_of(identity)
 
 
 def forget(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import getpass
 import socket
+import time
 from typing import Literal
 
 import msgspec
@@ -83,6 +84,16 @@ class Operation(msgspec.Struct, frozen=True):
     title: str
     plan: bytes
     process: str = ""
+
+
+def place_of(identity: str) -> str:
+    """What a connection leads to, whatever it is called: see `Connection.identity`."""
+    return identity.partition("=")[2]
+
+
+def now() -> int:
+    """The present, in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def whoami() -> str:

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from workbench.operations.journal.journal import (
     settled_before,
     settled_by_target,
 )
-from workbench.operations.journal.operation import EntryState, Kind, Operation, State, whoami
+from workbench.operations.journal.operation import EntryState, Kind, Operation, State, now, place_of, whoami
 from workbench.operations.move.copies import stamp_of, unburdened
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan, Purpose
@@ -195,9 +195,9 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
         if target.kind != leg.kind:
             raise _changed(f"{leg.address} is {with_article(target.kind)} now, and was {with_article(leg.kind)}")
         if target.family == "routes" and leg.sample is not None:
-            now = await who_receives(session, target, leg.sample)
-            if now != leg.receivers:
-                raise _changed(f"{leg.address} hands on to others now: {now}; it was: {leg.receivers}")
+            receivers = await who_receives(session, target, leg.sample)
+            if receivers != leg.receivers:
+                raise _changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
         check_room(await connector.rules(leg.address), target, leg.count, force)
 
 
@@ -209,12 +209,12 @@ def check_places(session: Session, plan: Plan) -> None:
         AddressError: One is not known.
     """
     for address, identity in ((plan.source, plan.identity), *((leg.address, leg.identity) for leg in plan.legs)):
-        now, then = (each.partition("=")[2] for each in (session.broker_identity(address.connection), identity))
-        if now != then:
-            place = then.partition("#")[0]
+        leads, led = place_of(session.broker_identity(address.connection)), place_of(identity)
+        if leads != led:
+            place = led.partition("#")[0]
             ended = f"{place} was a broker of another program, and ended with it"
             moved = f"{address.connection} leads elsewhere now, and led to {place}"
-            raise _changed(ended if now.partition("#")[0] == place else moved)
+            raise _changed(ended if leads.partition("#")[0] == place else moved)
 
 
 async def permit(session: Session, plan: Plan) -> None:
@@ -262,7 +262,7 @@ def _operation(session: Session, plan: Plan) -> Operation:
     return Operation(
         id=plan.id,
         kind=kind,
-        begun=_now(),
+        begun=now(),
         by=whoami(),
         source=plan.source,
         identity=plan.identity,
@@ -308,18 +308,14 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
             seconds=time.monotonic() - start,
         )
         remark = f"By the broker: {ended.sentence}. {why}".rstrip()
-        await asyncio.to_thread(journal.end, "stopped" if ending == "interrupted" else ending, _now(), remark)
+        await asyncio.to_thread(journal.end, "stopped" if ending == "interrupted" else ending, now(), remark)
     return ended
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 async def _routing(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
     if plan.purpose == "delete":
         return _Deletion(session, plan, done)
-    moved: Mapping[bytes, str] = {}
+    moved: set[bytes] = set()
     if not plan.again and not plan.removes:
         moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.id)
     selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
@@ -438,7 +434,7 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
     return msgspec.structs.replace(
         done,
         id=uuid.uuid4().hex[:12],
-        made=time.time_ns() // 1_000_000,
+        made=now(),
         purpose=purpose,
         by=whoami(),
         source=from_there,

@@ -1,10 +1,9 @@
 """Making a plan: the source is looked at once, its targets are asked what they can hold, and nothing is changed."""
 
 import asyncio
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final, Literal
 
@@ -26,7 +25,7 @@ from workbench.operations.edit.difference import diff_lines, difference
 from workbench.operations.edit.edit import Edit, touched
 from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import records, same_source, settled_before
-from workbench.operations.journal.operation import whoami
+from workbench.operations.journal.operation import now, whoami
 from workbench.operations.move.copies import key_of, unburdened
 from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
 from workbench.operations.move.routing import Routing, Stay, Way, editor_of
@@ -104,7 +103,7 @@ async def _make_plan(
     _check_source(endpoint, wanted.purpose)
     identity = session.broker_identity(source.connection)
     selected = None if wanted.selected is None else Counter(key_of(each) for each in wanted.selected)
-    moved: Mapping[bytes, str] = {}
+    moved: set[bytes] = set()
     if not wanted.again and endpoint.family == "log":
         moved = await asyncio.to_thread(settled_before, identity, source)
     query = session.query(wanted.query) if wanted.query else None
@@ -140,7 +139,7 @@ async def _make_plan(
     scope: Scope = "selected" if selected is not None else "matching" if wanted.query else "all"
     return Plan(
         id=uuid.uuid4().hex[:12],
-        made=time.time_ns() // 1_000_000,
+        made=now(),
         purpose=wanted.purpose,
         by=whoami(),
         source=source,

@@ -31,7 +31,7 @@ from workbench.model.start import At, Beginning
 from workbench.model.wording import quantity
 from workbench.operations.dead.originals import whole_events
 from workbench.operations.journal.journal import Entry, Journal
-from workbench.operations.journal.operation import EntryState, State
+from workbench.operations.journal.operation import EntryState, State, now
 from workbench.operations.move.copies import key_of, stamp_of
 from workbench.operations.move.outbox import Answers, Outbox, Outgoing, outbox_of
 from workbench.operations.move.outcome import Ended, Progress
@@ -196,7 +196,6 @@ class Run:
         self._last_settled = 0.0
         self._told = 0.0
         self._failure = ""
-        self._phase = ""
         self._hold = PASS_SECONDS
         self._until = math.inf
         self._lapsed = False
@@ -629,7 +628,7 @@ class Run:
 
     async def _mark_done(self, confirmed: Sequence[int] = ()) -> None:
         settled, self._settled = self._settled, []
-        await self._write(self._journal.mark_done, confirmed, settled, _now())
+        await self._write(self._journal.mark_done, confirmed, settled, now())
 
     async def _keep_pace(self, count: int) -> None:
         """Wait until so many messages may go."""
@@ -759,7 +758,7 @@ class Run:
             gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
             let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
             await self._write(self._journal.mark, gone, EntryState.SETTLED if self._is_atomic else EntryState.GONE)
-            await self._write(self._journal.mark_done, (), let_go, _now())
+            await self._write(self._journal.mark_done, (), let_go, now())
         await self._write(self._journal.note_stays, dict(self._left))
         counts = await asyncio.to_thread(self._journal.counts)
         ended = Ended(
@@ -777,11 +776,11 @@ class Run:
             why=why,
             seconds=time.monotonic() - self._start,
         )
-        await self._write(self._journal.end, state, _now(), f"{ended.sentence}. {why}".rstrip())
+        await self._write(self._journal.end, state, now(), f"{ended.sentence}. {why}".rstrip())
         return ended
 
     async def _note(self, what: str) -> None:
-        await self._write(self._journal.note, _now(), what)
+        await self._write(self._journal.note, now(), what)
 
     async def _write(self, what: Callable[..., None], *arguments: object) -> None:
         """Write into the journal, off the event loop, and wait until it is on the disk: also when cancelled, for what
@@ -833,7 +832,3 @@ def _past(plan: Plan) -> str:
     if plan.undoes:
         return "taken back"
     return "moved" if plan.removes else "copied"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
