@@ -172,7 +172,7 @@ class Journal(WorkbenchScreen):
         panel = self.query_one("#operations", Panel)
         panel.set_class(not is_there, "explained")
         panel.keys = [("enter", "messages"), *self.keys_in(_ACTIONS)] if is_there else ()
-        unfinished = sum(_can_go_on(each) for each in found)
+        unfinished = sum(each.can_go_on for each in found)
         of = f"{unfinished:,} not finished of " if unfinished else ""
         panel.state = f"{of}{len(found):,}" if is_there else ""
         unreadable = self.query_one("#unreadable", Static)
@@ -215,7 +215,7 @@ class Journal(WorkbenchScreen):
             return self._why_none()
         if record.state == "running":
             return f"Operation {record.operation.id} is running."
-        if not _can_go_on(record):
+        if not record.can_go_on:
             return f"Operation {record.operation.id} is done: nothing is left."
         return self._why_elsewhere(record)
 
@@ -235,11 +235,7 @@ class Journal(WorkbenchScreen):
         record = self._record
         if record is None:
             return self._why_none()
-        if record.state in ("running", "interrupted"):
-            return f"Operation {record.operation.id} is {record.state}: it can be undone when it has come to its end."
-        if record.operation.kind == "undo":
-            return f"Operation {record.operation.id} is an undo itself: move the messages again instead."
-        return self._why_elsewhere(record)
+        return record.why_no_undo or self._why_elsewhere(record)
 
     def do_undo(self) -> None:
         record = self._record
@@ -324,10 +320,6 @@ class Journal(WorkbenchScreen):
     def way_back(self) -> WayBack | None:
         """From the operation to the list, from there to the screen before."""
         return super().way_back() if not self.query_one("#told").has_focus else WayBack("back", self._list.focus)
-
-
-def _can_go_on(record: Record) -> bool:
-    return record.state in ("interrupted", "stopped") or (record.state == "done" and record.counts.open > 0)
 
 
 def _details_of(path: Path) -> Details:

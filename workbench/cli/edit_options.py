@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from workbench.cli.name_values import pair, pairs
 from workbench.model.errors import FormatError, StoreError
 from workbench.operations.edit.edit import Edit
 from workbench.operations.template import Template, template_file
@@ -30,11 +31,11 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         edit = Edit(
             template=None if template is None else Template.read(template_file(template)),
-            values=dict(_pair(text, "--set") for text in values),
+            values=pairs(values, "--set"),
             patch=_text_of(patch),
             merge=_text_of(merge),
             key=None if key is None else key.encode("utf-8", "surrogateescape"),
-            headers=tuple(_pair(text, "-H") for text in headers),
+            headers=tuple(pair(text, "-H") for text in headers),
             without_headers=without_headers,
             properties=tuple((name.replace("-", "_"), text) for name, text in map(_property, properties)),
         )
@@ -76,11 +77,4 @@ def _text_of(given: str | None) -> str:
 
 
 def _property(text: str) -> tuple[str, str]:
-    return _pair(text, "--property")
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise click.UsageError(f"{option} {text!r} is not NAME=VALUE.")
-    return name, value
+    return pair(text, "--property")

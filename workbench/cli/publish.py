@@ -15,6 +15,7 @@ import msgspec
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
+from workbench.cli.name_values import pair, pairs
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import fail, give_up_stdout, with_session
 from workbench.cli.stdio import drain, drain_all, say, write
@@ -108,8 +109,8 @@ async def publish(
         source = Template.read(template_file(template))
     else:
         content = Content(
-            tuple(_pair(text, "-H") for text in headers),
-            dict(_property(*_pair(text, "--property")) for text in properties),
+            tuple(pair(text, "-H") for text in headers),
+            dict(_property(*pair(text, "--property")) for text in properties),
         )
         event = Event(
             key=None if key is None else key.encode("utf-8", "surrogateescape"),
@@ -122,7 +123,7 @@ async def publish(
         batches: AsyncIterable[Sequence[Event]]
         if isinstance(source, Template):
             # A template that makes no event is told before anything is connected to.
-            batches = await publishing.begin(templates.fill(source, _pairs(values, "--set"), count or 1))
+            batches = await publishing.begin(templates.fill(source, pairs(values, "--set"), count or 1))
         else:
             batches = source
         if twice:
@@ -373,17 +374,6 @@ def _bytes(body: str) -> bytes:
         except OSError as error:
             raise click.UsageError(f"{body[1:]!r} cannot be read: {error.strerror}.") from None
     return body.encode("utf-8", "surrogateescape")
-
-
-def _pairs(texts: tuple[str, ...], option: str) -> dict[str, str]:
-    return dict(_pair(text, option) for text in texts)
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise click.UsageError(f"{option} {text!r} is not NAME=VALUE.")
-    return name, value
 
 
 def _property(name: str, value: str) -> tuple[str, str | int]:

@@ -299,6 +299,21 @@ class Record(msgspec.Struct, frozen=True):
     counts: Counts
     bytes: int
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is something left to resume."""
+        return self.state in ("interrupted", "stopped") or (self.state == "done" and self.counts.open > 0)
+
+    @property
+    def why_no_undo(self) -> str | None:
+        """Why it cannot be undone, whatever its targets hold, a sentence; None: nothing speaks against it."""
+        id = self.operation.id
+        if self.state in ("running", "interrupted"):
+            return f"Operation {id} is {self.state}: it can be undone when it has come to its end."
+        if self.operation.kind == "undo":
+            return f"Operation {id} is an undo itself: move the messages again instead."
+        return None
+
 
 def records() -> tuple[list[Record], list[str]]:
     """All operations, the newest first; and a sentence for each journal that cannot be read. Those of other processes'

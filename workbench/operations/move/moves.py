@@ -138,17 +138,15 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     """What `undo` would do, a plan for each target.
 
     Raises:
-        StoreError: The journal cannot be read, or the operation goes on.
+        StoreError: The journal cannot be read, or the operation goes on, or is an undo.
         Unsupported: It cannot be taken back, with the reason.
     """
     record = await asyncio.to_thread(read_record, path)
     operation = record.operation
-    if record.state in ("running", "interrupted"):
-        raise StoreError(f"Operation {operation.id} is {record.state}: it can be undone when it has come to its end.")
+    if (why := record.why_no_undo) is not None:
+        raise StoreError(why)
     done = _plan_of(operation)
     check_places(session, done)
-    if done.undoes:
-        raise Unsupported(f"Operation {operation.id} is an undo itself: move the messages again instead.")
     if done.engine == "broker":
         raise Unsupported(f"The broker carried operation {operation.id} out by itself: nothing of it is journalled.")
     counts = await asyncio.to_thread(settled_by_target, path)
