@@ -176,6 +176,10 @@ async def test_rows_stay_until_an_answer_is_there() -> None:
 async def test_a_gap_stands_where_it_happened() -> None:
     async with running((140, 40)) as driver:
         await driver.open()
+        # What the look itself says of its coverage would take the place of what is said here.
+        await driver.shows("esc stop")
+        await driver.press("escape")
+        await driver.hides("esc stop")
         store, events = driver.app.context.store, driver.app.events.sequences
         assert store is not None
         found = await store.rows(events[:2])
