@@ -1,3 +1,4 @@
+import json
 import unicodedata
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.hostile import deliveries
-from workbench.decode.display import cells, count_fitting, visible, visible_bytes
+from workbench.decode.display import cells, count_fitting, visible, visible_bytes, visible_json, visible_lines
 from workbench.decode.layout import lay_out
 
 ANY = st.text(st.characters(exclude_categories=()))
@@ -25,6 +26,21 @@ def obeyed(line: str) -> list[str]:
 @given(ANY | ODD, st.none() | st.integers(0, 40))
 def test_nothing_that_a_terminal_obeys_is_ever_shown(text: str, width: int | None) -> None:
     assert not obeyed(visible(text, width))
+
+
+@given(ANY | ODD)
+def test_json_for_a_terminal_is_the_same_json_and_shown_as_it_is(text: str) -> None:
+    line = visible_json(json.dumps({text: text}, ensure_ascii=False).encode(errors="surrogatepass")).decode()
+    assert visible(line) == line
+    if text.encode(errors="ignore") == text.encode(errors="surrogatepass"):
+        assert json.loads(line) == {text: text}
+
+
+@given(ANY | ODD)
+def test_lines_stay_lines(text: str) -> None:
+    lines = visible_lines(text.encode(errors="surrogatepass")).decode().split("\n")
+    assert len(lines) == text.count("\n") + 1
+    assert [visible(line) for line in lines] == lines
 
 
 @given(ANY | ODD, st.integers(0, 40))

@@ -26,7 +26,7 @@ from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, json_line
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
-from workbench.cli.stdio import end_with_reader, say, write
+from workbench.cli.stdio import end_with_reader, say, write_json
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
@@ -291,7 +291,7 @@ def tell(coverage: Covered, form: Format | None = None) -> None:
     for place, covered in coverage.items():
         say(f"{place}: {covered}")
         if form == "json":
-            write(coverage_record(place, covered))
+            write_json(coverage_record(place, covered))
 
 
 def coverage_record(place: Address | Path | str, covered: Coverage) -> bytes:

@@ -6,6 +6,12 @@ import click
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.stdio import drain_all, say
+from workbench.decode.display import visible
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal, where a question is sent as visible characters."""
+    return click.confirm(visible(question), err=True)
 
 
 async def declined(question: str, yes: bool) -> Exit | None:
@@ -21,7 +27,7 @@ async def declined(question: str, yes: bool) -> Exit | None:
         say("Nothing was changed: add --yes to go on.")
         return Exit.USAGE
     await drain_all()
-    if click.confirm(question, err=True):
+    if confirm(question):
         return None
     say("Nothing was changed.")
     return Exit.DONE

@@ -13,7 +13,7 @@ from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.connecting import config_edit, config_file
 from workbench.connecting.check import Step, step
 from workbench.connecting.connection_formats import url_of
@@ -45,7 +45,7 @@ def connections(context: click.Context, form: Format | None) -> None:
     ]
     if format_or_default(form) == "json":
         keys = ("name", "url", "guard", "environment")
-        write(b"".join(json_line(dict(zip(keys, row, strict=True))) for row in rows))
+        write_json(b"".join(json_line(dict(zip(keys, row, strict=True))) for row in rows))
     elif rows:
         write(
             table(("name", "url", "guard", "environment"), [[visible(cell) for cell in row] for row in rows]).encode()
@@ -67,7 +67,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
         if tried.error is not None:
             failed.add(name)
         if format_or_default(form) == "json":
-            write(json_line({"connection": name, "step": tried.name} | _step_record(tried)))
+            write_json(json_line({"connection": name, "step": tried.name} | _step_record(tried)))
         else:
             what = tried.error or tried.found if tried.tried else "not tried"
             write(f"{tried.sign} {visible(name)}  {visible(tried.name)}  {visible(what)}{tried.took}\n".encode())

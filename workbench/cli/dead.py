@@ -12,7 +12,7 @@ from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import look_option, window_of, window_options
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.decode.display import visible
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import QueryError
@@ -65,7 +65,7 @@ async def dead(
     found = list(groups)[:limit]
     if format_or_default(form) == "json":
         for group in found:
-            write(json_line(_record(group, groups, field)))
+            write_json(json_line(_record(group, groups, field)))
     elif found:
         write(_table(found, field).encode())
     return _tell(reading, plan, groups, len(found))

@@ -8,7 +8,7 @@ from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import ask_connections, report_gaps, with_session
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
 from workbench.model.address import Address
@@ -37,7 +37,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
         address = session.address(place)
         listed.append(await (await session.connector(address.connection)).endpoint(address))
     if format_or_default(form) == "json":
-        write(b"".join(json_line(_record(endpoint)) for endpoint in listed))
+        write_json(b"".join(json_line(_record(endpoint)) for endpoint in listed))
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
     elif code == Exit.DONE:

@@ -1,7 +1,6 @@
 """How events are printed: a table with the columns of the screen, NDJSON lines, or bare bodies."""
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,10 +13,9 @@ from workbench.cli import stdio
 from workbench.cli.event_table import EventTable
 from workbench.cli.output import Format, format_option, format_or_default, ndjson_lines, terminal_width
 from workbench.decode.codec import query_value
-from workbench.decode.display import visible_bytes
 from workbench.model.address import Address
 from workbench.model.errors import QueryError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Event
 from workbench.query.query import Reading
 from workbench.table.columns import COLUMNS, Column, column_of
 
@@ -92,21 +90,23 @@ class EventPrinter:
 
     async def write(self, batch: Sequence[Delivery]) -> None:
         """Print a batch, as fast as it is read."""
-        stdio.write(self._lines(batch), self._to)
+        match self._form:
+            case "json":
+                stdio.write_json(ndjson_lines(batch), self._to)
+            case "body":
+                body_of = _decoded if stdio.is_terminal(self._to) else _body
+                stdio.write(b"".join(body_of(delivery.event) + b"\n" for delivery in batch), self._to)
+            case _:
+                lines = self._table.lines(batch, terminal_width(self._to))
+                stdio.write("".join(f"{line}\n" for line in lines).encode(), self._to)
         await stdio.drain()
 
-    def _lines(self, batch: Sequence[Delivery]) -> bytes:
-        terminal = (self._to or sys.stdout).isatty()
-        if self._form == "json":
-            return ndjson_lines(batch)
-        if self._form == "body":
-            if terminal:
-                return b"".join(map(_visible_body, batch))
-            return b"".join((delivery.event.body or b"") + b"\n" for delivery in batch)
-        return "".join(f"{line}\n" for line in self._table.lines(batch, terminal_width(self._to))).encode()
+
+def _body(event: Event) -> bytes:
+    return event.body or b""
 
 
-def _visible_body(delivery: Delivery) -> bytes:
-    said = query_value(delivery.event)
-    lines = (said if isinstance(said, bytes) else delivery.event.body or b"").split(b"\n")
-    return "".join(f"{visible_bytes(line)}\n" for line in lines).encode()
+def _decoded(event: Event) -> bytes:
+    """The body as it is read, out of its compression and its charset, where it is text."""
+    said = query_value(event)
+    return said if isinstance(said, bytes) else _body(event)

@@ -14,7 +14,7 @@ from workbench.cli.output import Format, format_option, format_or_default, json_
 from workbench.cli.publish import lines_of
 from workbench.cli.recordings import is_recording, play
 from workbench.cli.runner import fail, with_session
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.connecting.connector import Stream
 from workbench.decode import ndjson
 from workbench.decode.display import cells, visible
@@ -49,7 +49,7 @@ async def explain(session: Session, where: str, number: str | None, form: Format
     lines = explanation(session.conventions, await session.reading.mask_off_loop(found))
     if format_or_default(form) == "json":
         for line in lines:
-            write(json_line(_record(line)))
+            write_json(json_line(_record(line)))
     else:
         write("".join(_sections(lines)).encode())
     return Exit.DONE

@@ -17,7 +17,7 @@ from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import end_with_reader, say, write
+from workbench.cli.stdio import end_with_reader, say, write_json
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -93,7 +93,7 @@ async def find(
                 _tell(found, coverage)
                 if as_record and output.form == "json":
                     for address, covered in coverage.items():
-                        write(coverage_record(address, covered))
+                        write_json(coverage_record(address, covered))
     if found.found:
         return Exit.DONE
     if missing and not endpoints:

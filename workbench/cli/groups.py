@@ -13,7 +13,7 @@ from workbench.cli.output import Format, format_option, format_or_default, json_
 from workbench.cli.runner import ask_connections, fail, report_gaps, with_session
 from workbench.cli.seek import print_seek
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.connecting.guard import Guarded
 from workbench.decode.display import visible
 from workbench.model.address import Address
@@ -84,7 +84,7 @@ async def list_groups(session: Session, place: str | None, name: str | None, for
         fail(str(none[0]), Exit.FAILED)
     now = round(time.time() * 1000)
     if format_or_default(form) == "json":
-        write(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
+        write_json(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
         if code == Exit.DONE:
             say("There are no consumer groups.")

@@ -8,14 +8,14 @@ from typing import Final
 
 import click
 
-from workbench.cli.confirmation import declined
+from workbench.cli.confirmation import confirm, declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.move import tell_ended
 from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, table
 from workbench.cli.runner import with_session
 from workbench.cli.seek import go_on, put_back
-from workbench.cli.stdio import drain_all, say, write
+from workbench.cli.stdio import drain_all, say, write, write_json
 from workbench.decode.display import visible
 from workbench.model.wording import quantity
 from workbench.operations.journal.journal import (
@@ -48,7 +48,7 @@ def journal(context: click.Context, form: Format | None) -> None:
         say(sentence)
     if format_or_default(form) == "json":
         for record in found:
-            write(json_line(_record(record)))
+            write_json(json_line(_record(record)))
     elif found:
         write(table(_TITLES, [_row(each) for each in found], right=frozenset({"done", "failed", "open"})).encode())
     else:
@@ -67,7 +67,7 @@ async def show(session: Session, id: str, messages: bool, twice: bool) -> int:
     if messages or twice:
         for entry in read_entries(path):
             if entry.twice or not twice:
-                write(ndjson_lines([await session.reading.mask_off_loop(entry.message)]))
+                write_json(ndjson_lines([await session.reading.mask_off_loop(entry.message)]))
         await drain_all()
         return Exit.DONE
     record = await asyncio.to_thread(read_record, path)
@@ -155,7 +155,7 @@ def forget(id: str, yes: bool) -> None:
         if not sys.stdin.isatty():
             say("Nothing was changed: add --yes to go on.")
             context.exit(Exit.USAGE)
-        if not click.confirm(f"Forget {record.operation.title}?", err=True):
+        if not confirm(f"Forget {record.operation.title}?"):
             context.exit(Exit.DONE)
     forget_journal(path)
     say(f"Operation {record.operation.id} is forgotten.")

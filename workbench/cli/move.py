@@ -14,7 +14,7 @@ from workbench.cli.exit_codes import Exit
 from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import with_session
-from workbench.cli.stdio import drain_all, say, write
+from workbench.cli.stdio import drain_all, say, write, write_json
 from workbench.decode.body_text import editable_text
 from workbench.model.address import Address
 from workbench.model.event import Delivery
@@ -185,7 +185,7 @@ async def _edited_by_hand(session: Session, wanted: Wanted) -> Wanted:
 
 def _print_plan(plan: Plan, form: Format | None) -> None:
     if format_or_default(form) == "json":
-        write(json_line(_plan_record(plan)))
+        write_json(json_line(_plan_record(plan)))
         return
     for line in plan_lines(plan):
         write(f"{line.label:>8}  {line.text}\n".encode())
@@ -213,7 +213,7 @@ def tell_ended(id: str, ended: Ended, form: Format | None, stopped: bool) -> int
     for reason, count in ended.reasons:
         say(f"{count:,} stayed: {reason}")
     if format_or_default(form) == "json":
-        write(json_line(_ended_record(id, ended)))
+        write_json(json_line(_ended_record(id, ended)))
     else:
         write(f"{ended.sentence}\n".encode())
     if ended.why:

@@ -1,12 +1,11 @@
 """How far a move is, in a line on a terminal; and Ctrl+C, which ends it after the messages in hand."""
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from workbench.cli.stdio import drain_all, write
+from workbench.cli.stdio import drain_all, is_terminal, show_progress
 from workbench.model.errors import unwrap_exception_group
 from workbench.operations.move.outcome import Progress
 
@@ -23,17 +22,14 @@ async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Aw
         What came of it, and whether it was stopped.
     """
     stopped = asyncio.Event()
-    lively = sys.stderr.isatty()
 
     def tell(progress: Progress) -> None:
-        if not lively:
-            return
         rate = progress.moved / progress.seconds if progress.seconds > 0 else 0
         failed = f"  {progress.failed:,} failed" if progress.failed else ""
         back = f"  {progress.returned:,} returned" if progress.returned else ""
         phase = f"  {progress.phase}" if progress.phase else ""
         line = f"{progress.moved:,} of {progress.total:,}  {rate:,.0f}/s{failed}{back}{phase}"
-        write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
+        show_progress(line)
 
     async def do() -> Item:
         return await work(tell, stopped)
@@ -48,7 +44,7 @@ async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Aw
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
                 await asyncio.wait([doing])
-    if lively:
-        write(b"\r\x1b[K", sys.stderr)
+    if is_terminal(sys.stderr):
+        show_progress("")
         await drain_all()
     return doing.result(), stopped.is_set()

@@ -1,14 +1,12 @@
 """What commands print: a table for people, NDJSON for programs, or bare bodies."""
 
 import json
-import re
-import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, TextIO, TypeVar
 
 import click
 
+from workbench.cli.stdio import is_terminal
 from workbench.decode import ndjson
 from workbench.decode.display import cells, visible
 from workbench.model.event import Delivery
@@ -32,37 +30,21 @@ def format_option(*formats: Format) -> Callable[[Command], Command]:
 
 def format_or_default(form: Format | None) -> Format:
     """The format asked for, else what suits where stdout goes."""
-    return form or ("table" if sys.stdout.isatty() else "json")
+    return form or ("table" if is_terminal() else "json")
 
 
 def json_line(record: object) -> bytes:
     """One line of NDJSON for a record of plain values; what is not UTF-8, as a file's name may be, is escaped."""
-    return _escape_controls(
-        json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
-    )
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
 
 
 def ndjson_lines(batch: Iterable[Delivery]) -> bytes:
-    """The NDJSON lines of deliveries; on a terminal, none holds a character that it could obey."""
-    return _escape_controls(b"".join(map(ndjson.encode, batch)))
-
-
-def _escape_controls(lines: bytes) -> bytes:
-    """The same JSON; on a terminal, characters that it could obey are written as JSON escapes."""
-    if not sys.stdout.isatty() or not _MAYBE_OBEYED.search(lines):
-        return lines
-    return _UNUSUAL.sub(_escape, lines.decode()).encode()
+    """The NDJSON lines of deliveries."""
+    return b"".join(map(ndjson.encode, batch))
 
 
 UNCUT: Final = 1 << 16
 """Cells of a line where none has to be cut."""
-_MAYBE_OBEYED: Final = re.compile(rb"[^ -~\n]")
-_UNUSUAL: Final = re.compile("[^ -~\n]")
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    return json.dumps(character)[1:-1] if unicodedata.category(character)[0] in "CZ" else character
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str] = frozenset()) -> str:
@@ -99,4 +81,4 @@ def terminal_width(to: TextIO | None = None) -> int:
     """
     import shutil
 
-    return shutil.get_terminal_size().columns if (to or sys.stdout).isatty() else UNCUT
+    return shutil.get_terminal_size().columns if is_terminal(to) else UNCUT

@@ -18,7 +18,7 @@ from workbench.cli.exit_codes import Exit
 from workbench.cli.name_values import pair, pairs
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import fail, give_up_stdout, with_session
-from workbench.cli.stdio import drain, drain_all, say, write
+from workbench.cli.stdio import drain, drain_all, say, write, write_json
 from workbench.decode import ndjson
 from workbench.decode.display import visible
 from workbench.decode.ndjson import Line
@@ -248,7 +248,7 @@ class _Receipts:
                 fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
         _say_unknown(receipts)
         try:
-            write(b"".join(lines))
+            (write_json if self._form == "json" else write)(b"".join(lines))
         except OSError as error:
             self._break(error)
 

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import functools
 import gc
+import io
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ import click
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
-from workbench.cli.stdio import drain_all, say, why_ended
+from workbench.cli.stdio import drain_all, say, why_ended, write
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.error_log import log_error, log_unexpected
 from workbench.connecting.guard import Guarded
@@ -158,7 +159,10 @@ def report_error(error: BaseException) -> Exit:
         case WorkbenchError():
             return fail(str(error), Exit.FAILED)
         case click.ClickException():
-            error.show()
+            told = io.StringIO()
+            error.show(told)
+            with suppress(OSError):
+                write(told.getvalue().encode(errors="backslashreplace"), sys.stderr)
             return Exit(error.exit_code)
         case KeyboardInterrupt() | asyncio.CancelledError() | click.Abort():
             return Exit.STOPPED

@@ -16,7 +16,7 @@ from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.decode.display import visible
 from workbench.facts.facts import Facts
 from workbench.model.event import Delivery
@@ -81,12 +81,12 @@ async def sagas(
     json = format_or_default(form) == "json"
     for path in paths.values():
         if json:
-            write(json_line({"path": _path_record(path)}))
+            write_json(json_line({"path": _path_record(path)}))
         elif len(path.steps) > 1:
             say(visible(path_text(path)))
     if json:
         for saga in found[:limit]:
-            write(json_line(_record(saga)))
+            write_json(json_line(_record(saga)))
     elif found:
         write(_table(found[:limit]).encode())
     return _tell(reading, plan, look, gathered, paths.values(), sum(saga.stuck for saga in found))

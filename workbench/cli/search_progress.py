@@ -1,13 +1,12 @@
 """How far a search is, in a line on a terminal that is cleared before something else is printed."""
 
 import asyncio
-import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from workbench.cli.stdio import drain_all, write
+from workbench.cli.stdio import drain_all, is_terminal, show_progress
 from workbench.model.errors import unwrap_exception_group
 from workbench.model.look import Progress
 
@@ -28,7 +27,7 @@ async def search_progress(
     Yields:
         What clears the line, before something else is printed.
     """
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         yield _do_nothing
         return
 
@@ -38,7 +37,7 @@ async def search_progress(
             if (now := progress()) is not None:
                 left = f"  {now.left:,.0f} s left" if now.left else ""
                 line = f"{now.done:,} of {now.total:,}  {now.rate:,.0f}/s{left}  {found():,} found"
-                write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}".encode(), sys.stderr)
+                show_progress(line)
 
     with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
@@ -55,5 +54,5 @@ async def _do_nothing() -> None:
 
 
 async def _clear() -> None:
-    write(b"\r\x1b[K", sys.stderr)
+    show_progress("")
     await drain_all()

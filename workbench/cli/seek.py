@@ -5,7 +5,7 @@ from pathlib import Path
 from workbench.cli.confirmation import declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_or_default, json_line, table
-from workbench.cli.stdio import say, write
+from workbench.cli.stdio import say, write, write_json
 from workbench.decode.display import visible
 from workbench.operations.seek import Seek, carry_out, plan_seek_undo, resume
 from workbench.session import Session
@@ -16,7 +16,7 @@ def print_seek(plan: Seek, form: Format | None) -> None:
     if format_or_default(form) == "json":
         for each in plan.shifts:
             record = {"group": plan.group, "address": str(plan.address), "partition": each.partition}
-            write(json_line({**record, "from": each.before, "to": each.after}))
+            write_json(json_line({**record, "from": each.before, "to": each.after}))
         return
     if plan.is_new:
         say(f"There is no group {visible(plan.group)} yet: it is made.")

@@ -1,4 +1,9 @@
-"""Standard output and standard error, written by threads: a reader that stands still holds up no event loop.
+"""Standard output and standard error: the one door to the terminal, and threads that write.
+
+**A terminal is sent visible characters only**, and those escapes that stand in this file. Whatever a command prints,
+in whatever format and to whichever stream, goes through here, and what is no terminal gets it as it is.
+
+**A reader that stands still holds up no event loop.**
 
 A pager that is left open, a terminal under Ctrl+S or a slow pipe takes no bytes for minutes. Meanwhile connections have
 to be kept alive, so a command hands over what it prints (`write`, `say`) and, where there may be much of it, waits for
@@ -16,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
-from workbench.decode.display import visible
+from workbench.decode.display import visible, visible_json, visible_lines
 
 AHEAD: Final = 1 << 20
 """Bytes that may wait for the reader before `drain` waits for it."""
@@ -24,12 +29,41 @@ _BEAT: Final = 1.0
 """Seconds between two looks whether a pipe still has a reader."""
 
 
-def write(data: bytes, to: TextIO | None = None) -> None:
-    """Hand bytes over to stdout, or to `to`; they come out in order. Off an event loop it returns when they are out.
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a stream, else stdout, is a terminal."""
+    return (stream or sys.stdout).isatty()
+
+
+def write(lines: bytes, to: TextIO | None = None) -> None:
+    """Hand lines over to stdout, or to `to`; they come out in order. Off an event loop it returns when they are out.
+
+    On a terminal they are lines of visible characters.
 
     Raises:
         OSError: What was written before could not be.
     """
+    _hand_over(visible_lines(lines) if is_terminal(to) else lines, to)
+
+
+def write_json(lines: bytes, to: TextIO | None = None) -> None:
+    """Hand lines of JSON over, as `write` does; on a terminal, what it could obey is written in JSON's escapes.
+
+    Raises:
+        OSError: What was written before could not be.
+    """
+    _hand_over(visible_json(lines) if is_terminal(to) else lines, to)
+
+
+def show_progress(line: str) -> None:
+    """Put a line where the last one of these was, on stderr if that is a terminal; an empty one clears it."""
+    if is_terminal(sys.stderr):
+        import shutil
+
+        shown = visible(line, shutil.get_terminal_size().columns - 1)
+        _hand_over(f"\r\x1b[K{shown}".encode(), sys.stderr)
+
+
+def _hand_over(data: bytes, to: TextIO | None) -> None:
     file = _file(to or sys.stdout)
     file.write(data)
     try:

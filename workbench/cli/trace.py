@@ -18,7 +18,7 @@ from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.search_progress import search_progress
 from workbench.cli.sessions import need_connection
-from workbench.cli.stdio import drain, end_with_reader, say, write
+from workbench.cli.stdio import drain, end_with_reader, say, write, write_json
 from workbench.decode.display import cells, visible
 from workbench.model.errors import unwrap_exception_group
 from workbench.model.start import Since
@@ -103,7 +103,7 @@ async def trace(
             _tell(gathering, arriving)
     if as_record and shown.form == "json":
         for place, covered in gathering.coverage.items():
-            write(coverage_record(place, covered))
+            write_json(coverage_record(place, covered))
     if gathering.trace.steps:
         return Exit.DONE
     if _is_complete(gathering, arriving):
@@ -219,7 +219,7 @@ class _Shown:
         if not new:
             return
         if self.form == "json":
-            write(b"".join(_record(gathering, number) for number in new))
+            write_json(b"".join(_record(gathering, number) for number in new))
         else:
             write("".join(self._lines(gathering, new)).encode())
         await drain()

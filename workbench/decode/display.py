@@ -8,6 +8,7 @@ scripts that run from right to left are shown as they are. Markup of any kind is
 must not parse it.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from typing import Final
 
 _BREAKS: Final = {"\n": "⏎", "\r": "␍", "\t": "⇥", "\x1b": "␛", "\x7f": "␡", "\0": "␀"}
 _PLAIN: Final = re.compile(r"[ -~]*")
+_UNUSUAL: Final = re.compile(rb"[^ -~\n]")
+_UNUSUAL_RUN: Final = re.compile("[ -~]?[^ -~\n]+")
+"""With the letter that it may be marks of."""
 _NARROW: Final = re.compile("[ -~\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u25fc\u2713-\u2718]")
 """Characters of one cell, among them all that the program itself draws."""
 _MARKS: Final = 2
@@ -84,6 +88,20 @@ def visible_bytes(data: bytes | None, width: int | None = None) -> str:
     return visible(text, width)
 
 
+def visible_lines(lines: bytes) -> bytes:
+    """The same lines, of visible characters."""
+    if not _UNUSUAL.search(lines):
+        return lines
+    return b"\n".join(visible_bytes(line).encode() for line in lines.split(b"\n"))
+
+
+def visible_json(lines: bytes) -> bytes:
+    """The same JSON, or lines of JSON, with escapes for characters that are not shown as they are."""
+    if not _UNUSUAL.search(lines):
+        return lines
+    return _UNUSUAL_RUN.sub(_escape, lines.decode(errors="backslashreplace")).encode()
+
+
 def count_fitting(text: str, width: int) -> int:
     """How many characters of a text fit into so many cells once they are shown; at least one, if there is any."""
     if _PLAIN.fullmatch(text, 0, max(width, 1) + 1):
@@ -137,6 +155,12 @@ def _characters(text: str) -> Iterator[str]:
             else:
                 piece, free = character, _MARKS if category[0] == "L" else 0
         yield piece
+
+
+def _escape(match: re.Match[str]) -> str:
+    run = match[0]
+    shown = zip(run, _characters(run), strict=True)
+    return "".join(character if character == piece else json.dumps(character)[1:-1] for character, piece in shown)
 
 
 def _spell_out(character: str) -> str:
