@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager, redirect_stderr, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.start import Start, Window
@@ -17,6 +19,7 @@ from workbench.store.store import Store
 
 if TYPE_CHECKING:
     from workbench.connecting.connector import Stream
+    from workbench.operations.trace.scope import Plan, Scope
     from workbench.query.query import Query
     from workbench.store.workers import Workers
 
@@ -78,6 +81,21 @@ class AppContext:
     def endpoints(self) -> list[Endpoint]:
         """All endpoints of all connections."""
         return [endpoint for watch in self.watches.values() for endpoint in watch.endpoints.values()]
+
+    async def survey(self, scope: "Scope") -> "Plan":
+        """Where flows are looked for: of each connection, what is listed of it."""
+        # The first picture would wait for it.
+        from workbench.operations.trace.scope import survey
+
+        plan = await survey(self.session, scope, self._is_of_scope)
+        limited = [
+            (each.name, f"limited to {each.scope} by its scope") for each in self.watches.values() if each.scope != "*"
+        ]
+        return msgspec.structs.replace(plan, unseen=(*plan.unseen, *limited))
+
+    def _is_of_scope(self, endpoint: Endpoint) -> bool:
+        watch = self.watches.get(endpoint.address.connection)
+        return watch is None or watch.covers(endpoint.address)
 
     def browse(self, address: Address, start: Start | None, limit: int | None, force: bool = False) -> Ingestion:
         """Look at what is in an endpoint; it goes into the store."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from textual.dom import DOMNode
+from textual.worker import Worker
 
 
 class CatchUp:
@@ -38,3 +39,8 @@ class CatchUp:
                 await asyncio.sleep(self._pause)
         finally:
             self._running = False
+
+
+def is_running(worker: Worker[None] | None) -> bool:
+    """Whether a worker goes on: there is one, it is not over, and nobody has stopped it."""
+    return worker is not None and not worker.is_finished and not worker.is_cancelled

@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 from rich.text import Text
 from textual.screen import Screen
+from textual.worker import Worker
 
-from views.catch_up import CatchUp
+from views.catch_up import CatchUp, is_running
 from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.flow_table import SIGNS, FlowTable
@@ -20,7 +21,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import WorkbenchError
 from workbench.model.look import Coverage
-from workbench.model.start import Since, Window
+from workbench.model.start import Since
 from workbench.model.wording import quantity, time_span
 from workbench.operations.browse_defaults import beginning_of, price_sentence
 from workbench.operations.saga.flows import Flows, occurrence_of
@@ -29,7 +30,7 @@ from workbench.operations.saga.paths import LEAST, Saga, judge
 from workbench.operations.saga.words import death, departure
 from workbench.operations.search import DECODED_RATE
 from workbench.operations.trace.forest import Trace
-from workbench.operations.trace.scope import WINDOWS, Plan, Scope, survey
+from workbench.operations.trace.scope import WINDOWS, Plan, Scope
 from workbench.store.ingest import Ended, Ingestion
 
 FEW: Final = 2_000
@@ -80,9 +81,8 @@ class FlowList:
         self._follow: Final = follow
         self._held: Final = HeldFlows(host.context.archive)
         self._judging: Final = CatchUp(node, self._judge, _JUDGED)
-        self._reading: set[Address] = set()
+        self._reader: Worker[None] | None = None
         self._total = self._read = 0
-        self._busy = False
         self._window = 0
         self._read_at: int | None = None
         self._looked = False
@@ -106,7 +106,7 @@ class FlowList:
     @property
     def is_reading(self) -> bool:
         """Whether what was asked for is being read."""
-        return self._busy
+        return is_running(self._reader)
 
     @property
     def is_following(self) -> bool:
@@ -171,7 +171,7 @@ class FlowList:
 
     def _nothing(self) -> Text:
         events = self._held.events
-        if self._busy or self._held.is_behind:
+        if self.is_reading or self._held.is_behind:
             return Text("Reading …", "muted")
         if events:
             return Text().append(f"None of the {quantity(events, 'event')} held has a correlation id.", "muted")
@@ -185,7 +185,7 @@ class FlowList:
         if judgement.flows:
             stuck = judgement.counts.get("stuck", 0)
             said.append(f"{stuck:,} stuck of {quantity(judgement.flows, 'flow')}")
-        if self._busy:
+        if self.is_reading:
             said.append(f"reading {self._read:,} of {quantity(self._total, 'endpoint')}")
         elif self._held.waiting > FEW:
             said.append(f"{self._held.waiting:,} events to go")
@@ -274,7 +274,7 @@ class FlowList:
         """Why nothing more can be read now; None: it can."""
         if self._host.context.store is None:
             return "This is a recording: the flows of all that it has are listed."
-        return "What was asked for is being read: escape stops it." if self._busy else None
+        return "What was asked for is being read: escape stops it." if self.is_reading else None
 
     def cannot_widen_window(self) -> str | None:
         if self._window == len(WINDOWS):
@@ -326,7 +326,7 @@ class FlowList:
 
     async def _survey(self, look: bool = False) -> Plan | None:
         try:
-            plan = await survey(self._host.context.session, Scope(window=Window(), look=look or self._looked))
+            plan = await self._host.context.survey(Scope(look=look or self._looked))
         except WorkbenchError as error:
             self._host.say(str(error), "error")
             return None
@@ -336,13 +336,12 @@ class FlowList:
         self._looked = self._looked or looked
         self._unseen = plan.unseen
         self._asked |= {each.address: each for each in endpoints}
-        self._node.run_worker(self._read_all(endpoints, since), group="flows", exclusive=True)
+        self._total, self._read, self._read_at, self._failure = len(endpoints), 0, self._now(), ""
+        self._reader = self._node.run_worker(self._read_all(endpoints, since), group="flows", exclusive=True)
+        self._changed()
 
     async def _read_all(self, endpoints: Sequence[Endpoint], since: int | None) -> None:
-        self._busy, self._total, self._read, self._failure = True, len(endpoints), 0, ""
-        self._read_at = self._now()
         slots = asyncio.Semaphore(_SIDE_BY_SIDE)
-        self._changed()
 
         async def take(endpoint: Endpoint) -> None:
             async with slots:
@@ -359,14 +358,15 @@ class FlowList:
                 for endpoint in endpoints:
                     group.create_task(take(endpoint))
         finally:
-            self._busy = False
+            # What was read is judged, and then said, when this is over.
             if self._node.is_attached:
                 self._judging.request()
-                self._changed()
 
     def stop(self) -> None:
         """Read no more."""
-        self._node.workers.cancel_group(self._node, "flows")
+        if self._reader is not None:
+            self._reader.cancel()
+        self._changed()
 
     # What arrives.
 

@@ -7,6 +7,7 @@ import msgspec
 from textual.screen import Screen
 from textual.worker import Worker
 
+from views.catch_up import is_running
 from views.host import Host
 from workbench.model.endpoint import Ability
 from workbench.model.errors import WorkbenchError
@@ -15,7 +16,7 @@ from workbench.model.start import Window
 from workbench.operations.trace.following import arrivals
 from workbench.operations.trace.forest import Trace
 from workbench.operations.trace.gathering import Gathering
-from workbench.operations.trace.scope import WINDOWS, Plan, Scope, survey
+from workbench.operations.trace.scope import WINDOWS, Plan, Scope
 from workbench.operations.trace.seeds import Seed
 
 
@@ -80,7 +81,7 @@ class FlowSearch:
     @property
     def is_searching(self) -> bool:
         """Whether more may be found of what is there."""
-        return _runs(self._searcher)
+        return is_running(self._searcher)
 
     @property
     def was_stopped(self) -> bool:
@@ -90,7 +91,7 @@ class FlowSearch:
     @property
     def is_live(self) -> bool:
         """Whether it goes on with what arrives."""
-        return _runs(self._follower)
+        return is_running(self._follower)
 
     @property
     def state(self) -> str:
@@ -119,7 +120,7 @@ class FlowSearch:
         scope = Scope(window=Window(None if back is None else self._now() - back), look=wanted.look)
         try:
             seed = Seed(wanted.text) if wanted.begun_with is not None else Seed.parse(wanted.text)
-            plan = await survey(context.session, scope) if context.store is not None else Plan()
+            plan = await context.survey(scope) if context.store is not None else Plan()
             self.gathering = Gathering(
                 context.session,
                 context.archive,
@@ -178,7 +179,3 @@ class FlowSearch:
                 if gathering.take(batch):
                     self._changed()
             self._host.say("Nothing is left to follow.", "warning")
-
-
-def _runs(worker: Worker[None] | None) -> bool:
-    return worker is not None and not worker.is_finished and not worker.is_cancelled

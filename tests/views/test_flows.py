@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from connectors.memory import Broker, QueueSettings
-from tests.views.driver import Driver, running
+from tests.views.driver import Driver, running, shop
 from tests.views.scenes import FACES
 from tests.views.test_trace import event
 from views import flow_list
@@ -18,6 +18,7 @@ from views.app import Opening
 from views.trace import Trace
 from views.widgets.flow_table import FlowTable
 from views.widgets.trace_story import TraceStory
+from workbench.connecting.config import Connection
 from workbench.model.event import Event
 from workbench.operations.saga import held as saga_held
 
@@ -93,6 +94,23 @@ async def test_topics_are_read_only_after_it_was_said_how_much_that_is() -> None
         await driver.until(lambda: driver.app.context.archive.upto == 20)
         await driver.press("plus")
         await driver.shows("of the last 6 h")
+
+
+async def test_what_is_out_of_a_connections_scope_is_neither_read_nor_traced_and_that_is_said() -> None:
+    broker = shop()
+    orders(broker)
+    broker.declare_topic("other", 1)
+    broker.append("other", event("message-9", None, "OrderShipped", STUCK), 0)
+    connections = [Connection.parse(f"shop=memory://{broker.name}?scope=orders-*")]
+    async with running((120, 36), broker, connections=connections) as driver:
+        await driver.press("2", "plus")
+        await driver.shows("The events of 1 topic or stream")
+        await driver.press("enter")
+        await driver.shows("1 stuck of 10 flows", "not seen: 1")
+        await driver.press("enter")
+        await driver.shows("✖ stuck: no OrderShipped for", "not seen: 1")
+        await driver.press("i")
+        await driver.shows("limited to orders-* by its scope")
 
 
 async def test_the_stuck_orders_of_the_demo_come_first_with_what_they_wait_for() -> None:

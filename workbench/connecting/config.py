@@ -88,7 +88,7 @@ class Connection(msgspec.Struct, frozen=True):
         level: What may be done through it; None where nobody has said.
         production: Whether more than observing is asked for again, by the connection's name.
         beat: Seconds from one listing to the next while it is watched; None: it is listed only when asked.
-        scope: Of which endpoints the watched are, by their names: `shop-*`, with `*`, `?` and `[…]` as in a shell.
+        scope: Which endpoints the screen lists and searches, by their names: `shop-*`, as a shell has patterns.
     """
 
     name: str

@@ -121,6 +121,10 @@ class Watch:
             return f"{scope}, listed on request"
         return scope if self.beat == BEAT else f"{scope}, every {self.beat:g} s"
 
+    def covers(self, address: Address) -> bool:
+        """Whether an endpoint of this connection is of what is listed."""
+        return fnmatchcase(address.name, self.scope)
+
     def rates(self, address: Address) -> Sequence[float]:
         """Events a second that came in, a listing each, the newest last; empty where it is not known."""
         return self._rates.get(address, ())
@@ -195,7 +199,7 @@ class Watch:
 
     def _take_listing(self, listing: Listing[Endpoint]) -> None:
         self.gaps = listing.gaps
-        endpoints = [each for each in listing if fnmatchcase(each.address.name, self.scope)]
+        endpoints = [each for each in listing if self.covers(each.address)]
         now = time.monotonic()
         passed, self._listed_at = now - self._listed_at, now
         published, self._published = self._published, {}
