@@ -110,7 +110,7 @@ def test_a_dead_letter_without_an_id_is_joined_to_its_original(kafka: KafkaAddre
     assert done.code == 0, done.err
     told = [(each["event"]["address"], each["link"], each["failed"]) for each in done.records]
     assert told == [(f"k/{payments}", None, True), (f"k/{dead}", "pointer", False)]
-    tree = trace(f"ticket-{flow}", f"k/{dead}", "--tree", "-o", "table", kafka=kafka)
+    tree = trace(f"ticket-{flow}", f"k/{dead}", "--tree", kafka=kafka)
     assert "└─■" in tree.out and "account is null" in tree.out and "Kafka Connect pointer" in tree.out
     assert re.search(rf"stuck in k/{dead} for \d+ min: account is null", tree.out)
 

@@ -77,13 +77,15 @@ async def trace(
     found; 4 not found; 3 not found, and not everything was looked at.
     """
     need_connection(session, addresses)
+    if tree and form == "json":
+        raise click.UsageError("--tree is text: leave out --json, whose records name each event's cause.")
     begun = Seed.parse(seed)
     places = tuple(session.address(text) for text in addresses)
     scope = Scope(places, window_of(since, until), depth, look)
     plan = await survey(session, scope)
     for sentence in _cost(plan, scope):
         say(sentence)
-    shown = _Shown("json" if format_or_default(form) == "json" else "tree" if tree else "table")
+    shown = _Shown("tree" if tree else format_or_default(form))
     async with AsyncExitStack() as stack:
         arriving = await stack.enter_async_context(arrivals(session, plan, look)) if follow else None
         store = await stack.enter_async_context(open_store(reading=session.reading))
