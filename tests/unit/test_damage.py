@@ -18,6 +18,7 @@ from workbench.model.look import Look
 from workbench.query.query import compile
 from workbench.store.archive import open_recording
 from workbench.store.batch import COUNT
+from workbench.store.database import _APPLICATION, _TABLES, VERSION
 from workbench.store.sqlite_export import export
 from workbench.store.store import open_store
 from workbench.store.view import View
@@ -27,6 +28,7 @@ MANY = 2 * COUNT + 7
 """Two full rows, and one that is not."""
 PAGE = 65_536
 START = 1_700_000_000_000
+TABLES = f"{_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}"
 
 
 def event(number: int) -> Delivery:
@@ -97,15 +99,10 @@ async def test_a_column_that_is_cut_short_or_something_else(
         assert sum(isinstance(each, Damaged) for each in found) == MANY - len(numbers(found)) > 0
 
 
-@pytest.mark.parametrize("count", [0, 1, COUNT - 1, COUNT + 1, 2**40, -5, "many", None])
+@pytest.mark.parametrize("count", [0, 1, COUNT - 1, COUNT + 1, 2**40, -5, "many"])
 @pytest.mark.parametrize("first", [0, 2 * COUNT])
 async def test_a_wrong_count(recording: Path, count: object, first: int) -> None:
     with closing(sqlite3.connect(recording)) as database, database:
-        database.execute("CREATE TABLE copy AS SELECT * FROM batches")
-        database.execute("DROP TABLE batches")
-        columns = "first INTEGER PRIMARY KEY, count, earliest, latest, looks, times, opaque, ends, deliveries"
-        database.execute(f"CREATE TABLE batches ({columns})")
-        database.execute("INSERT INTO batches SELECT * FROM copy")
         database.execute("UPDATE batches SET count = ? WHERE first = ?", (count, first))
     assert numbers(await read(recording)) == set(range(MANY))
 
@@ -181,3 +178,59 @@ def test_a_name_that_is_not_utf8(recording: Path) -> None:
     assert (done.code, len(done.records)) == (0, 7), done.err
     again = run("workbench", "browse", str(name), "--from", "end-7", "--record", str(name.with_name("s\udcff.db")))
     assert again.code == 0, again.err
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+STRANGE = {
+    "an endless view": f"ALTER TABLE batches RENAME TO b; CREATE VIEW batches AS {ENDLESS} i AS first FROM n",
+    "endless looks": f"ALTER TABLE looks RENAME TO l; CREATE VIEW looks AS {ENDLESS} i AS id, '' AS look FROM n",
+    "a view beside them": "CREATE VIEW more AS SELECT 1",
+    "a trigger": "CREATE TRIGGER t AFTER DELETE ON looks BEGIN SELECT 1; END",
+    "an index": "CREATE INDEX i ON batches(count)",
+    "a table more": "CREATE TABLE t (x)",
+    "a table less": "DROP TABLE looks",
+    "a generated column": "ALTER TABLE batches ADD COLUMN x AS (count * 2)",
+    "another type": "DROP TABLE looks; CREATE TABLE looks (id INTEGER PRIMARY KEY, look BLOB NOT NULL)",
+    "a column more": "ALTER TABLE looks ADD COLUMN x DEFAULT 7",
+}
+
+
+@pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE.keys())
+async def test_a_recording_with_other_tables_is_not_read(recording: Path, tmp_path: Path, change: str) -> None:
+    with closing(sqlite3.connect(recording)) as database:
+        database.executescript(change)
+    sentence = "has other tables than this program's recordings, and is not read"
+    with pytest.raises(StoreError, match=sentence):
+        await read(recording)
+    with pytest.raises(StoreError, match=sentence):
+        export(recording, tmp_path / "exported.db")
+
+
+@pytest.mark.parametrize("firsts", [[-5], [2**62], [2**63 - 1]])
+async def test_a_row_that_begins_nowhere(recording: Path, firsts: list[int]) -> None:
+    with closing(sqlite3.connect(recording)) as database, database:
+        database.execute("UPDATE batches SET first = ? WHERE first = 0", firsts)
+    with pytest.raises(StoreError, match="damaged"):
+        await read(recording)
+
+
+async def test_pages_that_lead_to_the_same_page_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "circle.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(TABLES)
+        database.executemany("INSERT INTO looks VALUES (?, ?)", [(number, "x" * 300) for number in range(500)])
+        database.commit()
+        (root,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'looks'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    pages = bytearray(path.read_bytes())
+    page = memoryview(pages)[(root - 1) * size : root * size]
+    assert page[0] == 5, "the root is an interior page"
+    # Every cell, and the pointer behind them, leads to the first child (https://www.sqlite.org/fileformat2.html).
+    cells = int.from_bytes(page[3:5], "big")
+    places = [int.from_bytes(page[12 + 2 * cell : 14 + 2 * cell], "big") for cell in range(cells)]
+    child = bytes(page[places[0] : places[0] + 4])
+    for place in (*places, 8):
+        page[place : place + 4] = child
+    path.write_bytes(pages)
+    with pytest.raises(StoreError, match="damaged"):
+        await read(path)

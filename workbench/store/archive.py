@@ -15,7 +15,7 @@ from workbench.model.look import Look
 from workbench.query.query import PLAIN, Reading
 from workbench.store.batch import Chunk, Row
 from workbench.store.database import failures, read
-from workbench.store.stored_row import StoredRow, stored_look, stored_row
+from workbench.store.stored_row import StoredRow, stored_firsts, stored_looks, stored_row
 
 _SIZE: Final = "SELECT length(deliveries) FROM batches WHERE first = ?"
 
@@ -142,7 +142,9 @@ class Archive:
         return work
 
     async def close(self) -> None:
-        """Close the file; what is being read is finished first."""
+        """Close the file; what is being read of it is stopped."""
+        if self._database is not None:
+            self._database.interrupt()
         await self.on_reader(self._forget_database)
         self._reader.shutdown()
 
@@ -201,15 +203,14 @@ class Archive:
     def _load(self) -> tuple[dict[int, Look], list[Row]]:
         with failures(self.path):
             database = self._connection()
-            texts = database.execute("SELECT id, CAST(look AS BLOB) FROM looks").fetchall()
-            firsts = [first for (first,) in database.execute("SELECT first FROM batches ORDER BY first")]
+            looks = stored_looks(database)
             rows = []
-            for first in firsts:
+            for first in stored_firsts(database):
                 size = database.execute(_SIZE, (first,)).fetchone()[0]
                 row = stored_row(database, first, deliveries=False)
                 if row is not None and row.count:
                     rows.append(Row(first, row.count, size or 0, frozenset(row.looks)))
-        return {id: stored_look(id, text) for id, text in texts}, rows
+        return looks, rows
 
     async def load(self) -> None:
         """Read what the file holds.

@@ -25,6 +25,24 @@ CREATE TABLE batches (
 """
 
 
+def _words(sql: object) -> list[str]:
+    return str(sql).split()
+
+
+_SCHEMA: Final = [("table", _words(statement)) for statement in _TABLES.split(";") if statement.strip()]
+_LIMITS: Final = {
+    # https://www.sqlite.org/c3ref/c_limit_attached.html: no more than the statements of this room need.
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 32,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 20,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 2,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 10_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+
 def create(path: Path) -> sqlite3.Connection:
     """Make an empty file into a session's store and open it for the one thread that writes.
 
@@ -55,16 +73,21 @@ def reopen(path: Path) -> sqlite3.Connection:
 
 
 def read(path: Path) -> sqlite3.Connection:
-    """Open a store for reading, beside the one that writes.
+    """Open a store for reading, beside the one that writes. It may be a stranger's: nothing in it is ever executed.
 
     Raises:
-        StoreError: The file is not there, is no store, or comes from a newer version of this program.
+        StoreError: The file is not there, is no store, has other tables than a store, or comes from a newer version of
+            this program.
     """
     if not path.is_file():
         raise StoreError(f"There is no file {path}.")
     with failures(path):
         try:
             database = _connect(path, "ro")
+            for limit, most in _LIMITS.items():
+                database.setlimit(limit, most)
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA cell_size_check = ON")
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
@@ -77,7 +100,13 @@ def read(path: Path) -> sqlite3.Connection:
     if version > VERSION:
         database.close()
         raise StoreError(f"{path} is a recording of a newer version of this program: update it to open the recording.")
-    return database
+    with failures(path):
+        # A view or a trigger under a table's name could keep whoever reads it busy for ever.
+        schema = database.execute(f"SELECT type, sql FROM sqlite_schema ORDER BY rowid LIMIT {len(_SCHEMA) + 1}")
+        if [(kind, _words(sql)) for kind, sql in schema] == _SCHEMA:
+            return database
+    database.close()
+    raise StoreError(f"{path} has other tables than this program's recordings, and is not read.")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from workbench.model.event import Delivery
 from workbench.query.query import PLAIN, Reading
 from workbench.store.database import failures, read
 from workbench.store.session_file import new_file
-from workbench.store.stored_row import stored_look, stored_row
+from workbench.store.stored_row import stored_firsts, stored_looks, stored_row
 
 _TABLES: Final = """
 CREATE TABLE looks (id INTEGER PRIMARY KEY, endpoint TEXT, kind TEXT, at TEXT, coverage TEXT);
@@ -73,17 +73,15 @@ class _Line(msgspec.Struct):
 
 def _looks(recording: sqlite3.Connection, source: Path) -> Iterator[tuple[Any, ...]]:
     with failures(source):
-        for id, text in recording.execute("SELECT id, CAST(look AS BLOB) FROM looks"):
-            look = stored_look(id, text)
+        for id, look in stored_looks(recording).items():
             coverage = msgspec.json.encode(look.coverage).decode()
             yield id, str(look.address), look.kind, look.at, coverage
 
 
 def _events(recording: sqlite3.Connection, source: Path, reading: Reading) -> Iterator[tuple[Any, ...]]:
     with failures(source):
-        texts = recording.execute("SELECT id, CAST(look AS BLOB) FROM looks").fetchall()
-        looks = {id: stored_look(id, text) for id, text in texts}
-        for (first,) in recording.execute("SELECT first FROM batches ORDER BY first").fetchall():
+        looks = stored_looks(recording)
+        for first in stored_firsts(recording):
             if (row := stored_row(recording, first)) is None:
                 continue
             for index, look in enumerate(row.looks):

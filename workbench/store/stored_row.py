@@ -5,8 +5,8 @@ Bytes may be flipped, a column cut short, a page lost: what can be read is read,
 
 import sqlite3
 from array import array
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -115,6 +115,37 @@ def true_count(database: sqlite3.Connection, first: int, count: object, sizes: s
     return max(sizes) or (count if isinstance(count, int) and 0 < count < _MOST else 0)
 
 
+def stored_firsts(database: sqlite3.Connection) -> list[int]:
+    """Where the rows begin.
+
+    Raises:
+        sqlite3.DatabaseError: A page cannot be used.
+        StoreError: The pages go round in a circle, or count where nothing was stored.
+    """
+    return [first for (first,) in _ascending(database.execute("SELECT first FROM batches ORDER BY first"))]
+
+
+def stored_looks(database: sqlite3.Connection) -> dict[int, Look]:
+    """The looks, by their numbers.
+
+    Raises:
+        sqlite3.DatabaseError: A page cannot be used.
+        StoreError: The pages go round in a circle.
+    """
+    rows = database.execute("SELECT id, CAST(look AS BLOB) FROM looks ORDER BY id")
+    return {id: stored_look(id, text) for id, text in _ascending(rows)}
+
+
+def _ascending(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The same rows, by whose first column they are ordered: pages that share a page would give it for ever."""
+    last = -1
+    for row in rows:
+        if not last < row[0] < _LAST:
+            raise StoreError("The recording is damaged: its rows are out of order.")
+        last = row[0]
+        yield row
+
+
 def stored_look(id: int, text: object) -> Look:
     """A look as it was saved, or what can be said of one that can no longer be read."""
     try:
@@ -130,6 +161,8 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
 _MOST: Final = 1 << 16
 """More than any row has."""
+_LAST: Final = 1 << 62
+"""Beyond any sequence number."""
 
 
 def _column(database: sqlite3.Connection, name: str, first: int) -> object:
