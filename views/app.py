@@ -4,7 +4,6 @@ What the first picture does not show, such as the other screens and all that ope
 opened: that picture would wait for it.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -65,10 +64,7 @@ async def run(
         WorkbenchError: Something unexpected ended it.
     """
     async with open_workbench(session, Opening(tuple(addresses), recording, record, demo)) as app:
-        await app.run_async()
-        # Textual takes a cancellation for its end and says nothing of it.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError
+        await app.run_until_left()
     if app.failure:
         raise WorkbenchError(app.failure)
 

@@ -19,7 +19,7 @@ from textual.worker import Worker, WorkerFailed
 from views.dialogs.sentences import Unexpected
 from views.theme import ThemedApp
 from workbench.connecting.error_log import log_unexpected
-from workbench.model.errors import WorkbenchError
+from workbench.model.errors import WorkbenchError, unwrap_exception_group
 
 KEY_WORK: Final = "key"
 """The group of workers that end what a key began: what is typed next waits for them."""
@@ -59,6 +59,26 @@ class SteadyApp(ThemedApp):
         self._telling = False
         self._lent = False
         self._overdue: Final[WeakSet[Worker[Any]]] = WeakSet()
+
+    async def run_until_left(self) -> None:
+        """Run until its user leaves it, or until the task that runs this is cancelled.
+
+        Textual lets a cancellation of its own task pass wherever it waits for the end of a widget, and goes on.
+
+        Raises:
+            asyncio.CancelledError: It was cancelled, and has ended.
+        """
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(self.run_async())
+                try:
+                    await asyncio.shield(running)
+                except asyncio.CancelledError:
+                    self.exit()
+                    while not running.done():
+                        await asyncio.wait([running], timeout=PATIENCE)
+                        running.cancel()
+                    raise
 
     def on_mount(self) -> None:
         """Begin to take input."""

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from textual.app import ComposeResult
 from textual.events import Key
-from textual.widgets import Input
+from textual.widgets import Input, Label
 
 from tests.views.driver import PATIENCE, Driver, running, shop
 from views.journal import Journal
-from views.steady_app import KEY_WORK
+from views.steady_app import KEY_WORK, SteadyApp
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.error_log import error_log
 
@@ -138,3 +138,43 @@ async def test_work_that_does_not_end_holds_up_one_key_and_not_each_of_many() ->
             driver.app.post_message(Key(key, None))
         await driver.shows("Nothing was moved or deleted yet.")
         release.set()
+
+
+class _Slow(Label):
+    """A text whose end takes a while."""
+
+    async def on_key(self) -> None:
+        await asyncio.sleep(0.3)
+
+
+class _Removing(SteadyApp):
+    """Removes a slow text again and again, and is mostly waiting for its end."""
+
+    rounds = 0
+
+    async def run_async(self, **_: object) -> None:
+        await super().run_async(headless=True, size=(80, 24))
+
+    async def on_key(self, event: Key) -> None:
+        event.stop()
+        text = _Slow("")
+        await self.screen.mount(text)
+        text.post_message(Key("x", "x"))
+        self.rounds += 1
+        await text.remove()
+        self.post_message(Key("x", "x"))
+
+
+async def test_a_cancellation_ends_the_program_also_while_it_waits_for_the_end_of_a_widget() -> None:
+    app = _Removing()
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        task = group.create_task(app.run_until_left())
+        while not app.is_running:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        app.post_message(Key("x", "x"))
+        while app.rounds < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert not app.is_running
