@@ -82,6 +82,8 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
             return _unreachable_error(error, place)
         case driver.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
             return ConnectionLost(f"{place} did not answer in time.")
+        case httpx.DecodingError():
+            return ConnectorError(f"{place} sends what cannot be decompressed: {str(error).rstrip('.')}.")
         case httpx.InvalidURL():
             return ConnectorError(f"{place} is not a URL that can be asked.")
         case OSError() if error.strerror:

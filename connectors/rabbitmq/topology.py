@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from connectors.rabbitmq.errors import translate_errors
-from connectors.rabbitmq.http import httpx
+from connectors.rabbitmq.http import ENCODINGS, TooLarge, httpx, read_bounded
 from connectors.rabbitmq.settings import Access
 from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing
@@ -25,8 +25,10 @@ _PAGE: Final = 500
 _NAMED: Final = 20
 """Things told of oddly that are named, of a kind."""
 
-MOST_BYTES: Final = 134_217_728
-"""Bytes of the longest answer that is read; 100,000 queues with their settings take a quarter of it."""
+MOST_BYTES: Final = 67_108_864
+"""Bytes of the longest answer that is read; 100,000 queues with their settings take half of it."""
+MOST_VALUES: Final = 4_000_000
+"""Values in it at most, as its commas count them: a short one takes thirty times its bytes in memory."""
 
 Arguments = Mapping[str, Any]
 
@@ -186,6 +188,7 @@ class Topology:
             verify=access.management_tls or False,
             timeout=30,
             trust_env=False,
+            headers={"accept-encoding": ENCODINGS},
         )
 
     async def __aenter__(self) -> Self:
@@ -302,22 +305,16 @@ class Topology:
         return entry
 
     async def _fetch(self, path: str, subject: str = "", method: str = "GET", content: bytes = b"") -> bytes:
-        data = bytearray()
+        data = b""
         headers = {"content-type": "application/json"} if content else None
         url = f"{self._place}/api/{path}"
         with translate_errors(f"the management API at {self._place}"):
             async with self._http.stream(method, url, content=content or None, headers=headers) as reply:
                 if reply.is_success:
-                    async for chunk in reply.aiter_bytes():
-                        data += chunk
-                        if len(data) > MOST_BYTES:
-                            raise ConnectorError(
-                                f"The management API at {self._place} answers with more than"
-                                f" {MOST_BYTES // 1_048_576} MB, which is not read."
-                            )
+                    data = await self._body(reply)
         match reply.status_code:
             case 200 | 201 | 204:
-                return bytes(data)
+                return data
             case 401 if method != "GET":
                 # What may be read has been read before with the same password.
                 raise AccessRefused(
@@ -336,6 +333,21 @@ class Topology:
             case 404:
                 raise ConnectorError(f"There is no management API at {self._place}: name it with ?management=URL.")
         raise ConnectorError(f"The management API at {self._place} answered with HTTP status {reply.status_code}.")
+
+    async def _body(self, reply: httpx.Response) -> bytes:
+        try:
+            data = await read_bounded(reply, MOST_BYTES)
+        except TooLarge:
+            raise ConnectorError(
+                f"The management API at {self._place} answers with more than {MOST_BYTES // 1_048_576} MB, which is not"
+                " read."
+            ) from None
+        if data.count(b",") > MOST_VALUES:
+            raise ConnectorError(
+                f"The management API at {self._place} answers with more than {MOST_VALUES:,} values, which are not"
+                " read."
+            )
+        return data
 
     def _read(self, data: bytes, kind: type[Read]) -> Read:
         try:
