@@ -90,7 +90,12 @@ def everything(delivery: Delivery) -> str:
         ("body.a", '{"a": "é", "ü": 1}'.encode(), '{"a": "*", "ü": 1}'.encode()),
         ("body.a", b'\xef\xbb\xbf{"a": "x"}', b'\xef\xbb\xbf{"a": "*"}'),
         ("body.a", b'{"a": NaN}', b'{"a": null}'),
-        ("body.a", b'\0\0\0\0\x2a{"a": "x"}', b'\0\0\0\0\x2a{"a": "*"}'),
+        ("body.a.b", b'{"a": "{\\"b\\": \\"x\\", \\"c\\": 1.50}"}', b'{"a": "{\\"b\\": \\"*\\", \\"c\\": 1.50}"}'),
+        ("body.a.b", b'"{\\"a\\": \\"{\\\\\\"b\\\\\\": 7}\\"}"', b'"{\\"a\\": \\"{\\\\\\"b\\\\\\": 0}\\"}"'),
+        ("body.a.b", b'{"a": "{\\"b\\": 7,"}', b'{"a": "********"}'),
+        ("body.a.@base64.b", b'{"a": "eyJiIjogN30", "c": "eyJiIjogN30"}', b'{"a": "eyJiIjogMH0=", "c": "eyJiIjogN30"}'),
+        ("body.a.@base64.b", b'{"a": "no base64!"}', b'{"a": "**********"}'),
+        ("body.a.@base64.b", b'{"a": "AAECAw=="}', b'{"a": "********"}'),
         (r"~ \b\d{4}\b", b'{"a": "is 4111 ok", "b": 4111, "c": 41}', b'{"a": "is **** ok", "b": 0, "c": 41}'),
         (r"~ \d{4}", b'{"4111": 1}', b'{"****": 1}'),
         (r"~ \d{4}", b'{"a": "\\u0034111"}', b'{"a": "****"}'),
@@ -121,6 +126,21 @@ def test_an_event_that_no_rule_concerns_is_the_same_object(rule: str, body: byte
     assert Masking([rule]).apply(delivery) is delivery
 
 
+def test_json_in_a_frame_that_says_it_is_json_keeps_what_no_rule_names() -> None:
+    content = Content((), {"content_type": "application/json"})
+    event = Event(b"key", b'\0\0\0\0\x2a{"a": "x", "b": 1}', encode(content))
+    assert Masking(["body.a"]).apply(seen(event)).event.body == b'\0\0\0\0\x2a{"a": "*", "b": 1}'
+
+
+def test_a_secret_in_base64_is_never_seen() -> None:
+    inside = base64.b64encode(json.dumps({"card": [{"number": SECRET}]}).encode()).decode()
+    for body in ({"data": inside}, {"data": inside.rstrip("=")}, {"data": [inside, inside]}):
+        shown = masked(["body.data.@base64.card.number"], json.dumps(body).encode())
+        for text in re.findall(r"[A-Za-z0-9+/=]{16,}", shown.decode()):
+            assert SECRET.encode() not in base64.b64decode(text + "==")
+        assert b"data" in shown
+
+
 def test_without_rules_nothing_is_done() -> None:
     delivery = seen(Event(b"key", b'{"a": 1}'))
     assert Masking([]).apply(delivery) is delivery
@@ -141,6 +161,9 @@ def test_without_rules_nothing_is_done() -> None:
         ("body.card.number", bytes(cramjam.zstd.compress(b'{"card": {"number": "4111", '))),
         ("body.card.number", bytes(cramjam.gzip.compress(b" " * 20_000_000))),
         ("body.card.number", b"\0\0\0\0\x2a\x02\x084111"),
+        ("body.card.number", b'\0\0\0\0\x2a{"card": {"number": "4111"}}'),
+        ("body.card.number", b"\0\0\0\0\x2a[4111"),
+        ("body.card.number", msgspec.msgpack.encode({"card": '{"number": "4111"}'})),
         ("body.card.number", b"\x0a\x084111"),
         ("body.card.number", b'{"card": {"number": "4111"}, "x": "' + b"x" * READ + b'"}'),
         (r"~ \d{4}", b"\xff\xfe4111\xff"),
@@ -273,6 +296,7 @@ ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "JSON, in UTF-8 and with space": lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode(),
     "JSON, letters escaped": lambda value: re.sub(r'"[^"\\]*"', escaped, json.dumps(value)).encode(),
     "JSON, cut short": lambda value: json.dumps(value).encode()[:-1],
+    "JSON in a string": lambda value: json.dumps(json.dumps(value)).encode(),
     "JSON in a frame": lambda value: b"\0\0\0\0\x2a" + json.dumps(value).encode(),
     "gzip": lambda value: gzip.compress(json.dumps(value).encode()),
     "UTF-16": lambda value: json.dumps(value).encode("utf-16"),

@@ -2,13 +2,18 @@
 
 A rule is written `body.card.number`, `header.Authorization`, `property.user_id`, `key`, or `~ PATTERN` for a regular
 expression (RE2's) over all text. Upper and lower case are the same in names; a path goes through arrays by itself, and
-`*` in it is any name. What is masked keeps its shape: a string has as many `*` as it had characters, a number is 0, an
-object or array is the string `***`; JSON stays JSON, and all that no rule names stays as it was, byte for byte.
+`*` in it is any name. It goes on into JSON that a string holds, and where it says so into base64:
+`body.data.@base64.card.number`. What is masked keeps its shape: a string has as many `*` as it had characters, a number
+is 0, an object or array is the string `***`; JSON stays JSON, and what no rule names stays as it was, byte for byte.
 
 Where a rule cannot be applied, the safe side is to show too little:
 
 - a body that is text and not JSON (XML, a broken or cut JSON) is masked whole when it holds the last name of a rule's
   path; so is a JSON of more than `READ` bytes, for that is as much as is read for one event;
+- a string that holds broken JSON with such a name is masked whole, and so is one that `@base64` leads into and that is
+  none, or holds no JSON;
+- what is behind a schema registry's frame is masked whole by any rule that begins with `body`, unless the event says
+  that it is JSON: nothing else tells it from Avro;
 - MessagePack, CBOR and compressed JSON are masked whole when they hold a rule's path; all other binary bodies, Avro and
   Protobuf among them, whose names are not in them, are masked whole by any rule that begins with `body`;
 - a body in another charset than UTF-8 is masked as the text that it is, and whole where the mask cannot be written so;
@@ -21,6 +26,7 @@ Where a rule cannot be applied, the safe side is to show too little:
 - headers and properties that cannot be decoded are left out by any rule for them, and by any pattern.
 """
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -30,7 +36,7 @@ from typing import Any, Final
 import msgspec
 
 from workbench.decode import codec
-from workbench.decode.content_type import Binary
+from workbench.decode.content_type import Binary, content_type
 from workbench.decode.json_text import string, tokens
 from workbench.decode.layout import lay_out
 from workbench.facts.pattern import Pattern, literally
@@ -47,6 +53,8 @@ SEARCHED: Final = 16 * READ
 
 _Path = tuple[str, ...]
 _EVERY: Final = "*"
+_BASE64: Final = "@base64"
+"""A step that a path takes into what a string holds in base64."""
 _HIDDEN: Final = '"***"'
 _LEFT_OUT: Final = "left out"
 """Stands for a header that must go; told from a value by its identity."""
@@ -81,7 +89,7 @@ class Masking:
                 self._headers.add(_fold(name))
             elif where == "property" and name:
                 self._properties.add(_fold(name))
-            elif where == "body" and name and all(name.split(".")):
+            elif where == "body" and name and all(name.split(".")) and not name.startswith(_BASE64):
                 self._paths.append(tuple(_fold(step) for step in name.split(".")))
             else:
                 raise ConfigError(f"{rule!r} is no masking rule: {_FORM}.")
@@ -111,7 +119,7 @@ class Masking:
         if len(body) > SEARCHED:
             return b"*" * len(body)
         decoded = codec.decode(event)
-        text = _text(decoded)
+        text = _text(event, decoded)
         if text is None:
             return self._binary(event, body, decoded)
         named = self._names.in_bytes(decoded.data) if self._names else False
@@ -122,7 +130,7 @@ class Masking:
         like_json = text.lstrip(" \t\r\n")[:1] in ("{", "[", '"')
         if like_json and len(text) <= READ:
             try:
-                masked = self._json(text)
+                masked = self._json(text, self._paths)
             except FormatError:
                 pass
             else:
@@ -134,14 +142,14 @@ class Masking:
         masked = self._in_text(text) if self._text else text
         return body if masked == text else _encode(masked, body, decoded)
 
-    def _json(self, text: str) -> str:
-        """The JSON with the values at the rules' paths masked, and with strings and numbers that a pattern matches."""
+    def _json(self, text: str, paths: list[_Path]) -> str:
+        """The JSON with the values at the paths masked, and with strings and numbers that a pattern matches."""
         pieces: list[str] = []
         done = 0
         # The rules that still fit, with the steps they have left, at each level that is open; and the level at which
         # everything is being left out.
         open_: list[list[_Path]] = []
-        here: list[_Path] = list(self._paths)
+        here: list[_Path] = list(paths)
         hidden_from: int | None = None
         hidden_start = 0
         offset = len(text) - len(text.lstrip("\ufeff"))
@@ -173,14 +181,45 @@ class Masking:
                 open_.append([] if hide else here)
                 continue
             said = string(source, token) if kind == "string" else source[start:end]
-            if hide or (self._text and self._text.in_text(said)):
-                if kind == "string":
-                    mask = _string("*" * len(said) if hide else self._in_text(said))
-                else:
-                    mask = "0" if kind == "number" else "null"
+            if kind == "string":
+                shown = "*" * len(said) if hide else self._held(said, here)
+                if self._text and self._text.in_text(shown):
+                    shown = self._in_text(shown)
+                mask = said if shown == said else _string(shown)
+            elif hide or (self._text and self._text.in_text(said)):
+                mask = "0" if kind == "number" else "null"
+            else:
+                mask = said
+            if mask is not said:
                 pieces += source[done:start], mask
                 done = end
         return text[:offset] + "".join([*pieces, source[done:]])
+
+    def _held(self, said: str, paths: Sequence[_Path]) -> str:
+        """A string with what the paths reach in it masked, where it holds JSON or base64."""
+        if inside := [path[1:] for path in paths if path[:1] == (_BASE64,)]:
+            return self._held_in_base64(said, inside)
+        assert self._names is not None or not paths
+        if not paths or said.lstrip(" \t\r\n")[:1] not in ("{", "[", '"'):
+            return said
+        try:
+            return self._json(said, list(paths))
+        except FormatError:
+            named = self._names is None or self._names.in_text(said) or "\\" in said
+            return "*" * len(said) if named else said
+
+    def _held_in_base64(self, said: str, paths: list[_Path]) -> str:
+        apart = "-" in said or "_" in said
+        try:
+            data = base64.b64decode(said + "=" * (-len(said) % 4), b"-_" if apart else None, validate=True)
+            if () in paths:
+                return "*" * len(said)
+            masked = self._json(data.decode(), paths).encode()
+        except (ValueError, FormatError):
+            return "*" * len(said)
+        if masked == data:
+            return said
+        return base64.b64encode(masked, b"-_" if apart else None).decode()
 
     def _binary(self, event: Event, body: bytes, decoded: codec.Decoded) -> bytes:
         hidden = not decoded.whole or (self._text and self._matches_binary(event, decoded)) or self._holds(decoded)
@@ -198,15 +237,16 @@ class Masking:
     def _holds(self, decoded: codec.Decoded) -> bool:
         """Whether a body that is no text as it lies there holds a rule's path, or may do so."""
         data = decoded.data
+        if _is_framed(decoded):
+            return self._names is not None
         try:
             text = data.decode()
             if decoded.layers and decoded.format is None and len(data) <= READ and not _CONTROLS.search(text):
-                return self._json(text) != text
+                return self._json(text, self._paths) != text
         except UnicodeDecodeError:
             pass
         except FormatError:
-            framed = any(layer.startswith("schema") for layer in decoded.layers)
-            return self._names is not None and (framed or self._names.in_bytes(data))
+            return self._names is not None and self._names.in_bytes(data)
         if not self._names:
             return False
         for name in _WITH_NAMES:
@@ -293,12 +333,16 @@ class Masking:
         return "*" * len(text) if self._text.in_text(masked) else masked
 
 
-def _text(decoded: codec.Decoded) -> str | None:
+def _is_framed(decoded: codec.Decoded) -> bool:
+    return any(layer.startswith("schema") for layer in decoded.layers)
+
+
+def _text(event: Event, decoded: codec.Decoded) -> str | None:
     """The text of a body in which single values can be masked; None where it is compressed or no text."""
     layers = decoded.layers[:-1] if decoded.charset else decoded.layers
-    framed = len(layers) == 1 and layers[0].startswith("schema")
-    # Avro may happen to be characters alone.
-    if decoded.format or not decoded.whole or (layers and not (framed and decoded.data[:1] in (b"{", b"["))):
+    # Avro may happen to be characters alone, and even those of JSON.
+    framed_json = len(layers) == 1 and _is_framed(decoded) and content_type(event).format == "JSON"
+    if decoded.format or not decoded.whole or (layers and not framed_json):
         return None
     try:
         text = decoded.data.decode()
@@ -359,8 +403,13 @@ def _fold(name: str) -> str:
 
 def _names(paths: Sequence[_Path]) -> Pattern:
     """Matches all that holds the last name of a path, unless letters of it are escaped."""
-    names = {path[-1] for path in paths}
+    names = {_last_name(path) for path in paths}
     return Pattern("" if _EVERY in names else "(?i)" + "|".join(map(literally, sorted(names))))
+
+
+def _last_name(path: _Path) -> str:
+    """The last name of a path that stands in a body as it is: what base64 holds is not spelled there."""
+    return path[path.index(_BASE64) - 1] if _BASE64 in path else path[-1]
 
 
 def _steps(path: _Path, name: str) -> list[_Path]:
@@ -384,6 +433,10 @@ def _reaches(value: Any, paths: Sequence[_Path], depth: int) -> bool:
         )
     if isinstance(value, list | tuple | set | frozenset):
         return any(_reaches(inner, paths, depth + 1) for inner in value)
+    if isinstance(value, str | bytes) and paths:
+        # What it holds is not looked into: the whole body is masked.
+        text = _name(value)
+        return any(path[:1] == (_BASE64,) for path in paths) or text.lstrip(" \t\r\n")[:1] in ("{", "[")
     return False
 
 
