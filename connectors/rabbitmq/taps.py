@@ -4,6 +4,7 @@ A tap sees what exchanges route. It is exclusive, so that it ends with the conne
 too slow, the oldest copies are dropped, which is said.
 """
 
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.topology import Binding, Exchange
 from workbench.model.address import Address
-from workbench.model.errors import Unsupported
+from workbench.model.errors import AccessRefused, Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, stretch
 from workbench.model.wording import quantity
@@ -175,7 +176,21 @@ class Tap:
         self.coverage = Coverage(gaps=plan.gaps, notes=plan.notes)
 
     async def open(self, client: Client) -> "Tap":
-        """Declare, bind and read: from now on nothing is missed."""
+        """Declare, bind and read: from now on nothing is missed.
+
+        Raises:
+            AccessRefused: The user lacks a permission for it; the sentence says which ones a tap needs.
+        """
+        try:
+            return await self._open(client)
+        except AccessRefused as error:
+            raise AccessRefused(
+                f"{self._address} cannot be tapped. A tap is a temporary queue: its user needs the permissions"
+                f" configure, write and read for {re.escape(PREFIX)}.*, and read for each exchange that it is bound to."
+                f" {error}"
+            ) from error
+
+    async def _open(self, client: Client) -> "Tap":
         self._channel = await client.channel()
         dropped = f"{self._name}.dropped"
         await self._channel.declare_temporary(dropped, {"x-max-length": LENGTH, "x-max-length-bytes": _COUNTED_BYTES})

@@ -75,6 +75,13 @@ def test_a_template_without_end_is_stopped_and_nothing_is_published(
     assert run("workbench", "browse", "-c", f"k={kafka.url}", topic, "-o", "body").out == "zero\n"
 
 
+def test_a_template_is_not_filled_in_for_an_endpoint_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "endless.toml").write_text(f'body = "{LOOP}"')
+    done = run("workbench", "publish", "-c", "memory://m", "nowhere", "--template", str(tmp_path / "endless.toml"))
+    assert done.code == 1
+    assert "nowhere" in done.err and "template" not in done.err
+
+
 def test_tail_shows_what_arrives_in_a_topic(kafka: KafkaAddress, topic: str) -> None:
     with tailing("-c", f"k={kafka.url}", topic, "-n", "2", "--json") as process:
         run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"one\ntwo\n")

@@ -11,7 +11,7 @@ from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, numbered, publish_all, read
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.errors import Unsupported
+from workbench.model.errors import AccessRefused, Unsupported
 from workbench.model.event import Event
 
 COUNT = 600
@@ -171,9 +171,10 @@ async def test_user_who_may_not_declare_is_told(rabbit: Rabbit) -> None:
     url = rabbit.url.replace("guest:guest@", "reader:reader@")
     management = {"management": rabbit.broker.management_url.replace("//", "//reader:reader@")}
     async with RabbitMQConnector(rabbit.connection(url, **management)) as connector:
-        with pytest.raises(Exception, match="refused for user 'reader'"):
+        with pytest.raises(AccessRefused, match="refused for user 'reader'") as refused:
             async with connector.tail(exchange):
                 pass
+    assert "needs the permissions configure, write and read" in str(refused.value)
     assert rabbit.names() == before
 
 

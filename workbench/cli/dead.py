@@ -92,7 +92,7 @@ def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> Exit:
     if len(groups) > shown:
         say(f"{quantity(len(groups) - shown, 'smaller group')} not shown")
     if not (plan.logs or plan.queues or plan.unseen or plan.empty or reading.coverage):
-        say("there are no dead-letter queues or topics")
+        say("there are no dead-letter queues or topics, or this user may not see them")
     else:
         read = len(reading.coverage)
         many = quantity(groups.counted, "dead letter")

@@ -41,7 +41,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
     elif code == Exit.DONE:
-        say("There are no endpoints.")
+        say("There are no endpoints, or this user may not see them.")
     return code
 
 

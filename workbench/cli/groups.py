@@ -87,7 +87,7 @@ async def list_groups(session: Session, place: str | None, name: str | None, for
         write_json(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
     elif not found:
         if code == Exit.DONE:
-            say("There are no consumer groups.")
+            say("There are no consumer groups, or this user may not see them.")
     elif name or address:
         partitions = [(group, each) for _, group in found for each in _of(group, address)]
         rows = [_partition_row(group, each, now) for group, each in partitions]

@@ -3,13 +3,17 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from workbench.cli.ending import patience
 from workbench.cli.stdio import drain_all, is_terminal, show_progress
 from workbench.model.errors import unwrap_exception_group
 from workbench.operations.move.outcome import Progress
 
 Item = TypeVar("Item")
+
+_PATIENCE: Final = 60.0
+"""Seconds in which the messages in hand may be done with after Ctrl+C; what is not done is resumed from the journal."""
 
 
 async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Awaitable[Item]]) -> tuple[Item, bool]:
@@ -37,13 +41,14 @@ async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Aw
     with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
             doing = group.create_task(do())
-            try:
-                await asyncio.shield(asyncio.wait([doing]))
-            except asyncio.CancelledError:
-                stopped.set()
-                if (task := asyncio.current_task()) is not None:
-                    task.uncancel()
-                await asyncio.wait([doing])
+            with patience(_PATIENCE):
+                try:
+                    await asyncio.shield(asyncio.wait([doing]))
+                except asyncio.CancelledError:
+                    stopped.set()
+                    if (task := asyncio.current_task()) is not None:
+                        task.uncancel()
+                    await asyncio.wait([doing])
     if is_terminal(sys.stderr):
         show_progress("")
         await drain_all()

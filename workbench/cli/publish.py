@@ -122,7 +122,9 @@ async def publish(
     async with TemplateProcess() as templates:
         batches: AsyncIterable[Sequence[Event]]
         if isinstance(source, Template):
-            # A template that makes no event is told before anything is connected to.
+            # A template may be a stranger's: it is filled in only for an endpoint that there is, and one that makes no
+            # event is told before anything is sent.
+            await (await session.connector(target.connection)).endpoint(target)
             batches = await publishing.begin(templates.fill(source, pairs(values, "--set"), count or 1))
         else:
             batches = source

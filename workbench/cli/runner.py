@@ -15,6 +15,7 @@ from typing import IO, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
+from workbench.cli.ending import end_on_signals
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
@@ -107,12 +108,8 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
 
     async def await_result() -> int | None:
-        # TERM and the end of the terminal end a command as Ctrl+C does, so that what was taken is given back; `nohup`
-        # asks for the contrary.
         if (task := asyncio.current_task()) is not None:
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+            end_on_signals(task.cancel)
             # Where a thousand keys wait to be read, Python would tell of each change of the terminal's size that the
             # event loop is not woken once more; it is awake.
             signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)

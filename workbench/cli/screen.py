@@ -1,12 +1,15 @@
 """`workbench` without a command, and `workbench demo`: the full-screen program."""
 
+import os
 import sys
+import termios
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
+from workbench.cli.ending import before_the_end
 from workbench.cli.exit_codes import Exit
 from workbench.cli.option_values import record_path
 from workbench.cli.options import cluster_option, config_option, connection_options, record_option
@@ -20,6 +23,10 @@ SCREEN: Final = "event_workbench.screen"
 """The entry-point group of the screen, so that no command imports it."""
 SHOP: Final = (Connection.parse("rabbit=demo://shop/rabbit"), Connection.parse("kafka=demo://shop/kafka"))
 """The demo's brokers."""
+_MAIN_SCREEN: Final = (
+    b"\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?2048l\x1b[?1004l\x1b[<u\x1b[?1049l\x1b[?25h"
+)
+"""What ends all that the screen may have begun: reports of mouse, pastes, sizes, focus and keys, the other screen."""
 
 
 @click.command("open", hidden=True)
@@ -57,6 +64,8 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     if recordings and record is not None:
         return fail("A recording is read-only: there is nothing to record.", Exit.USAGE)
 
+    before_the_end(_giver_back())
+
     async def main() -> None:
         run: Callable[..., Awaitable[None]] = load("run", SCREEN)
         session = Session(SHOP, current_config()) if demo else session_of(click.get_current_context())
@@ -74,6 +83,17 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
             )
 
     return run_command(main)
+
+
+def _giver_back() -> Callable[[], None]:
+    """What gives the terminal back as it is now, from whatever the screen may have made of it."""
+    settings = termios.tcgetattr(0)
+
+    def give_back() -> None:
+        os.write(1, _MAIN_SCREEN)
+        termios.tcsetattr(0, termios.TCSANOW, settings)
+
+    return give_back
 
 
 def is_target(word: str) -> bool:

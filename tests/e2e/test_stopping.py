@@ -1,0 +1,68 @@
+"""A program that is told to end does, whatever keeps it: a thread that waits, an event loop that is busy."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import INSTALLED
+from tests.e2e.terminal import Terminal
+from tests.e2e.test_endings import folder as folder
+from tests.e2e.test_endings import with_state
+
+READY = "__import__('os').write(1, b'ready\\n')"
+HANGS = {
+    "an event loop that waits for something else": "__import__('time').sleep(1000)",
+    "an event loop that computes": "any(iter(lambda: 0, 1))",
+    "a thread of its own": "__import__('threading').Thread(target=__import__('time').sleep, args=[1000]).start()",
+    "a thread of the event loop": (
+        "__import__('asyncio').get_running_loop().run_in_executor(None, __import__('time').sleep, 1000)"
+    ),
+}
+
+
+def stuck(folder: Path, hang: str) -> dict[str, str]:
+    """The environment of a program that hangs as it lists a connection, once it has said that it is ready."""
+    waits = "__import__('time').sleep(0) or {}[0]" if "Thread" not in hang and "executor" not in hang else "0"
+    env = {**os.environ, "PYTHONPATH": str(folder), "ODD_PLACE": "endpoints"}
+    return with_state(folder, {**env, "ODD_RAISES": f"({READY}, {hang}, {waits})"})
+
+
+COMPUTES, WAITS = HANGS["an event loop that computes"], HANGS["a thread of the event loop"]
+
+
+def assert_ends(folder: Path, hang: str, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [INSTALLED, "ls", "-c", "odd=odd://localhost"], stdout=subprocess.PIPE, env=stuck(folder, hang)
+    )
+    with process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            process.send_signal(number)
+            # By the signal itself where all was done but for what cannot be waited for.
+            assert process.wait(20) in (130, -number)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS.keys())
+def test_a_signal_ends_a_command_whatever_keeps_it(folder: Path, hang: str) -> None:
+    assert_ends(folder, hang, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_so_does_the_end_of_the_terminal_and_so_does_one_ctrl_c(folder: Path, number: signal.Signals) -> None:
+    assert_ends(folder, WAITS, number)
+
+
+def test_a_screen_that_hangs_gives_the_terminal_back_when_it_is_ended(folder: Path) -> None:
+    with Terminal("-c", "odd=odd://localhost", environment=stuck(folder, COMPUTES)) as terminal:
+        before = terminal.settings
+        terminal.until("ready")
+        assert terminal.settings != before
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == 130
+        assert terminal.settings == before
+        assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"\x1b[?1049h")

@@ -1,0 +1,92 @@
+"""How a program ends that is told to: by itself if it can, and in any case soon.
+
+TERM and the end of the terminal end a command as Ctrl+C does, so that what was taken is given back. Whatever keeps it
+from that, a thread that waits for ever or an event loop that is busy, does not keep it from ending: a broker gives back
+by itself what a connection held that is gone.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from workbench.cli.exit_codes import Exit
+
+SECONDS: Final = 1.7
+"""Seconds in which a program may end by itself that TERM or HUP tell to, or a second Ctrl+C."""
+INTERRUPTED: Final = 5.0
+"""Seconds in which it may end by itself after Ctrl+C."""
+_LAST: Final = 0.2
+"""Seconds later, the operating system ends it."""
+
+_patience = INTERRUPTED
+_last_things: Final[list[Callable[[], None]]] = []
+
+
+def before_the_end(last: Callable[[], None]) -> None:
+    """Have something done, on a thread, before a program is ended that does not end by itself."""
+    _last_things.append(last)
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Give what is done inside so many seconds to end by itself after Ctrl+C."""
+    global _patience
+    before, _patience = _patience, seconds
+    try:
+        yield
+    finally:
+        _patience = before
+
+
+def end_on_signals(cancel: Callable[[], object]) -> None:
+    """Have TERM, HUP and one Ctrl+C end this program; called on the event loop of its main thread.
+
+    Args:
+        cancel: Asks the program to end by itself, as asyncio does on Ctrl+C.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup` asks for the contrary.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, cancel)
+            # The event loop is woken all the same; this is called although it may be busy.
+            signal.signal(number, lambda *_: _end_within(SECONDS))
+            signal.siginterrupt(number, False)
+    interrupt = signal.getsignal(signal.SIGINT)
+    if callable(interrupt):
+        signal.signal(signal.SIGINT, _Interrupt(interrupt))
+
+
+class _Interrupt:
+    """What Ctrl+C does: what it did before, and the second one does not wait."""
+
+    def __init__(self, before: Callable[[int, Any], Any]) -> None:
+        self._before = before
+        self._again = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        _end_within(SECONDS if self._again else _patience)
+        self._again = True
+        self._before(number, frame)
+
+
+def _end_within(seconds: float) -> None:
+    """End the process at the latest then."""
+    # For when no thread gets its turn; first, since a thread may be what was interrupted while it was being started.
+    left, _ = signal.getitimer(signal.ITIMER_REAL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, min(seconds + _LAST, left or seconds + _LAST))
+    ending = threading.Timer(seconds, _end)
+    ending.daemon = True
+    ending.start()
+
+
+def _end() -> None:
+    for last in _last_things:
+        with suppress(Exception):
+            last()
+    os._exit(Exit.STOPPED)
