@@ -124,7 +124,11 @@ def test_dead_letters_of_a_recording_are_grouped_and_none_are_said_to_be_none(tm
     assert kept.code == 0, kept.err
     assert [each["reason"] for each in kept.records] == [each["reason"] for each in live.records] != []
     none = run("workbench", "dead", "-c", "k=memory://empty")
-    assert (none.code, none.out, none.err) == (0, "", "there are no dead-letter queues or topics\n")
+    assert (none.code, none.out, none.err) == (
+        0,
+        "",
+        "there are no dead-letter queues or topics, or this user may not see them\n",
+    )
 
 
 def test_a_users_own_names_count(tmp_path: Path, kafka: KafkaAddress) -> None:
