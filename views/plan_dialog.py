@@ -65,7 +65,6 @@ class PlanDialog(Dialog[Decision | None]):
         permit: Callable[[Plan], Awaitable[None]],
         verb: str,
         can_keep: bool = True,
-        is_careful: bool = False,
     ) -> None:
         """Show.
 
@@ -75,14 +74,12 @@ class PlanDialog(Dialog[Decision | None]):
             permit: Raises where a plan must not be carried out, once all who have to be were asked.
             verb: What carrying it out is called: "move".
             can_keep: Whether a plan can be kept in a file, and what is shown is a dry run.
-            is_careful: Whether questions may come meanwhile, which keys that follow are meant for.
         """
         super().__init__()
         self._title, self._make, self._permit, self._verb = title, make, permit, verb
         self._can_keep: Final = can_keep
-        self._is_careful: Final = is_careful
         self._plans: tuple[Plan, ...] | None = None
-        self._asks = False
+        self._asks = self._failed = False
 
     def compose(self) -> ComposeResult:
         with self.frame(self._title, ("esc", "cancel"), wide=True):
@@ -93,27 +90,19 @@ class PlanDialog(Dialog[Decision | None]):
     def on_mount(self) -> None:
         """Make the plans meanwhile."""
         self.query_one(VerticalScroll).focus()
-        if self._is_careful:
-            self._plan_with_questions()
-        else:
-            self._plan_at_once()
+        self._plan()
 
     @work(group=KEY_WORK)
-    async def _plan_at_once(self) -> None:
-        await self._plan()
-
-    @work(group="plan")
-    async def _plan_with_questions(self) -> None:
-        await self._plan()
-
     async def _plan(self) -> None:
         try:
             plans = tuple(await self._make(self._tell))
         except WorkbenchError as error:
+            self._failed = True
             self._say_wrong(str(error))
             self.query_one("#plan-lines").display = False
             return
         self._plans = plans
+        self.query_one("#plan-error").display = False
         self.query_one("#plan-lines", Static).update(_drawn(plans))
         panel = self.query_one(Panel)
         panel.state = f"plan {plans[0].id}, not run" if len(plans) == 1 else f"{len(plans)} plans, not run"
@@ -142,30 +131,26 @@ class PlanDialog(Dialog[Decision | None]):
 
     def action_decide(self, verdict: Verdict) -> None:
         """Take it, once there is a plan."""
-        if self._plans is not None and not self._asks and self._can_keep:
-            self.dismiss(Decision(verdict, self._plans))
+        if (plans := self._planned()) is not None and self._can_keep:
+            self.dismiss(Decision(verdict, plans))
 
     def action_run(self) -> None:
         """Carry it out, where that is allowed."""
-        if self._plans is None or self._asks:
+        if (plans := self._planned()) is None:
             return
         if not self._moving:
             self._say_wrong(f"There is nothing to {self._verb}.")
             return
         self._asks = True
-        if self._is_careful:
-            self._run_with_questions(self._plans)
-        else:
-            self._run_at_once(self._plans)
+        self._run(plans)
+
+    def _planned(self) -> tuple[Plan, ...] | None:
+        """The plans, where something can be decided about them now."""
+        if self._plans is None and not self._failed:
+            self._say_wrong("It is planned still: decide when the plan is shown.")
+        return None if self._asks else self._plans
 
     @work(group=KEY_WORK)
-    async def _run_at_once(self, plans: tuple[Plan, ...]) -> None:
-        await self._run(plans)
-
-    @work(group="permit")
-    async def _run_with_questions(self, plans: tuple[Plan, ...]) -> None:
-        await self._run(plans)
-
     async def _run(self, plans: tuple[Plan, ...]) -> None:
         try:
             for plan in plans:

@@ -132,7 +132,8 @@ class Questions(SteadyApp):
             wrong=lambda text: None if text == connection.name else "The name does not match. esc cancels.",
             left=lambda: answer(False),
         )
-        return await answered
+        with self.waiting_for_answer():
+            return await answered
 
     async def ask_password(self, connection: Connection, reason: ConfigError | None) -> Secret | None:
         """Ask for a connection's password; one is asked for at a time."""
@@ -154,7 +155,8 @@ class Questions(SteadyApp):
                 left=lambda: answer(""),
                 hidden=True,
             )
-            text = await answered
+            with self.waiting_for_answer():
+                text = await answered
         if not text:
             raise ConfigError("No password was given; r asks again.")
         return Secret(text)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 from weakref import WeakSet
@@ -59,6 +60,7 @@ class SteadyApp(ThemedApp):
         self._telling = False
         self._lent = False
         self._overdue: Final[WeakSet[Worker[Any]]] = WeakSet()
+        self._asking_user: Final[WeakSet[Worker[Any]]] = WeakSet()
 
     async def run_until_left(self) -> None:
         """Run until its user leaves it, or until the task that runs this is cancelled.
@@ -124,6 +126,16 @@ class SteadyApp(ThemedApp):
             left = max(left, 0.02)
             await asyncio.sleep(left)
 
+    @contextmanager
+    def waiting_for_answer(self) -> Iterator[None]:
+        """While this is open, a question is: input answers it, and does not wait for the work that waits for that."""
+        waiting = self._workers_awaited(None)
+        self._asking_user.update(waiting)
+        try:
+            yield
+        finally:
+            self._asking_user.difference_update(waiting)
+
     def _lend(self, lent: bool) -> None:
         self._lent = lent
         if not lent:
@@ -165,7 +177,11 @@ class SteadyApp(ThemedApp):
 
     def _workers_awaited(self, event: Event | None) -> Sequence[Worker[Any]]:
         """The workers that an input waits for."""
-        working = [each for each in self.workers if each.group == KEY_WORK and not each.is_finished]
+        working = [
+            each
+            for each in self.workers
+            if each.group == KEY_WORK and not each.is_finished and each not in self._asking_user
+        ]
         return working if event is None else [each for each in working if each not in self._overdue]
 
     # Nothing unexpected ends it.
