@@ -13,7 +13,7 @@ import msgspec
 
 from workbench.connecting.level import Level
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, FormatError, StoreError, Unsupported
+from workbench.model.errors import ConnectorError, EndpointNotFound, FormatError, StoreError, Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
@@ -179,7 +179,10 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
     check_places(session, plan)
     source = plan.source
     connector = await session.connector(source.connection)
-    endpoint = await connector.endpoint(source)
+    try:
+        endpoint = await connector.endpoint(source)
+    except EndpointNotFound as error:
+        raise _changed(str(error).rstrip(".")) from error
     if endpoint.kind != plan.kind:
         raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
     if plan.ends and (behind := await _shrunk(session, plan)):

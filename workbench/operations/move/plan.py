@@ -1,7 +1,7 @@
 """Plans: what a move will do, made before anything moves, to be read, kept in a file, and carried out later."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -27,6 +27,13 @@ WATCH: Final = 10.0
 REDRIVES: Final = 5
 """How often a message is moved at most, as its header counts."""
 _FORM: Final = "event-workbench move plan 1"
+
+# A plan is read from a file that somebody else may have written: its id, for one, names the journal.
+Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{12}\Z")]
+Key = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+\Z")]
+Offset = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}\Z")]
+Count = Annotated[int, msgspec.Meta(gt=0)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -105,7 +112,7 @@ class Plan(msgspec.Struct, frozen=True):
         preview: What that changes about some of them, in lines, masked.
     """
 
-    id: str
+    id: Id
     made: int
     purpose: Purpose
     by: str
@@ -116,9 +123,9 @@ class Plan(msgspec.Struct, frozen=True):
     ledger: bool
     scope: Scope
     query: str
-    limit: int | None
-    selected: tuple[str, ...]
-    ends: dict[str, str]
+    limit: Count | None
+    selected: tuple[Key, ...]
+    ends: dict[str, Offset]
     depth: int
     target: Address | None
     guarantee: Guarantee
@@ -129,9 +136,9 @@ class Plan(msgspec.Struct, frozen=True):
     not_matching: int
     moved_before: int
     again: bool
-    rate: float | None
-    canary: tuple[int, ...]
-    watch: float
+    rate: Seconds | None
+    canary: tuple[Count, ...]
+    watch: Seconds
     redrives: int
     warnings: tuple[str, ...]
     price: str
@@ -191,9 +198,12 @@ def load_plan(path: Path) -> Plan:
     if form != _FORM:
         raise FormatError(f"{path} holds no plan that this version can read: {form!r}.")
     try:
-        return msgspec.json.decode(data, type=_File).plan
+        plan = msgspec.json.decode(data, type=_File).plan
     except msgspec.MsgspecError as error:
         raise FormatError(f"{path} holds no plan: {error}.") from error
+    if plan.undoes or plan.purpose not in ("move", "delete"):
+        raise FormatError(f"{path} holds the plan of an undo, which only the journal makes.")
+    return plan
 
 
 class _Form(msgspec.Struct):
