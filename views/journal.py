@@ -1,7 +1,7 @@
 """Journal: what was moved and deleted; to be resumed, undone and forgotten."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -16,8 +16,8 @@ from textual.widgets import Static
 from views.catch_up import CatchUp
 from views.dialogs.message_page import MessagePage
 from views.host import Host
-from views.plan_dialog import Decision, PlanDialog
 from views.steady_app import KEY_WORK
+from views.undoing import Undoing
 from views.widgets.explanation import Explanation
 from views.widgets.key_bar import KeyBar
 from views.widgets.operations import Details, entry_line, operation_lines, operation_story
@@ -36,9 +36,6 @@ from workbench.operations.journal.journal import (
     read_steps,
     records,
 )
-from workbench.operations.move import moves
-from workbench.operations.move.outcome import Ended, Progress
-from workbench.operations.move.plan import Plan
 from workbench.operations.watch import Watch
 
 MOST: Final = 500
@@ -225,6 +222,8 @@ class Journal(WorkbenchScreen):
         counts = record.counts
         unknown = f"{quantity(counts.open, 'message')} not known. " if counts.open else ""
         sentence = f"{counts.settled:,} done. {unknown}Nothing that was confirmed is published again."
+        if record.operation.kind == "seek":
+            sentence = "The group is put there once more."
         self.host.agree("Resume?", f"{record.operation.title}: {sentence}", "resume", lambda: self._resume(record.path))
 
     def _resume(self, path: Path) -> None:
@@ -240,28 +239,7 @@ class Journal(WorkbenchScreen):
     def do_undo(self) -> None:
         record = self._record
         assert record is not None
-        session, path = self.context.session, record.path
-
-        async def plan(tell: Callable[[str], None]) -> Sequence[Plan]:
-            return await moves.plan_undo(session, path)
-
-        async def permit(plan: Plan) -> None:
-            await moves.permit(session, plan)
-
-        def begin(decision: Decision | None) -> None:
-            if decision is None:
-                return
-
-            async def undo(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Sequence[Ended]:
-                return [ended for _, ended in await moves.undo(session, path, decision.plans, tell, stopped)]
-
-            self.host.begin_operation("An undo", undo)
-            self._reading.request()
-
-        is_careful = any(map(session.is_production, session.names))
-        self.app.push_screen(
-            PlanDialog("Undo", plan, permit, "take back", can_keep=False, is_careful=is_careful), begin
-        )
+        Undoing(self, record, self._reading.request).ask()
 
     def cannot_forget(self) -> str | None:
         record = self._record

@@ -14,6 +14,8 @@ from views.events import Events
 from views.journal import Journal as JournalScreen
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
+from workbench.model.start import Beginning
+from workbench.operations import seek
 from workbench.operations.journal.journal import Entry, Journal, journal_folder, records
 from workbench.operations.journal.operation import EntryState, Operation
 from workbench.operations.move.copies import key_of
@@ -144,6 +146,22 @@ async def test_an_operation_elsewhere_is_not_offered_and_says_why_it_cannot_go_o
         assert "leave it for later" not in driver.text
         await driver.press("r", "enter")
         await driver.shows("leads elsewhere now")
+
+
+async def test_a_group_that_was_put_elsewhere_is_put_back() -> None:
+    async with running() as driver:
+        session, committed = driver.app.context.session, driver.broker.committed["ledger"]
+        before = dict(committed)
+        await seek.carry_out(session, await seek.plan_seek(session, "ledger", address("payments"), Beginning()))
+        assert set(committed.values()) == {0}
+        await driver.press("4")
+        await driver.shows("seek: group ledger moved in 2 partitions", ", done")
+        await driver.press("u")
+        await driver.shows("Group ledger in shop/payments: partition 0 from 0 to 4,", "0 to 10.")
+        assert set(committed.values()) == {0}
+        await driver.press("enter")
+        await driver.shows("Group ledger is where it was.")
+        assert committed == before
 
 
 async def test_an_operation_is_forgotten_after_a_yes() -> None:

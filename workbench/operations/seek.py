@@ -14,7 +14,7 @@ from workbench.model.start import Start
 from workbench.model.wording import quantity
 from workbench.operations.journal.journal import Journal, read_record
 from workbench.operations.journal.operation import Operation, now, place_of, whoami
-from workbench.session import Session
+from workbench.session import PROCESS, Session
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -100,6 +100,7 @@ async def carry_out(session: Session, seek: Seek) -> str:
         identity=seek.identity,
         title=seek.title,
         plan=msgspec.msgpack.encode(seek),
+        process=PROCESS if session.is_embedded(seek.address.connection) else "",
     )
     await _permit(session, seek)
     with closing(await asyncio.to_thread(Journal.create, operation)) as journal:
