@@ -711,7 +711,8 @@ class Run:
 
     async def _make_certain(self) -> None:
         """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more."""
-        if not self._plan.removes:
+        # A broker of this process lives as long as whoever asks.
+        if not self._plan.removes or self._session.is_embedded(self._plan.source.connection):
             return
         for _ in range(_ATTEMPTS):
             left = self._last_settled + _CERTAIN - time.monotonic()
