@@ -68,7 +68,7 @@ def move_form(
     if not deletes:
         fields += [
             Entry("rate", "per second", placeholder="as fast as it goes", wrong=_wrong_number),
-            Switch("canary", f"canary: {', '.join(map(str, CANARY))} first; stops when one comes back"),
+            Switch("canary", f"canary: {', '.join(map(str, CANARY))} first; stops if one comes back"),
             Entry("watch", "watch, seconds", f"{WATCH:g}", wrong=_wrong_watch),
             Switch("again", "also what an earlier move has copied"),
             Switch("force", "even where the target may drop what it confirms"),

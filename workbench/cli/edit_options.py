@@ -23,6 +23,7 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         headers: tuple[str, ...],
         properties: tuple[str, ...],
         without_headers: tuple[str, ...],
+        without_properties: tuple[str, ...],
         patch: str | None,
         merge: str | None,
         template: str | None,
@@ -37,7 +38,10 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             key=None if key is None else key.encode("utf-8", "surrogateescape"),
             headers=tuple(pair(text, "-H") for text in headers),
             without_headers=without_headers,
-            properties=tuple((name.replace("-", "_"), text) for name, text in map(_property, properties)),
+            properties=tuple(
+                (_property(name), text) for name, text in (pair(each, "--property") for each in properties)
+            ),
+            without_properties=tuple(map(_property, without_properties)),
         )
         return command(*args, edit=edit, **others)
 
@@ -55,6 +59,13 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--patch", metavar="JSON|@FILE", help="Change the bodies by a JSON Patch (RFC 6902)."),
         click.option(
             "--without-header", "without_headers", metavar="NAME", multiple=True, help="Remove a header. Repeatable."
+        ),
+        click.option(
+            "--without-property",
+            "without_properties",
+            metavar="NAME",
+            multiple=True,
+            help="Remove a property. Repeatable.",
         ),
         click.option("--property", "properties", metavar="NAME=VALUE", multiple=True, help="Set a property."),
         click.option("-H", "--header", "headers", metavar="NAME=VALUE", multiple=True, help="Set a header."),
@@ -76,5 +87,11 @@ def _text_of(given: str | None) -> str:
         raise FormatError(f"{given[1:]} is not UTF-8.") from None
 
 
-def _property(text: str) -> tuple[str, str]:
-    return pair(text, "--property")
+def _property_pair(text: str) -> tuple[str, str]:
+    name, value = pair(text, "--property")
+    return _property(name), value
+
+
+def _property(name: str) -> str:
+    """A property's name as AMQP's table of them has it, however its user joins the words."""
+    return name.replace("-", "_")

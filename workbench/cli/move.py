@@ -15,12 +15,12 @@ from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import drain_all, say, write, write_json
-from workbench.decode.body_text import editable_text
 from workbench.model.address import Address
 from workbench.model.event import Delivery
 from workbench.model.start import Beginning
 from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import price_of
+from workbench.operations.edit.by_hand import text_left, text_to_edit
 from workbench.operations.edit.edit import Edit
 from workbench.operations.journal.journal import journal_folder
 from workbench.operations.move.moves import carry_out
@@ -170,15 +170,12 @@ async def _edited_by_hand(session: Session, wanted: Wanted) -> Wanted:
     if not found:
         raise click.UsageError("--edit is for one message, and none matches.")
     seen = await session.reading.mask_off_loop(found[0])
-    if seen.event.body != found[0].event.body:
-        raise click.UsageError("This body holds what is masked: change it with --patch or --merge.")
-    text = editable_text(found[0].event)
+    text = text_to_edit(found[0].event, seen.event)
     await drain_all()
-    changed = await asyncio.to_thread(click.edit, text, extension=".json")
-    if changed is None or changed == text:
+    left = await asyncio.to_thread(click.edit, text, extension=".json")
+    changed = None if left is None else text_left(text, left)
+    if changed is None:
         raise click.UsageError("The body was left as it is, so nothing was changed.")
-    # Editors end the last line, whether or not the body did.
-    changed = changed if text.endswith("\n") else changed.removesuffix("\n")
     edit = msgspec.structs.replace(wanted.edit, text=changed)
     return msgspec.structs.replace(wanted, selected=(found[0],), edit=edit)
 
