@@ -126,8 +126,8 @@ ACTIONS: Final = (
         "move",
         "Move what is selected, matches or is in the endpoint back to where it came from, or elsewhere; the plan is"
         " shown first.",
-        ("events", "dead_letters"),
-        ("endpoints", "events", "dead-letters"),
+        ("events", "dead_letters", "trace"),
+        ("endpoints", "events", "dead-letters", "story"),
     ),
     Action(
         "delete",

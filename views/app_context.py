@@ -10,6 +10,7 @@ import msgspec
 
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.errors import StoreError
 from workbench.model.start import Start, Window
 from workbench.operations.watch import Watch
 from workbench.session import Session
@@ -19,6 +20,8 @@ from workbench.store.store import Store
 
 if TYPE_CHECKING:
     from workbench.connecting.connector import Stream
+    from workbench.model.event import Delivery
+    from workbench.operations.move.departures import Departures
     from workbench.operations.trace.scope import Plan, Scope
     from workbench.query.query import Query
     from workbench.store.workers import Workers
@@ -54,6 +57,7 @@ class AppContext:
         self.ingestions: Final = ingestions
         self.watches: Final = watches
         self.demo: Final = demo
+        self._departures: Departures | None = None
 
     @property
     def store(self) -> Store | None:
@@ -118,6 +122,31 @@ class AppContext:
             return search_log(self.session, endpoint, query, window, executor)
 
         return self.ingestions.begin("scan", endpoint.address, opened)
+
+    async def take_departures(self, id: str) -> None:
+        """Know what became of the events of an operation that has ended.
+
+        Args:
+            id: The operation's.
+        """
+        # The first picture would wait for it.
+        from workbench.operations.journal.journal import find_journal
+        from workbench.operations.move.departures import Departures
+
+        departures, upto = self._departures or Departures(), self.archive.upto
+        with suppress(StoreError):
+            await asyncio.to_thread(lambda: departures.add(find_journal(id), upto))
+            self._departures = departures
+
+    def verb_of(self, sequence: int, delivery: "Delivery") -> str:
+        """What an operation of this program did with an event since it was seen: "moved", "copied", "deleted" or
+        "taken back"; empty: nothing.
+
+        Args:
+            sequence: Its number in the archive.
+            delivery: The event, as it came.
+        """
+        return "" if self._departures is None else self._departures.verb_of(sequence, delivery)
 
     async def stop_looks(self, connection: str) -> None:
         """End the looks through a connection, and wait until what they took is given back, as long as that can be

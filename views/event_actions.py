@@ -1,6 +1,7 @@
 """What can be done with an event on Events, with those that are marked, and with their table."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from textual import on, work
 
@@ -15,6 +16,9 @@ from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
 from workbench.query.condition import join_conditions
 from workbench.table.columns import column_of, why_no_column
+
+_AT_ONCE: Final = 500
+"""Events that are read at once."""
 
 
 class EventActions(ShownEvents):
@@ -122,7 +126,28 @@ class EventActions(ShownEvents):
             return "This is a recording: no broker is connected."
         if self.host.operation is not None:
             return f"{self.host.operation.what} is running: one operation runs at a time."
+        if not self._table.marks and self._events_to_move and (verb := self._table.verb) not in ("", "copied"):
+            return f"This was {verb} already: {self.key_of('browse')} browses what is there now."
         return None if self._movable else "There is nothing to move: go to an event, or to an endpoint that holds some."
+
+    def on_workbench_screen_operation_ended(self) -> None:
+        """Show which of the events it has moved or deleted."""
+        self._table.read_again()
+        self._unmark_gone()
+
+    @work(exclusive=True, group="unmark")
+    async def _unmark_gone(self) -> None:
+        """What was moved or deleted is not marked any more; what stayed is."""
+        marks = sorted(self._table.marks)
+        for at in range(0, len(marks), _AT_ONCE):
+            some = marks[at : at + _AT_ONCE]
+            found = await self.context.archive.rows(some)
+            self._table.unmark(
+                sequence
+                for sequence, each in zip(some, found, strict=True)
+                if each is not None and self.context.verb_of(sequence, each)
+            )
+        self._show_status()
 
     def do_move(self) -> None:
         self._ask_to_move(deletes=False)

@@ -24,6 +24,7 @@ class Events(SearchActions, EventActions):
         self._status = SourcesStatus(self.query_one("#events", Panel))
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._show_caught_up, lambda: self._sources.without_events)
+        self._table.verb_of = self.context.verb_of
         self._tree.empty = "No connection yet: a adds one."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)

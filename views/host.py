@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from workbench.operations.move.outcome import Ended
     from workbench.operations.move.outcome import Progress as Moved
 
-Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], Awaitable[Sequence[Ended]]]"
-"""An operation, or several one after the other; gives how each ended."""
+Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], Awaitable[Sequence[tuple[str, Ended]]]]"
+"""An operation, or several one after the other; gives the id of each and how it ended."""
 
 
 class Running(msgspec.Struct, frozen=True):

@@ -8,11 +8,14 @@ from typing import Final
 
 import msgspec
 
-from views.dialogs.edit_form import edit_form, edit_of
 from views.dialogs.form import Answers
 from views.dialogs.move_form import Options, move_form, options_of
+from views.edit_dialog import EditDialog, One
 from views.plan_dialog import Decision, PlanDialog
+from views.steady_app import KEY_WORK
 from views.workbench_screen import WorkbenchScreen
+from workbench.decode.display import visible
+from workbench.facts.tiers import Tiers
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.errors import StoreError, WorkbenchError
@@ -65,21 +68,37 @@ def scope_of_held(screen: WorkbenchScreen, label: str, sequences: Sequence[int])
 
     async def wanted() -> Sequence[Wanted]:
         by_source: dict[Address, list[Delivery]] = {}
-        size = 0
+        size, gone = 0, ""
         for at in range(0, len(sequences), _PAGE):
-            for each in await screen.context.archive.rows(sequences[at : at + _PAGE]):
+            page = sequences[at : at + _PAGE]
+            for sequence, each in zip(page, await screen.context.archive.rows(page), strict=True):
                 if each is None or isinstance(each, Damaged):
                     raise StoreError("Some of these are damaged or no longer held: browse the endpoint again.")
+                verb = screen.context.verb_of(sequence, each)
+                if verb and verb != "copied":
+                    gone = verb
+                    continue
                 size += each.memory
                 if size > MOST_BYTES:
                     raise StoreError("These are too many to be selected: filter for them, and move what matches.")
                 by_source.setdefault(each.address, []).append(each)
+        if gone and not by_source:
+            raise StoreError(f"{'This was' if len(sequences) == 1 else 'These were'} {gone} already.")
         return [Wanted(source, selected=tuple(some)) for source, some in by_source.items()]
 
     return Scope(label, "", (), wanted)
 
 
 _PAGE: Final = 500
+
+
+def scope_of_one(delivery: Delivery) -> Scope:
+    """A message that was seen, as it came."""
+
+    async def wanted() -> Sequence[Wanted]:
+        return [Wanted(delivery.address, selected=(delivery,))]
+
+    return Scope("1 selected", f"in {visible(str(delivery.address), 60)}", (), wanted)
 
 
 class Moving:
@@ -96,7 +115,7 @@ class Moving:
         self._scopes, self._deletes = scopes, deletes
         self._verb: Final = "delete" if deletes else "move"
         self._title: Final = self._verb.capitalize()
-        self._options: Options | None = None
+        self._edit_answers: Answers = {}
 
     def ask(self) -> None:
         """Ask which messages, where to and how."""
@@ -105,22 +124,22 @@ class Moving:
         self._host.fill(move_form(self._title, choices, self._deletes, targets, self._session.address), self._take)
 
     def _take(self, answers: Answers) -> None:
-        self._options = options_of(answers, self._session.address)
-        scope = self._scopes[self._options.scope]
+        options = options_of(answers, self._session.address)
+        scope = self._scopes[options.scope]
         priced = [
             endpoint
             for address in scope.sources
             if (endpoint := self._screen.context.endpoint(address)) is not None and price_of(endpoint)
         ]
         if not priced:
-            self._plan(scope, self._options)
+            self._plan(scope, options)
             return
         depth = sum(each.depth or 0 for each in priced)
         self._host.agree(
             f"Plan by looking at {quantity(len(priced), 'queue')}",
             price_sentence(len(priced), depth, map(price_of, priced)),
             "look and plan",
-            partial(self._plan, scope, self._options),
+            partial(self._plan, scope, options),
         )
 
     def _plan(self, scope: Scope, options: Options, edit: Edit | None = None) -> None:
@@ -134,10 +153,9 @@ class Moving:
                 raise StoreError("There is no message.")
             return plans
 
-        is_careful = any(map(self._session.is_production, self._session.names))
         permit = partial(moves.permit, self._session)
-        dialog = PlanDialog(self._title, make, permit, self._verb, not self._deletes, is_careful)
-        self._screen.app.push_screen(dialog, partial(self._decided, scope, options, edit))
+        dialog = PlanDialog(self._title, make, permit, self._verb, not self._deletes)
+        self._screen.app.push_screen(dialog, partial(self._decided, scope, options))
 
     def _filled(self, wanted: Wanted, options: Options, edit: Edit | None) -> Wanted:
         return msgspec.structs.replace(
@@ -153,7 +171,7 @@ class Moving:
             edit=edit or Edit(),
         )
 
-    def _decided(self, scope: Scope, options: Options, edit: Edit | None, decision: Decision | None) -> None:
+    def _decided(self, scope: Scope, options: Options, decision: Decision | None) -> None:
         if decision is None:
             return
         match decision.verdict:
@@ -163,18 +181,35 @@ class Moving:
             case "keep":
                 self._keep(decision.plans)
             case "edit":
-                self._host.fill(edit_form(edit), lambda answers: self._plan(scope, options, edit_of(answers)))
+                self._screen.run_worker(self._ask_for_edit(scope, options), group=KEY_WORK)
             case "run":
                 self._begin(decision.plans, options.force)
 
+    async def _ask_for_edit(self, scope: Scope, options: Options) -> None:
+        selected = [each for wanted in await scope.wanted() for each in wanted.selected or ()]
+        one = None
+        if len(selected) == 1:
+            seen = await self._session.reading.mask_off_loop(selected[0])
+            one = One(selected[0].event, seen.event)
+        if not self._screen.is_attached:
+            return
+        dialog = EditDialog(self._edit_answers, Tiers(self._session.conventions.tables), one)
+
+        def plan(answers: Answers) -> None:
+            self._edit_answers = answers
+            self._plan(scope, options, dialog.edit)
+
+        self._host.fill(dialog, plan)
+
     def _begin(self, plans: Sequence[Plan], force: bool) -> None:
-        async def carry_out(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Sequence[Ended]:
-            ended = []
+        async def carry_out(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Sequence[tuple[str, Ended]]:
+            done = []
             for plan in plans:
-                ended.append(await moves.carry_out(self._session, plan, tell, stopped, force))
-                if stopped.is_set() or ended[-1].state != "done":
+                ended = await moves.carry_out(self._session, plan, tell, stopped, force)
+                done.append((plan.id, ended))
+                if stopped.is_set() or ended.state != "done":
                     break
-            return ended
+            return done
 
         self._host.begin_operation("A deletion" if self._deletes else "A move", carry_out)
 

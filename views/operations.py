@@ -76,8 +76,9 @@ class Operations(FileActions, Navigation):
             self.show_progress()
 
         try:
-            for ended in await do(tell, running.stopped):
+            for id, ended in await do(tell, running.stopped):
                 self._say_end(ended)
+                await self.context.take_departures(id)
         except WorkbenchError as error:
             self.say(str(error), "error")
         finally:
@@ -138,10 +139,17 @@ class Operations(FileActions, Navigation):
 
     def resume_operation(self, path: Path) -> None:
         """Go on with an operation that was interrupted or stopped."""
+        from workbench.operations import seek
+        from workbench.operations.journal.journal import read_record
         from workbench.operations.move.moves import resume
 
-        async def go_on(tell: "Callable[[Moved], None]", stopped: asyncio.Event) -> "Sequence[Ended]":
-            return [await resume(self.context.session, path, tell, stopped)]
+        async def go_on(tell: "Callable[[Moved], None]", stopped: asyncio.Event) -> "Sequence[tuple[str, Ended]]":
+            operation = (await asyncio.to_thread(read_record, path)).operation
+            if operation.kind == "seek":
+                await seek.resume(self.context.session, path)
+                self.say(f"Done: {operation.title}.")
+                return []
+            return [(operation.id, await resume(self.context.session, path, tell, stopped))]
 
         self.begin_operation("A resumed operation", go_on)
 

@@ -115,6 +115,8 @@ class ShownEvents(EventPanes):
             self._status.show_group(group)
         else:
             offer = f"{self.key_of('search')} searches all that is there" if self._can_search else ""
+            if verb := self._table.verb:
+                offer = f"this event was {verb}"
             self._status.show(self._sources, self._table.mark_count, offer)
         if self._sources.searches:
             self._table.empty = self._why_empty()

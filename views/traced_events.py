@@ -16,6 +16,8 @@ from views.widgets.inspector.page import Tab
 from views.widgets.panel import Panel
 from views.widgets.trace_story import TraceStory
 from views.workbench_screen import WorkbenchScreen
+from workbench.decode.display import visible
+from workbench.model.endpoint import Ability
 from workbench.model.errors import WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.wording import quantity
@@ -127,6 +129,24 @@ class TracedEvents(WorkbenchScreen):
     def do_clone(self) -> None:
         if (step := self._story.step) is not None:
             self.host.clone_event(step.delivery)
+
+    def cannot_move(self) -> str | None:
+        if self.host.operation is not None:
+            return f"{self.host.operation.what} is running: one operation runs at a time."
+        if (why := self._no_event()) is not None or (step := self._story.step) is None:
+            return why
+        endpoint = self.context.endpoint(step.delivery.address)
+        if endpoint is None or Ability.BROWSE not in endpoint.abilities:
+            return f"Nothing is held in {visible(str(step.delivery.address), 60)}: there is nothing to move."
+        if self.context.session.reading.masked is not None:
+            return "Values are masked here: o shows the events, from where it can be moved."
+        return None
+
+    def do_move(self) -> None:
+        from views.moving import Moving, scope_of_one
+
+        if (step := self._story.step) is not None:
+            Moving(self, [scope_of_one(step.delivery)]).ask()
 
     def cannot_copy(self) -> str | None:
         return self._no_event()

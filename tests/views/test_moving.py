@@ -1,20 +1,25 @@
 """Moving and deleting from Events and Dead letters: the plan first, then what was decided of it."""
 
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 import pytest
+from textual.events import Key, Paste
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
-from tests.views.driver import NAME, Driver, order, running, shop
+from tests.views.driver import NAME, Driver, address, order, running, shop
 from views.app import Opening
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.operations.journal.journal import records
+from workbench.operations.journal.journal import Journal, records
+from workbench.operations.journal.operation import Operation
 from workbench.operations.move.plan import load_plan
+from workbench.operations.template import templates_folder
+from workbench.session import PROCESS
 
 SHOP = [Connection.parse(f"{face}=demo://shop/{face}?seed=7") for face in ("rabbit", "kafka")]
 
@@ -294,3 +299,80 @@ async def test_in_the_demo_nothing_comes_back_when_the_fix_is_deployed() -> None
         await driver.shows("payments 1.1 is deployed")
         await redrive_payments(driver, 1)
         await driver.shows(" moved, 0 failed, 0 returned")
+
+
+async def test_an_event_that_was_moved_is_shown_so_and_not_moved_twice() -> None:
+    async with running(broker=letters()) as driver:
+        await open_dead(driver)
+        await driver.press("g", "space", "m", "enter")
+        await driver.shows("r move 1")
+        await driver.press("r")
+        await driver.shows("1 moved, 0 failed")
+        await driver.until(lambda: any("→" in line and "OrderPlaced" in line for line in driver.lines))
+        await driver.hides("1 marked")
+        await driver.press("g")
+        await driver.shows("this event was moved")
+        await driver.press("m")
+        await driver.shows("This was moved already: b browses what is there now.")
+        await driver.press("b", "b")
+        await driver.shows("5 read")
+        assert not any("→" in line and "OrderPlaced" in line for line in driver.lines)
+
+
+async def test_all_that_can_be_edited_is_in_one_form_and_what_is_wrong_is_said_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (templates_folder()).mkdir(parents=True)
+    (templates_folder() / "mended.toml").write_text(
+        'body = \'{"id": {{ body.id }}, "by": "{{ who }}"}\'\n[set]\nwho = "nobody"\n'
+    )
+    async with running(broker=letters()) as driver:
+        await open_dead(driver)
+        await driver.press("g", "m", "enter")
+        await driver.shows("r move 1")
+        await driver.press("e")
+        await driver.shows("ctrl+e body in $EDITOR", "remove properties")
+        await driver.press("tab", "tab", "=lost", "tab", "=who=me", "tab", "=mended", "enter")
+        await driver.shows("cannot be read")
+        await driver.press("ctrl+a", "ctrl+k", "=mended", "tab", "tab", "tab", "=x-death=1", "enter")
+        await driver.shows("The header x-death cannot be edited")
+        await driver.press("ctrl+a", "ctrl+k", "=note='a b; c'", "tab", "tab", "=priority=5", "tab", "=type", "enter")
+        await driver.shows("fills in a template for body", "sets header note", "removes property type", "r move 1")
+        await driver.press("e")
+        await driver.shows("note='a b; c'")
+        await driver.press("enter")
+        await driver.shows("r move 1")
+        await driver.press("r")
+        await driver.shows("1 moved, 0 failed")
+        [moved] = driver.broker.queues["orders"].waiting()
+        content = moved.event.content
+        assert (moved.event.key, moved.event.body) == (b"orders", b'{"id": 0, "by": "me"}')
+        assert dict(content.headers)["note"] == "a b; c"
+        assert content.properties["priority"] == 5 and "type" not in content.properties
+
+
+async def test_keys_typed_ahead_of_a_plan_wait_for_it_in_production_too() -> None:
+    broker = letters()
+    async with running(broker=broker, config=guarded(broker, production=True), connections=[NAME]) as driver:
+        await driver.go_to("orders.dead")
+        await driver.press("m", "enter", "enter")
+        await driver.shows("This needs the guard 'look'.")
+        driver.app.post_message(Paste("shop"))
+        for key in ("enter", "r"):
+            driver.app.post_message(Key(key, None))
+        await driver.shows("This needs the guard 'move'.")
+        driver.app.post_message(Paste("shop"))
+        driver.app.post_message(Key("enter", None))
+        await driver.shows("6 moved, 0 failed")
+
+
+async def test_another_operation_on_the_same_source_is_warned_of_before_a_move() -> None:
+    async with running(broker=letters()) as driver:
+        session, source = driver.app.context.session, address("orders.dead")
+        other = Operation(
+            "0" * 12, "move", 1, "ann@there", source, session.broker_identity(NAME), "6 messages", b"", PROCESS
+        )
+        with closing(Journal.create(other)):
+            await plan_all(driver)
+            await driver.shows(f"Operation {'0' * 12} of ann@there on the same source is running.")

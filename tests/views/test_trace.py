@@ -320,3 +320,26 @@ def test_an_arrow_to_the_left_leads_to_its_lane() -> None:
     assert re.search(r"└─+▶●", drawn[1])
     assert re.search(r"●◀─+┘", drawn[2])
     assert TraceRows(trace(some), 40, False).tree
+
+
+async def test_a_dead_letter_at_the_end_of_a_story_is_moved_from_there() -> None:
+    async with tracing() as driver:
+        broker = driver.broker
+        broker.send("orders", event("message-4", "message-2", "ShipOrder"))
+        dying = broker.consume("orders")
+        dying.reject([each for each in dying.take(limit=9) if each.event.key == b"message-4"])
+        dying.close()
+        await driver.press("b", "enter")
+        story = driver.one(TraceStory)
+        await driver.until(lambda: story.step is not None)
+        # The last is the one of which no time is known.
+        await driver.press("G", "k")
+        await driver.until(lambda: story.step is not None and story.step.delivery.address.name == "orders.dead")
+        depth = broker.queues["orders"].depth
+        await driver.press("m")
+        await driver.shows("(•) 1 selected  in shop/orders.dead")
+        await driver.press("enter")
+        await driver.shows("1 → shop/orders, where they came from")
+        await driver.press("r")
+        await driver.shows("1 moved, 0 failed")
+        assert broker.queues["orders"].depth == depth + 1

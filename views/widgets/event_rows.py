@@ -70,6 +70,9 @@ class EventRows(Lines):
         self._unseen = 0
         self._seen: object = None
         self._cells: OrderedDict[int, Cells] = OrderedDict()
+        self._verbs: dict[int, str] = {}
+        self.verb_of: Callable[[int, Delivery], str] = _nothing
+        """What became of an event since it was seen, by its sequence number; empty: nothing."""
         self._fields: tuple[Field, ...] = ()
         self._fetching: Worker[None] | None = None
         self._first = 0
@@ -87,6 +90,7 @@ class EventRows(Lines):
         """
         if archive is not self._archive:
             self._cells.clear()
+            self._verbs.clear()
             self._fields = tuple(Field(field.text, archive.reading) for field in self._fields)
         self._archive, self._view = archive, view
         self._row, self._at, self._top, self._end = 0, None, None, None
@@ -121,6 +125,12 @@ class EventRows(Lines):
             self._settle()
         elif self.is_mounted:
             self._fetch_missing()
+
+    def read_again(self) -> None:
+        """What is known of the events has changed."""
+        self._cells.clear()
+        self._verbs.clear()
+        self.update_rows()
 
     @property
     def cursor(self) -> int | None:
@@ -316,13 +326,15 @@ class EventRows(Lines):
                 if archive is not self._archive:
                     break
                 self._cells[sequence] = cells
+                if delivery is not None and (verb := self.verb_of(sequence, delivery)):
+                    self._verbs[sequence] = verb
                 if asyncio.get_running_loop().time() - began > AT_ONCE:
                     await asyncio.sleep(0)
                     began = asyncio.get_running_loop().time()
                     if not set(missing) & set(self._missing_rows() or missing):
                         break
             while len(self._cells) > max(KEPT, 4 * self._page):
-                self._cells.popitem(last=False)
+                self._verbs.pop(self._cells.popitem(last=False)[0], None)
             if seen:
                 self._settle(fetched=True)
 
@@ -388,6 +400,11 @@ class EventRows(Lines):
             self.follow = True
         else:
             self._go(0)
+
+
+def _nothing(_: int, __: Delivery) -> str:
+    """Nothing became of it."""
+    return ""
 
 
 async def _cells(archive: Archive, delivery: Delivery, fields: Sequence[Field]) -> Cells:

@@ -4,7 +4,7 @@
 """
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -32,6 +32,8 @@ from workbench.table.columns import COLUMNS, GAP, Column, ColumnLayout, column_o
 
 SIGNS: Final = 2
 """Cells on the left for cursor and mark."""
+_VERB_SIGNS: Final = {"moved": "→", "copied": "→", "deleted": "x", "taken back": "←"}
+"""What stands in the place of a mark where an operation dealt with an event since it was seen."""
 FEW_COLUMNS: Final = 100
 """Columns of the screen below which the table has only those that it cannot do without."""
 
@@ -211,9 +213,20 @@ class EventTable(EventRows):
         return len(self._marks.within(self._view)) if self._view is not None else 0
 
     @property
+    def verb(self) -> str:
+        """What became of the event at the cursor since it was seen; empty: nothing, or it is not known yet."""
+        return self._verbs.get(self.cursor, "") if self.cursor is not None else ""
+
+    @property
     def marks_range(self) -> bool:
         """Whether a range of marks has been begun and not ended."""
         return self._range is not None
+
+    def unmark(self, sequences: Iterable[int]) -> None:
+        """Mark events no longer."""
+        if self._view is not None:
+            self._marks.remove(self._view, sequences)
+            self.refresh()
 
     def toggle_mark(self) -> None:
         """Mark the event at the cursor, or no longer; the cursor goes on. A range that was begun is marked."""
@@ -350,7 +363,9 @@ class EventTable(EventRows):
         found = self._cells.get(sequence)
         here = sequence == self.cursor
         begin, end = self._rows_in_range()
-        signs = ("▌" if here else " ") + ("●" if sequence in self._marks else "○" if begin <= row < end else " ")
+        verb = self._verbs.get(sequence, "")
+        mark = "●" if sequence in self._marks else "○" if begin <= row < end else _VERB_SIGNS.get(verb, " ")
+        signs = ("▌" if here else " ") + mark
         plain = self._cursor_style if here else self._base
         sign = plain if here else self._part_styles.get("sign", plain)
         if found is None:
@@ -360,7 +375,9 @@ class EventTable(EventRows):
         parts = []
         for column, room in self._room:
             text = fit(self._text(found, column, room), room, column)
-            parts.append((text, plain if here else self._style_of(found, column)))
+            faded = bool(verb) and verb != "copied"
+            style = self._part_styles.get("dim", plain) if faded else self._style_of(found, column)
+            parts.append((text, plain if here else style))
         return self._line(signs, sign, parts, width)
 
     def _line(self, signs: str, sign: Style, parts: Sequence[tuple[str, Style]], width: int) -> Strip:

@@ -456,6 +456,18 @@ def settled_before(identity: str, source: Address, but: str = "") -> set[bytes]:
     return keys
 
 
+def settled_keys(path: Path) -> Generator[bytes, None, None]:
+    """The keys of what an operation has taken care of.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with _reading(path) as database:
+        settled = (EntryState.CONFIRMED, EntryState.SETTLED)
+        for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled):
+            yield key
+
+
 def same_source(operation: Operation, identity: str, source: Address) -> bool:
     """Whether an operation takes from a source, whatever its connection is called."""
     of = operation.source
