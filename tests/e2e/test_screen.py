@@ -32,15 +32,15 @@ async def recording(path: Path, deliveries: list[Delivery]) -> Path:
 
 
 def walk(file: Path, events: int) -> bytes:
-    """What a terminal is sent while each event of a recording is looked at, in each part of the inspector."""
+    """What a terminal is sent while each event of a recording is looked at, a fourth in each part of the inspector."""
     with Terminal(str(file), columns=140, rows=50) as terminal:
         terminal.until("read-only")
         terminal.until("Body")
         terminal.press("\t")
+        terminal.press("g")
+        terminal.drain()
         for part in range(4):
-            terminal.press("g")
-            terminal.drain()
-            for _ in range(events):
+            for _ in range(events // 4 + 1):
                 terminal.press("j")
                 terminal.drain(0.02)
             if part < 3:

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 from uuid import uuid4
 
 from textual.dom import DOMNode
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from connectors.memory import Broker, QueueSettings, embedded_broker
@@ -25,6 +27,9 @@ PATIENCE = 60.0
 """Seconds after which a test gives up."""
 NAME = "shop"
 """The connection's."""
+
+_CHARACTERS = {"tab": "\t", "enter": "\r", "escape": "\x1b", "backspace": "\x7f", "plus": "+", "slash": "/"}
+"""Of the keys that Unicode names otherwise."""
 
 Node = TypeVar("Node", bound=DOMNode)
 
@@ -66,6 +71,16 @@ def payment(number: int) -> Event:
     return Event(b"k%d" % number, b'{"id":%d,"total":%d.5}' % (number, number), written=Content(headers))
 
 
+def pressed(key: str) -> Key:
+    """The press of a key, named as Textual names it or by its character."""
+    if len(key) == 1:
+        return Key(_character_to_key(key), key)
+    try:
+        return Key(key, unicodedata.lookup(key.replace("_", " ")))
+    except KeyError:
+        return Key(key, _CHARACTERS.get(key))
+
+
 class Driver:
     """The running program."""
 
@@ -89,10 +104,8 @@ class Driver:
     async def press(self, *keys: str) -> None:
         """Press keys, one after the other; `=text` pastes a text into the field that has the focus."""
         for key in keys:
-            if key.startswith("="):
-                self.app.post_message(Paste(key[1:]))
-            else:
-                await self.pilot.press(key)
+            # As the terminal's reader hands it on. The pilot would wait after each key for the processor to be idle.
+            await self.app.on_event(Paste(key[1:]) if key.startswith("=") else pressed(key))
             await self.until(lambda: self.app.input_done)
         await self.pilot.pause()
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen
+from textual.worker import active_worker
 
 from views.painting import PaintedAtOnce
 from views.widgets.panel import Panel
@@ -31,7 +32,13 @@ class Dialog(PaintedAtOnce, ModalScreen[Answer]):
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         """Give the answer and go."""
-        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+        if self.app.screen is not self:
+            return AwaitComplete()
+        # What still goes on for it would draw in what is taken away; what gives the answer ends by itself.
+        for worker in self.workers:
+            if worker.node is self and worker is not active_worker.get(None):
+                worker.cancel()
+        return super().dismiss(result)
 
     @contextmanager
     def frame(self, title: str, *verbs: Verb, wide: bool = False) -> Iterator[Panel]:
