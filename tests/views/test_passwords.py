@@ -85,7 +85,7 @@ async def test_a_dialog_that_opens_by_itself_takes_no_key_that_was_meant_for_wha
         asking = driver.app.run_worker(driver.app.ask_password(Connection.parse("m=memory://ops@m"), None))
         # In one go, while somebody types: `4` and `enter` are the screen's.
         for key in ("4", "enter", "question_mark"):
-            driver.app.post_message(Key(key, None))
+            await driver.app.on_event(Key(key, None))
         await driver.shows("Keys of Journal")
         await asked(driver, "m")
         await driver.press("=hunter2", "enter")
