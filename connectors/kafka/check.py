@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from connectors.kafka.cluster import Cluster
+from connectors.kafka.permissions import permissions
 from connectors.kafka.settings import Settings
 from workbench.connecting.check import Step, network, not_tried, step
 from workbench.model.wording import quantity
 
 
 async def check(settings: Settings) -> AsyncIterator[Step]:
-    """Name, port and TLS of the first brokers; then logging in; then the addresses that the brokers advertise."""
+    """Name, port and TLS of the first brokers; then logging in and permissions; then the addresses that the brokers
+    advertise."""
     login = f"Kafka {settings.who or 'without a user'}"
     reachable = False
     for host, port in settings.hosts:
@@ -29,6 +31,7 @@ async def check(settings: Settings) -> AsyncIterator[Step]:
         yield entered
         if entered.error:
             return
+        yield await step("permissions", lambda: permissions(cluster))
         for node, place in cluster.places.items():
             if place not in settings.hosts:
                 async for tried in network(*place, settings.context()):

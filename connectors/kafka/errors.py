@@ -13,6 +13,7 @@ from enum import IntEnum
 
 import aiokafka.errors as driver
 
+from workbench.connecting.tls import tls_failure
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -182,15 +183,8 @@ def translate_errors(
         raise AccessRefused(f"{place} has no authentication: leave user {user!r} out of the URL.") from None
     except (driver.SaslAuthenticationFailed, driver.AuthenticationFailedError):
         raise LoginRefused(f"{place} does not let user {user!r} in: the name or the password is wrong.") from None
-    except ssl.SSLCertVerificationError as error:
-        raise ConnectionLost(
-            f"{place} shows a certificate that is not to be trusted ({error.verify_message}):"
-            " name the authority that signed it with ca=FILE."
-        ) from None
     except ssl.SSLError as error:
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        hint = "it may not speak TLS (then leave out ?tls) or require a client certificate (then add cert=FILE)"
-        raise ConnectionLost(f"{place}: the TLS handshake failed ({reason}): {hint}.") from None
+        raise ConnectionLost(f"No TLS with {place}: {tls_failure(error)}.") from None
     except socket.gaierror:
         raise ConnectionLost(_unreachable_sentence(place, "there is no host of that name", advertised)) from None
     except ConnectionRefusedError:

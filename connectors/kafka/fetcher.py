@@ -19,7 +19,7 @@ from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
 from workbench.connecting.last_heard import LastHeard
 from workbench.decode.byte_search import Sieve
-from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import Gap
 
 _LEAST = 64 << 10
@@ -45,9 +45,10 @@ class Share:
         end: Where to stop; None: never.
         leader: The broker to ask; -1 where none is known.
         served: When it last brought something, counted in answers; who waited longest comes first.
+        forbidden: Whether this user may not read it, which ends it.
     """
 
-    __slots__ = ("end", "leader", "next", "partition", "served", "start")
+    __slots__ = ("end", "forbidden", "leader", "next", "partition", "served", "start")
 
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         self.partition = partition
@@ -55,11 +56,12 @@ class Share:
         self.end = end
         self.leader = leader
         self.served = 0
+        self.forbidden = False
 
     @property
     def finished(self) -> bool:
-        """Whether all was fetched."""
-        return self.end is not None and self.next >= self.end
+        """Whether all was fetched that can be."""
+        return self.forbidden or (self.end is not None and self.next >= self.end)
 
     def rewind(self, offset: int) -> None:
         """Fetch from this offset on again, and soon: what came could not be kept."""
@@ -252,6 +254,8 @@ class Fetching:
             elif fetched.code != Code.NONE:
                 try:
                     check(fetched.code, f"read topic {share.partition[0]}")
+                except AccessRefused as error:
+                    self._forbid(share.partition[0], line[0], error)
                 except ConnectorError as error:
                     self._is_ill(line[0], error)
             elif seen := _survey(share, fetched):
@@ -265,6 +269,17 @@ class Fetching:
             if self._channels[line].connected:
                 self._ask(line)
         return chunks
+
+    def _forbid(self, topic: str, node: int, error: AccessRefused) -> None:
+        """Do without a topic that this user may not read, unless it is the last one."""
+        shares = [share for share in self.shares.values() if share.partition[0] == topic]
+        if all(share.forbidden or share.partition[0] == topic for share in self.shares.values()):
+            self._is_ill(node, error)
+        elif not shares[0].forbidden:
+            read = any(share.next > share.start for share in shares)
+            self.miss(topic, [Gap("the rest" if read else "all", str(error).rstrip("."))])
+            for share in shares:
+                share.forbidden = True
 
     async def _recover(self, error: ConnectorError) -> None:
         """After something that may pass: pause, ask who leads what now, and go on."""

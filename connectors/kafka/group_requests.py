@@ -87,7 +87,7 @@ class _Nullable:
 _Field: TypeAlias = tuple[str, Any]
 
 
-def _version(
+def version_form(
     key: int, version: int, question: Sequence[_Field], answer: Sequence[_Field], flexible: bool = True
 ) -> type[RequestStruct]:
     """The form of one version."""
@@ -98,7 +98,7 @@ def _version(
     return type("Form", (RequestStruct,), form)
 
 
-def _request(name: str, *forms: type[RequestStruct]) -> type[_Asked]:
+def request_kind(name: str, *forms: type[RequestStruct]) -> type[_Asked]:
     """A kind of request, with the forms of its versions, the oldest first."""
     made: type[_Asked] = type(f"{name}Request", (_Asked,), {"API_KEY": forms[0].API_KEY})
     set_forms(made, forms)
@@ -129,12 +129,12 @@ def _list_schema(array: type[Array], *fields: str, tags: Sequence[_Field] = ()) 
 
 
 _LISTED = ("group", "protocol_type")
-ListGroupsRequest = _request(
+ListGroupsRequest = request_kind(
     "ListGroups",
-    _version(16, 0, [], _list_schema(Array, *_LISTED), False),
-    _version(16, 1, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
-    _version(16, 2, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
-    _version(
+    version_form(16, 0, [], _list_schema(Array, *_LISTED), False),
+    version_form(16, 1, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
+    version_form(16, 2, [], [_THROTTLE, *_list_schema(Array, *_LISTED)], False),
+    version_form(
         16,
         5,
         [("states", CompactArray(_TEXT)), ("types", CompactArray(_TEXT))],
@@ -157,16 +157,16 @@ _OF_GROUP: list[_Field] = [
     ("group", _OLD_TEXT),
     ("topics", Array(("topic", _OLD_TEXT), ("partitions", Array(Int32)))),
 ]
-OffsetFetchRequest = _request(
+OffsetFetchRequest = request_kind(
     "OffsetFetch",
-    _version(9, 2, _OF_GROUP, [_FETCHED, ("error_code", Int16)], False),
-    _version(9, 3, _OF_GROUP, [_THROTTLE, _FETCHED, ("error_code", Int16)], False),
+    version_form(9, 2, _OF_GROUP, [_FETCHED, ("error_code", Int16)], False),
+    version_form(9, 3, _OF_GROUP, [_THROTTLE, _FETCHED, ("error_code", Int16)], False),
 )
 """Fields: `group`, `topics`: those wanted, None for all."""
 
-OffsetDeleteRequest = _request(
+OffsetDeleteRequest = request_kind(
     "OffsetDelete",
-    _version(
+    version_form(
         47,
         0,
         [("group", _OLD_TEXT), ("topics", Array(("topic", _OLD_TEXT), ("partitions", Array(Int32))))],
@@ -197,11 +197,11 @@ _CLASSIC: _Field = (
     ),
 )
 _CLASSIC_NAMES: list[_Field] = [("groups", Array(_OLD_TEXT))]
-DescribeGroupsRequest = _request(
+DescribeGroupsRequest = request_kind(
     "DescribeGroups",
-    _version(15, 0, _CLASSIC_NAMES, [_CLASSIC], False),
-    _version(15, 1, _CLASSIC_NAMES, [_THROTTLE, _CLASSIC], False),
-    _version(15, 2, _CLASSIC_NAMES, [_THROTTLE, _CLASSIC], False),
+    version_form(15, 0, _CLASSIC_NAMES, [_CLASSIC], False),
+    version_form(15, 1, _CLASSIC_NAMES, [_THROTTLE, _CLASSIC], False),
+    version_form(15, 2, _CLASSIC_NAMES, [_THROTTLE, _CLASSIC], False),
 )
 """Fields: `groups`, their names."""
 
@@ -218,7 +218,7 @@ _CONSUMER = _description_schema(
     ("target", _ASSIGNMENT),
     before=[("assignor", _TEXT)],
 )
-ConsumerGroupDescribeRequest = _request("ConsumerGroupDescribe", _version(69, 0, _NAMES, _CONSUMER))
+ConsumerGroupDescribeRequest = request_kind("ConsumerGroupDescribe", version_form(69, 0, _NAMES, _CONSUMER))
 """Fields: `groups`, `include_authorized_operations`."""
 
 _SHARE = _description_schema(
@@ -231,7 +231,7 @@ _SHARE = _description_schema(
     ("assignment", _ASSIGNMENT),
     before=[("assignor", _TEXT)],
 )
-ShareGroupDescribeRequest = _request("ShareGroupDescribe", _version(77, 1, _NAMES, _SHARE))
+ShareGroupDescribeRequest = request_kind("ShareGroupDescribe", version_form(77, 1, _NAMES, _SHARE))
 """Fields: `groups`, `include_authorized_operations`."""
 
 _PAIRS = CompactArray(("key", _TEXT), ("value", _TEXT), _TAGS)
@@ -267,7 +267,7 @@ _STREAMS = _description_schema(
     ("is_classic", Boolean),
     before=[("topology", _Nullable(Schema(("epoch", Int32), ("subtopologies", _SUBTOPOLOGIES), _TAGS)))],
 )
-StreamsGroupDescribeRequest = _request("StreamsGroupDescribe", _version(89, 0, _NAMES, _STREAMS))
+StreamsGroupDescribeRequest = request_kind("StreamsGroupDescribe", version_form(89, 0, _NAMES, _STREAMS))
 """Fields: `groups`, `include_authorized_operations`."""
 
 
@@ -281,9 +281,9 @@ def _share_offsets(*before_error: _Field) -> list[_Field]:
 
 _WANTED_TOPICS = CompactArray(("topic", _TEXT), _PARTITIONS, _TAGS)
 _WANTED: list[_Field] = [("groups", CompactArray(("group", _TEXT), ("topics", _WANTED_TOPICS), _TAGS))]
-DescribeShareGroupOffsetsRequest = _request(
+DescribeShareGroupOffsetsRequest = request_kind(
     "DescribeShareGroupOffsets",
-    _version(90, 0, _WANTED, _share_offsets()),
-    _version(90, 1, _WANTED, _share_offsets(("lag", Int64))),
+    version_form(90, 0, _WANTED, _share_offsets()),
+    version_form(90, 1, _WANTED, _share_offsets(("lag", Int64))),
 )
 """Fields: `groups`, rows of a name, the topics wanted (None for all) and `{}`."""

@@ -1,17 +1,21 @@
 """The steps on the way into a RabbitMQ, each tried by itself."""
 
+import uuid
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
+from connectors.rabbitmq.taps import PERMISSIONS, PREFIX
 from connectors.rabbitmq.topology import Topology
 from workbench.connecting.check import Step, network, not_tried, step
+from workbench.model.errors import AccessRefused
 from workbench.model.wording import quantity
 
 
 async def check(access: Access) -> AsyncIterator[Step]:
-    """Name, port and TLS of each node; then logging in; then the management API. What is pointless is not tried."""
+    """Name, port and TLS of each node; then logging in and permissions; then the management API. What is pointless is
+    not tried."""
     login, management = f"AMQP {access.user} at vhost {access.vhost}", f"management {access.management_user}"
     reachable = False
     for host, port in access.hosts:
@@ -29,6 +33,7 @@ async def check(access: Access) -> AsyncIterator[Step]:
     if entered.error:
         yield not_tried(management)
         return
+    yield await step("permissions", lambda: _try_tap(access))
     parts = urlsplit(access.management)
     place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     async for tried in network(*place, access.management_tls):
@@ -43,6 +48,16 @@ async def check(access: Access) -> AsyncIterator[Step]:
 async def _enter(access: Access) -> str:
     async with await Client.open(access) as client:
         return f"RabbitMQ {'.'.join(map(str, client.version))}"
+
+
+async def _try_tap(access: Access) -> str:
+    """Make the queue that a tap needs, which goes with its connection: nobody else tells a user what it may do."""
+    async with await Client.open(access) as client:
+        try:
+            await (await client.channel()).declare_temporary(f"{PREFIX}{uuid.uuid4().hex}", {})
+        except AccessRefused:
+            return f"may not tap queues and exchanges: {PERMISSIONS}"
+    return "may tap queues and exchanges"
 
 
 async def _ask_management(access: Access) -> str:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
-from pika import ConnectionParameters, PlainCredentials, SSLOptions, spec
+from pika import ConnectionParameters, SSLOptions, spec
 from pika.channel import Channel as DriverChannel
 
 from connectors.rabbitmq import frames
-from connectors.rabbitmq.driver import DriverConnection, Method
+from connectors.rabbitmq.driver import DriverConnection, Method, NamedCredentials
 from connectors.rabbitmq.errors import refusal, translate_errors
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.settings import Access
@@ -72,7 +72,7 @@ class Client:
             host=host,
             port=port,
             virtual_host=access.vhost,
-            credentials=PlainCredentials(access.user, access.password.reveal()),
+            credentials=NamedCredentials(access.user, access.password.reveal()),
             ssl_options=SSLOptions(access.tls, host) if access.tls else None,
             client_properties={"connection_name": "event-workbench"},
             blocked_connection_timeout=patience,

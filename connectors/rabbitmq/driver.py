@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from pika import ConnectionParameters
+from pika import ConnectionParameters, PlainCredentials
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.utils.connection_workflow import (
     AMQPConnectionWorkflowFailed,
@@ -18,6 +18,7 @@ from pika.adapters.utils.connection_workflow import (
     AMQPConnectorPhaseErrorBase,
     AMQPConnectorStackTimeout,
 )
+from pika.exceptions import AuthenticationError
 from pika.frame import Method, decode_frame
 
 from connectors.rabbitmq import frames
@@ -30,6 +31,7 @@ __all__ = [
     "AMQPConnectorStackTimeout",
     "DriverConnection",
     "Method",
+    "NamedCredentials",
 ]
 
 # pika logs tracebacks of what it also raises: without a handler, Python would print them on the terminal.
@@ -37,6 +39,23 @@ logging.getLogger("pika").addHandler(logging.NullHandler())
 
 _PIECE: Final = 262_144
 """Bytes taken from or given to the socket at once; pika's own 4,096 cost a call per ten messages."""
+
+
+class NamedCredentials(PlainCredentials):  # type: ignore[misc]
+    """A user name and a password, which name what a broker offers that takes none."""
+
+    def response_for(self, start: Any) -> tuple[str | None, bytes | None]:
+        """The answer to a broker's Connection.Start.
+
+        Raises:
+            AuthenticationError: It does not offer this way to log in; the argument says which it does.
+        """
+        kind, response = super().response_for(start)
+        if kind is None:
+            offered = start.mechanisms
+            offered = offered.decode("utf-8", "replace") if isinstance(offered, bytes) else str(offered)
+            raise AuthenticationError(", ".join(offered.split()))
+        return kind, response
 
 
 class DriverConnection(AsyncioConnection):  # type: ignore[misc]

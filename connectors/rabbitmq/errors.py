@@ -1,7 +1,6 @@
 """What the drivers raise, as one sentence a user can act on. The only place that knows their exceptions."""
 
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +10,7 @@ from pika import exceptions
 from connectors.rabbitmq import driver
 from connectors.rabbitmq.frames import FrameTooLarge
 from connectors.rabbitmq.http import httpx
+from workbench.connecting.tls import tls_failure
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -49,6 +49,8 @@ def translate_errors(place: str) -> Iterator[None]:
 def refusal(error: BaseException, place: str) -> ConnectorError:
     """The sentence for what a driver raised."""
     error = _cause(error)
+    if not isinstance(error, ConnectorError) and (failure := tls_failure(error)):
+        return ConnectionLost(f"No TLS with {place}: {failure}.")
     match error:
         case ConnectorError():
             return error
@@ -62,7 +64,9 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case exceptions.MethodNotImplemented():
             return Unsupported(f"{place} does not support publisher confirms.")
         case exceptions.AuthenticationError():
-            return AccessRefused(f"{place} does not accept a user name and password.")
+            offered = str(error.args[0]) if error.args else ""
+            instead = f" It offers {offered}." if offered else ""
+            return AccessRefused(f"{place} lets nobody in by user name and password (PLAIN).{instead}")
         case exceptions.AMQPHeartbeatTimeout():
             return ConnectionLost(f"{place} has gone silent: no heartbeat came.")
         case exceptions.ConnectionBlockedTimeout():
@@ -73,11 +77,10 @@ def refusal(error: BaseException, place: str) -> ConnectorError:
         case FrameTooLarge():
             return ConnectorError(f"{place} {error}.")
         case exceptions.IncompatibleProtocolError() | FormatError():
-            return ConnectionLost(f"What answers at {place} does not speak AMQP 0-9-1: is it the right port?")
-        case ssl.SSLCertVerificationError():
-            return ConnectionLost(f"The certificate of {place} is not accepted: {error.verify_message}.")
-        case ssl.SSLError():
-            return ConnectionLost(f"No TLS with {place}: {error.reason or 'it answered something else'}.")
+            return ConnectionLost(
+                f"What answers at {place} does not speak AMQP 0-9-1: is it the right port, and does it expect"
+                " TLS (amqps://)?"
+            )
         case ConnectionRefusedError() | httpx.ConnectError():
             return _unreachable_error(error, place)
         case driver.AMQPConnectorStackTimeout() | TimeoutError() | httpx.TimeoutException():
@@ -111,9 +114,6 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _unreachable_error(error: BaseException, place: str) -> ConnectorError:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        reason = re.sub(r" \(_ssl.*", "", str(error).partition("certificate verify failed: ")[2])
-        return ConnectionLost(f"The certificate of {place} is not accepted: {reason or 'verification failed'}.")
     if "SSL" in str(error):
         return ConnectionLost(f"No TLS with {place}: it answered something else.")
     return ConnectionLost(f"Nobody listens at {place}: is the broker running, and is that its port?")

@@ -4,7 +4,6 @@ A tap sees what exchanges route. It is exclusive, so that it ends with the conne
 too slow, the oldest copies are dropped, which is said.
 """
 
-import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,8 @@ from workbench.model.wording import quantity
 
 PREFIX: Final = "workbench.tap."
 """How the names of taps begin."""
+PERMISSIONS: Final = f"a tap is a temporary queue, for which its user needs configure, write and read on {PREFIX}*"
+"""What a user needs for one, in words."""
 
 TAPPABLE: Final = ("direct", "fanout", "topic", "headers")
 """Exchange types that copy to every matching queue. Others, such as consistent hash, share out among the queues."""
@@ -185,9 +186,7 @@ class Tap:
             return await self._open(client)
         except AccessRefused as error:
             raise AccessRefused(
-                f"{self._address} cannot be tapped. A tap is a temporary queue: its user needs the permissions"
-                f" configure, write and read for {re.escape(PREFIX)}.*, and read for each exchange that it is bound to."
-                f" {error}"
+                f"{self._address} cannot be tapped: {PERMISSIONS}, and read on the exchanges that lead to it. {error}"
             ) from error
 
     async def _open(self, client: Client) -> "Tap":

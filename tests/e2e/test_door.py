@@ -3,12 +3,18 @@ visible characters and the program's own line of progress, whatever strangers ha
 
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import click
 import pytest
+from pika import spec
+from pika.frame import Method
 
 from connectors.memory import QueueSettings, embedded_broker
 from tests import hostile
@@ -20,6 +26,7 @@ from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.errors import FormatError, PublishRejected
 from workbench.model.event import Delivery, Event
+from workbench.model.groups import Member
 
 OWNED: Final = "\x1b]52;c;cm0gLXJmIH4=\x07\x1b]0;owned\x07\x1b[31m\u202e\x9b2J\tx\x08\u3164\x00"
 """A stranger's name: a clipboard, a title, a colour, an override, in seven and in eight bits."""
@@ -48,6 +55,7 @@ def seed() -> None:
     consumer.reject(consumer.take(20))
     broker.consume(QUEUE, NAME, 5)
     broker.commit(GROUP, TOPIC, 0, 3)
+    broker.members[GROUP] = (Member(NAME, NAME, NAME),)
 
 
 def events() -> Sequence[Event]:
@@ -107,6 +115,7 @@ def obeyed(received: bytes) -> list[str]:
 E: Final = ("--config", "edited.toml")
 C: Final = ("--config", "config.toml")
 ID: Final = "the operation's id"
+FORMS: Final = ("table", "json")
 STREAMS: Final[Sequence[Stream]] = ("stdout", "stderr")
 CASES: Final[dict[str, Sequence[tuple[str, ...]]]] = {
     "ls": [C, (*C, Q), (*C, f"{CONNECTION}/{NAME}"), (NAME,), ("-c", f"{NAME}://x")],
@@ -218,6 +227,48 @@ def test_a_terminal_is_sent_visible_characters_only(name: str, forks: Forks, ope
         assert obeyed(each.received) == [], (each.arguments, each.stream)
     shown = {each.stream for each in sent if b"owned" in each.received or b"\\u{202e}" in each.received}
     assert shown or name == "demo"
+
+
+def _close(text: str) -> bytes:
+    return bytes(Method(0, spec.Connection.Close(530, text, 10, 40)).marshal())
+
+
+def _start(mechanisms: str) -> bytes:
+    server = {"version": NAME, "product": NAME, "cluster_name": NAME}
+    return bytes(Method(0, spec.Connection.Start(0, 9, server, mechanisms.encode(), b"en_US")).marshal())
+
+
+ANSWERS: Final = {
+    "its own words": _close(f"NOT_ALLOWED - {NAME}"),
+    "its own words after a greeting": _start("PLAIN") + _close(f"NOT_ALLOWED - vhost '{NAME}' not found"),
+    "what it offers": _start(NAME),
+    "no AMQP": NAME.encode(),
+    "HTTP": f"HTTP/1.1 400 {NAME}\r\nContent-Encoding: {NAME}\r\n\r\n{NAME}".encode(),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_a_strange_broker_says_is_visible_characters_only(answer: bytes, forks: Forks) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted, _ = server.accept()
+                    with accepted:
+                        accepted.recv(8)
+                        accepted.sendall(answer)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        url = f"amqp://127.0.0.1:{server.getsockname()[1]}/{quote(NAME)}"
+        commands = [("ls", "-c", f"r={url}"), *(("connections", "check", "-o", form, "-c", url) for form in FORMS)]
+        for each in forks.run([(command, stream) for command in commands for stream in STREAMS]):
+            assert each.code == 1, each
+            assert b"Traceback" not in each.received and b"went wrong" not in each.received, each
+            assert obeyed(each.received) == [], (each.arguments, each.stream)
+        server.shutdown(socket.SHUT_RDWR)
+        serving.join()
 
 
 def _formats(command: click.Command) -> Sequence[tuple[str, ...]]:

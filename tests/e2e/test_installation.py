@@ -5,9 +5,14 @@ import textwrap
 import uuid
 from pathlib import Path
 
+import pytest
+
 from tests.brokers.kafka import KafkaAddress
 from tests.e2e.command import run
 from workbench import __version__
+from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.model.errors import ConfigError
+from workbench.session import Session
 
 
 def imported(*arguments: str) -> set[str]:
@@ -49,6 +54,14 @@ def test_publishing_one_event_imports_neither_templates_nor_what_reads_files_or_
         "connectors.kafka.reader",
         "connectors.kafka.groups",
     }
+
+
+async def test_a_keyring_without_its_extra_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    config = ConfigFile(connections={"shop": Configured("memory://shop", keyring=True)})
+    async with Session((), config) as session:
+        with pytest.raises(ConfigError, match=r"pip install 'event-workbench\[keyring\]'"):
+            await session.connector("shop")
 
 
 def test_listing_a_memory_broker_imports_no_driver() -> None:

@@ -10,11 +10,12 @@ from aiokafka.protocol.admin import CreateAclsRequest
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.e2e.command import run
 from tests.kafka.conftest import admin, connect, make_topic
 from tests.kafka.reading import BASE, browse, lag_becomes, numbered, publish, take
 from workbench.model.errors import AccessRefused, ConnectionLost
 
-WRITE, DESCRIBE = 4, 8
+READ, WRITE, DESCRIBE = 3, 4, 8
 
 
 def logged_in(kafka: KafkaAddress, mechanism: str = "scram-sha-512") -> KafkaConnector:
@@ -83,6 +84,8 @@ async def test_a_topic_without_permission_is_told(strict: StrictKafka) -> None:
     address = await make_topic(strict.bootstrap)
     async with logged_in(strict) as connector:
         assert await connector.endpoints() == []
+        [found] = [step.found async for step in connector.check() if step.name == "permissions"]
+        assert found == "none on a topic: there are none, or this user may not see them"
         for look in (connector.browse(address), connector.tail(address)):
             with pytest.raises(AccessRefused, match=f"no permission to see topic {address.name}"):
                 async with look:
@@ -100,11 +103,43 @@ async def test_a_topic_that_may_be_seen_and_not_read_is_told(strict: StrictKafka
             await publish(other, address, numbered(1))
         with pytest.raises(AccessRefused, match=f"no permission to read topic {address.name}"):
             await browse(connector, address)
+        [found] = [step.found async for step in connector.check() if step.name == "permissions"]
+        assert found.startswith("may read 0 and write to 0 of ")
         receipts = await publish(connector, address, numbered(2))
         assert [type(each.error) for each in receipts] == [AccessRefused] * 2
         await permit(strict, (await make_topic(strict.bootstrap)).name, WRITE)
         receipts = await publish(connector, address, numbered(2))
         assert all(f"no permission to write to topic {address.name}" in str(each.error) for each in receipts)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("browse", "--from", "beginning"),
+        ("tail", "--from", "beginning", "--idle", "2"),
+        ("find", "event", "--since", "beginning"),
+    ],
+    ids=lambda command: command[0],
+)
+async def test_what_may_be_read_is_read_beside_what_may_not(strict: StrictKafka, command: tuple[str, ...]) -> None:
+    read, seen, unseen = [await make_topic(strict.bootstrap) for _ in range(3)]
+    async with connect(strict.url) as other:
+        for address in (read, seen, unseen):
+            await publish(other, address, numbered(3))
+    for address, operation in ((read, READ), (read, DESCRIBE), (seen, DESCRIBE)):
+        await permit(strict, address.name, operation)
+    connection = f"kafka={strict.sasl_url}?ca={strict.ca_file}&sasl=plain"
+    places = [f"kafka/{address.name}" for address in (read, seen, unseen)]
+    name, *options = command
+    searched = options[:1] if name == "find" else []
+    arguments = (*searched, *places, *options[len(searched) :], "-c", connection, "-o", "body")
+    done = await asyncio.to_thread(run, "workbench", name, *arguments)
+    assert done.out.count("\n") == 3, done.err
+    assert f"no permission to read topic {seen.name}" in done.err
+    assert f"no permission to see topic {unseen.name}" in done.err
+    assert f"no permission to read topic {read.name}" not in done.err
+    # What is found is what was looked for, wherever else it may be.
+    assert done.code == (0 if name == "find" else 3)
 
 
 async def permit(broker: Kafka, topic: str, operation: int) -> None:

@@ -1,15 +1,19 @@
 """What goes wrong on the way in is one sentence that says what to do, without a credential, and changes nothing."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from pika import spec
+from pika.frame import Method
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.rabbitmq.conftest import Rabbit, eventually
@@ -105,6 +109,79 @@ async def test_expired_certificate(tmp_path: Path) -> None:
     async with answering(lambda _: b"", context) as port:
         url = f"amqps://guest:{SECRET}@127.0.0.1:{port}?ca={tmp_path / 'ca.pem'}"
         assert "expired" in await refusal(Connection.parse(url), ConnectionLost)
+
+
+@contextmanager
+def objecting(tls: ssl.SSLContext) -> Iterator[int]:
+    """A port that speaks TLS and says what it objects to, as brokers do; asyncio's servers hang up without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted, _ = server.accept()
+                    with accepted, suppress(OSError), tls.wrap_socket(accepted, server_side=True) as secured:
+                        secured.recv(1)
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        yield server.getsockname()[1]
+        # What is accepted last ends the loop.
+        server.shutdown(socket.SHUT_RDWR)
+        serving.join()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    """One that a server trusts, in `ca.pem`; clients have `good.pem`, `expired.pem` and `foreign.pem`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    first, last = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)
+    issued = {
+        "good": authority.issue_cert("alice@example.org"),
+        "expired": authority.issue_cert("alice@example.org", not_before=first, not_after=last),
+        "foreign": trustme.CA().issue_cert("alice@example.org"),
+    }
+    for name, each in issued.items():
+        each.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    return authority
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["TLS 1.2", "TLS 1.3"])
+@pytest.mark.parametrize(
+    ("client", "host", "said"),
+    [
+        ("", "127.0.0.1", "client certificate"),
+        ("expired", "127.0.0.1", "client certificate has expired"),
+        ("foreign", "127.0.0.1", "does not know the authority of the client certificate"),
+        ("good", "localhost", "is for another host"),
+    ],
+)
+async def test_a_certificate_that_lacks_or_is_the_wrong_one(
+    authority: trustme.CA, tmp_path: Path, client: str, host: str, said: str, newest: ssl.TLSVersion
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.maximum_version = newest
+    authority.configure_trust(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with objecting(context) as port:
+        certificate = f"&cert={tmp_path / client}.pem" if client else ""
+        url = f"amqps://guest:{SECRET}@{host}:{port}?ca={tmp_path / 'ca.pem'}{certificate}"
+        sentence = await refusal(Connection.parse(f"r={url}"), ConnectionLost)
+        async with asyncio.timeout(30):
+            connector = RabbitMQConnector(Connection.parse(f"r={url}"))
+            [failed] = [step async for step in connector.check() if step.error and step.name.startswith("TLS")]
+    assert said in sentence and said in (failed.error or "")
+    assert ".." not in sentence and "()" not in sentence
+
+
+async def test_what_a_broker_offers_that_takes_no_password() -> None:
+    start = spec.Connection.Start(server_properties={}, mechanisms=b"EXTERNAL AMQPLAIN", locales=b"en_US")
+    frame = Method(0, start).marshal()
+    async with answering(lambda _: frame) as port:
+        sentence = await refusal(Connection.parse(f"amqp://guest:{SECRET}@127.0.0.1:{port}"), AccessRefused)
+    assert sentence.endswith("lets nobody in by user name and password (PLAIN). It offers EXTERNAL, AMQPLAIN.")
 
 
 async def test_plain_amqp_at_a_tls_port(rabbit: Rabbit) -> None:

@@ -174,7 +174,9 @@ async def test_user_who_may_not_declare_is_told(rabbit: Rabbit) -> None:
         with pytest.raises(AccessRefused, match="refused for user 'reader'") as refused:
             async with connector.tail(exchange):
                 pass
-    assert "needs the permissions configure, write and read" in str(refused.value)
+        checked = {step.name: step.found async for step in connector.check()}
+    assert "needs configure, write and read" in str(refused.value)
+    assert checked["permissions"].startswith("may not tap queues and exchanges: ")
     assert rabbit.names() == before
 
 

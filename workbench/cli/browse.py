@@ -259,12 +259,12 @@ async def tail(
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         streams[address] = session.tail(address, selection.start, pattern)
     printer = EventPrinter(output, session.reading, streams)
-    async with AsyncExitStack() as ending, merge(streams) as together:
+    async with AsyncExitStack() as ending, merge(streams, partly=True) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
         ending.callback(_conclude, together, recording, output.form if selection.as_record else None)
         # Scripts wait for this line: what is published from here on will be seen.
-        say(f"tailing {', '.join(map(str, streams))}")
+        say(f"tailing {', '.join(str(address) for address in streams if address not in together.errors)}")
         end_with_reader()
         batches = aiter(together)
         with suppress(TimeoutError):
@@ -276,14 +276,16 @@ async def tail(
                 some = await selected.of(batch)
                 await recording.keep(some)
                 await printer.write(some)
-    return Exit.FAILED if together.errors else Exit.DONE
+    if len(together.errors) == len(streams):
+        return Exit.FAILED
+    return Exit.PARTLY if together.errors else Exit.DONE
 
 
 def _conclude(together: Merged, recording: Recorder, form: Format | None) -> None:
     recording.cover(together.coverage)
     tell(together.coverage, form)
     for address, error in together.errors.items():
-        fail(f"{address}: {error}", Exit.FAILED)
+        fail(str(error) if str(address) in str(error) else f"{address}: {error}", Exit.FAILED)
 
 
 def tell(coverage: Covered, form: Format | None = None) -> None:

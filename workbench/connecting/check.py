@@ -5,13 +5,17 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
+from workbench.connecting.tls import tls_failure
 from workbench.model.errors import ConnectorError
 
 PATIENCE = 5.0
 """Seconds that each step may take."""
+_OBJECTION = 0.3
+"""Seconds in which a server that objects to a certificate says so."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -86,16 +90,14 @@ def _why(error: OSError | ConnectorError) -> str:
     match error:
         case TimeoutError():
             return f"no answer within {PATIENCE:g} s: a firewall, or the wrong address?"
-        case ssl.SSLCertVerificationError():
-            return f"the certificate is not trusted: {error.verify_message}; ca=FILE names its authority."
         case ssl.SSLError():
-            return f"no TLS there ({error.reason or error}): the wrong port, or a broker without TLS?"
+            return f"no TLS with it: {tls_failure(error)}."
         case socket.gaierror():
             return "no such host: is the name right, and does this machine's DNS know it?"
         case ConnectionRefusedError():
             return "connection refused: is the broker running, and is that its port?"
         case OSError():
-            return f"{error.strerror or error}."
+            return f"{(error.strerror or type(error).__name__).rstrip('.')}."
     return str(error)
 
 
@@ -105,8 +107,12 @@ async def _resolve(host: str, port: int) -> str:
 
 
 async def _reach(host: str, port: int, tls: ssl.SSLContext | None) -> str:
-    _, writer = await asyncio.open_connection(host, port, ssl=tls, server_hostname=host if tls else None)
+    reader, writer = await asyncio.open_connection(host, port, ssl=tls, server_hostname=host if tls else None)
     try:
+        if tls is not None:
+            # In TLS 1.3 a server says what it has against its client's certificate after the handshake.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(1), _OBJECTION)
         secured = writer.get_extra_info("ssl_object")
         return f"{secured.version()} {secured.cipher()[0]}" if secured else "open"
     finally:

@@ -7,6 +7,7 @@ import threading
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
 from typing import Final, TypeAlias
 
 from workbench.connecting.config import Connection, Secret
@@ -141,6 +142,10 @@ async def _from_keyring(name: str) -> str:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, found, failed)
 
+    if find_spec("keyring") is None:
+        raise ConfigError(
+            f"{name}: the system's keyring cannot be asked without its package: pip install 'event-workbench[keyring]'."
+        )
     threading.Thread(target=ask, daemon=True, name="keyring").start()
     try:
         async with asyncio.timeout(DEADLINE):

@@ -1,5 +1,6 @@
 """TLS as a connection's URL asks for it: `ca=FILE&cert=FILE&key=FILE`."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,6 +53,55 @@ def tls_context(name: str, ca: str | None = None, cert: str | None = None, key: 
                 " they must be in PEM form, belong together, and have no passphrase."
             ) from None
     return context
+
+
+def tls_failure(error: BaseException) -> str | None:
+    """Why TLS failed and what may help, in words without a full stop; None: it was not TLS.
+
+    Args:
+        error: What was raised; a driver's that only tells in its text what OpenSSL said will do.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _distrust(error.verify_message)
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return _hint(error.reason)
+    if (found := _SAID.search(str(error))) is None:
+        return "it answered something else" if isinstance(error, ssl.SSLError) else None
+    return _distrust(found[2]) if found[1] == "CERTIFICATE_VERIFY_FAILED" else _hint(found[1])
+
+
+_SAID: Final = re.compile(r"\[SSL: ([A-Z0-9_]+)\](?: certificate verify failed: (.*?)(?: \(_ssl|$))?")
+"""How Python writes what OpenSSL has said, wherever a driver puts it."""
+_ALERTS: Final = (
+    ("CERTIFICATE_REQUIRED", "it demands a client certificate: name one with cert=FILE and key=FILE"),
+    ("HANDSHAKE_FAILURE", "it may demand a client certificate (cert=FILE and key=FILE), or other versions of TLS"),
+    ("CERTIFICATE_EXPIRED", "it says that the client certificate has expired: name another one with cert=FILE"),
+    ("CERTIFICATE_REVOKED", "it says that the client certificate was revoked: name another one with cert=FILE"),
+    ("UNKNOWN_CA", "it does not know the authority of the client certificate: name one that it trusts with cert=FILE"),
+    ("BAD_CERTIFICATE", "it does not accept the client certificate: name another one with cert=FILE and key=FILE"),
+    ("CERTIFICATE_UNKNOWN", "it does not accept the client certificate: name another one with cert=FILE and key=FILE"),
+)
+"""What a server says of its client (https://www.rfc-editor.org/rfc/rfc8446#section-6), and what may help."""
+
+
+def _hint(reason: str) -> str:
+    for alert, hint in _ALERTS:
+        if "ALERT" in reason and reason.endswith(alert):
+            return hint
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"):
+        return "it speaks something else there: the wrong port, or a broker without TLS"
+    return reason.replace("_", " ").lower()
+
+
+def _distrust(message: str | None) -> str:
+    message = (message or "").rstrip(". ")
+    if "has expired" in message:
+        return "its certificate has expired: whoever runs it has to renew it"
+    if "not yet valid" in message:
+        return "its certificate is not valid yet: is this machine's clock right"
+    if "mismatch" in message:
+        return f"its certificate is for another host ({message}): name the host that it is for"
+    return f"its certificate is not trusted ({message or 'no reason given'}): ca=FILE names its authority"
 
 
 def _reason(error: OSError) -> str:

@@ -298,17 +298,32 @@ def _size(batch: Sequence[Delivery]) -> int:
 
 
 @asynccontextmanager
-async def merge(streams: Mapping[Address, AbstractAsyncContextManager[Stream]]) -> AsyncIterator[Merged]:
+async def merge(
+    streams: Mapping[Address, AbstractAsyncContextManager[Stream]], *, partly: bool = False
+) -> AsyncIterator[Merged]:
     """Enter all streams, then read them side by side. Entered means: all are subscribed.
+
+    Args:
+        streams: What to read.
+        partly: Whether those that cannot be opened are left out, if others can: they are among the `errors` then.
 
     Raises:
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
     """
     async with AsyncExitStack() as stack:
-        entered = {address: await _enter(stack, address, stream) for address, stream in streams.items()}
+        entered: dict[Address, Stream] = {}
+        errors: dict[Address, WorkbenchError] = {}
+        for address, stream in streams.items():
+            try:
+                entered[address] = await _enter(stack, address, stream)
+            except ConnectorError as error:
+                if not partly or len(errors) + 1 == len(streams):
+                    raise
+                errors[address] = error
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
                 together = Merged(entered)
+                together.errors |= errors
                 pumps = [group.create_task(together.pump(address)) for address in entered]
                 try:
                     yield together
