@@ -66,3 +66,10 @@ def test_a_screen_that_hangs_gives_the_terminal_back_when_it_is_ended(folder: Pa
         assert terminal.wait() == 130
         assert terminal.settings == before
         assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"\x1b[?1049h")
+
+
+def test_a_screen_that_is_left_waits_for_no_thread(folder: Path) -> None:
+    with Terminal("-c", "odd=odd://localhost", environment=stuck(folder, WAITS)) as terminal:
+        terminal.until("ready")
+        terminal.press("\x03")
+        assert terminal.wait() == 0

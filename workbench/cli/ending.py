@@ -54,7 +54,7 @@ def end_on_signals(cancel: Callable[[], object]) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, cancel)
             # The event loop is woken all the same; this is called although it may be busy.
-            signal.signal(number, lambda *_: _end_within(SECONDS))
+            signal.signal(number, lambda *_: end_within(SECONDS))
             signal.siginterrupt(number, False)
     interrupt = signal.getsignal(signal.SIGINT)
     if callable(interrupt):
@@ -69,24 +69,24 @@ class _Interrupt:
         self._again = False
 
     def __call__(self, number: int, frame: Any) -> None:
-        _end_within(SECONDS if self._again else _patience)
+        end_within(SECONDS if self._again else _patience)
         self._again = True
         self._before(number, frame)
 
 
-def _end_within(seconds: float) -> None:
-    """End the process at the latest then."""
+def end_within(seconds: float, code: Exit = Exit.STOPPED) -> None:
+    """End the process at the latest then, with this exit code; what is done first by itself counts."""
     # For when no thread gets its turn; first, since a thread may be what was interrupted while it was being started.
     left, _ = signal.getitimer(signal.ITIMER_REAL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, min(seconds + _LAST, left or seconds + _LAST))
-    ending = threading.Timer(seconds, _end)
+    ending = threading.Timer(seconds, _end, [code])
     ending.daemon = True
     ending.start()
 
 
-def _end() -> None:
+def _end(code: Exit) -> None:
     for last in _last_things:
         with suppress(Exception):
             last()
-    os._exit(Exit.STOPPED)
+    os._exit(code)

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from workbench.cli.ending import before_the_end
+from workbench.cli.ending import INTERRUPTED, before_the_end, end_within
 from workbench.cli.exit_codes import Exit
 from workbench.cli.option_values import record_path
 from workbench.cli.options import cluster_option, config_option, connection_options, record_option
@@ -81,6 +81,8 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
                 record=record,
                 demo=shop,
             )
+            # Whoever has left the screen, and sees the terminal again, waits for no connection and no thread.
+            end_within(INTERRUPTED, Exit.DONE)
 
     return run_command(main)
 
