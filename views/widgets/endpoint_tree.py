@@ -283,7 +283,7 @@ class EndpointTree(Lines):
                     left.append((f"  {describe_state(state)}", dim if state == "connecting" else self._style("dead")))
                     return left, [(sign(state), dim if state == "connecting" else self._style("dead"))]
                 if not watch.endpoints:
-                    return [*left, ("  no queues or topics", dim)], []
+                    return [*left, ("  none you may see", dim)], []
                 return left, [(sign(state).ljust(_SPARK), self._style("live"))]
             case "routes":
                 kinds = Counter(
