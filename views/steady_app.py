@@ -125,6 +125,10 @@ class SteadyApp(ThemedApp):
         while (left := self._typed + PAUSE - time.monotonic()) > 0 or self._waiting or not self._is_mounted:
             left = max(left, 0.02)
             await asyncio.sleep(left)
+        # A slow machine may still be at what the last key set off.
+        end = time.monotonic() + PATIENCE
+        while self._dispatches and time.monotonic() < end:
+            await asyncio.sleep(0.005)
 
     @contextmanager
     def waiting_for_answer(self) -> Iterator[None]:
@@ -169,11 +173,14 @@ class SteadyApp(ThemedApp):
         self._overdue.update(self._workers_awaited(event))
 
     def _busy(self, event: Event | None) -> bool:
+        return self._dispatches or bool(self._workers_awaited(event))
+
+    @property
+    def _dispatches(self) -> bool:
+        """Whether there are messages that are not done with."""
         if self._dispatching or self.message_queue_size:
             return True
-        if any(node.message_queue_size for node in self.screen.walk_children(with_self=True)):
-            return True
-        return bool(self._workers_awaited(event))
+        return any(node.message_queue_size for node in self.screen.walk_children(with_self=True))
 
     def _workers_awaited(self, event: Event | None) -> Sequence[Worker[Any]]:
         """The workers that an input waits for."""
