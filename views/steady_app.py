@@ -127,8 +127,9 @@ class SteadyApp(ThemedApp):
             await asyncio.sleep(left)
         # A slow machine may still be at what the last key set off.
         end = time.monotonic() + PATIENCE
-        while self._dispatches and time.monotonic() < end:
-            await asyncio.sleep(0.005)
+        while self._dispatches and (left := end - time.monotonic()) > 0:
+            left = min(left, 0.005)
+            await asyncio.sleep(left)
 
     @contextmanager
     def waiting_for_answer(self) -> Iterator[None]:
