@@ -4,8 +4,8 @@ batches go to the socket as they were built.
 aiokafka makes and authenticates a connection; then its transport is given a protocol of our own, which receives each
 answer into one of two buffers, so that one can be worked on while the next is being received.
 
-For a search, which is to be as fast as the wire, a thread of the connection's own receives what is not encrypted, and
-sifts it as it comes: the interpreter is let go for both, so that two connections keep two processors busy.
+For a search, which is to be as fast as the wire, a thread of the connection's own receives what is not encrypted: the
+interpreter is let go meanwhile, so that two connections keep two processors busy.
 """
 
 import asyncio
@@ -15,14 +15,13 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from connectors.kafka.cluster import CLIENT, Cluster
+from connectors.kafka.cluster import CLIENT, Cluster, Partition
 from connectors.kafka.driver import AIOKafkaConnection, drop, offer_of, take_over
 from connectors.kafka.versions import negotiate_version
-from workbench.decode.byte_search import Sieve
 from workbench.model.errors import ConnectionLost
 
 _SIZE = struct.Struct(">i")
@@ -33,9 +32,6 @@ _SPARE = 32 << 20
 """Bytes of a buffer, at most, that are kept though they are not needed."""
 _MOST = 1 << 30
 """Bytes of an answer, at most: what was asked for, or one batch that is larger."""
-_AT_ONCE = 512 << 10
-"""Bytes that a thread receives before it looks at them, at most."""
-_DAY = 86_400.0
 
 
 class Bytes(NamedTuple):
@@ -46,16 +42,43 @@ class Bytes(NamedTuple):
     end: int
 
 
+class Sifted(NamedTuple):
+    """What is known of record batches that were searched while they came in, and let go.
+
+    Attributes:
+        next: The offset behind those that hold nothing of what is looked for; None: there are none.
+        again: Whether what is from there on is to be asked for again and kept: bytes do not rule it out.
+    """
+
+    next: int | None
+    again: bool
+
+
+_NOTHING: Mapping[Partition, Sifted] = {}
+
+
 class Answer(NamedTuple):
     """An answer to a request.
 
     Attributes:
         buffer: Its bytes, from the correlation id on. Valid until the one after the next is being received.
-        ruled_out: Whether it was sifted, and none of its bytes can be part of what is looked for.
+        sifted: The partitions whose records were let go: there are none in the buffer.
     """
 
     buffer: bytearray
-    ruled_out: bool = False
+    sifted: Mapping[Partition, Sifted] = _NOTHING
+
+
+def size_of(head: bytearray, place: str) -> int:
+    """How many bytes are in the answer that begins so.
+
+    Raises:
+        ConnectionLost: No answer has so many.
+    """
+    (size,) = _SIZE.unpack(head)
+    if not _SIZE.size <= size <= _MOST:
+        raise ConnectionLost(f"{place} announced an answer of {size:,} bytes.")
+    return int(size)
 
 
 class Channel(asyncio.BufferedProtocol):
@@ -80,13 +103,8 @@ class Channel(asyncio.BufferedProtocol):
         self._used = time.monotonic()
 
     @classmethod
-    async def open(cls, cluster: Cluster, node: int, sieve: Sieve | None = None) -> "Channel":
-        """Connect to a broker.
-
-        Args:
-            cluster: The broker's.
-            node: Which broker.
-            sieve: Sifts what a thread receives. None: the event loop receives, as it does where only that can.
+    async def open(cls, cluster: Cluster, node: int) -> "Channel":
+        """Connect to a broker of a cluster.
 
         Raises:
             ConnectorError: It cannot be reached, or does not let the user in.
@@ -94,8 +112,6 @@ class Channel(asyncio.BufferedProtocol):
         connection = await cluster.connect(node)
         channel = cls(connection, cluster.settings.max_idle)
         channel._transport = take_over(connection, channel)
-        if sieve is not None:
-            channel._receive_in_thread(channel._transport, sieve)
         return channel
 
     @property
@@ -179,10 +195,7 @@ class Channel(asyncio.BufferedProtocol):
         self._got += count
         if self._size < 0:
             if self._got == _SIZE.size:
-                (self._size,) = _SIZE.unpack(self._head)
-                self._got = 0
-                if not _SIZE.size <= self._size <= _MOST:
-                    raise ConnectionLost(f"{self.place} announced an answer of {self._size:,} bytes.")
+                self._size, self._got = size_of(self._head, self.place), 0
                 if not 0 <= len(self._buffers[self._turn]) - self._size <= _SPARE:
                     self._buffers[self._turn] = bytearray(self._size + _ROOM)
         elif self._got == self._size:
@@ -197,31 +210,39 @@ class Channel(asyncio.BufferedProtocol):
         if self._awaited and not (answer := self._awaited.popleft()).done():
             answer.set_result(whole)
 
-    def _receive_in_thread(self, transport: asyncio.Transport, sieve: Sieve) -> None:
-        loop = asyncio.get_running_loop()
-        # Others than this one have begun to receive already.
-        if not isinstance(loop, asyncio.SelectorEventLoop) or transport.get_extra_info("ssl_object") is not None:
-            return
+    def receive_by(self, receive: Callable[[socket.socket], Answer]) -> bool:
+        """Let a thread receive the answers, if there is no encryption in between; whether it does.
+
+        Args:
+            receive: Waits for one; OSError or ConnectionLost: there will be no more.
+        """
+        loop, transport = asyncio.get_running_loop(), self._transport
+        # Other event loops than this one have begun to receive already.
+        if (
+            transport is None
+            or not isinstance(loop, asyncio.SelectorEventLoop)
+            or transport.get_extra_info("ssl_object") is not None
+        ):
+            return False
         transport.pause_reading()
         # The transport sends through one that it closes when it likes.
         self._received = transport.get_extra_info("socket").dup()
-        # Without a limit it would not wait at all, as the transport's does not.
-        self._received.settimeout(_DAY)
-        arguments = (self._received, loop, sieve)
+        # What is sent is little, and does not wait.
+        self._received.setblocking(True)
+        arguments = (self._received, loop, receive)
         threading.Thread(target=self._receive, args=arguments, name="kafka-receiver", daemon=True).start()
+        return True
 
-    def _receive(self, source: socket.socket, loop: asyncio.AbstractEventLoop, sieve: Sieve) -> None:
+    def _receive(
+        self, source: socket.socket, loop: asyncio.AbstractEventLoop, receive: Callable[[socket.socket], Answer]
+    ) -> None:
         """Receive until the connection is closed, in a thread that alone does so."""
         why = f"{self.place} closed the connection."
         # The loop may be closed before the thread notices that it is no longer wanted.
         with suppress(RuntimeError), source:
             try:
-                while count := source.recv_into(self.get_buffer(-1)[:_AT_ONCE]):
-                    buffer, end, more = self._buffers[self._turn], self._got + count, self._size >= 0
-                    whole = self._take(count)
-                    nothing = more and sieve.look(buffer, end, whole is not None)
-                    if whole is not None:
-                        loop.call_soon_threadsafe(self._hand_over, Answer(whole, nothing))
+                while True:
+                    loop.call_soon_threadsafe(self._hand_over, receive(source))
             except ConnectionLost as error:
                 why = str(error)
             except OSError:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from connectors.kafka.channel import Answer, Bytes, Channel
+from connectors.kafka.channel import Answer, Bytes, Channel, Sifted
 from connectors.kafka.cluster import Partition, group_by_topic
 from connectors.kafka.errors import Code, check
 from connectors.kafka.fetch_session import NO_SESSION, FetchSession
@@ -24,7 +24,7 @@ _VERSIONS = range(4, 11)
 _READ_COMMITTED = 1
 
 
-class _Form(NamedTuple):
+class Form(NamedTuple):
     """What differs between versions.
 
     Attributes:
@@ -44,9 +44,9 @@ class _Form(NamedTuple):
     found: struct.Struct
 
 
-def _form(version: int) -> _Form:
+def _form(version: int) -> Form:
     sessions, epoch, beginning = version >= 7, version >= 9, version >= 5
-    return _Form(
+    return Form(
         sessions,
         epoch,
         beginning,
@@ -56,7 +56,17 @@ def _form(version: int) -> _Form:
     )
 
 
-_FORMS = {version: _form(version) for version in _VERSIONS}
+FORMS = {version: _form(version) for version in _VERSIONS}
+"""That of each version that is known here."""
+
+
+def form_of(channel: Channel) -> Form:
+    """That of the requests over a channel, and of their answers.
+
+    Raises:
+        Unsupported: The broker offers none that is known here.
+    """
+    return FORMS[channel.version(_FETCH, "Fetch", _VERSIONS)]
 
 
 class Fetched(NamedTuple):
@@ -69,7 +79,7 @@ class Fetched(NamedTuple):
         beginning: The first offset there is; -1 where the broker does not say.
         aborted: Aborted transactions that reach in here: the producer's id and the first offset of each.
         records: Record batches, the last of them perhaps cut off.
-        ruled_out: Whether none of the bytes of these can be part of what is looked for.
+        sifted: What is known of record batches that were not kept; None: those that came were.
     """
 
     partition: Partition
@@ -78,7 +88,12 @@ class Fetched(NamedTuple):
     beginning: int
     aborted: list[tuple[int, int]]
     records: Bytes
-    ruled_out: bool = False
+    sifted: Sifted | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no records came."""
+        return self.records.begin == self.records.end and self.sifted is None
 
 
 def fetch(
@@ -104,7 +119,7 @@ def fetch(
         The answer, for `parse`; it fails with ConnectionLost.
     """
     version = channel.version(_FETCH, "Fetch", _VERSIONS)
-    form = _FORMS[version]
+    form = FORMS[version]
     parts = [_REQUEST.pack(-1, wait, 1, size, _READ_COMMITTED)]
     wanted = offsets
     forgotten: Sequence[Partition] = ()
@@ -141,7 +156,7 @@ def parse(channel: Channel, answer: Answer, session: FetchSession | None = None)
     Raises:
         ConnectorError: The broker refuses the fetch as a whole.
     """
-    form = _FORMS[channel.version(_FETCH, "Fetch", _VERSIONS)]
+    form = form_of(channel)
     buffer = answer.buffer
     head = form.head.unpack_from(buffer)
     if form.sessions:
@@ -170,5 +185,7 @@ def parse(channel: Channel, answer: Answer, session: FetchSession | None = None)
             records = Bytes(buffer, position, position + max(size, 0))
             position = records.end
             beginning = first[0] if first else -1
-            found.append(Fetched((topic, number), code, stable, beginning, aborted, records, answer.ruled_out))
+            partition = topic, number
+            sifted = answer.sifted.get(partition)
+            found.append(Fetched(partition, code, stable, beginning, aborted, records, sifted))
     return found

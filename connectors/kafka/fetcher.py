@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-from connectors.kafka.channel import Answer, Channel
+from connectors.kafka.channel import Answer, Channel, Sifted
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
 from connectors.kafka.errors import Code, RetriableError, check
-from connectors.kafka.fetch_protocol import Fetched, fetch, parse
+from connectors.kafka.fetch_protocol import Fetched, fetch, form_of, parse
 from connectors.kafka.fetch_session import FetchSession
 from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
+from connectors.kafka.sifter import Sifter, Sifting
 from workbench.connecting.last_heard import LastHeard
-from workbench.decode.byte_search import Sieve
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import Gap
 
@@ -29,6 +29,12 @@ _MOST_ASKED = 256
 """Partitions in one request at most, where they have an end: an answer has a row for each that was asked for."""
 _NAMED = 10_000
 """Gaps that are named at most: a topic may hold nothing but damaged batches."""
+
+
+_SIFTED = 16 << 20
+"""Bytes asked for at once where none are kept."""
+_FIRST = 1 << 20
+"""Bytes of it asked for first: they tell what is compressed, and therefore to be kept."""
 
 
 Line: TypeAlias = tuple[int, int]
@@ -46,9 +52,10 @@ class Share:
         leader: The broker to ask; -1 where none is known.
         served: When it last brought something, counted in answers; who waited longest comes first.
         forbidden: Whether this user may not read it, which ends it.
+        kept: Whether what comes is kept as it is; else it is sifted, where it can be.
     """
 
-    __slots__ = ("end", "forbidden", "leader", "next", "partition", "served", "start")
+    __slots__ = ("end", "forbidden", "kept", "leader", "next", "partition", "served", "start")
 
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         self.partition = partition
@@ -57,6 +64,7 @@ class Share:
         self.leader = leader
         self.served = 0
         self.forbidden = False
+        self.kept = True
 
     @property
     def finished(self) -> bool:
@@ -96,7 +104,7 @@ class Fetching:
         lines: int = 1,
         wanted: Callable[[Share], bool] = lambda share: True,
         grow: Callable[[Partition, int], Share] | None = None,
-        sieve: Callable[[], Sieve] | None = None,
+        sifting: Sifting | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -107,7 +115,7 @@ class Fetching:
             lines: Connections to each broker. With two, it looks for one answer while it sends another.
             wanted: Whether more of a partition is wanted at the moment.
             grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
-            sieve: Makes what sifts the answers of one connection while they come in.
+            sifting: How answers are searched while they come in; None: all are kept.
         """
         self.shares = {share.partition: share for share in shares}
         self._left = list(self.shares.values())
@@ -121,7 +129,8 @@ class Fetching:
         self._lines = lines
         self._wanted = wanted
         self._grow = grow
-        self._sieve = sieve
+        self._sifting = sifting
+        self._sifters: set[Line] = set()
         self._channels: dict[Line, Channel] = {}
         self._pending: dict[Line, asyncio.Future[Answer]] = {}
         self._flying: dict[Line, list[Share]] = {}
@@ -227,7 +236,12 @@ class Fetching:
         if channel is None or not channel.connected:
             if channel is not None:
                 channel.close()
-            self._channels[line] = await Channel.open(self._cluster, node, self._sieve() if self._sieve else None)
+            channel = self._channels[line] = await Channel.open(self._cluster, node)
+            self._sifters.discard(line)
+            if self._sifting is not None:
+                sifter = Sifter(channel.place, form_of(channel), self._sifting, self._is_kept)
+                if channel.receive_by(sifter.receive):
+                    self._sifters.add(line)
             # What has an end is asked for a part at a time, and brings something each time.
             if self._endless:
                 self._sessions[line] = FetchSession()
@@ -235,16 +249,22 @@ class Fetching:
     def _ask(self, line: Line) -> None:
         if shares := self._waiting(line[0]):
             offsets = self._asked[line] = {share.partition: share.next for share in shares}
-            each = max(self._size // len(shares), _LEAST)
+            size = self._size
+            if line in self._sifters and not any(share.kept for share in shares):
+                size = _SIFTED if self._answers else _FIRST
+            each = max(size // len(shares), _LEAST)
             self._flying[line] = shares
             session = self._sessions.get(line)
-            self._pending[line] = fetch(self._channels[line], offsets, self._size, each, _WAIT_MS, session)
+            self._pending[line] = fetch(self._channels[line], offsets, size, each, _WAIT_MS, session)
+
+    def _is_kept(self, partition: Partition) -> bool:
+        return self.shares[partition].kept
 
     def _accept(self, line: Line, answer: list[Fetched]) -> list[Chunk]:
         """Take in an answer. What it refuses is dealt with afterwards."""
         self._answers += 1
         chunks = []
-        nothing = all(fetched.records.begin == fetched.records.end for fetched in answer)
+        nothing = all(fetched.is_empty for fetched in answer)
         for fetched in answer:
             share = self.shares[fetched.partition]
             if share.leader != line[0] or self._asked[line].get(fetched.partition) != share.next:
@@ -258,6 +278,8 @@ class Fetching:
                     self._forbid(share.partition[0], line[0], error)
                 except ConnectorError as error:
                     self._is_ill(line[0], error)
+            elif fetched.sifted is not None:
+                self._take_sifted(share, fetched.sifted)
             elif seen := _survey(share, fetched):
                 chunks.append(Chunk(share, share.next, seen[1], fetched))
                 share.next, share.served = seen[0], self._answers
@@ -280,6 +302,18 @@ class Fetching:
             self.miss(topic, [Gap("the rest" if read else "all", str(error).rstrip("."))])
             for share in shares:
                 share.forbidden = True
+
+    def _take_sifted(self, share: Share, sifted: Sifted) -> None:
+        """Go on behind what was ruled out, and keep the rest."""
+        if sifted.next is None and not sifted.again:
+            return  # only a part of a batch came
+        passed, share.next, share.served = share.next, max(sifted.next or 0, share.next), self._answers
+        # Where a broker sends what was not asked for, that is seen in what is kept.
+        share.kept = sifted.again or (sifted.next is not None and sifted.next <= passed)
+        if sifted.again:
+            # Those of which nothing is known yet are likely written alike.
+            for each in self._left:
+                each.kept = each.kept or not each.served
 
     async def _recover(self, error: ConnectorError) -> None:
         """After something that may pass: pause, ask who leads what now, and go on."""

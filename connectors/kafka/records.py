@@ -82,17 +82,28 @@ def batches(records: Bytes) -> Iterator[Batch]:
     """The batches that arrived whole, in order; `survey` has found that they are such."""
     buffer, position, end = records
     while position + _START.size <= end:
-        base, length, magic, _ = _START.unpack_from(buffer, position)
-        whole = Bytes(buffer, position, position + _BEFORE_LENGTH + length)
-        if whole.end > end:
+        _, length, *_ = _START.unpack_from(buffer, position)
+        if position + _BEFORE_LENGTH + length > end:
             return
-        if magic >= 2:
-            _, _, _, attributes, last, _, newest, producer, _, _, count = _HEADER.unpack_from(buffer, position)
-            yield Batch(base, base + last + 1, magic, attributes, newest, producer, count, whole)
-        else:
-            # Before magic 2 a compressed batch carries the offset of its last event, a plain one is one event.
-            yield Batch(base, base + 1, magic, 0, -1, -1, 1, whole)
-        position = whole.end
+        batch = batch_at(buffer, position)
+        yield batch
+        position = batch.bytes.end
+
+
+def batch_at(buffer: bytearray, position: int) -> Batch:
+    """The batch that begins at a position; its header is there."""
+    base, length, magic, _ = _START.unpack_from(buffer, position)
+    whole = Bytes(buffer, position, position + _BEFORE_LENGTH + length)
+    if magic < 2:
+        # Before magic 2 a compressed batch carries the offset of its last event, a plain one is one event.
+        return Batch(base, base + 1, magic, 0, -1, -1, 1, whole)
+    _, _, _, attributes, last, _, newest, producer, _, _, count = _HEADER.unpack_from(buffer, position)
+    return Batch(base, base + last + 1, magic, attributes, newest, producer, count, whole)
+
+
+def is_batch(length: int) -> bool:
+    """Whether a batch of magic 2 may be of this length, counted from behind it."""
+    return length >= _LEAST
 
 
 def survey(records: Bytes) -> tuple[int, int] | None:

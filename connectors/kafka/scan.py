@@ -1,8 +1,8 @@
 """Searching topics at the speed of the wire: bytes are searched as they come, only batches that may hit are decoded.
 
-An answer is sifted as it comes in; one that is not ruled out is searched in place, in threads, while the next one is
-received. Compressed batches are decompressed first, on all cores: the codecs let the interpreter go meanwhile. The
-checksum of a batch is checked when it is decoded.
+What comes in is sifted, and most of it let go; what is not ruled out so comes again, and is searched in place, in
+threads, while the next answer is received. Compressed batches are kept and decompressed, on all cores: the codecs let
+the interpreter go meanwhile. The checksum of a batch is checked when it is decoded.
 
 Bodies that their application has compressed, or written in another charset, do not spell what they say. Some events of
 each answer are looked at; once such a body is among them, the partition is decoded from there on, and its like found.
@@ -20,12 +20,13 @@ from connectors.kafka.cluster import Cluster, Partition
 from connectors.kafka.fetcher import Chunk, Fetching, Share
 from connectors.kafka.reader import damage_gap, interruptions
 from connectors.kafka.records import COMPRESSED, Batch, batches, committed_batches, deliveries, plain
-from workbench.decode.byte_search import Needles, Sieve
+from connectors.kafka.sifter import Sifting
+from workbench.decode.byte_search import Needles
 from workbench.decode.codec import hides
 from workbench.decode.content_type import opaque
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
-from workbench.model.event import Delivery
+from workbench.model.event import Delivery, Event
 from workbench.model.look import Coverage, Gap, Interruption, Progress, Span
 from workbench.model.start import Window
 
@@ -48,7 +49,7 @@ class Scanned(Share):
     def __init__(self, partition: Partition, start: int, end: int | None, leader: int) -> None:
         super().__init__(partition, start, end, leader)
         self.searched = start
-        self.hides = self.decoded = False
+        self.hides = self.decoded = self.kept = False
 
 
 class _Work(NamedTuple):
@@ -84,17 +85,17 @@ class ScanStream:
             notes: What to know about what is seen.
         """
         self._connection = connection
+        self._somewhere = Address(connection, "")
         self._shares = {share.partition: share for share in shares}
         self._amqp = cluster.settings.amqp
-        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES, sieve=self._sieve)
+        sifting = Sifting(needles.sieve, self._may_hide)
+        self._fetching = Fetching(cluster, self._shares.values(), size=_SIZE, lines=_LINES, sifting=sifting)
         for topic, gap in gaps:
             self._fetching.miss(topic, [gap])
         self._notes = tuple(notes)
         self._needles = needles
         self._window = window
         self._searching: list[asyncio.Future[_Hits]] = []
-        self._compressed = False
-        """Whether something of the last answer was compressed: such bytes are not worth sifting."""
         self._rooms: list[bytearray] = []
         """To decompress into, for the threads to take and bring back: memory that is new is slow at first."""
         self._chunks: list[Chunk] = []
@@ -154,27 +155,24 @@ class ScanStream:
         """Let all connections go; what is being searched is forgotten."""
         self._fetching.close()
 
-    def _sieve(self) -> Sieve:
-        return self._needles.sieve(lambda: not self._compressed)
-
     def _begin(self, chunks: list[Chunk]) -> None:
-        """Search an answer in threads: in as many parts as there are cores, unless it is ruled out."""
+        """Search what was kept of an answer in threads: in as many parts as there are cores."""
         loop = asyncio.get_running_loop()
         now = time.time_ns() // 1_000_000
         self._chunks = chunks
-        self._compressed = any(chunk.flags & COMPRESSED for chunk in chunks)
         for share in self._shares.values():
             share.decoded = share.hides
         work: list[_Work] = []
         for chunk in chunks:
+            # What is found in it will have it kept again.
+            chunk.share.kept = chunk.flags & COMPRESSED != 0
             if not chunk.fetched.aborted and not chunk.flags & COMPRESSED:
                 # As it lies there, all at once.
                 work.append(_Work(chunk, None))
             else:
                 some = committed_batches(chunk.fetched)
                 work += [_Work(chunk, [batch], batch is some[0]) for batch in some]
-        little = all(chunk.fetched.ruled_out for chunk in chunks)
-        parts = min(len(work), 1 if little else os.cpu_count() or 1)
+        parts = min(len(work), os.cpu_count() or 1)
         for part in range(parts):
             mine = work[part * len(work) // parts : (part + 1) * len(work) // parts]
             self._searching.append(loop.run_in_executor(None, self._search, mine, now))
@@ -210,17 +208,17 @@ class ScanStream:
             share = chunk.share
             assert isinstance(share, Scanned)
             if some is None:
-                share.hides = share.hides or self._hides(next(batches(chunk.fetched.records), None), chunk, now)
-                ruled_out = chunk.fetched.ruled_out or not self._needles.in_bytes(*chunk.fetched.records)
-                if ruled_out and not share.hides:
+                share.hides = share.hides or self._hides(next(batches(chunk.fetched.records), None))
+                if not share.hides and not self._needles.in_bytes(*chunk.fetched.records):
                     continue
+                share.kept = True
                 some = committed_batches(chunk.fetched)
             for batch in some:
                 try:
                     whole = plain(batch, room)
                     if batch.attributes & COMPRESSED:
                         room = whole.bytes.buffer
-                        share.hides = share.hides or (first and self._hides(whole, chunk, now))
+                        share.hides = share.hides or (first and self._hides(whole))
                     # Before magic 2 only decoding tells.
                     if self._in_time(batch) and (
                         share.hides or batch.magic < 2 or self._needles.in_bytes(*whole.records)
@@ -232,17 +230,25 @@ class ScanStream:
             self._rooms.append(room)
         return found, gaps
 
-    def _hides(self, batch: Batch | None, chunk: Chunk, now: int) -> bool:
+    def _hides(self, batch: Batch | None) -> bool:
         """Whether a body among the first of a batch says what its bytes do not spell."""
-        if batch is None:
-            return False
+        return batch is not None and any(map(hides, self._sample(batch, _SAMPLE) or ()))
+
+    def _may_hide(self, batch: Batch) -> bool:
+        """The same of a batch of which not all came in; so too where its first events did not."""
+        sample = self._sample(batch, _SAMPLE) or self._sample(batch, 1)
+        return sample is None or any(map(hides, sample))
+
+    def _sample(self, batch: Batch, count: int) -> list[Event] | None:
+        """The events of the first offsets of a batch; None: they cannot be read."""
         try:
             # Its checksum would take longer than the sample; what is found is decoded with it.
-            sample = batch._replace(checked=True)
-            some = self._deliveries(sample, chunk, now, batch.base, batch.base + _SAMPLE)
+            some = deliveries(
+                batch._replace(checked=True), self._somewhere, "", batch.base, batch.base + count, 0, self._amqp
+            )
         except FormatError:
-            return False
-        return any(hides(delivery.event) for delivery in some)
+            return None
+        return [each.event for each in some]
 
     def _in_time(self, batch: Batch) -> bool:
         since = self._window.since

@@ -1,7 +1,6 @@
 """Byte needles and the disguises that JSON has for them."""
 
 import json
-from itertools import accumulate
 
 import pytest
 from hypothesis import example, given, settings
@@ -58,14 +57,14 @@ def test_what_bytes_exclude_no_event_holds(body: bytes, needle: bytes) -> None:
 
 
 def sift(needles: Needles, *pieces: bytes) -> bool:
-    """Whether bytes that come in such pieces are ruled out."""
-    sieve, data = needles.sieve(lambda: True), bytearray(b"".join(pieces))
-    ends = list(accumulate(map(len, pieces)))
-    return [sieve.look(data, end, end == ends[-1]) for end in ends][-1]
-
-
-MUCH = b" " * (300 << 10)
-"""More than is searched at once while more is coming in."""
+    """Whether bytes that come in such pieces are ruled out, when no more of a piece is kept than is looked at again."""
+    sieve = needles.sieve()
+    sieve.begin()
+    before, seen = b"", False
+    for piece in pieces:
+        seen = sieve.look(bytearray(before + piece), len(before), len(before + piece), 0)
+        before = (before + piece)[-sieve.reach :]
+    return not seen
 
 
 @given(disguised(), st.data())
@@ -74,35 +73,23 @@ def test_no_piece_that_comes_in_cuts_a_needle_in_two(case: tuple[str, bytes], da
     needle, document = case
     cut = data.draw(st.integers(0, len(document)))
     needles = Needles([[needle.encode()]])
-    assert not sift(needles, MUCH + document[:cut], document[cut:] + MUCH, MUCH)
-    assert not sift(needles, MUCH, MUCH, document[:cut], document[cut:])
+    assert not sift(needles, b"before " + document[:cut], document[cut:] + b" behind", b"more")
+    assert not sift(needles, b"before", document[:cut], document[cut:])
+    assert not sift(needles, *(document[at : at + 1] for at in range(len(document))))
 
 
 def test_what_comes_in_pieces_without_a_needle_of_each_group_is_ruled_out() -> None:
     needles = Needles([[b"one", b"uno"], [b"two"]])
-    assert sift(needles, MUCH, b"one", MUCH, b"uno", MUCH)
-    assert not sift(needles, MUCH, b"one", MUCH, b"two", MUCH)
+    assert sift(needles, b"one", b" ", b"uno")
+    assert not sift(needles, b"one", b" ", b"two")
     assert sift(needles, b"short")
 
 
-def test_what_was_found_in_an_answer_is_forgotten_with_the_next() -> None:
-    sieve = Needles([[b"needle"]]).sieve(lambda: True)
-    assert not sieve.look(bytearray(b"a needle"), 8, True)
-    assert sieve.look(bytearray(b"nothing."), 8, True)
-    assert not sieve.look(bytearray(b"a needle"), 8, True)
-
-
-def test_bytes_that_were_not_all_worth_sifting_are_not_ruled_out() -> None:
-    pays = False
-    sieve = Needles([[b"needle"]]).sieve(lambda: pays)
-    data = bytearray(MUCH + MUCH)
-    assert not sieve.look(data, len(data), True)
-    assert not sieve.look(data, len(MUCH), False)
-    pays = True
-    assert sieve.look(data, len(data), True), "by then, all are looked at"
-    assert not sieve.look(data, len(MUCH), False)
-    pays = False
-    assert not sieve.look(data, len(data), True), "the last are not"
+def test_what_was_found_is_forgotten_where_one_begins_anew() -> None:
+    sieve, data = Needles([[b"needle"]]).sieve(), bytearray(b"a needle")
+    assert sieve.look(data, 0, len(data), 0) and not sieve.missing
+    sieve.begin()
+    assert not sieve.look(bytearray(b"nothing."), 0, 8, 0)
 
 
 @given(TEXTS)

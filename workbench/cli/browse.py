@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
@@ -17,57 +16,27 @@ from typing import Any, Self
 
 import click
 import msgspec
-from click.shell_completion import CompletionItem
 
 from workbench.cli import completion
 from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
-from workbench.cli.output import Format, json_line
+from workbench.cli.output import Format, coverage_record
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
+from workbench.cli.search_options import StartType, TimeType
 from workbench.cli.stdio import end_with_reader, say, write_json
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConfigError, ConnectorError, FormatError, GuardRefused, StoreError
+from workbench.model.errors import ConfigError, ConnectorError, GuardRefused, StoreError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
-from workbench.model.start import FromEnd, Since, Start, parse_start
+from workbench.model.start import FromEnd, Since, Start
 from workbench.operations.browse_defaults import Few, place_of, price_of
 from workbench.operations.browse_matching import browse_matching, searchable
 from workbench.session import Session
 from workbench.store.ingest import Merged, merge
-
-STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
-"""Places to start that a shell offers."""
-
-
-class StartType(click.ParamType[Start]):
-    """Where a reading of a log begins."""
-
-    name = "START"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        try:
-            return parse_start(str(value), round(time.time() * 1000))
-        except FormatError as error:
-            self.fail(str(error), param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        return [CompletionItem(start) for start in STARTS if start.startswith(incomplete)]
-
-
-class TimeType(StartType):
-    """A time."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
-        start = super().convert(value, param, ctx)
-        if not isinstance(start, Since):
-            self.fail(f"{value!r} is not a time: write 2026-11-23T10:00, or -10m.", param, ctx)
-        return start
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -294,19 +263,6 @@ def tell(coverage: Covered, form: Format | None = None) -> None:
         say(f"{place}: {covered}")
         if form == "json":
             write_json(coverage_record(place, covered))
-
-
-def coverage_record(place: Address | Path | str, covered: Coverage) -> bytes:
-    """The line of NDJSON that says what was covered."""
-    record = {
-        "address": str(place),
-        "read": covered.read,
-        "total": covered.total,
-        "spans": [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans],
-        "gaps": [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps],
-        "notes": list(covered.notes),
-    }
-    return json_line({"coverage": record})
 
 
 class _Browsed(msgspec.Struct, frozen=True):

@@ -3,27 +3,33 @@
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
 from click.shell_completion import CompletionItem
 
 from workbench.cli import stdio
-from workbench.cli.event_table import EventTable
 from workbench.cli.output import Format, format_option, format_or_default, ndjson_lines, terminal_width
 from workbench.decode.codec import query_value
 from workbench.model.address import Address
 from workbench.model.errors import QueryError
 from workbench.model.event import Delivery, Event
 from workbench.query.query import Reading
-from workbench.table.columns import COLUMNS, Column, column_of
+
+if TYPE_CHECKING:
+    from workbench.cli.event_table import EventTable
+    from workbench.table.columns import Column
+
+# The table is imported where there is one: what is piped begins sooner without it.
 
 
-class _Columns(click.ParamType[tuple[Column, ...]]):
+class _Columns(click.ParamType["tuple[Column, ...]"]):
     name = "COLUMNS"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Column, ...]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> "tuple[Column, ...]":
+        from workbench.table.columns import COLUMNS, column_of
+
         try:
             columns = [column_of(name.strip()) for name in str(value).split(",")]
         except QueryError as error:
@@ -31,6 +37,8 @@ class _Columns(click.ParamType[tuple[Column, ...]]):
         return tuple({column.id: column for column in columns}.values())
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from workbench.table.columns import COLUMNS
+
         before, comma, last = incomplete.rpartition(",")
         return [CompletionItem(before + comma + each.id) for each in COLUMNS if each.id.startswith(last)]
 
@@ -44,14 +52,14 @@ class EventOutput(msgspec.Struct, frozen=True):
     """
 
     form: Format
-    columns: tuple[Column, ...] | None = None
+    columns: "tuple[Column, ...] | None" = None
 
 
 def event_output_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add `-o`, `--json` and `--columns`; the command gets them as its `output`."""
 
     @functools.wraps(command)
-    def printing(form: Format | None, columns: tuple[Column, ...] | None, **given: Any) -> None:
+    def printing(form: Format | None, columns: "tuple[Column, ...] | None", **given: Any) -> None:
         if columns is not None:
             form = form or "table"
             if form != "table":
@@ -82,11 +90,18 @@ class EventPrinter:
             to: Where they are printed; None: to stdout.
         """
         self._form = output.form
+        self._columns = output.columns
+        self._reading = reading
         self._to = to
-        places = list(places)
-        recorded = any(isinstance(place, Path) for place in places)
-        several = recorded or len({place.connection for place in places if isinstance(place, Address)}) > 1
-        self._table = EventTable(output.columns, reading, recorded or len(places) > 1, several)
+        self._places = list(places)
+
+    @functools.cached_property
+    def _table(self) -> "EventTable":
+        from workbench.cli.event_table import EventTable
+
+        recorded = any(isinstance(place, Path) for place in self._places)
+        several = recorded or len({place.connection for place in self._places if isinstance(place, Address)}) > 1
+        return EventTable(self._columns, self._reading, recorded or len(self._places) > 1, several)
 
     async def write(self, batch: Sequence[Delivery]) -> None:
         """Print a batch, as fast as it is read."""

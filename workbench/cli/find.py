@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import click
 
 from workbench.cli import completion
-from workbench.cli.browse import coverage_record
 from workbench.cli.event_output import EventOutput, EventPrinter, event_output_option
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
+from workbench.cli.output import coverage_record
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress

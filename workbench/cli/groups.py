@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.cli import completion
-from workbench.cli.browse import StartType
 from workbench.cli.confirmation import declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import ask_connections, fail, report_gaps, with_session
+from workbench.cli.search_options import StartType
 from workbench.cli.seek import print_seek
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write, write_json

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, Literal, TextIO, TypeVar
 
 import click
@@ -9,7 +10,9 @@ import click
 from workbench.cli.stdio import is_terminal
 from workbench.decode import ndjson
 from workbench.decode.display import cells, visible
+from workbench.model.address import Address
 from workbench.model.event import Delivery
+from workbench.model.look import Coverage
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Format = Literal["table", "json", "body"]
@@ -36,6 +39,19 @@ def format_or_default(form: Format | None) -> Format:
 def json_line(record: object) -> bytes:
     """One line of NDJSON for a record of plain values; what is not UTF-8, as a file's name may be, is escaped."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
+
+
+def coverage_record(place: Address | Path | str, covered: Coverage) -> bytes:
+    """The line of NDJSON that says what was covered."""
+    record = {
+        "address": str(place),
+        "read": covered.read,
+        "total": covered.total,
+        "spans": [{"partition": each.partition, "start": each.start, "end": each.end} for each in covered.spans],
+        "gaps": [{"what": gap.what, "reason": gap.reason} for gap in covered.gaps],
+        "notes": list(covered.notes),
+    }
+    return json_line({"coverage": record})
 
 
 def ndjson_lines(batch: Iterable[Delivery]) -> bytes:

@@ -1,16 +1,49 @@
 """The options of the commands that search or read all connections at once, and what they come to."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
-from workbench.cli.browse import TimeType
-from workbench.model.start import Since, Start, Window
+from workbench.model.errors import FormatError
+from workbench.model.start import Since, Start, Window, parse_start
 
 Command = TypeVar("Command", bound=Callable[..., object])
 _NAMED = 3
+
+
+STARTS = ("beginning", "latest", "end-500", "-10m", "-1h")
+"""Places to start that a shell offers."""
+
+
+class StartType(click.ParamType[Start]):
+    """Where a reading of a log begins."""
+
+    name = "START"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        try:
+            return parse_start(str(value), round(time.time() * 1000))
+        except FormatError as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        return [CompletionItem(start) for start in STARTS if start.startswith(incomplete)]
+
+
+class TimeType(StartType):
+    """A time."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Start:
+        start = super().convert(value, param, ctx)
+        if not isinstance(start, Since):
+            self.fail(f"{value!r} is not a time: write 2026-11-23T10:00, or -10m.", param, ctx)
+        return start
 
 
 class SinceType(TimeType):

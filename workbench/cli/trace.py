@@ -10,10 +10,17 @@ import click
 import msgspec
 
 from workbench.cli import completion
-from workbench.cli.browse import coverage_record
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
-from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, terminal_width
+from workbench.cli.output import (
+    Format,
+    coverage_record,
+    format_option,
+    format_or_default,
+    json_line,
+    ndjson_lines,
+    terminal_width,
+)
 from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.search_progress import search_progress

@@ -28,8 +28,6 @@ _MEMORY = 256 << 20
 """Bytes of all of them for which one pass is made, and bytes that it may take."""
 _FEW = 64
 _ESCAPE_LENGTH = len(rb"\u0000")
-_PIECE = 256 << 10
-"""Bytes that are searched at once while more are coming in."""
 _RARE = 4 << 10
 """Backslashes are rare when there are more bytes than this to each, after the first few."""
 
@@ -156,9 +154,9 @@ class Needles:
         """Whether bytes may hold events that hold the needles; when not, none in them does."""
         return all(group.in_bytes(data, begin, end) for group in self._groups)
 
-    def sieve(self, pays: Callable[[], bool]) -> "Sieve":
-        """What sifts bytes while they come in; where that does not pay it rules nothing out, at no cost."""
-        return Sieve(self._groups, pays)
+    def sieve(self) -> "Sieve":
+        """What searches bytes while they come in."""
+        return Sieve(self._groups)
 
     def in_event(self, event: Event) -> bool:
         """Whether an event holds the needles, as they are or in the disguise of JSON's escapes."""
@@ -173,31 +171,35 @@ class Needles:
 class Sieve:
     """Searches bytes piece by piece while they come in, and are in a processor's cache. Made by `Needles.sieve`."""
 
-    def __init__(self, groups: Sequence[Group], pays: Callable[[], bool]) -> None:
+    def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = groups
-        self._pays = pays
         self._missing = list(groups)
-        self._searched = 0
+        self.reach = max((group.reach for group in groups), default=0)
+        """How many bytes in front of a piece are looked at with it."""
 
-    def look(self, data: bytearray, end: int, last: bool) -> bool:
-        """Look at what has come in, if that is much or the last of it.
+    @property
+    def missing(self) -> int:
+        """How many groups have not been seen yet."""
+        return len(self._missing)
+
+    def begin(self) -> None:
+        """Look at other bytes: none of their groups was seen."""
+        self._missing = list(self._groups)
+
+    def look(self, data: bytearray, begin: int, end: int, first: int) -> bool:
+        """Look at a piece.
 
         Args:
-            data: Where the bytes are, from its beginning on.
-            end: How many have come in so far.
-            last: Whether there are no more; what is looked at next begins anew.
+            data: Where it is.
+            begin: Where it begins.
+            end: Where it ends.
+            first: Where the bytes begin that came in before it and are still there.
 
         Returns:
-            Whether the last of them have come in and none of them can be part of an event that holds the needles.
+            Whether all groups have been seen by now: if they never are, no event in the bytes holds the needles.
         """
-        if (last or end - self._searched >= _PIECE) and self._pays():
-            begin, self._searched = self._searched, end
-            self._missing = [each for each in self._missing if not each.in_bytes(data, max(begin - each.reach, 0), end)]
-        if not last:
-            return False
-        nothing = bool(self._missing) and self._searched == end
-        self._missing, self._searched = list(self._groups), 0
-        return nothing
+        self._missing = [each for each in self._missing if not each.in_bytes(data, max(begin - each.reach, first), end)]
+        return not self._missing
 
 
 def unescape(text: bytes) -> bytes:

@@ -34,8 +34,6 @@ from workbench.model.start import Since, Window
 from workbench.query.prefilter import Needles, without_escapes
 from workbench.query.query import Query
 from workbench.session import Session
-from workbench.store.batch import encode
-from workbench.store.search import matching_stored
 
 _AHEAD: Final = 8
 """Batches that wait for whoever takes them, at most; then the brokers wait."""
@@ -233,6 +231,10 @@ async def search(
         # A query may take its time, and the connections must go on meanwhile.
         if executor is None or len(batch) <= _MANY:
             return await asyncio.to_thread(matching, batch)
+        # Most searches do without them.
+        from workbench.store.batch import encode
+        from workbench.store.search import matching_stored
+
         stored = list(map(encode, batch))
         found = await asyncio.get_running_loop().run_in_executor(executor, matching_stored, stored, query)
         return [batch[index] for index in found]
