@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.settings import Access
-from connectors.rabbitmq.taps import PERMISSIONS, PREFIX
+from connectors.rabbitmq.taps import PERMISSIONS, PREFIX, declare
 from connectors.rabbitmq.topology import Topology
 from workbench.connecting.check import Step, network, not_tried, step
 from workbench.model.errors import AccessRefused
@@ -51,10 +51,10 @@ async def _enter(access: Access) -> str:
 
 
 async def _try_tap(access: Access) -> str:
-    """Make the queue that a tap needs, which goes with its connection: nobody else tells a user what it may do."""
+    """Make the queues that a tap needs, which go with their connection: no broker tells a user what it may do."""
     async with await Client.open(access) as client:
         try:
-            await (await client.channel()).declare_temporary(f"{PREFIX}{uuid.uuid4().hex}", {})
+            await declare(await client.channel(), f"{PREFIX}{uuid.uuid4().hex}")
         except AccessRefused:
             return f"may not tap queues and exchanges: {PERMISSIONS}"
     return "may tap queues and exchanges"

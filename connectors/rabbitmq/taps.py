@@ -25,7 +25,10 @@ from workbench.model.wording import quantity
 
 PREFIX: Final = "workbench.tap."
 """How the names of taps begin."""
-PERMISSIONS: Final = f"a tap is a temporary queue, for which its user needs configure, write and read on {PREFIX}*"
+PERMISSIONS: Final = (
+    f"a tap is a temporary queue, for which its user needs configure, write and read on {PREFIX}*, and write on"
+    " amq.default"
+)
 """What a user needs for one, in words."""
 
 TAPPABLE: Final = ("direct", "fanout", "topic", "headers")
@@ -154,6 +157,27 @@ def _distinct(joins: Sequence[Join]) -> tuple[Join, ...]:
     return tuple({msgspec.json.encode((join.exchange, join.key, join.arguments)): join for join in joins}.values())
 
 
+async def declare(channel: Channel, name: str) -> None:
+    """Make the temporary queues of a tap: one for the copies, and one that counts those that were dropped.
+
+    Raises:
+        AccessRefused: This user lacks a permission.
+    """
+    dropped = f"{name}.dropped"
+    await channel.declare_temporary(dropped, {"x-max-length": LENGTH, "x-max-length-bytes": _COUNTED_BYTES})
+    await channel.declare_temporary(
+        name,
+        {
+            "x-max-length": LENGTH,
+            "x-max-length-bytes": LENGTH_BYTES,
+            # Any other way of keeping the length would refuse messages to their producers.
+            "x-overflow": "drop-head",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": dropped,
+        },
+    )
+
+
 class Tap:
     """Copies of what arrives, for as long as they are read.
 
@@ -191,19 +215,7 @@ class Tap:
 
     async def _open(self, client: Client) -> "Tap":
         self._channel = await client.channel()
-        dropped = f"{self._name}.dropped"
-        await self._channel.declare_temporary(dropped, {"x-max-length": LENGTH, "x-max-length-bytes": _COUNTED_BYTES})
-        await self._channel.declare_temporary(
-            self._name,
-            {
-                "x-max-length": LENGTH,
-                "x-max-length-bytes": LENGTH_BYTES,
-                # Any other way of keeping the length would refuse messages to their producers.
-                "x-overflow": "drop-head",
-                "x-dead-letter-exchange": "",
-                "x-dead-letter-routing-key": dropped,
-            },
-        )
+        await declare(self._channel, self._name)
         self._channel.keep(WAITING)
         self._pressure = BackPressure(self._channel, self._name, "tap")
         await self._pressure.begin()

@@ -1,6 +1,7 @@
 """Everything over TLS with a login, what a user without permission is told, and brokers that nobody can reach."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,22 @@ async def test_what_may_be_read_is_read_beside_what_may_not(strict: StrictKafka,
     assert f"no permission to read topic {read.name}" not in done.err
     # What is found is what was looked for, wherever else it may be.
     assert done.code == (0 if name == "find" else 3)
+
+
+async def test_a_move_says_that_it_lacks_its_group(strict: StrictKafka, tmp_path: Path) -> None:
+    source, target = await make_topic(strict.bootstrap), await make_topic(strict.bootstrap)
+    async with connect(strict.url) as other:
+        await publish(other, source, numbered(3))
+    for address, operation in ((source, READ), (source, DESCRIBE), (target, WRITE), (target, DESCRIBE)):
+        await permit(strict, address.name, operation)
+    connection = f"kafka={strict.sasl_url}?ca={strict.ca_file}&sasl=plain"
+    arguments = ("move", f"kafka/{source.name}", f"kafka/{target.name}", "--yes", "-c", connection)
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    done = await asyncio.to_thread(run, "workbench", *arguments, env=environment)
+    assert done.code == 1
+    assert "This user has no permission to" in done.err and "workbench-move-" in done.err, done.err
+    async with connect(strict.url) as other:
+        assert (await other.endpoint(target)).depth == 0
 
 
 async def permit(broker: Kafka, topic: str, operation: int) -> None:
