@@ -100,7 +100,7 @@ async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["W
 
 def _forget_embedded(session: Session) -> None:
     """What was done on brokers that end with this program ends, too."""
-    from workbench.operations.journal.journal import forget_embedded
+    from workbench.operations.journal.retention import forget_embedded
 
     if any(map(session.is_embedded, session.names)):
         forget_embedded()

@@ -130,7 +130,7 @@ class AppContext:
             id: The operation's.
         """
         # The first picture would wait for it.
-        from workbench.operations.journal.journal import find_journal
+        from workbench.operations.journal.records import find_journal
         from workbench.operations.move.departures import Departures
 
         departures, upto = self._departures or Departures(), self.archive.upto

@@ -27,15 +27,9 @@ from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.errors import StoreError, WorkbenchError
 from workbench.model.wording import quantity
-from workbench.operations.journal.journal import (
-    Entry,
-    Record,
-    forget,
-    read_entries,
-    read_failures,
-    read_steps,
-    records,
-)
+from workbench.operations.journal.journal_file import Entry
+from workbench.operations.journal.records import Record, read_entries, read_failures, read_steps, records
+from workbench.operations.journal.retention import forget
 from workbench.operations.watch import Watch
 
 MOST: Final = 500

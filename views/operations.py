@@ -99,7 +99,7 @@ class Operations(FileActions, Navigation):
 
     async def offer_unfinished(self) -> None:
         """Say which operations were interrupted on the brokers of this session, and offer to go on with the last."""
-        from workbench.operations.journal.journal import records
+        from workbench.operations.journal.records import records
 
         found, _ = await asyncio.to_thread(records)
         unfinished = [each for each in found if each.state == "interrupted" and self._is_of_session(each.operation)]
@@ -140,7 +140,7 @@ class Operations(FileActions, Navigation):
     def resume_operation(self, path: Path) -> None:
         """Go on with an operation that was interrupted or stopped."""
         from workbench.operations import seek
-        from workbench.operations.journal.journal import read_record
+        from workbench.operations.journal.records import read_record
         from workbench.operations.move.moves import resume
 
         async def go_on(tell: "Callable[[Moved], None]", stopped: asyncio.Event) -> "Sequence[tuple[str, Ended]]":

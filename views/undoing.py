@@ -11,7 +11,7 @@ from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import visible
 from workbench.model.errors import WorkbenchError
 from workbench.operations import seek
-from workbench.operations.journal.journal import Record
+from workbench.operations.journal.records import Record
 from workbench.operations.move import moves
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan

@@ -13,7 +13,7 @@ from typing import Any, Final
 from workbench.__main__ import main
 from workbench.connecting.connector_boundary import BoundedClaims
 from workbench.operations.journal.journal import Journal
-from workbench.operations.move import run
+from workbench.operations.move import windows
 from workbench.operations.move.outbox import Answers, Outbox
 
 WINDOW: Final = 100
@@ -59,7 +59,7 @@ def kill_at(step: str, when: str, window: int) -> None:
 
 
 if __name__ == "__main__":
-    run.WINDOW = WINDOW  # type: ignore[misc]  # it is final for all but this
+    windows.WINDOW = WINDOW  # type: ignore[misc]  # it is final for all but this
     kill_at(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     del sys.argv[1:4]
     main()

@@ -14,7 +14,7 @@ from tests.e2e.command import run
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import numbered, publish
 from workbench.model.errors import Unsupported
-from workbench.operations.journal.journal import find_journal
+from workbench.operations.journal.records import find_journal
 from workbench.operations.move.moves import plan_undo
 from workbench.session import Session
 

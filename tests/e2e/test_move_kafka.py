@@ -17,7 +17,7 @@ from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import publish
 from tests.kafka.test_moving import dead, seen_by_others
 from workbench.model.address import Address
-from workbench.operations.journal.journal import records
+from workbench.operations.journal.records import records
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import publish
 from tests.kafka.test_moving import dead, seen_by_others
 from workbench.model.address import Address
-from workbench.operations.journal.journal import find_journal, read_entries, records
+from workbench.operations.journal.records import find_journal, read_entries, records
 
 KILLS: Final = [("journal", "before"), ("settle", "before"), *((step, "after") for step in STEPS)]
 COUNT: Final = 1_500

@@ -18,13 +18,13 @@ from workbench.connecting.connector import LedgerConnector
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
-from workbench.operations.journal.journal import find_journal, read_entries, read_steps
+from workbench.operations.journal.records import find_journal, read_entries, read_steps
 from workbench.operations.move import moves
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Ended, Progress
+from workbench.operations.move.passes import ledger_of
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
-from workbench.operations.move.run import ledger_of
 from workbench.session import Session
 
 

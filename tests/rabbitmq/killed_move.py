@@ -21,7 +21,7 @@ from workbench.connecting.config import Connection
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.operations.journal.journal import Journal
-from workbench.operations.move import run
+from workbench.operations.move import windows
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outbox import Answers, Outbox
 from workbench.operations.move.planning import Wanted, make_plan
@@ -86,7 +86,7 @@ def die_at(step: Step, times: int) -> None:
 
 async def main(url: str, source: str, target: str, step: str, times: str, window: str) -> None:
     """Plan, say which operation it is, and move."""
-    run.WINDOW = int(window)  # type: ignore[misc]
+    windows.WINDOW = int(window)  # type: ignore[misc]
     if step == "disk":
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(times), int(times)))

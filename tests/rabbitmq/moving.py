@@ -14,12 +14,12 @@ from tests.rabbitmq.doing import bodies, browse, publish_all
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.operations.journal.journal import find_journal, read_entries
-from workbench.operations.move import run as running
+from workbench.operations.journal.records import find_journal, read_entries
 from workbench.operations.move.moves import carry_out, resume
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.windows import IN_FLIGHT
 from workbench.session import Session
 
 PERSISTENT = Content((), {"delivery_mode": 2})
@@ -99,5 +99,5 @@ async def check(rabbit: Rabbit, id: str, source: Address, target: Address, event
     named = {entry.message.event.body for entry in read_entries(find_journal(id)) if entry.twice}
     twice = {body for body, count in arrived.items() if count > 1}
     assert twice <= named, f"{len(twice - named)} are there twice and not named"
-    assert len(named) <= running.IN_FLIGHT
+    assert len(named) <= IN_FLIGHT
     return len(twice)

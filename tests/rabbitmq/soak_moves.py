@@ -22,7 +22,8 @@ from tests.rabbitmq.conftest import DEADLINE, Rabbit, new_vhost
 from tests.rabbitmq.killed_move import STEPS
 from tests.rabbitmq.moving import check, fill, go_on, moving, persistent
 from tests.rabbitmq.test_interruptions import restart, to_disk
-from workbench.operations.journal.journal import find_journal, journal_folder, read_record
+from workbench.operations.journal.journal_file import journal_folder
+from workbench.operations.journal.records import find_journal, read_record
 from workbench.operations.move import run
 
 MESSAGES: Final = 600
@@ -90,7 +91,7 @@ async def soak(kills: int, broker_kills: int, seed: int) -> None:
         if kills:
             places = [new_vhost(_shared(name, stack)) for name in ("rabbitmq_3", "rabbitmq_4")]
             # These brokers live on.
-            run._CERTAIN = 0.05  # type: ignore[misc]
+            run.CERTAIN = 0.05  # type: ignore[misc]
 
             async def work(number: int) -> None:
                 own = Rabbit(places[number % 2].broker, places[number % 2].vhost)
@@ -104,7 +105,7 @@ async def soak(kills: int, broker_kills: int, seed: int) -> None:
                     group.create_task(work(number))
             for place in places:
                 place.remove()
-            run._CERTAIN = 2.0  # type: ignore[misc]
+            run.CERTAIN = 2.0  # type: ignore[misc]
         for number in range(broker_kills):
             release = ("3.10", "4.0")[number % 2]
             with RabbitMQ("soak", "3.10" if release == "3.10" else "4.0") as broker:

@@ -18,8 +18,9 @@ from tests.rabbitmq.killed_move import STEPS
 from tests.rabbitmq.moving import check, fill, go_on, held, move, moving, persistent, plan, run
 from tests.rabbitmq.test_interruptions import restart, to_disk
 from workbench.model.address import Address
-from workbench.operations.journal.journal import find_journal, read_record
+from workbench.operations.journal.records import find_journal, read_record
 from workbench.operations.move import run as running
+from workbench.operations.move import windows
 from workbench.operations.move.outcome import Progress
 
 WINDOW = 20
@@ -38,7 +39,7 @@ async def given_back(rabbit: Rabbit, source: Address, target: Address, count: in
 @pytest.fixture
 def certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests in which no broker is killed."""
-    monkeypatch.setattr(running, "_CERTAIN", 0.05)
+    monkeypatch.setattr(running, "CERTAIN", 0.05)
 
 
 @pytest.mark.parametrize(("step", "times"), list(zip(STEPS, cycle([1, 4]), strict=False)))
@@ -82,7 +83,7 @@ async def test_identical_message_that_arrives_during_a_crash_is_still_there_afte
 async def test_connection_that_is_cut_is_replaced_and_all_moves(
     rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, certain_at_once: None
 ) -> None:
-    monkeypatch.setattr(running, "WINDOW", 100)
+    monkeypatch.setattr(windows, "WINDOW", 100)
     kind = "quorum" if rabbit.release == "3.10" else "classic"
     source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(1_500)
     await fill(rabbit, source, events)

@@ -16,9 +16,10 @@ from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, Unsupported
 from workbench.model.event import Event
 from workbench.model.wire import Wire, without_header
-from workbench.operations.journal.journal import find_journal, read_entries
 from workbench.operations.journal.operation import EntryState
+from workbench.operations.journal.records import find_journal, read_entries
 from workbench.operations.move import run as running
+from workbench.operations.move import windows
 from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Progress
@@ -31,7 +32,7 @@ KINDS = ("classic", "quorum")
 @pytest.fixture(autouse=True)
 def _certain_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # No broker is killed here.
-    monkeypatch.setattr(running, "_CERTAIN", 0.05)
+    monkeypatch.setattr(running, "CERTAIN", 0.05)
 
 
 def dead_letters(rabbit: Rabbit, origins: int, each: int, kind: str) -> tuple[Address, list[Address]]:
@@ -168,7 +169,7 @@ async def test_user_of_another_and_names_of_further_queues_stay_behind_and_the_p
 async def test_target_that_is_deleted_meanwhile_has_what_it_confirmed_and_the_rest_is_in_its_source(
     rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "WINDOW", 100)
+    monkeypatch.setattr(windows, "WINDOW", 100)
     source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(1_000)
     await fill(rabbit, source, events)
     deleted: list[object] = []
@@ -192,7 +193,7 @@ async def test_target_that_is_deleted_meanwhile_has_what_it_confirmed_and_the_re
 async def test_target_that_is_full_takes_what_it_can_and_the_rest_is_in_its_source(
     rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "WINDOW", 20)
+    monkeypatch.setattr(windows, "WINDOW", 20)
     source = rabbit.queue(kind)
     target = rabbit.queue(kind, x_max_length=50, x_overflow="reject-publish")
     await fill(rabbit, source, persistent(200))

@@ -19,18 +19,11 @@ from workbench.model.content import Content
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire
-from workbench.operations.journal.journal import (
-    Entry,
-    Journal,
-    find_journal,
-    forget,
-    journal_folder,
-    keep_within,
-    read_entries,
-    read_record,
-    records,
-)
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.journal_file import Entry, journal_folder
 from workbench.operations.journal.operation import EntryState, Operation
+from workbench.operations.journal.records import find_journal, read_entries, read_record, records
+from workbench.operations.journal.retention import forget, keep_within
 
 SOURCE = Address("rabbit", "orders.dead")
 SECRET = b"card 4111-1111-1111-1111"
@@ -120,7 +113,7 @@ def test_a_program_that_is_killed_leaves_what_it_noted_to_be_gone_on_with() -> N
     record = read_record(path)
     assert (record.state, record.counts.confirmed, record.counts.in_flight) == ("interrupted", 2, 1)
     with closing(Journal.reopen(path)) as journal:
-        assert journal.next_sequence == 3
+        assert journal.next_sequence() == 3
         assert [sequence for sequence, *_ in journal.open_entries()] == [0, 1, 2]
     assert list(read_entries(path, EntryState.IN_FLIGHT)) == [entry(2)]
 

@@ -10,7 +10,8 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Event
 from workbench.operations.edit.edit import Edit
-from workbench.operations.journal.journal import Journal, find_journal, read_record
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.records import find_journal, read_record
 from workbench.operations.move import moves
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.operations.template import Template

@@ -14,8 +14,9 @@ from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, GuardRefused, StoreError, Unsupported, WorkbenchError
 from workbench.model.event import Event
-from workbench.operations.journal.journal import Journal, records
+from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation
+from workbench.operations.journal.records import records
 from workbench.operations.move.moves import carry_out, resume
 from workbench.operations.move.plan import Plan, load_plan, save_plan
 from workbench.operations.move.planning import Wanted, make_plan

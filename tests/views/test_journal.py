@@ -16,8 +16,10 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.start import Beginning
 from workbench.operations import seek
-from workbench.operations.journal.journal import Entry, Journal, journal_folder, records
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.journal_file import Entry, journal_folder
 from workbench.operations.journal.operation import EntryState, Operation
+from workbench.operations.journal.records import records
 from workbench.operations.move.copies import key_of
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.plan import Plan

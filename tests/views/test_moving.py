@@ -15,8 +15,9 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.content import Content
 from workbench.model.event import Event
-from workbench.operations.journal.journal import Journal, records
+from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation
+from workbench.operations.journal.records import records
 from workbench.operations.move.plan import load_plan
 from workbench.operations.template import templates_folder
 from workbench.session import PROCESS

@@ -13,8 +13,9 @@ from rich.text import Text
 from workbench.decode.display import cells, visible
 from workbench.decode.preview import preview
 from workbench.model.wording import quantity
-from workbench.operations.journal.journal import Entry, Record
+from workbench.operations.journal.journal_file import Entry
 from workbench.operations.journal.operation import EntryState
+from workbench.operations.journal.records import Record
 
 _STEPS: Final = 200
 """Steps that are shown, the last."""

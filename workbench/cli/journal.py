@@ -18,7 +18,7 @@ from workbench.cli.seek import go_on, put_back
 from workbench.cli.stdio import drain_all, say, write, write_json
 from workbench.decode.display import visible
 from workbench.model.wording import quantity
-from workbench.operations.journal.journal import (
+from workbench.operations.journal.records import (
     Record,
     find_journal,
     read_entries,
@@ -27,7 +27,7 @@ from workbench.operations.journal.journal import (
     read_steps,
     records,
 )
-from workbench.operations.journal.journal import forget as forget_journal
+from workbench.operations.journal.retention import forget as forget_journal
 from workbench.operations.move import moves
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.session import Session

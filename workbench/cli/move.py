@@ -22,7 +22,7 @@ from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.edit.by_hand import text_left, text_to_edit
 from workbench.operations.edit.edit import Edit
-from workbench.operations.journal.journal import journal_folder
+from workbench.operations.journal.journal_file import journal_folder
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import CANARY, WATCH, Plan, load_plan, save_plan

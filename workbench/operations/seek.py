@@ -12,8 +12,9 @@ from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported
 from workbench.model.start import Start
 from workbench.model.wording import quantity
-from workbench.operations.journal.journal import Journal, read_record
+from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation, now, place_of, whoami
+from workbench.operations.journal.records import read_record
 from workbench.session import PROCESS, Session
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.model.address import Address
 from workbench.model.event import Delivery
-from workbench.operations.journal.journal import read_record, settled_keys
+from workbench.operations.journal.records import read_record, settled_keys
 from workbench.operations.move.copies import key_of
 from workbench.operations.move.plan import Plan
 

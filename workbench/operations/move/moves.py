@@ -13,7 +13,7 @@ import msgspec
 
 from workbench.connecting.level import Level
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, FormatError, StoreError, Unsupported
+from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
@@ -21,24 +21,25 @@ from workbench.model.transfer import TransferState
 from workbench.model.wording import with_article
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
-from workbench.operations.journal.journal import (
-    Entry,
-    Journal,
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.journal_file import Entry
+from workbench.operations.journal.operation import EntryState, Kind, Operation, State, now, place_of, whoami
+from workbench.operations.journal.records import (
     Originals,
     find_journal,
-    keep_within,
     read_entries,
     read_record,
     settled_before,
     settled_by_target,
 )
-from workbench.operations.journal.operation import EntryState, Kind, Operation, State, now, place_of, whoami
+from workbench.operations.journal.retention import keep_within
+from workbench.operations.move.choice import NOT_MEANT, Choice, Deletion, Selection, Stay, Way
 from workbench.operations.move.copies import stamp_of, unburdened
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
-from workbench.operations.move.routing import NOT_MEANT, Routing, Stay, Way, editor_of
-from workbench.operations.move.run import Choice, Run
+from workbench.operations.move.routing import Routing, editor_of
+from workbench.operations.move.run import run
 from workbench.session import PROCESS, Session
 
 OnProgress = Callable[[Progress], None]
@@ -72,7 +73,7 @@ async def carry_out(
     if plan.engine == "broker":
         return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
     async with editor_of(session, plan.edit) as editor:
-        choice = await _routing(session, plan, Counter(), editor)
+        choice = await _choice_of(session, plan, Counter(), editor)
         return await _run(session, plan, choice, on_progress, stopped)
 
 
@@ -97,8 +98,9 @@ async def resume(
                 choice: Choice = _TakenBack(session, plan, original)
                 messages = _messages_of(original) if plan.purpose == "restore" else None
             else:
-                choice = await _routing(session, plan, await asyncio.to_thread(journal.keys), editor)
-            return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+                done = await asyncio.to_thread(journal.keys) if plan.selected else Counter()
+                choice = await _choice_of(session, plan, done, editor)
+            return await run(session, plan, choice, journal, on_progress, stopped, messages)
 
 
 async def undo(
@@ -255,7 +257,7 @@ async def _run(
     await permit(session, plan)
     await asyncio.to_thread(keep_within)
     with closing(await asyncio.to_thread(Journal.create, _operation(session, plan))) as journal:
-        return await Run(session, plan, choice, journal, on_progress, stopped, messages).carry_out()
+        return await run(session, plan, choice, journal, on_progress, stopped, messages)
 
 
 def _operation(session: Session, plan: Plan) -> Operation:
@@ -313,44 +315,16 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
     return ended
 
 
-async def _routing(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
+async def _choice_of(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
+    selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
+    selection = Selection(session.query(plan.query) if plan.query else None, selected)
     if plan.purpose == "delete":
-        return _Deletion(session, plan, done)
+        return Deletion(selection)
     moved: set[bytes] = set()
     if not plan.again and not plan.removes:
         moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.id)
-    selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
-    query = session.query(plan.query) if plan.query else None
     allowed = {leg.address for leg in plan.legs}
-    return Routing(session, plan.source, plan.target, query, selected, moved, plan.redrives, editor, plan.id, allowed)
-
-
-class _Deletion:
-    """Which messages are deleted."""
-
-    def __init__(self, session: Session, plan: Plan, done: Counter[bytes]) -> None:
-        self._query = session.query(plan.query) if plan.query else None
-        selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
-        self._routing = Routing(session, plan.source, plan.source, self._query, selected, (), plan.redrives)
-
-    async def prepare(self) -> None:
-        """Nothing has to be asked."""
-
-    async def foresee(self, batch: Sequence[Delivery]) -> None:
-        """Nothing has to be asked."""
-
-    async def decide(self, delivery: Delivery) -> Way | Stay | None:
-        """Whether it is deleted."""
-        return None if self._routing.is_meant(delivery) else NOT_MEANT
-
-    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
-        """Nothing is published."""
-        raise FormatError("It is deleted.")
-
-    @property
-    def missing(self) -> int | None:
-        """How many of the selected messages were not seen yet."""
-        return self._routing.missing
+    return Routing(session, plan.source, plan.target, selection, moved, plan.redrives, editor, plan.id, allowed)
 
 
 class _TakenBack:

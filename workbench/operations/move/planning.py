@@ -24,11 +24,12 @@ from workbench.operations.drafts.audience import audience
 from workbench.operations.edit.difference import diff_lines, difference
 from workbench.operations.edit.edit import Edit, touched
 from workbench.operations.edit.editor import Editor
-from workbench.operations.journal.journal import records, same_source, settled_before
 from workbench.operations.journal.operation import now, whoami
+from workbench.operations.journal.records import records, same_source, settled_before
+from workbench.operations.move.choice import Selection, Stay, Way
 from workbench.operations.move.copies import key_of, unburdened
 from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
-from workbench.operations.move.routing import Routing, Stay, Way, editor_of
+from workbench.operations.move.routing import Routing, editor_of
 from workbench.session import Session
 
 _PREVIEWED: Final = 3
@@ -108,10 +109,11 @@ async def _make_plan(
         moved = await asyncio.to_thread(settled_before, identity, source)
     query = session.query(wanted.query) if wanted.query else None
     limit = _REDRIVES_FORCED if wanted.force else REDRIVES
-    routing = Routing(session, source, wanted.target, query, selected, moved, limit, editor)
+    selection = Selection(query, selected)
+    routing = Routing(session, source, wanted.target, selection, moved, limit, editor)
     if wanted.purpose == "move":
         await routing.prepare()
-    survey = _Survey(session, routing, wanted)
+    survey = _Survey(session, selection, routing, wanted)
     depth, ends, price = endpoint.depth or 0, {}, ""
     if wanted.selected is not None:
         await survey.take(wanted.selected)
@@ -204,8 +206,9 @@ _REDRIVES_FORCED: Final = 100_000
 class _Survey:
     """What is found out about the messages of a source."""
 
-    def __init__(self, session: Session, routing: Routing, wanted: Wanted) -> None:
+    def __init__(self, session: Session, selection: Selection, routing: Routing, wanted: Wanted) -> None:
         self._mask = session.reading.mask
+        self._selection = selection
         self._routing = routing
         self._limit = wanted.limit
         self._deletes = wanted.purpose == "delete"
@@ -227,7 +230,7 @@ class _Survey:
         for delivery in batch:
             self.examined += 1
             if self._deletes:
-                if self._routing.is_meant(delivery) and not self._is_full():
+                if self._selection.takes(delivery) and not self._is_full():
                     self.moving += 1
                 else:
                     self.not_meant += 1

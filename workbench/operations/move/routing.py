@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -13,55 +13,21 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.target_rules import Change, Rules
+from workbench.model.target_rules import Rules
 from workbench.operations.dead.originals import Original, original_of, read_originals
 from workbench.operations.drafts.origin import origins
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
 from workbench.operations.edit.schemas import Schemas
+from workbench.operations.move.choice import MOVED_BEFORE, NOT_MEANT, Selection, Stay, Way
 from workbench.operations.move.copies import copy_of, key_of, redrives
 from workbench.operations.template_process import TemplateProcess
-from workbench.query.query import Query
 from workbench.session import Session
-
-
-class Way(NamedTuple):
-    """Where a message goes.
-
-    Attributes:
-        address: The target.
-        partition: Which partition of it; None: the broker's choice.
-        rules: What the target can hold.
-        changes: What it changes about the message.
-        event: What goes there in its place: its original, which it lacks something of, or what it was edited to; None:
-            the message as it came.
-    """
-
-    address: Address
-    partition: str | None
-    rules: Rules
-    changes: tuple[Change, ...] = ()
-    event: Event | None = None
-
-
-class Stay(NamedTuple):
-    """A message stays where it is.
-
-    Attributes:
-        why: What decides it: it is not meant; it was moved before; or it cannot go.
-        reason: Of one that cannot go, the end of a sentence.
-    """
-
-    why: Literal["not meant", "moved before", "cannot"]
-    reason: str = ""
-
 
 _PLACES: Final = ("origin.queue", "origin.topic", "origin.exchange", "origin.key", "origin.partition")
 """Facts that say where a message came from, which many messages share."""
 _MOST_ORIGINS: Final = 10_000
 _LACKS: Final = {"everything": "key, body and headers", "headers": "the headers of its original"}
-NOT_MEANT: Final = Stay("not meant")
-MOVED_BEFORE: Final = Stay("moved before")
 
 
 @asynccontextmanager
@@ -85,8 +51,7 @@ class Routing:
         session: Whose connections and conventions.
         source: Where the messages are.
         target: Where to; None: each to where it came from.
-        query: What they match.
-        selected: By what they are found (`key_of`), with how many there are of each; None: they are not selected.
+        selection: Which messages are meant.
         moved: What was moved before, by what it is found.
         redrives: How often a message is moved at most.
         editor: Edits each message that moves; None: they go as they came.
@@ -99,8 +64,7 @@ class Routing:
         session: Session,
         source: Address,
         target: Address | None,
-        query: Query | None,
-        selected: Mapping[bytes, int] | None,
+        selection: Selection,
         moved: Collection[bytes],
         redrives: int,
         editor: Editor | None = None,
@@ -111,8 +75,7 @@ class Routing:
         self._reading = session.reading
         self._source = source
         self._target = target
-        self._query = query
-        self._selected = None if selected is None else dict(selected)
+        self._selection = selection
         self._moved = moved
         self._redrives = redrives
         self._editor = editor
@@ -132,7 +95,7 @@ class Routing:
     @property
     def missing(self) -> int | None:
         """How many of the selected messages were not seen yet; None: they are not selected one by one."""
-        return None if self._selected is None else sum(self._selected.values())
+        return self._selection.missing
 
     async def prepare(self) -> None:
         """Ask the brokers about the target, or about what there is to come from.
@@ -156,16 +119,6 @@ class Routing:
         assert isinstance(rules, Rules)
         return rules
 
-    def is_meant(self, delivery: Delivery) -> bool:
-        """Whether a message matches, or is one of those selected; each of these is meant once."""
-        if self._selected is None:
-            return self._query is None or self._query.matches(delivery)
-        key = key_of(delivery)
-        if not self._selected.get(key):
-            return False
-        self._selected[key] -= 1
-        return True
-
     async def foresee(self, batch: Sequence[Delivery]) -> None:
         """Read the originals of dead letters that lack something of them, before each message is decided about.
 
@@ -182,7 +135,7 @@ class Routing:
 
     async def decide(self, delivery: Delivery) -> Way | Stay:
         """What becomes of a message."""
-        if not self.is_meant(delivery):
+        if not self._selection.takes(delivery):
             return NOT_MEANT
         if delivery.position is not None and key_of(delivery) in self._moved:
             return MOVED_BEFORE

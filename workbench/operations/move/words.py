@@ -9,7 +9,7 @@ from workbench.decode.display import visible
 from workbench.model.wording import quantity, time_span
 from workbench.operations.edit.edit import described
 from workbench.operations.move.plan import Plan
-from workbench.operations.move.run import IN_FLIGHT
+from workbench.operations.move.windows import IN_FLIGHT
 
 _LISTED: Final = 20
 """Targets and reasons that are listed."""

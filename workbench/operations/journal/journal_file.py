@@ -1,0 +1,191 @@
+"""The file of an operation: where it is, what its tables hold, and who works on it.
+
+It is SQLite with a write-ahead log and `synchronous=FULL`: what is written is on the disk when the write returns. It is
+locked by the program that works on it, so that no other resumes what is running; a program that dies lets go.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from workbench.connecting.folders import state_path
+from workbench.connecting.state_files import new_private, sync_folder, try_lock
+from workbench.model.address import Address
+from workbench.model.errors import StoreError
+from workbench.model.event import Delivery, Event
+from workbench.operations.journal.operation import Counts, EntryState, Operation
+
+_SCHEMA: Final = """
+CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
+CREATE TABLE message(sequence INTEGER PRIMARY KEY, message BLOB, copy BLOB);
+CREATE TABLE entry(
+    sequence INTEGER PRIMARY KEY, key BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT, settled INTEGER);
+CREATE TABLE step(at INTEGER, what TEXT);
+CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
+"""
+"""Messages are apart from what is noted of them, so that a note writes no message anew."""
+_FORM: Final = 2
+SUFFIX: Final = ".journal"
+_TRIES: Final = 10
+_PAUSE: Final = 0.03
+"""Seconds between two attempts to lock a journal."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A message in a journal.
+
+    Attributes:
+        sequence: Its number in its operation, from 0; the end of its copy's stamp.
+        key: What it is found by in its source: see `workbench.operations.move.copies.key_of`.
+        message: As it came.
+        target: Where its copy goes; None: it is deleted.
+        state: An `EntryState`.
+        twice: Whether the target may have it twice.
+        error: Why it failed; empty where it did not.
+        copy: What is published, where the message was edited: once, whatever happens. None: the message as it came.
+    """
+
+    sequence: int
+    key: bytes
+    message: Delivery
+    target: Address | None
+    state: int = EntryState.IN_FLIGHT
+    twice: bool = False
+    error: str = ""
+    copy: Event | None = None
+
+
+def journal_folder() -> Path:
+    """Where the journals are: the platform's state folder."""
+    return state_path("journal")
+
+
+def create_file(operation: Operation) -> tuple[Path, IO[bytes]]:
+    """Make the file of an operation. Its path, and its lock, which is held.
+
+    Raises:
+        StoreError: The folder cannot be written, or there is one of this id that a program works on.
+    """
+    path = journal_folder() / f"{operation.id}{SUFFIX}"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = lock_file(path)
+        # By its name it is found when it is one: a program may die here.
+        unfinished = path.with_suffix(".unfinished")
+        new_private(unfinished).close()
+        with closing(sqlite3.connect(unfinished)) as beginning, beginning:
+            beginning.executescript(_SCHEMA)
+            head = msgspec.msgpack.encode(operation)
+            beginning.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+        unfinished.rename(path)
+        sync_folder(path.parent)
+    except (OSError, sqlite3.Error) as error:
+        raise unwritable(error) from error
+    return path, lock
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open a journal to be written, by one thread at a time, whichever that is."""
+    database = sqlite3.connect(path, check_same_thread=False, timeout=5)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    # What is forgotten is erased, and not only unlinked from its page.
+    database.execute("PRAGMA secure_delete=ON")
+    return database
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a journal to be read, which a program may be writing.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    try:
+        # Not "immutable": a program may be writing it.
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as database:
+            yield database
+    except (sqlite3.Error, msgspec.MsgspecError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read: {error}.") from error
+
+
+def read_head(database: sqlite3.Connection) -> Operation:
+    """What was asked for."""
+    [(form, head)] = database.execute("SELECT form, head FROM operation")
+    if form != _FORM:
+        raise sqlite3.DatabaseError("a newer version wrote it")
+    return msgspec.msgpack.decode(head, type=Operation)
+
+
+def count_entries(database: sqlite3.Connection) -> Counts:
+    """How many messages are how far."""
+    by_state = dict(database.execute("SELECT state, count(*) FROM entry GROUP BY state").fetchall())
+    [(twice,)] = database.execute("SELECT count(*) FROM entry WHERE twice")
+    return Counts(
+        in_flight=by_state.get(EntryState.IN_FLIGHT, 0),
+        confirmed=by_state.get(EntryState.CONFIRMED, 0),
+        settled=by_state.get(EntryState.SETTLED, 0),
+        failed=by_state.get(EntryState.FAILED, 0),
+        gone=by_state.get(EntryState.GONE, 0),
+        twice=twice,
+    )
+
+
+def select_entries(database: sqlite3.Connection, where: str, values: Sequence[int]) -> Iterator[Entry]:
+    """The messages that a condition of SQL names, in order."""
+    columns = "sequence, key, message, target, state, twice, error, copy"
+    select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence"
+    for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
+        delivery = msgspec.msgpack.decode(message, type=Delivery)
+        address = Address.parse(target) if target else None
+        copy = None if copied is None else msgspec.msgpack.decode(copied, type=Event)
+        yield Entry(sequence, key, delivery, address, state, bool(twice), error or "", copy)
+
+
+def lock_path(path: Path) -> Path:
+    """What is locked for a journal."""
+    # SQLite loses its own locks on a file that its process opens and closes once more.
+    return path.with_suffix(".lock")
+
+
+def lock_file(path: Path) -> IO[bytes]:
+    """Lock a journal; closing lets go.
+
+    Raises:
+        StoreError: A program works on it.
+    """
+    # Whoever lists operations asks for each whether it is locked, and has it for a moment.
+    for _ in range(_TRIES):
+        try:
+            lock = try_lock(lock_path(path))
+        except OSError as error:
+            raise unwritable(error) from error
+        if lock is not None:
+            break
+        time.sleep(_PAUSE)
+    if lock is None:
+        raise StoreError(f"Operation {path.stem} is running: it is being worked on by another program.")
+    return lock
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a program works on a journal."""
+    try:
+        lock = try_lock(lock_path(path), make=False)
+    except OSError:
+        return False
+    if lock is None:
+        return True
+    lock.close()
+    return False
+
+
+def unwritable(error: Exception) -> StoreError:
+    """What is said where a journal cannot be written."""
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return StoreError(f"The journal in {journal_folder()} cannot be written: {why}. Nothing is moved without it.")

@@ -1,0 +1,221 @@
+"""Operations as they are listed and read, by whoever does not carry them out."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from workbench.model.address import Address
+from workbench.model.errors import StoreError
+from workbench.operations.journal.journal_file import (
+    SUFFIX,
+    Entry,
+    count_entries,
+    is_locked,
+    journal_folder,
+    read_head,
+    reading,
+    select_entries,
+)
+from workbench.operations.journal.operation import Counts, EntryState, Operation, State, place_of
+from workbench.session import PROCESS
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An operation as it is listed.
+
+    Attributes:
+        path: Its journal.
+        operation: What was asked for.
+        state: How it stands: what was running when its program died is interrupted.
+        ended: When it ended, in milliseconds since 1970 UTC; None: it did not.
+        remark: How it ended, a sentence; empty where it did not.
+        counts: Its messages.
+        bytes: What its journal takes on the disk.
+    """
+
+    path: Path
+    operation: Operation
+    state: State
+    ended: int | None
+    remark: str
+    counts: Counts
+    bytes: int
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is something left to resume."""
+        return self.state in ("interrupted", "stopped") or (self.state == "done" and self.counts.open > 0)
+
+    @property
+    def why_no_undo(self) -> str | None:
+        """Why it cannot be undone, whatever its targets hold, a sentence; None: nothing speaks against it."""
+        id = self.operation.id
+        if self.state in ("running", "interrupted"):
+            return f"Operation {id} is {self.state}: it can be undone when it has come to its end."
+        if self.operation.kind == "undo":
+            return f"Operation {id} is an undo itself: move the messages again instead."
+        return None
+
+
+def records() -> tuple[list[Record], list[str]]:
+    """All operations, the newest first; and a sentence for each journal that cannot be read. Those of other processes'
+    embedded brokers are left out: these brokers cannot be reached from here, or are gone."""
+    found, wrong = all_records()
+    return [each for each in found if each.operation.process in ("", PROCESS)], wrong
+
+
+def all_records() -> tuple[list[Record], list[str]]:
+    """The same with those of other processes' embedded brokers."""
+    found, wrong = [], []
+    for path in journal_folder().glob(f"*{SUFFIX}"):
+        try:
+            found.append(read_record(path))
+        except StoreError as error:
+            wrong.append(str(error))
+    return sorted(found, key=lambda each: (-each.operation.begun, each.operation.id)), wrong
+
+
+def read_record(path: Path) -> Record:
+    """An operation as it is listed.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        operation = read_head(database)
+        [(state, ended, remark)] = database.execute("SELECT state, ended, remark FROM operation")
+        counts = count_entries(database)
+    if state == "running" and not is_locked(path):
+        state = "interrupted"
+    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*") if each.exists())
+    return Record(path, operation, state, ended, remark, counts, size)
+
+
+def find_journal(id: str) -> Path:
+    """The journal of an operation.
+
+    Args:
+        id: Its id, or how that begins.
+
+    Raises:
+        StoreError: There is none, or several begin so.
+    """
+    found = sorted(journal_folder().glob(f"*{SUFFIX}"))
+    named = [path for path in found if path.name.startswith(id)] if id.isalnum() else []
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise StoreError(f"{len(named)} operations begin with {id!r}: give more of the id.")
+    raise StoreError(f"There is no operation {id!r} in the journal.")
+
+
+def read_entries(path: Path, state: int | None = None) -> Generator[Entry, None, None]:
+    """The messages of an operation, in order.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        if state is None:
+            yield from select_entries(database, "", ())
+        else:
+            yield from select_entries(database, "WHERE state = ?", (state,))
+
+
+def settled_by_target(path: Path) -> dict[Address | None, int]:
+    """How many messages each target has for good; None: how many were deleted.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        rows = database.execute(
+            "SELECT target, count(*) FROM entry WHERE state = ? GROUP BY target", (EntryState.SETTLED,)
+        ).fetchall()
+    return {Address.parse(target) if target else None: count for target, count in rows}
+
+
+class Originals:
+    """The messages of an operation, one by one, while somebody asks for them."""
+
+    def __init__(self, path: Path) -> None:
+        """Of the journal at `path`, which is opened when it is first asked."""
+        self._path = path
+        self._database: sqlite3.Connection | None = None
+
+    def find(self, sequence: int) -> Entry | None:
+        """The message of a number; None: there is none.
+
+        Raises:
+            StoreError: The journal cannot be read.
+        """
+        try:
+            if self._database is None:
+                self._database = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=5)
+            return next(select_entries(self._database, "WHERE sequence = ?", (sequence,)), None)
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise StoreError(f"{self._path} cannot be read: {error}.") from error
+
+
+def read_steps(path: Path) -> tuple[list[tuple[int, str]], dict[str, int]]:
+    """The steps of an operation, each with its time in milliseconds since 1970 UTC; and why messages were left, with
+    how many.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        steps = database.execute("SELECT at, what FROM step ORDER BY rowid").fetchall()
+        return steps, dict(database.execute("SELECT reason, count FROM stays ORDER BY count DESC").fetchall())
+
+
+def read_failures(path: Path) -> dict[str, int]:
+    """Why messages of an operation failed, with how many, the most frequent first.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    select = "SELECT error, count(*) FROM entry WHERE state = ? GROUP BY error ORDER BY count(*) DESC"
+    with reading(path) as database:
+        return dict(database.execute(select, (EntryState.FAILED,)).fetchall())
+
+
+def settled_before(identity: str, source: Address, but: str = "") -> set[bytes]:
+    """The keys of what earlier moves have taken care of.
+
+    Args:
+        identity: Of the source's connection.
+        source: The source.
+        but: The id of an operation that does not count.
+    """
+    keys: set[bytes] = set()
+    for record in records()[0]:
+        operation = record.operation
+        if operation.kind != "move" or operation.id == but or not same_source(operation, identity, source):
+            continue
+        with suppress(StoreError), reading(record.path) as database:
+            settled = (EntryState.CONFIRMED, EntryState.SETTLED)
+            keys.update(key for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled))
+    return keys
+
+
+def settled_keys(path: Path) -> Generator[bytes, None, None]:
+    """The keys of what an operation has taken care of.
+
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        settled = (EntryState.CONFIRMED, EntryState.SETTLED)
+        for (key,) in database.execute("SELECT key FROM entry WHERE state IN (?, ?)", settled):
+            yield key
+
+
+def same_source(operation: Operation, identity: str, source: Address) -> bool:
+    """Whether an operation takes from a source, whatever its connection is called."""
+    of = operation.source
+    same = of.namespace == source.namespace and of.name == source.name
+    return same and place_of(operation.identity) == place_of(identity)

@@ -1,0 +1,99 @@
+"""What comes back: copies of an operation that are in its source again, while it goes on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from workbench.model.endpoint import Ability
+from workbench.model.errors import ConnectorError, unwrap_exception_group
+from workbench.model.event import Delivery, Event
+from workbench.operations.dead.originals import whole_events
+from workbench.operations.move.copies import stamp_of
+from workbench.operations.move.plan import Plan
+from workbench.operations.move.standing import Standing, past_of
+from workbench.session import Session
+
+_LOOK: Final = 0.5
+"""Seconds between two questions whether a source has grown."""
+_UNSURE: Final = 1_000
+"""Dead letters whose originals are asked for again at most."""
+
+
+class Returns:
+    """Counts what comes back into `standing`."""
+
+    def __init__(self, session: Session, plan: Plan, standing: Standing, stopped: asyncio.Event) -> None:
+        """Look through a session's connections at a plan's source; until `stopped` is set, where that waits."""
+        self._session = session
+        self._plan = plan
+        self._standing = standing
+        self._stopped = stopped
+        self._unsure: list[Delivery] = []
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Count what comes back to a log meanwhile; a queue is looked at after each step of a canary."""
+        plan = self._plan
+        if plan.removes or plan.purpose != "move":
+            yield
+            return
+        connector = await self._session.connector(plan.source.connection)
+        endpoint = await connector.endpoint(plan.source)
+        if Ability.TAIL not in endpoint.abilities:
+            yield
+            return
+        async with self._session.tail(plan.source) as stream:
+
+            async def count() -> None:
+                # What cannot be followed is not counted; the move goes on.
+                with suppress(ConnectorError):
+                    async for batch in stream:
+                        self._standing.returned += await self._count_own(batch)
+
+            with unwrap_exception_group():
+                async with asyncio.TaskGroup() as group:
+                    counting = group.create_task(count())
+                    try:
+                        yield
+                    finally:
+                        counting.cancel()
+
+    async def wait(self) -> bool:
+        """Wait after a step of a canary; whether any message came back meanwhile."""
+        plan, standing = self._plan, self._standing
+        until = time.monotonic() + plan.watch
+        connector = await self._session.connector(plan.source.connection)
+        await standing.note(f"{standing.moved:,} {past_of(plan)}, and watched for {plan.watch:g} s")
+        expected = plan.depth - standing.moved
+        while (left := until - time.monotonic()) > 0 and not standing.returned and not self._stopped.is_set():
+            standing.tell(f"watching for {left:.0f} s whether any comes back", force=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
+            if plan.removes and (depth := (await connector.endpoint(plan.source)).depth or 0) > expected:
+                # It has grown, by what came back or by others: it is looked at once for each time.
+                standing.returned, expected = await self._count_in_source(), depth
+            if self._unsure:
+                standing.returned += await self._count_own(())
+        return bool(standing.returned)
+
+    async def _count_in_source(self) -> int:
+        count = 0
+        async with self._session.browse(self._plan.source) as stream:
+            async for batch in stream:
+                count += await self._count_own(batch)
+        return count
+
+    async def _count_own(self, batch: Sequence[Delivery]) -> int:
+        """How many of these are copies of this operation, whatever a dead letter lacks of the copy that it was. Those
+        that cannot be told yet are asked about with the next."""
+        asked, self._unsure = [*self._unsure, *batch], []
+        events = await whole_events(self._session, asked)
+        self._unsure += [each for each, event in zip(asked, events, strict=True) if event is None][-_UNSURE:]
+        return sum(_is_of(event, self._plan.id) for event in events if event is not None)
+
+
+def _is_of(event: Event, id: str) -> bool:
+    stamp = stamp_of(event)
+    return stamp is not None and stamp[0] == id

@@ -1,0 +1,230 @@
+"""How far an operation is: what was counted, and what its source may still have of what the journal has."""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from workbench.model.event import Delivery
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.journal_thread import JournalThread
+from workbench.operations.journal.operation import EntryState, State, now
+from workbench.operations.move.choice import Choice
+from workbench.operations.move.outcome import Ended, Progress
+from workbench.operations.move.plan import Plan
+
+_REASONS: Final = 100
+"""Reasons for staying that are told apart."""
+_BEAT: Final = 0.1
+"""Seconds between two times that somebody is told."""
+
+
+class Standing:
+    """How far an operation is.
+
+    Args:
+        plan: What to do.
+        choice: Which messages go where.
+        journal: Where it is noted.
+        on_progress: Told how far it is, a few times a second.
+        stopped: Set to end after the messages in hand.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        choice: Choice,
+        journal: JournalThread,
+        on_progress: Callable[[Progress], None],
+        stopped: asyncio.Event,
+    ) -> None:
+        self._plan = plan
+        self._choice = choice
+        self._journal = journal
+        self._on_progress = on_progress
+        self._stopped = stopped
+        self._start = time.monotonic()
+        self._told = 0.0
+        self._failure = ""
+        self._failed = 0
+        self._reasons: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+        self._open: dict[bytes, deque[tuple[int, int]]] = {}
+        self._settled: list[int] = []
+        self._most_in_round: int | None = None
+        self.sequence = 0
+        """The number of the next message."""
+        self.taken = 0
+        """Messages that were taken from the source, and not failed."""
+        self.moved = 0
+        self.returned = 0
+        """Messages that came back."""
+        self.let_go = 0
+        """Messages that the source had let go when it was last gone through from its beginning."""
+        self.given_up: set[bytes] = set()
+        """What those are found by that their targets did not take: they are not tried again."""
+        self.last_settled = 0.0
+        """When the source last let go of something, by the monotonic clock; 0: never."""
+
+    # What is still to do.
+
+    def begin_round(self, limit: int | None) -> None:
+        """Take so many further messages at most; None: all."""
+        self._most_in_round = None if limit is None else self.taken + limit
+
+    def is_full(self) -> bool:
+        """Whether no further messages are taken: only those are wanted still that were taken before."""
+        plan = self._plan
+        most = min(plan.depth if plan.removes else math.inf, math.inf if plan.limit is None else plan.limit)
+        if self.taken >= most or self._choice.missing == 0:
+            return True
+        return self._most_in_round is not None and self.taken >= self._most_in_round
+
+    def is_round_over(self) -> bool:
+        """Whether all is done for now."""
+        return self._stopped.is_set() or (self.is_full() and not self._open)
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether whatever comes next is moved, as far as is known: so that no more is held than is wanted."""
+        return self._plan.scope == "all" and not self._open
+
+    @property
+    def wanted(self) -> int:
+        """How many further messages are wanted, of those that the source had; 1 at least."""
+        limits = [self._plan.depth]
+        if self._plan.limit is not None:
+            limits.append(self._plan.limit - self.taken)
+        if self._most_in_round is not None:
+            limits.append(self._most_in_round - self.taken)
+        return max(min(limits), 1)
+
+    # What the source may still have.
+
+    async def load(self) -> None:
+        """Find in the journal how far it is, and what the source may still have."""
+        await self.mark_done()
+        self._open = {}
+        self._left.clear()
+        self.sequence = await self._journal.do(Journal.next_sequence)
+        if not self.sequence:
+            self.taken = self.let_go = 0
+            return
+        counts = await self._journal.do(Journal.counts)
+        self.taken = counts.settled + counts.confirmed + counts.in_flight
+        self.moved = self.let_go = counts.settled
+        for sequence, key, state in await self._journal.do(Journal.open_entries):
+            if state == EntryState.SETTLED and not self._plan.removes:
+                # A log never had to let go of it, and gives nothing back.
+                continue
+            self._open.setdefault(key, deque()).append((sequence, state))
+            # Counted when it was let go once more.
+            self.moved -= state == EntryState.SETTLED
+
+    @property
+    def open_count(self) -> int:
+        """How many messages the source may still have."""
+        return sum(map(len, self._open.values()))
+
+    def take_known(self, key: bytes, delivery: Delivery, from_queue: bool) -> tuple[int, int] | None:
+        """The number and the state of a message that the journal has, which then is found; None: it is a new one."""
+        waiting = self._open.get(key)
+        if not waiting or (from_queue and delivery.redelivered is False):
+            # What was never delivered is another one that happens to be the same.
+            return None
+        known = waiting.popleft()
+        if not waiting:
+            del self._open[key]
+        return known
+
+    # What was done.
+
+    def count_left(self, reason: str) -> None:
+        """Count a message that cannot go."""
+        self._left[reason if reason in self._left or len(self._left) < _REASONS else "other reasons"] += 1
+
+    async def fail(self, failed: Sequence[tuple[int, str]]) -> None:
+        """Note messages by their numbers that their targets did not take, each with the reason."""
+        await self._journal.do(Journal.mark_failed, failed)
+        self._failed += len(failed)
+        self._reasons.update(why for _, why in failed)
+        self._failure = failed[-1][1]
+
+    def settle(self, sequences: Sequence[int]) -> None:
+        """Take messages by their numbers for moved. It is noted with what is confirmed next: until then they are looked
+        for in the source after a crash, and not found."""
+        self._settled += sequences
+        self.last_settled = time.monotonic()
+        self.moved += len(sequences)
+
+    async def mark_done(self, confirmed: Sequence[int] = ()) -> None:
+        """Note messages that were confirmed, and what was settled before."""
+        settled, self._settled = self._settled, []
+        if confirmed or settled:
+            await self._journal.do(Journal.mark_done, confirmed, settled, now())
+
+    async def note(self, what: str) -> None:
+        """Note a step, a sentence."""
+        await self._journal.do(Journal.note, now(), what)
+
+    def tell(self, phase: str = "", force: bool = False) -> None:
+        """Tell how far it is, unless somebody was told just before."""
+        at = time.monotonic()
+        if not force and at < self._told:
+            return
+        self._told = at + _BEAT
+        total = max(self._plan.moving, self.moved)
+        done = self.moved, self._failed, self._left.total(), self.returned
+        self._on_progress(Progress(total, *done, at - self._start, phase, self._failure))
+
+    async def end(self, state: State, why: str, atomic: bool) -> Ended:
+        """Note how it ended.
+
+        Args:
+            state: How.
+            why: Why it did not come to its end, a sentence; empty where it did.
+            atomic: Whether what was published counts only with what the source has let go.
+        """
+        plan = self._plan
+        await self.mark_done()
+        if state == "done":
+            # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
+            gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
+            let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
+            await self._journal.do(Journal.mark, gone, EntryState.SETTLED if atomic else EntryState.GONE)
+            await self._journal.do(Journal.mark_done, (), let_go, now())
+        await self._journal.do(Journal.note_stays, dict(self._left))
+        counts = await self._journal.do(Journal.counts)
+        ended = Ended(
+            state=state,
+            verb=past_of(plan),
+            moved=counts.settled + (0 if plan.removes or plan.ledger else counts.confirmed),
+            failed=counts.failed,
+            left=self._left.total(),
+            returned=self.returned,
+            twice=counts.twice,
+            gone=counts.gone,
+            open=counts.open,
+            missing=(self._choice.missing or 0) if state == "done" else 0,
+            reasons=tuple((*self._reasons.most_common(20), *self._left.most_common(20))),
+            why=why,
+            seconds=time.monotonic() - self._start,
+        )
+        await self._journal.do(Journal.end, state, now(), f"{ended.sentence}. {why}".rstrip())
+        return ended
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the source was not seen to have, or to have let go of, something that the journal has."""
+        return any(at < EntryState.SETTLED for some in self._open.values() for _, at in some)
+
+
+def past_of(plan: Plan) -> str:
+    """What is done to messages, as it is said afterwards."""
+    if plan.purpose == "delete":
+        return "deleted"
+    if plan.undoes:
+        return "taken back"
+    return "moved" if plan.removes else "copied"

@@ -1,0 +1,84 @@
+"""Windows: messages that are journalled, published, confirmed and settled together."""
+
+from collections.abc import Set
+from typing import Final, NamedTuple
+
+from workbench.model.event import Delivery
+from workbench.operations.journal.journal_file import Entry
+from workbench.operations.journal.operation import EntryState
+from workbench.operations.move.choice import Way
+from workbench.operations.move.outbox import Outgoing
+
+WINDOW: Final = 1_000
+"""Messages of a window."""
+WINDOW_BYTES: Final = 16_777_216
+"""Bytes of messages in a window, unless one is larger."""
+WAITING: Final = 1
+"""Windows that wait to be finished, beside the one that is and the one that is sent."""
+IN_FLIGHT: Final = WINDOW * (WAITING + 2)
+"""Messages that can be published and not yet confirmed: what a crash may publish a second time."""
+
+
+class Item(NamedTuple):
+    """A message on its way through.
+
+    Attributes:
+        key: What it is found by in its source.
+        claimed: Its number in the claim; None where nothing is claimed.
+        sequence: Its number in the journal; None: it is only passed over.
+        confirmed: Whether its target has it already.
+    """
+
+    key: bytes
+    claimed: int | None
+    sequence: int | None
+    confirmed: bool = False
+
+
+class Window:
+    """Messages that go through together."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        """All of them, in order."""
+        self.entries: list[Entry] = []
+        """What the journal is to have of those that it does not have yet."""
+        self.outgoing: list[Outgoing] = []
+        """What is published."""
+        self.again: list[int] = []
+        """The numbers of those that are published once more."""
+        self._size = 0
+
+    def add(self, item: Item, delivery: Delivery, way: Way | None) -> None:
+        """Take a message in that the journal does not have yet; one that goes nowhere is deleted."""
+        assert item.sequence is not None
+        target = None if way is None else way.address
+        state = EntryState.CONFIRMED if way is None else EntryState.IN_FLIGHT
+        copy = None if way is None else way.event
+        self.entries.append(Entry(item.sequence, item.key, delivery, target, state, copy=copy))
+        self._take(item, delivery)
+
+    def add_again(self, item: Item, delivery: Delivery) -> None:
+        """Take a message in that the journal has, and that was perhaps published before."""
+        assert item.sequence is not None
+        self.again.append(item.sequence)
+        self._take(item, delivery)
+
+    def _take(self, item: Item, delivery: Delivery) -> None:
+        self.items.append(item)
+        self._size += delivery.memory
+
+    def is_full(self, most: int) -> bool:
+        """Whether they go on: there are `most` of them, or they are large."""
+        many = len(self.entries) + len(self.again) >= most or len(self.items) >= WINDOW
+        return many or self._size >= WINDOW_BYTES
+
+    def drop(self, lapsed: Set[int]) -> int:
+        """Leave out what is claimed by others now; how many were not taken before."""
+        gone = {each.sequence for each in self.items if each.claimed in lapsed}
+        fresh = sum(each.sequence in gone for each in self.entries)
+        self.items = [each for each in self.items if each.claimed not in lapsed]
+        self.entries = [each for each in self.entries if each.sequence not in gone]
+        self.outgoing = [each for each in self.outgoing if each.sequence not in gone]
+        self.again = [each for each in self.again if each not in gone]
+        return fresh
