@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence, Set
+from typing import Final
 
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import attempt, deliveries
@@ -14,6 +15,9 @@ from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap
 from workbench.model.receipt import Outcome
 from workbench.model.wording import quantity
+
+_GROWTH: Final = 16
+"""How fast steps grow: nothing is refused of what is near its delivery limit, and a move waits for each step."""
 
 
 class QueueClaims:
@@ -54,7 +58,7 @@ class QueueClaims:
         if self._endpoint.kind == "quorum queue" and self._endpoint.cost.limit is not None:
             await self._rescue.check()
         self._channel = await self._client.channel()
-        self._holding = Holding(self._client, self._channel, self._endpoint)
+        self._holding = Holding(self._client, self._channel, self._endpoint, _GROWTH)
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         async for arrivals in self._holding.receive(self._wanted, MOST_BYTES):
@@ -65,6 +69,8 @@ class QueueClaims:
 
     def _hold(self, arrivals: Sequence[Arrival], begin: int) -> None:
         """Note how often these were delivered, and keep those that would not survive being given back."""
+        if self._endpoint.kind != "quorum queue":
+            return
         limit = self._endpoint.cost.limit
         for number, arrival in enumerate(arrivals, begin):
             count = attempt(arrival)
@@ -78,14 +84,14 @@ class QueueClaims:
         if len({*sequences}) < len(sequences) or any(map(self._is_settled, sequences)):
             raise ValueError("a sequence was settled before, or never claimed")
         try:
-            await self._holding.finish()
-            first = self._first_left_by({*sequences})
-            # Up to the first that is left it is few commands for the broker.
-            until = max((sequence for sequence in sequences if sequence < first), default=None)
-            self._holding.acknowledge(
-                None if until is None else _tag(until), [_tag(sequence) for sequence in sequences if sequence > first]
-            )
-            self._note(sequences)
+            left = sorted(sequences)
+            while left:
+                if not (room := self._holding.room(left)):
+                    await self._holding.finish()
+                    continue
+                some, left = left[:room], left[room:]
+                self._holding.acknowledge(some, self._first_left_by({*some}))
+                self._note(some)
             # The queue answers behind the acknowledgements: what it has not dealt with by then is lost with it.
             await self._channel.count(self._endpoint.address.name)
         except ConnectorError as error:
@@ -179,8 +185,3 @@ class QueueClaims:
                 f"{self._rescue.saved:,} had used up their deliveries and were published to the tail of the queue"
             )
         self.coverage = Coverage(self._claim_count, (), tuple(gaps), tuple(notes))
-
-
-def _tag(sequence: int) -> int:
-    """The delivery tag of a claimed message: its channel has received no others before."""
-    return sequence + 1

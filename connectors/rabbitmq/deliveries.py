@@ -85,7 +85,9 @@ def _take_number(properties: bytes, name: str) -> tuple[int | None, bytes]:
         else:
             rest = (bytes((properties[0] & ~_HEADERS,)), properties[1:at], properties[end:], b"")
         return _long(properties, end - 8)[0], b"".join(rest)
-    # Its bytes occur in a value as well, or not at all.
+    if begin < 0 and entry[:-1] not in properties:
+        return None, properties
+    # It is written otherwise than brokers do, or its bytes occur in a value as well.
     wire = Wire("amqp-0-9-1", properties)
     try:
         numbers = [value for key, value in decode(wire).headers if key == name and isinstance(value, int)]

@@ -11,7 +11,7 @@ from workbench.model.address import Address
 from workbench.model.content import text
 from workbench.model.errors import ConnectorError, EndpointNotFound, FormatError, PublishRejected
 from workbench.model.event import Event
-from workbench.model.wire import Wire, decode, encode, field_types
+from workbench.model.wire import ENCODINGS, Wire, decode, encode, field_types
 
 PREAMBLE: Final = 20
 """Bytes of a frame around properties and headers, which have to fit into one."""
@@ -95,7 +95,7 @@ def is_risky(message: Outgoing, user: str) -> bool:
         return True
     # Property flags: bit 8 is expiration, bit 4 is user_id.
     flagged = len(properties) >= 2 and (properties[0] & 0x01 or properties[1] & 0x10)
-    lettered = _RISKY_LETTERS.search(properties) is not None
+    lettered = (b"D" in properties or b"U" in properties) and _RISKY_LETTERS.search(properties) is not None
     if not flagged and not lettered and b"\x02CC" not in properties and b"\x03BCC" not in properties:
         return False
     wire = Wire("amqp-0-9-1", properties)
@@ -134,11 +134,14 @@ def properties_of(event: Event) -> bytes:
     Raises:
         FormatError: RabbitMQ could not read it, and would close the connection with all that is on its way.
     """
-    content = event.content
     if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
-        if not all(_is_finite(value) for _, value in content.headers):
+        data = event.wire.data
+        content = ENCODINGS["amqp-0-9-1"].decode(data)
+        # The exponent of what is not finite is all ones.
+        if (b"\x7f" in data or b"\xff" in data) and not all(_is_finite(value) for _, value in content.headers):
             raise FormatError("a header holds a number that is not finite, which RabbitMQ cannot take")
-        return event.wire.data
+        return data
+    content = event.content
     if event.timestamp is not None and "timestamp" not in content.properties:
         properties = {**content.properties, "timestamp": event.timestamp // 1000}
         content = msgspec.structs.replace(content, properties=properties)

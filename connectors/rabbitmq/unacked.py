@@ -7,8 +7,9 @@ larger prefetch, so that neither a large queue nor a slow reader fills the memor
 delivery limit is seen before many are held.
 
 Nothing may be given back unseen, for it could be at its delivery limit. RabbitMQ drops what is on its way to a consumer
-that is cancelled, and counts it: so a consumer is cancelled when it holds all that it may, and nothing is acknowledged
-before, which would let it have more.
+that is cancelled, and counts it: so a consumer is cancelled when it holds all that it may. What is acknowledged before
+lets it have more, so that one consumer can take all that is wanted while what it has received is dealt with; but no
+more is acknowledged than lets it have that.
 
 A quorum queue's client in the broker holds acknowledgements back while 32 of its commands are not applied, and forgets
 them when the channel ends. Starting and ending a consumer waits for what was applied before, so that all has been sent.
@@ -16,6 +17,7 @@ them when the channel ends. Starting and ending a consumer waits for what was ap
 
 import asyncio
 import sys
+from bisect import bisect_left
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Final
@@ -55,7 +57,9 @@ class Holding:
         exhausted: Why the pass ended though more could be there; empty where it did not.
     """
 
-    def __init__(self, client: Client, channel: Channel, endpoint: Endpoint) -> None:
+    def __init__(self, client: Client, channel: Channel, endpoint: Endpoint, growth: int = 4) -> None:
+        """Hold messages of `endpoint` on a channel that has received none; each step is `growth` times as large as the
+        one before it, as long as steps are small."""
         self._client = client
         self._channel = channel
         self._queue = endpoint.address.name
@@ -63,7 +67,12 @@ class Holding:
         # A quorum queue's count may be old by some milliseconds.
         self._most = endpoint.depth or 0
         self._returning = endpoint.kind == "quorum queue"
-        self._received = self._until = 0
+        self._growth = growth
+        self._received = 0
+        # Of the consumer that runs: where it began and may end, what it may hold at once, how many of these were
+        # acknowledged, and whether the queue has no more for it.
+        self._begin = self._until = self._prefetch = self._acknowledged = 0
+        self._is_dry = False
         self._aside: list[Arrival] = []
         self._one = asyncio.Lock()
         self._unapplied = 0
@@ -88,26 +97,27 @@ class Holding:
                 return
             if self._received:
                 self._step = min(self._step, max(1, left * self._received // (self._channel.fetched + 1)))
-            until = self._until = self._received + min(missing, self._step)
-            await self._consume()
+            await self._consume(min(missing, self._step), missing)
             while arrivals := await self._next():
                 yield arrivals
             await self.finish()
             if arrivals := self.aside():
                 yield arrivals
-            if self._received < until:
+            if self._is_dry:
                 return
             # Of the bodies: properties grow with each look, and the next look has to hold as many messages as this one.
             average = self._bytes // self._received + 1
-            self._step = max(1, min(self._step * (4 if self._step < _STEP else 2), _STEP_BYTES // average))
+            self._step = max(1, min(self._step * (self._growth if self._step < _STEP else 2), _STEP_BYTES // average))
         if self._received < wanted:
             self.exhausted = "one pass holds no more"
 
-    async def _consume(self) -> None:
+    async def _consume(self, prefetch: int, most: int) -> None:
         # Quorum queues give back in the order of the consumers' tags.
         tag = f"look-{self._steps:02}"
         self._steps += 1
-        await self._channel.qos(self._until - self._received)
+        self._begin, self._until, self._prefetch = self._received, self._received + most, prefetch
+        self._acknowledged, self._is_dry = 0, False
+        await self._channel.qos(prefetch)
         self._tag = tag
         await self._channel.consume(self._queue, tag, {"x-priority": -1})
         self._unapplied = 0
@@ -117,16 +127,20 @@ class Holding:
         async with self._one:
             return self.aside() or (await self._more() if self._tag is not None else ())
 
+    @property
+    def _end(self) -> int:
+        """How many messages will have been received when the consumer holds all that it may."""
+        return self._begin + self._prefetch + self._acknowledged
+
     async def _more(self) -> Sequence[Arrival]:
-        arrivals: Sequence[Arrival] = ()
-        for _ in range(_PATIENCE if self._received < self._until else 0):
+        if self._is_dry or self._received >= self._end:
+            return ()
+        for _ in range(_PATIENCE):
             if arrivals := await self._channel.arrivals_within(SILENCE):
-                break
+                return self._note(arrivals)
             if not (await self._channel.count(self._queue))[0]:
                 break
-        if arrivals:
-            return self._note(arrivals)
-        self._until = self._received
+        self._is_dry = True
         return ()
 
     def _note(self, arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
@@ -148,26 +162,37 @@ class Holding:
             if arrivals := self._channel.fetch():
                 self._aside += self._note(arrivals)
 
-    def acknowledge(self, until: int | None, tags: Sequence[int]) -> None:
-        """Acknowledge messages, when what their consumer may still receive was put aside.
+    def room(self, numbers: Sequence[int]) -> int:
+        """How many of these can be acknowledged, from the first; the others when the consumer was ended by `finish`,
+        which then waits for no more than is wanted.
 
         Args:
-            until: The tag up to which all are meant that are not acknowledged yet; one of those.
-            tags: Further ones.
+            numbers: Of messages that were received, counted from 0, in order.
         """
-        if until is not None:
-            self._channel.acknowledge_until(until)
-        self._channel.acknowledge(tags)
-        # The first is a command for each consumer that has received some.
-        self._unapplied += len(tags) + (0 if until is None else self._steps)
+        if self._tag is None:
+            return len(numbers)
+        return min(len(numbers), bisect_left(numbers, self._begin) + self._until - self._end)
+
+    def acknowledge(self, numbers: Sequence[int], left: int) -> None:
+        """Acknowledge messages for which there is room.
+
+        Args:
+            numbers: Their numbers, in order.
+            left: The first that is not acknowledged then: all before it are.
+        """
+        at = bisect_left(numbers, left)
+        if at:
+            self._channel.acknowledge_until(_tag(numbers[at - 1]))
+        self._channel.acknowledge(map(_tag, numbers[at:]))
+        self._acknowledged += len(numbers) - bisect_left(numbers, self._begin)
+        # Up to the first that is left it is a command for each consumer that has received some.
+        self._unapplied += len(numbers) - at + (self._steps if at else 0)
 
     async def _apply(self) -> None:
         """Start a consumer, which waits for what is not applied; it receives one message at most."""
         ready, _ = await self._channel.count(self._queue)
-        self._until = self._received + 1
-        await self._consume()
-        if not ready:
-            self._until = self._received
+        await self._consume(1, 1)
+        self._is_dry = not ready
 
     def aside(self) -> Sequence[Arrival]:
         """What was put aside, which then is so no more; else the next to be received."""
@@ -211,6 +236,11 @@ class Holding:
                     break
                 await asyncio.sleep(_RETURN)
         await asking.close()
+
+
+def _tag(number: int) -> int:
+    """The delivery tag of a message: its channel has received no others before."""
+    return number + 1
 
 
 _RETURNS: Final = 50
