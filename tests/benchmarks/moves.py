@@ -22,8 +22,7 @@ import pika
 
 from connectors.rabbitmq import RabbitMQConnector
 from tests.benchmarks.rabbitmq import BODY, PROPERTIES, publish
-from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
-from tests.brokers.shared import running
+from tests.brokers.shared import rabbitmq
 from tests.e2e.command import INSTALLED
 from tests.rabbitmq.conftest import Rabbit, new_vhost
 from workbench.model.address import Address
@@ -174,13 +173,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=("classic", "quorum", "memory"))
     arguments = parser.parse_args()
-    broker = running("rabbitmq_3" if arguments.release == "3.10" else "rabbitmq_4", RabbitMQAddress)
-    own = None if broker else RabbitMQ("benchmark", arguments.release)
-    if own:
-        own.start()
-    try:
-        rabbit = new_vhost(broker or own)  # type: ignore[arg-type]
-        with own_state():
+    with rabbitmq(arguments.release) as broker, own_state():
+        rabbit = new_vhost(broker)
+        try:
             print(f"RabbitMQ {arguments.release}, {len(BODY)} bytes each, {len(PROPERTIES.headers)} headers")
             for kind in ("classic", "quorum"):
                 if arguments.only in (None, kind):
@@ -188,10 +183,8 @@ def main() -> None:
             for count in (*SIZES, 1_000_000) if arguments.million else SIZES:
                 if arguments.only in (None, "memory"):
                     memory(rabbit, count)
-        rabbit.remove()
-    finally:
-        if own:
-            own.remove()
+        finally:
+            rabbit.remove()
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from connectors.rabbitmq import RabbitMQConnector
 from connectors.rabbitmq.client import Client
 from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.settings import Access
-from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
-from tests.brokers.shared import running
+from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.brokers.shared import rabbitmq
 from tests.rabbitmq.conftest import new_vhost
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
@@ -248,23 +248,16 @@ async def main() -> None:
     parser.add_argument("--queues", action="store_true", help="list ten thousand queues, too")
     parser.add_argument("--release", choices=("3.10", "4.0"), default="4.0")
     arguments = parser.parse_args()
-    broker = running("rabbitmq_3" if arguments.release == "3.10" else "rabbitmq_4", RabbitMQAddress)
-    own = None if broker else RabbitMQ("benchmark", arguments.release)
-    if own:
-        own.start()
-    try:
-        bench = Bench(broker or own)  # type: ignore[arg-type]
+    with rabbitmq(arguments.release) as broker:
+        bench = Bench(broker)
         print(f"RabbitMQ {arguments.release}, {len(BODY)} bytes each")
         for kind in ("classic", "quorum"):
             await compare(bench, kind)
         if arguments.million:
             await million(bench)
         if arguments.queues:
-            await many_queues(broker or own)  # type: ignore[arg-type]
+            await many_queues(broker)
         bench.close()
-    finally:
-        if own:
-            own.remove()
 
 
 if __name__ == "__main__":

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
-from tests.brokers.install import BrokerUnavailable
+from tests.brokers.install import BrokerUnavailable, RabbitMQRelease
 from tests.brokers.kafka import Kafka, KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
 
@@ -89,3 +89,14 @@ def _create(name: str) -> RabbitMQ | Kafka:
             return RabbitMQ("shared", "4.0")
         case _:
             return Kafka("shared")
+
+
+@contextmanager
+def rabbitmq(release: RabbitMQRelease) -> Iterator[RabbitMQAddress]:
+    """A RabbitMQ that runs already, or one that is started for as long as the context is open."""
+    found = running("rabbitmq_3" if release == "3.10" else "rabbitmq_4", RabbitMQAddress)
+    if found is not None:
+        yield found
+        return
+    with RabbitMQ("own", release) as broker:
+        yield broker

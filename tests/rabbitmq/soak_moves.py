@@ -16,8 +16,8 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import Final
 
-from tests.brokers.rabbitmq import RabbitMQ, RabbitMQAddress
-from tests.brokers.shared import running
+from tests.brokers.rabbitmq import RabbitMQ
+from tests.brokers.shared import rabbitmq
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, new_vhost
 from tests.rabbitmq.killed_move import STEPS
 from tests.rabbitmq.moving import check, fill, go_on, moving, persistent
@@ -89,7 +89,7 @@ async def soak(kills: int, broker_kills: int, seed: int) -> None:
     dice, done, begin = random.Random(seed), Counter[str](), time.monotonic()
     with ExitStack() as stack:
         if kills:
-            places = [new_vhost(_shared(name, stack)) for name in ("rabbitmq_3", "rabbitmq_4")]
+            places = [new_vhost(stack.enter_context(rabbitmq(release))) for release in ("3.10", "4.0")]
             # These brokers live on.
             run.CERTAIN = 0.05  # type: ignore[misc]
 
@@ -113,11 +113,6 @@ async def soak(kills: int, broker_kills: int, seed: int) -> None:
     for what, count in sorted(done.items()):
         print(f"{count:7,} {what}")
     print(f"seed {seed}, {time.monotonic() - begin:.0f} s: nothing lost, nothing there twice that is not named")
-
-
-def _shared(name: str, stack: ExitStack) -> RabbitMQAddress:
-    found = running(name, RabbitMQAddress)
-    return found or stack.enter_context(RabbitMQ("soak", "3.10" if name == "rabbitmq_3" else "4.0"))
 
 
 def main() -> None:
