@@ -46,6 +46,7 @@ class RabbitMQConnector:
         self._counted = Counted()
         self._claims: dict[Address, list[QueueClaims]] = {}
         self._asking: Client
+        self._replaced = 0
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -64,9 +65,20 @@ class RabbitMQConnector:
 
     async def _ask(self) -> Client:
         """The connection for questions; a broken one is replaced."""
-        if self._asking.lost:
-            self._asking = await Client.open(self._access)
+        if (lost := self._asking).lost:
+            client = await Client.open(self._access)
+            if self._asking is not lost:
+                # Somebody who asks at the same time was faster.
+                await client.close()
+            else:
+                self._asking = client
+                self._replaced += 1
         return self._asking
+
+    @property
+    def losses(self) -> int:
+        """How often the connection for questions was lost: see `workbench.connecting.connector.LastingConnector`."""
+        return self._replaced + self._asking.lost
 
     def check(self) -> AsyncIterator[Step]:
         """Try each step: names, ports, TLS, logging in, and the management API."""

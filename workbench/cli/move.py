@@ -122,8 +122,9 @@ async def move(
             engine="broker" if engine == "shovel" else "workbench",
             edit=edit,
         )
-        await _say_price(session, wanted.source)
-        plan = await make_plan(session, await _edited_by_hand(session, wanted) if by_hand else wanted)
+        if by_hand:
+            wanted = await _edited_by_hand(session, wanted)
+        plan = await make_plan(session, wanted, on_price=_price_sayer(wanted.source))
     _print_plan(plan, form)
     if source is not None and plan_file is not None:
         await asyncio.to_thread(save_plan, plan, plan_file)
@@ -145,22 +146,21 @@ async def delete(
     `destroy`.
     """
     wanted = Wanted(session.address(source), purpose="delete", query=where, limit=limit)
-    await _say_price(session, wanted.source)
-    plan = await make_plan(session, wanted)
+    plan = await make_plan(session, wanted, on_price=_price_sayer(wanted.source))
     _print_plan(plan, form)
     return await _run(session, plan, dry_run, yes, form, False)
 
 
-async def _say_price(session: Session, source: Address) -> None:
-    endpoint = await (await session.connector(source.connection)).endpoint(source)
-    if price := price_of(endpoint):
-        say(f"{source}: {price}")
+def _price_sayer(source: Address) -> Callable[[str], None]:
+    return lambda price: say(f"{source}: {price}")
 
 
 async def _edited_by_hand(session: Session, wanted: Wanted) -> Wanted:
     """The same for the one message that matches, with the body as the user's editor leaves it."""
     query = session.query(wanted.query)
     endpoint = await (await session.connector(wanted.source.connection)).endpoint(wanted.source)
+    if price := price_of(endpoint):
+        _price_sayer(wanted.source)(price)
     found: list[Delivery] = []
     async with session.browse(wanted.source, Beginning() if endpoint.family == "log" else None) as stream:
         async for batch in stream:

@@ -269,6 +269,17 @@ class DescribedConnector(Connector, Protocol):
 
 
 @runtime_checkable
+class LastingConnector(Connector, Protocol):
+    """A connector that outlives its connection: where that is lost, the next question goes over another."""
+
+    @property
+    def losses(self) -> int:
+        """How often a connection was lost since it was entered, the one of now included: whoever needs to know whether
+        the broker may have died meanwhile compares."""
+        ...
+
+
+@runtime_checkable
 class GroupConnector(Connector, Protocol):
     """A connector with logs that consumer groups read."""
 

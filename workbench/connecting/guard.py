@@ -17,6 +17,7 @@ from workbench.connecting.connector import (
     Connector,
     DescribedConnector,
     GroupConnector,
+    LastingConnector,
     LedgerConnector,
     Publisher,
     Purpose,
@@ -312,6 +313,15 @@ class Guarded:
             return ""
         with Boundary(f"Asking what {self._connection.name} is").within():
             return of_kind(connector.description(), str)
+
+    @property
+    def losses(self) -> int:
+        """How often a connection was lost and replaced; 0 where the connector does not say."""
+        connector = self._connector
+        if not isinstance(connector, LastingConnector):
+            return 0
+        with Boundary(f"Asking how {self._connection.name} has lasted").within():
+            return of_kind(connector.losses, int)
 
     def actions(self) -> Sequence[Action]:
         """What the connector offers besides; to do it takes `PUBLISH`."""

@@ -418,6 +418,8 @@ def _with_length(data: bytes) -> bytes:
 
 
 def _field(value: Value, depth: int) -> bytes:
+    if type(value) is str:
+        return b"S" + _with_length(_utf8(value))
     match value:
         case None:
             return b"V"

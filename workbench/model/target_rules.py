@@ -151,7 +151,7 @@ class Rules(msgspec.Struct, frozen=True):
                 and (self.properties or not content.properties)
                 and (self.headers or not content.headers)
                 and self.lost_properties.isdisjoint(content.properties)
-                and all(type(value) in _SCALARS for _, value in content.headers)
+                and {type(value) for _, value in content.headers} <= _SCALARS
                 and (self.repeated_headers or len(dict(content.headers)) == len(content.headers))
             )
         size = 0

@@ -4,7 +4,8 @@ A broker may put into its dead letters no more than where their originals are. S
 place of its original: it would be a tombstone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Final, Literal
 
 import msgspec
@@ -15,13 +16,11 @@ from workbench.facts.tiers import OWN_PREFIX
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.event import Delivery, Event, Position
-from workbench.model.start import At
+from workbench.operations.positions import Stretch, read_stretch, stretches
 from workbench.session import Session
 
 _DIGITS: Final = 19
 """Digits of an offset at most: a stranger's may have any number."""
-_APART: Final = 500
-"""Offsets between two originals of a partition that are read over rather than read apart."""
 
 
 class Original(msgspec.Struct, frozen=True):
@@ -37,6 +36,34 @@ class Original(msgspec.Struct, frozen=True):
     address: Address
     position: Position
     lacks: Literal["everything", "headers"]
+
+
+class Pointing:
+    """Which events can be dead letters that lack something, as is seen at once of the many that are none.
+
+    Args:
+        conventions: What says where originals are.
+    """
+
+    def __init__(self, conventions: Conventions) -> None:
+        self._names = frozenset(
+            spot.split()[1]
+            for each in conventions.tables
+            if each.lacks
+            for spot in each.places.get("origin.topic", ())
+            if spot.split()[0] == "header"
+        )
+        self._bytes = tuple(name.encode() for name in self._names)
+
+    def may_lack(self, event: Event) -> bool:
+        """Whether it has to be asked where the original of an event is: it is empty, or has the header that says so in
+        those that lack others."""
+        if event.key is None and event.body is None:
+            return True
+        if event.wire is None:
+            return any(name.lower() in self._names for name, _ in event.written.headers)
+        data = event.wire.data.lower()
+        return any(name in data for name in self._bytes)
 
 
 def original_of(delivery: Delivery, facts: Facts, conventions: Conventions) -> Original | None:
@@ -90,17 +117,16 @@ async def read_originals(session: Session, wanted: Iterable[Original]) -> Mappin
     Returns:
         Each as it is there now, or why it cannot be read, the end of a sentence.
     """
-    places: dict[tuple[Address, str], dict[int, list[Original]]] = {}
+    of_topic: dict[Address, list[Original]] = {}
     for each in dict.fromkeys(wanted):
-        offsets = places.setdefault((each.address, each.position.partition), {})
-        offsets.setdefault(int(each.position.offset), []).append(each)
+        of_topic.setdefault(each.address, []).append(each)
     found: dict[Original, Delivery | str] = {}
-    for (address, partition), offsets in places.items():
-        for stretch in _stretches(sorted(offsets)):
-            read = await _read(session, address, partition, stretch)
-            for offset in stretch:
-                for original in offsets[offset]:
-                    found[original] = read if isinstance(read, str) else read.get(offset, _gone(original))
+    for address, originals in of_topic.items():
+        at: dict[tuple[str, int], Delivery | str] = {}
+        for stretch in stretches(each.position for each in originals):
+            at.update(await _read(session, address, stretch))
+        for each in originals:
+            found[each] = at.get((each.position.partition, int(each.position.offset)), _gone(each))
     return found
 
 
@@ -109,37 +135,21 @@ def _gone(original: Original) -> str:
     return f"its original is no longer at {place} of {original.address}"
 
 
-def _stretches(offsets: Sequence[int]) -> Iterator[list[int]]:
-    """Offsets in their order, those together that are read at once."""
-    stretch = [offsets[0]]
-    for offset in offsets[1:]:
-        if offset - stretch[-1] > _APART:
-            yield stretch
-            stretch = []
-        stretch.append(offset)
-    yield stretch
-
-
-async def _read(
-    session: Session, address: Address, partition: str, offsets: Sequence[int]
-) -> dict[int, Delivery] | str:
-    """The deliveries at these offsets, as far as they are there; else why they cannot be read."""
-    found: dict[int, Delivery] = {}
-    wanted = frozenset(offsets)
+async def _read(session: Session, address: Address, stretch: Stretch) -> dict[tuple[str, int], Delivery | str]:
+    """The deliveries at the positions of a stretch, as far as they are there; or for each why it cannot be read."""
+    partition, offsets = stretch
+    found: dict[tuple[str, int], Delivery | str] = {}
     try:
-        connector = await session.connector(address.connection)
-        start = At(Position(partition, str(offsets[0])))
-        async with connector.browse(address, start, offsets[-1] - offsets[0] + 1) as stream:
-            async for batch in stream:
+        async with aclosing(read_stretch(session, address, stretch)) as reading:
+            async for batch in reading:
                 for delivery in batch:
-                    place = delivery.position
-                    offset = int(place.offset) if place is not None and place.partition == partition else -1
-                    if offset in wanted:
-                        found[offset] = delivery
-                    if offset >= offsets[-1]:
-                        return found
+                    assert delivery.position is not None
+                    found[partition, int(delivery.position.offset)] = delivery
     except WorkbenchError as error:
-        return f"its original cannot be read: {str(error).removesuffix('.')}"
+        return dict.fromkeys(
+            ((partition, offset) for offset in offsets),
+            f"its original cannot be read: {str(error).removesuffix('.')}",
+        )
     return found
 
 

@@ -20,6 +20,7 @@ REDRIVES: Final = "workbench-redrives"
 
 _OF_BROKERS: Final = ("x-delivery-count", "x-acquired-count")
 """Headers that a broker writes anew with each delivery."""
+_COUNTED: Final = re.compile(b"|".join(name.encode() for name in _OF_BROKERS))
 _STAMP: Final = re.compile(r"([0-9a-f]{12})/([0-9]{1,18})")
 
 
@@ -90,8 +91,11 @@ def stamp_of(event: Event) -> tuple[str, int] | None:
 
 def redrives(headers: Iterable[tuple[str, Value]]) -> int:
     """How often an event was moved before, as its headers say."""
-    found = next((_text(value) for name, value in headers if name == REDRIVES), "0")
-    return int(found) if found.isascii() and found.isdecimal() and len(found) < 6 else 0
+    for name, value in headers:
+        if name == REDRIVES:
+            found = _text(value)
+            return int(found) if found.isascii() and found.isdecimal() and len(found) < 6 else 0
+    return 0
 
 
 def key_of(delivery: Delivery) -> bytes:
@@ -106,11 +110,17 @@ def key_of(delivery: Delivery) -> bytes:
 
 def fingerprint(event: Event) -> bytes:
     """Sixteen bytes that two messages share if they have the same key, body, properties and headers."""
-    digest = blake2b(digest_size=16)
-    for part in (event.key, event.body, _lasting(event)):
-        digest.update(b"-" if part is None else b"%d:" % len(part))
-        digest.update(part or b"")
+    key, body, lasting = event.key, event.body, _lasting(event)
+    digest = blake2b(_head(key) + (key or b"") + _head(body), digest_size=16)
+    # A body may be large: it is not copied.
+    digest.update(body or b"")
+    digest.update(_head(lasting) + lasting)
     return digest.digest()
+
+
+def _head(part: bytes | None) -> bytes:
+    """What comes before a part, so that no two rows of parts have the same bytes."""
+    return b"-" if part is None else b"%d:" % len(part)
 
 
 def _lasting(event: Event) -> bytes:
@@ -118,7 +128,7 @@ def _lasting(event: Event) -> bytes:
     if event.wire is None:
         return msgspec.msgpack.encode(event.written, enc_hook=repr, order="sorted")
     data = event.wire.data
-    if not any(name.encode() in data for name in _OF_BROKERS):
+    if not _COUNTED.search(data):
         return data
     try:
         lasting = event.wire

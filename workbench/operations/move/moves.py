@@ -13,7 +13,7 @@ import msgspec
 
 from workbench.connecting.level import Level
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported
+from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported, unwrap_exception_group
 from workbench.model.event import Delivery, Event
 from workbench.model.start import FromEnd
 from workbench.model.target_rules import Rules
@@ -40,6 +40,7 @@ from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import Routing, editor_of
 from workbench.operations.move.run import run
+from workbench.operations.move.targets import Targets
 from workbench.session import PROCESS, Session
 
 OnProgress = Callable[[Progress], None]
@@ -69,11 +70,12 @@ async def carry_out(
         Unsupported: What the plan is about has changed.
         WorkbenchError: It cannot begin; nothing was moved.
     """
-    await check_unchanged(session, plan, force)
+    targets = Targets(session)
+    await check_unchanged(session, plan, targets, force)
     if plan.engine == "broker":
         return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
     async with editor_of(session, plan.edit) as editor:
-        choice = await _choice_of(session, plan, Counter(), editor)
+        choice = await _choice_of(session, plan, targets, Counter(), editor)
         return await _run(session, plan, choice, on_progress, stopped)
 
 
@@ -99,7 +101,7 @@ async def resume(
                 messages = _messages_of(original) if plan.purpose == "restore" else None
             else:
                 done = await asyncio.to_thread(journal.keys) if plan.selected else Counter()
-                choice = await _choice_of(session, plan, done, editor)
+                choice = await _choice_of(session, plan, Targets(session), done, editor)
             return await run(session, plan, choice, journal, on_progress, stopped, messages)
 
 
@@ -171,8 +173,14 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     return plans
 
 
-async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> None:
+async def check_unchanged(session: Session, plan: Plan, targets: Targets, force: bool = False) -> None:
     """Refuse a plan when what it is about has changed since it was made.
+
+    Args:
+        session: Whose connections.
+        plan: The plan.
+        targets: What is known of its targets, as they are now.
+        force: Whether targets are used though they may drop what they confirm.
 
     Raises:
         Unsupported: It has, with what.
@@ -182,26 +190,30 @@ async def check_unchanged(session: Session, plan: Plan, force: bool = False) -> 
     source = plan.source
     connector = await session.connector(source.connection)
     try:
-        endpoint = await connector.endpoint(source)
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                asked = group.create_task(connector.endpoint(source))
+                group.create_task(targets.find_all(leg.address for leg in plan.legs))
     except EndpointNotFound as error:
         raise _changed(str(error).rstrip(".")) from error
+    endpoint = asked.result()
     if endpoint.kind != plan.kind:
         raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
     if plan.ends and (behind := await _shrunk(session, plan)):
         raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
     for leg in plan.legs:
-        connector = await session.connector(leg.address.connection)
         try:
-            target = await connector.endpoint(leg.address)
+            target = await targets.find(leg.address)
         except ConnectorError as error:
             raise _changed(str(error).rstrip(".")) from error
-        if target.kind != leg.kind:
-            raise _changed(f"{leg.address} is {with_article(target.kind)} now, and was {with_article(leg.kind)}")
-        if target.family == "routes" and leg.sample is not None:
-            receivers = await who_receives(session, target, leg.sample)
+        kind = target.endpoint.kind
+        if kind != leg.kind:
+            raise _changed(f"{leg.address} is {with_article(kind)} now, and was {with_article(leg.kind)}")
+        if target.endpoint.family == "routes" and leg.sample is not None:
+            receivers = await who_receives(session, target.endpoint, leg.sample)
             if receivers != leg.receivers:
                 raise _changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
-        check_room(await connector.rules(leg.address), target, leg.count, force)
+        check_room(target, leg.count, force)
 
 
 def check_places(session: Session, plan: Plan) -> None:
@@ -315,7 +327,9 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
     return ended
 
 
-async def _choice_of(session: Session, plan: Plan, done: Counter[bytes], editor: Editor | None) -> Choice:
+async def _choice_of(
+    session: Session, plan: Plan, targets: Targets, done: Counter[bytes], editor: Editor | None
+) -> Choice:
     selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
     selection = Selection(session.query(plan.query) if plan.query else None, selected)
     if plan.purpose == "delete":
@@ -324,7 +338,9 @@ async def _choice_of(session: Session, plan: Plan, done: Counter[bytes], editor:
     if not plan.again and not plan.removes:
         moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.id)
     allowed = {leg.address for leg in plan.legs}
-    return Routing(session, plan.source, plan.target, selection, moved, plan.redrives, editor, plan.id, allowed)
+    return Routing(
+        session, plan.source, plan.target, targets, selection, moved, plan.redrives, editor, plan.id, allowed
+    )
 
 
 class _TakenBack:

@@ -4,14 +4,14 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from typing import Final
 
 from workbench.connecting.connector import Claims, Connector, Purpose
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery, Position
-from workbench.model.start import At, Beginning
+from workbench.model.start import Beginning
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.journal_thread import JournalThread
 from workbench.operations.move.choice import Choice
@@ -20,12 +20,13 @@ from workbench.operations.move.outbox import Outbox, outbox_of
 from workbench.operations.move.pipeline import Pace, Pipeline, is_atomic
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.standing import Standing
+from workbench.operations.positions import read_stretch, stretches
 from workbench.session import Session
 
 PASS_SECONDS: Final = 600.0
 """Seconds for which messages are held at most: brokers close the channel of whoever holds one too long, after half an
 hour unless they are told otherwise (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout)."""
-_RETURN: Final = 5.0
+RETURN: Final = 5.0
 """Seconds for which a source is given to have back what was held over a lost connection."""
 _LOOK: Final = 0.25
 """Seconds between two questions what a source has."""
@@ -147,7 +148,7 @@ class Passes:
     async def _until_returned(self, connector: Connector) -> None:
         """Wait until the source has back what was held over a connection that is lost: its broker may notice late, or
         still be starting."""
-        until = time.monotonic() + _RETURN
+        until = time.monotonic() + RETURN
         while True:
             endpoint = await connector.endpoint(self._plan.source)
             if (endpoint.depth or 0) >= self._plan.depth - self._standing.let_go:
@@ -177,19 +178,19 @@ class Passes:
         done = await self._journal.do(Journal.keys)
         async with outbox_of(self._session, None) as outbox:
             by_position = self._plan.selected and self._messages is None
-            found = self._selected(done) if by_position else self._not_done(done)
-            await self._pipeline.carry(found, None, outbox)
+            async with aclosing(self._selected(done) if by_position else self._not_done(done)) as found:
+                await self._pipeline.carry(found, None, outbox)
 
-    async def _selected(self, done: Counter[bytes]) -> AsyncIterator[Sequence[Delivery]]:
-        for key in map(bytes.fromhex, self._plan.selected):
-            partition, _, offset = key.decode().partition(":")
-            if key in done:
-                continue
-            async with self._session.browse(self._plan.source, At(Position(partition, offset)), 1) as stream:
-                async for batch in stream:
+    async def _selected(self, done: Counter[bytes]) -> AsyncGenerator[Sequence[Delivery], None]:
+        """What was selected, by partition in the order of the offsets."""
+        keys = (key.decode() for key in map(bytes.fromhex, self._plan.selected) if key not in done)
+        places = (Position(partition, offset) for partition, _, offset in (key.rpartition(":") for key in keys))
+        for stretch in stretches(places):
+            async with aclosing(read_stretch(self._session, self._plan.source, stretch)) as reading:
+                async for batch in reading:
                     yield batch
 
-    async def _not_done(self, done: Counter[bytes]) -> AsyncIterator[Sequence[Delivery]]:
+    async def _not_done(self, done: Counter[bytes]) -> AsyncGenerator[Sequence[Delivery], None]:
         async with AsyncExitStack() as stack:
             batches: AsyncIterable[Sequence[Delivery]]
             if self._messages is not None:

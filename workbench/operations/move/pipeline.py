@@ -6,7 +6,7 @@ that never more than `IN_FLIGHT` messages are between two of these steps.
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence, Set
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -64,9 +64,13 @@ class Passed(NamedTuple):
     lapsed: bool
 
 
-class _Sent(NamedTuple):
+class _Answered(NamedTuple):
+    """A window whose answers are noted, with the numbers of those that were confirmed, and of those that failed."""
+
     window: Window
-    answers: Answers
+    confirmed: Set[int]
+    failed: Set[int]
+    unknown: ConnectorError | None
 
 
 class Pipeline:
@@ -116,29 +120,37 @@ class Pipeline:
             StoreError: The journal cannot be written.
         """
         gathered: asyncio.Queue[Window | None] = asyncio.Queue(1)
-        sent: asyncio.Queue[_Sent | None] = asyncio.Queue(windows.WAITING)
+        sent: asyncio.Queue[tuple[Window, Answers] | None] = asyncio.Queue(windows.WAITING)
+        answered: asyncio.Queue[_Answered | None] = asyncio.Queue(1)
 
         async def send_all() -> None:
             while (window := await gathered.get()) is not None:
-                answers = await self._send(window, claims, outbox)
-                await sent.put(_Sent(window, answers))
+                await sent.put((window, await self._send(window, claims, outbox)))
                 if self._is_atomic:
                     # A transaction decides on all that was published: it must not hold what the ledger does not cover
                     # yet.
                     await sent.join()
             await sent.put(None)
 
-        async def finish_all() -> None:
+        async def note_all() -> None:
             while (each := await sent.get()) is not None:
-                await self._finish(each, claims)
+                await answered.put(await self._note(*each))
+            await answered.put(None)
+
+        async def settle_all() -> None:
+            while (each := await answered.get()) is not None:
+                await self._settle(each, claims)
+                if each.unknown is not None:
+                    raise each.unknown
                 sent.task_done()
+                self._standing.tell()
             await self._standing.mark_done()
 
         self._lapsed, self._let_go = False, 0
         with unwrap_exception_group():
             async with asyncio.TaskGroup() as group:
-                group.create_task(send_all())
-                group.create_task(finish_all())
+                for stage in (send_all, note_all, settle_all):
+                    group.create_task(stage())
                 await self._gather(batches, claims is not None, gathered)
                 await gathered.put(None)
         return Passed(self._let_go, self._lapsed)
@@ -240,11 +252,11 @@ class Pipeline:
             await self._journal.do(Journal.mark_twice, window.again)
         return await outbox.send(window.outgoing)
 
-    # Finishing.
+    # Noting and settling.
 
-    async def _finish(self, sent: _Sent, claims: Claims | None) -> None:
-        """Wait for a window's answers, and let the source go of what was confirmed."""
-        receipts = await sent.answers.all()
+    async def _note(self, window: Window, answers: Answers) -> _Answered:
+        """Wait for a window's answers, and note them."""
+        receipts = await answers.all()
         confirmed: list[int] = []
         resent: list[int] = []
         failed: list[tuple[int, str]] = []
@@ -267,13 +279,11 @@ class Pipeline:
             await self._journal.do(Journal.mark_twice, resent)
         if confirmed and not self._is_atomic:
             await self._standing.mark_done(confirmed)
-        await self._settle(sent.window, claims, {*confirmed}, {sequence for sequence, _ in failed})
-        if unknown is not None:
-            raise unknown
-        self._standing.tell()
+        return _Answered(window, {*confirmed}, {sequence for sequence, _ in failed}, unknown)
 
-    async def _settle(self, window: Window, claims: Claims | None, confirmed: set[int], failed: set[int]) -> None:
+    async def _settle(self, answered: _Answered, claims: Claims | None) -> None:
         """Let the source go of what was confirmed."""
+        window, confirmed, failed, _ = answered
         let_go: list[Item] = []
         for item in window.items:
             if item.sequence is None or item.confirmed or item.sequence in confirmed:

@@ -17,7 +17,7 @@ from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.route import Route
 from workbench.model.start import Beginning
-from workbench.model.target_rules import Changes, Rules
+from workbench.model.target_rules import Changes
 from workbench.model.wording import quantity, with_article
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.drafts.audience import audience
@@ -30,6 +30,7 @@ from workbench.operations.move.choice import Selection, Stay, Way
 from workbench.operations.move.copies import key_of, unburdened
 from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
 from workbench.operations.move.routing import Routing, editor_of
+from workbench.operations.move.targets import Target, Targets
 from workbench.session import Session
 
 _PREVIEWED: Final = 3
@@ -74,11 +75,16 @@ class Wanted(msgspec.Struct, frozen=True):
     edit: Edit = Edit()
 
 
-def _nobody(_: int) -> None:
+def _nobody(_: object) -> None:
     """Nobody is told."""
 
 
-async def make_plan(session: Session, wanted: Wanted, on_examined: Callable[[int], None] = _nobody) -> Plan:
+async def make_plan(
+    session: Session,
+    wanted: Wanted,
+    on_examined: Callable[[int], None] = _nobody,
+    on_price: Callable[[str], None] = _nobody,
+) -> Plan:
     """Look at the source once, and say what the move would do. A queue is looked at only if it was not selected from:
     that has its price.
 
@@ -86,17 +92,22 @@ async def make_plan(session: Session, wanted: Wanted, on_examined: Callable[[int
         session: Whose connections.
         wanted: What is asked for.
         on_examined: Told how many messages were looked at so far.
+        on_price: Told in a sentence, before the source is looked at, what that costs, where it costs something.
 
     Raises:
         FormatError: The edit names what is locked, or its patch is none.
         WorkbenchError: The source cannot be looked at or claimed, or a target cannot be asked, or must not be used.
     """
     async with editor_of(session, wanted.edit) as editor:
-        return await _make_plan(session, wanted, editor, on_examined)
+        return await _make_plan(session, wanted, editor, on_examined, on_price)
 
 
 async def _make_plan(
-    session: Session, wanted: Wanted, editor: Editor | None, on_examined: Callable[[int], None]
+    session: Session,
+    wanted: Wanted,
+    editor: Editor | None,
+    on_examined: Callable[[int], None],
+    on_price: Callable[[str], None],
 ) -> Plan:
     source = wanted.source
     connector = await session.connector(source.connection)
@@ -110,7 +121,8 @@ async def _make_plan(
     query = session.query(wanted.query) if wanted.query else None
     limit = _REDRIVES_FORCED if wanted.force else REDRIVES
     selection = Selection(query, selected)
-    routing = Routing(session, source, wanted.target, selection, moved, limit, editor)
+    targets = Targets(session)
+    routing = Routing(session, source, wanted.target, targets, selection, moved, limit, editor)
     if wanted.purpose == "move":
         await routing.prepare()
     survey = _Survey(session, selection, routing, wanted)
@@ -118,7 +130,8 @@ async def _make_plan(
     if wanted.selected is not None:
         await survey.take(wanted.selected)
     else:
-        price = price_of(endpoint)
+        if price := price_of(endpoint):
+            on_price(price)
         start = Beginning() if endpoint.family == "log" else None
         async with session.browse(source, start) as stream:
             async for batch in stream:
@@ -127,15 +140,16 @@ async def _make_plan(
                 await asyncio.sleep(0)
         ends = {span.partition: span.end for span in stream.coverage.spans}
         survey.warnings += [f"Not seen: {gap.what} ({gap.reason})." for gap in stream.coverage.gaps]
-    legs = [await _leg(session, routing, each, survey) for each in survey.ways]
-    for leg in legs:
-        rules, target = routing.rules_of(leg.address), routing.endpoints[leg.address]
-        survey.warnings += check_room(rules, target, leg.count, wanted.force)
+    legs, atomic = [], True
+    for address, count in survey.ways.items():
+        target = await targets.find(address)
+        legs.append(await _leg(session, target.endpoint, survey))
+        survey.warnings += check_room(target, count, wanted.force)
+        atomic = atomic and _is_atomic(source, target.endpoint)
     removes = Ability.REMOVE in endpoint.abilities
     if wanted.engine == "broker":
         _check_transfer(wanted, removes, legs, survey)
     ledger = Ability.CLAIM in endpoint.abilities and not removes and wanted.selected is None
-    atomic = ledger and bool(legs) and all(_is_atomic(source, routing.endpoints[each.address]) for each in legs)
     known = await asyncio.to_thread(_warnings, endpoint, identity, removes)
     warnings = [*known, *_sensitive(session, wanted.edit), *survey.warnings]
     scope: Scope = "selected" if selected is not None else "matching" if wanted.query else "all"
@@ -156,7 +170,7 @@ async def _make_plan(
         ends=ends,
         depth=depth,
         target=wanted.target,
-        guarantee="exactly once" if atomic else "at least once",
+        guarantee="exactly once" if atomic and ledger and legs else "at least once",
         legs=tuple(legs),
         stays=tuple(Stays(reason, count) for reason, count in survey.stays.most_common()),
         examined=survey.examined,
@@ -293,8 +307,8 @@ def _is_atomic(source: Address, target: Endpoint) -> bool:
     return target.address.connection == source.connection and Ability.ATOMIC in target.abilities
 
 
-async def _leg(session: Session, routing: Routing, address: Address, survey: _Survey) -> Leg:
-    endpoint = routing.endpoints[address]
+async def _leg(session: Session, endpoint: Endpoint, survey: _Survey) -> Leg:
+    address = endpoint.address
     sample = msgspec.structs.replace(survey.first[address].event, body=None)
     said = await who_receives(session, endpoint, sample)
     changes = survey.changes[address].sentences()
@@ -324,18 +338,20 @@ async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> s
     return audience(endpoint, sample.key, groups, route).sentence
 
 
-def check_room(rules: Rules, target: Endpoint, count: int, force: bool) -> list[str]:
+def check_room(target: Target, count: int, force: bool) -> list[str]:
     """Refuse a target that would confirm messages and then drop others to make room; what is to be said, if it is
     forced.
 
     Raises:
         Unsupported: It would.
     """
+    endpoint, rules = target
     if not rules.forgets:
         return []
-    if rules.forgets_beyond is not None and target.depth is not None and target.depth + count <= rules.forgets_beyond:
+    depth = endpoint.depth
+    if rules.forgets_beyond is not None and depth is not None and depth + count <= rules.forgets_beyond:
         return []
-    sentence = f"{target.address} {rules.forgets}: what it confirms it may not keep."
+    sentence = f"{endpoint.address} {rules.forgets}: what it confirms it may not keep."
     if not force:
         raise Unsupported(f"{sentence} Raise its limit, make room, or force the move.")
     return [sentence]

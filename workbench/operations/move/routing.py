@@ -13,14 +13,14 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, ConnectorError, FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.target_rules import Rules
-from workbench.operations.dead.originals import Original, original_of, read_originals
+from workbench.operations.dead.originals import Original, Pointing, original_of, read_originals
 from workbench.operations.drafts.origin import origins
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
 from workbench.operations.edit.schemas import Schemas
 from workbench.operations.move.choice import MOVED_BEFORE, NOT_MEANT, Selection, Stay, Way
 from workbench.operations.move.copies import copy_of, key_of, redrives
+from workbench.operations.move.targets import Targets
 from workbench.operations.template_process import TemplateProcess
 from workbench.session import Session
 
@@ -51,6 +51,7 @@ class Routing:
         session: Whose connections and conventions.
         source: Where the messages are.
         target: Where to; None: each to where it came from.
+        targets: What is known of the targets.
         selection: Which messages are meant.
         moved: What was moved before, by what it is found.
         redrives: How often a message is moved at most.
@@ -64,6 +65,7 @@ class Routing:
         session: Session,
         source: Address,
         target: Address | None,
+        targets: Targets,
         selection: Selection,
         moved: Collection[bytes],
         redrives: int,
@@ -75,22 +77,22 @@ class Routing:
         self._reading = session.reading
         self._source = source
         self._target = target
+        self._targets = targets
         self._selection = selection
         self._moved = moved
         self._redrives = redrives
         self._editor = editor
         self._schemas = Schemas.of(session.config)
-        self._facts: dict[int, Facts] = {}
+        self._pointing = Pointing(session.conventions)
         self._pointers: dict[int, Original] = {}
         self._originals: Mapping[Original, Delivery | str] = {}
         self._edited = 0
         self._id = id
         self._allowed = allowed
-        self._listed: dict[Address, Endpoint] | None = None
+        self._listed: Mapping[Address, Endpoint] = {}
         self._origins: dict[tuple[Fact, ...], tuple[Address, str | None] | str] = {}
-        self._ways: dict[Address, Rules | str] = {}
-        self.endpoints: dict[Address, Endpoint] = {}
-        """The targets that were asked for so far."""
+        self._ways: dict[Address, Way | str] = {}
+        self._only_way: Way | None = None
 
     @property
     def missing(self) -> int | None:
@@ -104,20 +106,9 @@ class Routing:
             WorkbenchError: They do not tell.
         """
         if self._target is not None:
-            found = await self._rules(self._target)
-            if isinstance(found, str):
-                # Asking again gives the error itself.
-                connector = await self._session.connector(self._target.connection)
-                await connector.rules(self._target)
+            await self._targets.find(self._target)
         else:
-            connector = await self._session.connector(self._source.connection)
-            self._listed = {each.address: each for each in await connector.endpoints()}
-
-    def rules_of(self, address: Address) -> Rules:
-        """What a target can hold, which was asked for."""
-        rules = self._ways[address]
-        assert isinstance(rules, Rules)
-        return rules
+            self._listed = await self._targets.listed(self._source.connection)
 
     async def foresee(self, batch: Sequence[Delivery]) -> None:
         """Read the originals of dead letters that lack something of them, before each message is decided about.
@@ -127,10 +118,11 @@ class Routing:
         """
         conventions = self._session.conventions
         self._pointers = {}
-        self._facts = {id(delivery): self._reading.facts(delivery) for delivery in batch}
         for delivery in batch:
-            if (found := original_of(delivery, self._facts[id(delivery)], conventions)) is not None:
-                self._pointers[id(delivery)] = found
+            if self._pointing.may_lack(delivery.event):
+                found = original_of(delivery, self._reading.facts(delivery), conventions)
+                if found is not None:
+                    self._pointers[id(delivery)] = found
         self._originals = await read_originals(self._session, self._pointers.values()) if self._pointers else {}
 
     async def decide(self, delivery: Delivery) -> Way | Stay:
@@ -151,7 +143,7 @@ class Routing:
             return Stay("cannot", f"its headers cannot be read: {str(error).rstrip('.')}")
         if times >= self._redrives:
             return Stay("cannot", f"it was moved {times} times already, and came back each time")
-        found = await self._way(delivery)
+        found = self._only_way or await self._way(delivery)
         if isinstance(found, str):
             return Stay("cannot", found)
         if self._editor is not None:
@@ -167,7 +159,9 @@ class Routing:
         finding = found.rules.examine(event)
         if finding.refusal:
             return Stay("cannot", finding.refusal)
-        return found._replace(changes=finding.changes, event=None if event is delivery.event else event)
+        if event is not delivery.event:
+            return found._replace(changes=finding.changes, event=event)
+        return found._replace(changes=finding.changes) if finding.changes else found
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
         """What is published of a message.
@@ -188,12 +182,19 @@ class Routing:
             address, partition = origin
         if address == self._source:
             return "it would go to where it is"
-        rules = await self._rules(address)
-        return rules if isinstance(rules, str) else Way(address, partition, rules)
+        way = await self._way_to(address, partition)
+        if self._target is not None and isinstance(way, Way):
+            self._only_way = way
+        return way
+
+    async def _way_to(self, address: Address, partition: str | None) -> Way | str:
+        if (way := self._ways.get(address)) is None:
+            way = self._ways[address] = await self._ask(address)
+        return way if partition is None or isinstance(way, str) else way._replace(partition=partition)
 
     def _origin(self, delivery: Delivery) -> tuple[Address, str | None] | str:
         """Where a message came from: the address and perhaps the partition; or why that is not known."""
-        facts = self._facts.get(id(delivery)) or self._reading.facts(delivery)
+        facts = self._reading.facts(delivery)
         said = tuple(fact for fact in facts.found if fact.kind in _PLACES)
         if (known := self._origins.get(said)) is None:
             known = self._find_origin(delivery, Facts(said))
@@ -202,7 +203,7 @@ class Routing:
         return known
 
     def _find_origin(self, delivery: Delivery, facts: Facts) -> tuple[Address, str | None] | str:
-        found = origins(delivery, facts, self._listed or {})
+        found = origins(delivery, facts, self._listed)
         if found is None:
             return "nothing in it says where it came from"
         if len(found.targets) < 2:
@@ -211,24 +212,16 @@ class Routing:
         number = found.targets[0].partition
         return found.targets[0].address, None if number is None else str(number)
 
-    async def _rules(self, address: Address) -> Rules | str:
-        if (known := self._ways.get(address)) is None:
-            known = self._ways[address] = await self._ask(address)
-        return known
-
-    async def _ask(self, address: Address) -> Rules | str:
+    async def _ask(self, address: Address) -> Way | str:
         if self._allowed is not None and address not in self._allowed:
             return f"it would go to {address}, which the plan does not name"
-        connector = await self._session.connector(address.connection)
         try:
-            endpoint = (self._listed or {}).get(address) or await connector.endpoint(address)
-            if Ability.PUBLISH not in endpoint.abilities:
-                return f"{address} takes no events"
-            rules = await connector.rules(address)
+            target = await self._targets.find(address)
         except ConnectionLost:
             # What is wrong with one target stops no other; a broker that does not answer does.
             raise
         except ConnectorError as error:
             return str(error).rstrip(".")
-        self.endpoints[address] = endpoint
-        return rules
+        if Ability.PUBLISH not in target.endpoint.abilities:
+            return f"{address} takes no events"
+        return Way(address, None, target.rules)

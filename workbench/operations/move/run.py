@@ -80,6 +80,7 @@ class _Run:
         self._passes = passes
         self._stopped = stopped
         self._returns = Returns(session, plan, standing, stopped)
+        self._losses = 0
 
     async def carry_out(self) -> Ended:
         """Do it."""
@@ -113,8 +114,10 @@ class _Run:
         standing = self._standing
         standing.begin_round(limit)
         backoff, failures = Backoff(), 0
+        connector = await self._session.connector(self._plan.source.connection)
         while True:
             moved, began = standing.moved, time.monotonic()
+            self._losses = connector.losses
             try:
                 further = await self._passes.once()
             except ConnectorError as error:
@@ -161,7 +164,10 @@ class _Run:
             connector = await self._session.connector(self._plan.source.connection)
             try:
                 await connector.endpoint(self._plan.source)
-                return
+                if connector.losses == self._losses:
+                    return
             except ConnectionLost:
-                self._passes.awaits_return = True
-                await self._round(None)
+                pass
+            await standing.note("looked at once more: its broker may have died behind the last messages that it let go")
+            self._passes.awaits_return = True
+            await self._round(None)
