@@ -29,7 +29,7 @@ from workbench.model.address import Address
 from workbench.operations.journal.records import find_journal, read_entries, records
 
 KILLS: Final = [("journal", "before"), ("settle", "before"), *((step, "after") for step in STEPS)]
-COUNT: Final = 1_500
+COUNT: Final = 1_000
 
 
 @pytest.fixture(autouse=True)
@@ -140,14 +140,14 @@ def test_killed_at_each_step_rabbitmq_to_kafka_loses_nothing_and_names_what_may_
 
 
 def test_killed_at_random_kafka_to_kafka_is_exactly_once(kafka: KafkaAddress) -> None:
-    killed_at_random(kafka, random.Random(), kills=4, count=8_000)
+    killed_at_random(kafka, random.Random(), kills=4, count=4_000)
 
 
 def killed_at_random(kafka: KafkaAddress, chance: random.Random, kills: int, count: int) -> None:
     """Kill a move so often, each time some moments after it has gone on, and see each message once on the target."""
     origin, source = two_topics(kafka, count)
     connections = ["-c", f"kafka={kafka.url}"]
-    arguments = ["move", source.name, "--yes", "--rate", str(max(count // (2 * kills), 1_000)), *connections]
+    arguments = ["move", source.name, "--yes", "--rate", str(max(count // kills, 1_000)), *connections]
     for _ in range(kills):
         noted = journalled()
         with subprocess.Popen([INSTALLED, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:

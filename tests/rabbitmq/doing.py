@@ -55,13 +55,18 @@ async def browse(connector: Connector, address: Address, limit: int | None = Non
 
 async def close_connections(rabbit: Rabbit) -> None:
     """Close all connections of the workbench to the virtual host, as an administrator may."""
-    vhost = rabbit.vhost.replace("/", "%2F")
 
     async def closed() -> bool:
-        found = rabbit.api.get(f"/api/vhosts/{vhost}/connections").json()
-        ours = [each for each in found if each.get("client_properties", {}).get("connection_name") == "event-workbench"]
-        for each in ours:
-            rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
-        return len(ours) >= 2
+        return close_listed_connections(rabbit) >= 2
 
     await eventually(closed)
+
+
+def close_listed_connections(rabbit: Rabbit) -> int:
+    """The same with those that the management API lists already, a second after they are there; how many that were."""
+    vhost = rabbit.vhost.replace("/", "%2F")
+    found = rabbit.api.get(f"/api/vhosts/{vhost}/connections").json()
+    ours = [each for each in found if each.get("client_properties", {}).get("connection_name") == "event-workbench"]
+    for each in ours:
+        rabbit.api.delete(f"/api/connections/{quote(each['name'], safe='')}")
+    return len(ours)
