@@ -134,7 +134,11 @@ class Pipeline:
 
         async def note_all() -> None:
             while (each := await sent.get()) is not None:
-                await answered.put(await self._note(*each))
+                found = await self._note(*each)
+                await answered.put(found)
+                if found.unknown is not None:
+                    # It is raised when what was confirmed is settled: until then nothing more is sent.
+                    return
             await answered.put(None)
 
         async def settle_all() -> None:
