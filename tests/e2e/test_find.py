@@ -84,6 +84,7 @@ def test_since_until_and_a_limit_narrow_the_search(kafka: KafkaAddress, id: str)
     assert [each["key"] for each in old.records] == ["old"]
     one = run("workbench", "find", id, *place, "-n", "1", "--coverage")
     assert one.code == 0
+    assert "; -n 1 ended the search\n" in one.err and "not seen" not in one.err
     event, coverage = one.records
     assert event["address"] == f"k/{topic}"
     assert coverage["coverage"]["address"] == f"k/{topic}"

@@ -90,7 +90,7 @@ async def find(
                         await printer.write(shown)
             finally:
                 coverage = dict[_Place, Coverage]([*found.coverage.items(), *missing.items()])
-                _tell(found, coverage)
+                _tell(found, coverage, limit)
                 if as_record and output.form == "json":
                     for address, covered in coverage.items():
                         write_json(coverage_record(address, covered))
@@ -181,14 +181,16 @@ def _cost(found: Search, searched: int, cluster: "Cluster | None") -> Sequence[s
     return sentences
 
 
-def _tell(found: Search, coverage: Mapping[_Place, Coverage]) -> None:
-    """Say on stderr what was found where, and what was not searched."""
+def _tell(found: Search, coverage: Mapping[_Place, Coverage], limit: int | None) -> None:
+    """Say on stderr what was found where, and what was not searched, unless as many were found as were wanted."""
+    count = sum(found.found.values())
+    is_enough = count == limit
     for address, covered in coverage.items():
-        count = found.found.get(address, 0) if isinstance(address, Address) else 0
-        if count or covered.gaps:
-            remarks = f"; {covered.remarks}" if covered.remarks else ""
-            say(f"{address}: {count:,} found in {covered.read:,}{remarks}")
+        here = found.found.get(address, 0) if isinstance(address, Address) else 0
+        if here or (covered.gaps and not is_enough):
+            remarks = f"; {covered.remarks}" if covered.remarks and not is_enough else ""
+            say(f"{address}: {here:,} found in {covered.read:,}{remarks}")
     read = sum(covered.read for covered in coverage.values())
     holes = sum(not covered.complete for covered in coverage.values())
-    whole = f"; not everything was searched: {quantity(holes, 'gap')}" if holes else ""
-    say(f"{sum(found.found.values()):,} found in {quantity(read, 'event')}{whole}")
+    rest = f"; not everything was searched: {quantity(holes, 'gap')}" if holes else ""
+    say(f"{count:,} found in {quantity(read, 'event')}{f'; -n {limit} ended the search' if is_enough else rest}")
