@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from workbench.connecting.config import Secret
-from workbench.connecting.config_file import own_path
+from workbench.connecting.config_sources import own_path
 
 pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection", "tests.hangs"]
 

@@ -88,13 +88,14 @@ async def open_workbench(session: Session, opening: Opening) -> AsyncIterator["W
             else store
         )
         begun = await stack.enter_async_context(ingestions(store))
-        names = session.names if opening.recording is None else ()
+        names = [*session.names, *session.untrusted] if opening.recording is None else ()
         watches = {name: watch_of(session, name, app.report_listing) for name in names}
         app.context = AppContext(session, archive, begun, watches, opening.demo)
         stack.callback(app.context.close)
         stack.callback(_forget_embedded, session)
         session.confirm = app.confirm
         session.ask_password, session.has_terminal = app.ask_password, False
+        session.tell, session.naming_lets_in = app.warn, False
         yield app
 
 

@@ -22,6 +22,7 @@ from workbench.connecting.check import Step, duration
 from workbench.connecting.config import Connection, is_on_this_machine
 from workbench.connecting.connection_formats import is_connection
 from workbench.connecting.level import Level
+from workbench.connecting.url import while_typed
 from workbench.decode.display import visible
 from workbench.model.errors import WorkbenchError
 from workbench.operations.connections import ConnectionForm, Entry, EntryError, Place
@@ -79,13 +80,14 @@ class ConnectionDialog(Form):
         self._levels = [level for level, _ in GUARDS if level <= max(Level.MOVE, Level[entry.guard.upper() or "MOVE"])]
         guards = [(level.name.lower(), note) for level, note in GUARDS if level in self._levels]
         fields: list[Field] = [
-            Line("name", "Name", entry.name, placeholder="as its host"),
+            Line("name", "Name", entry.name, placeholder="as its host", shown=while_typed),
             Line(
                 "url",
                 "URL",
                 entry.url,
                 own=True,
                 placeholder="amqp://user@host/vhost  kafka://host:9092  FILE.properties",
+                shown=while_typed,
             ),
             Line("password", "Password", "", placeholder=form.password_source or "if the URL has none", hidden=True),
             Choose("guard", "Guard", guards, self._levels.index(Level[entry.guard.upper()]) if entry.guard else 0),

@@ -24,9 +24,10 @@ from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
 from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.connecting.check import Step, duration
+from workbench.connecting.logins import describe_receivers
 from workbench.connecting.url import for_editing, without_password
 from workbench.decode.display import visible
-from workbench.model.errors import ConfigError, WorkbenchError
+from workbench.model.errors import ConfigError, NotTrusted, WorkbenchError
 from workbench.model.wording import quantity
 from workbench.operations.connections import ConnectionForm, check_editable, forget, what_is_forgotten
 from workbench.operations.watch import Watch, countdown, describe_state
@@ -156,6 +157,8 @@ class Connections(WorkbenchScreen):
             facts += [("missing", Text(f"{visible(gap.what)}: {visible(gap.reason)}", "warn")) for gap in watch.gaps]
         elif watch.state == "connecting":
             facts.append(("state", Text(describe_state(watch.state), "muted")))
+        elif isinstance(watch.state, NotTrusted):
+            facts.append(("state", Text(f"{describe_state(watch.state)}; {self.key_of('check')} asks", "warn")))
         else:
             at = "" if watch.failed_at is None else f"{_clock(watch.failed_at / 1000)}  "
             error = Text(f"{at}{describe_state(watch.state)}", "dead")
@@ -181,8 +184,30 @@ class Connections(WorkbenchScreen):
         return self._why_no_connection()
 
     def do_check(self) -> None:
-        if (name := self._name_at_cursor) is not None:
+        if (name := self._name_at_cursor) is None:
+            return
+        if name in self.context.session.untrusted:
+            self.host.agree(
+                f"Connect to {visible(name, 40)}?", self._what_is_let_in(name), "connect", lambda: self._let_in(name)
+            )
+        else:
             self.run_worker(self._check(name), exclusive=True, group=f"check {name}")
+
+    def _what_is_let_in(self, name: str) -> str:
+        """What it means to open a connection of a file that is not trusted."""
+        session = self.context.session
+        try:
+            places = describe_receivers(session.describe(name))
+        except WorkbenchError as error:
+            return str(error)
+        return (
+            f"It is in {visible(shorten(session.config.stranger or Path()))}, which is not trusted, and leads to"
+            f" {visible(places)}. It gets no password, variable or file of yours."
+        )
+
+    def _let_in(self, name: str) -> None:
+        self.context.session.let_in(name)
+        self.context.watches[name].refresh()
 
     @on(ConnectionTable.Chosen)
     def _check_clicked(self) -> None:

@@ -29,6 +29,7 @@ from views.widgets.publish.event_preview import EventPreview
 from views.widgets.publish.how_many import HowManyPanel
 from views.widgets.publish.target_panel import TargetPanel
 from views.workbench_screen import WorkbenchScreen
+from workbench.connecting.environment import Variables
 from workbench.decode.display import visible
 from workbench.decode.json_text import lay_out_json
 from workbench.model.address import Address
@@ -39,7 +40,7 @@ from workbench.operations.drafts.check import Answer, DraftCheck
 from workbench.operations.drafts.difference import changed_lines, differences
 from workbench.operations.drafts.model import Draft, Field, Target, aim_at, from_template, is_text, next_target
 from workbench.operations.drafts.render import Verdict, verdict
-from workbench.operations.template import Template, template_file, templates_folder
+from workbench.operations.template import Template, template_file, templates_folder, variables_of
 from workbench.operations.template_process import TemplateProcess
 from workbench.operations.watch import Watch
 from workbench.session import Session
@@ -100,8 +101,9 @@ class DraftForm(WorkbenchScreen):
         self._drafts.keep(self._draft)
         await self._templates.close()
 
-    def _open(self, draft: Draft) -> None:
-        """Begin with a draft."""
+    def _open(self, draft: Draft, variables: Variables | None = None) -> None:
+        """Begin with a draft; `variables`: what it may read of the environment as a template."""
+        self._templates.variables = variables or self._session.variables
         self._draft = draft
         self._drafts.begin(draft)
         self._answer = Answer(None, ())
@@ -385,7 +387,7 @@ class DraftForm(WorkbenchScreen):
     def _open_template(self, name: str) -> None:
         self._take_in()
         try:
-            self._open(from_template(Template.read(template_file(name)), self._draft))
+            self._open(from_template(Template.read(template_file(name)), self._draft), variables_of(name))
         except WorkbenchError as error:
             self._tell(str(error), wrong=True)
 

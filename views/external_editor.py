@@ -14,6 +14,7 @@ from typing import Final
 
 from textual.app import App, SuspendNotSupported
 
+from workbench.connecting.environment import child_environment
 from workbench.model.errors import ConfigError
 
 GRACE: Final = 2.0
@@ -59,7 +60,7 @@ async def _lend_terminal(app: App[None], command: list[str]) -> None:
             _leave_interrupts(),
         ):
             try:
-                process = await asyncio.create_subprocess_exec(*command)
+                process = await asyncio.create_subprocess_exec(*command, env=child_environment())
             except (OSError, ValueError) as error:
                 failed = error
             else:

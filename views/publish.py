@@ -172,7 +172,7 @@ class PublishScreen(DraftForm):
     async def _send(self, sending: Sending, draft: Draft) -> None:
         sentence, wrong = "Cancelled. The outcome of messages in flight is unknown.", True
         try:
-            async with TemplateProcess() as templates:
+            async with TemplateProcess(self._templates.variables) as templates:
                 events = await begin(Rendering(draft, self._seed).events(sending.count, templates))
                 connector = await self._session.connector(sending.address.connection)
                 paced = at_rate(events, draft.rate) if draft.rate is not None else events

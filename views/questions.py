@@ -10,6 +10,7 @@ from views.widgets.message_line import Messages, Severity
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.level import Level
+from workbench.connecting.logins import describe_receivers
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
 
@@ -41,6 +42,10 @@ class Questions(SteadyApp):
         self.messages.say(sentence, kind)
         if self.is_running and (screen := self.base_screen) is not None:
             screen.call_later(screen.show_message)
+
+    def warn(self, sentence: str) -> None:
+        """Tell what its user should think about."""
+        self.say(sentence, "warning")
 
     def notify(
         self,
@@ -147,7 +152,8 @@ class Questions(SteadyApp):
                     answered.set_result(text)
 
             who = f"of {connection.user} " if connection.user else ""
-            question = f"The password {who}on {connection.place}. It is kept for this session only."
+            receivers = describe_receivers(connection)
+            question = f"The password {who}goes to {receivers}. It is kept for this session only."
             self.ask(
                 f"Password of {connection.name}",
                 f"{visible(str(reason))} {question}" if reason else question,

@@ -1,6 +1,7 @@
 """A session: the connections that a command or a screen holds, by the name that addresses use."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -10,17 +11,26 @@ from uuid import uuid4
 
 import msgspec
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connector import Action, Stream
+from workbench.connecting.environment import Variables, keep_from_children, password_variable
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
 from workbench.connecting.level import Level
+from workbench.connecting.logins import exposure
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, load
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
-from workbench.model.errors import AddressError, ConfigError, ConnectorError, WorkbenchError, unwrap_exception_group
+from workbench.model.errors import (
+    AddressError,
+    ConfigError,
+    ConnectorError,
+    NotTrusted,
+    WorkbenchError,
+    unwrap_exception_group,
+)
 from workbench.model.start import Start
 
 if TYPE_CHECKING:
@@ -67,6 +77,13 @@ class Session:
         """The address of the Dask scheduler whose workers search; None: this machine does."""
         self.has_terminal = True
         """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
+        self.tell: Callable[[str], None] = lambda sentence: None
+        """Tells the user something in passing."""
+        self.variables = Variables()
+        """What templates may read of the environment."""
+        self.naming_lets_in = True
+        """Whether to name a connection in an address is to say that it may be opened, though its file is not trusted;
+        not on a screen, where addresses come from elsewhere, too."""
         self.search_rates: dict[str, float] = {}
         """Events a second that the last large search by bytes came to, by the connection's name."""
         self._given: dict[str, Connection] = {}
@@ -74,7 +91,9 @@ class Session:
         self._complete: dict[str, asyncio.Future[Connection]] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
-        for each in given or self.config.default or tuple(self.config.connections):
+        trusted = tuple(name for name in self.config.connections if name not in self.config.strangers)
+        keep_from_children(self.config.connections[name].url for name in trusted)
+        for each in given or self.config.default or trusted:
             name = each if isinstance(each, str) else each.name
             if name in self.names:
                 raise ConfigError(f"Two connections are called {name!r}: name one of them, -c NAME=URL.")
@@ -102,14 +121,31 @@ class Session:
         with unwrap_exception_group():
             await self._tasks.__aexit__(None, None, None)
 
+    @property
+    def untrusted(self) -> list[str]:
+        """The connections of a file that is not trusted, as far as their user has not said that they may be opened."""
+        return [name for name in self.config.connections if name in self.config.strangers and name not in self.names]
+
+    def let_in(self, name: str) -> None:
+        """Take it that its user wants a connection to be opened, though its file is not trusted; it gets no secrets for
+        that. Of others, nothing changes."""
+        if name in self.untrusted:
+            self.names.append(name)
+
+    def _check_let_in(self, name: str) -> None:
+        if name in self.untrusted:
+            raise NotTrusted(f"{name} is in {self.config.stranger}, which is not trusted: it was not opened.")
+
     async def connector(self, name: str) -> Guarded:
         """The open connector of a connection.
 
         Raises:
             AddressError: No connection has this name.
+            NotTrusted: Its user has not said yet that it may be opened.
             ConfigError: What the configuration says of it cannot be used.
             ConnectorError: It cannot be opened.
         """
+        self._check_let_in(name)
         if name not in self._open:
             self.describe(name)
             opened = self._open[name] = asyncio.get_running_loop().create_future()
@@ -196,8 +232,10 @@ class Session:
 
         Raises:
             AddressError: No connection has this name.
+            NotTrusted: Its user has not said yet that it may be opened.
             ConfigError: What the configuration says of it cannot be used, or its password cannot be had.
         """
+        self._check_let_in(name)
         if name not in self._complete:
             self.describe(name)
             waiting = self._complete[name] = asyncio.get_running_loop().create_future()
@@ -232,17 +270,25 @@ class Session:
         Raises:
             ConfigError: Its password cannot be had.
         """
-        if connection.password is not None:
-            return connection
-        found = reason = None
-        if said is not None:
+        found, reason = connection.password or self._password_in_variable(connection), None
+        if found is None and said is not None:
             try:
-                found = await password(connection.name, said, self.has_terminal)
+                found = await password(connection, said, self.has_terminal)
             except ConfigError as error:
                 reason = error
         if found is None and (reason is not None or connection.user is not None):
-            found = await self.ask_password(connection, reason)
-        return msgspec.structs.replace(connection, password=found)
+            # Whoever asks says where it goes.
+            return msgspec.structs.replace(connection, password=await self.ask_password(connection, reason))
+        complete = msgspec.structs.replace(connection, password=found)
+        if (sentence := exposure(complete)) is not None:
+            self.tell(sentence)
+        return complete
+
+    def _password_in_variable(self, connection: Connection) -> Secret | None:
+        """A password by `WORKBENCH_PASSWORD_<NAME>`, for connections that its user has vouched for."""
+        value = os.environ.get(password_variable(connection.name))
+        trusted = connection.name in self._given or connection.name not in self.config.strangers
+        return Secret(value) if value and trusted and connection.user is not None else None
 
     def describe(self, name: str) -> Connection:
         """A connection as its URL and its configuration have it: no password is looked up.
@@ -404,6 +450,8 @@ class Session:
         if len(self.names) == 1 and text.partition("/")[0] not in (*self.names, *self.config.connections):
             text = f"{self.names[0]}/{text}"
         address = Address.parse(text)
+        if self.naming_lets_in:
+            self.let_in(address.connection)
         if address.connection not in self.names and address.connection not in self.config.connections:
             raise AddressError(self._unknown(address.connection))
         return address

@@ -9,14 +9,17 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+import msgspec
+
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_both, run_together
 from connectors.kafka.configuration import describe_configs, largest
-from connectors.kafka.settings import Settings
+from connectors.kafka.settings import KNOWN, Settings
 from connectors.kafka.versions import SHARE_GROUPS, TRANSACTIONS
 from workbench.connecting.check import Step
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, Secret
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
+from workbench.connecting.logins import Login
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
@@ -85,10 +88,12 @@ class KafkaConnector:
     Attributes:
         broker: What the broker is called, for sentences.
         kind: What it calls a topic.
+        options: Those that its URL may have.
     """
 
     broker: ClassVar = "Kafka"
     kind: ClassVar = "topic"
+    options: ClassVar[Sequence[str]] = KNOWN
 
     def __init__(self, connection: Connection, settings: Settings | None = None) -> None:
         """Read the connection; the cluster is reached at first use.
@@ -102,6 +107,12 @@ class KafkaConnector:
         """
         self._name = connection.name
         self._cluster = Cluster(settings or Settings.of(connection))
+
+    @staticmethod
+    def logins(connection: Connection) -> Sequence[Login]:
+        """Who gets the password, as far as the URL says; brokers that these name get it, too."""
+        known = connection if connection.password else msgspec.structs.replace(connection, password=Secret(""))
+        return Settings.of(known).logins
 
     async def __aenter__(self) -> Self:
         return self

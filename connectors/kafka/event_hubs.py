@@ -5,16 +5,19 @@ megabyte, and forgets connections that say nothing
 (https://learn.microsoft.com/azure/event-hubs/apache-kafka-configurations).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 from urllib.parse import quote, urlsplit
 
 from connectors.kafka.connector import KafkaConnector
 from connectors.kafka.settings import Settings
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.logins import Login
 from workbench.model.errors import ConfigError
 
 _USER: Final = "$ConnectionString"
 """Who logs in, whatever the policy is called; the connection string is the password."""
+_KNOWN: Final = ("ca",)
 _PORT: Final = 9093
 _REQUEST: Final = 1_000_000
 """Bytes of the largest request, as the service advises. It closes the connection over one of more than 1,046,528."""
@@ -28,6 +31,7 @@ class EventHubsConnector(KafkaConnector):
 
     broker: ClassVar = "Event Hubs"
     kind: ClassVar = "event hub"
+    options: ClassVar = _KNOWN
 
     def __init__(self, connection: Connection) -> None:
         """Read the connection; the namespace is reached at first use.
@@ -37,6 +41,11 @@ class EventHubsConnector(KafkaConnector):
         """
         super().__init__(connection, settings_of(connection))
 
+    @staticmethod
+    def logins(connection: Connection) -> Sequence[Login]:
+        """Who gets the key: always through TLS."""
+        return [Login(host, port or _PORT, clear=False) for host, port in connection.hosts]
+
 
 def settings_of(connection: Connection) -> Settings:
     """How to reach a namespace: `eventhubs://POLICY:KEY@HOST/HUB?ca=FILE`.
@@ -44,7 +53,7 @@ def settings_of(connection: Connection) -> Settings:
     Raises:
         ConfigError: It has an option that there is not, or lacks a policy or its key.
     """
-    name, options = connection.name, connection.known_options("ca")
+    name, options = connection.name, connection.known_options(*_KNOWN)
     if not connection.user or connection.password is None or not connection.password.reveal():
         raise ConfigError(f"{name}: Event Hubs lets in who has a policy and its key: write {_EXAMPLE}.")
     [(host, port), *others] = connection.hosts

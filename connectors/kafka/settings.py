@@ -1,13 +1,18 @@
 """What a `kafka://` URL says: where to begin, and how to get in."""
 
 import ssl
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.logins import Login
 from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError
 
+KNOWN: Final = ("tls", "sasl", *OPTIONS)
+"""The options of a URL."""
 _MECHANISMS = {"plain": "PLAIN", "scram-sha-256": "SCRAM-SHA-256", "scram-sha-512": "SCRAM-SHA-512"}
 
 
@@ -53,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
-        name, options = connection.name, connection.known_options("tls", "sasl", *OPTIONS)
+        name, options = connection.name, connection.known_options(*KNOWN)
         files = tls_files(name, options)
         if connection.path:
             raise ConfigError(f"{name}: kafka:// connections have no path, and this one has {connection.path!r}.")
@@ -76,6 +81,12 @@ class Settings(msgspec.Struct, frozen=True):
             cert=files.get("cert"),
             key=files.get("key"),
         )
+
+    @property
+    def logins(self) -> Sequence[Login]:
+        """Who gets the password, as far as it is known before one of them is asked for the others."""
+        clear = not self.tls and self.mechanism == "PLAIN"
+        return [] if self.user is None else [Login(host, port, clear) for host, port in self.hosts]
 
     @property
     def who(self) -> str | None:

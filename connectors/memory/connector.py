@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import msgspec
 
@@ -50,12 +50,14 @@ class MemoryConnector:
 
     Attributes:
         embedded: There is no network between us and this broker, so nobody else's work can be disturbed.
+        options: Those that its URL may have.
     """
 
     embedded = True
+    options: ClassVar[Sequence[str]] = ()
 
     def __init__(self, connection: Connection) -> None:
-        connection.known_options()
+        connection.known_options(*MemoryConnector.options)
         ((name, port), *others) = connection.hosts
         if port or others or connection.path:
             raise ConfigError(f"{connection.name}: an embedded broker has nothing but a name: write memory://NAME.")

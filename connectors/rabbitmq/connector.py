@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from connectors.rabbitmq import endpoints, routing, streams, taps
 from connectors.rabbitmq.check import check
@@ -17,7 +17,7 @@ from connectors.rabbitmq.queue_counts import count
 from connectors.rabbitmq.queue_type import kind_of
 from connectors.rabbitmq.reconnecting import Following
 from connectors.rabbitmq.requeue_to_tail import Rescue
-from connectors.rabbitmq.settings import Access
+from connectors.rabbitmq.settings import KNOWN, Access, logins
 from connectors.rabbitmq.shovel import Shovelling
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
@@ -39,6 +39,10 @@ T = TypeVar("T")
 class RabbitMQConnector:
     """One virtual host of a RabbitMQ broker. Every look and every publisher has an AMQP connection of its own, so that
     none slows or ends another."""
+
+    options: ClassVar = KNOWN
+    """Those that its URL may have."""
+    logins = staticmethod(logins)
 
     def __init__(self, connection: Connection) -> None:
         self._access = Access.read(connection)

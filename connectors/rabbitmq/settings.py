@@ -2,15 +2,19 @@
 
 import re
 import ssl
+from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.logins import Login
 from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError
 
+KNOWN: Final = ("management", "heartbeat", *OPTIONS)
+"""The options of a URL."""
 GUEST: Final = "guest"
 
 HEARTBEAT: Final = 20
@@ -53,24 +57,13 @@ class Access(msgspec.Struct, frozen=True):
         Raises:
             ConfigError: An option is unknown, or names a file or URL that cannot be used.
         """
-        options = connection.known_options("management", "heartbeat", *OPTIONS)
+        options = connection.known_options(*KNOWN)
         secure = connection.scheme == "amqps"
         tls = tls_context(connection.name, **tls_files(connection.name, options))
-        hosts = tuple((host, port or (5671 if secure else 5672)) for host, port in connection.hosts)
+        hosts = _hosts(connection)
         user = connection.user or GUEST
         password = connection.password or Secret(GUEST if user == GUEST else "")
-        management = options.get("management") or (
-            f"https://{_in_brackets(hosts[0][0])}:15671" if secure else f"http://{_in_brackets(hosts[0][0])}:15672"
-        )
-        try:
-            parts = urlsplit(management)
-            place = parts.hostname and parts.port in range(1, 65536) if parts.port else parts.hostname
-        except ValueError:
-            place = None
-        if not place or parts.scheme not in ("http", "https"):
-            raise ConfigError(
-                f"{connection.name}: management= is not a URL of the management API, such as http://localhost:15672."
-            )
+        parts = _management(connection)
         heartbeat = options.get("heartbeat") or str(HEARTBEAT)
         if not re.fullmatch(r"[1-9]\d{0,3}", heartbeat):
             raise ConfigError(f"{connection.name}: heartbeat= is a number of seconds, 1 or more.")
@@ -87,6 +80,45 @@ class Access(msgspec.Struct, frozen=True):
             management_tls=tls if parts.scheme == "https" else None,
             heartbeat=int(heartbeat),
         )
+
+
+def logins(connection: Connection) -> Sequence[Login]:
+    """Who gets a connection's password: its nodes, and the management API unless that has a login of its own.
+
+    Raises:
+        ConfigError: `management=` cannot be used.
+    """
+    found = [Login(host, port, clear=connection.scheme != "amqps") for host, port in _hosts(connection)]
+    parts = _management(connection)
+    if not parts.password:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found.append(Login(parts.hostname or "", port, clear=parts.scheme != "https"))
+    return list(dict.fromkeys(found))
+
+
+def _hosts(connection: Connection) -> tuple[tuple[str, int], ...]:
+    usual = 5671 if connection.scheme == "amqps" else 5672
+    return tuple((host, port or usual) for host, port in connection.hosts)
+
+
+def _management(connection: Connection) -> SplitResult:
+    """The URL of the management API.
+
+    Raises:
+        ConfigError: The connection names none that can be used.
+    """
+    host = _in_brackets(connection.hosts[0][0])
+    usual = f"https://{host}:15671" if connection.scheme == "amqps" else f"http://{host}:15672"
+    try:
+        parts = urlsplit(connection.options.get("management") or usual)
+        place = parts.hostname and parts.port in range(1, 65536) if parts.port else parts.hostname
+    except ValueError:
+        place = None
+    if not place or parts.scheme not in ("http", "https"):
+        raise ConfigError(
+            f"{connection.name}: management= is not a URL of the management API, such as http://localhost:15672."
+        )
+    return parts
 
 
 def _in_brackets(host: str) -> str:

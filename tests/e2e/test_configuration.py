@@ -96,7 +96,14 @@ def test_a_strangers_file_is_told_of_and_trusted(tmp_path: Path, home: dict[str,
     refused = workbench(here, home, "ls", "zz", ZZ="zz")
     assert refused.code == 2
     assert "workbench connections trust" in refused.err
-    assert workbench(here, home, "connections", "trust").code == 0
+    assert workbench(here, home, "ls", ZZ="zz").err.count("not trusted") == 1
+    trusted = workbench(here, home, "connections", "trust")
+    assert trusted.code == 0
+    assert trusted.err.splitlines() == [
+        "zz: read the variable ZZ",
+        "zz: connect to ${ZZ}",
+        f"{here}/workbench.toml is trusted as it is now.",
+    ]
     done = workbench(here, home, "ls", "zz", ZZ="zz")
     assert done.code == 0
     assert "not trusted" not in done.err
@@ -176,7 +183,7 @@ def test_a_connection_is_edited_renamed_and_removed(tmp_path: Path, home: dict[s
     assert (done.code, done.out) == (0, "")
     assert done.err == (
         f"shop was changed in {file} and is now called store.\n"
-        "The keyring has its password under the old name: `keyring set event-workbench store` stores it.\n"
+        "The keyring has its password for 'shop shop': `keyring set event-workbench 'store other'` stores it.\n"
     )
     assert file.read_text() == (
         '# mine\n[connections.store]\nurl = "memory://other"  # here\nkeyring = true\n'
@@ -187,7 +194,7 @@ def test_a_connection_is_edited_renamed_and_removed(tmp_path: Path, home: dict[s
     assert done.err == f"workbench: There is no connection 'shop'; {file} has store.\n"
     done = workbench(tmp_path, home, "connections", "remove", "store")
     assert done.code == 0
-    assert "`keyring del event-workbench store` deletes it" in done.err
+    assert "`keyring del event-workbench 'store other'` deletes it" in done.err
     assert file.read_text() == "# mine\n"
 
 

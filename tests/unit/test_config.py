@@ -4,9 +4,12 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.pretty import pretty_repr
 
-from workbench.connecting.config import Connection, Secret
+from workbench.connecting.config import Connection, Secret, without_secrets
+from workbench.connecting.config_file import Configured
 from workbench.model.errors import ConfigError
+from workbench.operations.connections import Entry
 
 SECRET = "hunter2"
 
@@ -156,3 +159,14 @@ def test_a_password_whose_host_was_forgotten_is_not_shown() -> None:
     with pytest.raises(ConfigError) as refused:
         Connection.parse("amqp://guest:hunter2")
     assert "hunter2" not in str(refused.value)
+
+
+def test_no_login_is_in_what_is_printed_of_a_connection() -> None:
+    connection = Connection.parse("s=amqp://ops:pass1@h?management=http%3A%2F%2Fadmin%3Apass2%40api%3A15672&ca=/etc/x")
+    entry = Entry("s", "amqp://ops:pass1@h?management=http://admin:pass2%40api", "pass1")
+    said = Configured("amqp://ops:pass1@h?management=http://admin:pass2%40api", password_command="echo pass1")
+    for each in (connection, entry, said, {"locals": [connection, entry, said]}):
+        for text in (repr(each), str(each), pretty_repr(each)):
+            assert "pass1" not in text and "pass2" not in text
+    assert "management, ca" in repr(connection)
+    assert without_secrets("a driver says pass2") == "a driver says …"

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.test_config_file import SHOP, written
-from workbench.connecting import config_edit, config_file
+from workbench.connecting import config_edit, config_sources
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import find_config
 from workbench.connecting.level import Level
 from workbench.model.errors import ConfigError
 
@@ -57,8 +58,8 @@ def test_a_name_is_not_added_twice() -> None:
 
 
 def test_the_first_connection_makes_the_file() -> None:
-    config_edit.add(config_file.own_path(), "a", "memory://a", "move", True)
-    assert ConfigFile.find().connection("a").production
+    config_edit.add(config_sources.own_path(), "a", "memory://a", "move", True)
+    assert find_config().connection("a").production
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,12 @@ def test_what_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"loop\.toml cannot be written: Too many levels of symbolic links"):
         config_edit.add(loop, "a", "memory://a", "move", False)
     with pytest.raises(ConfigError, match=r"loop\.toml cannot be read: Too many levels of symbolic links"):
-        ConfigFile.find(loop)
+        find_config(loop)
 
 
 def test_a_new_file_is_its_users_alone() -> None:
-    config_edit.add(config_file.own_path(), "a", "memory://a", "move", True)
-    assert stat.S_IMODE(config_file.own_path().stat().st_mode) == 0o600
+    config_edit.add(config_sources.own_path(), "a", "memory://a", "move", True)
+    assert stat.S_IMODE(config_sources.own_path().stat().st_mode) == 0o600
 
 
 def test_line_ends_and_what_is_not_ascii_stay_as_they_are() -> None:
@@ -121,15 +122,15 @@ def test_line_ends_and_what_is_not_ascii_stay_as_they_are() -> None:
 def test_to_add_to_a_strangers_file_is_not_to_trust_it() -> None:
     file = written(COMMANDED)
     config_edit.add(file, "mine", "memory://a", "move", False)
-    assert not config_file.is_trusted(file.absolute())
+    assert not config_sources.is_trusted(file.absolute())
 
 
 def test_a_file_that_was_trusted_is_trusted_with_what_is_added() -> None:
     file = Path("workbench.toml")
     config_edit.add(file, "one", "memory://a", "move", False)
     config_edit.add(file, "two", "memory://a", "move", False)
-    assert ConfigFile.find().warning is None
-    assert list(ConfigFile.find().connections) == ["one", "two"]
+    assert find_config().warning is None
+    assert list(find_config().connections) == ["one", "two"]
 
 
 def test_a_connection_is_added_between_tables_of_another_kind() -> None:
@@ -346,12 +347,12 @@ def test_a_trusted_file_stays_trusted_when_it_is_edited_and_a_strangers_stays_un
     file = Path("workbench.toml")
     config_edit.add(file, "one", "memory://a", "move", False)
     config_edit.edit(file, "one", new_name="two")
-    assert config_file.is_trusted(file.absolute())
+    assert config_sources.is_trusted(file.absolute())
     config_edit.remove(file, "two")
-    assert config_file.is_trusted(file.absolute())
+    assert config_sources.is_trusted(file.absolute())
     written(COMMANDED, "workbench.toml")
     config_edit.edit(file, "s", guard="look")
-    assert not config_file.is_trusted(file.absolute())
+    assert not config_sources.is_trusted(file.absolute())
 
 
 _NAMES = st.text(st.characters(exclude_categories=["C"], exclude_characters="/:=?@"), min_size=1, max_size=8)

@@ -1,16 +1,24 @@
 """The configuration file: what it says, what it may not, and whom it may run commands for."""
 
+import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import keyring
 import keyring.backend
+import msgspec
 import pytest
 
-from workbench.connecting import config_file, passwords
-from workbench.connecting.config_file import ConfigFile
+from workbench.connecting import config_edit, config_sources, passwords
+from workbench.connecting.config import Connection, Secret
+from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.config_sources import find_config, what_trust_allows
+from workbench.connecting.folders import state_path
 from workbench.connecting.level import Level
-from workbench.model.errors import ConfigError
+from workbench.connecting.plugins import connect
+from workbench.model.errors import ConfigError, NotTrusted
 from workbench.session import Session
 
 pytestmark = pytest.mark.usefixtures("own_file")
@@ -37,7 +45,7 @@ url = "kafka://kafka.example"
 
 
 def test_connections_are_read_with_their_guards() -> None:
-    found = ConfigFile.find(written(SHOP))
+    found = find_config(written(SHOP))
     shop, log = found.connection("shop"), found.connection("log")
     assert found.default == ("shop",)
     assert (shop.name, shop.scheme, shop.level, shop.production) == ("shop", "amqps", Level.PUBLISH, True)
@@ -45,16 +53,16 @@ def test_connections_are_read_with_their_guards() -> None:
 
 
 def test_a_trusted_file_in_the_working_directory_takes_the_place_of_the_users_own() -> None:
-    written('[connections.own]\nurl = "memory://own"', str(config_file.own_path()))
-    assert list(ConfigFile.find().connections) == ["own"]
+    written('[connections.own]\nurl = "memory://own"', str(config_sources.own_path()))
+    assert list(find_config().connections) == ["own"]
     here = written('[connections.here]\nurl = "memory://here"')
-    assert list(ConfigFile.find().connections) == ["own", "here"]
-    config_file.trust(here)
-    assert list(ConfigFile.find().connections) == ["here"]
+    assert list(find_config().connections) == ["own", "here"]
+    config_sources.trust(here)
+    assert list(find_config().connections) == ["here"]
 
 
 def test_without_a_file_there_are_no_connections() -> None:
-    assert ConfigFile.find() == ConfigFile()
+    assert find_config() == ConfigFile()
 
 
 @pytest.mark.parametrize(
@@ -81,17 +89,17 @@ def test_without_a_file_there_are_no_connections() -> None:
 )
 def test_what_is_not_known_is_refused_with_file_line_and_key(text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=rf"workbench\.toml.*{said}"):
-        ConfigFile.find(written(text))
+        find_config(written(text))
 
 
 def test_a_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
-        ConfigFile.find(Path("nowhere.toml"))
+        find_config(Path("nowhere.toml"))
 
 
 def test_a_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_PASSWORD", "hunter2")
-    found = ConfigFile.find(written('[connections.s]\nurl = "amqp://ops:${SHOP_PASSWORD}@h"'))
+    found = find_config(written('[connections.s]\nurl = "amqp://ops:${SHOP_PASSWORD}@h"'))
     password = found.connection("s").password
     assert password is not None
     assert password.reveal() == "hunter2"
@@ -100,7 +108,7 @@ def test_a_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHOP_PASSWORD", raising=False)
-    found = ConfigFile.find(written('[connections.s]\nurl = "amqp://ops:${SHOP_PASSWORD}@h"'))
+    found = find_config(written('[connections.s]\nurl = "amqp://ops:${SHOP_PASSWORD}@h"'))
     with pytest.raises(ConfigError, match="s: the environment variable 'SHOP_PASSWORD'"):
         found.connection("s")
 
@@ -109,8 +117,9 @@ COMMANDED = '[connections.s]\nurl = "amqp://ops@h"\npassword_command = "touch ra
 
 
 async def password_of(name: str = "s") -> str | None:
-    """The password of a connection that is configured, as a session gets it."""
-    async with Session(config=ConfigFile.find()) as session:
+    """The password of a connection that is configured, as a session gets it once its user has named it."""
+    async with Session(config=find_config()) as session:
+        session.let_in(name)
         found = (await session.complete(name)).password
         return found.reveal() if found else None
 
@@ -121,7 +130,7 @@ def ran() -> bool:
 
 
 def own(text: str) -> Path:
-    return written(text, str(config_file.own_path()))
+    return written(text, str(config_sources.own_path()))
 
 
 async def test_a_password_comes_from_a_command() -> None:
@@ -153,7 +162,7 @@ async def test_a_strangers_file_runs_no_command_until_it_is_trusted() -> None:
     with pytest.raises(ConfigError, match="workbench connections trust"):
         await password_of()
     assert not ran()
-    config_file.trust(file)
+    config_sources.trust(file)
     assert await password_of() == "hunter2"
     assert ran()
 
@@ -162,15 +171,15 @@ def test_a_strangers_file_is_given_no_variable(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TOKEN", "hunter2")
     written('[connections.s]\nurl = "amqp://${TOKEN}.example"')
     with pytest.raises(ConfigError, match="workbench connections trust"):
-        ConfigFile.find().connection("s")
+        find_config().connection("s")
 
 
 def test_a_trusted_file_that_was_changed_is_a_strangers_again() -> None:
     file = written(COMMANDED)
-    config_file.trust(file)
+    config_sources.trust(file)
     file.write_text(COMMANDED.replace("ran", "ran-again"))
     with pytest.raises(ConfigError, match="workbench connections trust"):
-        ConfigFile.find().connection("s")
+        find_config().connection("s")
 
 
 class Keyring(keyring.backend.KeyringBackend):
@@ -202,22 +211,31 @@ IN_KEYRING = '[connections.s]\nurl = "amqp://ops@h"\nkeyring = true'
 
 async def test_a_password_comes_from_the_keyring(keys: Keyring) -> None:
     own(IN_KEYRING)
-    with pytest.raises(ConfigError, match="keyring set event-workbench s"):
+    with pytest.raises(ConfigError, match="keyring set event-workbench 's ops@h'"):
         await password_of()
-    keys.set_password("event-workbench", "s", "hunter2")
+    keys.set_password("event-workbench", "s ops@h", "hunter2")
     assert await password_of() == "hunter2"
 
 
-async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
+@pytest.mark.parametrize("url", ["amqp://root@h", "amqp://ops@other", "amqp://ops@h:5673", "amqp://ops@h,other"])
+async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, keys: Keyring) -> None:
     keys.set_password("event-workbench", "s", "hunter2")
+    keys.set_password("event-workbench", "s ops@h", "hunter2")
+    own(IN_KEYRING.replace("amqp://ops@h", url))
+    with pytest.raises(ConfigError, match="the keyring has no password for it"):
+        await password_of()
+
+
+async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
+    keys.set_password("event-workbench", "s ops@h", "hunter2")
     file = written(IN_KEYRING.replace("@h", "@evil.example"))
-    with pytest.raises(ConfigError, match=r"a keyring password .*workbench connections trust"):
+    with pytest.raises(ConfigError, match=r"read the keyring.*workbench connections trust"):
         await password_of()
     own(IN_KEYRING)
-    found = ConfigFile.find().connection("s")
+    found = find_config().connection("s")
     assert (found.hosts, await password_of()) == ((("h", None),), "hunter2")
-    config_file.trust(file)
-    assert ConfigFile.find().connection("s").hosts == (("evil.example", None),)
+    config_sources.trust(file)
+    assert find_config().connection("s").hosts == (("evil.example", None),)
 
 
 def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
@@ -257,7 +275,7 @@ def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
         guard = "publish"
         """
     )
-    found = ConfigFile.find()
+    found = find_config()
     assert (found.masks, found.theme, found.keys) == (("body.card", "body.name"), "nord", {"quit": "q"})
     said = {name: found.connection(name) for name in found.connections}
     assert {name: (each.hosts[0][0], each.level, each.production) for name, each in said.items()} == {
@@ -268,28 +286,128 @@ def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
     }
     assert found.warning is not None
     assert str(Path("workbench.toml").absolute()) in found.warning
-    assert found.target == config_file.own_path()
+    assert config_sources.target_of(found) == config_sources.own_path()
 
 
 def test_the_users_own_file_is_no_strangers_in_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own(SHOP).parent)
-    assert ConfigFile.find().warning is None
+    assert find_config().warning is None
 
 
-def test_what_is_opened_beside_a_strangers_file_is_what_both_want() -> None:
-    own('default = ["a"]\n[connections.a]\nurl = "memory://a"\n[connections.b]\nurl = "memory://b"')
-    written('[connections.c]\nurl = "memory://c"')
-    assert ConfigFile.find().default == ("a", "c")
+@pytest.mark.parametrize("default", ['default = ["a"]\n', ""])
+async def test_a_strangers_connection_is_opened_only_when_its_user_says_so(default: str) -> None:
+    own(default + '[connections.a]\nurl = "memory://a"')
+    written('default = ["c"]\n[connections.c]\nurl = "memory://ops@c"')
+
+    async def asked(connection: Connection, reason: ConfigError | None) -> Secret:
+        raise AssertionError("nobody is asked")
+
+    async with Session(config=find_config(), ask_password=asked) as session:
+        assert (session.names, session.untrusted) == (["a"], ["c"])
+        for attempt in (session.connector, session.complete, session.new_connector):
+            with pytest.raises(NotTrusted, match=r"c is in .*workbench\.toml, which is not trusted"):
+                await attempt("c")
+    async with Session(config=find_config()) as session:
+        session.address("c/orders")
+        assert (session.names, session.untrusted) == (["a", "c"], [])
+        assert (await session.connector("c")).name == "c"
+
+
+@pytest.mark.parametrize(
+    ("said", "need"),
+    [
+        ('url = "amqp://h"\npassword_command = "true"', "run true"),
+        ('url = "amqp://h"\nkeyring = true', "read the keyring"),
+        ('url = "amqp://${TOKEN}@h"', "read the variable TOKEN"),
+        ('url = "amqps://h?ca=%2Fetc%2Fca.pem"', "read the file ca=/etc/ca.pem"),
+        ('url = "amqps://h?cert=a&key=b"', "read the file cert=a and read the file key=b"),
+        ('url = "kafka://h?tls&ca=a"', "read the file ca=a"),
+    ],
+)
+def test_a_strangers_connection_gets_nothing_of_its_users(said: str, need: str) -> None:
+    written(f"[connections.s]\n{said}")
+    with pytest.raises(NotTrusted, match=f"would {re.escape(need)}: read the file, then run"):
+        find_config().connection("s")
+
+
+def test_every_field_of_the_configuration_is_classified_as_to_trust() -> None:
+    known = config_sources.RESTRICTING | config_sources.LISTED | config_sources.NEEDING | config_sources.IGNORED
+    kept = {"path", "stranger", "strangers"}
+    assert known == {*Configured.__struct_fields__, *ConfigFile.__struct_fields__} - kept
+    for name in config_sources.IGNORED:
+        assert name in ConfigFile.__struct_fields__
+
+
+@pytest.mark.parametrize("scheme", ["amqp", "amqps", "kafka", "eventhubs", "demo", "memory"])
+def test_every_option_of_a_url_is_classified_as_to_trust(scheme: str) -> None:
+    files = {"ca", "cert", "key"}
+    harmless = {"management", "heartbeat", "tls", "sasl", "seed", "pace", "watch", "scope"}
+    connection = Connection.parse(f"s={scheme}://user:password@shop/rabbit?unheard-of=1")
+    with pytest.raises(ConfigError) as refused:
+        connect(msgspec.structs.replace(connection, path="rabbit" if scheme != "kafka" else None))
+    _, _, known = str(refused.value).partition("they have ")
+    assert set(known.rstrip(".").split(", ")) <= files | harmless
+
+
+def test_what_a_trusted_file_may_do_is_told() -> None:
+    file = written(
+        """
+        cluster = "tcp://scheduler:8786"
+        [schemas]
+        OrderPlaced = "order.json"
+        [connections.shop]
+        url = "amqps://ops:${PW}@rabbit.example/shop?management=https://ops:x@api.example:15671&ca=ca.pem"
+        password_command = "pass show shop"
+        [connections.log]
+        url = "${LOG_URL}"
+        keyring = true
+        """
+    )
+    _, allowed = what_trust_allows(file)
+    assert [f"{name}: {need.verb} {need.what}" for need, name in allowed] == [
+        "shop: run pass show shop",
+        "shop: read the variable PW",
+        "shop: read the file ca=ca.pem",
+        "shop: connect to rabbit.example",
+        "shop: connect to api.example:15671",
+        "log: read the variable LOG_URL",
+        "log: read the keyring its password",
+        "log: connect to what the variables say",
+        ": give passwords to the cluster tcp://scheduler:8786",
+        ": read the file order.json",
+    ]
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_trusted() -> None:
+    file = written('[connections.s]\nurl = "memory://a"')
+    content, _ = what_trust_allows(file)
+    file.write_text(COMMANDED)
+    config_sources.trust(file, content)
+    assert not config_sources.is_trusted(file.absolute())
+
+
+def test_the_list_of_trusted_files_and_their_folders_are_its_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = state_path("trusted")
+    before = os.umask(0)
+    try:
+        config_sources.trust(written('[connections.s]\nurl = "memory://a"'))
+        config_edit.add(config_sources.own_path(), "a", "memory://a", "move", False)
+    finally:
+        os.umask(before)
+    kept.chmod(0o644)
+    config_sources.trust(written('[connections.s]\nurl = "memory://b"'))
+    for path, mode in {kept: 0o600, kept.parent: 0o700, config_sources.own_path().parent: 0o700}.items():
+        assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_a_password_in_a_variable_may_hold_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW", "gu/e%41s?t@#:")
-    password = ConfigFile.find(written('[connections.s]\nurl = "amqp://ops:${PW}@h/v"')).connection("s").password
+    password = find_config(written('[connections.s]\nurl = "amqp://ops:${PW}@h/v"')).connection("s").password
     assert password is not None
     assert password.reveal() == "gu/e%41s?t@#:"
 
 
 def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP_URL", "amqp://ops:secret@rabbit.example:5673/shop")
-    found = ConfigFile.find(written('[connections.s]\nurl = "${SHOP_URL}"')).connection("s")
+    found = find_config(written('[connections.s]\nurl = "${SHOP_URL}"')).connection("s")
     assert (found.hosts, found.path) == ((("rabbit.example", 5673),), "shop")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench.connecting import config_file
+from workbench.connecting import config_sources
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import find_config
 from workbench.connecting.level import Level
 from workbench.model.errors import ConfigError
 from workbench.operations.connections import ConnectionForm, Entry, EntryError, check_editable, forget
@@ -114,7 +115,7 @@ watch = "9s"
 
 async def test_an_edit_keeps_what_it_does_not_touch(own_file: Path) -> None:
     write(own_file, SHOP)
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         form = ConnectionForm(session, "shop")
         assert form.entry == Entry("shop", "memory://ops:…@shop", "", "look")
         assert form.password_source == "kept as it is"
@@ -129,7 +130,7 @@ async def test_an_edit_keeps_what_it_does_not_touch(own_file: Path) -> None:
 
 async def test_an_edit_leaves_what_was_changed_elsewhere_meanwhile(own_file: Path) -> None:
     write(own_file, SHOP)
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         form = ConnectionForm(session, "shop")
         write(own_file, SHOP.replace("look", "destroy"))
         entry = Entry("shop", "memory://ops:…@other", "", "look")
@@ -139,7 +140,7 @@ async def test_an_edit_leaves_what_was_changed_elsewhere_meanwhile(own_file: Pat
 
 async def test_a_new_password_takes_the_one_in_the_file_away(own_file: Path) -> None:
     write(own_file, SHOP)
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         form = ConnectionForm(session, "shop")
         entry = Entry("shop", "memory://ops:…@shop", "hunter2", "look")
         connection = await form.complete(entry)
@@ -150,7 +151,7 @@ async def test_a_new_password_takes_the_one_in_the_file_away(own_file: Path) -> 
 
 async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_only(own_file: Path) -> None:
     write(own_file, '[connections.s]\nurl = "memory://ops@one"\n')
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         session.remove("s")
         session.add(Connection.parse("s=memory://ops:hunter2@one"))
         form = ConnectionForm(session, "s")
@@ -163,7 +164,7 @@ async def test_a_password_that_was_asked_for_is_kept_for_the_same_host_and_user_
 
 async def test_what_is_saved_untried_has_its_password_when_it_is_needed(own_file: Path) -> None:
     write(own_file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\n')
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         form, entry = ConnectionForm(session, "s"), Entry("s", "memory://ops@other")
         connection = form.read(entry)
         form.keep(entry, connection)
@@ -177,21 +178,21 @@ async def test_what_is_saved_untried_has_its_password_when_it_is_needed(own_file
 
 async def test_a_renamed_connection_asks_its_command_and_tells_of_its_keyring(own_file: Path) -> None:
     write(own_file, '[connections.s]\nurl = "memory://ops@s"\npassword_command = "echo hunter2"\nkeyring = true\n')
-    async with Session(config=ConfigFile.find()) as session:
+    async with Session(config=find_config()) as session:
         form = ConnectionForm(session, "s")
         assert form.password_source == "from its password_command"
         entry = Entry("t", "memory://ops@s")
         connection = await form.complete(entry)
         assert connection.password is not None and connection.password.reveal() == "hunter2"
-        assert "`keyring set event-workbench t` stores it anew" in form.keep(entry, connection)
+        assert "`keyring set event-workbench 't ops@s'` stores it anew" in form.keep(entry, connection)
 
 
 @pytest.mark.parametrize("text", ["[connections.x]\nurl = 'memory://x'\n", ""])
 async def test_what_cannot_be_edited_says_where_it_comes_from(own_file: Path, text: str) -> None:
     write(own_file, text)
-    theirs = config_file.here_path()
+    theirs = config_sources.here_path()
     write(theirs, '[connections.theirs]\nurl = "memory://theirs"\n')
-    async with Session([Connection.parse("x=memory://given"), "theirs"], ConfigFile.find()) as session:
+    async with Session([Connection.parse("x=memory://given"), "theirs"], find_config()) as session:
         with pytest.raises(ConfigError, match="x is in no file: it was given when the workbench was started, by -c"):
             check_editable(session, "x")
         with pytest.raises(ConfigError, match=rf"'theirs' is in {theirs}, which is not trusted"):

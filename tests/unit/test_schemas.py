@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from workbench.connecting import config_file
+from workbench.connecting import config_sources
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import find_config
 from workbench.model.errors import ConfigError
 from workbench.model.event import Event
 from workbench.operations.edit.schemas import Schemas
@@ -109,9 +110,9 @@ def test_a_file_that_is_not_trusted_adds_no_schema(tmp_path: Path, monkeypatch: 
     own = tmp_path / "own"
     own.mkdir()
     (own / "workbench.toml").write_text('[schemas]\nOrderPlaced = "order.json"\n')
-    monkeypatch.setattr(config_file, "own_path", lambda: own / "workbench.toml")
+    monkeypatch.setattr(config_sources, "own_path", lambda: own / "workbench.toml")
     (tmp_path / "workbench.toml").write_text('[schemas]\nOrderPlaced = "/etc/passwd"\nOther = "/etc/passwd"\n')
-    found = ConfigFile.find()
+    found = find_config()
     assert found.stranger == tmp_path / "workbench.toml"
     assert found.schemas == {"OrderPlaced": "order.json"}
     (own / "order.json").write_text('{"required":["id"]}')

@@ -4,19 +4,22 @@ import asyncio
 import json
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from workbench.connecting.environment import Variables
 from workbench.model.errors import ConfigError, FormatError
 from workbench.model.event import Event
-from workbench.operations.renderer import Renderer
-from workbench.operations.template import Template
+from workbench.operations.renderer import Environment, Renderer
+from workbench.operations.template import Template, templates_folder, variables_of
 from workbench.operations.template_process import TemplateProcess
 
 
 def rendered(body: str, sequence: int = 0, **values: str) -> str:
-    event = Renderer(Template(body=body), values).event(sequence)
+    environment = Environment(Variables(("WB_TENANT", "WB_NOT_SET")).values)
+    event = Renderer(Template(body=body), values, variables=environment).event(sequence)
     assert event.body is not None
     return event.body.decode()
 
@@ -48,8 +51,48 @@ def test_values_are_filled_in_before_they_are_used() -> None:
 def test_the_environment_can_be_read_and_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WB_TENANT", "north")
     assert rendered("{{ env.WB_TENANT }}") == "north"
-    with pytest.raises(FormatError, match="unsafe"):
+    with pytest.raises(FormatError, match="may not read the environment variable 'update'"):
         rendered("{{ env.update({'WB_TENANT': 'x'}) }}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ env.WB_SECRET }}",
+        "{{ env['WB_SECRET'] }}",
+        "{{ env }}",
+        "{{ env | tojson }}",
+        "{{ env | list }}",
+        "{% for name in env %}{{ name }}{% endfor %}",
+        "{{ env.items() }}",
+        "{{ dict(env) }}",
+        "{{ env._values }}",
+        "{{ env | attr('_values') }}",
+        "{{ env | pprint }}",
+    ],
+)
+@pytest.mark.parametrize("any", [False, True])
+async def test_a_template_sees_no_variable_that_it_is_not_allowed_and_never_all(
+    body: str, any: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WB_SECRET", "hunter2")
+    text = ""
+    async with TemplateProcess(Variables(("WB_TENANT",), any)) as templates:
+        with suppress(FormatError):
+            text = str(await filled(templates, Template(body=body)))
+    assert ("hunter2" in text) == (any and "WB_SECRET" in body)
+
+
+def test_only_a_template_in_the_users_own_folder_may_read_what_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    templates_folder().mkdir(parents=True)
+    (templates_folder() / "mine.toml").write_text("")
+    (tmp_path / "theirs.toml").write_text("")
+    (templates_folder() / "linked.toml").symlink_to(tmp_path / "theirs.toml")
+    assert variables_of("mine") == variables_of(str(templates_folder() / "mine.toml")) == Variables(any=True)
+    assert variables_of("theirs.toml") == variables_of("linked") == Variables()
 
 
 @pytest.mark.parametrize(
@@ -129,11 +172,12 @@ async def test_a_process_makes_what_the_renderer_makes() -> None:
         properties={"priority": 3, "app_id": "{{ env.PATH }}"},
         timestamp=5,
     )
-    renderer = Renderer(template, {}, 7)
-    async with TemplateProcess() as templates:
+    variables = Variables(("PATH",))
+    renderer = Renderer(template, {}, 7, Environment(variables.values))
+    async with TemplateProcess(variables) as templates:
         for _ in range(2):
             assert await filled(templates, template, 450) == [renderer.event(number) for number in range(450)]
-            renderer = Renderer(template, {}, 7)
+            renderer = Renderer(template, {}, 7, Environment(variables.values))
 
 
 LOOPS = "{% set r = range(99999) %}{% for a in r %}{% for b in r %}{% for c in r %}{% endfor %}{% endfor %}{% endfor %}"

@@ -16,9 +16,9 @@ from views.connection_dialog import ConnectionDialog
 from views.connections import Connections
 from views.events import Events
 from views.widgets.connection_table import ConnectionTable
-from workbench.connecting import config_file
+from workbench.connecting import config_sources
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import find_config
 from workbench.connecting.level import Level
 
 pytestmark = pytest.mark.usefixtures("own_file")
@@ -193,7 +193,7 @@ async def test_a_renamed_connection_keeps_its_password_and_its_place_and_its_loo
     broker.users["ops"] = "sec/ret"
     text = CONFIGURED.format(broker=broker.name)
     write(own_file, text)
-    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+    async with running(broker=broker, config=find_config(), connections=["main"]) as driver:
         await driver.go_to("main/payments")
         await driver.press("enter")
         await driver.shows("PaymentSettled")
@@ -217,7 +217,7 @@ async def test_a_connection_is_removed_while_it_is_shown(own_file: Path) -> None
     broker = shop()
     broker.users["ops"] = "sec/ret"
     write(own_file, CONFIGURED.format(broker=broker.name))
-    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+    async with running(broker=broker, config=find_config(), connections=["main"]) as driver:
         await driver.go_to("main/payments")
         await driver.press("enter")
         await driver.shows("PaymentSettled")
@@ -241,7 +241,7 @@ async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(own_file: Pa
     broker = shop()
     broker.users["ops"] = "sec/ret"
     write(own_file, CONFIGURED.format(broker=broker.name))
-    async with running(broker=broker, config=ConfigFile.find(), connections=["main"]) as driver:
+    async with running(broker=broker, config=find_config(), connections=["main"]) as driver:
         await driver.press("5", "e")
         await asked(driver)
         write(own_file, "# empty now\n")
@@ -252,10 +252,10 @@ async def test_a_file_that_was_changed_elsewhere_is_not_overwritten(own_file: Pa
 
 
 async def test_what_cannot_be_edited_says_where_it_comes_from() -> None:
-    theirs = config_file.here_path()
+    theirs = config_sources.here_path()
     write(theirs, f'[connections.theirs]\nurl = "memory://{new_broker()}"\n')
     given = Connection.parse(f"given=memory://{new_broker()}")
-    async with running((200, 40), config=ConfigFile.find(), connections=[given, "theirs"]) as driver:
+    async with running((200, 40), config=find_config(), connections=[given, "theirs"]) as driver:
         await driver.press("5", "e")
         await driver.shows("given is in no file: it was given when the workbench was started, by -c or as the demo.")
         await driver.press("down", "x")
@@ -264,7 +264,7 @@ async def test_what_cannot_be_edited_says_where_it_comes_from() -> None:
 
 async def test_a_production_connection_is_marked_in_words_and_its_last_error_has_a_time(own_file: Path) -> None:
     write(own_file, '[connections.live]\nurl = "amqp://127.0.0.1:1"\nguard = "publish"\nproduction = true\n')
-    async with running((160, 40), config=ConfigFile.find(), connections=["live"], connected=False) as driver:
+    async with running((160, 40), config=find_config(), connections=["live"], connected=False) as driver:
         await driver.press("5")
         await driver.shows("production", "publish", "amqp://127.0.0.1:1", "last error", "retry in")
         await driver.until(lambda: driver.app.context.watches["live"].failed_at is not None)

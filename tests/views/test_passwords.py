@@ -10,6 +10,7 @@ from tests.views.driver import Driver, running
 from views.dialogs.form import Form
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.config_sources import find_config
 
 
 @pytest.fixture
@@ -75,8 +76,27 @@ async def test_passwords_of_several_connections_are_asked_for_one_after_the_othe
 
 async def test_a_strangers_file_is_told_of(folder: Path) -> None:
     (folder / "workbench.toml").write_text('[connections.theirs]\nurl = "memory://theirs"')
-    async with running(config=ConfigFile.find()) as driver:
+    async with running(config=find_config(), connected=False) as driver:
         await driver.shows("is in use but not trusted")
+
+
+async def test_a_strangers_connection_is_listed_and_opened_when_its_user_says_so(folder: Path) -> None:
+    (folder / "workbench.toml").write_text('[connections.theirs]\nurl = "memory://ops@evil.example"')
+    async with running((160, 40), config=find_config(), connections=[], connected=False) as driver:
+        await driver.shows("theirs not trusted")
+        await driver.press("5", "r")
+        await driver.shows("○ not trusted", "which is not trusted: it was not opened; enter asks")
+        assert driver.app.context.session.names == []
+        await driver.press("enter")
+        await driver.shows("Connect to theirs?", "leads to evil.example", "no password, variable or file of yours")
+        await driver.press("escape")
+        assert driver.app.context.session.names == []
+        await driver.press("enter", "enter")
+        await asked(driver, "theirs")
+        await driver.shows("The password of ops goes to evil.example")
+        await driver.press("=x", "enter")
+        await driver.until(lambda: driver.app.context.watches["theirs"].state == "connected")
+        assert driver.app.failures == []
 
 
 async def test_a_dialog_that_opens_by_itself_takes_no_key_that_was_meant_for_what_it_covers(folder: Path) -> None:

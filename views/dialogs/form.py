@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True):
             entered, and who types replaces it.
         placeholder: An example, while it is empty.
         hidden: Whether what is typed is not shown.
+        shown: What is shown of what is typed, as long as that.
         wrong: Why a text will not do, in a sentence; None: it will.
         completed: What a text that begins so is completed to; None: nothing is.
     """
@@ -45,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
     own: bool = False
     placeholder: str = ""
     hidden: bool = False
+    shown: Callable[[str], str] = str
     wrong: Callable[[str], str | None] = accept_any
     completed: Callable[[], Iterable[str]] | None = None
 
@@ -236,6 +238,7 @@ def _widget_of(field: Field) -> Widget:
                 field.id,
                 suggester=None if field.completed is None else Completing(field.completed),
                 hidden=field.hidden,
+                shown=field.shown,
                 select_on_focus=not field.own,
             )
         case Choose():

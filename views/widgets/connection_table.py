@@ -16,6 +16,7 @@ from views.widgets.line_view import Lines
 from views.widgets.styles import at_cursor, text_style
 from workbench.connecting.check import duration
 from workbench.decode.display import cells, visible
+from workbench.model.errors import NotTrusted
 from workbench.operations.watch import Watch, countdown, sign
 
 _GAP: Final = 2
@@ -223,4 +224,6 @@ def state_in_a_word(watch: Watch) -> str:
         return "connected, in part" if watch.gaps else "connected"
     if watch.state == "connecting":
         return "connecting …"
+    if isinstance(watch.state, NotTrusted):
+        return "not trusted"
     return f"failed{countdown(watch.state)}"

@@ -38,8 +38,11 @@ def in_place(text: str) -> str:
 
 
 class _InPlace(Highlighter):
+    def __init__(self, shown: Callable[[str], str]) -> None:
+        self._shown = shown
+
     def __call__(self, text: str | Text) -> Text:
-        plain = text.plain if isinstance(text, Text) else text
+        plain = self._shown(text.plain if isinstance(text, Text) else text)
         return Text(in_place(plain).replace("\t", "⇥"), no_wrap=True, overflow="ignore", end="")
 
     def highlight(self, text: Text) -> None:
@@ -69,11 +72,24 @@ class TextField(Input):
         suggester: Suggester | None = None,
         hidden: bool = False,
         select_on_focus: bool = False,
+        shown: Callable[[str], str] = str,
     ) -> None:
+        """A field.
+
+        Args:
+            value: What stands there at first.
+            placeholder: An example, while it is empty.
+            id: Its id.
+            restrict: What may be typed, as a regular expression.
+            suggester: Completes what is typed.
+            hidden: Whether what is typed is not shown.
+            select_on_focus: Whether it is selected when the field is entered.
+            shown: What is shown of a text, as long as the text.
+        """
         super().__init__(
             value,
             placeholder,
-            highlighter=_InPlace(),
+            highlighter=_InPlace(shown),
             restrict=restrict,
             suggester=suggester,
             id=id,

@@ -12,6 +12,7 @@ from textual.message import Message
 from views.widgets.bar import Bar
 from views.widgets.styles import text_style
 from workbench.decode.display import cells, shorten_middle, visible
+from workbench.model.errors import NotTrusted
 from workbench.model.wording import quantity
 from workbench.operations.watch import Watch, countdown, describe_state, sign
 from workbench.table.sparkline import short
@@ -163,7 +164,10 @@ class TitleBar(Bar):
             line.append(f" {rest}")
             return well, (line, counted.append(f" {len(kept):,}"), name, short_name)
         soon = countdown(watch.state)
-        brief = name.copy().append(f" {'connecting …' if waiting else 'failed'}{soon}")
+        state = "connecting …" if waiting else "not trusted" if isinstance(watch.state, NotTrusted) else "failed"
+        brief = name.copy().append(f" {state}{soon}")
+        if isinstance(watch.state, NotTrusted):
+            return well, (brief, brief, short_name)
         return well, (line.append(f" {describe_state(watch.state, 60)}{soon}"), brief, short_name)
 
     def on_click(self, event: Click) -> None:

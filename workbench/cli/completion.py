@@ -82,6 +82,7 @@ async def _find_addresses(context: click.Context, incomplete: str, found: list[s
     async with _session(context) as session, asyncio.TaskGroup() as group:
         named, slash, _ = incomplete.partition("/")
         names = [named] if slash and named in session.config.connections else session.names
+        names = [each for each in names if each not in session.config.strangers]
         for name in names:
             group.create_task(_list_one(session, name, incomplete, found))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shlex
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from workbench.cli.output import Format, format_option, format_or_default, json_
 from workbench.cli.runner import check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config
 from workbench.cli.stdio import say, write, write_json
-from workbench.connecting import config_edit, config_file
+from workbench.connecting import config_edit, config_sources
 from workbench.connecting.check import Step, step
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.connection_formats import url_of
 from workbench.connecting.level import Level
-from workbench.connecting.passwords import KEYRING
+from workbench.connecting.passwords import keyring_command, keyring_entry
 from workbench.connecting.url import for_listing
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
@@ -62,6 +65,8 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     """Test connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
     management. Without a name, all that are given or configured."""
     checked = list(dict.fromkeys(names or session.names))
+    for name in names:
+        session.let_in(name)
     failed = set[str]()
     async for name, tried in _all_steps(session, checked):
         if tried.error is not None:
@@ -87,7 +92,9 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     help="What is allowed on it.",
 )
 @click.option("--production", is_flag=True, help="Ask for the connection's name before anything but observing.")
-@click.option("--here", is_flag=True, help=f"Write to ./{config_file.NAME}, for this folder, instead of your own file.")
+@click.option(
+    "--here", is_flag=True, help=f"Write to ./{config_sources.NAME}, for this folder, instead of your own file."
+)
 @config_option
 @click.pass_context
 def add(context: click.Context, name: str, url: str, guard: str, production: bool, here: bool) -> None:
@@ -99,7 +106,7 @@ def add(context: click.Context, name: str, url: str, guard: str, production: boo
     named = named_config()
     if here and named is not None:
         context.exit(fail("--here and --config name two files: choose one.", Exit.USAGE))
-    path = config_file.here_path() if here else named or config_file.own_path()
+    path = config_sources.here_path() if here else named or config_sources.own_path()
     check_text(context)
     try:
         url, left_out = url_of(url)
@@ -118,7 +125,7 @@ def add(context: click.Context, name: str, url: str, guard: str, production: boo
 @click.option("--url", metavar="URL", help="Its new URL; … stands for a secret that stays.")
 @click.option("--guard", type=click.Choice([level.name.lower() for level in Level]), help="What is allowed on it.")
 @click.option("--production/--no-production", default=None, help="Whether it asks for its name before changes.")
-@click.option("--here", is_flag=True, help=f"Change ./{config_file.NAME}, even if it is not trusted.")
+@click.option("--here", is_flag=True, help=f"Change ./{config_sources.NAME}, even if it is not trusted.")
 @config_option
 @click.pass_context
 def edit(
@@ -134,6 +141,7 @@ def edit(
     check_text(context)
     try:
         path = _file_of(name, here)
+        before = _keyring_connection(path, name)
         left_out = False
         if url is not None:
             url, left_out = url_of(url)
@@ -144,12 +152,14 @@ def edit(
     say(f"{name} was changed in {path}{renamed}.")
     if left_out:
         say("Its password was left out: set password_command or keyring = true, or be asked.")
-    _tell_of_keyring(path, new_name or name, name)
+    now = _keyring_connection(path, new_name or name)
+    if before is not None and now is not None and keyring_entry(before) != keyring_entry(now):
+        say(f"The keyring has its password for {keyring_entry(before)!r}: `{keyring_command('set', now)}` stores it.")
 
 
 @connections.command(short_help="Remove a connection from the configuration.")
 @click.argument("name", shell_complete=completion.connections)
-@click.option("--here", is_flag=True, help=f"Remove it from ./{config_file.NAME}, even if that is not trusted.")
+@click.option("--here", is_flag=True, help=f"Remove it from ./{config_sources.NAME}, even if that is not trusted.")
 @config_option
 @click.pass_context
 def remove(context: click.Context, name: str, here: bool) -> None:
@@ -157,13 +167,13 @@ def remove(context: click.Context, name: str, here: bool) -> None:
     check_text(context)
     try:
         path = _file_of(name, here)
-        kept = config_file.ConfigFile.read(path).connections[name].keyring
+        kept = _keyring_connection(path, name)
         config_edit.remove(path, name)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     say(f"{name} was removed from {path}.")
-    if kept:
-        say(f"Its password is still in the keyring: `keyring del {KEYRING} {shlex.quote(name)}` deletes it.")
+    if kept is not None:
+        say(f"Its password is still in the keyring: `{keyring_command('del', kept)}` deletes it.")
 
 
 @connections.command(short_help="Let a configuration file run its password commands.")
@@ -171,11 +181,18 @@ def remove(context: click.Context, name: str, here: bool) -> None:
 @config_option
 @click.pass_context
 def trust(context: click.Context, file: Path | None) -> None:
-    """Let FILE, or else the file that --config names, or else ./workbench.toml, run its password commands and see the
-    keyring and environment variables, until it is changed. Read it before."""
-    file = file or named_config() or config_file.here_path()
+    """Let FILE, or else the file that --config names, or else ./workbench.toml, run its password commands, see the
+    keyring and environment variables, and connect to its hosts, until it is changed. What that allows is printed first,
+    and on a terminal you are asked."""
+    file = file or named_config() or config_sources.here_path()
     try:
-        config_file.trust(file)
+        content, allowed = config_sources.what_trust_allows(file)
+        for need, name in allowed:
+            say(f"{visible(name) if name else 'all'}: {need.verb} {visible(need.what)}")
+        if sys.stdin.isatty() and not click.confirm(f"Trust {visible(str(file))}?", err=True):
+            say("Nothing was changed.")
+            return
+        config_sources.trust(file, content)
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     say(f"{file} is trusted as it is now.")
@@ -190,14 +207,17 @@ def _file_of(name: str, here: bool) -> Path:
     named = named_config()
     if here and named is not None:
         raise ConfigError("--here and --config name two files: choose one.")
-    return (
-        config_file.ConfigFile.read(config_file.here_path()).file_of(name) if here else current_config().file_of(name)
-    )
+    config = ConfigFile.read(config_sources.here_path()) if here else current_config()
+    return config.file_of(name)
 
 
-def _tell_of_keyring(path: Path, name: str, before: str) -> None:
-    if name != before and config_file.ConfigFile.read(path).connections[name].keyring:
-        say(f"The keyring has its password under the old name: `keyring set {KEYRING} {shlex.quote(name)}` stores it.")
+def _keyring_connection(path: Path, name: str) -> Connection | None:
+    """A connection in a file whose password is in the keyring; None: it is not, or the URL cannot be read here."""
+    config = ConfigFile.read(path)
+    try:
+        return config.connection(name) if config.connections[name].keyring else None
+    except ConfigError:
+        return None
 
 
 def _step_record(step: Step) -> dict[str, object]:

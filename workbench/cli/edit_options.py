@@ -8,9 +8,11 @@ from typing import Any
 import click
 
 from workbench.cli.name_values import pair, pairs
+from workbench.cli.option_values import option_values
+from workbench.cli.options import env_option
 from workbench.model.errors import FormatError, StoreError
 from workbench.operations.edit.edit import Edit
-from workbench.operations.template import Template, template_file
+from workbench.operations.template import Template, template_file, variables_of
 
 
 def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,6 +32,8 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         values: tuple[str, ...],
         **others: Any,
     ) -> Any:
+        if template is not None:
+            option_values(click.get_current_context()).variables = variables_of(template)
         edit = Edit(
             template=None if template is None else Template.read(template_file(template)),
             values=pairs(values, "--set"),
@@ -47,6 +51,7 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     decorated: Callable[..., Any] = with_edit
     for decorate in (
+        env_option,
         click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A variable of the template."),
         click.option(
             "--template",

@@ -25,6 +25,8 @@ from workbench.session import Session
 async def ls(session: Session, place: str | None, form: Format | None) -> int:
     """List endpoints with depth, consumers and dead-letter links: for all connections, one connection, or a single
     endpoint."""
+    if place is not None:
+        session.let_in(place)
     need_connection(session)
     listed: list[Endpoint] = []
     code = Exit.DONE

@@ -17,6 +17,7 @@ from workbench.cli.event_output import EventOutput, EventPrinter, event_output_o
 from workbench.cli.exit_codes import Exit
 from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import say
+from workbench.connecting.environment import child_environment
 from workbench.decode.display import visible
 from workbench.operations import expect as expecting
 from workbench.session import Session
@@ -114,7 +115,7 @@ def _running(command: tuple[str, ...], correlation: str) -> Callable[[], Awaitab
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, CORRELATION: correlation},
+                env={**child_environment(), CORRELATION: correlation},
                 # In a group of its own, so that what it has started ends with it.
                 start_new_session=True,
             )

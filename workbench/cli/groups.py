@@ -59,6 +59,8 @@ async def list_groups(session: Session, place: str | None, name: str | None, for
     With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group.
     `workbench groups seek` moves a group elsewhere.
     """
+    if place is not None:
+        session.let_in(place)
     address = None if place is None or place in session.names else session.address(place)
     connections = [address.connection] if address else [place] if place else session.names
     need_connection(session, place)

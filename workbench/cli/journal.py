@@ -12,6 +12,7 @@ from workbench.cli.confirmation import confirm, declined
 from workbench.cli.exit_codes import Exit
 from workbench.cli.move import tell_ended
 from workbench.cli.move_progress import watched
+from workbench.cli.options import env_option
 from workbench.cli.output import Format, format_option, format_or_default, json_line, ndjson_lines, table
 from workbench.cli.runner import with_session
 from workbench.cli.seek import go_on, put_back
@@ -92,6 +93,7 @@ async def show(session: Session, id: str, messages: bool, twice: bool) -> int:
 
 @journal.command()
 @click.argument("id")
+@env_option
 @format_option("table", "json")
 @with_session
 async def resume(session: Session, id: str, form: Format | None) -> int:

@@ -1,9 +1,12 @@
 """What a command was given by the options that many commands share, kept in its context."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from workbench.connecting.environment import Variables
 
 _OPTIONS: Final = "workbench.options"
 _RECORD: Final = "workbench.record"
@@ -18,6 +21,8 @@ class OptionValues:
         self.guard: str | None = None
         self.confirm: list[str] = []
         self.cluster: str | None = None
+        self.env: list[str] = []
+        self.variables: Variables | None = None
 
 
 def option_values(context: click.Context) -> OptionValues:

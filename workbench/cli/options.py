@@ -64,6 +64,18 @@ def connection_options(command: Command) -> Command:
     return command
 
 
+def env_option(command: Command) -> Command:
+    """Add `--env`, kept in the context: what templates may read of the environment."""
+    return click.option(
+        "--env",
+        metavar="NAME",
+        multiple=True,
+        expose_value=False,
+        callback=collect,
+        help="Let the template read an environment variable, as {{ env.NAME }}. Repeatable.",
+    )(command)
+
+
 def cluster_option(command: Command) -> Command:
     """Add `--cluster`, before or behind the command's name; kept in the context."""
     return click.option(

@@ -16,6 +16,7 @@ import msgspec
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
 from workbench.cli.name_values import pair, pairs
+from workbench.cli.options import env_option
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import fail, give_up_stdout, with_session
 from workbench.cli.stdio import drain, drain_all, say, write, write_json
@@ -32,7 +33,7 @@ from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
 from workbench.model.wire import has_properties, with_property
 from workbench.operations import publish as publishing
-from workbench.operations.template import Template, template_file
+from workbench.operations.template import Template, template_file, variables_of
 from workbench.operations.template_process import TemplateProcess
 from workbench.session import Session
 
@@ -56,6 +57,7 @@ _CHUNK = 1 << 18
     help="A template to fill in: a TOML file, or the name of one in your templates folder.",
 )
 @click.option("--set", "values", metavar="NAME=VALUE", multiple=True, help="A variable of the template. Repeatable.")
+@env_option
 @click.option(
     "--count", type=click.IntRange(1), help="Number of events to publish; body, key and headers are templates then."
 )
@@ -89,7 +91,8 @@ async def publish(
     """Publish to ADDRESS and wait for the broker to confirm.
 
     BODY is text, @FILE for a file's bytes, or - for stdin. With --count or --set, BODY, key, headers and properties may
-    hold {{ seq }}, {{ uuid() }}, {{ now() }}, {{ integer(1, 6) }}, {{ choice('a', 'b') }} and {{ env.NAME }}.
+    hold {{ seq }}, {{ uuid() }}, {{ now() }}, {{ integer(1, 6) }}, {{ choice('a', 'b') }} and, with --env NAME,
+    {{ env.NAME }}.
     """
     single = body is not None or null
     if single + (lines is not None) + (template is not None) != 1 or (body is not None and null):
@@ -107,6 +110,7 @@ async def publish(
         source = events_of(read) if speed is None else publishing.in_time(read, speed)
     elif template is not None:
         source = Template.read(template_file(template))
+        session.variables = variables_of(template) | session.variables.names
     else:
         content = Content(
             tuple(pair(text, "-H") for text in headers),
@@ -119,7 +123,7 @@ async def publish(
             timestamp=None if timestamp is None else _time(timestamp),
         )
         source = _as_template(event) if count or values else _one(event)
-    async with TemplateProcess() as templates:
+    async with TemplateProcess(session.variables) as templates:
         batches: AsyncIterable[Sequence[Event]]
         if isinstance(source, Template):
             # A template may be a stranger's: it is filled in only for an endpoint that there is, and one that makes no

@@ -69,7 +69,7 @@ def run_screen(targets: Sequence[str], demo: bool = False) -> int:
     async def main() -> None:
         run: Callable[..., Awaitable[None]] = load("run", SCREEN)
         session = Session(SHOP, current_config()) if demo else session_of(click.get_current_context())
-        shop = demo or not (session.names or recordings)
+        shop = demo or not (session.names or session.untrusted or recordings)
         if shop and not demo:
             session = Session(SHOP, session.config)
         async with session:

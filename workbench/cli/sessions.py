@@ -1,5 +1,6 @@
 """The session that a command's options ask for; passwords and production names are asked for on the terminal."""
 
+import re
 import signal
 import sys
 from pathlib import Path
@@ -9,11 +10,14 @@ import click
 import msgspec
 
 from workbench.cli.option_values import option_values
-from workbench.cli.stdio import flush
+from workbench.cli.stdio import flush, say
 from workbench.connecting.config import Connection, Secret
-from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_file import ConfigFile, expand
+from workbench.connecting.config_sources import find_config
 from workbench.connecting.connection_formats import connection_of, is_connection
+from workbench.connecting.environment import keep_from_children
 from workbench.connecting.level import Level
+from workbench.connecting.logins import describe_receivers
 from workbench.connecting.passwords import AskPassword
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
@@ -39,7 +43,8 @@ def need_connection(session: Session, named: object = None) -> None:
         ConfigError: Nothing is named, and there is no connection.
     """
     if not session.names and not named:
-        raise ConfigError("No connection is given: add -c NAME=URL.")
+        untrusted = f", or name one that is not trusted: {', '.join(session.untrusted)}" if session.untrusted else ""
+        raise ConfigError(f"No connection is given: add -c NAME=URL{untrusted}.")
 
 
 def current_config() -> ConfigFile:
@@ -48,7 +53,7 @@ def current_config() -> ConfigFile:
     Raises:
         ConfigError: It cannot be read, or says something that is not known here.
     """
-    return ConfigFile.find(named_config())
+    return find_config(named_config())
 
 
 def session_of(context: click.Context, ask_password: AskPassword | None = None) -> Session:
@@ -62,11 +67,11 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
         ConfigError: A connection or the configuration cannot be used.
     """
     options = option_values(context)
-    config = ConfigFile.find(options.config)
+    config = find_config(options.config)
     given: list[Connection | str] = []
     for text in options.connection:
-        if text not in config.connections and is_connection(text):
-            connection = connection_of(text)
+        if text not in config.connections and is_connection(expanded := _expanded(text)):
+            connection = connection_of(expanded)
             level = Level[options.guard.upper()] if options.guard else None
             given.append(msgspec.structs.replace(connection, level=level))
         else:
@@ -83,7 +88,17 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     cluster = options.cluster or config.cluster
     if cluster == _NO_CLUSTER:
         cluster = None
-    return Session(given, config, confirm, ask_password or _ask_password, cluster)
+    session = Session(given, config, confirm, ask_password or _ask_password, cluster)
+    session.variables = (options.variables or session.variables) | options.env
+    session.tell = lambda sentence: say(f"workbench: {sentence}")
+    return session
+
+
+def _expanded(text: str) -> str:
+    """What `-c` is given, with the environment variables that it names."""
+    named = re.match(r"([^/:=?@]+)=", text)
+    keep_from_children([text[named.end() :] if named else text])
+    return expand(text, named[1] if named else "-c")
 
 
 async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
@@ -94,7 +109,8 @@ async def _ask_password(connection: Connection, reason: ConfigError | None) -> S
             f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
             " to ask for it."
         )
-    return Secret(_ask(f"Password of {connection.user} on {connection.name} ({connection.place})", hide_input=True))
+    question = f"Password of {connection.user} on {connection.name} ({describe_receivers(connection)})"
+    return Secret(_ask(question, hide_input=True))
 
 
 def _ask(question: str, **how: Any) -> str:

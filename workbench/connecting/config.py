@@ -74,6 +74,13 @@ def without_secrets(text: str) -> str:
     return without_credentials(text)
 
 
+class Options(dict[str, str]):
+    """What stands behind the `?` of a URL; whoever prints it sees the names alone."""
+
+    def __repr__(self) -> str:
+        return f"Options({', '.join(self)})"
+
+
 class Connection(msgspec.Struct, frozen=True):
     """One broker, under the name that addresses use.
 
@@ -84,7 +91,7 @@ class Connection(msgspec.Struct, frozen=True):
         user: None where the URL has none.
         password: None where the URL has none.
         path: Behind the hosts, decoded, without the leading `/`: RabbitMQ's virtual host. None where the URL has none.
-        options: Behind the `?`. A connector refuses those it does not know.
+        options: Behind the `?`. A connector refuses those it does not know. They may hold logins.
         level: What may be done through it; None where nobody has said.
         production: Whether more than observing is asked for again, by the connection's name.
         beat: Seconds from one listing to the next while it is watched; None: it is listed only when asked.
@@ -106,7 +113,7 @@ class Connection(msgspec.Struct, frozen=True):
     @property
     def loopback(self) -> bool:
         """Whether all hosts are this machine, by name or address."""
-        return all(_is_loopback(host) for host, _ in self.hosts)
+        return all(is_loopback(host) for host, _ in self.hosts)
 
     def reveal_url(self) -> str:
         """Its URL, with all that is secret in it; for no screen and no file, see `workbench.connecting.url`."""
@@ -124,10 +131,9 @@ class Connection(msgspec.Struct, frozen=True):
         return f"{self.scheme}://{login}{'@' if login else ''}{hosts}{path}{'?' if options else ''}{options}"
 
     @property
-    def place(self) -> str:
-        """The first host, as a user is told where a password goes."""
-        host, port = self.hosts[0]
-        return host if port is None else f"{host}:{port}"
+    def places(self) -> tuple[str, ...]:
+        """Its hosts, with their ports where it has them."""
+        return tuple(_host_text(host, port) for host, port in self.hosts)
 
     @property
     def identity(self) -> str:
@@ -164,7 +170,9 @@ class Connection(msgspec.Struct, frozen=True):
         login, at, places = parts.netloc.rpartition("@")
         user, colon, password = login.partition(":")
         hosts = tuple(_host(place, quoted) for place in places.split(",")) if places else (("localhost", None),)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        options = Options(parse_qsl(parts.query, keep_blank_values=True))
+        for value in options.values():
+            _remember_login(value)
         beat = options.pop("watch", None)
         return cls(
             name=name or hosts[0][0].replace("/", "-"),
@@ -216,19 +224,28 @@ def seconds_of(beat: str) -> float | None:
     return seconds
 
 
-def is_on_this_machine(url: str) -> bool:
-    """Whether all hosts of a URL are this machine, as far as it is written: no password of it is remembered."""
-    match = re.match(r"[a-z][a-z0-9+.-]*://(?:[^/?]*@)?([^/?]+)", url)
-    return match is not None and all(
-        _is_loopback(re.sub(r":[0-9]*$", "", place).strip("[]")) for place in match[1].split(",")
-    )
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Whether all hosts of a URL are this machine, as far as it is written: no password of it is remembered."""
+    match = re.match(r"[a-z][a-z0-9+.-]*://(?:[^/?]*@)?([^/?]+)", url)
+    return match is not None and all(
+        is_loopback(re.sub(r":[0-9]*$", "", place).strip("[]")) for place in match[1].split(",")
+    )
+
+
+def _remember_login(option: str) -> None:
+    """Keep the password of a login in an option out of all that is said."""
+    _, slashes, rest = option.partition("://")
+    login, at, _ = rest.rpartition("@")
+    if slashes and at and (password := unquote(login.partition(":")[2])):
+        Secret(password)
 
 
 def _host_text(host: str, port: int | None) -> str:

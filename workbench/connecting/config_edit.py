@@ -14,8 +14,10 @@ from urllib.parse import quote
 import tomli
 
 from workbench.connecting.config import check_name
-from workbench.connecting.config_file import ConfigFile, here_path, is_trusted, trust
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import here_path, is_trusted, trust
 from workbench.connecting.connection_formats import connection_of, url_of
+from workbench.connecting.plugins import check_options
 from workbench.connecting.state_files import locked, write_private
 from workbench.connecting.toml_lines import Place, places
 from workbench.connecting.url import HIDDEN, VARIABLE, with_secrets_of
@@ -149,6 +151,7 @@ def remove(path: Path, name: str) -> None:
 def _check_url(name: str, url: str) -> None:
     """Whether a URL may stand in a file."""
     connection = connection_of(f"{name}={url}", files=False)
+    check_options(connection)
     password = connection.password.reveal() if connection.password else ""
     if password and password != HIDDEN and not VARIABLE.fullmatch(password):
         raise ReadableSecretError("The password would be readable in the file: write ${VARIABLE} in its place.")
@@ -208,7 +211,7 @@ def _change(path: Path, change: Callable[[str, dict[str, Any]], str]) -> None:
     except TOMLKitError:
         raise ConfigError(odd) from None
     if ours:
-        trust(path)
+        trust(path, changed.encode())
 
 
 def _says(text: str, tree: dict[str, Any]) -> bool:

@@ -17,9 +17,7 @@
     [schemas]
     OrderPlaced = "schemas/order-placed.json" # the JSON Schema of a type, in a file beside this one
 
-A file that lies in the working directory may come from a stranger's repository. Until its user trusts it, it can only
-restrict: it runs no command, is given no environment variable and no password of the keyring, and what the user's own
-file says stays in force beside it.
+Which file counts, and what a file may say that its user does not trust, is for `config_sources.py`.
 """
 
 import os
@@ -33,13 +31,13 @@ import msgspec
 
 from workbench.connecting.config import Connection, check_name, seconds_of
 from workbench.connecting.connection_formats import connection_of
-from workbench.connecting.folders import config_path, state_path
+from workbench.connecting.environment import VARIABLE
 from workbench.connecting.level import Level
-from workbench.connecting.state_files import locked, write_private
+from workbench.connecting.tls import OPTIONS
 from workbench.connecting.toml_lines import line_of
-from workbench.model.errors import ConfigError
+from workbench.connecting.url import for_listing, option_values
+from workbench.model.errors import ConfigError, NotTrusted
 
-NAME: Final = "workbench.toml"
 _KEYS: Final = ("default", "connections", "masks", "conventions", "schemas", "dead_letters", "cluster", "theme", "keys")
 
 T = TypeVar("T")
@@ -53,7 +51,7 @@ class Configured(msgspec.Struct, frozen=True):
         guard: The level.
         production: Whether more than observing asks for the name to be typed.
         password_command: Prints the password; run by the shell.
-        keyring: Whether the password is in the system's keyring, under `event-workbench` and the connection's name.
+        keyring: Whether the password is in the system's keyring, see `workbench.connecting.passwords.keyring_entry`.
         watch: How often its endpoints are listed while it is watched: `10s`, `off`; None: as its URL says.
         scope: Which of them, by name; None: as its URL says.
     """
@@ -70,6 +68,35 @@ class Configured(msgspec.Struct, frozen=True):
     def has_source(self) -> bool:
         """Whether it says where its password is to be had."""
         return bool(self.password_command or self.keyring)
+
+    @property
+    def needs(self) -> tuple["Need", ...]:
+        """What of its user's it needs: commands, variables, the keyring, files. An untrusted one gets none of it."""
+        return (
+            *([Need("run", self.password_command)] if self.password_command else []),
+            *(Need("read the variable", name) for name in dict.fromkeys(VARIABLE.findall(self.url))),
+            *([Need("read the keyring", "its password")] if self.keyring else []),
+            *(Need("read the file", f"{name}={value}") for name, value in option_values(self.url, OPTIONS)),
+        )
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # A URL may hold a password, and so may a command.
+        return [("url", for_listing(self.url)), ("guard", self.guard), ("production", self.production)]
+
+    def __repr__(self) -> str:
+        return f"Configured({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Something of its user's that a configured connection cannot do without.
+
+    Attributes:
+        verb: What it does with it.
+        what: With what: a command, a variable's name, a file.
+    """
+
+    verb: str
+    what: str
 
 
 class ConfigFile(msgspec.Struct, frozen=True):
@@ -106,25 +133,12 @@ class ConfigFile(msgspec.Struct, frozen=True):
     strangers: frozenset[str] = frozenset()
 
     @classmethod
-    def find(cls, named: Path | None = None) -> "ConfigFile":
-        """Read the file that `--config` names, else `./workbench.toml`, else the one in the user's config folder.
-
-        Where `./workbench.toml` is not trusted, it and the user's own are read, and the stricter of the two counts.
-
-        Raises:
-            ConfigError: It cannot be read, or says something that is not known here.
-        """
-        if named is not None:
-            return cls.read(named)
-        here, own = here_path(), own_path()
-        config = cls.read(own) if _is_there(own) else cls()
-        if not _is_there(here) or (config.path and here.samefile(own)):
-            return config
-        return cls.read(here) if is_trusted(here) else _restrict(config, cls.read(here))
-
-    @classmethod
-    def read(cls, path: Path) -> "ConfigFile":
+    def read(cls, path: Path, content: bytes | None = None) -> "ConfigFile":
         """Read one file.
+
+        Args:
+            path: Which.
+            content: What is in it, where that was read before.
 
         Raises:
             ConfigError: It cannot be read, is not TOML, or has a key or a value that is not known here; the sentence
@@ -134,7 +148,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
         import tomli
 
         try:
-            text = path.read_text(encoding="utf-8")
+            written = path.read_bytes() if content is None else content
+            text = "\n".join(re.split("\r\n?|\n", written.decode()))
             tree = tomli.loads(text)
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
@@ -163,15 +178,11 @@ class ConfigFile(msgspec.Struct, frozen=True):
         """What a user must know of the file in the working directory; None: nothing."""
         if self.stranger is None:
             return None
+        opened = f" Its connections are opened only if you name them: {', '.join(sorted(self.strangers))}."
         return (
-            f"{self.stranger} is in use but not trusted: it can only restrict, and gets no secrets. Read it, then"
-            f" run `workbench connections trust {self.stranger}`."
+            f"{self.stranger} is in use but not trusted: it can only restrict, and gets no secrets."
+            f"{opened if self.strangers else ''} Read it, then run `workbench connections trust {self.stranger}`."
         )
-
-    @property
-    def target(self) -> Path:
-        """The file that takes a new connection: the one that was read, or the user's own, which may not be there."""
-        return self.path or own_path()
 
     def file_of(self, name: str) -> Path:
         """The file in which a connection can be edited.
@@ -188,17 +199,6 @@ class ConfigFile(msgspec.Struct, frozen=True):
             raise ConfigError(self._unknown(name))
         return self.path
 
-    def read_again(self) -> "ConfigFile":
-        """The same configuration as its files are now.
-
-        Raises:
-            ConfigError: See `find`.
-        """
-        if self.stranger is not None:
-            return self.find()
-        path = self.target
-        return self.read(path) if _is_there(path) else ConfigFile()
-
     def _unknown(self, name: str) -> str:
         known = ", ".join(self.connections) or "none"
         return f"There is no connection {name!r}; {self.path or 'the configuration'} has {known}."
@@ -213,10 +213,10 @@ class ConfigFile(msgspec.Struct, frozen=True):
         if name not in self.connections:
             raise ConfigError(self._unknown(name))
         said = self.connections[name]
-        if name in self.strangers and (said.has_source or "${" in said.url):
-            raise ConfigError(
-                f"{self.stranger} may come from someone else, and connection {name!r} needs a command to run, a"
-                " keyring password or an environment variable: read the file, then run"
+        if name in self.strangers and said.needs:
+            needs = " and ".join(f"{need.verb} {need.what}" for need in said.needs)
+            raise NotTrusted(
+                f"{self.stranger} is not trusted, and connection {name!r} would {needs}: read the file, then run"
                 f" `workbench connections trust {self.stranger}`."
             )
         connection = connection_of(f"{name}={expand(said.url, name)}", files=False)
@@ -228,97 +228,6 @@ class ConfigFile(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             connection, level=level, production=said.production, beat=beat, scope=said.scope or connection.scope
         )
-
-
-def own_path() -> Path:
-    """The user's own file, which may not be there."""
-    return config_path(NAME)
-
-
-def here_path() -> Path:
-    """The file in the working directory, which may not be there."""
-    return Path(NAME).absolute()
-
-
-def is_trusted(path: Path) -> bool:
-    """Whether the user has trusted this file with just this content."""
-    try:
-        return _fingerprint(path) in _trusted_path().read_text().splitlines()
-    except OSError:
-        return False
-
-
-def trust(path: Path) -> None:
-    """Let this file, for as long as its content stays, run its commands and have environment variables.
-
-    Raises:
-        ConfigError: It cannot be read, or says something that is not known here; or the list of trusted files cannot
-            be written.
-    """
-    ConfigFile.read(path)
-    kept = _trusted_path()
-    try:
-        with locked(kept):
-            write_private(kept, kept.read_bytes() + _fingerprint(path).encode() + b"\n")
-    except OSError as error:
-        raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
-
-
-def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
-    """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
-    names = own.connections.keys() | stranger.connections.keys()
-    connections: dict[str, Configured] = {}
-    for name in sorted(names, key=[*own.connections, *stranger.connections].index):
-        sayings = [file.connections[name] for file in (own, stranger) if name in file.connections]
-        guards = [said.guard for said in sayings]
-        if name not in own.connections:
-            guards.append(_level_in_url(sayings[0].url).name.lower())
-        connections[name] = msgspec.structs.replace(
-            sayings[0],
-            guard=min(guards, key=lambda guard: Level[guard.upper()]),
-            production=any(said.production for said in sayings),
-        )
-    default = dict.fromkeys(
-        name
-        for file in (own, stranger)
-        for name in file.default or tuple(file.connections)
-        if own.default or stranger.default
-    )
-    return msgspec.structs.replace(
-        own,
-        default=tuple(default),
-        connections=connections,
-        masks=tuple(dict.fromkeys((*own.masks, *stranger.masks))),
-        stranger=stranger.path,
-        strangers=frozenset(stranger.connections.keys() - own.connections.keys()),
-    )
-
-
-def _level_in_url(url: str) -> Level:
-    """What may be done through a connection that nobody has vouched for."""
-    try:
-        return Level.MOVE if connection_of(url, files=False).loopback else Level.OBSERVE
-    except ConfigError:
-        return Level.OBSERVE
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _trusted_path() -> Path:
-    return state_path("trusted")
-
-
-def _fingerprint(path: Path) -> str:
-    # Only files in working directories have to be known again.
-    import hashlib
-
-    path = path.absolute()
-    return hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()
 
 
 def _convert(path: Path, text: str, place: tuple[str, ...], found: Any, kind: type[T]) -> T:
@@ -362,4 +271,4 @@ def expand(url: str, name: str) -> str:
         # A password is any text; a host, or a whole URL, is meant as it is.
         return quote(found, safe="") if login and match.start() < login.end() else found
 
-    return re.sub(r"\$\{(\w+)\}", value, url)
+    return VARIABLE.sub(value, url)

@@ -14,6 +14,7 @@ from typing import Final
 
 from workbench.connecting.config import without_secrets
 from workbench.connecting.folders import state_path
+from workbench.connecting.state_files import make_private_folder
 
 LIMIT: Final = 1_000_000
 """Bytes that the file may have; beyond, the older half of it goes."""
@@ -76,7 +77,7 @@ _UNUSUAL: Final = re.compile("[^\n -~…]")
 
 
 def _append(path: Path, entry: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import threading
 from asyncio.subprocess import DEVNULL, Process
@@ -12,10 +13,11 @@ from typing import Final, TypeAlias
 
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import Configured
+from workbench.connecting.environment import child_environment
 from workbench.model.errors import ConfigError
 
 KEYRING: Final = "event-workbench"
-"""The service under which the keyring has passwords, by the connection's name."""
+"""The service under which the keyring has passwords, see `keyring_entry`."""
 DEADLINE: Final = 60.0
 """Seconds that a command or the keyring may take: their user may have to unlock something."""
 _LONGEST: Final = 1 << 16
@@ -33,11 +35,23 @@ async def ask_nobody(connection: Connection, reason: ConfigError | None) -> Secr
     return None
 
 
-async def password(name: str, said: Configured, terminal: bool) -> Secret | None:
+def keyring_entry(connection: Connection) -> str:
+    """The name under which the keyring has a connection's password: `shop ops@rabbit.example:5671`. Another user or
+    another host under the same name gets nothing."""
+    user = "" if connection.user is None else f"{connection.user}@"
+    return f"{connection.name} {user}{','.join(connection.places)}"
+
+
+def keyring_command(verb: str, connection: Connection) -> str:
+    """What its user types to put a connection's password into the keyring (`set`), or to delete it (`del`)."""
+    return f"keyring {verb} {KEYRING} {shlex.quote(keyring_entry(connection))}"
+
+
+async def password(connection: Connection, said: Configured, terminal: bool) -> Secret | None:
     """The password of a connection from where its configuration says; None: it does not say.
 
     Args:
-        name: The connection's.
+        connection: Whose.
         said: What is configured of it.
         terminal: Whether a command may ask its user on this terminal.
 
@@ -45,16 +59,18 @@ async def password(name: str, said: Configured, terminal: bool) -> Secret | None
         ConfigError: It cannot be had, or not within `DEADLINE`.
     """
     if said.password_command:
-        return Secret(await _output_of(said.password_command, name, terminal))
+        return Secret(await _output_of(said.password_command, connection.name, terminal))
     if said.keyring:
-        return Secret(await _from_keyring(name))
+        return Secret(await _from_keyring(connection))
     return None
 
 
 async def _output_of(command: str, name: str, terminal: bool) -> str:
     # Without the terminal it gets a session of its own, so that it cannot even open /dev/tty; gpg's agent would be told
     # of the terminal by a variable.
-    environment = None if terminal else {key: value for key, value in os.environ.items() if key != "GPG_TTY"}
+    environment = child_environment()
+    if not terminal:
+        environment.pop("GPG_TTY", None)
     async with _pipe() as (output, printed):
         try:
             process = await asyncio.create_subprocess_shell(
@@ -81,7 +97,8 @@ async def _output_of(command: str, name: str, terminal: bool) -> str:
                 raise ConfigError(f"{name}: its password_command did not end within {DEADLINE:g} s.") from None
             raise
     try:
-        password = found.decode().rstrip("\r\n")
+        # What follows the first line is what its user has noted beside the password: https://www.passwordstore.org.
+        password = found.decode().partition("\n")[0].rstrip("\r")
     except UnicodeDecodeError:
         raise ConfigError(f"{name}: what its password_command prints is not UTF-8.") from None
     if code or not password:
@@ -121,8 +138,9 @@ async def _end(process: Process, whole_session: bool) -> None:
     await process.wait()
 
 
-async def _from_keyring(name: str) -> str:
+async def _from_keyring(connection: Connection) -> str:
     """Ask on a thread that nobody waits for at the end of the program: a keyring may wait for its user for good."""
+    name, entry = connection.name, keyring_entry(connection)
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[str | None] = loop.create_future()
 
@@ -135,7 +153,7 @@ async def _from_keyring(name: str) -> str:
 
         found, failed = None, None
         try:
-            found = keyring.get_password(KEYRING, name)
+            found = keyring.get_password(KEYRING, entry)
         except Exception as error:
             # A backend may raise anything: of its bus, its library, its system.
             failed = error
@@ -155,5 +173,7 @@ async def _from_keyring(name: str) -> str:
     except Exception as error:
         raise ConfigError(f"{name}: the system's keyring cannot be asked: {error}.") from None
     if found is None:
-        raise ConfigError(f"{name}: the keyring has no password for it: `keyring set {KEYRING} {name}` puts one there.")
+        raise ConfigError(
+            f"{name}: the keyring has no password for it: `{keyring_command('set', connection)}` puts one there."
+        )
     return found

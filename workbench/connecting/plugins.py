@@ -38,6 +38,17 @@ def load(name: str, group: str = CONNECTORS) -> Any:
         raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {what},")) from error
 
 
+def check_options(connection: Connection) -> None:
+    """See that a connector knows all options of a connection, as far as its class says which it knows (`options`).
+
+    Raises:
+        ConfigError: No connector speaks its scheme, or it has an option that the connector does not know.
+    """
+    known = getattr(load(connection.scheme), "options", None)
+    if known is not None:
+        connection.known_options(*known)
+
+
 def connect(connection: Connection) -> Connector:
     """The connector for a connection, not yet entered.
 

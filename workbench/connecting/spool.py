@@ -11,7 +11,7 @@ from typing import IO
 from uuid import uuid4
 
 from workbench.connecting.folders import state_path
-from workbench.connecting.state_files import new_on_disk, sync_folder
+from workbench.connecting.state_files import make_private_folder, new_on_disk, sync_folder
 from workbench.decode import ndjson
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
@@ -92,7 +92,7 @@ def _write(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
     folder = spool_folder()
     path = folder / f"{uuid4().hex}.ndjson"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         with new_on_disk(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.writelines(map(ndjson.encode, deliveries))

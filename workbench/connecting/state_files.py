@@ -11,27 +11,35 @@ from typing import IO
 from uuid import uuid4
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, mode: int | None = None) -> None:
     """Put a file in the place of what was there: a program that is killed leaves the old one or the new one.
 
-    A new file may be read by its user alone; one that is there keeps its mode. A symbolic link stays one: what it leads
-    to is written.
+    A new file may be read by its user alone; one that is there keeps its owner and its mode. A symbolic link stays one:
+    what it leads to is written.
+
+    Args:
+        path: Which.
+        content: What is to be in it.
+        mode: Its mode from now on, also of one that is there; None: see above.
 
     Raises:
         OSError: It cannot be written; what was there is untouched.
     """
     path = _resolved(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        before = path.stat()
     except FileNotFoundError:
-        mode = 0o600
+        before = None
+    wanted = mode if mode is not None else 0o600 if before is None else stat.S_IMODE(before.st_mode)
     # A name of its own for each writing: two programs may write at once.
     new = path.with_name(f"{path.name}.{uuid4().hex}.new")
     try:
         with new_on_disk(new) as file:
             file.write(content)
-            os.fchmod(file.fileno(), mode)
+            if before is not None and _owner(before) != _owner(os.fstat(file.fileno())):
+                os.fchown(file.fileno(), *_owner(before))
+            os.fchmod(file.fileno(), wanted)
         file.close()
         new.replace(path)
         sync_folder(path.parent)
@@ -39,6 +47,16 @@ def write_private(path: Path, content: bytes) -> None:
         with suppress(OSError):
             new.unlink(missing_ok=True)
         raise
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its user may enter, and those above it that there are not.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        each.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager
@@ -52,7 +70,7 @@ def locked(path: Path) -> Iterator[None]:
         OSError: It cannot be read or made.
     """
     path = _resolved(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     descriptor = _open_locked(path)
     try:
         yield
@@ -98,6 +116,10 @@ def _open_locked(path: Path) -> int:
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         os.close(descriptor)
+
+
+def _owner(file: os.stat_result) -> tuple[int, int]:
+    return file.st_uid, file.st_gid
 
 
 def _resolved(path: Path) -> Path:

@@ -1,7 +1,9 @@
 """URLs of connections, without what is secret in them."""
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
 
 VARIABLE: Final = re.compile(r"\$\{\w+\}")
 """What stands in a configuration for an environment variable's value."""
@@ -9,6 +11,8 @@ VARIABLE: Final = re.compile(r"\$\{\w+\}")
 
 HIDDEN: Final = "…"
 """What stands on the screen for a secret."""
+DOT: Final = "•"
+"""What stands on the screen for each character of a secret that is being typed."""
 
 
 def without_password(url: str) -> str:
@@ -61,6 +65,41 @@ def with_secrets_of(url: str, before: str) -> str:
             value = values[name]
         options.append(f"{name}{equals}{value}")
     return f"{new.scheme}{login}{new.at}{new.place}{new.question}{'&'.join(options)}"
+
+
+def option_values(url: str, names: Collection[str]) -> list[tuple[str, str]]:
+    """Those of the URL's options that are called so, each with its value as it is meant."""
+    return [(name, value) for name, value in parse_qsl(_split(url).options, keep_blank_values=True) if name in names]
+
+
+def while_typed(url: str) -> str:
+    """The URL as it is shown while it is being written, as long as before: what may become a password is dots from its
+    first character on."""
+    for secret in _TYPED_SECRETS:
+        url = secret.sub(lambda match: match[1] + DOT * len(match[2]), url)
+    return url
+
+
+_TYPED: Final = r"(?:^|=)\s*[a-z][a-z0-9+.-]*://"
+_TYPED_SECRETS: Final = (
+    # Up to the last @ of the login, or, where none is written yet, to what ends a host.
+    re.compile(rf"({_TYPED}[^/?:@]*:)(?!\$\{{\w*\}}@)([^?]*)(?=@)"),
+    # What are digits may be the port of a host, which is known by its dot; of a bare word they are no port yet.
+    re.compile(rf"({_TYPED}(?!localhost:|[^:]*\.)[^/?:@\[•,]*:)(?!•|\$(?:\{{|$))([^/?,@]+)(?=$)"),
+    re.compile(rf"({_TYPED}[^/?:@\[•,]*:)(?![0-9]*$|[0-9]+[/?,]|•|\$(?:\{{|$))([^/?,@]+)"),
+    re.compile(r"([?&][^=&]*=[a-z]+(?:://|%3[Aa]%2[Ff]%2[Ff])[^:&/%]*(?::|%3[Aa]))(?![0-9]*(?:/|%2[Ff]|&|$))([^@%&]*)"),
+    re.compile(r"(?i)((?:(?:password|passwd|secret|token|credential)\w*|accesskey)=)(?!\$\{)([^;&]*)"),
+)
+
+
+def secret_texts(url: str) -> list[str]:
+    """What of a URL may be secret, as it is written: its password, and options that are called so or have a login. Of
+    what is no URL, such as a connection string, all."""
+    if not re.match(r"[a-z][a-z0-9+.-]*://", url):
+        return [url]
+    parts = _split(url)
+    options = [value for name, _, value in _options(parts) if _has_login(value) or _SECRET_OPTION.search(name)]
+    return [text for text in (parts.password, *options) if text]
 
 
 def for_error(url: str) -> str:
@@ -117,4 +156,8 @@ def _options(parts: _Parts) -> list[tuple[str, str, str]]:
 
 def _is_secret_option(name: str, value: str) -> bool:
     """Whether an option's value may hold a secret: it is called so, or has a login."""
-    return not VARIABLE.fullmatch(value) and ("@" in value or "%40" in value or bool(_SECRET_OPTION.search(name)))
+    return not VARIABLE.fullmatch(value) and (_has_login(value) or bool(_SECRET_OPTION.search(name)))
+
+
+def _has_login(value: str) -> bool:
+    return "@" in value or "%40" in value

@@ -2,6 +2,7 @@
 
 WorkbenchError
 ├── ConfigError             a URL, an option or an installation that cannot be used
+│   └── NotTrusted          what a file asks for that its user does not trust
 ├── AddressError            a text that is not `connection/name`, or names no open connection
 ├── FormatError             bytes or a line that are not what they claim to be
 ├── GuardRefused            more than the connection's guard allows
@@ -39,6 +40,10 @@ class WorkbenchError(Exception):
 
 class ConfigError(WorkbenchError):
     """A URL, an option or an installation that cannot be used."""
+
+
+class NotTrusted(ConfigError):
+    """What a file in the working directory asks for before its user trusts it."""
 
 
 class AddressError(WorkbenchError):

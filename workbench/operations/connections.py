@@ -2,16 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from workbench.connecting import config_edit
 from workbench.connecting.config import Connection, Secret, check_name
 from workbench.connecting.config_file import Configured, expand
+from workbench.connecting.config_sources import find_again, target_of
 from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.level import Level
-from workbench.connecting.passwords import KEYRING
+from workbench.connecting.passwords import keyring_command, keyring_entry
 from workbench.connecting.url import HIDDEN, for_editing, without_password
 from workbench.model.errors import ConfigError
 from workbench.session import Session
@@ -38,6 +39,13 @@ class Entry(msgspec.Struct, frozen=True):
     guard: str = ""
     production: bool = False
     saved: bool = True
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # A password may stand in the URL, too.
+        return [("name", self.name), ("guard", self.guard), ("production", self.production), ("saved", self.saved)]
+
+    def __repr__(self) -> str:
+        return f"Entry({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 class EntryError(ConfigError):
@@ -70,13 +78,14 @@ class ConnectionForm:
         """The connection's name so far; None: there is none yet."""
         self._file: Final = None if name is None else _file_of(session, name)
         self._said: Final = None if name is None or self._file is None else session.config.connections[name]
+        self._known: Final = None if name is None else _described(session, name)
         self.entry: Final = self._entry()
         """What it is now, without its secrets."""
 
     @property
     def target(self) -> Path:
         """The file that it is saved in."""
-        return self._file or self._session.config.target
+        return self._file or target_of(self._session.config)
 
     @property
     def can_be_unsaved(self) -> bool:
@@ -175,7 +184,7 @@ class ConnectionForm:
                     guard=guard if guard != self._said.guard else None,
                     production=connection.production if connection.production != self._said.production else None,
                 )
-            session.config = session.config.read_again()
+            session.config = find_again(session.config)
         except config_edit.ReadableSecretError as error:
             raise EntryError("url", str(error)) from None
         except ConfigError as error:
@@ -227,9 +236,13 @@ class ConnectionForm:
         return url if f":{HIDDEN}@" in url else without_password(url)
 
     def _of_keyring(self, name: str) -> str:
-        if self._said is None or not self._said.keyring or name == self.before:
+        if self._said is None or not self._said.keyring or self._known is None:
             return ""
-        return f" The keyring has its password under the old name: `keyring set {KEYRING} {name}` stores it anew."
+        now = self._session.config.connection(name)
+        if keyring_entry(now) == keyring_entry(self._known):
+            return ""
+        before = keyring_entry(self._known)
+        return f" The keyring has its password for {before!r}: `{keyring_command('set', now)}` stores it anew."
 
 
 def check_editable(session: Session, name: str) -> None:
@@ -252,7 +265,7 @@ def forget(session: Session, name: str) -> str:
     if path is None:
         return f"{name} is forgotten."
     config_edit.remove(path, name)
-    session.config = session.config.read_again()
+    session.config = find_again(session.config)
     return f"{name} is removed from {path}."
 
 
@@ -265,9 +278,18 @@ def what_is_forgotten(session: Session, name: str) -> str:
     path = _file_of(session, name)
     if path is None:
         return f"{name} is in no file: it was added for this session only."
-    kept = session.config.connections[name].keyring
-    keyring = f" Its password stays in the keyring; `keyring del {KEYRING} {name}` deletes it." if kept else ""
+    keyring = ""
+    if session.config.connections[name].keyring and (known := _described(session, name)) is not None:
+        keyring = f" Its password stays in the keyring; `{keyring_command('del', known)}` deletes it."
     return f"{name} and its settings are deleted from {path}.{keyring}"
+
+
+def _described(session: Session, name: str) -> Connection | None:
+    """A connection as it is configured; None: it cannot be used."""
+    try:
+        return session.describe(name)
+    except ConfigError:
+        return None
 
 
 def _file_of(session: Session, name: str) -> Path | None:

@@ -5,7 +5,6 @@ rendered in a process of its own, `template_process.py`, and nowhere else.
 """
 
 import json
-import os
 import random
 import string
 import time
@@ -28,6 +27,34 @@ _LARGEST = 64 << 20
 """Characters that one rendered text may have."""
 
 
+class Environment:
+    """`env` of a template: variables by name, and no list of them.
+
+    Args:
+        values: Those that it may read.
+        any: Whether all others are not set, rather than forbidden.
+    """
+
+    __slots__ = ("_any", "_values")
+
+    def __init__(self, values: Mapping[str, str], any: bool = False) -> None:
+        self._values, self._any = values, any
+
+    def __getitem__(self, name: str) -> str:
+        """The value of a variable.
+
+        Raises:
+            KeyError: It is not set.
+            FormatError: The template may not read it.
+        """
+        if name not in self._values and not self._any:
+            raise FormatError(f"The template may not read the environment variable {name!r}: --env NAME allows one.")
+        return self._values[name]
+
+
+_NOTHING = Environment({})
+
+
 class Renderer:
     """Makes events of a template, a different one each time.
 
@@ -35,12 +62,19 @@ class Renderer:
         template: What to fill in.
         values: Take the place of those in the template's `set`.
         seed: Makes the random pickers repeat themselves; None: they do not.
+        variables: What it may read of the environment.
 
     Raises:
         FormatError: A text in the template is not one that Jinja2 can read.
     """
 
-    def __init__(self, template: Template, values: Mapping[str, str], seed: int | None = None) -> None:
+    def __init__(
+        self,
+        template: Template,
+        values: Mapping[str, str],
+        seed: int | None = None,
+        variables: Environment = _NOTHING,
+    ) -> None:
         self._seed = seed
         self._chance = chance = random.Random(seed)
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -54,7 +88,7 @@ class Renderer:
             "text": lambda length: "".join(chance.choices(string.ascii_letters, k=length)),
             # The sandbox's own, which refuses to count to a billion.
             "range": environment.globals["range"],
-            "env": dict(os.environ),
+            "env": variables,
         }
         # Jinja's own is for HTML, and writes numbers anew.
         environment.filters["tojson"] = _json_text

@@ -14,6 +14,9 @@ A template file is TOML:
 Every text in it may use `seq` (0, 1, 2… within one sending), `uuid()`, `now()` (ISO 8601, UTC), `timestamp()`
 (milliseconds since 1970), `integer(low, high)`, `number(low, high)`, `choice(a, b, …)`, `text(length)`, `env.NAME`, and
 what `set` names.
+
+A template may lie in a stranger's repository: of the environment it gets what its user names (`--env NAME`), or, in the
+user's own templates folder, what it asks for by name. None gets all of it.
 """
 
 from collections.abc import Mapping
@@ -22,6 +25,7 @@ from typing import Any
 
 import msgspec
 
+from workbench.connecting.environment import Variables
 from workbench.connecting.folders import config_path
 from workbench.model.errors import ConfigError
 
@@ -92,3 +96,8 @@ def template_file(name: str) -> Path:
     path = Path(name).expanduser()
     own = templates_folder() / f"{name}.toml"
     return own if not path.exists() and own.exists() else path
+
+
+def variables_of(name: str) -> Variables:
+    """What a template of this name may read of the environment: nothing, or, where it is its user's own, anything."""
+    return Variables(any=templates_folder().resolve() in template_file(name).resolve().parents)

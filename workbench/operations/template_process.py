@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
+from workbench.connecting.environment import Variables, child_environment
 from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -40,6 +41,9 @@ _FLUSH: Final = 0.05
 """Seconds after which an answer goes out, however few events it has."""
 
 
+_NONE: Final = Variables()
+
+
 class _Job(msgspec.Struct, frozen=True):
     template: Template
     values: dict[str, str]
@@ -48,6 +52,10 @@ class _Job(msgspec.Struct, frozen=True):
     count: int
     given: Given | None = None
     """The event that is edited; then it is one that is made."""
+    variables: dict[str, str] = {}
+    """Those of the environment that the template may read."""
+    any_variable: bool = False
+    """Whether one that is not among them is not set, rather than forbidden."""
 
 
 class _Filled(msgspec.Struct, frozen=True, array_like=True):
@@ -62,7 +70,14 @@ class _Filled(msgspec.Struct, frozen=True, array_like=True):
 class TemplateProcess:
     """Fills in templates, in a process that is started when it is first needed and ends with this context."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Variables = _NONE) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            variables: What templates may read of the environment.
+        """
+        self.variables = variables
+        """What templates may read of the environment."""
         self._idle: _Child | None = None
         self._working: set[_Child] = set()
 
@@ -95,7 +110,7 @@ class TemplateProcess:
             FormatError: A text is none that Jinja2 can read or cannot be filled in, or one event takes longer than
                 `SECONDS` or more than `MEMORY`. Events before it were handed over, but for those of the last moment.
         """
-        job = _encode(_Job(template, dict(values), "" if seed is None else str(seed), count))
+        job = _encode(self._job(template, values, seed, count))
         child, self._idle = self._idle or await _Child.start(), None
         self._working.add(child)
         done = False
@@ -126,7 +141,7 @@ class TemplateProcess:
         Raises:
             FormatError: As `fill` does.
         """
-        job = _encode(_Job(template, dict(values), "" if seed is None else str(seed), 1, given))
+        job = _encode(self._job(template, values, seed, 1, given))
         child, self._idle = self._idle or await _Child.start(), None
         self._working.add(child)
         done = False
@@ -139,6 +154,12 @@ class TemplateProcess:
             return _event_of(answer[0], template)
         finally:
             await self._put_back(child, done)
+
+    def _job(
+        self, template: Template, values: Mapping[str, str], seed: int | None, count: int, given: Given | None = None
+    ) -> _Job:
+        written = "" if seed is None else str(seed)
+        return _Job(template, dict(values), written, count, given, self.variables.values, self.variables.any)
 
     async def _put_back(self, child: "_Child", done: bool) -> None:
         """Keep a process for what comes next; end one that is not done."""
@@ -181,7 +202,15 @@ class _Child:
         refusal = "Templates cannot be filled in: the process that does it does not start"
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-c", code, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+                sys.executable,
+                "-I",
+                "-c",
+                code,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                start_new_session=True,
+                env=child_environment(),
             )
         except OSError as error:
             raise FormatError(f"{refusal}: {error.strerror}.") from None
@@ -305,9 +334,10 @@ def _answers(job: _Job) -> Iterator[bytes]:
 
 def _new_renderer(job: _Job) -> "Renderer":
     # Imported in this process only: whoever publishes does not wait for Jinja2.
-    from workbench.operations.renderer import Renderer
+    from workbench.operations.renderer import Environment, Renderer
 
-    return Renderer(job.template, job.values, int(job.seed) if job.seed else None)
+    seed = int(job.seed) if job.seed else None
+    return Renderer(job.template, job.values, seed, Environment(job.variables, job.any_variable))
 
 
 @lru_cache(1)

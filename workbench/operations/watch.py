@@ -13,7 +13,7 @@ from workbench.connecting.retry import Backoff
 from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConnectorError, LoginRefused, Unsupported, WorkbenchError
+from workbench.model.errors import ConnectorError, LoginRefused, NotTrusted, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap, Interruption
@@ -38,7 +38,7 @@ def sign(state: State) -> str:
             return "●"
         case "connecting":
             return "◌"
-        case Interruption():
+        case Interruption() | NotTrusted():
             return "○"
     return "✖"
 
@@ -166,7 +166,7 @@ class Watch:
                 pause = backoff.pause
             except WorkbenchError as error:
                 self.state, pause = error, None
-            if self.state != "connected":
+            if self.state != "connected" and not isinstance(self.state, NotTrusted):
                 self.failed_at = round(time.time() * 1000)
             self._changed(self)
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from workbench.connecting.folders import state_path
-from workbench.connecting.state_files import new_private
+from workbench.connecting.state_files import make_private_folder, new_private
 from workbench.model.errors import StoreError
 
 
@@ -29,7 +29,7 @@ def private_file(folder: Path | None = None) -> Iterator[Path]:
     """
     folder = folder or state_folder()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         sweep(folder)
         path, lock = _lock_new(folder)
     except OSError as error:

@@ -1,7 +1,7 @@
 """`demo://shop/rabbit` and `demo://shop/kafka`: two connections to one shop."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from workbench.model.errors import ConfigError, ConnectionLost
 from workbench.model.event import Event
 
 FACES: Final = ("rabbit", "kafka")
+_OPTIONS: Final = ("seed", "clock", "pace")
 
 _DEPLOY: Final = "Fix the demo's payment service, so that payments it rejected succeed when moved back."
 
@@ -38,6 +39,8 @@ class DemoConnector(MemoryConnector):
 
     Without a face, `demo://shop` is a shop that stands still, on one broker.
     """
+
+    options: ClassVar[Sequence[str]] = _OPTIONS
 
     def __init__(self, connection: Connection) -> None:
         self._face = connection.path or None
@@ -98,7 +101,7 @@ def _settings(connection: Connection) -> Settings:
     if connection.path not in FACES:
         raise ConfigError(f"{connection.name}: a shop has two brokers: write demo://shop/rabbit or demo://shop/kafka.")
     try:
-        settings = msgspec.convert(connection.known_options("seed", "clock", "pace"), Settings, strict=False)
+        settings = msgspec.convert(connection.known_options(*_OPTIONS), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{connection.name}: seed is a number, clock milliseconds since 1970 and pace events a second: {error}."

@@ -14,7 +14,7 @@ from typing import IO, Final
 import msgspec
 
 from workbench.connecting.folders import state_path
-from workbench.connecting.state_files import new_private, sync_folder, try_lock
+from workbench.connecting.state_files import make_private_folder, new_private, sync_folder, try_lock
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
@@ -78,7 +78,7 @@ def create_file(operation: Operation) -> tuple[Path, IO[bytes]]:
     """
     path = journal_folder() / f"{operation.id}{SUFFIX}"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         lock = lock_file(path)
         # By its name it is found when it is one: a program may die here.
         unfinished = path.with_suffix(".unfinished")

@@ -40,7 +40,7 @@ async def editor_of(session: Session, edit: Edit) -> AsyncIterator[Editor | None
     if not edit:
         yield None
         return
-    async with TemplateProcess() as templates:
+    async with TemplateProcess(session.variables) as templates:
         yield Editor(edit, Tiers(session.conventions.tables), templates)
 
 

@@ -1,0 +1,68 @@
+"""Who is told to get a password, and what a user is told before it is sent."""
+
+import pytest
+
+from workbench.connecting.config import Connection, Secret
+from workbench.connecting.logins import describe_receivers
+from workbench.model.errors import ConfigError
+from workbench.session import Session
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("amqps://ops@rabbit.example", "rabbit.example:5671 and rabbit.example:15671"),
+        ("amqp://ops@rabbit.example", "rabbit.example:5672 (unencrypted) and rabbit.example:15672 (unencrypted)"),
+        ("amqp://ops@localhost", "localhost:5672 and localhost:15672"),
+        (
+            "amqps://ops@a,b:5000?management=http://evil.example:8080",
+            "a:5671, b:5000 and evil.example:8080 (unencrypted)",
+        ),
+        ("amqps://ops@a?management=https://admin:own@evil.example", "a:5671"),
+        ("kafka://ops@k.example", "k.example:9092 (unencrypted)"),
+        ("kafka://ops@k.example?sasl=scram-sha-512", "k.example:9092"),
+        ("kafka://ops@k1,[::2]:9093?tls&ca=missing.pem", "k1:9092 and [::2]:9093"),
+        ("eventhubs://policy@n.servicebus.windows.net", "n.servicebus.windows.net:9093"),
+        ("memory://ops@m", "m"),
+        ("unheard-of://ops@h:1", "h:1"),
+    ],
+)
+def test_every_host_that_gets_a_password_is_told(url: str, said: str) -> None:
+    if "admin:own@" in url:
+        url = url.replace("admin:own@", "admin:own%40")
+    assert describe_receivers(Connection.parse(f"s={url}")) == said
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (
+            "amqp://ops:x@rabbit.example",
+            ["s: its password goes unencrypted to rabbit.example:5672 and rabbit.example:15672."],
+        ),
+        ("amqp://ops:x@127.0.0.1", []),
+        ("amqps://ops:x@rabbit.example", []),
+        ("kafka://ops:x@k.example", ["s: its password goes unencrypted to k.example:9092."]),
+        ("amqp://rabbit.example", []),
+    ],
+)
+async def test_a_password_goes_in_clear_to_another_machine_only_after_that_was_told(url: str, told: list[str]) -> None:
+    said: list[str] = []
+    async with Session([Connection.parse(f"s={url}")]) as session:
+        session.tell = said.append
+        await session.complete("s")
+        await session.complete("s")
+    assert said == told
+
+
+async def test_who_is_asked_for_a_password_is_told_there() -> None:
+    said: list[str] = []
+
+    async def answer(connection: Connection, reason: ConfigError | None) -> Secret:
+        said.append(describe_receivers(connection))
+        return Secret("typed")
+
+    async with Session([Connection.parse("s=kafka://ops@k.example")], ask_password=answer) as session:
+        session.tell = said.append
+        await session.complete("s")
+    assert said == ["k.example:9092 (unencrypted)"]

@@ -1,0 +1,213 @@
+"""Where the configuration comes from, and how it is put together.
+
+    --config FILE                    counts alone: its user has named it
+    ./workbench.toml, trusted        counts alone
+    ./workbench.toml, not trusted    may come from a stranger's repository: it can only restrict what the next one says
+    the user's own workbench.toml    counts
+
+Connections that a command is given by URL are no part of it: see `workbench.session`.
+
+**A file that is not trusted** is merged field by field, as the tables below say. Its own connections are listed: they
+run no command, read no variable, no keyring and no file, and are opened only when their user says so.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from workbench.connecting.config_file import ConfigFile, Configured, Need
+from workbench.connecting.connection_formats import connection_of
+from workbench.connecting.folders import config_path, state_path
+from workbench.connecting.level import Level
+from workbench.connecting.state_files import locked, write_private
+from workbench.model.errors import ConfigError
+
+NAME: Final = "workbench.toml"
+
+RESTRICTING: Final = frozenset({"masks", "guard", "production"})
+"""What is taken over from a file that is not trusted: masks are united, the stricter guard counts, and production where
+either file says so. A test sees to it that every field stands in one of these tables."""
+LISTED: Final = frozenset({"connections", "url", "watch", "scope"})
+"""What such a file says of connections that it alone has."""
+NEEDING: Final = frozenset({"password_command", "keyring", "url"})
+"""What may need something of the user's: see `Configured.needs`. It is refused."""
+IGNORED: Final = frozenset({"default", "conventions", "schemas", "cluster", "dead_letters", "theme", "keys"})
+"""What such a file says in vain."""
+
+
+def find_config(named: Path | None = None) -> ConfigFile:
+    """The configuration: see this module.
+
+    Args:
+        named: The file that `--config` names.
+
+    Raises:
+        ConfigError: A file cannot be read, or says something that is not known here.
+    """
+    if named is not None:
+        return ConfigFile.read(named)
+    here, own = here_path(), own_path()
+    config = ConfigFile.read(own) if _is_there(own) else ConfigFile()
+    if not _is_there(here) or (config.path and here.samefile(own)):
+        return config
+    content = _content(here)
+    found = ConfigFile.read(here, content)
+    return found if _is_trusted(here, content) else _restrict(config, found)
+
+
+def find_again(config: ConfigFile) -> ConfigFile:
+    """The same configuration as its files are now.
+
+    Raises:
+        ConfigError: See `find_config`.
+    """
+    if config.stranger is not None:
+        return find_config()
+    path = target_of(config)
+    return ConfigFile.read(path) if _is_there(path) else ConfigFile()
+
+
+def target_of(config: ConfigFile) -> Path:
+    """The file that takes a new connection: the one that was read, or the user's own, which may not be there."""
+    return config.path or own_path()
+
+
+def own_path() -> Path:
+    """The user's own file, which may not be there."""
+    return config_path(NAME)
+
+
+def here_path() -> Path:
+    """The file in the working directory, which may not be there."""
+    return Path(NAME).absolute()
+
+
+def is_trusted(path: Path) -> bool:
+    """Whether the user has trusted this file with just this content."""
+    try:
+        return _is_trusted(path, path.read_bytes())
+    except OSError:
+        return False
+
+
+def what_trust_allows(path: Path) -> tuple[bytes, Sequence[tuple[Need, str]]]:
+    """What is in a file, and what it could do once it is trusted, each with its connection, or with an empty name.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here.
+    """
+    content = _content(path)
+    config = ConfigFile.read(path, content)
+    allowed = [(need, name) for name, said in config.connections.items() for need in (*said.needs, *_hosts(said))]
+    if config.cluster:
+        allowed.append((Need("give passwords to the cluster", config.cluster), ""))
+    allowed += [(Need("read the file", file), "") for file in config.schemas.values()]
+    return content, allowed
+
+
+def trust(path: Path, content: bytes | None = None) -> None:
+    """Let a file, for as long as its content stays, do what it asks for.
+
+    Args:
+        path: Which.
+        content: What was in it when its user saw it; None: what is in it now.
+
+    Raises:
+        ConfigError: It cannot be read, or says something that is not known here; or the list of trusted files cannot
+            be written.
+    """
+    content = _content(path) if content is None else content
+    ConfigFile.read(path, content)
+    kept = _trusted_path()
+    try:
+        with locked(kept):
+            known = kept.read_bytes()
+            write_private(kept, known + _fingerprint(path, content).encode() + b"\n", mode=0o600)
+    except OSError as error:
+        raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
+
+
+def _hosts(said: Configured) -> Sequence[Need]:
+    """Where it would connect to, as far as that is written in its URL."""
+    try:
+        connection = connection_of(said.url, files=False)
+    except ConfigError:
+        return [Need("connect to", "what the variables say")]
+    elsewhere = [urlsplit(value).netloc.rpartition("@")[2] for value in connection.options.values() if "://" in value]
+    return [Need("connect to", place) for place in (*connection.places, *elsewhere)]
+
+
+def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
+    """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
+    theirs = [name for name in stranger.connections if name not in own.connections]
+    connections = {name: _stricter(said, stranger.connections.get(name)) for name, said in own.connections.items()}
+    for name in theirs:
+        said = _classified(stranger.connections[name])
+        connections[name] = _stricter(said, Configured(said.url, guard=_level_in_url(said.url).name.lower()))
+    return msgspec.structs.replace(
+        own,
+        connections=connections,
+        masks=tuple(dict.fromkeys((*own.masks, *stranger.masks))),
+        stranger=stranger.path,
+        strangers=frozenset(theirs),
+    )
+
+
+def _classified(said: Configured) -> Configured:
+    """What of a stranger's connection is known to be harmless, or is refused."""
+    fields = (RESTRICTING | LISTED | NEEDING) & set(Configured.__struct_fields__)
+    return Configured(**{name: getattr(said, name) for name in fields})
+
+
+def _stricter(said: Configured, other: Configured | None) -> Configured:
+    if other is None:
+        return said
+    return msgspec.structs.replace(
+        said,
+        guard=min(said.guard, other.guard, key=lambda guard: Level[guard.upper()]),
+        production=said.production or other.production,
+    )
+
+
+def _level_in_url(url: str) -> Level:
+    """What may be done through a connection that nobody has vouched for."""
+    try:
+        return Level.MOVE if connection_of(url, files=False).loopback else Level.OBSERVE
+    except ConfigError:
+        return Level.OBSERVE
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _trusted_path() -> Path:
+    return state_path("trusted")
+
+
+def _is_trusted(path: Path, content: bytes) -> bool:
+    try:
+        return _fingerprint(path, content) in _trusted_path().read_text().splitlines()
+    except OSError:
+        return False
+
+
+def _fingerprint(path: Path, content: bytes) -> str:
+    # Only files in working directories have to be known again.
+    import hashlib
+
+    return hashlib.sha256(os.fsencode(path.absolute()) + b"\0" + content).hexdigest()

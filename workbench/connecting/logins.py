@@ -1,0 +1,70 @@
+"""Who gets a connection's password, so that its user is told before it is sent."""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from workbench.connecting.config import Connection, is_loopback
+from workbench.connecting.plugins import load
+from workbench.model.errors import ConfigError
+
+
+class Login(msgspec.Struct, frozen=True):
+    """A place where a connection's password is sent.
+
+    Attributes:
+        host: Its name or address.
+        port: Its port.
+        clear: Whether whoever is on the way can read the password.
+    """
+
+    host: str
+    port: int
+    clear: bool
+
+    @property
+    def place(self) -> str:
+        """As a user writes it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether the password leaves this machine in clear."""
+        return self.clear and not is_loopback(self.host)
+
+
+@runtime_checkable
+class LoginTeller(Protocol):
+    """A connector's class that says where its passwords go; of others the hosts of the URL are said."""
+
+    @staticmethod
+    def logins(connection: Connection) -> Sequence[Login]:
+        """The places, each once; raises `ConfigError` where the connection cannot be used."""
+
+
+def logins_of(connection: Connection) -> Sequence[Login]:
+    """Where a connection's password is sent; empty where its connector does not say."""
+    try:
+        made = load(connection.scheme)
+        return made.logins(connection) if isinstance(made, LoginTeller) else ()
+    except ConfigError:
+        return ()
+
+
+def describe_receivers(connection: Connection) -> str:
+    """Every host that gets the password: `h1:5672 (unencrypted) and h2:15672`."""
+    said = [f"{each.place}{' (unencrypted)' if each.is_exposed else ''}" for each in logins_of(connection)]
+    return _listed(said or connection.places)
+
+
+def exposure(connection: Connection) -> str | None:
+    """What a user must be told before a connection's password is sent; None: nothing."""
+    exposed = [each.place for each in logins_of(connection) if each.is_exposed]
+    if connection.password is None or not exposed:
+        return None
+    return f"{connection.name}: its password goes unencrypted to {_listed(exposed)}."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
