@@ -119,7 +119,7 @@ class ConnectionDialog(Form):
         """Propose to allow more on this machine than elsewhere, as long as the user has not chosen."""
         guard = self.query_one("#guard", ChoiceList)
         if self._proposed is not None and guard.chosen == self._proposed:
-            level = Level.MOVE if is_on_this_machine(event.value) else Level.OBSERVE
+            level = Level.PUBLISH if is_on_this_machine(event.value) else Level.OBSERVE
             self._proposed = guard.highlighted = self._levels.index(level)
 
     @property

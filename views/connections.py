@@ -147,6 +147,8 @@ class Connections(WorkbenchScreen):
         guard = Text(row.guard)
         if row.production:
             guard.append("  production: asks for its name first, except to observe", "dead")
+        if tunnel := self.context.session.tunnel_to(watch.name):
+            guard.append(f"  a tunnel: the broker says that it lives on {visible(tunnel, 60)}", "warn")
         facts += [("guard", guard), ("configured", Text(self._origin(watch.name)))]
         if watch.state == "connected":
             took = "" if watch.took is None else f", answers in {duration(watch.took)}"

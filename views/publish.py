@@ -135,7 +135,7 @@ class PublishScreen(DraftForm):
             level = self._session.level(name)
         except WorkbenchError:
             return False
-        careful = connection.production or (connection.level is not None and not connection.loopback)
+        careful = self._session.is_production(name) or (connection.level is not None and not connection.loopback)
         return level >= Level.PUBLISH and not careful
 
     # Sending.

@@ -104,6 +104,7 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None], Backdrop):
             lambda: time.strftime("%Z"),
             self.context.watches,
             self.context.session.is_production,
+            self.context.session.tunnel_to,
         )
         yield from self.compose_body()
         yield ProgressRow(id="progress")

@@ -13,14 +13,17 @@ import msgspec
 
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.connector import Action, Stream
 from workbench.connecting.environment import Variables, keep_from_children, password_variable
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
+from workbench.connecting.identity import BrokerIdentity
+from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
 from workbench.connecting.logins import exposure
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
-from workbench.connecting.plugins import connect, load
+from workbench.connecting.plugins import connect, is_same_broker, load
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.errors import (
@@ -88,6 +91,7 @@ class Session:
         """Events a second that the last large search by bytes came to, by the connection's name."""
         self._given: dict[str, Connection] = {}
         self._added: set[str] = set()
+        self._told_production: set[str] = set()
         self._complete: dict[str, asyncio.Future[Connection]] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
@@ -98,7 +102,7 @@ class Session:
             if name in self.names:
                 raise ConfigError(f"Two connections are called {name!r}: name one of them, -c NAME=URL.")
             if isinstance(each, Connection):
-                self._given[name] = each
+                self._given[name] = self._limited(each)
             elif each not in self.config.connections:
                 self.config.connection(each)
             self.names.append(name)
@@ -185,8 +189,8 @@ class Session:
 
     def actions(self) -> Sequence[Action]:
         """What the connections that are open offer besides the protocol."""
-        opened = [each for each in self._open.values() if each.done() and not each.cancelled() and not each.exception()]
-        return [action for each in opened for action in each.result().actions()]
+        opened = filter(None, map(self._opened, self._open))
+        return [action for each in opened for action in each.actions()]
 
     @asynccontextmanager
     async def browse(
@@ -222,8 +226,41 @@ class Session:
             ConfigError: It cannot be used.
         """
         return Guarded(
-            connect(connection), connection, lambda which, level: self.confirm(which, level), self._dead_letter_names
+            connect(connection),
+            connection,
+            lambda which, level: self.confirm(which, level),
+            self._dead_letter_names,
+            self._meet,
         )
+
+    def _meet(self, connection: Connection, identity: BrokerIdentity) -> str:
+        """Recognise a broker of production; its user is told once."""
+        name = connection.name
+        own = self.config.path if name in self.config.connections and name not in self._given else None
+        found = meet(connection, identity, None if name in self.config.strangers else own)
+        if found and not connection.production and name not in self._told_production:
+            self._told_production.add(name)
+            self.tell(f"{name} leads to the broker of {found}, which is production: so it is, too.")
+        return found
+
+    def _limited(self, connection: Connection) -> Connection:
+        """A connection that is given by URL: what is configured of its broker, or under its name, holds for it."""
+        for name, said in self.config.connections.items():
+            if name == connection.name or is_same_broker(connection, self._described(name, said)):
+                limit = min(connection.limit, Level[said.guard.upper()])
+                production = connection.production or said.production
+                connection = msgspec.structs.replace(connection, limit=limit, production=production)
+        return connection
+
+    def _described(self, name: str, said: Configured) -> Connection:
+        try:
+            return self.config.connection(name)
+        except ConfigError:
+            # One without its variables, or of a stranger: as far as it is written.
+            try:
+                return connection_of(f"{name}={said.url}", files=False)
+            except ConfigError:
+                return Connection(name, "", ())
 
     async def complete(self, name: str) -> Connection:
         """A connection with its password, which is looked up or asked for once, whoever waits for it.
@@ -314,14 +351,29 @@ class Session:
         return f"{identity}#{PROCESS}" if self.is_embedded(name) else identity
 
     def level(self, name: str) -> Level:
-        """What is allowed through a connection; known without its password.
+        """What is allowed through a connection, as far as is known of its broker; known without its password.
 
         Raises:
             AddressError: No connection has this name.
             ConfigError: What the configuration says of it cannot be used.
         """
+        if (opened := self._opened(name)) is not None:
+            return opened.level
         connection = self.describe(name)
         return level_of(connection, load(connection.scheme))
+
+    def tunnel_to(self, name: str) -> str:
+        """The host where the broker of a connection says that it lives, though it is reached on this machine; empty: it
+        does not, or is not open."""
+        opened = self._opened(name)
+        return "" if opened is None else opened.tunnel_to
+
+    def _opened(self, name: str) -> Guarded | None:
+        """The connector of a connection that is open."""
+        opened = self._open.get(name)
+        if opened is None or not opened.done() or opened.cancelled() or opened.exception() is not None:
+            return None
+        return opened.result()
 
     def is_embedded(self, name: str) -> bool:
         """Whether a connection's broker lives in this process, and ends with it; of one that cannot be used, it does
@@ -348,6 +400,8 @@ class Session:
 
     def is_production(self, name: str) -> bool:
         """Whether a connection is production; known of each, also of one that cannot be opened."""
+        if (opened := self._opened(name)) is not None and opened.is_production:
+            return True
         if name in self._given:
             return self._given[name].production
         said = self.config.connections.get(name)
@@ -369,7 +423,7 @@ class Session:
             raise ConfigError(f"There is a connection {name!r} already: choose another name.")
         self._complete.pop(name, None)
         if name not in self.config.connections:
-            self._given[name] = connection
+            self._given[name] = self._limited(connection)
             self._added.add(name)
         elif connection.password is not None:
             self._complete[name] = asyncio.get_running_loop().create_future()

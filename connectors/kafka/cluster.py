@@ -82,6 +82,8 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._tls: ssl.SSLContext | None = None
+        self.id = ""
+        """What the cluster calls itself, as of the last metadata; empty: it does not say."""
         self._places: dict[int, tuple[str, int]] = {}
         self._shared: dict[int | None, AIOKafkaConnection] = {}
         self._locks: dict[int | None, asyncio.Lock] = {}
@@ -283,6 +285,7 @@ class Cluster:
         wanted = None if names is None else list(names)
         answer = await self.ask(MetadataRequest(wanted, allow_auto_topic_creation=False))
         self._places = {node: (host, port) for node, host, port, _ in answer.brokers}
+        self.id = getattr(answer, "cluster_id", None) or ""
         topics: list[tuple[int, str, bool, list[tuple[Any, ...]]]] = answer.topics
         return topics
 

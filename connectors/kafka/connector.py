@@ -19,6 +19,7 @@ from workbench.connecting.check import Step
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.connector import Claims, Purpose
 from workbench.connecting.connector_boundary import Boundary
+from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.logins import Login
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -130,6 +131,13 @@ class KafkaConnector:
         """What it is, and of how many brokers: a cluster does not tell its version."""
         count = len(self._cluster.places)
         return f"{self.broker}, {quantity(count, 'broker')}" if count else self.broker
+
+    async def identity(self) -> BrokerIdentity:
+        """The cluster's id, and the hosts that its brokers advertise: see `IdentifiedConnector`."""
+        if not self._cluster.places:
+            await self._cluster.topics(())
+        id = self._cluster.id
+        return BrokerIdentity(f"kafka {id}" if id else "", tuple(host for host, _ in self._cluster.places.values()))
 
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""

@@ -27,6 +27,8 @@ class Client:
     Attributes:
         place: Host and port, for sentences.
         version: The broker's version, as numbers: (4, 0, 5).
+        cluster_name: What the cluster is called: that of its first node and its machine, unless its operator has said
+            (https://www.rabbitmq.com/docs/clustering); empty: it does not say.
         blocked: Why the broker reads nothing that is published, in its words, such as "low on memory"; None: it does.
     """
 
@@ -39,6 +41,7 @@ class Client:
         connection.add_on_connection_unblocked_callback(lambda *_: self._block(None))
         properties: Mapping[str, Any] = connection.server_properties or {}
         version = str(properties.get("version", ""))
+        self.cluster_name = str(properties.get("cluster_name", ""))
         self.version = tuple(int(part) for part in version.split("-")[0].split("+")[0].split(".") if part.isdecimal())
 
     @classmethod

@@ -23,6 +23,7 @@ from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Publisher, Purpose, Stream
+from workbench.connecting.identity import BrokerIdentity
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
@@ -91,6 +92,12 @@ class RabbitMQConnector:
     def description(self) -> str:
         """RabbitMQ and its version."""
         return " ".join(filter(None, ("RabbitMQ", ".".join(map(str, self._asking.version)))))
+
+    async def identity(self) -> BrokerIdentity:
+        """The cluster's name, and the machine of its node: see `IdentifiedConnector`."""
+        name = (await self._ask()).cluster_name
+        node = name if "@" in name else await self._topology.node()
+        return BrokerIdentity(f"rabbitmq {name}" if name else "", (node.rpartition("@")[2],) if node else ())
 
     async def endpoints(self) -> Listing[Endpoint]:
         """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""

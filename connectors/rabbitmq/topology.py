@@ -148,6 +148,10 @@ class Policy(msgspec.Struct, frozen=True):
     definition: Any = None
 
 
+class _Overview(msgspec.Struct):
+    node: str = ""
+
+
 class _Vhost(msgspec.Struct, frozen=True):
     tracing: bool = False
 
@@ -251,6 +255,13 @@ class Topology:
             return (await self._get(f"vhosts/{self._vhost}", _Vhost)).tracing
         except ConnectorError:
             return False
+
+    async def node(self) -> str:
+        """The node that answers, as far as this user may know."""
+        try:
+            return (await self._get("overview", _Overview)).node
+        except ConnectorError:
+            return ""
 
     async def shovels(self) -> Listing[Shovel]:
         """All shovels that run or have failed; without their plugin nobody knows any."""

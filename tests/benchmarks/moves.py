@@ -144,7 +144,17 @@ def memory(rabbit: Rabbit, count: int, query: str = "", among: str = "moved") ->
 
     source, target = asyncio.run(filled())
     connection = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
-    command = [str(INSTALLED), "move", "-c", connection, f"rabbit/{source.name}", f"rabbit/{target.name}", "--yes"]
+    command = [
+        str(INSTALLED),
+        "move",
+        "-c",
+        connection,
+        "--guard",
+        "move",
+        f"rabbit/{source.name}",
+        f"rabbit/{target.name}",
+        "--yes",
+    ]
     command += ["-w", query] if query else []
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -40,7 +40,8 @@ def offered_in_the_end(*words: str, folder: Path) -> list[str]:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Path:
-    (tmp_path / "workbench.toml").write_text(
+    (tmp_path / "event-workbench").mkdir()
+    (tmp_path / "event-workbench" / "workbench.toml").write_text(
         """
         default = ["shop"]
         [connections.shop]
@@ -78,6 +79,12 @@ def test_words_are_completed(configured: Path, words: tuple[str, ...], expected:
     assert offer(*words, folder=configured) == expected
 
 
+def test_a_strangers_connection_is_not_opened_for_a_completion(configured: Path) -> None:
+    (configured / "workbench.toml").write_text("[connections.theirs]\nurl = 'demo://shop'")
+    assert offered("browse", "theirs/orders.d", folder=configured) == []
+    assert offered("ls", "-c", "the", folder=configured) == ["theirs"]
+
+
 def test_addresses_of_a_broker_are_offered_but_none_that_a_shell_would_obey(
     rabbitmq_4: RabbitMQAddress, tmp_path: Path
 ) -> None:
@@ -90,7 +97,8 @@ def test_addresses_of_a_broker_are_offered_but_none_that_a_shell_would_obey(
         "complete-`a`",
     ]
     url = managed(rabbitmq_4)
-    (tmp_path / "workbench.toml").write_text(f'[connections.r]\nurl = "{url}"\n')
+    (tmp_path / "event-workbench").mkdir()
+    (tmp_path / "event-workbench" / "workbench.toml").write_text(f'[connections.r]\nurl = "{url}"\n')
     # Without heartbeats: nobody answers them while the shell is asked.
     with pika.BlockingConnection(pika.URLParameters(f"{rabbitmq_4.url}?heartbeat=0")) as connection:
         channel = connection.channel()
@@ -117,7 +125,8 @@ def test_addresses_of_a_broker_are_offered_but_none_that_a_shell_would_obey(
     ],
 )
 def test_what_cannot_be_asked_offers_nothing_and_says_nothing(tmp_path: Path, config: str) -> None:
-    (tmp_path / "workbench.toml").write_text(config)
+    (tmp_path / "event-workbench").mkdir()
+    (tmp_path / "event-workbench" / "workbench.toml").write_text(config)
     assert offered("browse", "gone/", folder=tmp_path) == []
 
 

@@ -109,6 +109,19 @@ def test_a_strangers_file_is_told_of_and_trusted(tmp_path: Path, home: dict[str,
     assert "not trusted" not in done.err
 
 
+def test_what_trust_allows_is_shown_and_asked_for_on_a_terminal(tmp_path: Path, home: dict[str, str]) -> None:
+    file = tmp_path / "workbench.toml"
+    file.write_text('[connections.zz]\nurl = "amqp://ops@evil.example"\npassword_command = "pass show zz"')
+    for answer, trusted in (("n", False), ("y", True)):
+        with Terminal("connections", "trust", folder=tmp_path, environment=home, columns=200) as terminal:
+            for line in ("zz: run pass show zz", "zz: connect to evil.example", "Trust "):
+                terminal.until(line)
+            terminal.press(f"{answer}\n")
+            assert terminal.wait() == 0
+        said = workbench(tmp_path, home, "connections").err
+        assert ("is in use but not trusted" in said) != trusted
+
+
 def without_password(kafka: KafkaAddress) -> str:
     return f"{kafka.sasl_url.replace(f':{SECRET}@', '@')}?tls&ca={kafka.ca_file}&sasl=scram-sha-256"
 

@@ -22,7 +22,7 @@ def test_a_connection_with_a_password_is_added_and_removed(tmp_path: Path, kafka
             terminal.press(burst)
             terminal.drain()
         terminal.until("log is saved in")
-        assert file.read_text() == f'[connections.log]\nurl = "{url}"\nguard = "move"\n'
+        assert file.read_text() == f'[connections.log]\nurl = "{url}"\nguard = "publish"\n'
         terminal.press("x")
         terminal.until("Remove log?")
         terminal.press("\r")

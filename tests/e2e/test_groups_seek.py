@@ -61,7 +61,7 @@ def committed(group: str, *connection: str) -> dict[str, str | None]:
 
 def test_a_group_goes_where_it_is_put_and_back(kafka: KafkaAddress) -> None:
     address, group = a_topic(kafka), f"seek-{uuid4().hex}"
-    connection = ("-c", f"kafka={kafka.url}")
+    connection = ("-c", f"kafka={kafka.url}", "--guard", "move")
 
     async def read_a_little() -> None:
         async with a_member(kafka, group, address.partition("/")[2]) as consumer:
@@ -95,7 +95,19 @@ def test_a_group_goes_where_it_is_put_and_back(kafka: KafkaAddress) -> None:
 
 def test_a_group_that_has_members_stays_where_it_is(kafka: KafkaAddress) -> None:
     address, group = a_topic(kafka), f"seek-{uuid4().hex}"
-    arguments = ("groups", "seek", group, address, "--to", "beginning", "--yes", "-c", f"kafka={kafka.url}")
+    arguments = (
+        "groups",
+        "seek",
+        group,
+        address,
+        "--to",
+        "beginning",
+        "--yes",
+        "-c",
+        f"kafka={kafka.url}",
+        "--guard",
+        "move",
+    )
 
     async def seek_while_read() -> None:
         async with a_member(kafka, group, address.partition("/")[2]):
@@ -109,14 +121,14 @@ def test_a_group_that_has_members_stays_where_it_is(kafka: KafkaAddress) -> None
 
 def test_nothing_is_changed_without_a_yes_a_place_or_the_guards_leave(kafka: KafkaAddress) -> None:
     address, group = a_topic(kafka), f"seek-{uuid4().hex}"
-    connection = ("-c", f"kafka={kafka.url}")
+    connection = ("-c", f"kafka={kafka.url}", "--guard", "move")
     asked = run("workbench", "groups", "seek", group, address, "--to", "beginning", *connection)
     assert (asked.code, len(asked.records)) == (2, 2)
     assert asked.err == "Nothing was changed: add --yes to go on.\n"
     beyond = run("workbench", "groups", "seek", group, address, "--to", "0:99", "--yes", *connection)
     assert beyond.code == 1 and "there is no 99" in beyond.err
     refused = run(
-        "workbench", "groups", "seek", group, address, "--to", "beginning", "--yes", "--guard", "publish", *connection
+        "workbench", "groups", "seek", group, address, "--to", "beginning", "--yes", *connection, "--guard", "publish"
     )
     assert refused.code == 1 and "needs 'move'" in refused.err
     assert run("workbench", "groups", "-g", group, *connection).code == 1

@@ -35,7 +35,17 @@ class Queues:
 
     def move(self, state: Path, *arguments: str, editor: str = "false") -> Ran:
         environment = {**os.environ, "XDG_STATE_HOME": str(state), "VISUAL": editor, "EDITOR": editor}
-        return run("workbench", "move", "-c", f"r={self._url}", f"r/{self.dead}", *arguments, env=environment)
+        return run(
+            "workbench",
+            "move",
+            "-c",
+            f"r={self._url}",
+            "--guard",
+            "move",
+            f"r/{self.dead}",
+            *arguments,
+            env=environment,
+        )
 
     def taken(self) -> list[tuple[pika.BasicProperties, bytes]]:
         """What is in the queue again."""

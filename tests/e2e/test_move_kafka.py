@@ -34,7 +34,7 @@ def count_at(kafka: KafkaAddress, topic: Address) -> int:
 
 def test_neither_a_dry_run_nor_a_missing_yes_nor_a_guard_changes_anything(kafka: KafkaAddress, tmp_path: Path) -> None:
     origin, source = two_topics(kafka, 5)
-    move = ("move", source.name, "-c", f"kafka={kafka.url}")
+    move = ("move", source.name, "-c", f"kafka={kafka.url}", "--guard", "move")
     dry = run("workbench", *move, "--dry-run")
     assert (dry.code, dry.records[0]["moving"], dry.records[0]["guarantee"]) == (0, 5, "exactly once")
     unasked = run("workbench", *move)
@@ -52,7 +52,7 @@ def test_neither_a_dry_run_nor_a_missing_yes_nor_a_guard_changes_anything(kafka:
 
 def test_exit_codes_say_how_much_was_done(kafka: KafkaAddress) -> None:
     origin, source = two_topics(kafka, 5)
-    connection = ("-c", f"kafka={kafka.url}")
+    connection = ("-c", f"kafka={kafka.url}", "--guard", "move")
     assert run("workbench", "move", source.name, "--yes", "-w", "body.n = 99", *connection).code == 4
     assert run("workbench", "move", f"{source.name}-not", "--yes", *connection).code == 1
     assert run("workbench", "move", source.name, "--yes", "-w", "what is (", *connection).code == 2
@@ -70,11 +70,13 @@ def test_exit_codes_say_how_much_was_done(kafka: KafkaAddress) -> None:
 
 def test_a_plan_is_kept_in_a_file_and_run_later(kafka: KafkaAddress, tmp_path: Path) -> None:
     origin, source = two_topics(kafka, 5)
-    connection, file = ("-c", f"kafka={kafka.url}"), tmp_path / "plan.json"
+    connection, file = ("-c", f"kafka={kafka.url}", "--guard", "move"), tmp_path / "plan.json"
     planned = run("workbench", "move", source.name, "--plan", str(file), *connection)
     assert planned.code == 0 and file.stat().st_mode & 0o777 == 0o600
     assert count_at(kafka, origin) == 0
-    elsewhere = run("workbench", "move", "--plan", str(file), "--yes", "-c", "kafka=kafka://127.0.0.1:1")
+    elsewhere = run(
+        "workbench", "move", "--plan", str(file), "--yes", "-c", "kafka=kafka://127.0.0.1:1", "--guard", "move"
+    )
     assert elsewhere.code == 1 and "The plan no longer fits: kafka leads elsewhere now" in elsewhere.err
     done = run("workbench", "move", "--plan", str(file), "--yes", *connection)
     assert (done.code, done.records[-1]["copied"], count_at(kafka, origin)) == (0, 5, 5)
@@ -90,7 +92,7 @@ def test_a_plan_is_kept_in_a_file_and_run_later(kafka: KafkaAddress, tmp_path: P
 
 def test_ctrl_c_ends_it_after_the_messages_in_hand_and_resume_finishes(kafka: KafkaAddress) -> None:
     origin, source = two_topics(kafka, 1_500)
-    connection = ("-c", f"kafka={kafka.url}")
+    connection = ("-c", f"kafka={kafka.url}", "--guard", "move")
     arguments = ("move", source.name, "--yes", "--rate", "500", *connection)
     with subprocess.Popen(
         [INSTALLED, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -128,7 +130,7 @@ def test_what_a_queue_cannot_hold_stays_and_what_changes_is_said_before(
 
     source = asyncio.run(make())
     with a_queue(rabbitmq_4) as (channel, target):
-        connections = ("-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}")
+        connections = ("-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}", "--guard", "move")
         done = run("workbench", "move", str(source), f"rabbit/{target}", "--yes", *connections)
         plan, ended = done.records
         assert plan["guarantee"] == "at least once"
@@ -146,7 +148,7 @@ def test_a_stream_is_copied_and_what_was_copied_is_left_out(kafka: KafkaAddress,
         try:
             for number in range(60):
                 channel.basic_publish("", stream, b'{"n":%d}' % number)
-            connections = ("-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}")
+            connections = ("-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}", "--guard", "move")
             move = ("move", f"rabbit/{stream}", str(target), "--yes", *connections)
             first = run("workbench", *move, "-n", "25", "--canary", "--watch", "0.1")
             assert (first.code, first.records[-1]["copied"]) == (0, 25)

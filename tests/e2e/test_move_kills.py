@@ -65,7 +65,7 @@ def killed_at_each_step(move: list[str], connections: list[str]) -> str:
 
 def test_killed_at_each_step_kafka_to_kafka_is_exactly_once(kafka: KafkaAddress) -> None:
     origin, source = two_topics(kafka, COUNT)
-    connections = ["-c", f"kafka={kafka.url}"]
+    connections = ["-c", f"kafka={kafka.url}", "--guard", "move"]
     id = killed_at_each_step(["move", source.name, "--yes", *connections], connections)
     done = run("workbench", "journal", "resume", id, *connections)
     assert done.code == 0, done
@@ -107,7 +107,7 @@ def test_killed_at_each_step_kafka_to_rabbitmq_loses_nothing_and_names_what_may_
 ) -> None:
     _, source = two_topics(kafka, COUNT)
     with a_queue(rabbitmq_4) as (channel, target):
-        connections = ["-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}"]
+        connections = ["-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}", "--guard", "move"]
         move = ["move", str(source), f"rabbit/{target}", "--yes", *connections]
         id = killed_at_each_step(move, connections)
         done = run("workbench", "journal", "resume", id, *connections)
@@ -127,7 +127,7 @@ def test_killed_at_each_step_rabbitmq_to_kafka_loses_nothing_and_names_what_may_
     with a_queue(rabbitmq_4) as (channel, source):
         for number in range(COUNT):
             channel.basic_publish("", source, b'{"n":%d}' % number, pika.BasicProperties(delivery_mode=2))
-        connections = ["-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}"]
+        connections = ["-c", f"kafka={kafka.url}", "-c", f"rabbit={managed(rabbitmq_4)}", "--guard", "move"]
         id = killed_at_each_step(["move", f"rabbit/{source}", str(target), "--yes", *connections], connections)
         done = run("workbench", "journal", "resume", id, *connections)
         assert done.code == 0, done
@@ -146,7 +146,7 @@ def test_killed_at_random_kafka_to_kafka_is_exactly_once(kafka: KafkaAddress) ->
 def killed_at_random(kafka: KafkaAddress, chance: random.Random, kills: int, count: int) -> None:
     """Kill a move so often, each time some moments after it has gone on, and see each message once on the target."""
     origin, source = two_topics(kafka, count)
-    connections = ["-c", f"kafka={kafka.url}"]
+    connections = ["-c", f"kafka={kafka.url}", "--guard", "move"]
     arguments = ["move", source.name, "--yes", "--rate", str(max(count // kills, 1_000)), *connections]
     for _ in range(kills):
         noted = journalled()

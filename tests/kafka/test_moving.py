@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -15,6 +16,7 @@ from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect
 from tests.kafka.reading import BASE, publish, wait_until_decided
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import LedgerConnector
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Delivery, Event
@@ -38,7 +40,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def session(kafka: KafkaAddress) -> AsyncIterator[Session]:
     """A session with the shared broker, which it calls kafka."""
-    async with Session([Connection.parse(f"kafka={kafka.url}")]) as opened:
+    given = msgspec.structs.replace(Connection.parse(f"kafka={kafka.url}"), level=Level.MOVE)
+    async with Session([given]) as opened:
         yield opened
 
 

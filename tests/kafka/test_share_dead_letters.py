@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from connectors.kafka import KafkaConnector
@@ -15,6 +16,7 @@ from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect, make_topic
 from tests.kafka.reading import browse, publish
 from tests.kafka.test_group_kinds import new_group, program, workbench
 from workbench.connecting.config import Connection
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.endpoint import Ability, Endpoint
@@ -105,7 +107,7 @@ async def test_what_comes_back_to_a_share_group_s_dead_letters_stops_a_canary(
     arguments = (kafka.bootstrap, group, address.name, dead.name, "false")
     async with (
         program("ShareRejecter", install.kafka(), *arguments, ready=b"rejected\n"),
-        Session([Connection.parse(f"kafka={kafka.url}")]) as session,
+        Session([msgspec.structs.replace(Connection.parse(f"kafka={kafka.url}"), level=Level.MOVE)]) as session,
     ):
         async with asyncio.timeout(DEADLINE):
             while len(await browse(connector, dead)) < 2:  # noqa: ASYNC110

@@ -7,11 +7,13 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pika
 import pytest
 
 from tests.brokers.rabbitmq import RabbitMQAddress
 from workbench.connecting.config import Connection
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 
 DEADLINE = 120.0
@@ -30,10 +32,11 @@ class Rabbit:
         self.channel = self.amqp.channel()
 
     def connection(self, url: str = "", **options: str) -> Connection:
-        """The virtual host as `rabbit`; `url` overrides where AMQP is."""
+        """The virtual host as `rabbit`, from which messages may be moved; `url` overrides where AMQP is."""
         query = {"management": self.broker.management_url, **options}
         options_text = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items() if value)
-        return Connection.parse(f"rabbit={url or self.url}?{options_text}")
+        given = Connection.parse(f"rabbit={url or self.url}?{options_text}")
+        return msgspec.structs.replace(given, level=Level.MOVE)
 
     def queue(self, kind: str = "classic", **arguments: Any) -> Address:
         """A new durable queue of a type; `x_…` are its arguments."""

@@ -16,8 +16,11 @@ from collections.abc import Callable
 from inspect import iscoroutinefunction
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from connectors.rabbitmq.claims import QueueClaims
 from workbench.connecting.config import Connection
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.operations.journal.journal import Journal
@@ -92,7 +95,7 @@ async def main(url: str, source: str, target: str, step: str, times: str, window
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(times), int(times)))
     elif step != "never":
         die_at(STEPS[step], int(times))
-    async with Session([Connection.parse(url)]) as session:
+    async with Session([msgspec.structs.replace(Connection.parse(url), level=Level.MOVE)]) as session:
         wanted = Wanted(Address("rabbit", source), target=Address("rabbit", target) if target else None)
         plan = await make_plan(session, wanted)
         print(plan.id, flush=True)

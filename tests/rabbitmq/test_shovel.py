@@ -19,7 +19,7 @@ BODIES = [f"{number:05}".encode() for number in range(2_000)]
 
 def command(rabbit: Rabbit, *arguments: str) -> tuple[str, ...]:
     url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
-    return ("move", "-c", url, *arguments, "--engine", "shovel", "--yes")
+    return ("move", "-c", url, "--guard", "move", *arguments, "--engine", "shovel", "--yes")
 
 
 def move(rabbit: Rabbit, state: Path, *arguments: str) -> Ran:

@@ -1,5 +1,6 @@
 """Changing the configuration file: what was asked for is there, and all else is as its user wrote it."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -49,6 +50,23 @@ def test_an_added_connection_leaves_the_rest_of_the_file_as_it_was() -> None:
     text = file.read_text()
     assert text.startswith("# ours\n" + SHOP.rstrip())
     assert ConfigFile.read(file).connection("audit").level == Level.LOOK
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("amqp://h?heartbeta=5", "'heartbeta' is no option of amqp:// connections"),
+        ("kafka://ops@h?sasl=plain&tsl", "'tsl' is no option of kafka:// connections"),
+        ("unheard-of://h", "Unknown connection type unheard-of://"),
+    ],
+)
+def test_an_option_that_its_broker_does_not_know_is_refused_before_it_is_written(url: str, sentence: str) -> None:
+    file = written(SHOP)
+    with pytest.raises(ConfigError, match=sentence):
+        config_edit.add(file, "new", url, "look", False)
+    with pytest.raises(ConfigError, match=sentence):
+        config_edit.edit(file, "shop", url=url)
+    assert file.read_text() == SHOP
 
 
 def test_a_name_is_not_added_twice() -> None:
@@ -105,6 +123,21 @@ def test_what_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
         config_edit.add(loop, "a", "memory://a", "move", False)
     with pytest.raises(ConfigError, match=r"loop\.toml cannot be read: Too many levels of symbolic links"):
         find_config(loop)
+
+
+def test_a_file_keeps_its_owner_and_mode_and_is_written_beside_no_link() -> None:
+    file = written(SHOP)
+    owner = (12_345, 23_456) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(file, *owner)
+    file.chmod(0o640)
+    # Whatever name could be guessed leads to what must not be written.
+    victim = written("precious", "victim")
+    for guess in (".new", ".tmp", "~", ".bak", ".swp"):
+        file.with_name(f"{file.name}{guess}").symlink_to(victim.absolute())
+    config_edit.add(file, "new", "memory://a", "look", False)
+    now = file.stat()
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (*owner, 0o640)
+    assert victim.read_text() == "precious"
 
 
 def test_a_new_file_is_its_users_alone() -> None:

@@ -16,6 +16,7 @@ from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.config_sources import find_config, what_trust_allows
 from workbench.connecting.folders import state_path
+from workbench.connecting.guard import level_of
 from workbench.connecting.level import Level
 from workbench.connecting.plugins import connect
 from workbench.model.errors import ConfigError, NotTrusted
@@ -229,7 +230,7 @@ async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, key
 async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
     keys.set_password("event-workbench", "s ops@h", "hunter2")
     file = written(IN_KEYRING.replace("@h", "@evil.example"))
-    with pytest.raises(ConfigError, match=r"read the keyring.*workbench connections trust"):
+    with pytest.raises(ConfigError, match=r"take from the keyring.*workbench connections trust"):
         await password_of()
     own(IN_KEYRING)
     found = find_config().connection("s")
@@ -278,7 +279,7 @@ def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
     found = find_config()
     assert (found.masks, found.theme, found.keys) == (("body.card", "body.name"), "nord", {"quit": "q"})
     said = {name: found.connection(name) for name in found.connections}
-    assert {name: (each.hosts[0][0], each.level, each.production) for name, each in said.items()} == {
+    assert {name: (each.hosts[0][0], level_of(each, None), each.production) for name, each in said.items()} == {
         "shop": ("rabbit.example", Level.PUBLISH, True),
         "log": ("log.example", Level.LOOK, True),
         "theirs": ("evil.example", Level.OBSERVE, False),
@@ -317,7 +318,7 @@ async def test_a_strangers_connection_is_opened_only_when_its_user_says_so(defau
     ("said", "need"),
     [
         ('url = "amqp://h"\npassword_command = "true"', "run true"),
-        ('url = "amqp://h"\nkeyring = true', "read the keyring"),
+        ('url = "amqp://h"\nkeyring = true', "take from the keyring its password"),
         ('url = "amqp://${TOKEN}@h"', "read the variable TOKEN"),
         ('url = "amqps://h?ca=%2Fetc%2Fca.pem"', "read the file ca=/etc/ca.pem"),
         ('url = "amqps://h?cert=a&key=b"', "read the file cert=a and read the file key=b"),
@@ -341,7 +342,7 @@ def test_every_field_of_the_configuration_is_classified_as_to_trust() -> None:
 @pytest.mark.parametrize("scheme", ["amqp", "amqps", "kafka", "eventhubs", "demo", "memory"])
 def test_every_option_of_a_url_is_classified_as_to_trust(scheme: str) -> None:
     files = {"ca", "cert", "key"}
-    harmless = {"management", "heartbeat", "tls", "sasl", "seed", "pace", "watch", "scope"}
+    harmless = {"management", "heartbeat", "tls", "sasl", "seed", "pace", "clock", "watch", "scope"}
     connection = Connection.parse(f"s={scheme}://user:password@shop/rabbit?unheard-of=1")
     with pytest.raises(ConfigError) as refused:
         connect(msgspec.structs.replace(connection, path="rabbit" if scheme != "kafka" else None))
@@ -356,7 +357,7 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
         [schemas]
         OrderPlaced = "order.json"
         [connections.shop]
-        url = "amqps://ops:${PW}@rabbit.example/shop?management=https://ops:x@api.example:15671&ca=ca.pem"
+        url = "amqps://ops:${PW}@rabbit.example/shop?management=https://ops:x%40api.example:15671&ca=ca.pem"
         password_command = "pass show shop"
         [connections.log]
         url = "${LOG_URL}"
@@ -371,7 +372,7 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
         "shop: connect to rabbit.example",
         "shop: connect to api.example:15671",
         "log: read the variable LOG_URL",
-        "log: read the keyring its password",
+        "log: take from the keyring its password",
         "log: connect to what the variables say",
         ": give passwords to the cluster tcp://scheduler:8786",
         ": read the file order.json",

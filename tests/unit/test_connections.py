@@ -49,7 +49,7 @@ async def test_a_pasted_name_and_url_is_a_name_and_a_url() -> None:
     async with Session([Connection.parse("a=memory://a")]) as session:
         found = ConnectionForm(session).read(Entry(url=" shop=amqp://ops:p@rabbit.example/v "))
         assert (found.name, found.hosts, found.level) == ("shop", (("rabbit.example", None),), Level.OBSERVE)
-        assert ConnectionForm(session).read(Entry(url="amqp://127.0.0.1")).level == Level.MOVE
+        assert ConnectionForm(session).read(Entry(url="amqp://127.0.0.1")).level == Level.PUBLISH
 
 
 async def test_what_is_added_is_saved_without_its_password_and_known_with_it(own_file: Path) -> None:

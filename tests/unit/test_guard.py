@@ -134,16 +134,16 @@ async def test_production_without_its_name_allows_what_is_free(connection: Conne
     ("url", "level"),
     [
         ("memory://any", Level.MOVE),
-        ("amqp://localhost", Level.MOVE),
-        ("amqp://127.0.0.2:5673", Level.MOVE),
-        ("amqp://[::1]", Level.MOVE),
-        ("kafka://localhost,127.0.0.1:9093", Level.MOVE),
+        ("amqp://localhost", Level.PUBLISH),
+        ("amqp://127.0.0.2:5673", Level.PUBLISH),
+        ("amqp://[::1]", Level.PUBLISH),
+        ("kafka://localhost,127.0.0.1:9093", Level.PUBLISH),
         ("kafka://localhost,example.org", Level.OBSERVE),
         ("amqp://127.0.0.1.example.org", Level.OBSERVE),
         ("amqp://10.0.0.1", Level.OBSERVE),
     ],
 )
-def test_a_connection_on_the_spot_may_move_on_this_machine_and_observe_elsewhere(url: str, level: Level) -> None:
+def test_a_connection_on_the_spot_may_publish_on_this_machine_and_observe_elsewhere(url: str, level: Level) -> None:
     connection = Connection.parse(f"m={url}")
     connector = MemoryConnector(connection) if connection.scheme == "memory" else None
     assert Guarded(connector or Remote(), connection).level == level  # type: ignore[arg-type]

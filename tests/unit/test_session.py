@@ -174,7 +174,7 @@ async def test_production_is_known_without_any_secret(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "level"),
     [
-        ("kafka://alice@localhost?tls&sasl=plain", Level.MOVE),
+        ("kafka://alice@localhost?tls&sasl=plain", Level.PUBLISH),
         ("kafka://alice@kafka.example?tls&sasl=plain", Level.OBSERVE),
         ("memory://shop", Level.MOVE),
         ("demo://shop", Level.MOVE),

@@ -74,6 +74,19 @@ async def test_what_is_typed_ahead_goes_where_it_would_go_slowly(own_file: Path)
     assert "[connections.ab]" in content(own_file)
 
 
+@pytest.mark.parametrize("field", ["name", "url"])
+async def test_what_becomes_a_password_is_never_on_the_screen_while_it_is_typed(field: str) -> None:
+    async with running() as driver:
+        await driver.press("a", *(["tab"] if field == "url" else []))
+        typed = ""
+        for character in "amqp://ops:zq9@h":
+            typed += character
+            await driver.press({":": "colon", "/": "slash", "@": "at"}.get(character, character))
+            assert not {"z", "zq", "zq9"} & set(driver.text.replace("@", " ").replace(":", " ").split())
+        await driver.shows("amqp://ops:•••@h")
+        assert driver.app.screen.query_one(f"#{field}", Input).value == typed
+
+
 async def test_a_wrong_password_is_said_at_its_field_and_all_that_was_typed_stays(
     own_file: Path, rabbitmq_4: RabbitMQAddress
 ) -> None:
@@ -90,9 +103,9 @@ async def test_a_wrong_password_is_said_at_its_field_and_all_that_was_typed_stay
         await answered(driver)
         await driver.until(lambda: driver.app.context.watches["rabbit"].state == "connected")
         # At home, more is proposed than elsewhere.
-        assert driver.app.context.session.level("rabbit") == Level.MOVE
+        assert driver.app.context.session.level("rabbit") == Level.PUBLISH
         await driver.shows("RabbitMQ 4.")
-    assert content(own_file) == f'[connections.rabbit]\nurl = "{url}"\nguard = "move"\n'
+    assert content(own_file) == f'[connections.rabbit]\nurl = "{url}"\nguard = "publish"\n'
 
 
 async def test_kafka_asks_for_the_password_that_its_user_needs(own_file: Path, kafka: KafkaAddress) -> None:

@@ -88,7 +88,7 @@ async def test_a_strangers_connection_is_listed_and_opened_when_its_user_says_so
         await driver.shows("○ not trusted", "which is not trusted: it was not opened; enter asks")
         assert driver.app.context.session.names == []
         await driver.press("enter")
-        await driver.shows("Connect to theirs?", "leads to evil.example", "no password, variable or file of yours")
+        await driver.shows("Connect to theirs?", "leads to evil.example", "variable or file of yours")
         await driver.press("escape")
         assert driver.app.context.session.names == []
         await driver.press("enter", "enter")

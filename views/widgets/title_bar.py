@@ -82,6 +82,7 @@ class TitleBar(Bar):
         zone: Callable[[], str],
         watches: Mapping[str, Watch],
         is_production: Callable[[str], bool],
+        tunnel_to: Callable[[str], str],
     ) -> None:
         """Show.
 
@@ -91,10 +92,11 @@ class TitleBar(Bar):
             zone: The time zone of the times that are shown.
             watches: The connections, by name.
             is_production: Whether a connection is production.
+            tunnel_to: Where a broker says that it lives that is reached on this machine; empty: here.
         """
         super().__init__()
         self._headline, self._tabs, self._zone = headline, tabs, zone
-        self._watches, self._is_production = watches, is_production
+        self._watches, self._is_production, self._tunnel_to = watches, is_production, tunnel_to
 
     def on_mount(self) -> None:
         """Count down."""
@@ -155,6 +157,9 @@ class TitleBar(Bar):
         short_name, name_style = line.copy(), self._style("production") if production else ""
         line.append(visible(watch.name, 24), name_style)
         short_name.append(shorten_middle(watch.name, _SHORT), name_style)
+        if self._tunnel_to(watch.name):
+            for each in (line, short_name):
+                each.append(" tunnel", self._style("ill"))
         name, counted = line.copy(), line.copy()
         if well:
             kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]

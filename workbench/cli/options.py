@@ -46,7 +46,7 @@ def connection_options(command: Command) -> Command:
             type=click.Choice([level.name.lower() for level in Level]),
             expose_value=False,
             callback=collect,
-            help="What is allowed on connections given by URL. Default: move on this machine, observe elsewhere.",
+            help="What is allowed on connections given by URL. Default: publish on this machine, observe elsewhere.",
         ),
         config_option,
         click.option(

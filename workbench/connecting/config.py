@@ -93,6 +93,7 @@ class Connection(msgspec.Struct, frozen=True):
         path: Behind the hosts, decoded, without the leading `/`: RabbitMQ's virtual host. None where the URL has none.
         options: Behind the `?`. A connector refuses those it does not know. They may hold logins.
         level: What may be done through it; None where nobody has said.
+        limit: What may be done at most, whatever is said: another file or connection says so of the same broker.
         production: Whether more than observing is asked for again, by the connection's name.
         beat: Seconds from one listing to the next while it is watched; None: it is listed only when asked.
         scope: Which endpoints the screen lists and searches, by their names: `shop-*`, as a shell has patterns.
@@ -106,6 +107,7 @@ class Connection(msgspec.Struct, frozen=True):
     path: str | None = None
     options: Mapping[str, str] = {}
     level: Level | None = None
+    limit: Level = Level.DESTROY
     production: bool = False
     beat: float | None = BEAT
     scope: str = "*"

@@ -151,12 +151,12 @@ def remove(path: Path, name: str) -> None:
 def _check_url(name: str, url: str) -> None:
     """Whether a URL may stand in a file."""
     connection = connection_of(f"{name}={url}", files=False)
-    check_options(connection)
     password = connection.password.reveal() if connection.password else ""
     if password and password != HIDDEN and not VARIABLE.fullmatch(password):
         raise ReadableSecretError("The password would be readable in the file: write ${VARIABLE} in its place.")
     if any("@" in value for value in connection.options.values()):
         raise ReadableSecretError("A login in an option would be readable in the file: leave it out.")
+    check_options(connection)
 
 
 def with_secrets(url: str, before: str) -> str:

@@ -75,7 +75,7 @@ class Configured(msgspec.Struct, frozen=True):
         return (
             *([Need("run", self.password_command)] if self.password_command else []),
             *(Need("read the variable", name) for name in dict.fromkeys(VARIABLE.findall(self.url))),
-            *([Need("read the keyring", "its password")] if self.keyring else []),
+            *([Need("take from the keyring", "its password")] if self.keyring else []),
             *(Need("read the file", f"{name}={value}") for name, value in option_values(self.url, OPTIONS)),
         )
 
@@ -178,10 +178,10 @@ class ConfigFile(msgspec.Struct, frozen=True):
         """What a user must know of the file in the working directory; None: nothing."""
         if self.stranger is None:
             return None
-        opened = f" Its connections are opened only if you name them: {', '.join(sorted(self.strangers))}."
+        opened = f", and connects ({', '.join(sorted(self.strangers))}) only when you say so" if self.strangers else ""
         return (
-            f"{self.stranger} is in use but not trusted: it can only restrict, and gets no secrets."
-            f"{opened if self.strangers else ''} Read it, then run `workbench connections trust {self.stranger}`."
+            f"{self.stranger} is in use but not trusted: it can only restrict{opened}."
+            " `workbench connections trust` shows what it asks for."
         )
 
     def file_of(self, name: str) -> Path:
@@ -220,13 +220,20 @@ class ConfigFile(msgspec.Struct, frozen=True):
                 f" `workbench connections trust {self.stranger}`."
             )
         connection = connection_of(f"{name}={expand(said.url, name)}", files=False)
-        level = Level[said.guard.upper()]
+        guard = Level[said.guard.upper()]
+        # A stranger's file may say less than what is allowed anyway, and never more.
+        level, limit = (None, guard) if name in self.strangers else (guard, Level.DESTROY)
         try:
             beat = connection.beat if said.watch is None else seconds_of(said.watch)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
         return msgspec.structs.replace(
-            connection, level=level, production=said.production, beat=beat, scope=said.scope or connection.scope
+            connection,
+            level=level,
+            limit=limit,
+            production=said.production,
+            beat=beat,
+            scope=said.scope or connection.scope,
         )
 
 

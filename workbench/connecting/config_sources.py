@@ -176,7 +176,7 @@ def _stricter(said: Configured, other: Configured | None) -> Configured:
 def _level_in_url(url: str) -> Level:
     """What may be done through a connection that nobody has vouched for."""
     try:
-        return Level.MOVE if connection_of(url, files=False).loopback else Level.OBSERVE
+        return Level.PUBLISH if connection_of(url, files=False).loopback else Level.OBSERVE
     except ConfigError:
         return Level.OBSERVE
 

@@ -14,6 +14,7 @@ import msgspec
 
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
+from workbench.connecting.identity import BrokerIdentity
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConnectorError
@@ -408,6 +409,19 @@ class RangeConnector(Connector, Protocol):
 
         Raises:
             EndpointNotFound: On entering: there is no such log, or no such partition, any more.
+        """
+        ...
+
+
+@runtime_checkable
+class IdentifiedConnector(Connector, Protocol):
+    """A connector whose broker says which one it is."""
+
+    async def identity(self) -> BrokerIdentity:
+        """What the broker calls itself, and where it says that it lives; asked once it is entered.
+
+        Raises:
+            ConnectorError: It cannot be asked.
         """
         ...
 

@@ -17,6 +17,7 @@ from workbench.connecting.connector import (
     Connector,
     DescribedConnector,
     GroupConnector,
+    IdentifiedConnector,
     LastingConnector,
     LedgerConnector,
     Publisher,
@@ -43,6 +44,7 @@ from workbench.connecting.connector_boundary import (
     Entered,
     of_kind,
 )
+from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
@@ -63,20 +65,32 @@ Confirm: TypeAlias = Callable[[Connection, Level], Awaitable[bool]]
 _NO_RANGES: Final = "has no logs that can be searched in ranges"
 
 
+Meet: TypeAlias = Callable[[Connection, BrokerIdentity], str]
+"""Remembers a broker or recognises it; the name of the production connection that it is the broker of, else empty."""
+
+
+def meet_nobody(connection: Connection, identity: BrokerIdentity) -> str:
+    """Nothing is remembered."""
+    return ""
+
+
 async def confirm_nothing(connection: Connection, level: Level) -> bool:
     """Confirms nothing: there is nobody to ask."""
     return False
 
 
 def level_of(connection: Connection, connector: object) -> Level:
-    """What is allowed through a connection; `connector` is its connector, or the class of it.
+    """What is allowed through a connection, before its broker has said where it lives; `connector` is its connector, or
+    the class of it.
 
-    Where nobody has said a level, it is `MOVE` for brokers on this machine and `OBSERVE` for all others.
+    Where nobody has said a level, it is `MOVE` for a broker within this process, `PUBLISH` for those on this machine,
+    which may be the end of a tunnel, and `OBSERVE` for all others.
     """
-    if connection.level is not None:
-        return connection.level
-    at_home = connection.loopback or getattr(connector, "embedded", False)
-    return Level.MOVE if at_home else Level.OBSERVE
+    level = connection.level
+    if level is None:
+        embedded = getattr(connector, "embedded", False)
+        level = Level.MOVE if embedded else Level.PUBLISH if connection.loopback else Level.OBSERVE
+    return min(level, connection.limit)
 
 
 _USUAL_NAMES: Final = DeadLetterNames()
@@ -91,6 +105,7 @@ class Guarded:
         connection: Connection,
         confirm: Confirm = confirm_nothing,
         dead_letters: DeadLetterNames = _USUAL_NAMES,
+        meet: Meet = meet_nobody,
     ) -> None:
         """Guard `connector`, which was made for `connection`.
 
@@ -99,14 +114,41 @@ class Guarded:
             connection: What it was made for.
             confirm: Asks for a production connection's name.
             dead_letters: The names of endpoints that hold dead letters, where the broker does not know.
+            meet: Recognises the broker, should it be one of production.
         """
         self._dead_letters = dead_letters
         self._connector = connector
         self._connection = connection
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
-        self.level = level_of(connection, connector)
-        """What is allowed."""
+        self._meet = meet
+        self._identified = not isinstance(connector, IdentifiedConnector)
+        self.tunnel_to = ""
+        """The host where a broker that is reached on this machine says that it lives; empty: on this machine, or it has
+        not said so yet."""
+        self.is_production = connection.production
+        """Whether it is production: it is called so, or its broker was met as such."""
+
+    @property
+    def level(self) -> Level:
+        """What is allowed, as far as is known of the broker."""
+        level = level_of(self._connection, self._connector)
+        return Level.OBSERVE if self.tunnel_to and self._connection.level is None else level
+
+    async def identify(self) -> None:
+        """Learn which broker this is, once, if anything depends on it.
+
+        Raises:
+            ConnectorError: It cannot be asked.
+        """
+        connector = self._connector
+        if self._identified or not isinstance(connector, IdentifiedConnector):
+            return
+        boundary = Boundary(f"Asking which broker {self.name} is")
+        identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
+        self.tunnel_to = identity.elsewhere if self._connection.loopback else ""
+        self.is_production = bool(self._meet(self._connection, identity)) or self._connection.production
+        self._identified = True
 
     @property
     def name(self) -> str:
@@ -135,6 +177,8 @@ class Guarded:
         """All that there is: always allowed."""
         boundary = Boundary(f"Listing {self._connection.name}")
         found = await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
+        with suppress(ConnectorError):
+            await self.identify()
         return Listing(self._dead_letters.link(found), found.gaps)
 
     async def endpoint(self, address: Address) -> Endpoint:
@@ -348,7 +392,8 @@ class Guarded:
             await self.permit(Level.MOVE, f"taking events from {address}")
 
     async def _permit_look(self, address: Address) -> None:
-        if self.level >= Level.LOOK and not self._connection.production:
+        await self.identify()
+        if self.level >= Level.LOOK and not self.is_production:
             return
         endpoint = await self.endpoint(address)
         if endpoint.cost.sentence:
@@ -361,13 +406,16 @@ class Guarded:
             GuardRefused: It is not, or the name of a production connection was not typed.
         """
         name = self._connection.name
+        if level > Level.OBSERVE:
+            await self.identify()
         if level > self.level:
+            lives = f" Its broker says that it lives on {self.tunnel_to}." if self.tunnel_to else ""
             raise GuardRefused(
                 f"{name} is guarded at {self.level.name.lower()!r}: {what} needs {level.name.lower()!r}."
                 f" --guard {level.name.lower()} allows it for a connection given by URL, `guard` in the configuration"
-                " for a configured one."
+                f" for a configured one.{lives}"
             )
-        if self._connection.production and level > self._confirmed:
+        if self.is_production and level > self._confirmed:
             if not await self._confirm(self._connection, level):
                 raise GuardRefused(f"{name} is production: {what} needs its name to be typed, or --confirm {name}.")
             self._confirmed = level

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, is_loopback
 from workbench.connecting.connector import Connector
 from workbench.connecting.entry_points import entry_points
 from workbench.connecting.error_log import log_unexpected
@@ -36,6 +36,33 @@ def load(name: str, group: str = CONNECTORS) -> Any:
         raise ConfigError(f"{what} is provided by {entries[0].package}, which cannot be loaded: {error}.") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {what},")) from error
+
+
+def is_same_broker(one: Connection, other: Connection) -> bool:
+    """Whether two connections lead to one broker, as far as their URLs say: they have a host and its port in common."""
+    same_kind = None
+    for host, port in one.hosts:
+        for others_host, others_port in other.hosts:
+            if _plain(host) != _plain(others_host):
+                continue
+            if port is not None and others_port is not None:
+                if port == others_port:
+                    return True
+                continue
+            # The usual port of a scheme is its connector's affair; amqp and amqps are one.
+            if same_kind is None:
+                same_kind = bool(_providers(one.scheme) & _providers(other.scheme))
+            if same_kind:
+                return True
+    return False
+
+
+def _plain(host: str) -> str:
+    return "localhost" if is_loopback(host) else host.lower().rstrip(".")
+
+
+def _providers(scheme: str) -> set[str]:
+    return {entry.value for entry in entry_points(CONNECTORS) if entry.name == scheme}
 
 
 def check_options(connection: Connection) -> None:

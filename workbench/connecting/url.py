@@ -80,7 +80,7 @@ def while_typed(url: str) -> str:
     return url
 
 
-_TYPED: Final = r"(?:^|=)\s*[a-z][a-z0-9+.-]*://"
+_TYPED: Final = r"^\s*(?:[^/:?=@;]+=)?[a-z][a-z0-9+.-]*://"
 _TYPED_SECRETS: Final = (
     # Up to the last @ of the login, or, where none is written yet, to what ends a host.
     re.compile(rf"({_TYPED}[^/?:@]*:)(?!\$\{{\w*\}}@)([^?]*)(?=@)"),

@@ -13,6 +13,7 @@ from workbench.connecting.config_sources import find_again, target_of
 from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import keyring_command, keyring_entry
+from workbench.connecting.plugins import check_options
 from workbench.connecting.url import HIDDEN, for_editing, without_password
 from workbench.model.errors import ConfigError
 from workbench.session import Session
@@ -28,7 +29,7 @@ class Entry(msgspec.Struct, frozen=True):
         name: Empty: as its first host.
         url: A URL, a broker's own connection string, or the path of a client's configuration file.
         password: Where the URL has none; it goes into no file.
-        guard: The level's name; empty: `move` on this machine, `observe` elsewhere.
+        guard: The level's name; empty: `publish` on this machine, `observe` elsewhere.
         production: Whether it is production.
         saved: Whether it goes into the configuration, and not for this session only.
     """
@@ -120,6 +121,7 @@ class ConnectionForm:
             raise EntryError("name", str(error)) from None
         try:
             connection = connection_of(expand(self._with_secrets(text), name or "the URL"))
+            check_options(connection)
         except ConfigError as error:
             raise EntryError("url", str(error)) from None
         if name:
@@ -131,7 +133,7 @@ class ConnectionForm:
             if connection.user is None:
                 raise EntryError("password", "The URL names no user for this password: write USER@ before its host.")
             connection = msgspec.structs.replace(connection, password=Secret(entry.password))
-        local = Level.MOVE if connection.loopback else Level.OBSERVE
+        local = Level.PUBLISH if connection.loopback else Level.OBSERVE
         level = Level[entry.guard.upper()] if entry.guard else local
         said = self._said
         beat = connection.beat if said is None or said.watch is None else self._saved_connection.beat
