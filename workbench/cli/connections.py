@@ -43,7 +43,7 @@ def connections(context: click.Context, form: Format | None) -> None:
         context.exit(fail(str(error), Exit.USAGE))
     warn_of(config)
     rows = [
-        (name, _url_to_list(said.url), said.guard, "production" if said.production else "")
+        (name, _url_to_list(said.url), said.guard, _standing(config, name))
         for name, said in config.connections.items()
     ]
     if format_or_default(form) == "json":
@@ -196,6 +196,12 @@ def trust(context: click.Context, file: Path | None) -> None:
     except ConfigError as error:
         context.exit(fail(str(error), Exit.USAGE))
     say(f"{file} is trusted as it is now.")
+
+
+def _standing(config: ConfigFile, name: str) -> str:
+    """What else to know of a connection: whether it is production, and that its file is not trusted."""
+    production = "production" if config.connections[name].production else ""
+    return ", ".join(filter(None, (production, "not trusted" if name in config.strangers else "")))
 
 
 def _file_of(name: str, here: bool) -> Path:
