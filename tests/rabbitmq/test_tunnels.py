@@ -1,11 +1,12 @@
 """A broker that is reached on this machine and lives on another: it looks like the end of a tunnel."""
 
+import socket
+
 import msgspec
 import pytest
 
 from tests.rabbitmq.conftest import Rabbit
 from tests.views.driver import running
-from workbench.connecting import identity
 from workbench.connecting.level import Level
 
 
@@ -14,7 +15,7 @@ async def test_a_tunnel_is_named_and_observed_unless_its_user_says_more(
     rabbit: Rabbit, said: Level | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The broker names the machine that it runs on, as it does behind a tunnel.
-    monkeypatch.setattr(identity.socket, "gethostname", lambda: "laptop")
+    monkeypatch.setattr(socket, "gethostname", lambda: "laptop")
     given = msgspec.structs.replace(rabbit.connection(), level=said)
     async with running((160, 40), connections=[given]) as driver:
         await driver.shows("rabbit tunnel")

@@ -43,8 +43,7 @@ def connections(context: click.Context, form: Format | None) -> None:
         context.exit(fail(str(error), Exit.USAGE))
     warn_of(config)
     rows = [
-        (name, _url_to_list(said.url), said.guard, _standing(config, name))
-        for name, said in config.connections.items()
+        (name, _url_to_list(said.url), said.guard, _standing(config, name)) for name, said in config.connections.items()
     ]
     if format_or_default(form) == "json":
         keys = ("name", "url", "guard", "environment")
