@@ -7,12 +7,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pytest
 
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import error_log
 from workbench.connecting.guard import Guarded
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, PublishRejected
@@ -29,7 +31,7 @@ from workbench.store.ingest import Ended, Ingestion, ingestions, merge
 from workbench.store.store import open_store
 
 PASSWORD = "hunter2"
-CONNECTION = Connection.parse(f"odd=odd://user:{PASSWORD}@localhost")
+CONNECTION = msgspec.structs.replace(Connection.parse(f"odd=odd://user:{PASSWORD}@localhost"), level=Level.MOVE)
 PLACE = Address("odd", "place")
 DELIVERY = Delivery(Event(b"key", b"body"), PLACE, 1_700_000_000_000)
 
