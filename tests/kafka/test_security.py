@@ -150,7 +150,7 @@ async def test_a_move_says_that_it_lacks_its_group(strict: StrictKafka, tmp_path
     for address, operation in ((source, READ), (source, DESCRIBE), (target, WRITE), (target, DESCRIBE)):
         await permit(strict, address.name, operation)
     connection = f"kafka={strict.sasl_url}?ca={strict.ca_file}&sasl=plain"
-    arguments = ("move", f"kafka/{source.name}", f"kafka/{target.name}", "--yes", "-c", connection)
+    arguments = ("move", f"kafka/{source.name}", f"kafka/{target.name}", "--yes", "-c", connection, "--guard", "move")
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     done = await asyncio.to_thread(run, "workbench", *arguments, env=environment)
     assert done.code == 1
