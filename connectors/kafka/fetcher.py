@@ -252,7 +252,8 @@ class Fetching:
             size = self._size
             if line in self._sifters and not any(share.kept for share in shares):
                 size = _SIFTED if self._answers else _FIRST
-            each = max(size // len(shares), _LEAST)
+            # A sample is taken of what each partition brings.
+            each = max(min(size // len(shares), self._size), _LEAST)
             self._flying[line] = shares
             session = self._sessions.get(line)
             self._pending[line] = fetch(self._channels[line], offsets, size, each, _WAIT_MS, session)
