@@ -1,15 +1,18 @@
 """`workbench connections`: what is configured, whether it works, and changing it."""
 
 import asyncio
+import functools
 import shlex
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
+from workbench.cli.option_values import option_values
 from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import check_text, fail, warn_of, with_session
@@ -19,7 +22,7 @@ from workbench.connecting import config_edit, config_sources
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
-from workbench.connecting.connection_formats import url_of
+from workbench.connecting.connection_formats import connection_of, is_connection, url_of
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import keyring_command, keyring_entry
 from workbench.connecting.url import for_listing
@@ -56,9 +59,40 @@ def connections(context: click.Context, form: Format | None) -> None:
         say("No connection is configured: add one with `workbench connections add NAME URL`.")
 
 
+_WRONG: Final = "workbench.wrong_connections"
+
+
+def _without_wrong(command: Callable[..., None]) -> Callable[..., None]:
+    """Have a command check the other connections where one is given by a URL that cannot be read."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        context = click.get_current_context()
+        texts = option_values(context).connection
+        wrong: dict[str, ConfigError] = {}
+        for number, text in enumerate(texts, 1):
+            try:
+                # What a variable stands for is not known yet.
+                if is_connection(text) and "${" not in text:
+                    connection_of(text)
+            except ConfigError as error:
+                name, given_name, _ = text.partition("=")
+                wrong[name if given_name and "/" not in name else f"-c {number}"] = error
+                texts[number - 1] = ""
+        if len(wrong) < len(texts):
+            texts[:] = filter(None, texts)
+            context.meta[_WRONG] = wrong
+        elif wrong:
+            context.exit(fail(" ".join(map(str, wrong.values())), Exit.USAGE))
+        command(**given)
+
+    return run
+
+
 @connections.command(short_help="Test a connection step by step.")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completion.connections)
 @format_option("table", "json")
+@_without_wrong
 @with_session
 async def check(session: Session, names: tuple[str, ...], form: Format | None) -> int:
     """Test connections step by step, and name the step that fails: DNS, TCP, TLS, authentication, advertised hosts,
@@ -66,8 +100,16 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     checked = list(dict.fromkeys(names or session.names))
     for name in names:
         session.let_in(name)
-    failed = set[str]()
-    async for name, tried in _all_steps(session, checked):
+    wrong: dict[str, ConfigError] = click.get_current_context().meta.get(_WRONG, {})
+    failed = set[str](wrong)
+
+    async def steps() -> AsyncIterator[tuple[str, Step]]:
+        for name, error in wrong.items():
+            yield name, Step("configuration", error=str(error))
+        async for each in _all_steps(session, checked):
+            yield each
+
+    async for name, tried in steps():
         if tried.error is not None:
             failed.add(name)
         if format_or_default(form) == "json":
@@ -77,7 +119,7 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
             write(f"{tried.sign} {visible(name)}  {visible(tried.name)}  {visible(what)}{tried.took}\n".encode())
     if not names and not session.names:
         raise ConfigError("No connection is given or configured: add -c NAME=URL.")
-    return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) else Exit.FAILED
+    return Exit.DONE if not failed else Exit.PARTLY if len(failed) < len(checked) + len(wrong) else Exit.FAILED
 
 
 @connections.command(short_help="Add a connection to the configuration.")
