@@ -25,11 +25,7 @@ CREATE TABLE batches (
 """
 
 
-def _words(sql: object) -> list[str]:
-    return str(sql).split()
-
-
-_SCHEMA: Final = [("table", _words(statement)) for statement in _TABLES.split(";") if statement.strip()]
+_SCHEMA: Final = [(b"table", statement.encode().split()) for statement in _TABLES.split(";") if statement.strip()]
 _LIMITS: Final = {
     # https://www.sqlite.org/c3ref/c_limit_attached.html: no more than the statements of this room need.
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 10_000,
@@ -102,8 +98,10 @@ def read(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path} is a recording of a newer version of this program: update it to open the recording.")
     with failures(path):
         # A view or a trigger under a table's name could keep whoever reads it busy for ever.
-        schema = database.execute(f"SELECT type, sql FROM sqlite_schema ORDER BY rowid LIMIT {len(_SCHEMA) + 1}")
-        if [(kind, _words(sql)) for kind, sql in schema] == _SCHEMA:
+        schema = database.execute(
+            "SELECT CAST(type AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema ORDER BY rowid LIMIT ?", [len(_SCHEMA) + 1]
+        )
+        if [(kind, (sql or b"").split()) for kind, sql in schema] == _SCHEMA:
             return database
     database.close()
     raise StoreError(f"{path} has other tables than this program's recordings, and is not read.")
