@@ -130,10 +130,13 @@ def run_command(main: Callable[[], Awaitable[int | None]]) -> int:
             give_up_stdout()
         return code
 
+    interrupt = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
     try:
         return asyncio.run(await_result()) or Exit.DONE
     except BaseException as error:
         return report_error(error)
+    finally:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _collect() -> None:
