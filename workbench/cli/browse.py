@@ -29,7 +29,7 @@ from workbench.cli.stdio import end_with_reader, say, write_json
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConfigError, ConnectorError, GuardRefused, StoreError
+from workbench.model.errors import ConfigError, ConnectorError, GuardRefused, StoreError, WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
 from workbench.model.start import FromEnd, Since, Start
@@ -231,9 +231,11 @@ async def tail(
     async with AsyncExitStack() as ending, merge(streams, partly=True) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
-        ending.callback(_conclude, together, recording, output.form if selection.as_record else None)
+        refused = dict(together.errors)
+        ending.callback(_conclude, together, recording, output.form if selection.as_record else None, refused)
+        _tell_errors(refused)
         # Scripts wait for this line: what is published from here on will be seen.
-        say(f"tailing {', '.join(str(address) for address in streams if address not in together.errors)}")
+        say(f"tailing {', '.join(str(address) for address in streams if address not in refused)}")
         end_with_reader()
         batches = aiter(together)
         with suppress(TimeoutError):
@@ -250,10 +252,16 @@ async def tail(
     return Exit.PARTLY if together.errors else Exit.DONE
 
 
-def _conclude(together: Merged, recording: Recorder, form: Format | None) -> None:
+def _conclude(
+    together: Merged, recording: Recorder, form: Format | None, told: Mapping[Address, WorkbenchError]
+) -> None:
     recording.cover(together.coverage)
     tell(together.coverage, form)
-    for address, error in together.errors.items():
+    _tell_errors({address: error for address, error in together.errors.items() if address not in told})
+
+
+def _tell_errors(errors: Mapping[Address, WorkbenchError]) -> None:
+    for address, error in errors.items():
         fail(str(error) if str(address) in str(error) else f"{address}: {error}", Exit.FAILED)
 
 

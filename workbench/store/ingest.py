@@ -16,7 +16,14 @@ from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.retry import Backoff
 from workbench.model.address import Address
-from workbench.model.errors import ConnectionLost, ConnectorError, WorkbenchError, unwrap_exception_group
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    LoginRefused,
+    WorkbenchError,
+    unwrap_exception_group,
+)
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Interruption, Look
 from workbench.store.store import Store
@@ -305,7 +312,7 @@ async def merge(
 
     Args:
         streams: What to read.
-        partly: Whether those that cannot be opened are left out, if others can: they are among the `errors` then.
+        partly: Whether those that this user may not read are left out, if there are others; `errors` has them.
 
     Raises:
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
@@ -316,8 +323,8 @@ async def merge(
         for address, stream in streams.items():
             try:
                 entered[address] = await _enter(stack, address, stream)
-            except ConnectorError as error:
-                if not partly or len(errors) + 1 == len(streams):
+            except AccessRefused as error:
+                if not partly or isinstance(error, LoginRefused) or len(errors) + 1 == len(streams):
                     raise
                 errors[address] = error
         with unwrap_exception_group():
