@@ -139,6 +139,18 @@ async def test_no_more_move_than_there_were_when_it_was_planned(
     assert [each.event.body for each in broker.queues["orders"].waiting()] == [b"0", b"1", b"2"]
 
 
+async def test_a_plan_is_carried_out_once_and_its_journal_stays(
+    broker: Broker, session: Session, tmp_path: Path
+) -> None:
+    plan = await kept(session, tmp_path)
+    assert (await carry_out(session, plan)).moved == 3
+    broker.send("dead", Event(b"dead", b"another"))
+    with pytest.raises(Unsupported, match="was begun already"):
+        await carry_out(session, plan)
+    [record] = records()[0]
+    assert record.counts.settled == 3 and broker.queues["dead"].depth == 1
+
+
 async def test_what_the_plan_does_not_name_is_not_sent_anywhere(
     broker: Broker, session: Session, tmp_path: Path
 ) -> None:

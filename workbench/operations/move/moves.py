@@ -70,6 +70,7 @@ async def carry_out(
         Unsupported: What the plan is about has changed.
         WorkbenchError: It cannot begin; nothing was moved.
     """
+    await asyncio.to_thread(_check_not_begun, plan)
     targets = Targets(session)
     await check_unchanged(session, plan, targets, force)
     if plan.engine == "broker":
@@ -171,6 +172,20 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise Unsupported(" ".join(kept))
     plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
+
+
+def _check_not_begun(plan: Plan) -> None:
+    """Refuse a plan that was carried out before, whose journal must not make room for another.
+
+    Raises:
+        Unsupported: It was.
+    """
+    with suppress(StoreError):
+        find_journal(plan.id)
+        raise Unsupported(
+            f"Plan {plan.id} was begun already: `workbench journal resume {plan.id}` goes on with it, if it has not"
+            " come to its end; else plan again."
+        )
 
 
 async def check_unchanged(session: Session, plan: Plan, targets: Targets, force: bool = False) -> None:
