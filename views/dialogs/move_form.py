@@ -62,7 +62,7 @@ def move_form(
     fields: list[Field] = [Choose("scope", "which", scopes)]
     if not deletes:
         known = tuple(targets)
-        placeholder = "each to where it came from; or connection/name, → completes"
+        placeholder = "where each came from; or a name, → completes"
         fields.append(Entry("target", "to", placeholder=placeholder, wrong=wrong_target, completed=lambda: known))
     fields.append(Entry("limit", "at most", placeholder="all of them", wrong=_wrong_count))
     if not deletes:
