@@ -16,7 +16,7 @@ from workbench.cli.option_values import option_values
 from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import check_text, fail, warn_of, with_session
-from workbench.cli.sessions import current_config, named_config
+from workbench.cli.sessions import current_config, named_config, with_variables
 from workbench.cli.stdio import say, write, write_json
 from workbench.connecting import config_edit, config_sources
 from workbench.connecting.check import Step, step
@@ -72,9 +72,8 @@ def _without_wrong(command: Callable[..., None]) -> Callable[..., None]:
         wrong: dict[str, ConfigError] = {}
         for number, text in enumerate(texts, 1):
             try:
-                # What a variable stands for is not known yet.
-                if is_connection(text) and "${" not in text:
-                    connection_of(text)
+                if is_connection(whole := with_variables(text)):
+                    connection_of(whole)
             except ConfigError as error:
                 name, given_name, _ = text.partition("=")
                 wrong[name if given_name and "/" not in name else f"-c {number}"] = error

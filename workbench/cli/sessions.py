@@ -70,7 +70,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     config = find_config(options.config)
     given: list[Connection | str] = []
     for text in options.connection:
-        if text not in config.connections and is_connection(expanded := _expanded(text)):
+        if text not in config.connections and is_connection(expanded := with_variables(text)):
             connection = connection_of(expanded)
             level = Level[options.guard.upper()] if options.guard else None
             given.append(msgspec.structs.replace(connection, level=level))
@@ -94,8 +94,12 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     return session
 
 
-def _expanded(text: str) -> str:
-    """What `-c` is given, with the environment variables that it names."""
+def with_variables(text: str) -> str:
+    """What `-c` is given, with the environment variables that it names.
+
+    Raises:
+        ConfigError: One is not set.
+    """
     named = re.match(r"([^/:=?@]+)=", text)
     keep_from_children([text[named.end() :] if named else text])
     return expand(text, named[1] if named else "-c")
