@@ -37,6 +37,7 @@ class QueueLook:
         self._endpoint = endpoint
         self._ready = endpoint.depth or 0
         self._asked = self._ready if limit is None else min(self._ready, limit)
+        self._most = min(self._asked, MOST) if limit is None else self._asked
         self._force = force
         self._counts = endpoint.kind == "quorum queue"
         self._delivery_limit = endpoint.cost.limit
@@ -70,7 +71,7 @@ class QueueLook:
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         address = self._endpoint.address
-        asked = min(self._asked, MOST)
+        asked = self._most
         try:
             async for arrivals in self._holding.receive(asked, MOST_BYTES):
                 if shown := (await self._count(arrivals))[: asked - self.coverage.read]:
@@ -140,7 +141,7 @@ class QueueLook:
 
     def _conclude(self) -> None:
         read, gaps, notes = self.coverage.read, [], []
-        if read < min(self._asked, MOST) and not self._holding.exhausted:
+        if read < self._most and not self._holding.exhausted:
             gaps.append(
                 Gap(
                     f"{self._asked - read:,} of {self._asked:,} messages",

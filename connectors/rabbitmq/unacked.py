@@ -28,7 +28,7 @@ from workbench.model.endpoint import Endpoint
 from workbench.model.errors import EndpointNotFound
 
 MOST: Final = 50_000
-"""Messages held at once at most: a prefetch is 16 bits wide."""
+"""Messages held at most, by one consumer, whose prefetch is 16 bits wide, and by a look that is not asked for more."""
 
 SILENCE: Final = 1.0
 """Seconds without a message after which a pass ends, unless the queue says that messages are ready."""
@@ -97,7 +97,7 @@ class Holding:
                 return
             if self._received:
                 self._step = min(self._step, max(1, left * self._received // (self._channel.fetched + 1)))
-            await self._consume(min(missing, self._step), missing)
+            await self._consume(min(missing, self._step, MOST), missing)
             while arrivals := await self._next():
                 yield arrivals
             await self.finish()

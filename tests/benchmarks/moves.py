@@ -3,11 +3,12 @@
 Prints how long it takes until the target has all and the source none, from one run on one broker: by a move with its
 journal, by the shovel plugin, and by getting, publishing and acknowledging one by one. The goals: no longer than the
 shovel on classic queues, and 1.25 times as long on quorum queues. Then the memory of `workbench move` for more and more
-messages (`--million`: up to a million).
+messages (`--million`: up to a million), for ten of many that match, and for dead letters of many queues.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import subprocess
 import tempfile
@@ -21,11 +22,13 @@ from typing import Final
 import pika
 
 from connectors.rabbitmq import RabbitMQConnector
-from tests.benchmarks.rabbitmq import BODY, PROPERTIES, publish
+from tests.benchmarks.rabbitmq import BODY, CONTENT, EVENT, PROPERTIES, publish, publish_all
 from tests.brokers.shared import rabbitmq
 from tests.e2e.command import INSTALLED
 from tests.rabbitmq.conftest import Rabbit, new_vhost
 from workbench.model.address import Address
+from workbench.model.content import Content
+from workbench.model.event import Event
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
@@ -35,6 +38,8 @@ MOVED: Final = 10_000
 ONE_BY_ONE: Final = 2_000
 ROUNDS: Final = 5
 SIZES: Final = (1_000, 10_000, 100_000)
+MANY: Final = 200_000
+ORIGINS: Final = 60
 GOALS: Final = {"classic": 1.0, "quorum": 1.25}
 
 
@@ -135,36 +140,68 @@ def delete(rabbit: Rabbit, *queues: Address) -> None:
         rabbit.channel.queue_delete(queue.name)
 
 
-def memory(rabbit: Rabbit, count: int, query: str = "", among: str = "moved") -> None:
-    """Print what `workbench move` takes for so many messages, of which it moves those that match."""
+def memory(rabbit: Rabbit, count: int) -> None:
+    """Print what `workbench move` takes for so many messages."""
 
     async def filled() -> tuple[Address, Address]:
         async with RabbitMQConnector(rabbit.connection()) as connector:
             return await fill(connector, rabbit, "classic", count)
 
     source, target = asyncio.run(filled())
+    measured(rabbit, f"{count:9,} moved", source, target)
+    delete(rabbit, source, target)
+
+
+def few_of_many(rabbit: Rabbit) -> None:
+    """Print what it takes to move ten of many, from the head of the queue to its end."""
+    source, target = rabbit.queue("classic"), rabbit.queue("classic")
+    wanted = Event(b"bench", b"wanted", written=CONTENT)
+    apart = MANY // 10
+
+    async def filled() -> None:
+        async with RabbitMQConnector(rabbit.connection()) as connector:
+            batches = ([EVENT] * 999 + [wanted if begin % apart == 0 else EVENT] for begin in range(0, MANY, 1_000))
+            await publish_all(connector, source, batches)
+
+    asyncio.run(filled())
+    measured(rabbit, f"10 of {MANY:,}", source, target, "-w", 'body = "wanted"', "--look", str(MANY))
+    assert rabbit.ready(target) == 10
+    delete(rabbit, source, target)
+
+
+def many_origins(rabbit: Rabbit) -> None:
+    """Print what it takes to move dead letters of many queues, each to its own."""
+    dead, origins = rabbit.queue("classic"), [rabbit.queue("classic") for _ in range(ORIGINS)]
+
+    def letter(origin: Address) -> Event:
+        death = {"queue": origin.name, "exchange": "", "reason": "rejected", "count": 1, "routing-keys": [origin.name]}
+        return Event(b"", BODY.encode(), written=Content((("x-death", [death]),), dict(CONTENT.properties)))
+
+    async def filled() -> None:
+        async with RabbitMQConnector(rabbit.connection()) as connector:
+            await publish_all(connector, dead, ([letter(each) for each in origins] for _ in range(MOVED // ORIGINS)))
+
+    asyncio.run(filled())
+    measured(rabbit, f"{MOVED // ORIGINS * ORIGINS:9,} of {ORIGINS} queues", dead)
+    delete(rabbit, dead, *origins)
+
+
+def measured(rabbit: Rabbit, what: str, *arguments: Address | str) -> None:
+    """Run `workbench move`, and print how long it took and the most memory that it had."""
     connection = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
-    command = [
-        str(INSTALLED),
-        "move",
-        "-c",
-        connection,
-        "--guard",
-        "move",
-        f"rabbit/{source.name}",
-        f"rabbit/{target.name}",
-        "--yes",
-    ]
-    command += ["-w", query] if query else []
+    said = [f"rabbit/{each.name}" if isinstance(each, Address) else each for each in arguments]
     begin = time.perf_counter()
+    command = [INSTALLED, "move", "-c", connection, "--guard", "move", *said, "--yes"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
-    told = process.stdout.read().splitlines()[-1].decode()
+    told = json.loads(process.stdout.read().splitlines()[-1])
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     took = time.perf_counter() - begin
-    print(f"{count:9,} {among} in {took:6.1f} s, plan and all; {usage.ru_maxrss / 1024:5.0f} MB at most ({told})")
-    delete(rabbit, source, target)
+    print(
+        f"{what} in {took:6.1f} s, plan and all, {usage.ru_utime + usage.ru_stime:5.1f} s of processor;"
+        f" {usage.ru_maxrss / 1024:5.0f} MB at most; {told['moved']:,} moved, {told['state']}"
+    )
 
 
 @contextmanager
@@ -181,7 +218,7 @@ def main() -> None:
     parser.add_argument("--million", action="store_true", help="move a million messages, too")
     parser.add_argument("--release", choices=("3.10", "4.0"), default="4.0")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--only", choices=("classic", "quorum", "memory"))
+    parser.add_argument("--only", choices=("classic", "quorum", "memory", "few", "origins"))
     arguments = parser.parse_args()
     with rabbitmq(arguments.release) as broker, own_state():
         rabbit = new_vhost(broker)
@@ -193,6 +230,10 @@ def main() -> None:
             for count in (*SIZES, 1_000_000) if arguments.million else SIZES:
                 if arguments.only in (None, "memory"):
                     memory(rabbit, count)
+            if arguments.only in (None, "few"):
+                few_of_many(rabbit)
+            if arguments.only in (None, "origins"):
+                many_origins(rabbit)
         finally:
             rabbit.remove()
 

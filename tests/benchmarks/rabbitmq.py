@@ -10,7 +10,7 @@ import asyncio
 import json
 import resource
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from statistics import median
 from typing import Any
 
@@ -90,11 +90,19 @@ async def timed(work: Callable[[], Awaitable[int]]) -> float:
 
 async def publish(connector: RabbitMQConnector, address: Address, count: int) -> int:
     """Publish pipelined through the connector, every receipt looked at."""
+    return await publish_all(connector, address, ([EVENT] * min(1_000, count - at) for at in range(0, count, 1_000)))
+
+
+async def publish_all(connector: RabbitMQConnector, address: Address, batches: Iterable[Sequence[Event]]) -> int:
+    """The same with events of one's own; how many there were."""
     async with connector.publisher() as publisher, asyncio.TaskGroup() as group:
+        count = 0
 
         async def send() -> None:
-            for begin in range(0, count, 1_000):
-                await publisher.send(address, [EVENT] * min(1_000, count - begin))
+            nonlocal count
+            for some in batches:
+                count += len(some)
+                await publisher.send(address, some)
             await publisher.finish()
 
         group.create_task(send())

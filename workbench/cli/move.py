@@ -35,6 +35,13 @@ def _run_options(command: Callable[..., object]) -> Callable[..., object]:
     for decorate in (
         click.option("-w", "--where", metavar="QUERY", default="", help="Only messages that match."),
         click.option("-n", "--limit", type=click.IntRange(1), help="At most this many, from the head of the source."),
+        click.option(
+            "--look",
+            type=click.IntRange(1),
+            metavar="COUNT",
+            help="How many messages the plan looks at, from the head of the source: of a queue 50,000, unless you say"
+            " more. They are held meanwhile; what is further back is decided about as it is reached.",
+        ),
         click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
         click.option("-y", "--yes", is_flag=True, help="Go on without asking. Never lifts a guard."),
         format_option("table", "json"),
@@ -85,6 +92,7 @@ async def move(
     target: str | None,
     where: str,
     limit: int | None,
+    look: int | None,
     dry_run: bool,
     yes: bool,
     form: Format | None,
@@ -114,6 +122,7 @@ async def move(
             target=session.address(target) if target is not None else None,
             query=where,
             limit=limit,
+            look=look,
             again=again,
             force=force,
             rate=rate,
@@ -138,14 +147,21 @@ async def move(
 @_run_options
 @with_session
 async def delete(
-    session: Session, source: str, where: str, limit: int | None, dry_run: bool, yes: bool, form: Format | None
+    session: Session,
+    source: str,
+    where: str,
+    limit: int | None,
+    look: int | None,
+    dry_run: bool,
+    yes: bool,
+    form: Format | None,
 ) -> int:
     """Delete messages from a queue.
 
     Each is journalled before it is deleted, and `workbench journal undo` publishes it there again. Needs the guard
     `destroy`.
     """
-    wanted = Wanted(session.address(source), purpose="delete", query=where, limit=limit)
+    wanted = Wanted(session.address(source), purpose="delete", query=where, limit=limit, look=look)
     plan = await make_plan(session, wanted, on_price=_price_sayer(wanted.source))
     _print_plan(plan, form)
     return await _run(session, plan, dry_run, yes, form, False)
@@ -192,7 +208,12 @@ async def _run(session: Session, plan: Plan, dry_run: bool, yes: bool, form: For
     if dry_run:
         return Exit.DONE
     if not plan.moving:
-        say(f"Nothing to {plan.verb}.")
+        beyond = plan.depth - plan.examined if plan.removes else 0
+        say(
+            f"Nothing to {plan.verb} among the first {plan.examined:,}: --look {plan.depth} looks at all."
+            if beyond > 0
+            else f"Nothing to {plan.verb}."
+        )
         return Exit.PARTLY if plan.stays else Exit.NOT_FOUND
     code = await declined(f"{plan.verb.capitalize()} {quantity(plan.moving, 'message')}?", yes)
     if code is not None:

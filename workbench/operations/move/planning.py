@@ -51,6 +51,7 @@ class Wanted(msgspec.Struct, frozen=True):
         query: What they match; empty: all do.
         selected: The messages themselves, where they were selected; they are found again in the source.
         limit: At most so many; None: all.
+        look: How many messages of the source are looked at for the plan at most; None: as many as one look holds.
         again: Whether what an earlier move has dealt with is moved again.
         force: Whether a target that drops its oldest, or that messages came back from too often, is used all the same.
         rate: Messages a second at most; None: as fast as it goes.
@@ -66,6 +67,7 @@ class Wanted(msgspec.Struct, frozen=True):
     query: str = ""
     selected: tuple[Delivery, ...] | None = None
     limit: int | None = None
+    look: int | None = None
     again: bool = False
     force: bool = False
     rate: float | None = None
@@ -133,7 +135,7 @@ async def _make_plan(
         if price := price_of(endpoint):
             on_price(price)
         start = Beginning() if endpoint.family == "log" else None
-        async with session.browse(source, start) as stream:
+        async with session.browse(source, start, wanted.look) as stream:
             async for batch in stream:
                 await survey.take(batch)
                 on_examined(survey.examined)

@@ -79,7 +79,8 @@ def _scope(plan: Plan) -> Iterator[Line]:
         )
     beyond = plan.depth - plan.examined
     if plan.removes and plan.scope != "selected" and beyond > 0:
-        yield Line("", f"{beyond:,} further back are decided about as they are reached", True)
+        further = f"{beyond:,} further back are decided about as they are reached"
+        yield Line("", f"{further} (--look {plan.depth} has the plan look at them, too)", True)
 
 
 def _targets(plan: Plan) -> Iterator[Line]:
