@@ -24,6 +24,7 @@ from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Progress
 from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.words import plan_lines
 from workbench.session import Session
 
 KINDS = ("classic", "quorum")
@@ -102,6 +103,23 @@ async def test_what_stays_is_held_by_many_claims_and_is_in_its_order_afterwards(
     assert (ended.complete, ended.moved) == (True, 1)
     assert await held(rabbit, target) == [b"event 440"]
     assert await held(rabbit, source) == [body for body in bodies(events) if body != b"event 440"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_plan_looks_as_far_as_it_is_told_to_and_the_queue_is_as_it_was(
+    rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("queue_browse", "unacked"):
+        monkeypatch.setattr(f"connectors.rabbitmq.{module}.MOST", 100)
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(450)
+    await fill(rabbit, source, events)
+    query = 'body = "event 440"'
+    short = await plan(rabbit, source, target, query=query)
+    assert (short.examined, short.moving) == (100, 0)
+    assert any("--look 450" in line.text for line in plan_lines(short))
+    far = await plan(rabbit, source, target, query=query, look=450)
+    assert (far.examined, far.moving) == (450, 1)
+    assert rabbit.drain(source, 450) == bodies(events)
 
 
 @pytest.mark.parametrize("kind", KINDS)
