@@ -157,6 +157,12 @@ class KafkaConnector:
         [endpoint] = self._link(endpoints, dead)
         return endpoint
 
+    async def log_id(self, address: Address) -> str | None:
+        """The topic's id: see `workbench.connecting.connector.LogIdConnector`."""
+        from connectors.kafka.topic_ids import topic_id
+
+        return await topic_id(self._cluster, self._topic_of(address))
+
     async def rules(self, address: Address) -> Rules:
         """What a topic can hold: no properties, headers without types, and events up to its `max.message.bytes`."""
         name = self._topic_of(address)

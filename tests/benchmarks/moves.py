@@ -191,7 +191,7 @@ def measured(rabbit: Rabbit, what: str, *arguments: Address | str) -> None:
     connection = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
     said = [f"rabbit/{each.name}" if isinstance(each, Address) else each for each in arguments]
     begin = time.perf_counter()
-    command = [INSTALLED, "move", "-c", connection, "--guard", "move", *said, "--yes"]
+    command = [str(INSTALLED), "move", "-c", connection, "--guard", "move", *said, "--yes"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     told = json.loads(process.stdout.read().splitlines()[-1])

@@ -12,13 +12,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
-from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect
+from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect, make_topic
 from tests.kafka.reading import BASE, publish, wait_until_decided
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import LedgerConnector
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
+from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery, Event
 from workbench.operations.journal.records import find_journal, read_entries, read_steps
 from workbench.operations.move import moves
@@ -355,3 +356,24 @@ async def test_a_canary_of_which_nothing_comes_back_moves_all(
     steps, _ = read_steps(find_journal(plan.id))
     watched = [what for _, what in steps if "watched" in what]
     assert watched == [f"{count} copied, and watched for 0.1 s" for count in (1, 6, 26)]
+
+
+async def test_a_topic_that_was_made_anew_is_another_though_it_has_the_same_positions(
+    kafka: KafkaAddress, session: Session
+) -> None:
+    origin, source = await make_topic(kafka.bootstrap), await make_topic(kafka.bootstrap)
+    letters = [dead(number, origin.name) for number in range(3)]
+    async with connect(kafka.url) as connector:
+        await publish(connector, source, letters)
+    first = await make_plan(session, Wanted(source))
+    assert (await moves.carry_out(session, first)).moved == 3
+    assert (await make_plan(session, Wanted(source))).moved_before == 3
+    async with admin(kafka.bootstrap) as client:
+        await client.delete_topics([source.name])
+    await make_topic(kafka.bootstrap, called=source.name)
+    async with connect(kafka.url) as connector:
+        await publish(connector, source, letters)
+    anew = await make_plan(session, Wanted(source))
+    assert (anew.moving, anew.moved_before) == (3, 0)
+    with pytest.raises(Unsupported, match="deleted, and made anew"):
+        await moves.carry_out(session, first)

@@ -281,6 +281,20 @@ class LastingConnector(Connector, Protocol):
 
 
 @runtime_checkable
+class LogIdConnector(Connector, Protocol):
+    """A connector whose broker gives each log an id of its own."""
+
+    async def log_id(self, address: Address) -> str | None:
+        """What tells a log from another of its name, made before or after it, which has the same positions; None where
+        its broker does not say.
+
+        Raises:
+            ConnectorError: The broker could not be asked.
+        """
+        ...
+
+
+@runtime_checkable
 class GroupConnector(Connector, Protocol):
     """A connector with logs that consumer groups read."""
 

@@ -20,6 +20,7 @@ from workbench.connecting.connector import (
     IdentifiedConnector,
     LastingConnector,
     LedgerConnector,
+    LogIdConnector,
     Publisher,
     Purpose,
     RangeConnector,
@@ -357,6 +358,15 @@ class Guarded:
             return ""
         with Boundary(f"Asking what {self._connection.name} is").within():
             return of_kind(connector.description(), str)
+
+    async def log_id(self, address: Address) -> str | None:
+        """What tells a log from another of its name, as far as its broker says."""
+        connector = self._connector
+        if not isinstance(connector, LogIdConnector):
+            return None
+        with Boundary(f"Asking what {address} is").within():
+            found = await connector.log_id(address)
+            return None if found is None else of_kind(found, str)
 
     @property
     def losses(self) -> int:

@@ -72,6 +72,7 @@ class Operation(msgspec.Struct, frozen=True):
         identity: What the source's connection leads to: see `Connection.identity`.
         title: What it does, in a line without a full stop.
         plan: What to do, encoded, so that it can be done further.
+        source_id: What tells the source from another of its name: see `LogIdConnector`; empty: nothing.
         process: The `workbench.session.PROCESS` that the source lives and ends with; empty: it does not end.
     """
 
@@ -84,6 +85,7 @@ class Operation(msgspec.Struct, frozen=True):
     title: str
     plan: bytes
     process: str = ""
+    source_id: str = ""
 
 
 def place_of(identity: str) -> str:

@@ -183,18 +183,22 @@ def read_failures(path: Path) -> dict[str, int]:
         return dict(database.execute(select, (EntryState.FAILED,)).fetchall())
 
 
-def settled_before(identity: str, source: Address, but: str = "") -> set[bytes]:
+def settled_before(identity: str, source: Address, source_id: str, but: str = "") -> set[bytes]:
     """The keys of what earlier moves have taken care of.
 
     Args:
         identity: Of the source's connection.
         source: The source.
+        source_id: What tells it from another of its name; empty: nothing.
         but: The id of an operation that does not count.
     """
     keys: set[bytes] = set()
     for record in records()[0]:
         operation = record.operation
         if operation.kind != "move" or operation.id == but or not same_source(operation, identity, source):
+            continue
+        if source_id and operation.source_id not in ("", source_id):
+            # What had its name, and its positions, is gone.
             continue
         with suppress(StoreError), reading(record.path) as database:
             settled = (EntryState.CONFIRMED, EntryState.SETTLED)

@@ -214,6 +214,8 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
     endpoint = asked.result()
     if endpoint.kind != plan.kind:
         raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
+    if plan.source_id and await connector.log_id(source) not in (None, plan.source_id):
+        raise _changed(f"{source} was deleted, and made anew")
     if plan.ends and (behind := await _shrunk(session, plan)):
         raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
     for leg in plan.legs:
@@ -299,6 +301,7 @@ def _operation(session: Session, plan: Plan) -> Operation:
         title=plan.title,
         plan=msgspec.msgpack.encode(plan),
         process=PROCESS if session.is_embedded(plan.source.connection) else "",
+        source_id=plan.source_id,
     )
 
 
@@ -351,7 +354,7 @@ async def _choice_of(
         return Deletion(selection)
     moved: set[bytes] = set()
     if not plan.again and not plan.removes:
-        moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.id)
+        moved = await asyncio.to_thread(settled_before, plan.identity, plan.source, plan.source_id, plan.id)
     allowed = {leg.address for leg in plan.legs}
     return Routing(
         session, plan.source, plan.target, targets, selection, moved, plan.redrives, editor, plan.id, allowed
@@ -466,6 +469,7 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         warnings=(),
         price="",
         undoes=done.id,
+        source_id="",
         edit=Edit(),
         preview=(),
     )

@@ -110,6 +110,7 @@ class Plan(msgspec.Struct, frozen=True):
         engine: Who moves the messages.
         edit: What is changed about each of them.
         preview: What that changes about some of them, in lines, masked.
+        source_id: What tells the source from another of its name; empty: nothing.
     """
 
     id: Id
@@ -146,6 +147,7 @@ class Plan(msgspec.Struct, frozen=True):
     engine: Engine = "workbench"
     edit: Edit = Edit()
     preview: tuple[str, ...] = ()
+    source_id: str = ""
 
     @property
     def verb(self) -> str:

@@ -117,9 +117,10 @@ async def _make_plan(
     _check_source(endpoint, wanted.purpose)
     identity = session.broker_identity(source.connection)
     selected = None if wanted.selected is None else Counter(key_of(each) for each in wanted.selected)
+    source_id = await connector.log_id(source) or "" if endpoint.family == "log" else ""
     moved: set[bytes] = set()
     if not wanted.again and endpoint.family == "log":
-        moved = await asyncio.to_thread(settled_before, identity, source)
+        moved = await asyncio.to_thread(settled_before, identity, source, source_id)
     query = session.query(wanted.query) if wanted.query else None
     limit = _REDRIVES_FORCED if wanted.force else REDRIVES
     selection = Selection(query, selected)
@@ -189,6 +190,7 @@ async def _make_plan(
         engine=wanted.engine,
         edit=wanted.edit,
         preview=tuple(survey.preview),
+        source_id=source_id,
     )
 
 
