@@ -32,7 +32,9 @@ _NAMED = 10_000
 
 
 _SIFTED = 16 << 20
-"""Bytes asked for at once where none are kept."""
+"""Bytes asked for at once where none are kept; twice as many where these come at once."""
+_AT_ONCE = 0.25
+"""Seconds in which an answer comes at once: whoever watches the progress does not wait for it."""
 _FIRST = 1 << 20
 """Bytes of it asked for first: they tell what is compressed, and therefore to be kept."""
 
@@ -131,6 +133,8 @@ class Fetching:
         self._grow = grow
         self._sifting = sifting
         self._sifters: set[Line] = set()
+        self._asked_at: dict[Line, float] = {}
+        self._took: dict[Line, float] = {}
         self._channels: dict[Line, Channel] = {}
         self._pending: dict[Line, asyncio.Future[Answer]] = {}
         self._flying: dict[Line, list[Share]] = {}
@@ -251,10 +255,11 @@ class Fetching:
             offsets = self._asked[line] = {share.partition: share.next for share in shares}
             size = self._size
             if line in self._sifters and not any(share.kept for share in shares):
-                size = _SIFTED if self._answers else _FIRST
+                size = _FIRST if not self._answers else _SIFTED * (2 if self._took.get(line, 1.0) < _AT_ONCE else 1)
             # A sample is taken of what each partition brings.
             each = max(min(size // len(shares), self._size), _LEAST)
             self._flying[line] = shares
+            self._asked_at[line] = time.monotonic()
             session = self._sessions.get(line)
             self._pending[line] = fetch(self._channels[line], offsets, size, each, _WAIT_MS, session)
 
@@ -264,6 +269,7 @@ class Fetching:
     def _accept(self, line: Line, answer: list[Fetched]) -> list[Chunk]:
         """Take in an answer. What it refuses is dealt with afterwards."""
         self._answers += 1
+        self._took[line] = time.monotonic() - self._asked_at[line]
         chunks = []
         nothing = all(fetched.is_empty for fetched in answer)
         for fetched in answer:

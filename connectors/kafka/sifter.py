@@ -34,6 +34,10 @@ _SPARE = 32 << 20
 """Bytes of a buffer, at most, that are kept for the answer after the next."""
 
 
+_SAMPLED = 8 << 20
+"""Bytes of a partition of which a sample is taken."""
+
+
 class Sifting(NamedTuple):
     """How what comes in is searched.
 
@@ -63,6 +67,8 @@ class Sifter:
         self._sieve = sifting.sieve()
         self._hides = sifting.hides
         self._is_kept = is_kept
+        self._unsampled: dict[Partition, int] = {}
+        """Bytes of each partition since the last sample."""
         self._buffers = deque([bytearray(), bytearray()])
         self._front = max(self._sieve.reach, _BATCH.size)
         """Where pieces begin: before it is what was last of the piece before."""
@@ -94,14 +100,21 @@ class Sifter:
                 if records <= 0 or self._is_kept((topic, number)):
                     kept.add(max(records, 0))
                 else:
-                    sifted[topic, number] = self._sift(source, records)
+                    sifted[topic, number] = self._sift(source, records, self._takes_sample((topic, number), records))
                     let_go += records
                     _SIZE.pack_into(kept.buffer, kept.size - _SIZE.size, 0)
         kept.add(size - let_go - kept.size)
         self._buffers.append(kept.buffer if len(kept.buffer) <= _SPARE else bytearray())
         return Answer(kept.buffer, sifted)
 
-    def _sift(self, source: socket.socket, size: int) -> Sifted:
+    def _takes_sample(self, partition: Partition, size: int) -> bool:
+        """Whether it is time to look at some events of a partition."""
+        unsampled = self._unsampled.get(partition, _SAMPLED) + size
+        takes = unsampled > _SAMPLED
+        self._unsampled[partition] = size if takes else unsampled
+        return takes
+
+    def _sift(self, source: socket.socket, size: int, takes_sample: bool) -> Sifted:
         """Receive the records of a partition, search and forget them."""
         room, front, sieve = self._room, self._front, self._sieve
         sieve.begin()
@@ -117,7 +130,7 @@ class Sifter:
                 start, length, magic, flags, last = _BATCH.unpack_from(room, at + header)
                 behind = header + _BEFORE_LENGTH + length
                 again = magic < 2 or flags & COMPRESSED != 0 or not is_batch(length)
-                if not again and header == 0:
+                if not again and header == 0 and takes_sample:
                     again = self._hides(_begun(room, front, front + count))
                 cut = behind > size
                 base, here = start, start if here is None else here

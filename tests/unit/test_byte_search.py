@@ -56,6 +56,17 @@ def test_what_bytes_exclude_no_event_holds(body: bytes, needle: bytes) -> None:
         assert needles.in_event(Event(None, body))
 
 
+@given(st.binary(min_size=1, max_size=3), st.integers(0, 200), st.binary(max_size=5), st.binary(max_size=5))
+def test_a_needle_is_found_among_many_of_its_bytes(needle: bytes, count: int, before: bytes, behind: bytes) -> None:
+    data = bytearray(needle[:1] * count + before + needle + behind + needle[-1:] * count)
+    needles = Needles([[needle]])
+    assert needles.in_bytes(data, 0, len(data))
+    begin, end = count + len(before), count + len(before) + len(needle)
+    assert needles.in_bytes(data, begin, end)
+    if needle not in data[begin + 1 : end + len(behind)] and b"\\" not in data:
+        assert not needles.in_bytes(data, begin + 1, end + len(behind))
+
+
 def sift(needles: Needles, *pieces: bytes) -> bool:
     """Whether bytes that come in such pieces are ruled out, when no more of a piece is kept than is looked at again."""
     sieve = needles.sieve()
