@@ -109,6 +109,32 @@ def test_a_strangers_file_is_told_of_and_trusted(tmp_path: Path, home: dict[str,
     assert "not trusted" not in done.err
 
 
+def test_a_url_on_the_command_line_names_variables_and_no_command_inherits_them(
+    tmp_path: Path, home: dict[str, str]
+) -> None:
+    seen = tmp_path / "seen"
+    expect = (
+        "expect",
+        "-c",
+        "s=demo://ops:${PW}@shop",
+        "s/payments",
+        "-w",
+        "type = Never",
+        "--none",
+        "--timeout",
+        "1s",
+    )
+    secrets = {"PW": "hunter2", "WORKBENCH_PASSWORD_S": "hunter3"}
+    done = workbench(tmp_path, home, *expect, "--", "sh", "-c", f"env > {seen}", **secrets)
+    assert (done.code, "hunter" in done.err) == (0, False), done.err
+    assert "WORKBENCH_CORRELATION" in seen.read_text() and "hunter" not in seen.read_text()
+    missing = workbench(tmp_path, home, "ls", "-c", "s=demo://ops:${PW_THAT_IS_NOT_SET}@shop")
+    assert missing.code == 2
+    assert missing.err == (
+        "workbench: s: the environment variable 'PW_THAT_IS_NOT_SET', which its URL names, is not set.\n"
+    )
+
+
 def test_what_trust_allows_is_shown_and_asked_for_on_a_terminal(tmp_path: Path, home: dict[str, str]) -> None:
     file = tmp_path / "workbench.toml"
     file.write_text('[connections.zz]\nurl = "amqp://ops@evil.example"\npassword_command = "pass show zz"')
