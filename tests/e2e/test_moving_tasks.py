@@ -80,7 +80,7 @@ def test_without_the_fix_the_canary_stops_at_the_first_that_comes_back(environme
 
 def test_a_move_whose_program_was_killed_is_resumed_and_undone(rabbit: Rabbit, environment: Mapping[str, str]) -> None:
     dead, origin = letters(rabbit, *(b"%d" % number for number in range(9)))
-    started = ("-c", f"r={rabbit.url}?management={rabbit.broker.management_url}")
+    started = ("-c", f"r={rabbit.url}?management={rabbit.broker.management_url}", "--guard", "move")
     with Terminal(*started, environment=environment) as terminal:
         terminal.until("classic queues")
         do(terminal, [("3", "", "not read"), ("m", "", "per second")], 2)
@@ -106,7 +106,7 @@ def test_the_body_of_one_is_edited_in_the_users_editor_on_its_way(
     script = tmp_path / "editor"
     script.write_text('#!/bin/sh\nsed -i s/1,50/1.50/ "$1"\n')
     script.chmod(0o755)
-    started = ("-c", f"r={rabbit.url}?management={rabbit.broker.management_url}", f"r/{dead.name}")
+    started = ("-c", f"r={rabbit.url}?management={rabbit.broker.management_url}", "--guard", "move", f"r/{dead.name}")
     with Terminal(*started, environment={**environment, "EDITOR": str(script)}) as terminal:
         terminal.until("b browse")
         do(terminal, [("b", "", "1 read"), ("m", "", "1 selected"), (ENTER, "", "not run")], 3)
