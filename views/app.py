@@ -4,11 +4,12 @@ What the first picture does not show, such as the other screens and all that ope
 opened: that picture would wait for it.
 """
 
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -30,6 +31,12 @@ from workbench.store.store import open_store
 
 if TYPE_CHECKING:
     from views.palette import Choice
+
+
+TURN: Final = 0.0005
+"""Seconds for which a thread may have Python while another waits for it. By default they are 0.005, and a key that
+is pressed while events arrive waits for several turns: of the threads that store and search, and of the one that writes
+to the terminal."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -63,6 +70,7 @@ async def run(
         ConfigError: The configuration names an action or a theme that there is not.
         WorkbenchError: Something unexpected ended it.
     """
+    sys.setswitchinterval(TURN)
     async with open_workbench(session, Opening(tuple(addresses), recording, record, demo)) as app:
         await app.run_until_left()
     if app.failure:

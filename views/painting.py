@@ -5,9 +5,11 @@ where a tick came late, as it does when a paint takes longer. That was half of t
 """
 
 import asyncio
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final
 
+from textual._compositor import ChopsUpdate, Compositor
 from textual.containers import Horizontal, Vertical
 from textual.events import ScreenResume
 from textual.geometry import Region
@@ -32,10 +34,14 @@ class PaintTimer:
 
     def resume(self) -> None:
         """There is something to paint."""
+        loop = asyncio.get_running_loop()
+        period = TYPED_AHEAD if getattr(self._screen.app, "typed_ahead", False) else PERIOD
+        when = max(self._painted + period, loop.time())
+        if self._due is not None and when < self._due.when():
+            # Nothing is typed ahead any more.
+            self.pause()
         if self._due is None:
-            loop = asyncio.get_running_loop()
-            period = TYPED_AHEAD if getattr(self._screen.app, "typed_ahead", False) else PERIOD
-            self._due = loop.call_at(max(self._painted + period, loop.time()), self._paint)
+            self._due = loop.call_at(when, self._paint)
 
     def pause(self) -> None:
         """It is seen to."""
@@ -86,8 +92,48 @@ class Switcher(ContentSwitcher, Backdrop):
     """Parts of a screen of which one shows."""
 
 
+class PatchCompositor(Compositor):
+    """Draws each part of the screen that has changed by itself, and of the widgets there the lines that are seen.
+
+    Textual has every widget draw all of its lines that lies anywhere between the first change and the last, also those
+    behind others: where a count at the top and a key at the bottom change, that is the whole screen.
+    """
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """What has changed."""
+        screen = self.size.region
+        patches = {part for each in self._dirty_regions if (part := each.intersection(screen))}
+        self._dirty_regions.clear()
+        if not patches:
+            return None
+        chops: list[dict[int, Strip | None]] = [dict.fromkeys(cuts[:-1]) for cuts in self.cuts]
+        for patch in patches:
+            lines = range(patch.y, patch.bottom)
+            drawn = self._render_chops(patch, lines.__contains__)
+            for y in lines:
+                chops[y].update((x, strip) for x, strip in drawn[y].items() if strip is not None)
+        return ChopsUpdate(chops, list(self._regions_to_spans(patches)), [cuts[1:] for cuts in self.cuts])
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        crop = crop or self.size.region
+        # From the front to the back: what is in front is what is seen.
+        for widget, (region, clip) in self.visible_widgets.items():
+            part = region.intersection(clip)
+            seen = part.intersection(crop)
+            if not seen:
+                continue
+            lines = Region(part.x - region.x, seen.y - region.y, part.width, seen.height)
+            yield lines.translate(region.offset), clip, widget.render_lines(lines)
+            if seen == crop:
+                return
+
+
 class PaintedAtOnce(Screen[Any]):
     """A screen that is painted when its `PaintTimer` says, and once for each change."""
+
+    def __init__(self, name: str | None = None, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(name, id, classes)
+        self._compositor = PatchCompositor()
 
     @cached_property
     def _update_timer(self) -> PaintTimer:  # type: ignore[override]

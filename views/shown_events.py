@@ -100,7 +100,7 @@ class ShownEvents(EventPanes):
             self._banner.show_end(ended)
         if not self._table.follow:
             # What escape does here may have changed: a sorting has ended.
-            self.query_one(KeyBar).refresh()
+            self.query_one(KeyBar).update()
         self._show_status()
 
     def _count(self) -> None:

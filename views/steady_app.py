@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -14,6 +14,8 @@ from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.events import Compose, Event, InputEvent, Key, Load, Mount, Paste
 from textual.message import Message
+from textual.message_pump import MessagePump
+from textual.messages import Prompt, Update
 from textual.widget import Widget
 from textual.worker import Worker, WorkerFailed
 
@@ -30,6 +32,22 @@ PAUSE: Final = 0.6
 """Seconds without a key after which nobody is in the middle of typing."""
 _TURNS: Final = 50
 """Turns of the event loop after which waiting costs no processor any more."""
+
+
+def _has_to_do(node: MessagePump, anything: bool) -> bool:
+    """Whether messages wait for a node; not only such as come all the time while events arrive, if that is asked for.
+
+    What has changed and what is to be painted leaves alone what keys do: where they waited for these, too, a key would
+    wait for a moment in which nothing arrives.
+    """
+    if anything or node._next_callbacks:
+        return bool(node.message_queue_size)
+    waiting: Iterable[Message | None] = node._message_queue.values
+    return any(not isinstance(each, Update | Prompt | Passing) for each in waiting)
+
+
+class Passing(Message):
+    """A message that no input has to wait for: it tells of what comes by itself, whatever keys do."""
 
 
 class SteadyApp(ThemedApp):
@@ -118,7 +136,7 @@ class SteadyApp(ThemedApp):
     @property
     def typed_ahead(self) -> bool:
         """Whether there is input that is not taken yet, because of the one before it."""
-        return not self._input.empty()
+        return self._waiting > 1
 
     async def pause(self) -> None:
         """Return when there is a screen and nobody is typing: whatever opens by itself, opens then."""
@@ -127,7 +145,7 @@ class SteadyApp(ThemedApp):
             await asyncio.sleep(left)
         # A slow machine may still be at what the last key set off.
         end = time.monotonic() + PATIENCE
-        while self._dispatches and (left := end - time.monotonic()) > 0:
+        while self._dispatches() and (left := end - time.monotonic()) > 0:
             left = min(left, 0.005)
             await asyncio.sleep(left)
 
@@ -174,14 +192,13 @@ class SteadyApp(ThemedApp):
         self._overdue.update(self._workers_awaited(event))
 
     def _busy(self, event: Event | None) -> bool:
-        return self._dispatches or bool(self._workers_awaited(event))
+        """Whether anything goes on that an input has to wait for; None: whether anything goes on at all."""
+        return self._dispatches(anything=event is None) or bool(self._workers_awaited(event))
 
-    @property
-    def _dispatches(self) -> bool:
-        """Whether there are messages that are not done with."""
-        if self._dispatching or self.message_queue_size:
-            return True
-        return any(node.message_queue_size for node in self.screen.walk_children(with_self=True))
+    def _dispatches(self, anything: bool = False) -> bool:
+        """Whether there are messages that are not done with: such as an input waits for, or any."""
+        nodes = (self, *self.screen.walk_children(with_self=True))
+        return bool(self._dispatching) or any(_has_to_do(node, anything) for node in nodes)
 
     def _workers_awaited(self, event: Event | None) -> Sequence[Worker[Any]]:
         """The workers that an input waits for."""

@@ -17,6 +17,7 @@ from views.actions import bindings, key_name, of_screen
 from views.app_context import AppContext
 from views.host import Host
 from views.painting import Backdrop, PaintedAtOnce
+from views.steady_app import Passing
 from views.widgets.key_bar import KeyBar, Offer
 from views.widgets.message_line import MessageLine
 from views.widgets.panel import WIDTHS, Panel
@@ -73,7 +74,7 @@ class WorkbenchScreen(PaintedAtOnce, Screen[None], Backdrop):
     class OperationEnded(Message):
         """What was moved, deleted or taken back is no more where it was."""
 
-    class StoreChanged(Message):
+    class StoreChanged(Passing, bubble=False):
         """Something was stored, or a look's state has changed. Replaces its predecessor: a burst is one repaint."""
 
         def can_replace(self, message: Message) -> bool:

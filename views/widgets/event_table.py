@@ -107,6 +107,7 @@ class EventTable(EventRows):
         self._cursor_style = Style()
         self._part_styles: dict[str, Style] = {}
         self._room: Sequence[tuple[Column, int]] = ()
+        self._wide = 0
 
     def on_mount(self) -> None:
         """Times that are relative go on."""
@@ -308,11 +309,12 @@ class EventTable(EventRows):
             for part in ("header", "chosen", "sign", "dim", "divider")
         }
         self._cursor_style = self._base + self.get_component_rich_style("event-table--cursor")
-        self._room = self._columns.arrange(self._span)
+        self._wide = self._span
+        self._room = self._columns.arrange(self._wide)
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        width = self._span
+        width = self._wide
         line = self.scroll_offset.y + y - 1
         row = self._dividers.row_of(line)
         if not self._sequences:
@@ -383,14 +385,15 @@ class EventTable(EventRows):
     def _line(self, signs: str, sign: Style, parts: Sequence[tuple[str, Style]], width: int) -> Strip:
         """A line of cells that are as wide as `_room` says: as few segments as can be, for each costs."""
         pieces: list[tuple[str, Style]] = [(signs, sign)]
-        for text, style in parts:
+        for index, (text, style) in enumerate(parts, 1):
+            text += " " * GAP if index < len(parts) else ""
             before, known = pieces[-1]
             if style is known:
-                pieces[-1] = before + text + " " * GAP, style
+                pieces[-1] = before + text, style
             else:
-                pieces.append((text + " " * GAP, style))
+                pieces.append((text, style))
         drawn = [Segment(text, style) for text, style in pieces]
-        used = SIGNS + sum(room + GAP for _, room in self._room)
+        used = SIGNS + sum(room for _, room in self._room) + GAP * max(len(parts) - 1, 0)
         # To say how long it is spares counting the cells of every character again.
         return Strip(drawn, used).adjust_cell_length(width, parts[-1][1] if parts else sign)
 

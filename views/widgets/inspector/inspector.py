@@ -11,7 +11,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Click
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -90,6 +90,7 @@ class Inspector(Lines):
         self._places: Sequence[int] = ()
         self._at: int | None = None
         self._sought: int | None = None
+        self._base = RichStyle()
 
     # What is shown.
 
@@ -197,6 +198,11 @@ class Inspector(Lines):
 
     # Drawing.
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # This walks up the tree of widgets: once, and not for every line.
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One row."""
         page = self.page
@@ -207,7 +213,7 @@ class Inspector(Lines):
             strip = self._row(page, number)
         else:
             strip = Strip([])
-        return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        return strip.adjust_cell_length(self.size.width).apply_style(self._base)
 
     def _row(self, page: Page, number: int) -> Strip:
         width = self._width
