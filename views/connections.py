@@ -12,6 +12,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
+from textual.events import Resize
 from textual.widgets import Static
 
 from views.connection_dialog import ConnectionDialog, Kept, shorten, steps_table
@@ -20,8 +21,9 @@ from views.host import Host
 from views.steady_app import KEY_WORK
 from views.widgets.connection_table import ConnectionTable, Row
 from views.widgets.explanation import Explanation
+from views.widgets.holdings import Holdings, largest
 from views.widgets.key_bar import KeyBar
-from views.widgets.panel import Panel
+from views.widgets.panel import WIDE, Panel
 from views.workbench_screen import WayBack, WorkbenchScreen
 from workbench.connecting.check import Step, duration
 from workbench.connecting.logins import describe_receivers
@@ -71,6 +73,9 @@ class Connections(WorkbenchScreen):
                 )
             with Panel(title="Connection", id="connection"), VerticalScroll(id="details"):
                 yield Static("", id="details-text")
+            # Shown where a wide screen leaves room for it.
+            with Panel(title="Largest endpoints", id="holdings"), VerticalScroll(can_focus=False):
+                yield Holdings()
 
     def on_mount(self) -> None:
         self.set_interval(1, lambda: self.show_listing(None))
@@ -88,6 +93,7 @@ class Connections(WorkbenchScreen):
         self.query_one(Explanation).display = not rows
         self.query_one("#connection-list").set_class(not rows, "explained")
         self.query_one("#connection").display = bool(rows)
+        self.query_one("#connections").set_class(not rows, "alone")
         self.query_one("#connection-list", Panel).state = f"{len(rows):,}" if rows else ""
         self._tell()
 
@@ -131,6 +137,7 @@ class Connections(WorkbenchScreen):
             text.update("")
             return
         panel.title = visible(name)
+        self._show_holdings(watch)
         facts = Table.grid(padding=(0, 2, 0, 0))
         facts.add_column(style="muted", no_wrap=True)
         facts.add_column(overflow="fold")
@@ -140,6 +147,19 @@ class Connections(WorkbenchScreen):
         parts = [facts] if check is None else [facts, Text(), *_render_check(check)]
         panel.state = "" if check is None or not check.done else f"checked {_clock(check.at)}"
         text.update(Group(*parts))
+
+    def _show_holdings(self, watch: Watch) -> None:
+        """Draw what the connection at the cursor holds, where there is room for that."""
+        panel = self.query_one("#holdings", Panel)
+        if self.size.width >= WIDE:
+            panel.title = f"Largest endpoints of {visible(watch.name)}"
+            shown, there = len(largest(watch)), sum(bool(each.depth) for each in watch.endpoints.values())
+            panel.state = f"{shown:,} of {there:,}" if shown < there else f"{there:,}"
+            self.query_one(Holdings).show(watch)
+
+    def on_resize(self, event: Resize) -> None:
+        """A wide screen shows more."""
+        self._tell()
 
     def _facts(self, watch: Watch) -> Sequence[tuple[str, Text]]:
         row = self._row(watch)
@@ -156,6 +176,13 @@ class Connections(WorkbenchScreen):
                 ("broker", Text(f"{visible(watch.broker) or 'connected'}{took}")),
                 ("lists", Text(f"{quantity(len(watch.endpoints), 'endpoint')}{watch.terms}")),
             ]
+            if watch.groups:
+                lag = sum(group.lag for group in watch.groups)
+                facts.append(("groups", Text(f"{quantity(len(watch.groups), 'consumer group')}, lag {lag:,}")))
+            dead = [each for each in watch.endpoints.values() if each.holds_dead_letters]
+            if dead:
+                many = f"{sum(each.depth or 0 for each in dead):,} in {quantity(len(dead), 'endpoint')}"
+                facts.append(("dead letters", Text(many, "dead")))
             facts += [("missing", Text(f"{visible(gap.what)}: {visible(gap.reason)}", "warn")) for gap in watch.gaps]
         elif watch.state == "connecting":
             facts.append(("state", Text(describe_state(watch.state), "muted")))

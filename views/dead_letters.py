@@ -1,7 +1,7 @@
 """Dead letters: why events failed, in groups, and where they wait."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -249,8 +249,9 @@ class DeadLetters(WorkbenchScreen):
     def _table(self, groups: Sequence[Group], unread: Sequence[Endpoint]) -> tuple[Text, list[Text]]:
         """The line above the list, and the list."""
         is_narrow = self.size.width < NARROW
-        origin = _width(groups, lambda group: group.origin, 12 if is_narrow else 24)
-        type = 0 if is_narrow else _width(groups, lambda group: group.type, 28 if self.size.width >= WIDE else 17)
+        origins = [group.origin for group in groups] + [_origins(each) for each in unread]
+        origin = _width(origins, 12 if is_narrow else 24)
+        type = 0 if is_narrow else _width([group.type for group in groups], 28 if self.size.width >= WIDE else 17)
         since = min((group.oldest for group in groups), default=0)
         until = max((group.newest for group in groups), default=0)
         now = round(time.time() * 1000)
@@ -284,10 +285,9 @@ class DeadLetters(WorkbenchScreen):
             for group in groups
         ]
         for each in unread:
-            of = ", ".join(address.name for address in each.dead_letters_of)
             why = "reading…" if self._is_reading and (self._look or not price_of(each)) else "not read"
             place = visible(str(each.address), 60)
-            lines.append(line(f"{each.depth or 0:,}", "", "", "", "", of or "?", "", f"{place}, {why}"))
+            lines.append(line(f"{each.depth or 0:,}", "", "", "", "", _origins(each) or "?", "", f"{place}, {why}"))
         return head, lines
 
     def _tell_detail(self) -> None:
@@ -336,8 +336,13 @@ def _fit(text: str, width: int) -> str:
     return shown + " " * (width - cells(shown))
 
 
-def _width(groups: Sequence[Group], text: Callable[[Group], str], most: int) -> int:
-    return min(max((cells(visible(text(group))) for group in groups), default=4), most)
+def _origins(endpoint: Endpoint) -> str:
+    """Whose dead letters an endpoint holds."""
+    return ", ".join(address.name for address in endpoint.dead_letters_of)
+
+
+def _width(texts: Sequence[str], most: int) -> int:
+    return min(max((cells(visible(text)) for text in texts), default=4), most)
 
 
 def _why_no_field(text: str) -> str | None:

@@ -19,6 +19,7 @@ from views.host import Host
 from views.kept_drafts import KeptDrafts
 from views.painting import Rows
 from views.steady_app import KEY_WORK
+from views.widgets.endpoint_card import EndpointCard
 from views.widgets.fields import TextField
 from views.widgets.key_bar import KeyBar
 from views.widgets.panel import Panel
@@ -79,13 +80,16 @@ class DraftForm(WorkbenchScreen):
             with Panel(title="Headers and properties", actions=actions, id="fields-panel"):
                 yield DraftFields(id="fields")
             yield BodyPanel()
+            # Shown where a wide screen leaves room for it.
+            with Panel(title="Endpoint", id="aimed-at"):
+                yield EndpointCard(can_focus=False, id="card")
 
     def show_listing(self, watch: Watch | None) -> None:
         """Say anew who receives it."""
         super().show_listing(watch)
         address = self._check.address(self._draft)
         if address is not None and (watch is None or watch.name == address.connection) and not self.is_closed:
-            self._target_panel.show_endpoint(self._endpoint, self._draft.partition)
+            self._show_endpoint()
             self._ask()
 
     def do_theme(self) -> None:
@@ -181,15 +185,21 @@ class DraftForm(WorkbenchScreen):
     def _settle(self) -> None:
         """Say what can be said at once, and find out the rest."""
         draft = self._draft
-        endpoint = self._endpoint
-        panel = self._target_panel
-        panel.show_endpoint(endpoint, draft.partition)
-        panel.show_origin(draft, self._next_target, self.key_of("aim"))
+        endpoint = self._show_endpoint()
+        self._target_panel.show_origin(draft, self._next_target, self.key_of("aim"))
         self.query_one(KeyBar).update()
         self.query_one("#fields-panel", Panel).state = counts(draft)
         self.query_one(HowManyPanel).show(draft.count, draft.rate)
         self.query_one(BodyEditor).show_notes(changed_lines(draft))
         self._show_first(draft, endpoint)
+
+    def _show_endpoint(self) -> Endpoint | None:
+        """Show the target, as it was listed."""
+        endpoint = self._endpoint
+        self._target_panel.show_endpoint(endpoint, self._draft.partition)
+        watch = self.context.watches.get(endpoint.address.connection) if endpoint is not None else None
+        self.query_one(EndpointCard).show(endpoint, watch)
+        return endpoint
 
     @work(exclusive=True, group="check")
     async def _show_first(self, draft: Draft, endpoint: Endpoint | None) -> None:

@@ -128,21 +128,18 @@ class EndpointActions(ShownEvents):
         if listed is None:
             self._tell_card_of(self._tree.line)
             return
-        watch = self.context.watches[listed.address.connection]
-        rates = watch.rates(listed.address)
-        groups = [group for group in watch.groups if any(each.address == listed.address for each in group.partitions)]
         if endpoint is not None:
             self._detailed = endpoint
         detailed = self._detailed
         known = detailed if detailed is not None and detailed.address == listed.address else listed
-        self.query_one(EndpointCard).show(known, rates[-1] if rates else None, groups)
+        self.query_one(EndpointCard).show(known, self.context.watches[listed.address.connection])
 
     def _tell_card_of(self, line: Line | None) -> None:
         """Tell about what is no endpoint: a connection, or one of its groups."""
         card = self.query_one(EndpointCard)
         watch = self.context.watches.get(line.connection) if line is not None else None
         if line is None or watch is None or line.address is not None:
-            card.show(None, None, ())
+            card.show(None, None)
             return
         group = next((each for each in watch.groups if each.name == line.group), None)
         if group is not None:

@@ -139,6 +139,7 @@ class EventPanes(WorkbenchScreen):
         has_event = self._switcher.current == "table" and self._inspector.page is not None
         inspected = self._pane == "inspector" or (self._pane == "table" and has_event)
         self.query_one("#detail", Switcher).current = "inspector" if inspected else "card"
+        self.query_one(EndpointCard).draw()
         panel = self.query_one("#event", Panel)
         found = f" · {self._inspector.found}" if self._inspector.found else ""
         panel.title = f"Event{found}" if inspected else self._card_title

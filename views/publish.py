@@ -51,10 +51,12 @@ class PublishScreen(DraftForm):
         &.narrow #comes-to { display: none; }
         &.narrow.receipts #preview-panel, &.narrow #receipts-panel { display: none; }
         &.narrow.receipts #receipts-panel { display: block; }
-        &.wide #writing { layout: horizontal; width: 7fr; }
+        & #aimed-at { display: none; }
+        &.wide #writing { layout: grid; grid-size: 2 2; grid-columns: 3fr 4fr; grid-rows: 1fr 1fr; width: 7fr; }
         &.wide #outcome { width: 4fr; }
-        &.wide #fields-panel { width: 3fr; height: 1fr; max-height: 100%; }
-        &.wide #body-panel { width: 4fr; }
+        &.wide #fields-panel { height: 1fr; max-height: 100%; }
+        &.wide #body-panel { height: 1fr; row-span: 2; }
+        &.wide #aimed-at { display: block; height: 1fr; }
     }
     """
 

@@ -34,4 +34,6 @@ class Counted:
         used, depth = self._left.get(endpoint.address, (0, 0))
         if not used or endpoint.cost.limit is None or endpoint.consumers or (endpoint.depth or 0) < depth:
             return endpoint
-        return msgspec.structs.replace(endpoint, cost=msgspec.structs.replace(endpoint.cost, used=used))
+        cost = endpoint.cost
+        told = f"{cost.sentence} {used} of {cost.limit} are used."
+        return msgspec.structs.replace(endpoint, cost=msgspec.structs.replace(cost, sentence=told, used=used))

@@ -301,3 +301,13 @@ async def test_a_narrow_screen_shows_the_list_and_the_details_below_it() -> None
         assert driver.one(ConnectionTable).has_focus
         await driver.press("escape")
         await driver.until(lambda: isinstance(driver.app.screen, Events))
+
+
+async def test_a_wide_screen_lists_the_largest_endpoints_of_the_connection_at_the_cursor() -> None:
+    async with running((220, 60)) as driver:
+        await driver.press("5")
+        await driver.shows("Largest endpoints of shop")
+        rows = [line.split() for line in driver.lines[2:] if " topic " in line or " classic queue " in line]
+        assert [row[1] for row in rows] == ["payments", "orders", "orders.dead"]
+        await driver.pilot.resize_terminal(120, 36)
+        await driver.hides("Largest endpoints")

@@ -681,3 +681,10 @@ async def test_a_body_that_is_no_text_is_counted_in_its_place(tmp_path: Path, bo
 @pytest.mark.parametrize(("count", "said"), [(1, "… 1 more is sent"), (2, "… 2 more are sent")])
 def test_fields_that_are_not_listed_are_counted(count: int, said: str) -> None:
     assert DraftFields().draw(More(count), 40).plain == said
+
+
+async def test_a_wide_screen_tells_of_the_target_beside_the_form() -> None:
+    async with publishing(address("payments"), (220, 60)) as driver:
+        await driver.shows("partitions  2", "ledger · ")
+        await fill(driver, "target", "shop/orders")
+        await driver.shows("none: nobody reads it")

@@ -68,6 +68,15 @@ def row(driver: Driver, text: str) -> str:
     return next(line for line in driver.lines if text in line)
 
 
+async def test_a_line_without_room_for_all_of_it_says_so() -> None:
+    async with running((80, 24)) as driver:
+        placed(driver.broker)
+        driver.broker.append("payments", event("message-4", "message-2", "Retried" * 20), 0)
+        await driver.press("T", f"={FLOW}", "enter")
+        await driver.shows("Retried")
+        assert row(driver, "Retried").rstrip().endswith("Retried…")
+
+
 async def test_a_flow_is_shown_as_lanes_with_what_caused_what() -> None:
     async with tracing() as driver:
         await driver.shows("OrderPlaced", "OrderPaid", "2 events · 1 connection", "last seen in shop/payments")

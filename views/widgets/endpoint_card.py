@@ -24,21 +24,35 @@ READERS = 50
 """Consumers listed; of more, how many there are is said."""
 
 
-class EndpointCard(VerticalScroll, can_focus=True):
+class EndpointCard(VerticalScroll):
     """Tells about the endpoint, the connection or the group at the tree's cursor."""
+
+    def __init__(self, can_focus: bool = True, id: str | None = None) -> None:
+        super().__init__(id=id, can_focus=can_focus)
+        self._rows: Sequence[Row] = ()
+        self._drawn: Sequence[Row] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", id="card-text")
 
-    def show(self, endpoint: Endpoint | None, rate: float | None, groups: Sequence[Group]) -> None:
+    def show(self, endpoint: Endpoint | None, watch: Watch | None) -> None:
         """Tell about another endpoint.
 
         Args:
             endpoint: Which; None: nothing is told.
-            rate: Events a second that come in now; None: not known.
-            groups: The consumer groups that read it.
+            watch: Its connection, which knows what comes in and which consumer groups read; None: nobody does.
         """
-        self._tell(_endpoint_rows(endpoint, rate, groups) if endpoint else ())
+        if endpoint is None:
+            self._tell(())
+            return
+        address = endpoint.address
+        rates = watch.rates(address) if watch is not None else ()
+        groups = [
+            group
+            for group in (watch.groups if watch is not None else ())
+            if any(each.address == address for each in group.partitions)
+        ]
+        self._tell(_endpoint_rows(endpoint, rates[-1] if rates else None, groups))
 
     def show_connection(self, watch: Watch) -> None:
         """Tell about a connection."""
@@ -49,10 +63,18 @@ class EndpointCard(VerticalScroll, can_focus=True):
         self._tell(_group_rows(group))
 
     def _tell(self, rows: Iterable[Row]) -> None:
+        self._rows = tuple(rows)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what is to be told, should it have changed: what nobody sees would lay out the screen, too."""
+        if not self.display or self._rows == self._drawn:
+            return
+        self._drawn = self._rows
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
         table.add_column(no_wrap=True, style="muted")
         table.add_column(ratio=1, overflow="fold")
-        for name, value, style in rows:
+        for name, value, style in self._rows:
             table.add_row(Text(visible(name)), Text(visible(value), style))
         self.query_one("#card-text", Static).update(table)
 
@@ -111,8 +133,7 @@ def _endpoint_rows(endpoint: Endpoint, rate: float | None, groups: Sequence[Grou
     if endpoint.dead_letters_of:
         row("dead letters of", ", ".join(map(str, endpoint.dead_letters_of)))
     if endpoint.cost.sentence:
-        used = f" {endpoint.cost.used} of {endpoint.cost.limit} used." if endpoint.cost.used is not None else ""
-        row("browsing", endpoint.cost.sentence + used, "bold")
+        row("browsing", endpoint.cost.sentence, "bold")
     elif Ability.BROWSE in endpoint.abilities:
         row("browsing", "free: enter opens it")
     for name, value in endpoint.detail:

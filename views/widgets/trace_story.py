@@ -188,10 +188,18 @@ class TraceStory(Lines):
         here = bool(y) and self._rows.rows[number] == Row(self._at)
         margin = Segment("▌ " if here else "  ", text_style(self, "trace-story--bar"))
         segments = [margin, *(Segment(piece.text, self._style(piece.look)) for piece in pieces)]
-        strip = Strip(segments, sum(cells(segment.text) for segment in segments)).adjust_cell_length(width)
+        strip = _cut(Strip(segments, sum(cells(segment.text) for segment in segments)), width)
         if here and self.has_focus:
             strip = Strip(at_cursor(strip, self.get_component_rich_style("trace-story--cursor")), width)
         return strip.apply_style(self.rich_style)
 
     def _style(self, look: str) -> RichStyle:
         return text_style(self, f"trace-story--{look}")
+
+
+def _cut(strip: Strip, width: int) -> Strip:
+    """A line of so many cells, which says where it goes on."""
+    if strip.cell_length <= width:
+        return strip.adjust_cell_length(width)
+    style = next(iter(strip.crop(max(width - 1, 0), width)), Segment("")).style
+    return Strip.join([strip.crop(0, max(width - 1, 0)), Strip([Segment("…", style)])])
