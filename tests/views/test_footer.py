@@ -1,5 +1,6 @@
 """The footer and the title: keys that work where the focus is, and the screens by their keys."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -8,7 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
 from connectors.memory import embedded_broker
-from tests.views.driver import Driver, address, running, shop
+from tests.views.driver import Driver, address, payment, running, shop
 from views.actions import ACTIONS, key_conflict, key_name
 from views.app import Opening, Workbench
 from views.connections import Connections
@@ -20,6 +21,8 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.model.errors import ConfigError
 
+THREADS = 40
+"""More than asyncio has."""
 MODES = ("events", "trace", "dead_letters", "journal", "connections", "publish")
 
 
@@ -110,6 +113,19 @@ async def open_sorting(driver: Driver) -> None:
     await driver.until(lambda: "stop sorting" in driver.lines[-1])
 
 
+async def open_searching(driver: Driver) -> None:
+    driver.let_go()
+    driver.app.go("events")
+    await driver.until(lambda: not driver.app.events._sources.searches or not driver.app.events._sources.running)
+    await driver.open("long")
+    # The few that are found first are shown; for more, the query is asked on a thread.
+    threads = partial(asyncio.get_running_loop().run_in_executor, None)
+    driver.hold(lambda wait: [threads(wait) for _ in range(THREADS)])
+    await driver.press("slash", "ctrl+u", "=total", "enter", "s", "enter")
+    await driver.shows("searching …", "5 of 5")
+    await driver.until(lambda: "stop searching" in driver.lines[-1])
+
+
 async def open_group(driver: Driver) -> None:
     driver.app.go("events")
     driver.app.open_group("shop", "ledger")
@@ -129,6 +145,7 @@ STATES: dict[str, tuple[tuple[int, int], Callable[[Driver], Awaitable[None]]]] =
     "a narrow event": ((80, 24), open_event),
     "a sorted table": ((120, 36), open_sorted),
     "a table that is being sorted": ((120, 36), open_sorting),
+    "a search that goes on": ((120, 36), open_searching),
     "a narrow group": ((80, 24), open_group),
     "a group": ((120, 36), open_group),
     "a trace": ((160, 48), open_trace),
@@ -146,7 +163,11 @@ def shown(driver: Driver) -> object:
 async def test_no_key_in_the_footer_does_nothing(state: str) -> None:
     size, enter = STATES[state]
     keys = {key_name(key): key for action in ACTIONS for key in action.keys.split(",")} | {"esc": "escape"}
-    async with running(size) as driver:
+    broker = shop()
+    broker.declare_topic("long", 2)
+    for number in range(505):
+        broker.append("long", payment(number), partition=number >= 5)
+    async with running(size, broker) as driver:
         await enter(driver)
         await driver.until_settled()
         here = offers(driver)
