@@ -162,8 +162,8 @@ class FlowList:
         if not judgement.paths:
             types = len({each.type for each in judgement.sagas})
             return Text(
-                f"{quantity(judgement.flows, 'flow')} of {quantity(types, 'type')}: from {LEAST} of a type on, its"
-                " usual path is learned, and what departs from it is marked.",
+                f"{quantity(judgement.flows, 'flow')} of {quantity(types, 'type')}: once there are {LEAST} of a type,"
+                " its usual path is learned, and what departs from it is marked.",
                 "muted",
             )
         look = "dead" if saga.stuck else "muted" if saga.state in ("complete", "under way", "unknown") else "warn"
@@ -441,4 +441,4 @@ def _sentence(saga: Saga) -> str:
         return f"{saga.flow.dead.type} failed: {death(saga.flow.dead)}"
     if saga.state == "under way":
         return f"{saga.next} is to come next"
-    return "all that is usual has come" if saga.state == "complete" else f"too few flows begin with {saga.type}"
+    return "all that usually comes has come" if saga.state == "complete" else f"too few flows begin with {saga.type}"

@@ -57,6 +57,7 @@ class Journal(WorkbenchScreen):
         &.wide #journal-body { layout: horizontal; }
         &.wide #operations { width: 3fr; height: 1fr; }
         &.wide #operation { width: 2fr; height: 1fr; }
+        &.narrow #told { padding: 0 1; }
     }
     """
 
@@ -82,7 +83,7 @@ class Journal(WorkbenchScreen):
                         (self.key_of("dead_letters"), "dead letters, to be moved back to where they came from"),
                         (self.key_of("move", "events"), "on Events moves events to another endpoint"),
                     ],
-                    "✔ 2026-03-14 10:03:22      67       0     0  67 messages of payments-dlt → payments",
+                    "✔ 2026-03-14 10:03:22      67       0       0  67 messages of payments-dlt → payments",
                 )
             with Panel(title="Operation", id="operation"), VerticalScroll(id="told"):
                 yield Static("", id="told-text")
@@ -214,7 +215,7 @@ class Journal(WorkbenchScreen):
         record = self._record
         assert record is not None
         counts = record.counts
-        unknown = f"{quantity(counts.open, 'message')} not known. " if counts.open else ""
+        unknown = f"{quantity(counts.open, 'message')} of unknown outcome. " if counts.open else ""
         sentence = f"{counts.settled:,} done. {unknown}Nothing that was confirmed is published again."
         if record.operation.kind == "seek":
             sentence = "The group is put there once more."
@@ -245,7 +246,7 @@ class Journal(WorkbenchScreen):
         record = self._record
         assert record is not None
         lost = (
-            f"{quantity(record.counts.open, 'message')} not known in it: resume it first to find out. "
+            f"{quantity(record.counts.open, 'message')} of unknown outcome in it: resume it first to find out. "
             if record.counts.open
             else ""
         )

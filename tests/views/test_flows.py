@@ -122,7 +122,7 @@ async def test_the_stuck_orders_of_the_demo_come_first_with_what_they_wait_for()
         assert "✖ stuck ■" in row(driver, "2217bead")
         assert "missing for" in row(driver, "✖ OrderShipped")
         await driver.press("G")
-        await driver.shows("all that is usual has come", "● complete")
+        await driver.shows("all that usually comes has come", "● complete")
 
 
 async def test_enter_follows_a_flow_whose_departure_is_told_there_and_escape_leads_back() -> None:
@@ -241,7 +241,7 @@ async def test_from_how_many_flows_on_a_path_is_learned_is_said_where_there_are_
         driver.broker.append("few", event("m", None, "OrderPlaced", "only-flow"), 0)
         await driver.open("few", "OrderPlaced")
         await driver.press("L")
-        await driver.shows("1 flow of 1 type: from 5 of a type on", "only-flow", "· unknown")
+        await driver.shows("1 flow of 1 type: once there are 5 of a type", "only-flow", "· unknown")
 
 
 async def test_events_without_an_id_are_said_to_be_no_flows() -> None:
@@ -326,7 +326,7 @@ async def test_of_a_long_path_the_steps_around_the_missing_one_are_shown_with_th
         placed(driver.broker, STUCK, *steps[:20], ago=300_000)
         await driver.open(TOPIC, "com.example")
         await driver.press("L")
-        await driver.shows("1 stuck of 9 flows", "17 before", "missing for", "6 behind")
+        await driver.shows("1 stuck of 9 flows", "17 earlier", "missing for", "6 later")
         assert "Step20Completed" in row(driver, "missing for")
 
 

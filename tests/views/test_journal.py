@@ -88,7 +88,7 @@ async def test_a_move_is_undone_when_its_plan_was_seen() -> None:
         await driver.press("4")
         await driver.shows("1 moved, 0 failed")
         await driver.press("u")
-        await driver.shows("Undo", "copies that are there still are taken out of it", "r take back 1")
+        await driver.shows("Undo", "copies that are still there are taken out of it", "r take back 1")
         assert queues["orders.dead"].depth == 0
         await driver.press("r")
         await driver.shows("1 taken back, 0 failed")
@@ -120,7 +120,7 @@ async def test_the_question_can_lead_to_the_journal_and_resume_there() -> None:
         await driver.shows("leave it for later")
         await driver.press("j", "j", "enter")
         await driver.until(lambda: isinstance(driver.app.screen, JournalScreen))
-        await driver.shows("interrupted", "1 message not known: resume finds out", "1 not finished of 1")
+        await driver.shows("interrupted", "outcome of 1 message: resume finds out", "1 not finished of 1")
         await driver.press("u")
         await driver.shows("it can be undone when it has come to its end")
         await driver.press("r", "enter")

@@ -26,7 +26,7 @@ _SIGNS: Final = {
     "stopped": ("■", "warn"),
 }
 _ENTRY_STATES: Final = {
-    EntryState.IN_FLIGHT: ("not known", "warn"),
+    EntryState.IN_FLIGHT: ("unknown", "warn"),
     EntryState.CONFIRMED: ("confirmed", ""),
     EntryState.SETTLED: ("done", "muted"),
     EntryState.FAILED: ("failed", "dead"),
@@ -64,25 +64,25 @@ def operation_lines(found: Sequence[Record], is_narrow: bool) -> tuple[Text, lis
     """The line above the list, and the list."""
     by = 0 if is_narrow else min(max((cells(visible(each.operation.by)) for each in found), default=2), 24)
 
-    def line(sign: tuple[str, str], begun: str, state: str, done: str, failed: str, open: str, who: str) -> Text:
+    def line(sign: tuple[str, str], begun: str, state: str, done: str, failed: str, unknown: str, who: str) -> Text:
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(f"{sign[0]} ", sign[1]).append(f"{begun}  ", "muted").append(f"{state:<11}  ", sign[1])
         text.append(f"{done:>7}  ")
         text.append(f"{failed:>6}  ", "dead" if failed not in ("", "0", "failed") else "muted")
-        text.append(f"{open:>5}  ", "warn" if open not in ("", "0", "open") else "muted")
+        text.append(f"{unknown:>7}  ", "warn" if unknown not in ("", "0", "unknown") else "muted")
         if by:
             shown = visible(who, by)
             text.append(shown + " " * (by - cells(shown)) + "  ", "muted")
         return text
 
-    head = line((" ", ""), f"{'begun':<{11 if is_narrow else 19}}", "state", "done", "failed", "open", "by")
+    head = line((" ", ""), f"{'begun':<{11 if is_narrow else 19}}", "state", "done", "failed", "unknown", "by")
     head.append("what").stylize("muted")
     lines = []
     for each in found:
         counts, operation = each.counts, each.operation
         begun = _time(operation.begun, "%m-%d %H:%M" if is_narrow else "%Y-%m-%d %H:%M:%S")
-        done, failed, open = f"{counts.settled:,}", f"{counts.failed + counts.gone:,}", f"{counts.open:,}"
-        text = line(_SIGNS[each.state], begun, each.state, done, failed, open, operation.by)
+        done, failed, unknown = f"{counts.settled:,}", f"{counts.failed + counts.gone:,}", f"{counts.open:,}"
+        text = line(_SIGNS[each.state], begun, each.state, done, failed, unknown, operation.by)
         what = "" if operation.kind in ("move", "undo") else f"{operation.kind}: "
         lines.append(text.append(f"{what}{visible(operation.title, 300)}"))
     return head, lines
@@ -99,10 +99,10 @@ def _facts(record: Record) -> Table:
     if record.remark:
         facts.add_row("in short", Text(visible(record.remark, 500)))
     if counts.open:
-        facts.add_row("open", Text(f"{quantity(counts.open, 'message')} not known: resume finds out", "warn"))
+        facts.add_row("unknown", Text(f"outcome of {quantity(counts.open, 'message')}: resume finds out", "warn"))
     if counts.twice:
         facts.add_row("twice", Text(f"{quantity(counts.twice, 'message')} may be at the target twice", "warn"))
-    facts.add_row("holds", Text(f"{quantity(counts.total, 'message')}, {max(record.bytes >> 10, 1):,} KB"))
+    facts.add_row("holds", Text(f"{quantity(counts.total, 'message')}, {max(record.bytes // 1000, 1):,} kB"))
     return facts
 
 

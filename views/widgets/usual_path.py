@@ -57,7 +57,7 @@ def path_lines(saga: Saga, path: Path | None, width: int, most: int) -> Text:
             before = before if came is None else max(came, before or came)
             if number in (shown.start - 1, shown.stop):
                 hidden = shown.start if number < shown.start else len(steps) - shown.stop
-                lines.append(f"  … {hidden:,} {'before' if number < shown.start else 'behind'}\n", "muted")
+                lines.append(f"  … {hidden:,} {'earlier' if number < shown.start else 'later'}\n", "muted")
             continue
         missing = step.type == saga.next and saga.stuck
         sign, look = ("●", "live") if came is not None else ("✖", "dead") if missing else ("○", "muted")
@@ -81,7 +81,7 @@ def path_lines(saga: Saga, path: Path | None, width: int, most: int) -> Text:
     usual = {step.type for step in steps}
     for name in (name for name in times if name not in usual):
         odd = name in saga.unexpected
-        said = "unexpected" if odd else "in the place of the rest" if name == saga.compensation else ""
+        said = "unexpected" if odd else "in place of the rest" if name == saga.compensation else ""
         share = path.shares.get(name) if path is not None else None
         lines.append(f"{'?' if odd else '↺' if said else '●'} ", "warn" if said else "muted").append(_in(name, room))
         lines.append(f"  {share:>5.0%}" if share is not None else " " * 7, "muted")

@@ -51,7 +51,7 @@ def journal(context: click.Context, form: Format | None) -> None:
         for record in found:
             write_json(json_line(_record(record)))
     elif found:
-        write(table(_TITLES, [_row(each) for each in found], right=frozenset({"done", "failed", "open"})).encode())
+        write(table(_TITLES, [_row(each) for each in found], right=frozenset({"done", "failed", "unknown"})).encode())
     else:
         say("Nothing was moved or deleted yet.")
     context.exit(Exit.PARTLY if wrong else Exit.DONE)
@@ -87,7 +87,8 @@ async def show(session: Session, id: str, messages: bool, twice: bool) -> int:
         named = ", ".join(sequences[:50]) + (" …" if len(sequences) > 50 else "")
         write(f"  maybe there twice, by their workbench-move header: {named}\n".encode())
     if counts.open:
-        say(f"{quantity(counts.open, 'message')} not known: `workbench journal resume {operation.id}` finds out.")
+        lost = quantity(counts.open, "message")
+        say(f"{lost} of unknown outcome: `workbench journal resume {operation.id}` finds out.")
     return Exit.DONE
 
 
@@ -152,7 +153,7 @@ def forget(id: str, yes: bool) -> None:
     path = find_journal(id)
     record = read_record(path)
     if record.counts.open:
-        say(f"{quantity(record.counts.open, 'message')} not known in it: resume it first to find out.")
+        say(f"{quantity(record.counts.open, 'message')} of unknown outcome in it: resume it first to find out.")
     if not yes:
         if not sys.stdin.isatty():
             say("Nothing was changed: add --yes to go on.")
@@ -163,7 +164,7 @@ def forget(id: str, yes: bool) -> None:
     say(f"Operation {record.operation.id} is forgotten.")
 
 
-_TITLES: Final = ("id", "begun", "state", "done", "failed", "open", "what")
+_TITLES: Final = ("id", "begun", "state", "done", "failed", "unknown", "what")
 
 
 def _row(record: Record) -> list[str]:

@@ -82,5 +82,5 @@ class Ended(msgspec.Struct, frozen=True):
         if self.gone:
             parts.append(f"{self.gone:,} gone from the source before they were confirmed")
         if self.open:
-            parts.append(f"{self.open:,} not known")
+            parts.append(f"{self.open:,} of unknown outcome")
         return f"{', '.join(parts)} in {self.seconds:,.1f} s"

@@ -50,13 +50,13 @@ def _undo(plan: Plan) -> Iterator[Line]:
         case "restore":
             yield Line("to", f"{plan.target}: each is published there again, as the journal has it")
         case "withdraw":
-            yield Line("from", f"{plan.source} ({plan.kind}): copies that are there still are taken out of it")
+            yield Line("from", f"{plan.source} ({plan.kind}): copies that are still there are taken out of it")
             yield Line("", "the originals are where they were: a log keeps its events")
         case _:
-            yield Line("from", f"{plan.source} ({plan.kind}): copies that are there still are taken out of it")
+            yield Line("from", f"{plan.source} ({plan.kind}): copies that are still there are taken out of it")
             yield Line("to", f"{plan.target}: the original of each is published there, as the journal has it")
     if plan.purpose != "restore":
-        yield Line("", "what consumers have taken meanwhile cannot be taken back", True)
+        yield Line("", "what consumers have taken in the meantime cannot be taken back", True)
     yield Line("safe", "each is journalled, published and confirmed before its copy goes")
 
 
