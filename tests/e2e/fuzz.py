@@ -77,6 +77,11 @@ WORDS: Final = (
         "6\x13\x18\x18",
         "6v6N",
     ),
+    # Moving and deleting, the plan, edits, the name of a production connection; the journal.
+    *("m\r", "m\rr", "m\r\rr", "mj\r\r", "mjj\rr", "m\t\t\t\t \t1\r\rr", "m\trabbit/orders\r\rr", "m\t\t0\r\x1b"),
+    *("me", "m\re", "m\re{\x22a\x22: 1}\r", "m\re\x05", "e\x05\r", "m\re\t\tlost\r\x1b", "m\r\rs\r", "m\rs/etc/x/y\r"),
+    *("\x1b[3~\r", "\x1b[3~\rr", "rabbit\r", "kafka\r", "3m\r\rr", "3jm\r\rr", "3Gm\r\rr", "3b\rm\rr", "3x\r\rr"),
+    *("4u", "4ur", "4r\r", "4x\r", "4\r\x1b", "4jur", "4\t\x1b", "\x18", "2m\rr", "*m\rr"),
     # Connections: adding, editing, removing; and what lies over the others.
     *(
         "5a",
@@ -108,6 +113,11 @@ WORDS: Final = (
 """What is sent as one input."""
 BURSTS: Final = (1, 1, 2, 5, 15, 30)
 """Inputs that are sent at once."""
+PRODUCTION: Final = 'default = ["rabbit", "kafka"]\n' + "".join(
+    f'[connections.{face}]\nurl = "demo://shop/{face}"\nguard = "destroy"\nproduction = true\n'
+    for face in ("rabbit", "kafka")
+)
+"""A configuration of the demo's brokers that asks for their names, and allows to delete."""
 CALM: Final = "\x1b[27u" * 8 + "1"
 """Leads to the main screen from anywhere; escape is written so that nothing behind it can be taken for a part of it."""
 COLUMNS: Final = (1, 20, 80, 99, 100, 120, 180, 220)
@@ -125,7 +135,9 @@ _WORST: Final = 5
 class Fuzz:
     """One program after the other, each with the state folder of the first."""
 
-    def __init__(self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 240.0) -> None:
+    def __init__(
+        self, folder: Path, seed: int, *arguments: str, pace: float = 0.0, patience: float = 240.0, config: str = ""
+    ) -> None:
         """Start.
 
         Args:
@@ -134,6 +146,7 @@ class Fuzz:
             arguments: Of `workbench`.
             pace: Seconds between two inputs; 0: bursts, with a moment between them.
             patience: Seconds of the clock after which no answer will come any more.
+            config: What its configuration file says.
         """
         self.sent = self.ended = 0
         """Inputs so far, and how often one of them was to leave the program."""
@@ -146,6 +159,10 @@ class Fuzz:
         self._pace = pace
         self._patience = patience
         self._last: deque[str | tuple[int, int]] = deque(maxlen=_LAST)
+        if config:
+            file = folder / "config" / "event-workbench" / "workbench.toml"
+            file.parent.mkdir(parents=True)
+            file.write_text(config)
         self._terminal = self._started()
 
     def send(self, inputs: int) -> None:
@@ -257,10 +274,10 @@ def private(folder: Path) -> Mapping[str, str]:
     return {**folders, "HOME": str(folder), "EDITOR": "true", "PAGER": "true"}
 
 
-def soak(seed: int, inputs: int, arguments: Sequence[str], pace: float) -> None:
+def soak(seed: int, inputs: int, arguments: Sequence[str], pace: float, config: str = "") -> None:
     """Send inputs to one program after the other, and print how far it is."""
     with tempfile.TemporaryDirectory(prefix="workbench-fuzz-") as folder:
-        fuzz = Fuzz(Path(folder), seed, *arguments, pace=pace, patience=900.0)
+        fuzz = Fuzz(Path(folder), seed, *arguments, pace=pace, patience=900.0, config=config)
         began = time.monotonic()
         while fuzz.sent < inputs:
             fuzz.send(min(10 * ROUND, inputs - fuzz.sent))
@@ -278,9 +295,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
     parser.add_argument("--pace", type=float, default=0.0, help="seconds between two inputs")
     parser.add_argument("--jobs", type=int, default=1, help="programs at a time, each with a part of the inputs")
-    parser.add_argument("arguments", nargs="*", default=["demo"], help="of workbench")
+    parser.add_argument("--production", action="store_true", help="the demo's brokers, as if they were production")
+    parser.add_argument("arguments", nargs="*", help="of workbench; none: the demo")
     given = parser.parse_args(arguments)
-    run = partial(soak, inputs=-(-given.inputs // given.jobs), arguments=given.arguments, pace=given.pace)
+    run = partial(
+        soak,
+        inputs=-(-given.inputs // given.jobs),
+        arguments=given.arguments or ([] if given.production else ["demo"]),
+        pace=given.pace,
+        config=PRODUCTION if given.production else "",
+    )
     with ProcessPoolExecutor(given.jobs) as jobs:
         list(jobs.map(run, range(given.seed, given.seed + given.jobs)))
 

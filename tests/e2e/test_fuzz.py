@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fuzz import ROUND, Fuzz
+from tests.e2e.fuzz import PRODUCTION, ROUND, Fuzz
 
 
 @pytest.mark.parametrize(
-    ("seed", "inputs", "pace", "arguments"),
+    ("seed", "inputs", "pace", "arguments", "config"),
     [
-        (1, 4 * ROUND, 0.0, ["demo"]),
-        (2, 4 * ROUND, 0.0, ["demo"]),
-        (3, ROUND, 0.06, ["demo", "kafka/payments"]),
+        (1, 4 * ROUND, 0.0, ["demo"], ""),
+        (2, 4 * ROUND, 0.0, [], PRODUCTION),
+        (3, ROUND, 0.06, ["demo", "kafka/payments"], ""),
     ],
-    ids=["in-bursts", "in-bursts-again", "as-a-person-types"],
+    ids=["in-bursts", "in-bursts-in-production", "as-a-person-types"],
 )
 def test_random_input_neither_ends_the_screen_nor_makes_it_hang(
-    tmp_path: Path, seed: int, inputs: int, pace: float, arguments: Sequence[str]
+    tmp_path: Path, seed: int, inputs: int, pace: float, arguments: Sequence[str], config: str
 ) -> None:
-    fuzz = Fuzz(tmp_path, seed, *arguments, pace=pace)
+    fuzz = Fuzz(tmp_path, seed, *arguments, pace=pace, config=config)
     fuzz.send(inputs)
     fuzz.close()
