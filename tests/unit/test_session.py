@@ -69,7 +69,7 @@ def test_two_connections_of_one_name_are_refused() -> None:
         ("correlation = abc", seen(b"x", ("correlation-id", "abc"))),
         ("body.id = 7", seen(gzip.compress(b'{"id":7}', mtime=0))),
         ("body.id = 7", seen(msgspec.msgpack.encode({"id": 7}))),
-        ("body.id = 7", seen(b"\0\0\0\0\x05" + b'{"id":7}')),
+        ("body.id = 7", seen(b"\0\0\0\0\x05" + b'{"id":7}', ("content-type", "application/json"))),
     ],
 )
 def test_queries_read_by_the_sessions_conventions_and_codecs(query: str, delivery: Delivery) -> None:
