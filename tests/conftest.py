@@ -19,6 +19,8 @@ settings.load_profile("workbench")
 
 # What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# What `nohup` starts ignores the end of its terminal.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _NUMBERS: Final = itertools.count()
 

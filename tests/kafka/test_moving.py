@@ -368,6 +368,7 @@ async def test_a_topic_that_was_made_anew_is_another_though_it_has_the_same_posi
     first = await make_plan(session, Wanted(source))
     assert (await moves.carry_out(session, first)).moved == 3
     assert (await make_plan(session, Wanted(source))).moved_before == 3
+    old = await make_plan(session, Wanted(source, again=True))
     async with admin(kafka.bootstrap) as client:
         await client.delete_topics([source.name])
     await make_topic(kafka.bootstrap, called=source.name)
@@ -376,4 +377,4 @@ async def test_a_topic_that_was_made_anew_is_another_though_it_has_the_same_posi
     anew = await make_plan(session, Wanted(source))
     assert (anew.moving, anew.moved_before) == (3, 0)
     with pytest.raises(Unsupported, match="deleted, and made anew"):
-        await moves.carry_out(session, first)
+        await moves.carry_out(session, old)

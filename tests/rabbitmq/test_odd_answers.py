@@ -187,7 +187,7 @@ OPEN_OK = method(41, b"\x00")
     ("answers", "sentence"),
     [
         ([b""], "does not speak AMQP"),
-        ([start(b"EXTERNAL")], "does not accept a user name and password"),
+        ([start(b"EXTERNAL")], "lets nobody in by user name and password"),
         ([start(), b""], "refuses this user or password"),
         ([start(), close(403, b"ACCESS_REFUSED - no")], "refuses this user or password"),
         ([start(), close(541, b"INTERNAL_ERROR")], "541"),
