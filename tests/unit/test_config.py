@@ -170,3 +170,11 @@ def test_no_login_is_in_what_is_printed_of_a_connection() -> None:
             assert "pass1" not in text and "pass2" not in text
     assert "management, ca" in repr(connection)
     assert without_secrets("a driver says pass2") == "a driver says …"
+
+
+@pytest.mark.parametrize(
+    "text", ["amqps://evil?c\tert=/home/u/x.pem", "kafka://h?ca\n=/x", "amqp://h\r/v"]
+)
+def test_an_option_cannot_hide_behind_a_character_that_is_dropped(text: str) -> None:
+    with pytest.raises(ConfigError, match="write a control character as"):
+        Connection.parse(text)

@@ -158,6 +158,9 @@ class Connection(msgspec.Struct, frozen=True):
         quoted = for_error(url)
         if not is_text(text):
             raise ConfigError(f"{quoted!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
+        if re.search(r"[\x00-\x1f\x7f]", url):
+            # Python's reading of a URL drops some of them: an option would be another than the one that was looked at.
+            raise ConfigError(f"{quoted!r} is not a URL: write a control character as %09.")
         if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):
             raise ConfigError(f"{quoted!r} is not a connection: write NAME=URL or a URL, such as amqp://localhost.")
         try:
