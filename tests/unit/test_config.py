@@ -172,9 +172,7 @@ def test_no_login_is_in_what_is_printed_of_a_connection() -> None:
     assert without_secrets("a driver says pass2") == "a driver says …"
 
 
-@pytest.mark.parametrize(
-    "text", ["amqps://evil?c\tert=/home/u/x.pem", "kafka://h?ca\n=/x", "amqp://h\r/v"]
-)
+@pytest.mark.parametrize("text", ["amqps://evil?c\tert=/home/u/x.pem", "kafka://h?ca\n=/x", "amqp://h\r/v"])
 def test_an_option_cannot_hide_behind_a_character_that_is_dropped(text: str) -> None:
     with pytest.raises(ConfigError, match="write a control character as"):
         Connection.parse(text)
