@@ -27,13 +27,10 @@ offset less the first (https://kafka.apache.org/documentation/#recordbatch)."""
 _BEFORE_LENGTH = 12
 _AT_ONCE = 512 << 10
 """Bytes that are received and searched at once: small enough for the cache, large enough to be worth a system call."""
-
-
 _ROOM = 64 << 10
+"""Bytes by which a buffer is made larger than what is asked of it, so that it seldom has to be again."""
 _SPARE = 32 << 20
 """Bytes of a buffer, at most, that are kept for the answer after the next."""
-
-
 _SAMPLED = 8 << 20
 """Bytes of a partition of which a sample is taken."""
 

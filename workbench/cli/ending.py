@@ -19,6 +19,8 @@ SECONDS: Final = 1.7
 """Seconds in which a program may end by itself that TERM or HUP tell to, or a second Ctrl+C."""
 INTERRUPTED: Final = 5.0
 """Seconds in which it may end by itself after Ctrl+C."""
+IN_HAND: Final = 60.0
+"""The same while it moves or publishes: what is on its way is seen to first."""
 _LAST: Final = 0.2
 """Seconds later, the operating system ends it."""
 
@@ -32,10 +34,10 @@ def before_the_end(last: Callable[[], None]) -> None:
 
 
 @contextmanager
-def patience(seconds: float) -> Iterator[None]:
-    """Give what is done inside so many seconds to end by itself after Ctrl+C."""
+def finishing_what_is_in_hand() -> Iterator[None]:
+    """Give what is done inside the time to see to what is on its way after Ctrl+C: `IN_HAND`."""
     global _patience
-    before, _patience = _patience, seconds
+    before, _patience = _patience, IN_HAND
     try:
         yield
     finally:

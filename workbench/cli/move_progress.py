@@ -3,17 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from workbench.cli.ending import patience
+from workbench.cli.ending import finishing_what_is_in_hand
 from workbench.cli.stdio import drain_all, is_terminal, show_progress
 from workbench.model.errors import unwrap_exception_group
 from workbench.operations.move.outcome import Progress
 
 Item = TypeVar("Item")
-
-_PATIENCE: Final = 60.0
-"""Seconds in which the messages in hand may be done with after Ctrl+C; what is not done is resumed from the journal."""
 
 
 async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Awaitable[Item]]) -> tuple[Item, bool]:
@@ -41,7 +38,7 @@ async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Aw
     with unwrap_exception_group():
         async with asyncio.TaskGroup() as group:
             doing = group.create_task(do())
-            with patience(_PATIENCE):
+            with finishing_what_is_in_hand():
                 try:
                     await asyncio.shield(asyncio.wait([doing]))
                 except asyncio.CancelledError:

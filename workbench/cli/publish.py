@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from workbench.cli import completion
-from workbench.cli.ending import patience
+from workbench.cli.ending import finishing_what_is_in_hand
 from workbench.cli.exit_codes import Exit
 from workbench.cli.name_values import pair, pairs
 from workbench.cli.options import env_option
@@ -38,8 +38,6 @@ from workbench.operations.template import Template, template_file, variables_of
 from workbench.operations.template_process import TemplateProcess
 from workbench.session import Session
 
-_PATIENCE = 60.0
-"""Seconds in which what is on its way may be seen to after Ctrl+C, so that the figures are true."""
 _CHUNK = 1 << 18
 """Bytes of a file that are read, and handed to the broker, at once."""
 
@@ -177,7 +175,7 @@ async def publish_all(
 
     try:
         followed = receipts.follow(batches)
-        with patience(_PATIENCE):
+        with finishing_what_is_in_hand():
             published = await publishing.publish(connector, target, followed, receipts.write, partition, tell)
     except asyncio.CancelledError:
         say(receipts.stopped)
