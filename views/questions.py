@@ -122,7 +122,9 @@ class Questions(SteadyApp):
         self.push_screen(Agree(title, sentence, yes), answer)
 
     async def confirm(self, connection: Connection, level: Level) -> bool:
-        """Ask for a production connection's name."""
+        """Ask for a production connection's name: at once where a key asks for it, else in a pause of typing."""
+        if not self.works_for_key:
+            await self.pause()
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def answer(agreed: bool) -> None:

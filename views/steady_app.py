@@ -17,7 +17,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.messages import Prompt, Update
 from textual.widget import Widget
-from textual.worker import Worker, WorkerFailed
+from textual.worker import NoActiveWorker, Worker, WorkerFailed, get_current_worker
 
 from views.dialogs.sentences import Unexpected
 from views.theme import ThemedApp
@@ -148,6 +148,14 @@ class SteadyApp(ThemedApp):
         while self._dispatches() and (left := end - time.monotonic()) > 0:
             left = min(left, 0.005)
             await asyncio.sleep(left)
+
+    @property
+    def works_for_key(self) -> bool:
+        """Whether what runs now ends what a key began: what it opens is what the key opens."""
+        try:
+            return get_current_worker().group == KEY_WORK
+        except NoActiveWorker:
+            return False
 
     @contextmanager
     def waiting_for_answer(self) -> Iterator[None]:

@@ -131,6 +131,16 @@ async def test_a_production_connection_is_framed_and_asks_before_a_look_that_cos
         await driver.shows("OrderPlaced")
 
 
+async def test_a_question_that_no_key_opens_itself_takes_no_key_typed_before_it() -> None:
+    broker = shop()
+    config = ConfigFile(connections={"live": Configured(f"memory://{broker.name}", "publish", production=True)})
+    async with running(broker=broker, config=config, connections=["live"]) as driver:
+        await driver.go_to("live/orders")
+        await driver.press("b", "b", "question_mark")
+        assert "Keys of Events" in driver.text
+        await driver.shows("live is production")
+
+
 async def test_a_look_that_could_lose_a_message_is_refused_and_forced_only_with_the_name() -> None:
     broker = shop()
     broker.declare_queue("worn", QueueSettings("quorum queue", delivery_limit=6))
