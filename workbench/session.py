@@ -110,6 +110,7 @@ class Session:
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._cluster: asyncio.Future[Cluster] | None = None
         self._tasks = asyncio.TaskGroup()
+        self._not_closed: list[Exception] = []
         self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -124,6 +125,8 @@ class Session:
             promised.cancel()
         with unwrap_exception_group():
             await self._tasks.__aexit__(None, None, None)
+        if self._not_closed:
+            raise self._not_closed[0]
 
     @property
     def untrusted(self) -> list[str]:
@@ -538,7 +541,9 @@ class Session:
                 # Given up for another try, so that nobody is left to be told.
                 return
             if opened.done() and not opened.cancelled():
-                raise
+                # To raise it here would cancel those that are still being closed.
+                self._not_closed.append(error)
+                return
             del self._open[name]
             _fail(opened, error)
         except asyncio.CancelledError as error:
@@ -559,7 +564,8 @@ class Session:
                 await self._closing.wait()
         except Exception as error:
             if opened.done():
-                raise
+                self._not_closed.append(error)
+                return
             # The next search tries again.
             self._cluster = None
             _fail(opened, error)

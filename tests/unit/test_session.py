@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.memory.connector import MemoryConnector
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.content import Content
-from workbench.model.errors import AddressError, ConfigError
+from workbench.model.errors import AddressError, ConfigError, ConnectorError
 from workbench.model.event import Delivery, Event
 from workbench.session import Session
 
@@ -241,3 +242,25 @@ async def test_where_a_connection_comes_from_is_known() -> None:
         session.remove("shop")
         session.add(Connection.parse("shop=memory://shop"))
         assert session.origin("shop") == Path("mine.toml")
+
+
+async def test_a_connection_that_fails_to_close_does_not_keep_the_others_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left = list[str]()
+
+    async def leave(connector: MemoryConnector, *exception: object) -> None:
+        name = connector._connection.name
+        if name == "b":
+            raise ConnectorError("b cannot be closed.")
+        # The others take longer than the one that fails.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        left.append(name)
+
+    monkeypatch.setattr(MemoryConnector, "__aexit__", leave)
+    with pytest.raises(ConnectorError, match=r"^b cannot be closed\.$"):
+        async with Session([Connection.parse(f"{name}=memory://{name}") for name in "abc"]) as session:
+            for name in "abc":
+                await session.connector(name)
+    assert sorted(left) == ["a", "c"]

@@ -14,7 +14,7 @@ import threading
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -38,7 +38,7 @@ from workbench.store.archive import Archive, open_recording
 from workbench.store.batch import decode, encode
 from workbench.store.session_file import private_file
 from workbench.store.sqlite_export import export
-from workbench.store.store import Budget, open_store
+from workbench.store.store import Budget, Store, open_store
 from workbench.store.view import View
 from workbench.store.workers import Workers
 
@@ -540,6 +540,47 @@ async def test_nothing_stays_in_the_private_file_of_what_is_recorded(tmp_path: P
         assert files(tmp_path) == ["recording", "recording-shm", "recording-wal", "state"]
     assert files(tmp_path) == ["recording", "state"]
     assert files(tmp_path / "state") == []
+
+
+async def next_save(store: Store) -> None:
+    """Return when the time has passed after which a recording is saved again."""
+    turn = store._recording
+    await until(lambda: store._recording is not turn)
+
+
+async def test_a_recording_of_what_stands_still_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.store.store.SAVED", 0.005)
+    path = tmp_path / "recording"
+    async with open_store(tmp_path / "state") as store:
+        look = store.look(LOOK)
+        await store.record(path)
+        with closing(sqlite3.connect(path)) as reader:
+
+            def changes() -> int:
+                """A number that changes with each transaction of another's (https://sqlite.org/pragma.html)."""
+                return int(reader.execute("PRAGMA data_version").fetchone()[0])
+
+            async def has_changed(before: int) -> bool:
+                """Whether anything is written before some times have passed at which it could be."""
+                for _ in range(5):
+                    await next_save(store)
+                await store._on_thread(lambda: None)
+                return changes() != before
+
+            before = changes()
+            await store.append(look, events(10))
+            assert await has_changed(before)
+            before = changes()
+            assert not await has_changed(before)
+            store.cover(look, Coverage(10, (Span("0", "0", "10"),)))
+            assert await has_changed(before)
+            await store.append(look, events(5, 10))
+            before = changes()
+            assert await has_changed(before)
+    async with open_recording(path) as recording:
+        assert await all_of(recording) == events(15)
 
 
 class Held(Executor):

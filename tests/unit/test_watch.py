@@ -11,14 +11,15 @@ import pytest
 from connectors.memory import embedded_broker
 from workbench.connecting.config import BEAT, Connection
 from workbench.connecting.config_file import ConfigFile
+from workbench.model.address import Address
 from workbench.model.errors import ConfigError
 from workbench.operations.watch import Watch
 from workbench.session import Session
 
 
-def connection(options: str) -> Connection:
-    """A connection with a broker of its own."""
-    name = uuid4().hex
+def connection(options: str, name: str | None = None) -> Connection:
+    """A connection with a broker of its own, of a name or of any."""
+    name = name or uuid4().hex
     broker = embedded_broker(name)
     for topic in ("shop-orders", "shop-mails", "audit"):
         broker.declare_topic(topic)
@@ -28,10 +29,12 @@ def connection(options: str) -> Connection:
 
 
 @asynccontextmanager
-async def listed(options: str) -> AsyncIterator[tuple[Watch, "asyncio.Queue[tuple[int, int]]"]]:
+async def listed(
+    options: str, broker: str | None = None
+) -> AsyncIterator[tuple[Watch, "asyncio.Queue[tuple[int, int]]"]]:
     """A watch, and how many endpoints and groups there were whenever it told of them."""
     told = asyncio.Queue[tuple[int, int]]()
-    async with asyncio.timeout(10), Session([connection(options)]) as session, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(10), Session([connection(options, broker)]) as session, asyncio.TaskGroup() as group:
         watch = Watch(
             "m",
             lambda: session.connector("m"),
@@ -105,3 +108,17 @@ async def test_without_a_beat_it_is_listed_when_asked() -> None:
         watch.refresh()
         assert await told.get() == (3, 2)
         assert watch.terms == ", listed on request"
+
+
+async def test_the_rates_of_an_endpoint_that_is_gone_are_forgotten() -> None:
+    broker_name = uuid4().hex
+    async with listed("watch=off", broker_name) as (watch, told):
+        assert [await told.get(), await told.get()] == [(3, 0), (3, 2)]
+        watch.refresh()
+        assert await told.get() == (3, 2)
+        orders, audit = Address("m", "shop-orders"), Address("m", "audit")
+        assert (len(watch.rates(orders)), len(watch.rates(audit))) == (1, 1)
+        embedded_broker(broker_name).delete("audit")
+        watch.refresh()
+        assert await told.get() == (2, 2)
+        assert (len(watch.rates(orders)), len(watch.rates(audit))) == (2, 0)

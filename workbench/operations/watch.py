@@ -212,3 +212,5 @@ class Watch:
                 rate = max(endpoint.published - before, 0) / passed
                 self._rates.setdefault(endpoint.address, deque(maxlen=REMEMBERED)).append(rate)
         self.endpoints = {endpoint.address: endpoint for endpoint in endpoints}
+        for gone in self._rates.keys() - self.endpoints.keys():
+            del self._rates[gone]

@@ -98,6 +98,7 @@ class Store(Archive):
         self._failure: StoreError | None = None
         self._moving = asyncio.Lock()
         self._recording: asyncio.TimerHandle | None = None
+        self._saved = 0  # `upto` of what was handed to the writer
         self._events = self._size = 0
 
     @classmethod
@@ -270,6 +271,7 @@ class Store(Archive):
         except StoreError as error:
             self._failure = error
             self._unsaved_looks.update(self._looks)
+            self._saved = 0
             return False
         return True
 
@@ -296,10 +298,12 @@ class Store(Archive):
         self._thread.submit(self._writer.drop, self._rows[0].first)
 
     def _save_pending(self) -> None:
-        """Save what fills no row yet, and again in a while; the full row will take its place."""
+        """Save what is new and fills no row yet, and again in a while; the full row will take its place."""
         self._recording = asyncio.get_running_loop().call_later(SAVED, self._save_pending)
-        if self._failure is None and self._pending.deliveries:
-            saving = self._on_thread(self._writer.save, self._looks_to_save(), pack(self._pending))
+        grown = self.upto > max(self._saved, self._pending.first)
+        if self._failure is None and (grown or self._unsaved_looks):
+            self._saved = self.upto
+            saving = self._on_thread(self._writer.save, self._looks_to_save(), pack(self._pending) if grown else None)
             saving.add_done_callback(self._has_succeeded)
 
     def _looks_to_save(self) -> list[tuple[int, str]]:
