@@ -25,9 +25,10 @@ from workbench.model.look import Coverage, Gap, Progress
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.start import Window
 from workbench.model.target_rules import Rules
+from workbench.operations.merge import merge
 from workbench.operations.watch import Watch
 from workbench.session import Session
-from workbench.store.ingest import Ended, Ingestion, ingestions, merge
+from workbench.store.ingest import Ended, Ingestion, ingestions
 from workbench.store.store import open_store
 
 PASSWORD = "hunter2"

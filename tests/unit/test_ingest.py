@@ -17,7 +17,8 @@ from workbench.model.errors import ConnectionLost, EndpointNotFound
 from workbench.model.event import Event
 from workbench.model.look import Interruption
 from workbench.model.start import Beginning
-from workbench.store.ingest import AHEAD_SIZE, Ended, Ingestion, Ingestions, ingestions, merge
+from workbench.operations.merge import AHEAD_SIZE, merge
+from workbench.store.ingest import Ended, Ingestion, Ingestions, ingestions
 from workbench.store.store import Store, open_store
 
 SOON = 10.0

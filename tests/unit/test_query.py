@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -644,6 +645,10 @@ def test_an_empty_query_matches_everything_and_has_no_needles() -> None:
         ("origin = orders", None),
         ("key ~ abc", None),
         ("body = null", None),
+        ("correlation = 0xc0ff", ((b"0xc0ff", b"\xc0\xff", b"\\u"),)),
+        ("correlation = c0ff", ((b"c0ff", b"\xc0\xff", b"\\u"),)),
+        (f"message = {uuid.UUID(bytes=UUID)}", ((str(uuid.UUID(bytes=UUID)).encode(), UUID, b"\\u"),)),
+        ("correlation = c0ff-ee", ((b"c0ff-ee", b"\\u"),)),
     ],
 )
 def test_needles_are_what_every_match_must_hold(query: str, needles: Any) -> None:

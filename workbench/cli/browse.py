@@ -35,8 +35,8 @@ from workbench.model.look import Coverage
 from workbench.model.start import FromEnd, Since, Start
 from workbench.operations.browse_defaults import Few, place_of, price_of
 from workbench.operations.browse_matching import browse_matching, searchable
+from workbench.operations.merge import Merged, merge
 from workbench.session import Session
-from workbench.store.ingest import Merged, merge
 
 
 class Selection(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -17,9 +17,11 @@ from workbench.model.start import Beginning, FromEnd, Since, Start
 from workbench.model.wording import quantity
 from workbench.query.query import Query
 from workbench.session import Session
-from workbench.store.archive import Archive, open_recording
-from workbench.store.store import UNLIMITED, Store, open_store
-from workbench.store.view import View
+
+# Most commands open no recording, and none waits for SQLite that does not.
+if TYPE_CHECKING:
+    from workbench.store.archive import Archive
+    from workbench.store.store import Store
 
 SUFFIX: Final = ".db"
 """How the names of recordings end; another name is recognised by what is in the file."""
@@ -63,7 +65,7 @@ def address_or_recording(session: Session, text: str) -> Address | Path:
 class _Recorded:
     """A recording as a stream."""
 
-    def __init__(self, archive: Archive, query: Query | None, start: Beginning | Since | FromEnd | None) -> None:
+    def __init__(self, archive: "Archive", query: Query | None, start: Beginning | Since | FromEnd | None) -> None:
         self._archive = archive
         self._query = query
         self._start = start
@@ -89,6 +91,8 @@ class _Recorded:
         """A file is never away."""
 
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        from workbench.store.view import View
+
         start = self._start
         # What counts from the end counts what does not match, too.
         view = View(self._archive, None if isinstance(start, FromEnd) else self._query)
@@ -124,6 +128,8 @@ async def play(
     """
     if start is not None and not isinstance(start, Beginning | Since | FromEnd):
         raise ConfigError(f"{path} is a recording: it is read from its beginning, from a time or from end-500.")
+    from workbench.store.archive import open_recording
+
     async with open_recording(path, session.reading) as archive:
         yield _Recorded(archive, query, start)
 
@@ -131,7 +137,7 @@ async def play(
 class Recorder:
     """Keeps what a command shows, if that was asked for. Made by `recorder`."""
 
-    def __init__(self, store: Store | None, kind: Literal["browse", "tail"]) -> None:
+    def __init__(self, store: "Store | None", kind: Literal["browse", "tail"]) -> None:
         self._store = store
         self._kind: Literal["browse", "tail"] = kind
         self._looks: dict[Address, int] = {}
@@ -153,7 +159,7 @@ class Recorder:
                 if isinstance(place, Address):
                     self._store.cover(self._look(self._store, place), covered)
 
-    def _look(self, store: Store, address: Address) -> int:
+    def _look(self, store: "Store", address: Address) -> int:
         if address not in self._looks:
             self._looks[address] = store.look(Look(address, self._kind, round(time.time() * 1000)))
         return self._looks[address]
@@ -169,6 +175,8 @@ async def recorder(session: Session, kind: Literal["browse", "tail"], path: Path
     if path is None:
         yield Recorder(None, kind)
         return
+    from workbench.store.store import UNLIMITED, open_store
+
     async with open_store(None, UNLIMITED, session.reading) as store:
         await store.record(path)
         yield Recorder(store, kind)

@@ -12,8 +12,8 @@ from workbench.model.address import Address
 from workbench.model.errors import WorkbenchError, unwrap_exception_group
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage
+from workbench.operations.merge import Merged, merge
 from workbench.query.query import Query
-from workbench.store.ingest import Merged, merge
 
 OTHERS = 20
 """Events that came instead and are kept to be shown, the newest ones."""

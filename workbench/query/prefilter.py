@@ -69,7 +69,8 @@ def json_spellings(text: str) -> tuple[bytes, ...]:
 _OTHERWISE_ESCAPED: Final = re.compile(r'["\\/\x00-\x1f]')
 _TEXT_OPERATORS: Final = ("=", "in", "contains", "starts")
 _MASKED: Final = re.compile(rb"\*|(?:^|[:\[,\s])0(?:$|[,\]}\s])")
-_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_BYTES_IN_HEX: Final = re.compile(r"(?:0x)?(?:[0-9a-f]{2})+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
+"""How a fact tells bytes that are no text: see `facts.places`."""
 _BINARY_PART: Final = re.compile(r"[0-9a-fA-FxETZ.:+-]+")
 _SPELLED_OUT: Final = "true false inf nan Infinity NaN"
 
@@ -160,9 +161,8 @@ def _facts(literals: Sequence[Written]) -> list[tuple[bytes, ...]]:
     members: list[bytes] = []
     for literal in literals:
         members += json_spellings(literal.text)
-        digits = literal.text.removeprefix("0x").replace("-", "")
-        if _HEX.fullmatch(digits):
-            members.append(bytes.fromhex(digits))
+        if _BYTES_IN_HEX.fullmatch(literal.text):
+            members.append(bytes.fromhex(literal.text.removeprefix("0x").replace("-", "")))
     return [_group(members)] if members else []
 
 

@@ -1,0 +1,128 @@
+"""Several streams as one, in the order their batches come in; none reads far ahead of who takes the batches."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from workbench.connecting.connector import Stream
+from workbench.connecting.error_log import log_unexpected
+from workbench.model.address import Address
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectorError,
+    LoginRefused,
+    WorkbenchError,
+    unwrap_exception_group,
+)
+from workbench.model.event import Delivery
+from workbench.model.look import Coverage
+
+AHEAD: Final = 4
+"""Batches a stream may be ahead of the reader; then its broker has to wait."""
+AHEAD_SIZE: Final = 16 * 1024 * 1024
+"""Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
+
+
+class Merged:
+    """The batches of several streams; ends when all have ended. A stream that breaks leaves the others running."""
+
+    def __init__(self, streams: Mapping[Address, Stream]) -> None:
+        self._streams = streams
+        self._batches: asyncio.Queue[tuple[Sequence[Delivery], int] | None] = asyncio.Queue(AHEAD * len(streams))
+        self._size = 0
+        self._room = asyncio.Condition()
+        self.errors: dict[Address, WorkbenchError] = {}
+        """Why streams broke, those that did."""
+
+    @property
+    def coverage(self) -> Mapping[Address, Coverage]:
+        """What each stream has covered."""
+        return {address: stream.coverage for address, stream in self._streams.items()}
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
+        running = len(self._streams)
+        while running:
+            waiting = await self._batches.get()
+            if waiting is None:
+                running -= 1
+                continue
+            batch, size = waiting
+            yield batch
+            # Only now the reader is done with it.
+            async with self._room:
+                self._size -= size
+                self._room.notify_all()
+
+    async def pump(self, address: Address) -> None:
+        """Hand on one stream's batches until it ends or breaks."""
+        try:
+            async for batch in self._streams[address]:
+                size = _size(batch)
+                async with self._room:
+                    while self._size and self._size + size > AHEAD_SIZE:
+                        await self._room.wait()
+                    self._size += size
+                await self._batches.put((batch, size))
+        except WorkbenchError as error:
+            self.errors[address] = error
+        except Exception as error:
+            self.errors[address] = ConnectorError(log_unexpected(error, f"Reading {address}"))
+        await self._batches.put(None)
+
+
+def _size(batch: Sequence[Delivery]) -> int:
+    size = 0
+    for delivery in batch:
+        event = delivery.event
+        if event.body is not None:
+            size += len(event.body)
+        if event.wire is not None:
+            size += len(event.wire.data)
+        elif headers := event.written.headers:
+            size += sum([len(value) for _, value in headers if isinstance(value, bytes | str)])
+    return size
+
+
+@asynccontextmanager
+async def merge(
+    streams: Mapping[Address, AbstractAsyncContextManager[Stream]], *, partly: bool = False
+) -> AsyncIterator[Merged]:
+    """Enter all streams, then read them side by side. Entered means: all are subscribed.
+
+    Args:
+        streams: What to read.
+        partly: Whether those that this user may not read are left out, if there are others; `errors` has them.
+
+    Raises:
+        ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
+    """
+    async with AsyncExitStack() as stack:
+        entered: dict[Address, Stream] = {}
+        errors: dict[Address, WorkbenchError] = {}
+        for address, stream in streams.items():
+            try:
+                entered[address] = await _enter(stack, address, stream)
+            except AccessRefused as error:
+                if not partly or isinstance(error, LoginRefused) or len(errors) + 1 == len(streams):
+                    raise
+                errors[address] = error
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                together = Merged(entered)
+                together.errors |= errors
+                pumps = [group.create_task(together.pump(address)) for address in entered]
+                try:
+                    yield together
+                finally:
+                    for pump in pumps:
+                        pump.cancel()
+
+
+async def _enter(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
+    try:
+        return await stack.enter_async_context(stream)
+    except ConnectorError as error:
+        if str(address) in str(error):
+            raise
+        raise type(error)(f"{address}: {error}") from error
