@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
+import pytest
+
 from connectors.memory import QueueSettings, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
-from workbench.model.event import Event
+from workbench.model.event import Delivery, Event
 from workbench.operations.move.copies import stamp_of
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Ended
@@ -17,13 +19,19 @@ _LEASE = 40
 """Milliseconds."""
 
 
-async def moved(name: str, rate: float) -> Ended:
+async def moved(name: str, rate: float, selected: bool) -> Ended:
+    source = Address("m", "from")
     async with Session([Connection.parse(f"m=memory://{name}")]) as session:
-        plan = await make_plan(session, Wanted(Address("m", "from"), target=Address("m", "to"), rate=rate))
-        return await carry_out(session, plan)
+        chosen: tuple[Delivery, ...] | None = None
+        if selected:
+            async with session.browse(source) as stream:
+                chosen = tuple([delivery async for batch in stream for delivery in batch])
+        wanted = Wanted(source, target=Address("m", "to"), rate=rate, selected=chosen)
+        return await carry_out(session, await make_plan(session, wanted))
 
 
-async def test_what_is_lost_while_it_waits_for_its_turn_is_taken_again_and_published_once() -> None:
+@pytest.mark.parametrize("selected", (False, True), ids=("all", "selected"))
+async def test_what_is_lost_while_it_waits_for_its_turn_is_taken_again_and_published_once(selected: bool) -> None:
     broker = embedded_broker(f"leases-{uuid4().hex}")
     broker.declare_queue("from", QueueSettings("unordered queue", order="none", lease=_LEASE))
     broker.declare_queue("to")
@@ -31,8 +39,8 @@ async def test_what_is_lost_while_it_waits_for_its_turn_is_taken_again_and_publi
     for body in bodies:
         broker.publish("", Event(b"from", body))
     # Each waits longer than its lease, but for the first of each claim.
-    ended = await moved(broker.name, rate=1000 / _LEASE / 3)
-    assert (ended.state, ended.moved, ended.twice, ended.open) == ("done", 5, 0, 0)
+    ended = await moved(broker.name, rate=1000 / _LEASE / 3, selected=selected)
+    assert (ended.complete, ended.moved, ended.twice, ended.open) == (True, 5, 0, 0)
     arrived = [message.event for message in broker.queues["to"].waiting()]
     assert sorted(event.body or b"" for event in arrived) == sorted(bodies)
     assert len({stamp_of(event) for event in arrived}) == 5

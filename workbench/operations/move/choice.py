@@ -1,6 +1,7 @@
 """What becomes of each message of an operation: which are meant, and where each of these goes."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, Literal, NamedTuple, Protocol
 
 from workbench.model.address import Address
@@ -73,9 +74,18 @@ class Choice(Protocol):
         """
         ...
 
+    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+        """The source is gone through from its beginning, perhaps not for the first time.
+
+        Args:
+            done: What those are found by that were dealt with before, with how many there are of each.
+            given_up: What those are found by that are not tried again.
+        """
+        ...
+
     @property
     def missing(self) -> int | None:
-        """How many are still to be found; None: any number."""
+        """How many this pass has still to find; None: any number."""
         ...
 
 
@@ -89,22 +99,29 @@ class Selection:
 
     def __init__(self, query: Query | None, selected: Mapping[bytes, int] | None) -> None:
         self._query = query
-        self._selected = None if selected is None else dict(selected)
+        self._selected = None if selected is None else Counter(selected)
+        self._left = Counter(self._selected)
+
+    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+        """Mean anew what was decided about in an earlier pass, and not dealt with: see `Choice.begin_pass`."""
+        if self._selected is not None:
+            left = self._selected - Counter(done)
+            self._left = Counter({key: count for key, count in left.items() if key not in given_up})
 
     def takes(self, delivery: Delivery) -> bool:
-        """Whether a message is meant; of those that were selected, each once."""
+        """Whether a message is meant; of those that were selected, each once in a pass."""
         if self._selected is None:
             return self._query is None or self._query.matches(delivery)
         key = key_of(delivery)
-        if not self._selected.get(key):
+        if not self._left[key]:
             return False
-        self._selected[key] -= 1
+        self._left[key] -= 1
         return True
 
     @property
     def missing(self) -> int | None:
-        """How many of the selected messages were not seen yet; None: they are not selected one by one."""
-        return None if self._selected is None else sum(self._selected.values())
+        """How many of the selected messages this pass has not seen yet; None: they are not selected one by one."""
+        return None if self._selected is None else self._left.total()
 
 
 class Deletion:
@@ -127,7 +144,11 @@ class Deletion:
         """Nothing is published."""
         raise FormatError("It is deleted.")
 
+    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+        """See `Choice.begin_pass`."""
+        self._selection.begin_pass(done, given_up)
+
     @property
     def missing(self) -> int | None:
-        """How many of the selected messages were not seen yet."""
+        """How many of the selected messages this pass has not seen yet."""
         return self._selection.missing

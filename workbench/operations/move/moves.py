@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -76,7 +76,7 @@ async def carry_out(
     if plan.engine == "broker":
         return await _transfer(session, plan, on_progress, stopped or asyncio.Event())
     async with editor_of(session, plan.edit) as editor:
-        choice = await _choice_of(session, plan, targets, Counter(), editor)
+        choice = await _choice_of(session, plan, targets, editor)
         return await _run(session, plan, choice, on_progress, stopped)
 
 
@@ -101,8 +101,7 @@ async def resume(
                 choice: Choice = _TakenBack(session, plan, original)
                 messages = _messages_of(original) if plan.purpose == "restore" else None
             else:
-                done = await asyncio.to_thread(journal.keys) if plan.selected else Counter()
-                choice = await _choice_of(session, plan, Targets(session), done, editor)
+                choice = await _choice_of(session, plan, Targets(session), editor)
             return await run(session, plan, choice, journal, on_progress, stopped, messages)
 
 
@@ -345,10 +344,8 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
     return ended
 
 
-async def _choice_of(
-    session: Session, plan: Plan, targets: Targets, done: Counter[bytes], editor: Editor | None
-) -> Choice:
-    selected = Counter(map(bytes.fromhex, plan.selected)) - done if plan.selected else None
+async def _choice_of(session: Session, plan: Plan, targets: Targets, editor: Editor | None) -> Choice:
+    selected = Counter(map(bytes.fromhex, plan.selected)) if plan.scope == "selected" else None
     selection = Selection(session.query(plan.query) if plan.query else None, selected)
     if plan.purpose == "delete":
         return Deletion(selection)
@@ -401,6 +398,9 @@ class _TakenBack:
         if stamp is None or stamp[0] != self._plan.undoes:
             return None
         return self._originals.find(stamp[1])
+
+    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+        """The copies are told by their stamps, whatever was dealt with."""
 
     @property
     def missing(self) -> int | None:

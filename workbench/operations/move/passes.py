@@ -177,7 +177,7 @@ class Passes:
         """Copy from a log that keeps no place for us: the journal alone says how far one is."""
         done = await self._journal.do(Journal.keys)
         async with outbox_of(self._session, None) as outbox:
-            by_position = self._plan.selected and self._messages is None
+            by_position = self._plan.scope == "selected" and self._messages is None
             async with aclosing(self._selected(done) if by_position else self._not_done(done)) as found:
                 await self._pipeline.carry(found, None, outbox)
 

@@ -1,6 +1,6 @@
 """Which messages move, and where each goes: the same for the plan that tells it and for the run that does it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -94,9 +94,13 @@ class Routing:
         self._ways: dict[Address, Way | str] = {}
         self._only_way: Way | None = None
 
+    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+        """See `Choice.begin_pass`."""
+        self._selection.begin_pass(done, given_up)
+
     @property
     def missing(self) -> int | None:
-        """How many of the selected messages were not seen yet; None: they are not selected one by one."""
+        """How many of the selected messages this pass has not seen yet; None: they are not selected one by one."""
         return self._selection.missing
 
     async def prepare(self) -> None:

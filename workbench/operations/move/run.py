@@ -138,7 +138,7 @@ class _Run:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopped.wait(), backoff.pause)
                 continue
-            if not further or standing.is_round_over():
+            if not further or self._stopped.is_set():
                 return
             if standing.moved == moved:
                 failures += 1

@@ -104,14 +104,17 @@ class Standing:
     # What the source may still have.
 
     async def load(self) -> None:
-        """Find in the journal how far it is, and what the source may still have."""
+        """Begin a pass: find in the journal how far it is, and what the source may still have."""
         await self.mark_done()
         self._open = {}
         self._left.clear()
         self.sequence = await self._journal.do(Journal.next_sequence)
         if not self.sequence:
             self.taken = self.let_go = 0
+            self._choice.begin_pass({}, self.given_up)
             return
+        if self._plan.scope == "selected":
+            self._choice.begin_pass(await self._journal.do(Journal.keys), self.given_up)
         counts = await self._journal.do(Journal.counts)
         self.taken = counts.settled + counts.confirmed + counts.in_flight
         self.moved = self.let_go = counts.settled
@@ -189,9 +192,11 @@ class Standing:
         """
         plan = self._plan
         await self.mark_done()
+        missing = 0
         if state == "done":
             # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
             gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
+            missing = max((self._choice.missing or 0) - len(gone), 0)
             let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
             await self._journal.do(Journal.mark, gone, EntryState.SETTLED if atomic else EntryState.GONE)
             await self._journal.do(Journal.mark_done, (), let_go, now())
@@ -207,7 +212,7 @@ class Standing:
             twice=counts.twice,
             gone=counts.gone,
             open=counts.open,
-            missing=(self._choice.missing or 0) if state == "done" else 0,
+            missing=missing,
             reasons=tuple((*self._reasons.most_common(20), *self._left.most_common(20))),
             why=why,
             seconds=time.monotonic() - self._start,
