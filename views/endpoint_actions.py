@@ -46,6 +46,7 @@ class EndpointActions(ShownEvents):
         self._before: Left | None = None
         # The query with which what is shown now was begun: escape leads back to it before it leads further.
         self._first_query = ""
+        self._group_connection = ""  # of the group that was shown last
 
     def open(self, addresses: Sequence[Address]) -> None:
         """Show the events of endpoints, and go there; where looking at the only one costs something, say what."""
@@ -181,6 +182,20 @@ class EndpointActions(ShownEvents):
                 self._group_table.show(group)
                 self._show_status()
                 self._go("table")
+                self._group_connection = connection
+                self._ask_group(name)
+
+    @work(exclusive=True, group="group")
+    async def _ask_group(self, name: str) -> None:
+        """Ask for the group that is shown: of one, more is told than of all that are listed."""
+        try:
+            group = await (await self.context.session.connector(self._group_connection)).group(name)
+        except WorkbenchError:
+            # Its connection's state says so already.
+            return
+        if not self.is_closed and self._switcher.current == "group":
+            self._group_table.show(group)
+            self._show_status()
 
     @on(EndpointTree.Opened)
     def _open_clicked(self, event: EndpointTree.Opened) -> None:

@@ -50,11 +50,9 @@ class Events(SearchActions, EventActions):
         self._arrange()
         self._tell_card()
         group = self._group_table.shown
-        if group is not None and watch is not None and self._switcher.current == "group":
-            for each in watch.groups:
-                if each.name == group.name:
-                    self._group_table.show(each)
-                    self._show_status()
+        is_shown = group is not None and self._switcher.current == "group"
+        if group is not None and is_shown and watch is not None and watch.name == self._group_connection:
+            self._ask_group(group.name)
 
     def _how_to_begin(self) -> str:
         """What to do first."""

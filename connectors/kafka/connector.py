@@ -33,6 +33,7 @@ from workbench.model.target_rules import Rules
 from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
+    from connectors.kafka.groups import Times
     from connectors.kafka.publisher import ClusterPublisher
     from connectors.kafka.reader import TopicStream
     from connectors.kafka.scan import ScanStream
@@ -108,6 +109,7 @@ class KafkaConnector:
         """
         self._name = connection.name
         self._cluster = Cluster(settings or Settings.of(connection))
+        self._times: Times = {}  # of events that groups are to read next
 
     @staticmethod
     def logins(connection: Connection) -> Sequence[Login]:
@@ -356,7 +358,7 @@ class KafkaConnector:
         """
         from connectors.kafka.groups import one_group
 
-        return await one_group(self._cluster, name)
+        return await one_group(self._cluster, name, self._times)
 
     async def seek(self, group: str, address: Address, offsets: Mapping[str, str | None]) -> None:
         """Commit offsets in a group's name, which has no members."""

@@ -113,6 +113,15 @@ _REFUSED = frozenset(
         Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+_MEANINGS = {
+    Code.LEADER_NOT_AVAILABLE: "no broker leads it at the moment",
+    Code.NOT_ENOUGH_REPLICAS: "fewer of its replicas are in sync than min.insync.replicas asks for",
+    Code.INVALID_TIMESTAMP: (
+        "the event's time is further from the broker's clock than the topic's message.timestamp.before.max.ms and"
+        " message.timestamp.after.max.ms allow"
+    ),
+}
+"""What a user cannot know by the name alone."""
 _ABSENT = frozenset({Code.UNKNOWN_TOPIC_OR_PARTITION, Code.INVALID_TOPIC, Code.UNKNOWN_TOPIC_ID})
 
 
@@ -142,6 +151,8 @@ def refusal(code: int, doing: str) -> ConnectorError:
         return EndpointNotFound(f"Kafka cannot {doing}: there is no such topic or partition.")
     if code == Code.UNSUPPORTED_VERSION:
         return Unsupported(f"This Kafka is too old to {doing}.")
+    if code in _MEANINGS:
+        return ConnectorError(f"Kafka refuses to {doing}: {_MEANINGS[Code(code)]} ({said}).")
     return ConnectorError(f"Kafka refuses to {doing}: {said}.")
 
 

@@ -143,6 +143,22 @@ ListGroupsRequest = request_kind(
 )
 """Fields: `states`, `types`: those wanted, none for all."""
 
+_WANTED_TOPICS = CompactArray(("topic", _TEXT), _PARTITIONS, _TAGS)
+_FETCHED_TOPICS = CompactArray(
+    ("topic", _TEXT),
+    (
+        "partitions",
+        CompactArray(
+            ("partition", Int32),
+            ("offset", Int64),
+            ("leader_epoch", Int32),
+            ("metadata", _TEXT),
+            ("error_code", Int16),
+            _TAGS,
+        ),
+    ),
+    _TAGS,
+)
 _FETCHED: _Field = (
     "topics",
     Array(
@@ -163,6 +179,23 @@ OffsetFetchRequest = request_kind(
     version_form(9, 3, _OF_GROUP, [_THROTTLE, _FETCHED, ("error_code", Int16)], False),
 )
 """Fields: `group`, `topics`: those wanted, None for all."""
+
+OffsetsOfGroupsRequest = request_kind(
+    "OffsetFetch",
+    version_form(
+        9,
+        8,
+        [("groups", CompactArray(("group", _TEXT), ("topics", _WANTED_TOPICS), _TAGS)), ("require_stable", Boolean)],
+        [
+            _THROTTLE,
+            (
+                "groups",
+                CompactArray(("group", _TEXT), ("topics", _FETCHED_TOPICS), ("error_code", Int16), _TAGS),
+            ),
+        ],
+    ),
+)
+"""Fields: `groups`, rows of a name, the topics wanted (None for all) and `{}`; `require_stable`."""
 
 OffsetDeleteRequest = request_kind(
     "OffsetDelete",
@@ -279,7 +312,6 @@ def _share_offsets(*before_error: _Field) -> list[_Field]:
     return [_THROTTLE, ("groups", CompactArray(("group", _TEXT), ("topics", topics), *_ERROR, _TAGS))]
 
 
-_WANTED_TOPICS = CompactArray(("topic", _TEXT), _PARTITIONS, _TAGS)
 _WANTED: list[_Field] = [("groups", CompactArray(("group", _TEXT), ("topics", _WANTED_TOPICS), _TAGS))]
 DescribeShareGroupOffsetsRequest = request_kind(
     "DescribeShareGroupOffsets",

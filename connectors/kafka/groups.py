@@ -7,85 +7,44 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from functools import partial
 from typing import TypeAlias, TypeVar
 
-import msgspec
-
-from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, persistently, run_together
-from connectors.kafka.errors import check
+from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, run_together
 from connectors.kafka.fetcher import Fetching, Share
-from connectors.kafka.group_kinds import SHARE, Told, coordinated_groups
-from connectors.kafka.group_requests import DescribeShareGroupOffsetsRequest, OffsetFetchRequest, readable
+from connectors.kafka.group_offsets import Readers, readers_of
+from connectors.kafka.group_requests import readable
 from connectors.kafka.records import committed_batches as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.connecting.connector_boundary import Boundary
 from workbench.model.address import Address
-from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, FormatError, WorkbenchError
+from workbench.model.errors import (
+    ConnectorError,
+    EndpointNotFound,
+    FormatError,
+    WorkbenchError,
+)
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
+from workbench.model.wording import quantity
 
 _PEEK = 64 << 10
 _MOST_PEEKED = 8 << 20
+_AGED = 100
+"""Partitions of a group whose oldest unread event is looked at: those with the most unread."""
+_REMEMBERED = 10_000
+"""Times of events that are remembered."""
 
 T = TypeVar("T")
 
 
-class Readers(msgspec.Struct, frozen=True):
-    """A group, and how far it has got.
-
-    Attributes:
-        told: As its coordinator tells of it.
-        committed: The next offset to read of each partition it has committed one for.
-        lags: Events not read, where the coordinator counts them: of a share group, which reads in no order.
-        gaps: What is not known of it.
-    """
-
-    told: Told
-    committed: Mapping[Partition, int]
-    lags: Mapping[Partition, int] = {}
-    gaps: tuple[Gap, ...] = ()
-
-    @property
-    def partitions(self) -> set[Partition]:
-        """All that it has committed an offset for or reads now."""
-        return {*self.committed, *(each for _, some in self.told.members for each in some)}
-
-
-async def committed_offsets(cluster: Cluster, group: str, node: int | None = None) -> dict[Partition, int]:
-    """The offsets that a group has committed; empty for a group that there is not.
-
-    Args:
-        cluster: Where it is.
-        group: Its name.
-        node: Its coordinator, if known.
-
-    Raises:
-        ConnectorError: Its coordinator could not be asked, or refuses.
-    """
-
-    async def attempt() -> dict[Partition, int]:
-        coordinator = await cluster.coordinator(GROUP, group) if node is None else node
-        answer = (await cluster.ask(OffsetFetchRequest(group=group, topics=None), coordinator)).to_object()
-        check(answer["error_code"], f"read the offsets of group {readable(group)}")
-        found = {}
-        for topic in answer["topics"]:
-            for row in topic["partitions"]:
-                check(row["error_code"], f"read the offsets of group {readable(group)}")
-                if row["offset"] >= 0:
-                    found[topic["topic"], row["partition"]] = row["offset"]
-        return found
-
-    return await persistently(attempt)
-
-
 async def all_groups(cluster: Cluster) -> Listing[Group]:
-    """All groups that this user may see, by name, with their lag and the age of what they have not read.
+    """All groups that this user may see, by name, with their lag. No event is fetched for it: see `one_group`.
 
     Raises:
         ConnectorError: No broker could be asked.
     """
 
     def groups_of(node: int) -> Coroutine[None, None, list[Readers] | WorkbenchError]:
-        return Boundary(f"The groups of broker {node}").part(partial(_readers, cluster, node, None))
+        return Boundary(f"The groups of broker {node}").part(partial(readers_of, cluster, node, None))
 
     await cluster.topics(())
     found = dict(zip(cluster.brokers, await run_together(map(groups_of, cluster.brokers)), strict=True))
@@ -97,71 +56,33 @@ async def all_groups(cluster: Cluster) -> Listing[Group]:
     return Listing(await _with_lag(cluster, sorted(readers, key=lambda one: one.told.name)), gaps)
 
 
-async def one_group(cluster: Cluster, name: str) -> Group:
-    """One group, as `all_groups` has it.
+async def one_group(cluster: Cluster, name: str, times: "Times") -> Group:
+    """One group, as `all_groups` has it, and when the events were written that it is to read next.
+
+    Args:
+        cluster: Where it is.
+        name: Its name.
+        times: Those that were read before.
 
     Raises:
         EndpointNotFound: There is none of this name that this user may see.
         ConnectorError: Its coordinator could not be asked.
     """
     node = await cluster.coordinator(GROUP, name)
-    for group in await _with_lag(cluster, await _readers(cluster, node, name)):
+    for group in await _with_lag(cluster, await readers_of(cluster, node, name), times):
         return group
     raise EndpointNotFound(f"{cluster.settings.name} has no consumer group {name!r} that this user may see.")
 
 
-async def _readers(cluster: Cluster, node: int, name: str | None) -> list[Readers]:
-    told = await coordinated_groups(cluster, node, name)
-    return await run_together(_got(cluster, node, one) for one in told)
+async def _with_lag(cluster: Cluster, readers: Sequence[Readers], known: "Times | None" = None) -> list[Group]:
+    """Groups with their lag.
 
-
-async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
-    """How far a group has got, as its coordinator knows."""
-
-    async def got(names: Sequence[str]) -> Mapping[str, Readers]:
-        if told.kind == SHARE:
-            return {told.name: await _got_shared(cluster, node, told)}
-        return {told.name: Readers(told, await committed_offsets(cluster, told.name, node), gaps=told.gaps)}
-
-    asking = partial(cluster.ask_apart, [told.name], got, node)
-    asked = await Boundary(f"The offsets of group {readable(told.name)}").part(asking)
-    if isinstance(asked, ConnectionLost):
-        raise asked
-    found: Mapping[str, Readers]
-    found, refused = ({}, {told.name: asked}) if isinstance(asked, WorkbenchError) else asked
-    if told.name in found:
-        return found[told.name]
-    return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", _reason(refused[told.name]))))
-
-
-async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
-    """Of a share group: the offset before which all is dealt with (KIP-932), and what is not."""
-    doing = f"read the offsets of group {readable(told.name)}"
-
-    async def attempt() -> Readers:
-        request = DescribeShareGroupOffsetsRequest(groups=[(told.name, None, {})])
-        [group] = (await cluster.ask(request, node)).to_object()["groups"]
-        check(group["error_code"], doing)
-        starts, lags, gaps = dict[Partition, int](), dict[Partition, int](), list(told.gaps)
-        for topic in group["topics"]:
-            for row in topic["partitions"]:
-                each = topic["topic"], row["partition"]
-                try:
-                    check(row["error_code"], doing)
-                except ConnectorError as error:
-                    gaps.append(Gap(f"its offset in partition {each[1]} of topic {each[0]}", _reason(error)))
-                    continue
-                if row["start"] >= 0:
-                    starts[each] = row["start"]
-                if row.get("lag", -1) >= 0:
-                    lags[each] = row["lag"]
-        return Readers(told, starts, lags, tuple(gaps))
-
-    return await persistently(attempt)
-
-
-async def _with_lag(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]:
-    """Groups with their lag and the age of what they have not read: the events at their offsets are looked at."""
+    Args:
+        cluster: Where they are.
+        readers: The groups.
+        known: Times of events that were read before: then the events that the groups are to read next are looked at,
+            unless their times are among these. None: no event is looked at.
+    """
     topics = {topic for one in readers for topic, _ in one.partitions}
     leaders = await cluster.leaders(topics)
     missing = {
@@ -176,30 +97,42 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]
     def place(one: Readers, each: Partition) -> int:
         return max(one.committed.get(each, beginnings[each]), beginnings[each])
 
-    times: dict[tuple[Partition, int], int | None] = {}
-    unread = {(each, place(one, each)) for one in readers for each in one.partitions if each in ends}
-    while unread:
-        # One offset of each partition at a time: groups share partitions.
-        some = dict(unread)
-        unread -= set(some.items())
-        wanted = {each: offset for each, offset in some.items() if offset < ends[each]}
-        times_of = partial(_times, cluster, offsets=wanted, ends=ends, leaders=leaders)
-        found, refused = await _by_topic(wanted.keys(), times_of)
-        times |= {(each, wanted[each]): time for each, time in found.items()}
-        for topic, error in refused.items():
-            missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", _reason(error)))
+    def lag_of(one: Readers, each: Partition) -> int:
+        return one.lags.get(each, max(ends[each] - place(one, each), 0))
+
+    times: Times = {}
+    unaged: dict[str, Gap] = {}
+    if known is not None:
+        for one in readers:
+            behind = [each for each in one.partitions if each in ends and place(one, each) < ends[each]]
+            behind.sort(key=partial(lag_of, one), reverse=True)
+            if left := len(behind[_AGED:]):
+                what = f"how old the events of {quantity(left, 'more partition')} are"
+                unaged[one.told.name] = Gap(what, f"only {_AGED} partitions are looked at")
+            offsets = {each: place(one, each) for each in behind[:_AGED]}
+            found, refused = await _times_of(cluster, offsets, ends, leaders, known)
+            times |= found
+            for topic, error in refused.items():
+                missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", _reason(error)))
+
+    def gaps_of(one: Readers) -> tuple[Gap, ...]:
+        found = [
+            unaged.get(one.told.name),
+            *(missing.get(each) for each in sorted({name for name, _ in one.partitions})),
+        ]
+        return (*one.gaps, *filter(None, found))
 
     def partition(one: Readers, each: Partition) -> GroupPartition:
-        offset, begin = one.committed.get(each), place(one, each)
+        offset = one.committed.get(each)
         names = [member.name for member, some in one.told.members if each in some]
-        lag = one.lags.get(each, max(ends[each] - begin, 0))
+        lag = lag_of(one, each)
         return GroupPartition(
             Address(cluster.settings.name, each[0]),
             str(each[1]),
             None if offset is None else str(offset),
             str(ends[each]),
             lag,
-            times.get((each, begin)) if lag else None,
+            times.get((each, place(one, each))) if lag else None,
             ", ".join(names) or None,
         )
 
@@ -210,10 +143,33 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers]) -> list[Group]
             tuple(member for member, _ in one.told.members),
             tuple(partition(one, each) for each in sorted(one.partitions) if each in ends),
             one.told.kind,
-            (*one.gaps, *(missing[topic] for topic in sorted({topic for topic, _ in one.partitions} & missing.keys()))),
+            gaps_of(one),
         )
         for one in readers
     ]
+
+
+Times: TypeAlias = dict[tuple[Partition, int], int | None]
+"""When the first event at or behind an offset of a partition was written; None where that cannot be read."""
+
+
+async def _times_of(
+    cluster: Cluster,
+    offsets: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+    leaders: Mapping[Partition, int],
+    known: Times,
+) -> tuple[Times, dict[str, ConnectorError]]:
+    """The times of events, looked at unless they are `known`, which is what is remembered; and why not, by topic.
+
+    A group that stands still is asked about again and again, and an event at an offset is always the same.
+    """
+    new = {each: offset for each, offset in offsets.items() if (each, offset) not in known}
+    found, refused = await _by_topic(new.keys(), partial(_times, cluster, offsets=new, ends=ends, leaders=leaders))
+    if len(known) + len(found) > _REMEMBERED:
+        known.clear()
+    known |= {(each, new[each]): time for each, time in found.items()}
+    return {each: known[each] for each in offsets.items() if each in known}, refused
 
 
 _ByPartition: TypeAlias = dict[Partition, T]

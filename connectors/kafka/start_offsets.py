@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from connectors.kafka.cluster import Cluster, Partition, Topic
 from connectors.kafka.fetcher import retention_gap
-from connectors.kafka.groups import committed_offsets as committed_by
+from connectors.kafka.group_offsets import committed_offsets as committed_by
 from connectors.kafka.newest import find_overlooked, newest, rank
 from workbench.model.address import Address
 from workbench.model.errors import Unsupported

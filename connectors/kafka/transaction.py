@@ -6,7 +6,7 @@ from typing import Self
 
 from connectors.kafka.cluster import BEGINNING, END, Cluster
 from connectors.kafka.fetcher import retention_gap
-from connectors.kafka.groups import committed_offsets
+from connectors.kafka.group_offsets import committed_offsets
 from connectors.kafka.ledger import Coordination, advance
 from connectors.kafka.pipeline import Pipeline
 from connectors.kafka.publisher import ClusterPublisher

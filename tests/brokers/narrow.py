@@ -15,7 +15,7 @@ from tests.brokers.certificates import Certificates
 from tests.brokers.kafka import KafkaAddress
 from workbench.model.errors import unwrap_exception_group
 
-PRODUCE, FETCH, METADATA = 0, 1, 3
+PRODUCE, FETCH, METADATA, OFFSET_FETCH = 0, 1, 3, 9
 DESCRIBE_GROUPS, LIST_GROUPS, API_VERSIONS, DESCRIBE_CONFIGS = 15, 16, 18, 32
 
 EVENT_HUBS: Mapping[int, tuple[int, int]] = {
@@ -24,7 +24,7 @@ EVENT_HUBS: Mapping[int, tuple[int, int]] = {
     2: (0, 7),
     METADATA: (0, 5),
     8: (0, 8),
-    9: (0, 8),
+    OFFSET_FETCH: (0, 8),
     10: (0, 4),
     11: (0, 7),
     12: (0, 4),

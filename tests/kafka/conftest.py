@@ -1,6 +1,8 @@
 """Topics and connections for the tests of the Kafka connector."""
 
 import asyncio
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -56,6 +58,22 @@ def connect(url: str, **options: str) -> KafkaConnector:
     """A connector named kafka, not yet entered."""
     query = "&".join(f"{key}={value}" if value else key for key, value in options.items())
     return KafkaConnector(Connection.parse(f"kafka={url}{'?' if query else ''}{query}"))
+
+
+async def workbench(*arguments: str) -> tuple[int | None, str, str]:
+    """The command line's exit code, output and errors."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "workbench",
+        *arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
 
 
 @pytest.fixture(scope="session")

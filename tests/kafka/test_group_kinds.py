@@ -4,7 +4,6 @@ import asyncio
 import json
 import struct
 import subprocess
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,20 +13,28 @@ from typing import Any
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
+from msgspec.structs import replace
 
 from connectors.kafka import KafkaConnector
 from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import EVENT_HUBS, LIST_GROUPS, narrow
-from tests.kafka.conftest import MakeTopic, connect
+from tests.kafka.conftest import MakeTopic, connect, workbench
 from tests.kafka.reading import numbered, publish
 from tests.kafka.test_groups import commit
+from workbench.model.groups import Group
 
 _HERE = Path(__file__).parent
 
 
 def new_group() -> str:
     return f"kafka-tests-{uuid.uuid4().hex}"
+
+
+def as_listed(group: Group) -> Group:
+    """A group as it is among all: no event is looked at for that."""
+    partitions = tuple(replace(each, oldest_unread=None) for each in group.partitions)
+    return replace(group, partitions=partitions)
 
 
 @asynccontextmanager
@@ -73,22 +80,6 @@ async def odd_member(
         await client.send(node, LeaveGroupRequest(group, joined.member_id))
     finally:
         await client.close()
-
-
-async def workbench(*arguments: str) -> tuple[int | None, str, str]:
-    """The command line's exit code, output and errors."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "workbench",
-        *arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        output, errors = await process.communicate()
-    return process.returncode, output.decode(), errors.decode()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +166,7 @@ async def test_a_group_whose_name_is_no_text_is_told_and_hides_no_other(
         groups = {group.name: group for group in await narrowed.groups()}
     shown = name[:-4] + "caf\\xe9"
     assert (groups[shown].lag, groups[shown].state, groups[shown].gaps) == (2, "Empty", ())
-    assert groups[other] == await connector.group(other)
+    assert groups[other] == as_listed(await connector.group(other))
 
 
 async def test_a_group_whose_description_is_broken_is_told_and_hides_no_other(
@@ -194,7 +185,7 @@ async def test_a_group_whose_description_is_broken_is_told_and_hides_no_other(
         ("its members", "The broker's response cannot be read")
     ]
     assert groups[odd].lag == 2
-    assert [groups[each] for each in others] == [await connector.group(each) for each in others]
+    assert [groups[each] for each in others] == [as_listed(await connector.group(each)) for each in others]
 
 
 async def test_a_topic_whose_configuration_is_broken_is_told_and_hides_no_other(
@@ -266,7 +257,7 @@ async def test_a_share_group_tells_its_members_and_what_it_has_not_dealt_with(
     await publish(connector, address, numbered(2))
     left = await connector.group(name)
     assert (left.state, left.members, left.lag) == ("Empty", (), 2)
-    assert left in await connector.groups()
+    assert as_listed(left) in await connector.groups()
     code, output, _ = await workbench("groups", "-o", "table", "-c", f"k={kafka.url}")
     assert code == 0
     [line] = [line for line in output.splitlines() if line.startswith(name)]
@@ -289,7 +280,7 @@ async def test_a_streams_group_tells_its_members(
         (address, "0", "3", member.name),
         (address, "1", "3", member.name),
     ]
-    assert group in [group, *await connector.groups()]
+    assert name in [each.name for each in await connector.groups()]
 
 
 async def becomes(connector: KafkaConnector, name: str, lag: int) -> Any:

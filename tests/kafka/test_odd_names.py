@@ -15,9 +15,8 @@ from connectors.kafka.odd_records import events
 from connectors.kafka.record_batch import Pack, Producer
 from connectors.kafka.records import batches, deliveries
 from tests.brokers.kafka import KafkaAddress
-from tests.kafka.conftest import MakeTopic
+from tests.kafka.conftest import MakeTopic, workbench
 from tests.kafka.reading import BASE, browse, numbered, publish
-from tests.kafka.test_group_kinds import workbench
 from tests.kafka.test_groups import commit
 from workbench.decode import ndjson
 from workbench.model import record_headers

@@ -12,9 +12,9 @@ from connectors.kafka.share_dead_letters import DeadLetterTopic, link
 from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import LIST_GROUPS, narrow
-from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect, make_topic
+from tests.kafka.conftest import DEADLINE, MakeTopic, admin, connect, make_topic, workbench
 from tests.kafka.reading import browse, publish
-from tests.kafka.test_group_kinds import new_group, program, workbench
+from tests.kafka.test_group_kinds import new_group, program
 from workbench.connecting.config import Connection
 from workbench.connecting.level import Level
 from workbench.model.address import Address

@@ -19,9 +19,8 @@ from tests.brokers.narrow import (
     NarrowBroker,
     narrow,
 )
-from tests.kafka.conftest import MakeTopic, connect
+from tests.kafka.conftest import MakeTopic, connect, workbench
 from tests.kafka.reading import browse, by_partition, numbered, publish
-from tests.kafka.test_group_kinds import workbench
 from tests.kafka.test_groups import commit
 from workbench.model.endpoint import Ability
 from workbench.model.errors import Unsupported, WorkbenchError

@@ -4,7 +4,7 @@ import time
 import zlib
 
 from views.theme import FLOWS
-from workbench.model.wording import time_span
+from workbench.model.wording import age
 
 
 def flow_of(correlation: str) -> int:
@@ -14,5 +14,4 @@ def flow_of(correlation: str) -> int:
 
 def time_ago(milliseconds: int) -> str:
     """How long ago a time was, or how far ahead it is."""
-    seconds = time.time() - milliseconds / 1000
-    return time_span(seconds) if seconds > -1 else f"in {time_span(-seconds)}"
+    return age(time.time() - milliseconds / 1000)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from workbench.decode.display import shorten_middle, visible
 from workbench.model.groups import Group, GroupPartition
-from workbench.model.wording import time_span
+from workbench.model.wording import age
 
 if TYPE_CHECKING:
     from textual.widgets import DataTable
@@ -87,13 +87,13 @@ class GroupTable(Vertical):
 
 
 def _row(partition: GroupPartition, room: int) -> Sequence[Text]:
-    age = "" if partition.oldest_unread is None else time_span(time.time() - partition.oldest_unread / 1000)
+    oldest = "" if partition.oldest_unread is None else age(time.time() - partition.oldest_unread / 1000)
     return (
         Text(shorten_middle(partition.address.name, room)),
         Text(partition.partition, justify="right"),
         Text(partition.committed or "none", justify="right"),
         Text(partition.end, justify="right"),
         Text(f"{partition.lag:,}", "bold" if partition.lag else "muted", justify="right"),
-        Text(age, justify="right"),
+        Text(oldest, justify="right"),
         Text(shorten_middle(partition.member or "", room), "muted"),
     )

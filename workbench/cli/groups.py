@@ -21,7 +21,7 @@ from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
 from workbench.model.groups import Group, GroupPartition
 from workbench.model.listing import Listing
 from workbench.model.start import Start
-from workbench.model.wording import time_span
+from workbench.model.wording import age
 from workbench.operations.seek import carry_out, plan_seek
 from workbench.session import Session
 
@@ -54,9 +54,10 @@ def _places(context: click.Context, parameter: click.Parameter, incomplete: str)
 @format_option("table", "json")
 @with_session
 async def list_groups(session: Session, place: str | None, name: str | None, form: Format | None) -> int:
-    """List groups that read logs: kind, state, members, lag and the age of the oldest event they have not read.
+    """List groups that read logs: kind, state, members and lag.
 
-    With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group.
+    With an ADDRESS, its partitions with the offsets that each group has committed; with -g, those of one group, and the
+    age of the oldest event that it has not read, for which that event is looked at.
     `workbench groups seek` moves a group elsewhere.
     """
     if place is not None:
@@ -150,9 +151,8 @@ def _of(group: Group, address: Address | None) -> list[GroupPartition]:
 
 
 def _row(connection: str, group: Group, now: int) -> tuple[str, ...]:
-    age = _age(group.oldest_unread, now)
     texts = (group.name, connection, group.kind, group.state)
-    return (*map(visible, texts), f"{len(group.members):,}", f"{group.lag:,}", age)
+    return (*map(visible, texts), f"{len(group.members):,}", f"{group.lag:,}", _age(group.oldest_unread, now))
 
 
 def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ def _partition_row(group: Group, partition: GroupPartition, now: int) -> tuple[s
 
 
 def _age(moment: int | None, now: int) -> str:
-    return "" if moment is None else time_span((now - moment) / 1000)
+    return "" if moment is None else age((now - moment) / 1000)
 
 
 def _record(connection: str, group: Group, address: Address | None) -> dict[str, object]:

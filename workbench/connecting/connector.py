@@ -301,6 +301,8 @@ class GroupConnector(Connector, Protocol):
     async def groups(self) -> Sequence[Group]:
         """All consumer groups that this user may see, by name; a `Listing` says what could not be read of them.
 
+        It is asked again and again: where `oldest_unread` takes reading events, `group` alone tells it.
+
         Raises:
             ConnectorError: The broker could not be asked.
         """

@@ -24,3 +24,8 @@ def time_span(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size:,} {unit} {whole % size // of} {below}"
     return f"{whole} s"
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, or how far ahead it is, where a clock is wrong or a time was chosen: `in 3 d 4 h`."""
+    return time_span(seconds) if seconds > -1 else f"in {time_span(-seconds)}"
