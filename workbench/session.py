@@ -317,12 +317,16 @@ class Session:
             except ConfigError as error:
                 reason = error
         if found is None and (reason is not None or connection.user is not None):
-            # Whoever asks says where it goes.
+            # Whoever asks says where it goes; options may have logins of their own.
+            self._tell_exposure(connection)
             return msgspec.structs.replace(connection, password=await self.ask_password(connection, reason))
         complete = msgspec.structs.replace(connection, password=found)
-        if (sentence := exposure(complete)) is not None:
-            self.tell(sentence)
+        self._tell_exposure(complete)
         return complete
+
+    def _tell_exposure(self, connection: Connection) -> None:
+        if (sentence := exposure(connection)) is not None:
+            self.tell(sentence)
 
     def _password_in_variable(self, connection: Connection) -> Secret | None:
         """A password by `WORKBENCH_PASSWORD_<NAME>`, for connections that its user has vouched for."""

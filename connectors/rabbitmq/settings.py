@@ -83,16 +83,16 @@ class Access(msgspec.Struct, frozen=True):
 
 
 def logins(connection: Connection) -> Sequence[Login]:
-    """Who gets a connection's password: its nodes, and the management API unless that has a login of its own.
+    """Who gets a password: the nodes and the management API, which may have a login of its own.
 
     Raises:
         ConfigError: `management=` cannot be used.
     """
     found = [Login(host, port, clear=connection.scheme != "amqps") for host, port in _hosts(connection)]
     parts = _management(connection)
-    if not parts.password:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        found.append(Login(parts.hostname or "", port, clear=parts.scheme != "https"))
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    option = "management" if parts.password else ""
+    found.append(Login(parts.hostname or "", port, clear=parts.scheme != "https", option=option))
     return list(dict.fromkeys(found))
 
 

@@ -229,6 +229,19 @@ def test_a_terminal_is_sent_visible_characters_only(name: str, forks: Forks, ope
     assert shown or name == "demo"
 
 
+MISTYPED: Final = "ops:hunter2@host?heartbeat=10"
+"""Nearly a URL."""
+
+
+def test_no_command_says_the_password_of_a_mistyped_url(forks: Forks) -> None:
+    places = [(MISTYPED,), ("-c", MISTYPED, "-c", "m=memory://m", "m/q", "x")]
+    commands = [name.removesuffix(" list").split() for name in CASES]
+    sent = forks.run([((*words, *place), "stderr") for words in commands for place in places])
+    sent += forks.run([(("connections", "check", *place), "stdout") for place in places])
+    for each in sent:
+        assert b"hunter2" not in each.received, each
+
+
 def _close(text: str) -> bytes:
     return bytes(Method(0, spec.Connection.Close(530, text, 10, 40)).marshal())
 

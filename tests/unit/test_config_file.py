@@ -93,6 +93,11 @@ def test_what_is_not_known_is_refused_with_file_line_and_key(text: str, said: st
         find_config(written(text))
 
 
+def test_a_url_in_place_of_a_name_is_refused_without_its_password() -> None:
+    with pytest.raises(ConfigError, match="'amqp://ops:…@h' is no name"):
+        find_config(written("[connections.'amqp://ops:hunter2@h']\nurl = 'memory://x'"))
+
+
 def test_a_file_that_is_not_there_is_said() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml cannot be read: No such file"):
         find_config(Path("nowhere.toml"))
@@ -333,7 +338,7 @@ def test_a_strangers_connection_gets_nothing_of_its_users(said: str, need: str) 
 
 def test_every_field_of_the_configuration_is_classified_as_to_trust() -> None:
     known = config_sources.RESTRICTING | config_sources.LISTED | config_sources.NEEDING | config_sources.IGNORED
-    kept = {"path", "stranger", "strangers"}
+    kept = {"path", "named", "stranger", "strangers"}
     assert known == {*Configured.__struct_fields__, *ConfigFile.__struct_fields__} - kept
     for name in config_sources.IGNORED:
         assert name in ConfigFile.__struct_fields__

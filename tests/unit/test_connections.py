@@ -199,3 +199,34 @@ async def test_what_cannot_be_edited_says_where_it_comes_from(own_file: Path, te
             ConnectionForm(session, "theirs")
         with pytest.raises(ConfigError, match="which is not trusted"):
             forget(session, "theirs")
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_trusted_file_that_somebody_else_changes_is_not_trusted_when_it_is_read_again(
+    own_file: Path, named: bool
+) -> None:
+    here = config_sources.here_path()
+    write(here, '[connections.s]\nurl = "memory://s"\n')
+    config_sources.trust(here)
+    told: list[str] = []
+    async with Session(["s"], find_config(here if named else None)) as session:
+        session.tell = told.append
+        write(here, content(here) + '[connections.t]\nurl = "memory://${TOKEN}"\n')
+        form = ConnectionForm(session, "s")
+        entry = Entry("s", "memory://s", guard="move")
+        form.keep(entry, await form.complete(entry))
+        assert content(here).count("guard") == 1
+        # Whoever names a file vouches for it.
+        assert session.config.strangers == (set() if named else {"s", "t"})
+        assert ["is in use but not trusted" in each for each in told] == ([] if named else [True])
+
+
+@pytest.mark.parametrize(
+    "text", ["ops:hunter2@h", "amqp:/ops:hunter2@h", "ops:hunter2@h.properties", "amqp://ops:hunter2"]
+)
+async def test_what_is_wrong_with_a_mistyped_url_is_said_without_its_password(text: str) -> None:
+    async with Session() as session:
+        for entry in (Entry("s", text), Entry("", text), Entry(text, "memory://s")):
+            with pytest.raises(EntryError) as refused:
+                ConnectionForm(session).read(entry)
+            assert "hunter2" not in str(refused.value)

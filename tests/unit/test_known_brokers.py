@@ -11,12 +11,13 @@ import pytest
 from connectors.memory import MemoryConnector
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.connecting.config_sources import here_path, trust
 from workbench.connecting.folders import state_path
 from workbench.connecting.guard import Guarded
 from workbench.connecting.identity import BrokerIdentity, is_this_machine
 from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
-from workbench.model.errors import GuardRefused
+from workbench.model.errors import ConfigError, GuardRefused
 from workbench.session import Session
 
 PRODUCTION = ConfigFile(
@@ -125,8 +126,15 @@ async def is_production(connector: Guarded) -> bool:
         return False
 
 
-async def test_whoever_meets_the_broker_of_a_production_connection_is_in_production() -> None:
-    mine = Path("mine.toml")
+def says(path: Path, name: str, production: bool = True) -> Path:
+    """A file that says of a connection whether it is production."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'[connections.{name}]\nurl = "memory://m"\nproduction = {str(production).lower()}\n')
+    return path
+
+
+async def test_whoever_meets_the_broker_of_a_production_connection_is_in_production(own_file: Path) -> None:
+    mine = says(own_file, "prod")
     assert not await is_production(guarded("alias", None))
     assert await is_production(guarded("prod", mine, production=True))
     for again in (guarded("alias", None), guarded("alias", Path("other.toml")), guarded("prod", None)):
@@ -134,20 +142,58 @@ async def test_whoever_meets_the_broker_of_a_production_connection_is_in_product
     assert state_path("production-brokers.json").stat().st_mode & 0o777 == 0o600
     # Another file says nothing of it, and the one that said it takes it back.
     assert await is_production(guarded("prod", Path("other.toml")))
-    assert not await is_production(guarded("prod", mine))
+    says(mine, "prod", production=False)
+    assert not await is_production(guarded("alias", None))
+    says(mine, "prod")
     assert not await is_production(guarded("alias", None))
 
 
-async def test_a_listing_is_enough_to_remember_a_production_broker() -> None:
-    async with guarded("prod", Path("mine.toml"), production=True) as connector:
+@pytest.mark.parametrize("what", ["renamed", "removed"])
+async def test_a_production_connection_that_is_gone_from_its_file_is_forgotten(own_file: Path, what: str) -> None:
+    assert await is_production(guarded("prod", says(own_file, "prod"), production=True))
+    says(own_file, "live", production=what == "renamed")
+    assert not await is_production(guarded("alias", None))
+
+
+async def test_a_broker_stays_in_production_for_as_long_as_one_file_says_so(own_file: Path, tmp_path: Path) -> None:
+    theirs = says(tmp_path / "theirs.toml", "live")
+    assert await is_production(guarded("prod", says(own_file, "prod"), production=True))
+    assert await is_production(guarded("live", theirs, production=True))
+    says(own_file, "other")
+    assert await is_production(guarded("alias", None))
+    # By whoever names the file again.
+    says(theirs, "other")
+    assert not await is_production(guarded("alias", theirs))
+
+
+async def test_only_a_file_that_is_still_trusted_takes_production_back(own_file: Path) -> None:
+    here = says(here_path(), "prod")
+    trust(here)
+    assert await is_production(guarded("prod", here, production=True))
+    content = here.read_bytes()
+    for changed in (b"", b"damaged = "):
+        here.write_bytes(changed)
+        assert await is_production(guarded("alias", None))
+    here.unlink()
+    assert await is_production(guarded("alias", None))
+    here.write_bytes(content.replace(b"true", b"false"))
+    trust(here)
+    assert not await is_production(guarded("alias", None))
+
+
+async def test_a_listing_is_enough_to_remember_a_production_broker(own_file: Path) -> None:
+    async with guarded("prod", says(own_file, "prod"), production=True) as connector:
         await connector.endpoints()
     assert await is_production(guarded("alias", None))
 
 
-async def test_a_file_that_cannot_be_read_hides_no_broker_from_its_user() -> None:
+@pytest.mark.parametrize("damage", ["{", "folder"])
+async def test_nothing_is_changed_while_the_production_brokers_cannot_be_read(damage: str) -> None:
     path = state_path("production-brokers.json")
     path.parent.mkdir(parents=True)
-    path.write_text("{")
-    assert not await is_production(guarded("alias", None))
-    assert await is_production(guarded("prod", Path("mine.toml"), production=True))
-    assert await is_production(guarded("alias", None))
+    path.mkdir() if damage == "folder" else path.write_text(damage)
+    for connector in (guarded("alias", None), guarded("prod", Path("mine.toml"), production=True)):
+        async with connector:
+            assert await connector.endpoints() == []
+            with pytest.raises(ConfigError, match=r"production-brokers\.json, which says which brokers are production"):
+                await connector.permit(Level.PUBLISH, "it")

@@ -44,6 +44,19 @@ def test_every_host_that_gets_a_password_is_told(url: str, said: str) -> None:
         ("amqps://ops:x@rabbit.example", []),
         ("kafka://ops:x@k.example", ["s: its password goes unencrypted to k.example:9092."]),
         ("amqp://rabbit.example", []),
+        (
+            "amqps://ops:x@rabbit.example?management=http://admin:own%40api.example:15672",
+            ["s: the password in management= goes unencrypted to api.example:15672."],
+        ),
+        (
+            "amqp://ops:x@rabbit.example?management=http://admin:own%40api.example",
+            [
+                "s: its password goes unencrypted to rabbit.example:5672 and the password in management= goes"
+                " unencrypted to api.example:80."
+            ],
+        ),
+        ("amqps://ops:x@rabbit.example?management=https://admin:own%40api.example", []),
+        ("amqps://ops:x@rabbit.example?management=http://admin:own%40localhost:15672", []),
     ],
 )
 async def test_a_password_goes_in_clear_to_another_machine_only_after_that_was_told(url: str, told: list[str]) -> None:
@@ -66,3 +79,16 @@ async def test_who_is_asked_for_a_password_is_told_there() -> None:
         session.tell = said.append
         await session.complete("s")
     assert said == ["k.example:9092 (unencrypted)"]
+
+
+async def test_a_login_in_an_option_is_told_though_its_connections_password_is_asked_for() -> None:
+    said: list[str] = []
+
+    async def answer(connection: Connection, reason: ConfigError | None) -> Secret:
+        return Secret("typed")
+
+    url = "s=amqps://ops@rabbit.example?management=http://admin:own%40api.example:15672"
+    async with Session([Connection.parse(url)], ask_password=answer) as session:
+        session.tell = said.append
+        await session.complete("s")
+    assert said == ["s: the password in management= goes unencrypted to api.example:15672."]

@@ -10,6 +10,7 @@ from workbench.connecting.url import (
     while_typed,
     with_secrets_of,
     without_password,
+    without_typed_passwords,
 )
 
 
@@ -38,7 +39,9 @@ def test_a_listed_url_has_variables_and_the_names_of_options_alone(url: str, lis
     assert for_listing(url) == listed
 
 
-@pytest.mark.parametrize("url", ["amqp://u:se?cret@h", "amqp:/u:secret@h", "u:se\ncret@h", "amqp://h?token=secret"])
+@pytest.mark.parametrize(
+    "url", ["amqp://u:se?cret@h", "amqp:/u:secret@h", "u:se\ncret@h", "amqp://h?token=secret", "ops:secret"]
+)
 def test_an_error_quotes_nothing_that_may_be_a_password(url: str) -> None:
     assert "cret" not in for_error(url)
 
@@ -97,3 +100,32 @@ def test_what_may_become_a_password_is_dots_from_its_first_character_on(typed: s
 )
 def test_what_of_a_url_may_be_secret(url: str, texts: list[str]) -> None:
     assert secret_texts(url) == texts
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("ops:hunter2@h?heartbeat=10", "'ops:…@h?heartbeat=10'"),
+        ("x=y=ops:hunter2@h", "'x=y=ops:…@h'"),
+        ("amqp:/ops:hunter2@h/q", "'amqp:/ops:…@h/q'"),
+        ("AMQP://ops:hunter2@h", "'AMQP://ops:…@h'"),
+        ("amqp//ops:hunter2@h", "'amqp//ops:…@h'"),
+        ("amqp://ops:hun/ter2@h/v@w", "'amqp://ops:…@w'"),
+        ("amqp://ops:hunter2", "'amqp://ops:…'"),
+        ("ops:hun\tter2@h", "'ops:…@h'"),
+        ("ops:ops@h", "'ops:…@h'"),
+        ("amqp://h?management=http://a:hunter2@h", "'amqp://h?management=http://a:…@h'"),
+        ("amqp://h?management=http://a:hunter2%40h", "'amqp://h?management=http://a:…%40h'"),
+        ("Endpoint=sb://h/;SharedAccessKey=hunter2=", "'Endpoint=sb://h/;SharedAccessKey=…'"),
+        ("kafka://h:9092", "'kafka://h:9092'"),
+        ("kafka://[::1]:9092", "'kafka://[::1]:9092'"),
+        ("m/exchange:orders@eu", "'m/exchange:orders@eu'"),
+        ('{"mail": "a@b"}', '\'{"mail": "a@b"}\''),
+    ],
+)
+def test_a_sentence_about_a_word_of_the_command_line_has_no_password_of_it(word: str, said: str) -> None:
+    assert without_typed_passwords(f"Unknown {word!r}.", ["ls", word]) == f"Unknown {said}."
+
+
+def test_what_a_reading_of_a_word_leaves_of_its_password_is_hidden_too() -> None:
+    assert without_typed_passwords("There is no 'ops:hunter2@h'.", ["ops:hunter2@h/v@w"]) == "There is no 'ops:…@h'."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
@@ -17,7 +18,7 @@ from workbench.cli.options import config_option, connection_options
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table
 from workbench.cli.runner import check_text, fail, warn_of, with_session
 from workbench.cli.sessions import current_config, named_config, with_variables
-from workbench.cli.stdio import say, write, write_json
+from workbench.cli.stdio import hide_passwords, say, write, write_json
 from workbench.connecting import config_edit, config_sources
 from workbench.connecting.check import Step, step
 from workbench.connecting.config import Connection
@@ -25,7 +26,7 @@ from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.connection_formats import connection_of, is_connection, url_of
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import keyring_command, keyring_entry
-from workbench.connecting.url import for_listing
+from workbench.connecting.url import for_listing, given_name
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
 from workbench.model.wording import quantity
@@ -75,8 +76,7 @@ def _without_wrong(command: Callable[..., None]) -> Callable[..., None]:
                 if is_connection(whole := with_variables(text)):
                     connection_of(whole)
             except ConfigError as error:
-                name, given_name, _ = text.partition("=")
-                wrong[name if given_name and "/" not in name else f"-c {number}"] = error
+                wrong[given_name(text) or f"-c {number}"] = error
                 texts[number - 1] = ""
         if len(wrong) < len(texts):
             texts[:] = filter(None, texts)
@@ -111,6 +111,9 @@ async def check(session: Session, names: tuple[str, ...], form: Format | None) -
     async for name, tried in steps():
         if tried.error is not None:
             failed.add(name)
+            # It may quote what was given as a name, or for a connection.
+            tried = msgspec.structs.replace(tried, error=hide_passwords(tried.error))
+        name = hide_passwords(name)
         if format_or_default(form) == "json":
             write_json(json_line({"connection": name, "step": tried.name} | _step_record(tried)))
         else:

@@ -19,7 +19,7 @@ from workbench.cli.ending import end_on_signals
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import connection_options
 from workbench.cli.sessions import session_of
-from workbench.cli.stdio import drain_all, say, why_ended, write
+from workbench.cli.stdio import drain_all, hide_passwords, say, why_ended, write
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.error_log import log_error, log_unexpected
 from workbench.connecting.guard import Guarded
@@ -162,7 +162,7 @@ def report_error(error: BaseException) -> Exit:
             told = io.StringIO()
             error.show(told)
             with suppress(OSError):
-                write(told.getvalue().encode(errors="backslashreplace"), sys.stderr)
+                write(hide_passwords(told.getvalue()).encode(errors="backslashreplace"), sys.stderr)
             return Exit(error.exit_code)
         case KeyboardInterrupt() | asyncio.CancelledError() | click.Abort():
             return Exit.STOPPED

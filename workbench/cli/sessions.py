@@ -1,6 +1,5 @@
 """The session that a command's options ask for; passwords and production names are asked for on the terminal."""
 
-import re
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from workbench.connecting.environment import keep_from_children
 from workbench.connecting.level import Level
 from workbench.connecting.logins import describe_receivers
 from workbench.connecting.passwords import AskPassword
+from workbench.connecting.url import given_name
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError
 from workbench.session import Session
@@ -100,9 +100,9 @@ def with_variables(text: str) -> str:
     Raises:
         ConfigError: One is not set.
     """
-    named = re.match(r"([^/:=?@]+)=", text)
-    keep_from_children([text[named.end() :] if named else text])
-    return expand(text, named[1] if named else "-c")
+    name = given_name(text)
+    keep_from_children([text.removeprefix(f"{name}=")])
+    return expand(text, name or "-c")
 
 
 async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:

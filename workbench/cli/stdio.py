@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TextIO
 
+from workbench.connecting.url import without_typed_passwords
 from workbench.decode.display import visible, visible_json, visible_lines
 
 AHEAD: Final = 1 << 20
@@ -75,7 +76,12 @@ def _hand_over(data: bytes, to: TextIO | None) -> None:
 def say(sentence: str) -> None:
     """Tell the user on stderr, in one line of visible characters. Where nobody can be told, nothing happens."""
     with suppress(OSError):
-        write(visible(sentence).encode() + b"\n", sys.stderr)
+        write(visible(hide_passwords(sentence)).encode() + b"\n", sys.stderr)
+
+
+def hide_passwords(text: str) -> str:
+    """What is said of the command line, without what may be a password in it."""
+    return without_typed_passwords(text, sys.argv[1:])
 
 
 def end_with_reader() -> None:

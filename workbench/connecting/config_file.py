@@ -35,7 +35,7 @@ from workbench.connecting.environment import VARIABLE
 from workbench.connecting.level import Level
 from workbench.connecting.tls import OPTIONS
 from workbench.connecting.toml_lines import line_of
-from workbench.connecting.url import for_listing, option_values
+from workbench.connecting.url import for_listing, option_values, without_typed_passwords
 from workbench.model.errors import ConfigError, NotTrusted
 
 _KEYS: Final = ("default", "connections", "masks", "conventions", "schemas", "dead_letters", "cluster", "theme", "keys")
@@ -115,6 +115,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
             `workbench.model.dead_letter_names` takes them.
         theme: The screen's theme; None: its own dark one.
         keys: The user's own keys on the screen: an action's name, and keys with commas between them.
+        named: Whether its user has named it, by `--config`.
         stranger: A file in the working directory that is not trusted, and restricts what `path` says.
         strangers: The connections that only that file has.
     """
@@ -129,6 +130,7 @@ class ConfigFile(msgspec.Struct, frozen=True):
     dead_letters: tuple[str, ...] = ()
     theme: str | None = None
     keys: Mapping[str, str] = {}
+    named: bool = False
     stranger: Path | None = None
     strangers: frozenset[str] = frozenset()
 
@@ -164,7 +166,8 @@ class ConfigFile(msgspec.Struct, frozen=True):
             try:
                 check_name(name)
             except ConfigError as error:
-                raise ConfigError(f"{path}, line {line_of(text, place)}: {name!r} is no name. {error}") from None
+                refused = f"{path}, line {line_of(text, place)}: {name!r} is no name. {error}"
+                raise ConfigError(without_typed_passwords(refused, [name])) from None
             if configured.guard not in (known := [level.name.lower() for level in Level]):
                 line = line_of(text, (*place, "guard"))
                 raise ConfigError(

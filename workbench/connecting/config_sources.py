@@ -49,7 +49,7 @@ def find_config(named: Path | None = None) -> ConfigFile:
         ConfigError: A file cannot be read, or says something that is not known here.
     """
     if named is not None:
-        return ConfigFile.read(named)
+        return msgspec.structs.replace(ConfigFile.read(named), named=True)
     here, own = here_path(), own_path()
     config = ConfigFile.read(own) if _is_there(own) else ConfigFile()
     if not _is_there(here) or (config.path and here.samefile(own)):
@@ -60,15 +60,12 @@ def find_config(named: Path | None = None) -> ConfigFile:
 
 
 def find_again(config: ConfigFile) -> ConfigFile:
-    """The same configuration as its files are now.
+    """The configuration as its files are now: what has changed in the working directory is not trusted any more.
 
     Raises:
         ConfigError: See `find_config`.
     """
-    if config.stranger is not None:
-        return find_config()
-    path = target_of(config)
-    return ConfigFile.read(path) if _is_there(path) else ConfigFile()
+    return find_config(config.path if config.named else None)
 
 
 def target_of(config: ConfigFile) -> Path:

@@ -50,7 +50,14 @@ from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, GuardRefused, Unsupported, WorkbenchError
+from workbench.model.errors import (
+    ConfigError,
+    ConnectorError,
+    EndpointNotFound,
+    GuardRefused,
+    Unsupported,
+    WorkbenchError,
+)
 from workbench.model.event import Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
@@ -178,7 +185,8 @@ class Guarded:
         """All that there is: always allowed."""
         boundary = Boundary(f"Listing {self._connection.name}")
         found = await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
-        with suppress(ConnectorError):
+        # A listing needs no guard; what does asks again.
+        with suppress(ConnectorError, ConfigError):
             await self.identify()
         return Listing(self._dead_letters.link(found), found.gaps)
 

@@ -11,17 +11,19 @@ from workbench.model.errors import ConfigError
 
 
 class Login(msgspec.Struct, frozen=True):
-    """A place where a connection's password is sent.
+    """A place where a password is sent.
 
     Attributes:
         host: Its name or address.
         port: Its port.
         clear: Whether whoever is on the way can read the password.
+        option: The option of the URL that has this login; empty: it is the connection's own.
     """
 
     host: str
     port: int
     clear: bool
+    option: str = ""
 
     @property
     def place(self) -> str:
@@ -40,7 +42,7 @@ class LoginTeller(Protocol):
 
     @staticmethod
     def logins(connection: Connection) -> Sequence[Login]:
-        """The places, each once; raises `ConfigError` where the connection cannot be used."""
+        """The places, each login once; raises `ConfigError` where the connection cannot be used."""
 
 
 def logins_of(connection: Connection) -> Sequence[Login]:
@@ -53,17 +55,23 @@ def logins_of(connection: Connection) -> Sequence[Login]:
 
 
 def describe_receivers(connection: Connection) -> str:
-    """Every host that gets the password: `h1:5672 (unencrypted) and h2:15672`."""
-    said = [f"{each.place}{' (unencrypted)' if each.is_exposed else ''}" for each in logins_of(connection)]
+    """Every host that gets the connection's own password: `h1:5672 (unencrypted) and h2:15672`."""
+    own = [each for each in logins_of(connection) if not each.option]
+    said = [f"{each.place}{' (unencrypted)' if each.is_exposed else ''}" for each in own]
     return _listed(said or connection.places)
 
 
 def exposure(connection: Connection) -> str | None:
-    """What a user must be told before a connection's password is sent; None: nothing."""
-    exposed = [each.place for each in logins_of(connection) if each.is_exposed]
-    if connection.password is None or not exposed:
-        return None
-    return f"{connection.name}: its password goes unencrypted to {_listed(exposed)}."
+    """What a user must be told before the passwords of a connection are sent, as far as it has them; None: nothing."""
+    exposed: dict[str, list[str]] = {}
+    for each in logins_of(connection):
+        if each.is_exposed and (each.option or connection.password is not None):
+            exposed.setdefault(each.option, []).append(each.place)
+    told = [
+        f"{f'the password in {option}=' if option else 'its password'} goes unencrypted to {_listed(places)}"
+        for option, places in exposed.items()
+    ]
+    return f"{connection.name}: {' and '.join(told)}." if told else None
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """URLs of connections, without what is secret in them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -92,6 +92,30 @@ _TYPED_SECRETS: Final = (
 )
 
 
+def without_typed_passwords(sentence: str, words: Iterable[str]) -> str:
+    """A sentence that may quote words of a command line, without what may be a password in them: a URL that is
+    misspelled, or stands where none is expected, is read as something else."""
+    for word in words:
+        spans = {match.span(1) for pattern in _IN_WORDS for match in pattern.finditer(word)}
+        spans |= {(begin, place) for begin, end in spans for place in range(begin, end) if word[place] == "@"}
+        for begin, end in sorted(spans, key=lambda span: span[0] - span[1]):
+            # With the characters around it: a user may be called as the password is.
+            before, password, after = word[begin - 1 : begin], word[begin:end], word[end : end + 1]
+            for spelled in (password, repr(password)[1:-1]):
+                sentence = sentence.replace(f"{before}{spelled}{after}", f"{before}…{after}")
+    return sentence
+
+
+_IN_WORDS: Final = (
+    # A login, with or without a scheme, and with as many slashes as were typed.
+    re.compile(r"(?s)^(?:[^/:?@]*=)*(?:[A-Za-z][\w+.-]*(?::/{0,2}|//))?[\w.%+~-]*:(?!//)(.+)@"),
+    # One whose host was left out: no port.
+    re.compile(r"^[^?]*?://[^/:@\[?]*:(?![0-9]*(?:[/?,]|$))([^/?,@]+)"),
+    re.compile(r"[?&][^=&]*=[a-z]+(?:://|%3[Aa]%2[Ff]%2[Ff])[^:&/%]*(?::|%3[Aa])([^@%&]+)(?=@|%40)"),
+    re.compile(r"(?i)(?:(?:password|passwd|secret|token|credential)\w*|accesskey)=([^;&]+)"),
+)
+
+
 def secret_texts(url: str) -> list[str]:
     """What of a URL may be secret, as it is written: its password, and options that are called so or have a login. Of
     what is no URL, such as a connection string, all."""
@@ -103,8 +127,15 @@ def secret_texts(url: str) -> list[str]:
 
 
 def for_error(url: str) -> str:
-    """The URL as an error may quote it, however wrongly it was written: whatever is before an @ may be a password."""
-    return without_credentials(re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0])
+    """The URL as an error may quote it, however wrongly it was written: whatever is before an @ may be a password, and
+    whatever is behind a colon that is no port."""
+    plain = re.sub(r"(?s)^([a-z0-9+.-]*://)?.*@", r"\1…@", url).partition("?")[0]
+    return without_credentials(re.sub(r"(?s)^([^/:]+:)(?![0-9]*$|//).+", r"\1…", plain))
+
+
+def given_name(text: str) -> str:
+    """The name in `NAME=URL`, as far as it could be one; empty: there is none."""
+    return named[1] if (named := re.match(r"([^/:=?@]+)=", text)) else ""
 
 
 def without_credentials(text: str) -> str:

@@ -14,7 +14,7 @@ from workbench.connecting.connection_formats import connection_of, url_of
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import keyring_command, keyring_entry
 from workbench.connecting.plugins import check_options
-from workbench.connecting.url import HIDDEN, for_editing, without_password
+from workbench.connecting.url import HIDDEN, for_editing, without_password, without_typed_passwords
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 
@@ -123,7 +123,7 @@ class ConnectionForm:
             connection = connection_of(expand(self._with_secrets(text), name or "the URL"))
             check_options(connection)
         except ConfigError as error:
-            raise EntryError("url", str(error)) from None
+            raise EntryError("url", without_typed_passwords(str(error), [text])) from None
         if name:
             connection = msgspec.structs.replace(connection, name=name)
         taken = {*self._session.names, *self._session.config.connections} - {self.before}
@@ -186,7 +186,7 @@ class ConnectionForm:
                     guard=guard if guard != self._said.guard else None,
                     production=connection.production if connection.production != self._said.production else None,
                 )
-            session.config = find_again(session.config)
+            _read_again(session)
         except config_edit.ReadableSecretError as error:
             raise EntryError("url", str(error)) from None
         except ConfigError as error:
@@ -267,7 +267,7 @@ def forget(session: Session, name: str) -> str:
     if path is None:
         return f"{name} is forgotten."
     config_edit.remove(path, name)
-    session.config = find_again(session.config)
+    _read_again(session)
     return f"{name} is removed from {path}."
 
 
@@ -284,6 +284,14 @@ def what_is_forgotten(session: Session, name: str) -> str:
     if session.config.connections[name].keyring and (known := _described(session, name)) is not None:
         keyring = f" Its password stays in the keyring; `{keyring_command('del', known)}` deletes it."
     return f"{name} and its settings are deleted from {path}.{keyring}"
+
+
+def _read_again(session: Session) -> None:
+    """Have a session know what its files say now."""
+    before = session.config.warning
+    session.config = find_again(session.config)
+    if session.config.warning and session.config.warning != before:
+        session.tell(session.config.warning)
 
 
 def _described(session: Session, name: str) -> Connection | None:
