@@ -151,11 +151,12 @@ class SteadyApp(ThemedApp):
 
     @property
     def works_for_key(self) -> bool:
-        """Whether what runs now ends what a key began: what it opens is what the key opens."""
+        """Whether what runs now ends what a key began, and input waits for it: what it opens is what the key opens."""
         try:
-            return get_current_worker().group == KEY_WORK
+            worker = get_current_worker()
         except NoActiveWorker:
             return False
+        return worker.group == KEY_WORK and worker not in self._overdue
 
     @contextmanager
     def waiting_for_answer(self) -> Iterator[None]:

@@ -244,7 +244,7 @@ async def test_production_wants_its_name_typed() -> None:
         await driver.shows("needs its name to be typed")
         assert broker.queues["quorum"].depth == 0
         await driver.press("ctrl+s")
-        await driver.shows("shop is production")
+        await driver.shows("Type the connection's name")
         await driver.press(*"shop", "enter")
         await driver.shows("1 published to shop/quorum")
         assert broker.queues["quorum"].depth == 1

@@ -126,7 +126,7 @@ async def test_a_production_connection_is_framed_and_asks_before_a_look_that_cos
         await driver.shows("failed")
         await driver.go_to("live/orders")
         await driver.press("b", "b")
-        await driver.shows("live is production")
+        await driver.shows("Type the connection's name")
         await driver.press("=live", "enter")
         await driver.shows("OrderPlaced")
 
