@@ -205,11 +205,7 @@ class Journal(WorkbenchScreen):
         record = self._record
         if record is None:
             return self._why_none()
-        if record.state == "running":
-            return f"Operation {record.operation.id} is running."
-        if not record.can_go_on:
-            return f"Operation {record.operation.id} is done: nothing is left."
-        return self._why_elsewhere(record)
+        return record.why_no_resume or self._why_elsewhere(record)
 
     def do_resume(self) -> None:
         record = self._record

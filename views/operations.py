@@ -93,7 +93,7 @@ class Operations(FileActions, Navigation):
 
     def _say_end(self, ended: "Ended") -> None:
         reasons = [f"{count:,} stayed: {reason}." for reason, count in ended.reasons[:1]]
-        again = [f"{self._journal_key} shows the journal: it can be resumed there."] if ended.state != "done" else []
+        again = [f"{self._journal_key} shows the journal: it can be resumed there."] if ended.can_go_on else []
         sentence = " ".join(filter(None, (f"{ended.sentence}.", ended.why, *reasons, *again)))
         self.say(sentence, "information" if ended.complete else "warning")
 
@@ -102,7 +102,11 @@ class Operations(FileActions, Navigation):
         from workbench.operations.journal.records import records
 
         found, _ = await asyncio.to_thread(records)
-        unfinished = [each for each in found if each.state == "interrupted" and self._is_of_session(each.operation)]
+        unfinished = [
+            each
+            for each in found
+            if each.state == "interrupted" and each.can_go_on and self._is_of_session(each.operation)
+        ]
         if not unfinished:
             return
         last = unfinished[0]

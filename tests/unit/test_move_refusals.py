@@ -17,7 +17,7 @@ from workbench.model.event import Event
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation
 from workbench.operations.journal.records import records
-from workbench.operations.move.moves import carry_out, resume
+from workbench.operations.move.moves import carry_out, plan_undo, resume
 from workbench.operations.move.plan import Plan, load_plan, save_plan
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
@@ -232,3 +232,25 @@ async def test_a_second_move_of_a_source_is_warned_of_the_first_and_cannot_take_
             await resume(session, journal.path)
     third = await make_plan(session, Wanted(DEAD, target=ORDERS))
     assert any("was interrupted, and can be resumed" in each for each in third.warnings)
+
+
+async def test_what_a_broker_is_to_move_by_itself_is_permitted_first_and_never_resumed_as_if_it_were_journalled(
+    broker: Broker, session: Session
+) -> None:
+    plan = await make_plan(session, Wanted(DEAD, target=ORDERS, engine="broker"))
+    config = ConfigFile(connections={"m": Configured(f"memory://{broker.name}", guard="publish")})
+    async with Session(["m"], config) as guarded:
+        with pytest.raises(GuardRefused, match="guarded at 'publish'"):
+            await carry_out(guarded, plan)
+    assert records()[0] == []
+    # This broker cannot, and it is interrupted before it has moved anything.
+    with pytest.raises(Unsupported, match="moves nothing by itself"):
+        await carry_out(session, plan)
+    [record] = records()[0]
+    assert (record.state, record.can_go_on) == ("interrupted", False)
+    said = f"carried operation {plan.id} out by itself, .* is in m/dead still, and can be moved anew"
+    with pytest.raises(Unsupported, match=said):
+        await resume(session, record.path)
+    with pytest.raises(StoreError, match="nothing of it is journalled"):
+        await plan_undo(session, record.path)
+    assert (broker.queues["dead"].depth, broker.queues["orders"].depth) == (3, 0)

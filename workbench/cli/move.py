@@ -236,7 +236,7 @@ def tell_ended(id: str, ended: Ended, form: Format | None, stopped: bool) -> int
         write(f"{ended.sentence}\n".encode())
     if ended.why:
         say(ended.why)
-    if ended.state != "done" or ended.open:
+    if ended.can_go_on:
         say(f"Go on with `workbench journal resume {id}`; see {journal_folder()}.")
     if ended.state == "stopped" and stopped:
         return Exit.STOPPED

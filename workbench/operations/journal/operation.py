@@ -73,6 +73,7 @@ class Operation(msgspec.Struct, frozen=True):
         title: What it does, in a line without a full stop.
         plan: What to do, encoded, so that it can be done further.
         source_id: What tells the source from another of its name: see `LogIdConnector`; empty: nothing.
+        by_broker: Whether the broker carries it out by itself: then none of its messages is in the journal.
         process: The `workbench.session.PROCESS` that the source lives and ends with; empty: it does not end.
     """
 
@@ -86,6 +87,7 @@ class Operation(msgspec.Struct, frozen=True):
     plan: bytes
     process: str = ""
     source_id: str = ""
+    by_broker: bool = False
 
 
 def place_of(identity: str) -> str:

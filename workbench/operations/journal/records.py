@@ -47,12 +47,29 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def can_go_on(self) -> bool:
         """Whether there is something left to resume."""
-        return self.state in ("interrupted", "stopped") or (self.state == "done" and self.counts.open > 0)
+        return self.why_no_resume is None
+
+    @property
+    def why_no_resume(self) -> str | None:
+        """Why it cannot be resumed, a sentence; None: nothing speaks against it."""
+        operation = self.operation
+        if self.state == "running":
+            return f"Operation {operation.id} is running."
+        if self.state == "done" and not self.counts.open:
+            return f"Operation {operation.id} is done: nothing is left."
+        if operation.by_broker:
+            return (
+                f"The broker carried operation {operation.id} out by itself, and nothing of it is journalled: what it"
+                f" did not move is in {operation.source} still, and can be moved anew."
+            )
+        return None
 
     @property
     def why_no_undo(self) -> str | None:
         """Why it cannot be undone, whatever its targets hold, a sentence; None: nothing speaks against it."""
         id = self.operation.id
+        if self.operation.by_broker:
+            return f"The broker carried operation {id} out by itself: nothing of it is journalled."
         if self.state in ("running", "interrupted"):
             return f"Operation {id} is {self.state}: it can be undone when it has come to its end."
         if self.operation.kind == "undo":

@@ -87,10 +87,13 @@ async def resume(
 
     Raises:
         StoreError: The journal cannot be read, or another program works on it.
-        Unsupported: Its source's connection leads to another broker now.
+        Unsupported: Its source's connection leads to another broker now, or its broker carried it out.
         WorkbenchError: It cannot begin.
     """
-    plan = _plan_of((await asyncio.to_thread(read_record, path)).operation)
+    record = await asyncio.to_thread(read_record, path)
+    if record.operation.by_broker and (why := record.why_no_resume) is not None:
+        raise Unsupported(why)
+    plan = _plan_of(record.operation)
     check_places(session, plan)
     await permit(session, plan)
     async with editor_of(session, plan.edit) as editor:
@@ -151,8 +154,6 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise StoreError(why)
     done = _plan_of(operation)
     check_places(session, done)
-    if done.engine == "broker":
-        raise Unsupported(f"The broker carried operation {operation.id} out by itself: nothing of it is journalled.")
     counts = await asyncio.to_thread(settled_by_target, path)
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
@@ -301,6 +302,7 @@ def _operation(session: Session, plan: Plan) -> Operation:
         plan=msgspec.msgpack.encode(plan),
         process=PROCESS if session.is_embedded(plan.source.connection) else "",
         source_id=plan.source_id,
+        by_broker=plan.engine == "broker",
     )
 
 
@@ -310,18 +312,23 @@ _ASK: Final = 0.3
 
 async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopped: asyncio.Event) -> Ended:
     """Have the broker move all, and watch it."""
-    start, state, why = time.monotonic(), TransferState(0, True), ""
+    await permit(session, plan)
+    start, state = time.monotonic(), TransferState(0, True)
     connector = await session.connector(plan.source.connection)
     [leg] = plan.legs
     count = plan.moving if plan.limit is not None else plan.depth
     with closing(await asyncio.to_thread(Journal.create, _operation(session, plan))) as journal:
-        async with connector.transfer(plan.source, leg.address, count) as transfer:
-            while state.running and not stopped.is_set():
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopped.wait(), _ASK)
-                state = await transfer.state()
-                seconds = time.monotonic() - start
-                on_progress(Progress(count, state.moved, seconds=seconds, phase="moved by the broker"))
+        try:
+            async with connector.transfer(plan.source, leg.address, count) as transfer:
+                while state.running and not stopped.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(stopped.wait(), _ASK)
+                    state = await transfer.state()
+                    seconds = time.monotonic() - start
+                    on_progress(Progress(count, state.moved, seconds=seconds, phase="moved by the broker"))
+        except ConnectorError as error:
+            await asyncio.to_thread(journal.end, "interrupted", now(), str(error))
+            raise
         ending: State = "stopped" if state.running else "interrupted" if state.reason else "done"
         why = "Stopped by its user." if state.running else state.reason
         ended = Ended(
@@ -338,9 +345,10 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
             reasons=(),
             why=why,
             seconds=time.monotonic() - start,
+            by_broker=True,
         )
         remark = f"By the broker: {ended.sentence}. {why}".rstrip()
-        await asyncio.to_thread(journal.end, "stopped" if ending == "interrupted" else ending, now(), remark)
+        await asyncio.to_thread(journal.end, ending, now(), remark)
     return ended
 
 

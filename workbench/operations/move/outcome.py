@@ -46,6 +46,7 @@ class Ended(msgspec.Struct, frozen=True):
         reasons: Why messages stayed or failed, with how many.
         why: Why it did not come to its end, a sentence; empty where it did.
         seconds: How long it took.
+        by_broker: Whether the broker carried it out by itself: then it cannot be resumed.
     """
 
     state: State
@@ -61,6 +62,12 @@ class Ended(msgspec.Struct, frozen=True):
     reasons: tuple[tuple[str, int], ...]
     why: str
     seconds: float
+    by_broker: bool = False
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there is something left to resume."""
+        return not self.by_broker and (self.state != "done" or self.open > 0)
 
     @property
     def complete(self) -> bool:

@@ -375,6 +375,7 @@ def _warnings(endpoint: Endpoint, identity: str, removes: bool) -> list[str]:
     for record in records()[0]:
         of = record.operation
         if same_source(of, identity, endpoint.address) and record.state in ("running", "interrupted"):
-            goes_on = "is running" if record.state == "running" else "was interrupted, and can be resumed"
+            left = "can be resumed" if record.can_go_on else "its broker may go on with it"
+            goes_on = "is running" if record.state == "running" else f"was interrupted, and {left}"
             said.append(f"Operation {of.id} of {of.by} on the same source {goes_on}.")
     return said
