@@ -41,6 +41,7 @@ from workbench.operations.drafts.check import Answer, DraftCheck
 from workbench.operations.drafts.difference import changed_lines, differences
 from workbench.operations.drafts.model import Draft, Field, Target, aim_at, from_template, is_text, next_target
 from workbench.operations.drafts.render import Verdict, verdict
+from workbench.operations.edit.external_program import EDITOR
 from workbench.operations.template import Template, template_file, templates_folder, variables_of
 from workbench.operations.template_process import TemplateProcess
 from workbench.operations.watch import Watch
@@ -358,7 +359,7 @@ class DraftForm(WorkbenchScreen):
         self._take_in()
         before = self._draft.body or b""
         try:
-            body = await edit_externally(self.app, before, "EDITOR", "vi")
+            body = await edit_externally(self.app, before, EDITOR)
         except ConfigError as error:
             self._tell(str(error), wrong=True)
         else:

@@ -23,6 +23,7 @@ from workbench.model.event import Event
 from workbench.model.wording import quantity
 from workbench.operations.edit.by_hand import text_left, text_to_edit
 from workbench.operations.edit.edit import Edit, check
+from workbench.operations.edit.external_program import EDITOR
 from workbench.operations.template import Template, template_file, templates_folder
 
 
@@ -113,7 +114,7 @@ class EditDialog(Form):
         try:
             own = text_to_edit(self._one.event, self._one.seen)
             before = own if self._text is None else self._text
-            left = await edit_externally(self.app, before.encode(), "EDITOR", "vi")
+            left = await edit_externally(self.app, before.encode(), EDITOR)
             text = text_left(before, left.decode())
         except UnicodeDecodeError:
             self._tell("What the editor left is not UTF-8.")

@@ -14,6 +14,7 @@ from views.widgets.reason_line import ReasonLine
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
+from workbench.operations.edit.external_program import PAGER
 from workbench.query.condition import join_conditions
 from workbench.table.columns import column_of, why_no_column
 
@@ -233,7 +234,7 @@ class EventActions(ShownEvents):
         if delivery is None:
             return
         try:
-            await edit_externally(self.app, delivery.event.body or b"", "PAGER", "less")
+            await edit_externally(self.app, delivery.event.body or b"", PAGER)
         except ConfigError as error:
             self.host.say(str(error), "error")
 

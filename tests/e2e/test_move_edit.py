@@ -124,6 +124,20 @@ def test_one_is_edited_in_the_users_editor(queues: Queues, tmp_path: Path) -> No
     assert queues.left() == 2
 
 
+def test_the_editor_inherits_no_password(queues: Queues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_PASSWORD_SHOP", "s3cret")
+    queues.fail(b'{"id": 1}')
+    editor = tmp_path / "editor"
+    editor.write_text(
+        '#!/bin/sh\nprintf \'{"password": "%s", "path": "%s"}\' "$WORKBENCH_PASSWORD_SHOP" "$PATH" > "$1"\n'
+    )
+    editor.chmod(0o755)
+    done = queues.move(tmp_path, "--yes", "--edit", editor=str(editor))
+    assert done.code == 0, done.err
+    [(_, body)] = queues.taken()
+    assert json.loads(body) == {"password": "", "path": os.environ["PATH"]}
+
+
 def test_an_editor_that_changes_nothing_moves_nothing(queues: Queues, tmp_path: Path) -> None:
     queues.fail(b'{"id": 1}')
     done = queues.move(tmp_path, "--yes", "--edit", editor="true")

@@ -22,6 +22,7 @@ from workbench.model.wording import quantity
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.edit.by_hand import text_left, text_to_edit
 from workbench.operations.edit.edit import Edit
+from workbench.operations.edit.external_program import EDITOR, edit_in_program
 from workbench.operations.journal.journal_file import journal_folder
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Ended, Progress
@@ -188,8 +189,11 @@ async def _edited_by_hand(session: Session, wanted: Wanted) -> Wanted:
     seen = await session.reading.mask_off_loop(found[0])
     text = text_to_edit(found[0].event, seen.event)
     await drain_all()
-    left = await asyncio.to_thread(click.edit, text, extension=".json")
-    changed = None if left is None else text_left(text, left)
+    left = await edit_in_program(EDITOR, text.encode())
+    try:
+        changed = text_left(text, left.decode())
+    except UnicodeDecodeError:
+        raise click.UsageError("What the editor left is not UTF-8.") from None
     if changed is None:
         raise click.UsageError("The body was left as it is, so nothing was changed.")
     edit = msgspec.structs.replace(wanted.edit, text=changed)
