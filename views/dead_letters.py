@@ -8,17 +8,19 @@ from typing import Final
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
+from textual.events import Resize
 from textual.widgets import Static
 
 from views.host import Host
 from views.moving import Moving, Scope, scope_of
 from views.painting import Rows
+from views.widgets.dead_groups import group_lines
 from views.widgets.explanation import Explanation
 from views.widgets.key_bar import KeyBar
 from views.widgets.options import Options
-from views.widgets.panel import NARROW, WIDE, Panel
+from views.widgets.panel import Panel
 from views.workbench_screen import WayBack, WorkbenchScreen
-from workbench.decode.display import cells, shorten_middle, visible
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import QueryError
@@ -27,11 +29,8 @@ from workbench.model.start import Window
 from workbench.operations.browse_defaults import price_of, price_sentence
 from workbench.operations.dead.groups import Group, Groups
 from workbench.operations.reading import Reading
-from workbench.operations.trace.words import span_text
 from workbench.operations.watch import Watch
 from workbench.query.field import Field
-from workbench.table.cells import short_reason
-from workbench.table.sparkline import sparkline
 
 MOST: Final = 100_000
 """Dead letters of one endpoint that are read, the newest."""
@@ -40,8 +39,6 @@ _LONGEST: Final = 500
 _BEAT: Final = 0.3
 """Seconds between two drawings while dead letters are read."""
 _ACTIONS: Final = ("move", "delete_group", "read_queues", "group_by", "read_again")
-_PARTS: Final = 12
-"""Parts of the time in which dead letters came that are told apart."""
 
 
 class DeadLetters(WorkbenchScreen):
@@ -115,6 +112,11 @@ class DeadLetters(WorkbenchScreen):
                 self._is_reading = False
                 if not self.is_closed:
                     self._paint()
+
+    def on_resize(self, event: Resize) -> None:
+        """Lines are as wide as the list."""
+        if self._reading is not None:
+            self.call_after_refresh(self._paint)
 
     def _tick(self) -> None:
         if self._is_reading and self.is_current:
@@ -227,7 +229,10 @@ class DeadLetters(WorkbenchScreen):
         panel = self.query_one("#dead-letters", Panel)
         panel.set_class(not is_there, "explained")
         panel.keys = [("enter", "open"), *self.keys_in(_ACTIONS)] if is_there else ()
-        head, lines = self._table(groups, unread)
+        states = [(each, self._state_of(each)) for each in unread]
+        # Before the first layout, the list has no width yet; there are two lines of frame and two cells of padding.
+        width = self.query_one(Options).scrollable_content_region.width or self.size.width - 4
+        head, lines = group_lines(groups, states, width, self._by or "reason", round(time.time() * 1000))
         self.query_one("#dead-head", Static).update(head)
         self._lines = [*groups, *unread]
         self.query_one(Options).show(lines, "")
@@ -246,49 +251,8 @@ class DeadLetters(WorkbenchScreen):
         self._tell_detail()
         self.query_one(KeyBar).update()
 
-    def _table(self, groups: Sequence[Group], unread: Sequence[Endpoint]) -> tuple[Text, list[Text]]:
-        """The line above the list, and the list."""
-        is_narrow = self.size.width < NARROW
-        origins = [group.origin for group in groups] + [_origins(each) for each in unread]
-        origin = _width(origins, 12 if is_narrow else 24)
-        type = 0 if is_narrow else _width([group.type for group in groups], 28 if self.size.width >= WIDE else 17)
-        since = min((group.oldest for group in groups), default=0)
-        until = max((group.newest for group in groups), default=0)
-        now = round(time.time() * 1000)
-
-        def line(count: str, oldest: str, newest: str, bars: str, tries: str, where: str, what: str, why: str) -> Text:
-            text = Text(no_wrap=True, overflow="ellipsis")
-            text.append("✖ " if count.strip().replace(",", "").isdigit() else "  ", "dead").append(f"{count:>7}  ")
-            text.append(f"{oldest:>7}  {newest:>7}  ", "muted")
-            if not is_narrow:
-                text.append(f"{bars:<{_PARTS}}  {tries:>5}  ")
-            text.append(_fit(where, origin)).append("  ")
-            if type:
-                # Types differ at their ends.
-                shown = shorten_middle(what, type)
-                text.append(shown + " " * (type - cells(shown)), "muted").append("  ")
-            return text.append(why)
-
-        head = line("count", "oldest", "newest", "arrivals", "tries", "from", "type", self._by or "reason")
-        head.stylize("muted")
-        lines = [
-            line(
-                f"{group.count:,}",
-                span_text(max(now - group.oldest, 0)),
-                span_text(max(now - group.newest, 0)),
-                sparkline(group.arrivals.between(since, until, _PARTS), _PARTS),
-                "" if group.attempts is None else str(group.attempts),
-                group.origin or "?",
-                group.type or "?",
-                visible(short_reason(group.reason) or f"no {self._by or 'reason'}", 400),
-            )
-            for group in groups
-        ]
-        for each in unread:
-            why = "reading…" if self._is_reading and (self._look or not price_of(each)) else "not read"
-            place = visible(str(each.address), 60)
-            lines.append(line(f"{each.depth or 0:,}", "", "", "", "", _origins(each) or "?", "", f"{place}, {why}"))
-        return head, lines
+    def _state_of(self, endpoint: Endpoint) -> str:
+        return "reading…" if self._is_reading and (self._look or not price_of(endpoint)) else "not read"
 
     def _tell_detail(self) -> None:
         """Say of the line at the cursor what there is no room for in it."""
@@ -329,20 +293,6 @@ class DeadLetters(WorkbenchScreen):
 
 def _all_of(endpoint: Endpoint) -> Scope:
     return scope_of(f"all {endpoint.depth or 0:,}", f"of {visible(str(endpoint.address), 60)}", [endpoint.address])
-
-
-def _fit(text: str, width: int) -> str:
-    shown = visible(text, width)
-    return shown + " " * (width - cells(shown))
-
-
-def _origins(endpoint: Endpoint) -> str:
-    """Whose dead letters an endpoint holds."""
-    return ", ".join(address.name for address in endpoint.dead_letters_of)
-
-
-def _width(texts: Sequence[str], most: int) -> int:
-    return min(max((cells(visible(text)) for text in texts), default=4), most)
 
 
 def _why_no_field(text: str) -> str | None:

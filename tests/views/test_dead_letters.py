@@ -11,8 +11,13 @@ from tests.views.scenes import FACES
 from views.app import Opening
 from views.dead_letters import DeadLetters
 from views.events import Events
+from views.widgets.dead_groups import group_lines
 from views.widgets.endpoint_tree import EndpointTree
+from workbench.decode.display import cells
+from workbench.model.address import Address
+from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.event import Event
+from workbench.operations.dead.groups import Group
 
 on_the_shop = partial(running, connections=FACES, opening=Opening(demo=True))
 
@@ -95,6 +100,31 @@ async def test_it_is_drawn_at_any_size(size: tuple[int, int]) -> None:
         await driver.until(lambda: isinstance(driver.app.screen, DeadLetters))
         await driver.until(lambda: "16 of 62 read" in driver.text or size[0] < 80)
         assert all(len(line) <= size[0] for line in driver.lines)
+
+
+def group(reason: str, attempts: int | None = None) -> Group:
+    return Group(reason, "payments", "PaymentAuthorised", None, None, 3, 1_000, 61_000, attempts)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(76, "count newest from"), (200, "count oldest newest tries from type")])
+def test_what_is_beside_the_reason_gives_way_to_it(width: int, heads: str) -> None:
+    head, [line] = group_lines(
+        [group("no account of this customer is open in the ledger", 2)], [], width, "why", 90_000
+    )
+    assert head.plain.split() == [*heads.split(), "why"]
+    assert cells(line.plain) <= width and line.plain.endswith("in the ledger")
+
+
+def test_where_nothing_is_known_there_is_no_column() -> None:
+    head, _ = group_lines([group("closed")], [], 200, "reason", 90_000)
+    assert "tries" not in head.plain and "arrivals" not in head.plain
+
+
+def test_an_endpoint_of_a_long_name_that_was_not_read_says_so() -> None:
+    name = "com.example.commerce.fulfilment.reservations.v2.production.eu-west-1.dead-letters"
+    endpoint = Endpoint(Address("shop", name), "classic queue", "queue", Ability(0), depth=4)
+    _, [line] = group_lines([], [(endpoint, "not read")], 76, "reason", 90_000)
+    assert cells(line.plain) <= 76 and "4" in line.plain and line.plain.endswith(".dead-letters, not read")
 
 
 async def test_dead_letters_that_come_later_are_read_again() -> None:

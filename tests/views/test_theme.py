@@ -123,35 +123,35 @@ async def test_a_theme_of_textuals_may_be_configured(theme: str) -> None:
         assert not driver.app.failures
 
 
-@pytest.mark.parametrize("pane", ["tree", "inspector"])
-async def test_in_sixteen_colours_the_cursor_is_one_bar(pane: str) -> None:
-    async with running((120, 60), config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
-        await driver.open()
-        await driver.press(*(["enter", "j", "j"] if pane == "inspector" else ["tab", "tab", "g"]))
-        await driver.until_settled()
-        bars = [
-            style.color
-            for strip in driver.app.screen._compositor.render_strips()
-            for _, style, _ in strip
-            if style and style.reverse
-        ]
-        assert bars and all(color is None or color.is_default for color in bars)
-
-
 async def test_the_demo_says_how_to_add_a_broker_of_ones_own() -> None:
     async with running(opening=Opening(demo=True)) as driver:
         await driver.shows("This is a demo: a adds your own broker.")
 
 
-@pytest.mark.parametrize(("keys", "line"), [(("3",), "shop/orders.dead"), (("6", "escape", "w"), "an empty draft")])
-async def test_in_16_colours_the_line_at_the_cursor_of_a_list_is_in_reverse(keys: tuple[str, ...], line: str) -> None:
-    async with running() as driver:
-        driver.app.theme = SIXTEEN_THEME.name
+CURSORS = {
+    "tree": (("tab", "tab", "g"), "orders"),
+    "inspector": (("enter", "j", "j"), '"id"'),
+    "dead letters": (("3",), "shop/orders.dead"),
+    "connections": (("5",), "connected"),
+    "drafts": (("6", "escape", "w"), "an empty draft"),
+    "headers": (("6", "escape", "n", "=trace-id", "tab", "=7", "enter"), "trace-id"),
+    "group": (("tab", "tab", "G", "enter", "G", "enter"), "committed"),
+}
+"""By what is shown, the keys to it from an open endpoint, and what is in a line that the cursor may be on."""
+
+
+@pytest.mark.parametrize("name", CURSORS)
+async def test_in_16_colours_the_line_at_the_cursor_is_one_bar_in_reverse(name: str) -> None:
+    keys, text = CURSORS[name]
+    async with running((120, 60), config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
+        await driver.open()
         await driver.press(*keys)
-        await driver.shows(line)
+        await driver.shows(text)
+        await driver.until_settled()
         strips = driver.app.screen._compositor.render_strips()
-        drawn = next(strip for strip in strips if line in strip.text)
-        assert [segment.text for segment in drawn if segment.style and segment.style.reverse and line in segment.text]
+        bars = [[style for _, style, _ in strip if style and style.reverse] for strip in strips]
+        [bar] = [bar for bar in bars if bar]
+        assert all((style.color is None or style.color.is_default) and not style.dim for style in bar)
 
 
 SHOWN = {

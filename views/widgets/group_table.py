@@ -49,10 +49,10 @@ class GroupTable(Vertical):
 
     def _parts(self) -> Iterator[Widget]:
         """Imported and made for the first group that is shown: the first picture would wait for it."""
-        from textual.widgets import DataTable
+        from views.widgets.row_table import RowTable
 
         yield Static("", id="group-gaps")
-        table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False)
+        table = RowTable()
         for column in _COLUMNS:
             table.add_column(column, key=column)
         yield table

@@ -6,9 +6,12 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
+from textual.strip import Strip
 from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
+
+from views.widgets.styles import with_bar
 
 
 class Options(OptionList):
@@ -20,6 +23,9 @@ class Options(OptionList):
         style = super().get_visual_style(*component_classes, partial=partial)
         is_reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
         return style + Style(reverse=True) if is_reverse else style
+
+    def render_line(self, y: int) -> Strip:
+        return with_bar(super().render_line(y))
 
     def show(self, lines: Sequence[Text], nothing: str) -> None:
         """Draw the list anew, its cursor where it was.

@@ -1,10 +1,9 @@
 """A list of rows with a cursor, each drawn when it is seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
@@ -12,6 +11,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from views.widgets.line_view import Lines
+from views.widgets.styles import at_cursor
 from workbench.decode.display import visible
 
 Row = TypeVar("Row")
@@ -81,13 +81,12 @@ class RowList(Lines, Generic[Row]):
             return Strip(said).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
         if number >= len(self._rows):
             return Strip.blank(width, self.rich_style)
-        at_cursor = number == self.cursor
-        text = Text(no_wrap=True, end="").append("▌ " if at_cursor else "  ", "focus")
+        here = number == self.cursor
+        text = Text(no_wrap=True, end="").append("▌ " if here else "  ", "focus")
         text.append_text(self.draw(self._rows[number], max(width - 2, 1)))
-        segments = list(text.render(self.app.console))
-        if at_cursor:
-            style: Style = self.get_component_rich_style("row-list--cursor")
-            segments = list(Segment.apply_style(segments, post_style=style if self.has_focus else None))
+        segments: Iterable[Segment] = text.render(self.app.console)
+        if here and self.has_focus:
+            segments = at_cursor(segments, self.get_component_rich_style("row-list--cursor"))
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
     def validate_cursor(self, line: int) -> int:
