@@ -22,6 +22,10 @@ from workbench.model.look import Gap
 _PAGE: Final = 500
 """Entries a page; the API takes no more."""
 
+_FEW: Final = 4
+"""Pages that are asked for one by one. For each the broker sorts all there is: ten thousand queues took it 2.2 s of
+processor time in 20 pages, and 1.1 s at once (RabbitMQ 4.0)."""
+
 _NAMED: Final = 20
 """Things told of oddly that are named, of a kind."""
 
@@ -301,6 +305,9 @@ class Topology:
                 break
             if not page.items:
                 break
+            if page.page_count > _FEW and number == 1:
+                with suppress(ConnectorError):
+                    return await self._list(f"{path}?columns={columns}", kind)
             items += page.items
             number, count = number + 1, page.page_count
         entries = self._entries(items, kind)

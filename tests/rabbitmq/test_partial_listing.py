@@ -72,3 +72,26 @@ async def test_nothing_told_at_all_is_an_error(rabbit: Rabbit) -> None:
     async with told_differently(rabbit, lambda path, answer: None) as connector:
         with pytest.raises(ConnectorError, match="Without it nothing can be listed"):
             await connector.endpoints()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_many_queues_are_asked_for_at_once_or_else_page_by_page(rabbit: Rabbit, whole: bool) -> None:
+    queues = [rabbit.queue() for _ in range(3)]
+    asked = list[str]()
+
+    def change(path: str, answer: Any) -> Any:
+        if "/queues/" not in path:
+            return answer
+        asked.append(path)
+        if "page=1" in path:
+            return {**answer, "page_count": 7, "items": answer["items"][:1]}
+        return answer if whole and "page" not in path else None
+
+    async with told_differently(rabbit, change) as connector:
+        listed = await connector.endpoints()
+    named = sorted(each.address for each in listed if each.kind != "exchange")
+    if whole:
+        assert (named, listed.gaps, len(asked)) == (sorted(queues), (), 2)
+    else:
+        assert (named, len(asked)) == (sorted(queues)[:1], 3)
+        assert [gap.what for gap in listed.gaps] == ["pages 2 to 7 of the queues"]

@@ -122,3 +122,17 @@ async def test_the_rates_of_an_endpoint_that_is_gone_are_forgotten() -> None:
         watch.refresh()
         assert await told.get() == (2, 2)
         assert (len(watch.rates(orders)), len(watch.rates(audit))) == (2, 0)
+
+
+async def test_where_there_is_much_it_is_listed_less_often_and_says_so() -> None:
+    name = uuid4().hex
+    for number in range(997):
+        embedded_broker(name).declare_topic(f"topic-{number}")
+    async with listed("watch=1s", name) as (watch, told):
+        assert [await told.get(), await told.get()] == [(1000, 0), (1000, 2)]
+        assert watch.terms == ", every 6 s"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await told.get()
+        watch.refresh()
+        assert await told.get() == (1000, 2)
