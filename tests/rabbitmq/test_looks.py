@@ -105,11 +105,12 @@ async def test_limit_of_a_policy_counts_when_it_is_smaller(rabbit: Rabbit) -> No
         await eventually(applied)
 
 
-async def test_thirty_looks_at_a_quorum_queue_lose_nothing(rabbit: Rabbit) -> None:
+async def test_looks_beyond_the_delivery_limit_of_a_quorum_queue_lose_nothing(rabbit: Rabbit) -> None:
     queue = rabbit.queue("quorum")
     events = numbered(10)
     shown = refused = 0
-    for _ in range(30):
+    # RabbitMQ 4 gives a message up after 20 deliveries, if nothing else is said.
+    for _ in range(23):
         # Each by a program of its own, which remembers nothing.
         async with RabbitMQConnector(rabbit.connection()) as connector:
             if not shown:
@@ -121,7 +122,7 @@ async def test_thirty_looks_at_a_quorum_queue_lose_nothing(rabbit: Rabbit) -> No
                 refused += 1
     assert sorted(rabbit.drain(queue, len(events))) == sorted(bodies(events))
     assert shown >= 15
-    assert refused == (0 if rabbit.release == "3.10" else 30 - shown)
+    assert refused == (0 if rabbit.release == "3.10" else 23 - shown)
 
 
 async def test_look_near_the_limit_is_refused_unless_forced(rabbit: Rabbit) -> None:
