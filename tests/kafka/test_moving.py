@@ -21,6 +21,8 @@ from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.errors import Unsupported
 from workbench.model.event import Delivery, Event
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.operation import Operation
 from workbench.operations.journal.records import find_journal, read_entries, read_steps
 from workbench.operations.move import moves
 from workbench.operations.move.moves import carry_out
@@ -378,3 +380,7 @@ async def test_a_topic_that_was_made_anew_is_another_though_it_has_the_same_posi
     assert (anew.moving, anew.moved_before) == (3, 0)
     with pytest.raises(Unsupported, match="deleted, and made anew"):
         await moves.carry_out(session, old)
+    encoded = msgspec.msgpack.encode(old)
+    Journal.create(Operation(old.id, "move", 1, "me@here", source, old.identity, old.title, encoded)).close()
+    with pytest.raises(Unsupported, match="deleted, and made anew"):
+        await moves.resume(session, find_journal(old.id))

@@ -2,6 +2,7 @@
 one sentence."""
 
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -185,6 +186,29 @@ def test_a_disk_that_is_full_is_one_sentence_and_what_was_noted_before_stays(mon
         assert journal.counts().total == 1
         path = journal.path
     assert list(read_entries(path)) == [entry(0)]
+
+
+def test_a_journal_that_is_there_is_not_begun_again() -> None:
+    path = journalled(ended=True)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="was begun already"):
+        Journal.create(operation())
+    assert path.read_bytes() == before
+
+
+def test_a_disk_without_room_leaves_nothing_of_a_journal_that_could_not_begin() -> None:
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, hard))
+    try:
+        with pytest.raises(StoreError, match=r"cannot be written: .*\. Nothing is moved without it"):
+            Journal.create(operation())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert [path.name for path in journal_folder().iterdir()] == [f"{operation().id}.lock"]
+    # Nobody holds its lock, and it can begin when there is room.
+    journalled()
 
 
 def test_messages_are_shown_masked(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ async def test_a_plan_is_carried_out_once_and_its_journal_stays(
     plan = await kept(session, tmp_path)
     assert (await carry_out(session, plan)).moved == 3
     broker.send("dead", Event(b"dead", b"another"))
-    with pytest.raises(Unsupported, match="was begun already"):
+    with pytest.raises(StoreError, match="was begun already"):
         await carry_out(session, plan)
     [record] = records()[0]
     assert record.counts.settled == 3 and broker.queues["dead"].depth == 1

@@ -7,7 +7,7 @@ locked by the program that works on it, so that no other resumes what is running
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -74,24 +74,53 @@ def create_file(operation: Operation) -> tuple[Path, IO[bytes]]:
     """Make the file of an operation. Its path, and its lock, which is held.
 
     Raises:
-        StoreError: The folder cannot be written, or there is one of this id that a program works on.
+        StoreError: The folder cannot be written, or there is one of this id.
     """
-    path = journal_folder() / f"{operation.id}{SUFFIX}"
+    path = _path_of(operation.id)
     try:
         make_private_folder(path.parent)
-        lock = lock_file(path)
-        # By its name it is found when it is one: a program may die here.
-        unfinished = path.with_suffix(".unfinished")
-        new_private(unfinished).close()
-        with closing(sqlite3.connect(unfinished)) as beginning, beginning:
-            beginning.executescript(_SCHEMA)
-            head = msgspec.msgpack.encode(operation)
-            beginning.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
-        unfinished.rename(path)
-        sync_folder(path.parent)
+        with ExitStack() as opened:
+            lock = opened.enter_context(lock_file(path))
+            check_not_begun(operation.id)
+            # By its name it is found when it is one: a program may die here.
+            unfinished = path.with_suffix(".unfinished")
+            unfinished.unlink(missing_ok=True)
+            opened.callback(_remove, unfinished)
+            new_private(unfinished).close()
+            with closing(sqlite3.connect(unfinished)) as beginning, beginning:
+                beginning.executescript(_SCHEMA)
+                head = msgspec.msgpack.encode(operation)
+                beginning.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+            unfinished.rename(path)
+            opened.callback(_remove, path)
+            sync_folder(path.parent)
+            opened.pop_all()
     except (OSError, sqlite3.Error) as error:
         raise unwritable(error) from error
     return path, lock
+
+
+def check_not_begun(id: str) -> None:
+    """Refuse to begin an operation again.
+
+    Raises:
+        StoreError: There is one of this id.
+    """
+    if _path_of(id).exists():
+        raise StoreError(
+            f"Plan {id} was begun already: `workbench journal resume {id}` goes on with it, if it has not come to its"
+            " end; else plan again."
+        )
+
+
+def _path_of(id: str) -> Path:
+    return journal_folder() / f"{id}{SUFFIX}"
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        for each in path.parent.glob(f"{path.name}*"):
+            each.unlink()
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -141,10 +170,10 @@ def count_entries(database: sqlite3.Connection) -> Counts:
     )
 
 
-def select_entries(database: sqlite3.Connection, where: str, values: Sequence[int]) -> Iterator[Entry]:
+def select_entries(database: sqlite3.Connection, where: str, values: Sequence[int], limit: str = "") -> Iterator[Entry]:
     """The messages that a condition of SQL names, in order."""
     columns = "sequence, key, message, target, state, twice, error, copy"
-    select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence"
+    select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence {limit}"
     for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
         delivery = msgspec.msgpack.decode(message, type=Delivery)
         address = Address.parse(target) if target else None

@@ -74,6 +74,7 @@ class Operation(msgspec.Struct, frozen=True):
         plan: What to do, encoded, so that it can be done further.
         source_id: What tells the source from another of its name: see `LogIdConnector`; empty: nothing.
         by_broker: Whether the broker carries it out by itself: then none of its messages is in the journal.
+        undoes: The id of the operation that it takes back; empty: none.
         process: The `workbench.session.PROCESS` that the source lives and ends with; empty: it does not end.
     """
 
@@ -88,6 +89,7 @@ class Operation(msgspec.Struct, frozen=True):
     process: str = ""
     source_id: str = ""
     by_broker: bool = False
+    undoes: str = ""
 
 
 def place_of(identity: str) -> str:

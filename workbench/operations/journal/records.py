@@ -1,7 +1,6 @@
 """Operations as they are listed and read, by whoever does not carry them out."""
 
-import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -111,6 +110,11 @@ def read_record(path: Path) -> Record:
     return Record(path, operation, state, ended, remark, counts, size)
 
 
+def undos_of(id: str) -> list[Record]:
+    """The operations that take an operation back, the newest first."""
+    return [each for each in records()[0] if each.operation.undoes == id]
+
+
 def find_journal(id: str) -> Path:
     """The journal of an operation.
 
@@ -129,17 +133,21 @@ def find_journal(id: str) -> Path:
     raise StoreError(f"There is no operation {id!r} in the journal.")
 
 
-def read_entries(path: Path, state: int | None = None) -> Generator[Entry, None, None]:
+def read_entries(path: Path, state: int | None = None, after: int = -1, most: int = -1) -> Generator[Entry, None, None]:
     """The messages of an operation, in order.
+
+    Args:
+        path: Its journal.
+        state: Only those of this `EntryState`; None: all.
+        after: Only those behind this number.
+        most: At most so many; -1: all.
 
     Raises:
         StoreError: The journal cannot be read.
     """
     with reading(path) as database:
-        if state is None:
-            yield from select_entries(database, "", ())
-        else:
-            yield from select_entries(database, "WHERE state = ?", (state,))
+        where = "WHERE sequence > ?1" if state is None else "WHERE sequence > ?1 AND state = ?3"
+        yield from select_entries(database, where, (after, most) if state is None else (after, most, state), "LIMIT ?2")
 
 
 def settled_by_target(path: Path) -> dict[Address | None, int]:
@@ -155,26 +163,15 @@ def settled_by_target(path: Path) -> dict[Address | None, int]:
     return {Address.parse(target) if target else None: count for target, count in rows}
 
 
-class Originals:
-    """The messages of an operation, one by one, while somebody asks for them."""
+def find_entries(path: Path, sequences: Iterable[int]) -> dict[int, Entry]:
+    """Messages of an operation by their numbers, as far as there are any.
 
-    def __init__(self, path: Path) -> None:
-        """Of the journal at `path`, which is opened when it is first asked."""
-        self._path = path
-        self._database: sqlite3.Connection | None = None
-
-    def find(self, sequence: int) -> Entry | None:
-        """The message of a number; None: there is none.
-
-        Raises:
-            StoreError: The journal cannot be read.
-        """
-        try:
-            if self._database is None:
-                self._database = sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=5)
-            return next(select_entries(self._database, "WHERE sequence = ?", (sequence,)), None)
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
-            raise StoreError(f"{self._path} cannot be read: {error}.") from error
+    Raises:
+        StoreError: The journal cannot be read.
+    """
+    with reading(path) as database:
+        found = (next(select_entries(database, "WHERE sequence = ?", (each,)), None) for each in sequences)
+        return {each.sequence: each for each in found if each is not None}
 
 
 def read_steps(path: Path) -> tuple[list[tuple[int, str]], dict[str, int]]:

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -14,32 +14,30 @@ import msgspec
 from workbench.connecting.level import Level
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported, unwrap_exception_group
-from workbench.model.event import Delivery, Event
+from workbench.model.event import Delivery
 from workbench.model.start import FromEnd
-from workbench.model.target_rules import Rules
 from workbench.model.transfer import TransferState
 from workbench.model.wording import with_article
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import Journal
-from workbench.operations.journal.journal_file import Entry
-from workbench.operations.journal.operation import EntryState, Kind, Operation, State, now, place_of, whoami
+from workbench.operations.journal.journal_file import check_not_begun
+from workbench.operations.journal.operation import Kind, Operation, State, now, place_of, whoami
 from workbench.operations.journal.records import (
-    Originals,
     find_journal,
-    read_entries,
     read_record,
     settled_before,
     settled_by_target,
+    undos_of,
 )
 from workbench.operations.journal.retention import keep_within
-from workbench.operations.move.choice import NOT_MEANT, Choice, Deletion, Selection, Stay, Way
-from workbench.operations.move.copies import stamp_of, unburdened
+from workbench.operations.move.choice import Choice, Deletion, Selection
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import Routing, editor_of
 from workbench.operations.move.run import run
+from workbench.operations.move.taken_back import TakenBack, deleted_messages, restored_by_others
 from workbench.operations.move.targets import Targets
 from workbench.session import PROCESS, Session
 
@@ -68,9 +66,11 @@ async def carry_out(
 
     Raises:
         Unsupported: What the plan is about has changed.
+        StoreError: It was begun before, or there can be no journal of it.
         WorkbenchError: It cannot begin; nothing was moved.
     """
-    await asyncio.to_thread(_check_not_begun, plan)
+    # Making room for it must not forget that it was carried out.
+    await asyncio.to_thread(check_not_begun, plan.id)
     targets = Targets(session)
     await check_unchanged(session, plan, targets, force)
     if plan.engine == "broker":
@@ -87,7 +87,7 @@ async def resume(
 
     Raises:
         StoreError: The journal cannot be read, or another program works on it.
-        Unsupported: Its source's connection leads to another broker now, or its broker carried it out.
+        Unsupported: Its source is another now, or its broker carried it out.
         WorkbenchError: It cannot begin.
     """
     record = await asyncio.to_thread(read_record, path)
@@ -96,13 +96,14 @@ async def resume(
     plan = _plan_of(record.operation)
     check_places(session, plan)
     await permit(session, plan)
+    await _check_same_log(session, plan)
     async with editor_of(session, plan.edit) as editor:
         with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
             messages = None
             if plan.undoes:
                 original = find_journal(plan.undoes)
-                choice: Choice = _TakenBack(session, plan, original)
-                messages = _messages_of(original) if plan.purpose == "restore" else None
+                choice: Choice = TakenBack(session, plan, original)
+                messages = deleted_messages(original, plan.id) if plan.purpose == "restore" else None
             else:
                 choice = await _choice_of(session, plan, Targets(session), editor)
             return await run(session, plan, choice, journal, on_progress, stopped, messages)
@@ -133,8 +134,8 @@ async def undo(
     """
     ended = []
     for plan in plans:
-        messages = _messages_of(path) if plan.purpose == "restore" else None
-        choice = _TakenBack(session, plan, path)
+        messages = deleted_messages(path, plan.id) if plan.purpose == "restore" else None
+        choice = TakenBack(session, plan, path)
         ended.append((plan.id, await _run(session, plan, choice, on_progress, stopped, messages)))
         if stopped is not None and stopped.is_set():
             break
@@ -145,7 +146,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     """What `undo` would do, a plan for each target.
 
     Raises:
-        StoreError: The journal cannot be read, or the operation goes on, or is an undo.
+        StoreError: The journal cannot be read, or the operation goes on, or is an undo, or is being undone.
         Unsupported: It cannot be taken back, with the reason.
     """
     record = await asyncio.to_thread(read_record, path)
@@ -154,11 +155,18 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise StoreError(why)
     done = _plan_of(operation)
     check_places(session, done)
+    before = await asyncio.to_thread(undos_of, operation.id)
+    if (open := next((each for each in before if each.state == "running" or each.can_go_on), None)) is not None:
+        what = f"is being undone by operation {open.operation.id}, which is {open.state}"
+        raise StoreError(f"Operation {operation.id} {what}: `workbench journal resume {open.operation.id}` goes on.")
     counts = await asyncio.to_thread(settled_by_target, path)
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
     if done.purpose == "delete":
-        return [_undo_plan(session, done, None, sum(counts.values()), "restore")]
+        restored = (await asyncio.to_thread(restored_by_others, operation.id)).total()
+        if restored >= sum(counts.values()):
+            raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
+        return [_undo_plan(session, done, None, sum(counts.values()) - restored, "restore")]
     plans, kept = [], []
     for target, count in counts.items():
         assert target is not None
@@ -172,20 +180,6 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise Unsupported(" ".join(kept))
     plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
-
-
-def _check_not_begun(plan: Plan) -> None:
-    """Refuse a plan that was carried out before, whose journal must not make room for another.
-
-    Raises:
-        Unsupported: It was.
-    """
-    with suppress(StoreError):
-        find_journal(plan.id)
-        raise Unsupported(
-            f"Plan {plan.id} was begun already: `workbench journal resume {plan.id}` goes on with it, if it has not"
-            " come to its end; else plan again."
-        )
 
 
 async def check_unchanged(session: Session, plan: Plan, targets: Targets, force: bool = False) -> None:
@@ -214,10 +208,7 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
     endpoint = asked.result()
     if endpoint.kind != plan.kind:
         raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
-    if plan.source_id and await connector.log_id(source) not in (None, plan.source_id):
-        raise _changed(f"{source} was deleted, and made anew")
-    if plan.ends and (behind := await _shrunk(session, plan)):
-        raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
+    await _check_same_log(session, plan)
     for leg in plan.legs:
         try:
             target = await targets.find(leg.address)
@@ -247,6 +238,21 @@ def check_places(session: Session, plan: Plan) -> None:
             ended = f"{place} was a broker of another program, and ended with it"
             moved = f"{address.connection} leads elsewhere now, and led to {place}"
             raise _changed(ended if leads.partition("#")[0] == place else moved)
+
+
+async def _check_same_log(session: Session, plan: Plan) -> None:
+    """Refuse a plan whose source is another log of the same name: its positions are those of other events.
+
+    Raises:
+        Unsupported: It is.
+        WorkbenchError: Its broker does not tell.
+    """
+    source = plan.source
+    connector = await session.connector(source.connection)
+    if plan.source_id and await connector.log_id(source) not in (None, plan.source_id):
+        raise _changed(f"{source} was deleted, and made anew")
+    if plan.ends and (behind := await _shrunk(session, plan)):
+        raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
 
 
 async def permit(session: Session, plan: Plan) -> None:
@@ -303,6 +309,7 @@ def _operation(session: Session, plan: Plan) -> Operation:
         process=PROCESS if session.is_embedded(plan.source.connection) else "",
         source_id=plan.source_id,
         by_broker=plan.engine == "broker",
+        undoes=plan.undoes,
     )
 
 
@@ -364,73 +371,6 @@ async def _choice_of(session: Session, plan: Plan, targets: Targets, editor: Edi
     return Routing(
         session, plan.source, plan.target, targets, selection, moved, plan.redrives, editor, plan.id, allowed
     )
-
-
-class _TakenBack:
-    """Which copies of an operation are taken back, and what is published in their place: the originals, byte for byte
-    but for what their source must not get."""
-
-    def __init__(self, session: Session, plan: Plan, original: Path) -> None:
-        self._session = session
-        self._plan = plan
-        self._originals = Originals(original)
-        self._rules: Rules
-
-    async def prepare(self) -> None:
-        """Ask what the source can hold."""
-        if self._plan.target is not None:
-            connector = await self._session.connector(self._plan.target.connection)
-            self._rules = await connector.rules(self._plan.target)
-
-    async def foresee(self, batch: Sequence[Delivery]) -> None:
-        """Nothing has to be asked."""
-
-    async def decide(self, delivery: Delivery) -> Way | Stay | None:
-        """Whether it is a copy of the operation, and where its original goes."""
-        if self._plan.purpose != "restore":
-            if self._entry(delivery) is None:
-                return NOT_MEANT
-            if self._plan.purpose == "withdraw":
-                return None
-        assert self._plan.target is not None
-        return Way(self._plan.target, None, self._rules)
-
-    def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
-        """The original."""
-        entry = None if self._plan.purpose == "restore" else self._entry(delivery)
-        event = delivery.event if entry is None else entry.message.event
-        return unburdened(event, way.rules).event
-
-    def _entry(self, delivery: Delivery) -> Entry | None:
-        stamp = stamp_of(delivery.event)
-        if stamp is None or stamp[0] != self._plan.undoes:
-            return None
-        return self._originals.find(stamp[1])
-
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
-        """The copies are told by their stamps, whatever was dealt with."""
-
-    @property
-    def missing(self) -> int | None:
-        """Not counted: consumers may have taken some."""
-        return None
-
-
-def _messages_of(path: Path) -> Callable[[], AsyncIterator[Sequence[Delivery]]]:
-    async def messages() -> AsyncIterator[Sequence[Delivery]]:
-        batch: list[Delivery] = []
-        for entry in read_entries(path, EntryState.SETTLED):
-            batch.append(entry.message)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    return messages
-
-
-_BATCH = 500
 
 
 def _plan_of(operation: Operation) -> Plan:

@@ -1,0 +1,109 @@
+"""What was deleted is published again once, whoever undoes it how often; and what is resumed is what was begun."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from connectors.memory import Broker, QueueSettings, embedded_broker
+from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.model.address import Address
+from workbench.model.errors import StoreError, Unsupported
+from workbench.model.event import Event
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.operation import Kind, Operation
+from workbench.operations.journal.records import find_journal
+from workbench.operations.move.moves import carry_out, plan_undo, resume, undo
+from workbench.operations.move.plan import Plan
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.session import Session
+
+DEAD = Address("m", "dead")
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """Three messages in a queue, two of which are alike, and a topic."""
+    made = embedded_broker(f"undone-{uuid4().hex}")
+    made.declare_queue("dead", QueueSettings(max_length=3, overflow="reject-publish"))
+    made.declare_topic("log")
+    for body in (b"1", b"2", b"2"):
+        made.send("dead", Event(b"dead", body))
+        made.append("log", Event(b"k", body), 0)
+    return made
+
+
+@pytest.fixture
+async def session(broker: Broker) -> AsyncIterator[Session]:
+    config = ConfigFile(connections={"m": Configured(f"memory://{broker.name}", guard="destroy")})
+    async with Session(["m"], config) as opened:
+        yield opened
+
+
+def bodies(broker: Broker) -> list[bytes | None]:
+    return [each.event.body for each in broker.queues["dead"].waiting()]
+
+
+def begin(plan: Plan) -> None:
+    """Leave a journal as of a program that died before it did anything."""
+    kind: Kind = "undo" if plan.undoes else "move"
+    encoded = msgspec.msgpack.encode(plan)
+    operation = Operation(
+        plan.id, kind, plan.made, "ann@here", plan.source, plan.identity, plan.title, encoded, undoes=plan.undoes
+    )
+    Journal.create(operation).close()
+
+
+async def deleted(session: Session) -> str:
+    plan = await make_plan(session, Wanted(DEAD, purpose="delete"))
+    assert (await carry_out(session, plan)).moved == 3
+    return plan.id
+
+
+async def test_a_deletion_is_undone_once(broker: Broker, session: Session) -> None:
+    path = find_journal(await deleted(session))
+    plans = await plan_undo(session, path)
+    [(first, ended)] = await undo(session, path, plans)
+    assert (ended.moved, sorted(bodies(broker))) == (3, [b"1", b"2", b"2"])  # type: ignore[type-var]
+    with pytest.raises(StoreError, match=f"was undone already, by operation {first}"):
+        await plan_undo(session, path)
+    # Nor by what was planned before it.
+    broker.queues["dead"].clear()
+    again = [msgspec.structs.replace(each, id=uuid4().hex[:12]) for each in plans]
+    [(_, ended)] = await undo(session, path, again)
+    assert (ended.moved, bodies(broker)) == (0, [])
+
+
+async def test_what_the_queue_had_no_room_for_is_published_again_later(broker: Broker, session: Session) -> None:
+    path = find_journal(await deleted(session))
+    for _ in range(2):
+        broker.send("dead", Event(b"dead", b"in the way"))
+    [(_, ended)] = await undo(session, path, await plan_undo(session, path))
+    assert (ended.moved, ended.failed) == (1, 2)
+    broker.queues["dead"].clear()
+    [plan] = await plan_undo(session, path)
+    assert plan.moving == 2
+    [(_, ended)] = await undo(session, path, [plan])
+    assert (ended.moved, bodies(broker)) == (2, [b"2", b"2"])
+
+
+async def test_an_undo_that_was_interrupted_is_gone_on_with_and_not_begun_again(
+    broker: Broker, session: Session
+) -> None:
+    path = find_journal(await deleted(session))
+    [plan] = await plan_undo(session, path)
+    begin(plan)
+    with pytest.raises(StoreError, match=f"operation {plan.id}, which is interrupted: `workbench journal resume"):
+        await plan_undo(session, path)
+    assert (await resume(session, find_journal(plan.id))).moved == 3
+    assert len(bodies(broker)) == 3
+
+
+async def test_a_log_that_was_made_anew_is_not_gone_on_with(broker: Broker, session: Session) -> None:
+    plan = await make_plan(session, Wanted(Address("m", "log"), target=DEAD))
+    begin(plan)
+    broker.delete("log")
+    broker.declare_topic("log")
+    with pytest.raises(Unsupported, match="m/log ends earlier now, in partition 0"):
+        await resume(session, find_journal(plan.id))
