@@ -20,7 +20,7 @@ from connectors.kafka.retry import Patience
 from connectors.kafka.sifter import Sifter, Sifting
 from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, FormatError
-from workbench.model.look import Gap
+from workbench.model.look import ALL, REST, Gap
 
 _LEAST = 64 << 10
 _WAIT_MS = 500
@@ -306,7 +306,7 @@ class Fetching:
             self._is_ill(node, error)
         elif not shares[0].forbidden:
             read = any(share.next > share.start for share in shares)
-            self.miss(topic, [Gap("the rest" if read else "all", str(error).rstrip("."))])
+            self.miss(topic, [Gap(REST if read else ALL, str(error).rstrip("."))])
             for share in shares:
                 share.forbidden = True
 

@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import Kafka, KafkaAddress
+from tests.kafka.strict import StrictKafka
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
 
@@ -87,6 +88,13 @@ def own_kafka() -> Iterator[Kafka]:
                 await client.alter_configs([hasty])
 
         asyncio.run(hasten())
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def strict() -> Iterator[StrictKafka]:
+    """A broker that permits its users nothing but what a test permits them."""
+    with StrictKafka("strict") as broker:
         yield broker
 
 

@@ -149,8 +149,8 @@ async def test_commands_about_other_things_do_not_look_at_groups(
         table = await workbench("groups", "-o", "table", "-c", f"k={kafka.url}")
     [record] = [record for record in map(json.loads, output.splitlines()) if record["group"] == name]
     assert (code, record["kind"], record["gaps"][0]["reason"]) == (0, "classic", "it is in a form of its own")
-    assert f"of group {name}, what is assigned to" in errors
-    assert f"of group {name}, what is assigned to" in table[2]
+    assert f"not seen of group {name}: what is assigned to" in errors
+    assert f"not seen of group {name}: what is assigned to" in table[2]
 
 
 @pytest.mark.parametrize("offered", [EVENT_HUBS, {**EVENT_HUBS, LIST_GROUPS: (0, 5)}])

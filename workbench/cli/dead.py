@@ -7,7 +7,7 @@ import click
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.read_all import places_argument, read_all, tell_gaps
+from workbench.cli.read_all import code_of_named, places_argument, read_all, tell_gaps, tell_unseen
 from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import look_option, window_of, window_options
@@ -20,7 +20,7 @@ from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.dead.groups import MOST, Group, Groups
 from workbench.operations.reading import Reading
-from workbench.operations.trace.scope import NOT_FREE, Plan
+from workbench.operations.trace.scope import Plan
 from workbench.operations.trace.words import span_text
 from workbench.query.field import Field
 from workbench.session import Session
@@ -68,7 +68,8 @@ async def dead(
             write_json(json_line(_record(group, groups, field)))
     elif found:
         write(_table(found, field).encode())
-    return _tell(reading, plan, groups, len(found))
+    complete = _tell(reading, plan, groups, len(found))
+    return code_of_named(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
 
 
 def _takes_dead_letters(endpoint: Endpoint) -> bool:
@@ -82,11 +83,10 @@ def _field(session: Session, by: str | None) -> Field | None:
         raise click.BadParameter(error.message, param_hint="'--by'") from None
 
 
-def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> Exit:
-    """Say on stderr what was read and what was not."""
+def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> bool:
+    """Say on stderr what was read and what was not; whether all was."""
     complete = tell_gaps(reading) and not plan.unseen
-    for where, why in plan.unseen:
-        say(f"{where}: not read" + (" (--look browses it)" if why == NOT_FREE else f": {why}"))
+    tell_unseen(plan)
     if groups.others is not None:
         say(f"{quantity(groups.others.count, 'dead letter')} not told apart: there are more than {MOST:,} groups")
     if len(groups) > shown:
@@ -97,7 +97,7 @@ def _tell(reading: Reading, plan: Plan, groups: Groups, shown: int) -> Exit:
         read = len(reading.coverage)
         many = quantity(groups.counted, "dead letter")
         say(f"{many} in {quantity(len(groups), 'group')}, in {quantity(read, 'endpoint')}")
-    return Exit.DONE if complete else Exit.PARTLY
+    return complete
 
 
 def _table(found: Sequence[Group], by: Field | None) -> str:

@@ -42,7 +42,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
         write_json(b"".join(json_line(_record(endpoint)) for endpoint in listed))
     elif listed:
         write(table(_TITLES, list(map(_row, listed)), right=frozenset({"depth", "parts", "consumers"})).encode())
-    elif code == Exit.DONE:
+    if not listed and code == Exit.DONE:
         say("There are no endpoints, or this user may not see them.")
     return code
 

@@ -13,6 +13,7 @@ from workbench.cli.event_output import EventOutput, EventPrinter, event_output_o
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
 from workbench.cli.output import coverage_record
+from workbench.cli.read_all import code_of_named
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress
@@ -22,10 +23,11 @@ from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, WorkbenchError
-from workbench.model.look import Coverage, Gap
+from workbench.model.look import ALL, Coverage, Gap
 from workbench.model.start import Since
 from workbench.model.wording import quantity
 from workbench.operations.search import Search, is_on_cluster, search
+from workbench.operations.trace.scope import ask_endpoints
 from workbench.query.query import Query
 from workbench.session import Session
 
@@ -65,14 +67,16 @@ async def find(
     text; everything else is read and decoded. Events are printed as they are found, in order within a partition. Queues
     are not searched: browse them.
 
-    Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched.
+    Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched, or an address that you name
+    cannot be read.
     """
     need_connection(session, addresses)
     wanted = session.query(query)
     if not query.strip():
         raise ConfigError("There is nothing to look for: the query is empty.")
     window = window_of(since, until)
-    endpoints, missing = await (_named(session, addresses) if addresses else _all_logs(session))
+    named = tuple(dict.fromkeys(map(session.address, addresses)))
+    endpoints, missing = await (_named(session, named) if named else _all_logs(session))
     printer = EventPrinter(output, session.reading, [each.address for each in endpoints])
     mask, masked = session.reading.mask, session.reading.masked is not None
     cluster = await session.cluster()
@@ -94,6 +98,12 @@ async def find(
                 if as_record and output.form == "json":
                     for address, covered in coverage.items():
                         write_json(coverage_record(address, covered))
+    if not coverage:
+        say("there are no topics or streams, or this user may not see them")
+    if limit is not None and sum(found.found.values()) >= limit:
+        return Exit.DONE
+    if code := code_of_named(named, coverage):
+        return code
     if found.found:
         return Exit.DONE
     if missing and not endpoints:
@@ -116,28 +126,16 @@ def _workers(session: Session, endpoints: Sequence[Endpoint], query: Query) -> I
         yield workers
 
 
-async def _named(session: Session, addresses: Sequence[str]) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:
+async def _named(
+    session: Session, addresses: Sequence[Address]
+) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:
     """The endpoints that are named, and what cannot be asked about.
 
     Raises:
         WorkbenchError: Only one is named, and something is wrong with it.
     """
-    places = list(dict.fromkeys(map(session.address, addresses)))
-
-    async def ask(address: Address) -> Endpoint | WorkbenchError:
-        try:
-            return await (await session.connector(address.connection)).endpoint(address)
-        except WorkbenchError as error:
-            return error
-
-    async with asyncio.TaskGroup() as group:
-        asked = {address: group.create_task(ask(address)) for address in places}
-    answers = {address: task.result() for address, task in asked.items()}
-    errors = {address: answer for address, answer in answers.items() if isinstance(answer, WorkbenchError)}
-    if errors and len(places) == 1:
-        raise errors[places[0]]
-    endpoints = [answer for answer in answers.values() if isinstance(answer, Endpoint)]
-    return endpoints, {address: _unseen("all", error) for address, error in errors.items()}
+    endpoints, refused = await ask_endpoints(session, addresses)
+    return endpoints, {address: _unseen(error) for address, error in refused.items()}
 
 
 async def _all_logs(session: Session) -> tuple[Sequence[Endpoint], Mapping[_Place, Coverage]]:
@@ -146,22 +144,22 @@ async def _all_logs(session: Session) -> tuple[Sequence[Endpoint], Mapping[_Plac
     missing: dict[_Place, Coverage] = {}
     for name, answer in (await session.ask(session.names, Guarded.endpoints)).items():
         if isinstance(answer, WorkbenchError):
-            missing[name] = _unseen("all", answer)
+            missing[name] = _unseen(answer)
             continue
         if answer.gaps:
             missing[name] = Coverage(gaps=tuple(answer.gaps))
         for each in answer:
             if each.family == "log" and each.cost.sentence:
-                missing[each.address] = Coverage(gaps=(Gap("all", "reading it is not free: name it to search it"),))
+                missing[each.address] = Coverage(gaps=(Gap(ALL, "reading it is not free: name it to search it"),))
             elif each.family == "log" and Ability.BROWSE not in each.abilities:
-                missing[each.address] = Coverage(gaps=(Gap("all", "it cannot be browsed"),))
+                missing[each.address] = Coverage(gaps=(Gap(ALL, "it cannot be browsed"),))
             elif each.family == "log":
                 endpoints.append(each)
     return endpoints, missing
 
 
-def _unseen(what: str, error: WorkbenchError) -> Coverage:
-    return Coverage(gaps=(Gap(what, str(error).rstrip(".")),))
+def _unseen(error: WorkbenchError) -> Coverage:
+    return Coverage().cut_short(str(error))
 
 
 def _cost(found: Search, searched: int, cluster: "Cluster | None") -> Sequence[str]:

@@ -88,22 +88,20 @@ async def list_groups(session: Session, place: str | None, name: str | None, for
     now = round(time.time() * 1000)
     if format_or_default(form) == "json":
         write_json(b"".join(json_line(_record(connection, group, address)) for connection, group in found))
-    elif not found:
-        if code == Exit.DONE:
-            say("There are no consumer groups, or this user may not see them.")
-    elif name or address:
+    elif found and (name or address):
         partitions = [(group, each) for _, group in found for each in _of(group, address)]
         rows = [_partition_row(group, each, now) for group, each in partitions]
         columns = ("group", "address", "partition", "committed", "end", "lag", "oldest unread", "member")
         write(table(columns, rows, right=frozenset({"partition", "committed", "end", "lag", "oldest unread"})).encode())
-    else:
+    elif found:
         summaries = [_row(connection, group, now) for connection, group in found]
         titles = ("group", "connection", "kind", "state", "members", "lag", "oldest unread")
         write(table(titles, summaries, right=frozenset({"members", "lag", "oldest unread"})).encode())
+    if not found and code == Exit.DONE:
+        say("There are no consumer groups, or this user may not see them.")
     for connection, group in found:
         for gap in group.gaps:
-            of = f"{visible(connection)}: of group {visible(group.name)}"
-            say(f"{of}, {visible(gap.what)} is not known: {visible(gap.reason)}.")
+            say(f"{connection}: not seen of group {group.name}: {gap.what} ({gap.reason})")
     return code
 
 

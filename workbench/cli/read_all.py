@@ -1,22 +1,25 @@
 """Reading all that is in what a command names: in endpoints, in recordings, or in all of all connections."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from workbench.cli import completion
+from workbench.cli.exit_codes import Exit
 from workbench.cli.recordings import play
+from workbench.cli.search_options import first_names
 from workbench.cli.stdio import say
 from workbench.facts.facts import Facts
 from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.event import Delivery
+from workbench.model.look import Coverage
 from workbench.model.start import Window
 from workbench.operations.reading import Reading
-from workbench.operations.trace.scope import Plan, Scope, survey
+from workbench.operations.trace.scope import NOT_FREE, Plan, Scope, survey
 from workbench.session import Session
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -52,7 +55,7 @@ async def read_all(
         wanted: Which endpoints count, where none is named.
 
     Raises:
-        WorkbenchError: An endpoint that was named cannot be asked for, or a recording cannot be read.
+        WorkbenchError: Only one endpoint was named, and it cannot be asked for; or a recording cannot be read.
     """
     recordings = [place for place in places if isinstance(place, Path)]
     addresses = tuple(place for place in places if isinstance(place, Address))
@@ -67,6 +70,36 @@ async def read_all(
         async with play(session, recording) as stream:
             await reading.take(recording, stream)
     return reading, plan
+
+
+def tell_unseen(plan: Plan) -> None:
+    """Say on stderr what is not read at all, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for where, reason in plan.unseen:
+        by_reason.setdefault(reason, []).append(str(where))
+    for reason, names in by_reason.items():
+        hint = f" (--look browses {'it' if len(names) == 1 else 'them'})" if reason == NOT_FREE else f": {reason}"
+        say(f"{first_names(names)}: not read{hint}")
+
+
+def code_of_named(
+    named: Sequence[Address | Path], coverage: Mapping[Any, Coverage], refused: Collection[Address] = ()
+) -> Exit:
+    """The exit code as far as it depends on what a command was told to read.
+
+    What is wrong with one of several places keeps nobody from the others, and is not hidden by what they hold: a
+    command that reads what its user names ends with 3 then, and with 1 where it could read nothing of it.
+
+    Args:
+        named: What was named; empty: nothing was, and what cannot be read is told as what was not seen.
+        coverage: What was read of each.
+        refused: What of it could not even be asked for.
+    """
+    covered = {place: coverage[place] for place in named if place not in refused and place in coverage}
+    broken = [place for place in named if place in refused or (place in covered and covered[place].is_cut_short)]
+    if not broken:
+        return Exit.DONE
+    return Exit.PARTLY if len(broken) < len(named) or any(each.read for each in covered.values()) else Exit.FAILED
 
 
 def tell_gaps(reading: Reading) -> bool:

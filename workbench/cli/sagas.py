@@ -11,10 +11,10 @@ from click.core import ParameterSource
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.read_all import places_argument, read_all, tell_gaps
+from workbench.cli.read_all import code_of_named, places_argument, read_all, tell_gaps, tell_unseen
 from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
-from workbench.cli.search_options import first_names, look_option, window_of, window_options
+from workbench.cli.search_options import look_option, window_of, window_options
 from workbench.cli.sessions import need_connection
 from workbench.cli.stdio import say, write, write_json
 from workbench.decode.display import visible
@@ -89,15 +89,16 @@ async def sagas(
             write_json(json_line(_record(saga)))
     elif found:
         write(_table(found[:limit]).encode())
-    return _tell(reading, plan, look, gathered, paths.values(), sum(saga.stuck for saga in found))
+    complete = _tell(reading, plan, gathered, paths.values(), sum(saga.stuck for saga in found))
+    return code_of_named(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
 
 
-def _tell(reading: Reading, plan: Plan, look: bool, flows: Flows, paths: Iterable[saga_paths.Path], stuck: int) -> Exit:
-    """Say on stderr what was read and what was not."""
+def _tell(reading: Reading, plan: Plan, flows: Flows, paths: Iterable[saga_paths.Path], stuck: int) -> bool:
+    """Say on stderr what was read and what was not; whether all was."""
     complete = tell_gaps(reading) and not plan.unseen
-    if plan.unseen:
-        names = [str(where) for where, _ in plan.unseen]
-        say(visible(f"{first_names(names)}: not read" + ("" if look else " (--look browses queues)")))
+    tell_unseen(plan)
+    if not (reading.coverage or plan.unseen or plan.empty):
+        say("there is nothing to be read, or this user may not see it")
     if flows.dropped:
         complete = False
         say(f"{quantity(flows.dropped, 'flow')} were let go: narrow it with addresses and --since")
@@ -109,7 +110,7 @@ def _tell(reading: Reading, plan: Plan, look: bool, flows: Flows, paths: Iterabl
         say(f"no type has {LEAST} flows, from which a path could be learned: read more with --since")
     events = sum(covered.read for covered in reading.coverage.values())
     say(f"{stuck:,} stuck of {quantity(len(flows), 'flow')} in {quantity(events, 'event')}")
-    return Exit.DONE if complete else Exit.PARTLY
+    return complete
 
 
 def _table(found: Sequence[Saga]) -> str:

@@ -51,6 +51,7 @@ from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import (
+    AccessRefused,
     ConfigError,
     ConnectorError,
     EndpointNotFound,
@@ -195,7 +196,8 @@ class Guarded:
         found = await self._describe(address)
         beside = [found]
         if (origin := self._dead_letters.origin_of(found)) is not None:
-            with suppress(EndpointNotFound):
+            # Its own name tells where it has its dead letters from; this user may not see that.
+            with suppress(EndpointNotFound, AccessRefused):
                 beside.append(await self._describe(origin))
         return self._dead_letters.link(beside)[0]
 

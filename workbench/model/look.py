@@ -1,12 +1,15 @@
 """Looks: one reading of one endpoint, and what it covered."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from workbench.model.address import Address
 
+ALL: Final = "all"
+REST: Final = "the rest"
+"""What is not seen of an endpoint of which nothing was read, and of one that could not be read to its end."""
 _NAMED = 3
 """Gaps of one reason that a sentence names."""
 
@@ -104,13 +107,21 @@ class Coverage(msgspec.Struct, frozen=True):
         """Whether nothing was missed."""
         return not self.gaps
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the look ended before its end."""
+        return any(gap.what in (ALL, REST) for gap in self.gaps)
+
     def cut_short(self, reason: str) -> "Coverage":
-        """The same of a look that ended before its end: what is behind it was not seen.
+        """The same of a look that ended before its end: what is behind it was not seen. One that did before stays as it
+        is.
 
         Args:
             reason: Why it ended; a full stop behind it is left out.
         """
-        rest = Gap("the rest" if self.read else "all", reason.rstrip("."))
+        if self.is_cut_short:
+            return self
+        rest = Gap(REST if self.read else ALL, reason.rstrip("."))
         return msgspec.structs.replace(self, gaps=(*self.gaps, rest))
 
     @property

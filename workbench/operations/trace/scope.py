@@ -1,5 +1,6 @@
 """Where a trace looks: which endpoints, what of them costs something, and what cannot be looked at at all."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
@@ -9,7 +10,7 @@ import msgspec
 from workbench.connecting.guard import Guarded
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, WorkbenchError
+from workbench.model.errors import ConnectorError, EndpointNotFound, WorkbenchError, unwrap_exception_group
 from workbench.model.look import Coverage, Gap
 from workbench.model.start import Window
 from workbench.model.wording import quantity
@@ -59,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
         unseen: What will not be seen, and why: an endpoint or, by its name, a whole connection.
         empty: What has nothing to be looked at.
         messages: How many there are, as far as that is known, where looking costs something.
+        refused: What of the unseen was named, and cannot be asked for.
     """
 
     logs: tuple[Endpoint, ...] = ()
@@ -67,6 +69,7 @@ class Plan(msgspec.Struct, frozen=True):
     unseen: tuple[_Unseen, ...] = ()
     empty: tuple[tuple[Address, Coverage], ...] = ()
     messages: int = 0
+    refused: frozenset[Address] = frozenset()
 
 
 async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bool] = lambda _: True) -> Plan:
@@ -78,13 +81,14 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
         wanted: Which endpoints count, where none is named.
 
     Raises:
-        WorkbenchError: An endpoint that was named cannot be asked for.
+        WorkbenchError: Only one endpoint was named, and it cannot be asked for.
     """
     unseen: list[_Unseen] = []
     found: list[Endpoint] = []
+    refused: dict[Address, WorkbenchError] = {}
     if scope.addresses:
-        for address in dict.fromkeys(scope.addresses):
-            found.append(await (await session.connector(address.connection)).endpoint(address))
+        found, refused = await ask_endpoints(session, scope.addresses)
+        unseen += [(address, str(error)) for address, error in refused.items()]
     else:
         for name, answer in (await session.ask(session.names, partial(_list, wanted))).items():
             if isinstance(answer, WorkbenchError):
@@ -112,7 +116,33 @@ async def survey(session: Session, scope: Scope, wanted: Callable[[Endpoint], bo
                 queues.append(each)
             else:
                 unseen.append((each.address, NOT_FREE))
-    return Plan(tuple(logs), tuple(queues), tuple(prices), tuple(unseen), tuple(empty), messages)
+    return Plan(tuple(logs), tuple(queues), tuple(prices), tuple(unseen), tuple(empty), messages, frozenset(refused))
+
+
+async def ask_endpoints(
+    session: Session, addresses: Sequence[Address]
+) -> tuple[list[Endpoint], dict[Address, WorkbenchError]]:
+    """The endpoints that are named, and what is wrong with the others.
+
+    Raises:
+        WorkbenchError: Only one is named, and something is wrong with it.
+    """
+    places = list(dict.fromkeys(addresses))
+
+    async def ask(address: Address) -> Endpoint | WorkbenchError:
+        try:
+            return await (await session.connector(address.connection)).endpoint(address)
+        except WorkbenchError as error:
+            return error
+
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(ask(address)) for address in places]
+    answers = [(address, task.result()) for address, task in zip(places, asked, strict=True)]
+    refused = {address: answer for address, answer in answers if isinstance(answer, WorkbenchError)}
+    if refused and len(places) == 1:
+        raise refused[places[0]]
+    return [answer for _, answer in answers if isinstance(answer, Endpoint)], refused
 
 
 async def _list(wanted: Callable[[Endpoint], bool], connector: Guarded) -> tuple[list[Endpoint], list[_Unseen]]:
