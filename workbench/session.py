@@ -14,7 +14,7 @@ import msgspec
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connection_formats import connection_of
-from workbench.connecting.connector import Action, Stream
+from workbench.connecting.connector import Action, Stream, TellingConnector
 from workbench.connecting.environment import Variables, keep_from_children, password_variable
 from workbench.connecting.error_log import log_unexpected
 from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_of
@@ -228,8 +228,11 @@ class Session:
         Raises:
             ConfigError: It cannot be used.
         """
+        connector = connect(connection)
+        if isinstance(connector, TellingConnector):
+            connector.tell = lambda sentence: self.tell(f"{connection.name}: {sentence}")
         return Guarded(
-            connect(connection),
+            connector,
             connection,
             lambda which, level: self.confirm(which, level),
             self._dead_letter_names,

@@ -51,6 +51,10 @@ GROUP, TRANSACTION = 0, 1
 CLIENT = "event-workbench"
 _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 30
+_ANY_SECONDS = 10
+"""Seconds in which whichever broker was asked has to answer before another one is."""
+_NEXT_SECONDS = 0.5
+"""Seconds after which the next broker is tried beside one that has not let us in yet: it may stand still."""
 _PATIENCE_SECONDS = 5
 _PAUSE_SECONDS = 0.1
 
@@ -81,6 +85,8 @@ class Cluster:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.tell: Callable[[str], None] = lambda sentence: None
+        """Tells the user what is waited for."""
         self._tls: ssl.SSLContext | None = None
         self.id = ""
         """What the cluster calls itself, as of the last metadata; empty: it does not say."""
@@ -122,14 +128,43 @@ class Cluster:
                 raise ConnectionLost(f"Broker {node} of {self.settings.name} is not available at the moment.")
             place = self._places[node]
             return await self._open(*place, place not in self.settings.hosts, max_idle)
+        places = [*dict.fromkeys([*self.settings.hosts, *self._places.values()])]
         failures: list[ConnectorError] = []
-        for host, port in dict.fromkeys([*self.settings.hosts, *self._places.values()]):
+        opened: list[AIOKafkaConnection] = []
+
+        async def attempt(host: str, port: int) -> None:
             try:
-                return await self._open(host, port, False, max_idle)
+                opened.append(await self._open(host, port, False, max_idle, _ANY_SECONDS))
             except ConnectorError as error:
                 failures.append(error)
+
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                trying = set[asyncio.Task[None]]()
+                for place in places:
+                    trying.add(group.create_task(attempt(*place)))
+                    timeout = None if place == places[-1] else _NEXT_SECONDS
+                    _, trying = await asyncio.wait(trying, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                    if opened:
+                        break
+                while trying and not opened:
+                    _, trying = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
+                for task in trying:
+                    task.cancel()
+        if opened:
+            for other in opened[1:]:
+                await disconnect(other)
+            return opened[0]
         # Being turned away says more than not being answered.
         raise next((error for error in failures if isinstance(error, AccessRefused)), failures[0])
+
+    async def reach(self, node: int) -> None:
+        """Connect to a broker, unless it is connected.
+
+        Raises:
+            ConnectorError: It cannot be reached.
+        """
+        await self._sharing(node)
 
     async def ask(self, request: Any, node: int | None = None) -> Any:
         """Send a request over a connection that all share and return the answer.
@@ -342,9 +377,9 @@ class Cluster:
                 if without := nodes.get(-1):
                     check(Code.LEADER_NOT_AVAILABLE, f"read partition {without[0][1]} of topic {without[0][0]}")
                 answers = await run_together(ask(node, partitions) for node, partitions in nodes.items())
-            except (RetriableError, ConnectionLost):
+            except (RetriableError, ConnectionLost) as error:
                 leaders.update(await self.leaders({topic for topic, _ in wanted}))
-                raise
+                raise error if isinstance(error, RetriableError) else RetriableError(error) from None
             return {partition: offset for answer in answers for partition, offset in answer.items()}
 
         return await persistently(attempt)
@@ -358,7 +393,9 @@ class Cluster:
         found = await self.topics(topics)
         return {(name, number): node for name, topic in found.items() for number, node in topic.leaders.items()}
 
-    async def _open(self, host: str, port: int, advertised: bool, max_idle: float | None) -> AIOKafkaConnection:
+    async def _open(
+        self, host: str, port: int, advertised: bool, max_idle: float | None, answers: float = _ANSWER_SECONDS
+    ) -> AIOKafkaConnection:
         settings = self.settings
         if settings.tls and self._tls is None:
             self._tls = settings.context()
@@ -367,7 +404,7 @@ class Cluster:
                 host,
                 port,
                 client_id=CLIENT,
-                request_timeout_ms=_ANSWER_SECONDS * 1000,
+                request_timeout_ms=round(answers * 1000),
                 max_idle_ms=None if max_idle is None else round(max_idle * 1000),
                 ssl_context=self._tls,
                 security_protocol=settings.protocol,

@@ -4,14 +4,14 @@ What lists is imported with it; all else where it is done: neither the screen's 
 event waits for what it does not need.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import msgspec
 
-from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_both, run_together
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_beside, run_both, run_together
 from connectors.kafka.configuration import describe_configs, largest
 from connectors.kafka.settings import KNOWN, Settings
 from connectors.kafka.versions import SHARE_GROUPS, TRANSACTIONS
@@ -34,6 +34,7 @@ from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
     from connectors.kafka.groups import Times
+    from connectors.kafka.leaders import Led
     from connectors.kafka.publisher import ClusterPublisher
     from connectors.kafka.reader import TopicStream
     from connectors.kafka.scan import ScanStream
@@ -123,6 +124,15 @@ class KafkaConnector:
     async def __aexit__(self, *exception: object) -> None:
         await self._cluster.close()
 
+    @property
+    def tell(self) -> Callable[[str], None]:
+        """Tells the user what is waited for: see `workbench.connecting.connector.TellingConnector`."""
+        return self._cluster.tell
+
+    @tell.setter
+    def tell(self, tell: Callable[[str], None]) -> None:
+        self._cluster.tell = tell
+
     def check(self) -> AsyncIterator[Step]:
         """Try each step: names, ports, TLS, logging in, and the addresses that the brokers advertise."""
         from connectors.kafka.check import check
@@ -187,15 +197,22 @@ class KafkaConnector:
         from connectors.kafka.start_offsets import partitions_of, starts_of
 
         topic = await self._topic(address)
-        leaders = topic.leader_of
-        partitions = partitions_of(address, topic, start or Beginning())
-        beginnings, ends, written = await self._borders(partitions, leaders)
+        led = await self._led(partitions_of(address, topic, start or Beginning()), topic.leader_of)
+        leaders = led.leaders
+        beginnings, ends, written = await self._borders(leaders, leaders)
         place = await starts_of(self._cluster, address, start or Beginning(), beginnings, ends, leaders)
-        gaps = [*place.gaps, *(gap for _, gap in _open_transactions(ends, written))]
+        gaps = [*place.gaps, *(gap for _, gap in (*led.gaps, *_open_transactions(ends, written)))]
         queues = [Queue(each, first, place.ends[each], leaders[each]) for each, first in sorted(place.starts.items())]
         total = sum(ends[each] - beginnings[each] for each in ends)
         stream = TopicStream(
-            self._cluster, address, queues, limit=limit, gaps=gaps, notes=place.notes, chosen=place.chosen, total=total
+            self._cluster,
+            address,
+            queues,
+            limit=limit,
+            gaps=gaps,
+            notes=place.notes,
+            chosen=place.chosen,
+            total=total,
         )
         try:
             yield stream
@@ -213,18 +230,26 @@ class KafkaConnector:
         if pattern is not None:
             raise Unsupported(f"{address} is a topic: a pattern chooses part of an exchange, and Kafka has none.")
         topic = await self._topic(address)
-        leaders = topic.leader_of
-        partitions = partitions_of(address, topic, start or Latest())
-        beginnings = await self._cluster.offsets(dict.fromkeys(partitions, BEGINNING), leaders)
-        ends = await self._cluster.offsets(dict.fromkeys(partitions, END), leaders)
+        led = await self._led(partitions_of(address, topic, start or Latest()), topic.leader_of)
+        leaders = led.leaders
+        beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
+        ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
         place = await starts_of(self._cluster, address, start or Latest(), beginnings, ends, leaders)
         grows = not isinstance(start, At)
         queues = [Queue(each, first, None, leaders[each]) for each, first in sorted(place.starts.items())]
         stream = TopicStream(
-            self._cluster, address, queues, grows=grows, gaps=place.gaps, notes=place.notes, chosen=place.chosen
+            self._cluster,
+            address,
+            queues,
+            grows=grows,
+            away=led.away,
+            gaps=[*(gap for _, gap in led.gaps), *place.gaps],
+            notes=place.notes,
+            chosen=place.chosen,
         )
         try:
-            yield stream
+            async with run_beside(stream.follow()):
+                yield stream
         finally:
             stream.close()
 
@@ -287,9 +312,11 @@ class KafkaConnector:
         from connectors.kafka.start_offsets import starts_of
 
         topics = await run_together(self._topic(address) for address in addresses)
-        leaders = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
+        known = {each: leader for topic in topics for each, leader in topic.leader_of.items()}
+        led = await self._led(known, known)
+        leaders = led.leaders
         beginnings, ends, written = await self._borders(leaders, leaders)
-        gaps = _open_transactions(ends, written)
+        gaps = [*led.gaps, *_open_transactions(ends, written)]
         start = Beginning() if window.since is None else Since(window.since)
         place = await starts_of(self._cluster, addresses[0], start, beginnings, ends, leaders)
         notes = list[str]()
@@ -300,6 +327,18 @@ class KafkaConnector:
             ends = reached
         spans = {each: (min(start, ends[each]), ends[each]) for each, start in place.starts.items()}
         return _Searched(spans, leaders, gaps, notes)
+
+    async def _led(self, partitions: Collection[Partition], leaders: Mapping[Partition, int]) -> "Led":
+        """Which of some partitions can be asked, and whom.
+
+        Raises:
+            ConnectorError: None can.
+        """
+        from connectors.kafka.leaders import await_leaders
+
+        led = await await_leaders(self._cluster, {each: leaders[each] for each in partitions})
+        led.check()
+        return led
 
     async def _borders(
         self, partitions: Collection[Partition], leaders: Mapping[Partition, int]
@@ -382,13 +421,17 @@ class KafkaConnector:
         return address.name
 
     async def _endpoints_of(self, topics: Mapping[str, Topic]) -> list[Endpoint]:
-        partitions = [(name, number) for name, topic in topics.items() for number in topic.leaders]
-        leaders = {each: leader for topic in topics.values() for each, leader in topic.leader_of.items()}
-        led = [each for each in partitions if leaders[each] >= 0]
+        from connectors.kafka.leaders import await_leaders
+
+        known = {each: leader for topic in topics.values() for each, leader in topic.leader_of.items()}
+        led = await await_leaders(self._cluster, known, electing=0)
+        if any(isinstance(error, ConnectionLost) for error in led.away.values()):
+            led.check()
+        leaders = led.leaders
         (beginnings, ends), (configuration, is_atomic) = await run_both(
             run_both(
-                self._cluster.offsets(dict.fromkeys(led, BEGINNING), leaders),
-                self._cluster.offsets(dict.fromkeys(led, END), leaders, committed=False),
+                self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders),
+                self._cluster.offsets(dict.fromkeys(leaders, END), leaders, committed=False),
             ),
             run_both(
                 describe_configs(self._cluster, topics, _CONFIGURATION),
@@ -456,7 +499,7 @@ def _endpoint(
 ) -> Endpoint:
     mine = [(topic.name, number) for number in topic.leaders]
     known = [each for each in mine if each in ends and each in beginnings]
-    without = [str(number) for number, leader in topic.leaders.items() if leader < 0]
+    without = [str(number) for _, number in mine if (topic.name, number) not in ends]
     state = (("without a leader", f"partition {', '.join(without)}"),) if without else ()
     return Endpoint(
         address=address,

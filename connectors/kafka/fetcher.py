@@ -53,7 +53,7 @@ class Share:
         end: Where to stop; None: never.
         leader: The broker to ask; -1 where none is known.
         served: When it last brought something, counted in answers; who waited longest comes first.
-        forbidden: Whether this user may not read it, which ends it.
+        forbidden: Whether the rest is done without: this user may not read it, or nobody leads it any more.
         kept: Whether what comes is kept as it is; else it is sifted, where it can be.
     """
 
@@ -105,7 +105,7 @@ class Fetching:
         size: int,
         lines: int = 1,
         wanted: Callable[[Share], bool] = lambda share: True,
-        grow: Callable[[Partition, int], Share] | None = None,
+        grow: Callable[[Partition, int], Share | None] | None = None,
         sifting: Sifting | None = None,
     ) -> None:
         """Nothing is asked for yet.
@@ -116,7 +116,8 @@ class Fetching:
             size: Bytes to ask for at once.
             lines: Connections to each broker. With two, it looks for one answer while it sends another.
             wanted: Whether more of a partition is wanted at the moment.
-            grow: Makes the share of a partition that is added to a topic later; None: such are not fetched.
+            grow: Makes the share of a partition that is added to a topic later, or None of one that is not to be
+                fetched; None: none is.
             sifting: How answers are searched while they come in; None: all are kept.
         """
         self.shares = {share.partition: share for share in shares}
@@ -143,7 +144,6 @@ class Fetching:
         self._trouble: ConnectorError | None = None
         self._ill: set[int] = set()
         self._answers = 0
-        self._refresh = time.monotonic() + _REFRESH_SECONDS
 
     @property
     def finished(self) -> bool:
@@ -180,8 +180,6 @@ class Fetching:
         if trouble := self._trouble:
             self._trouble = None
             await self._recover(trouble)
-        if self._grow and time.monotonic() > self._refresh:
-            await self._follow()
         self._left = [share for share in self._left if not share.finished]
         for node in {share.leader for share in self._left}:
             for line in [(node, number) for number in range(self._lines)]:
@@ -326,16 +324,25 @@ class Fetching:
         """After something that may pass: pause, ask who leads what now, and go on."""
         if not isinstance(error, ConnectionLost | RetriableError):
             raise error
-        await self.patience.wait(error)
+        try:
+            await self.patience.wait(error)
+        except ConnectorError as final:
+            self._do_without(final)
         if isinstance(error, _OutOfRange):
             with suppress(ConnectionLost, RetriableError):  # it comes again, and counts
                 await self._into_range(error.share)
         else:
             await self._follow()
 
+    async def follow(self) -> None:
+        """Ask from time to time who leads what, beside what is fetched: whoever is asked may stand still."""
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            with suppress(ConnectorError):  # what keeps fetching from going on is said there
+                await self._follow()
+
     async def _follow(self) -> None:
         """Ask who leads what now."""
-        self._refresh = time.monotonic() + _REFRESH_SECONDS
         try:
             leaders = await self._cluster.leaders({topic for topic, _ in self.shares})
         except (ConnectionLost, RetriableError):
@@ -343,9 +350,26 @@ class Fetching:
         for partition, leader in leaders.items():
             if share := self.shares.get(partition):
                 share.leader = leader
-            elif self._grow:
-                self.shares[partition] = self._grow(partition, leader)
-                self._left.append(self.shares[partition])
+            elif self._grow and (grown := self._grow(partition, leader)) is not None:
+                self.shares[partition] = grown
+                self._left.append(grown)
+
+    def _do_without(self, error: ConnectorError) -> None:
+        """Go on with the partitions that are well. What grows is asked for again later; of the others the rest is
+        missed.
+
+        Raises:
+            ConnectorError: The error, where none is.
+        """
+        left = [share for share in self._left if not share.finished]
+        lost = [share for share in left if share.leader in self._ill]
+        if len(lost) == len(left) and not any(share.served and share not in lost for share in self.shares.values()):
+            raise error
+        for share in lost:
+            if share.end is not None:
+                what = f"partition {share.partition[1]}, offsets {share.next} to {share.end - 1}"
+                self.miss(share.partition[0], [Gap(what, str(error).removesuffix("."), failed=True)])
+                share.forbidden = True
 
     async def _into_range(self, share: Share) -> None:
         """Retention has overtaken the next offset, or the partition was cut back: go on where there is something."""

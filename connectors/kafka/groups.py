@@ -11,6 +11,7 @@ from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, 
 from connectors.kafka.fetcher import Fetching, Share
 from connectors.kafka.group_offsets import Readers, readers_of
 from connectors.kafka.group_requests import readable
+from connectors.kafka.leaders import await_leaders
 from connectors.kafka.records import committed_batches as committed_batches
 from connectors.kafka.records import deliveries
 from workbench.connecting.connector_boundary import Boundary
@@ -89,9 +90,10 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers], known: "Times 
         topic: Gap(f"topic {topic}", "it has been deleted, or this user may not see it")
         for topic in topics - {topic for topic, _ in leaders}
     }
-    led = {each for one in readers for each in one.partitions if leaders.get(each, -1) >= 0}
-    beginnings, refused = await _by_topic(led, lambda some: cluster.offsets(dict.fromkeys(some, BEGINNING), leaders))
-    ends, more = await _by_topic(beginnings.keys(), lambda some: cluster.offsets(dict.fromkeys(some, END), leaders))
+    wanted = {each for one in readers for each in one.partitions} & leaders.keys()
+    led = (await await_leaders(cluster, {each: leaders[each] for each in wanted}, electing=0)).leaders
+    beginnings, refused = await _by_topic(led.keys(), lambda some: cluster.offsets(dict.fromkeys(some, BEGINNING), led))
+    ends, more = await _by_topic(beginnings.keys(), lambda some: cluster.offsets(dict.fromkeys(some, END), led))
     missing |= {topic: Gap(f"topic {topic}", _reason(error)) for topic, error in (refused | more).items()}
 
     def place(one: Readers, each: Partition) -> int:
@@ -110,7 +112,7 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers], known: "Times 
                 what = f"how old the events of {quantity(left, 'more partition')} are"
                 unaged[one.told.name] = Gap(what, f"only {_AGED} partitions are looked at")
             offsets = {each: place(one, each) for each in behind[:_AGED]}
-            found, refused = await _times_of(cluster, offsets, ends, leaders, known)
+            found, refused = await _times_of(cluster, offsets, ends, led, known)
             times |= found
             for topic, error in refused.items():
                 missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", _reason(error)))

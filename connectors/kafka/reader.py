@@ -3,7 +3,7 @@
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
 from typing import NamedTuple, Self
@@ -99,6 +99,7 @@ class TopicStream:
         *,
         limit: int | None = None,
         grows: bool = False,
+        away: Container[Partition] = (),
         gaps: Iterable[Gap] = (),
         notes: Iterable[str] = (),
         chosen: Chosen | None = None,
@@ -112,6 +113,7 @@ class TopicStream:
             shares: What to read of it.
             limit: How many events at most.
             grows: Whether a partition that is added to the topic later is read, too.
+            away: Partitions that are not, for where they ended on entering is not known.
             gaps: What is known not to be seen.
             notes: What to know about what is seen.
             chosen: Which of the events that were there on entering are to be seen; None: all.
@@ -120,6 +122,7 @@ class TopicStream:
         self._address = address
         self._shares = {share.partition: share for share in shares}
         self._limit = limit
+        self._away = away
         self._notes = tuple(notes)
         self._chosen = chosen
         self._total = total
@@ -205,11 +208,17 @@ class TopicStream:
         waiting = (each.position for batch in self._ready for each in batch if each.position)
         return min((int(each.offset) for each in waiting if each.partition == number), default=share.shown)
 
+    async def follow(self) -> None:
+        """See that leaders that change, and partitions that are added, are known: to be run while it is read."""
+        await self._fetching.follow()
+
     def close(self) -> None:
         """Let all connections go."""
         self._fetching.close()
 
-    def _grown(self, partition: Partition, leader: int) -> Queue:
+    def _grown(self, partition: Partition, leader: int) -> Queue | None:
+        if partition in self._away:
+            return None
         share = self._shares[partition] = Queue(partition, 0, None, leader)
         share.index = len(self._shares) - 1
         return share

@@ -42,13 +42,15 @@ class KafkaAddress:
 class Kafka(KafkaAddress, PrivateBroker):
     """A Kafka of one node of one's own."""
 
-    def __init__(self, name: str, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, name: str, settings: Mapping[str, str] | None = None, heap: str = "1g") -> None:
         """Start nothing yet.
 
         Args:
             name: Tells it from others in messages and folders.
             settings: Of the broker's, besides those that every one here has.
+            heap: The memory of its Java heap, as Java is told it.
         """
+        self._heap = heap
         self._name = f"Kafka {install.KAFKA_RELEASE} ({name})"
         self._settings = settings or {}
         self._jars = install.kafka()
@@ -96,7 +98,7 @@ class Kafka(KafkaAddress, PrivateBroker):
         temporary.mkdir(exist_ok=True)
         return [
             "java",
-            "-Xmx1g",
+            f"-Xmx{self._heap}",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             # With these two nothing is written outside the state folder.

@@ -1,71 +1,63 @@
-"""Two brokers: partitions are read from and written to their leaders, also when these change."""
+"""Three brokers: partitions are read from and written to their leaders, also when these change, die or stand still."""
 
 import asyncio
+import os
+import signal
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from aiokafka.admin import NewTopic
 
 from connectors.kafka import KafkaConnector
-from tests.brokers.kafka import Kafka
-from tests.kafka.conftest import DEADLINE, admin, connect, led
-from tests.kafka.reading import BASE, browse, numbered, publish
+from tests.brokers.kafka_cluster import KafkaCluster
+from tests.kafka.conftest import DEADLINE, admin, connect, led, workbench
+from tests.kafka.reading import BASE, browse, by_partition, numbered, publish, take
 from workbench.model.address import Address
 from workbench.model.event import Delivery
+from workbench.model.start import Latest
 
 EVENTS = 30_000
-
-
-class SecondKafka(Kafka):
-    """A broker that joins the cluster of another."""
-
-    def __init__(self, first: Kafka) -> None:
-        self._first = first
-        super().__init__("second")
-
-    def _write_configuration(self) -> Path:
-        file = super()._write_configuration()
-        own = file.read_text().replace(f",CONTROLLER://127.0.0.1:{self._controller}", "")
-        changed = {
-            "process.roles": "broker",
-            "node.id": "2",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._first._controller}",
-        }
-        kept = [line for line in own.splitlines() if line.split("=")[0] not in changed]
-        file.write_text("\n".join([*kept, *(f"{key}={value}" for key, value in changed.items()), ""]))
-        return file
+NewTopicOf = Callable[[int, int], Awaitable[Address]]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[tuple[Kafka, SecondKafka]]:
-    with Kafka("first") as first, SecondKafka(first) as second:
-        yield first, second
+def cluster() -> Iterator[KafkaCluster]:
+    with KafkaCluster() as three:
+        yield three
 
 
 @pytest.fixture
-async def connector(cluster: tuple[Kafka, SecondKafka]) -> AsyncIterator[KafkaConnector]:
-    async with connect(cluster[0].url) as connected:
+async def connector(cluster: KafkaCluster) -> AsyncIterator[KafkaConnector]:
+    async with connect(cluster.url) as connected:
         yield connected
 
 
 @pytest.fixture
-async def address(cluster: tuple[Kafka, SecondKafka]) -> Address:
-    """A topic of 4 partitions that both brokers hold and of which each leads some."""
-    first, second = cluster
-    await asyncio.to_thread(second.start)
-    name = f"kafka-tests-{uuid.uuid4().hex}"
-    async with admin(first.bootstrap) as client, asyncio.timeout(60):
-        while len((await client.describe_cluster())["brokers"]) != 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        answer = await client.create_topics([NewTopic(name, 4, 2)])
-        assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
-        # Another broker may answer each time, and know less than the one before.
-        while not led(described := await client.describe_topics([name]), 4):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        assert {partition["leader"] for partition in described[0]["partitions"]} == {1, 2}
-    return Address("kafka", name)
+async def topic_of(cluster: KafkaCluster) -> NewTopicOf:
+    """Call it with numbers of partitions and of replicas, for a topic of which each broker leads some; all run."""
+    await asyncio.to_thread(cluster.start)
+
+    async def make(partitions: int, replicas: int) -> Address:
+        name = f"kafka-tests-{uuid.uuid4().hex}"
+        async with admin(cluster.bootstrap) as client, asyncio.timeout(60):
+            while len((await client.describe_cluster())["brokers"]) != 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            answer = await client.create_topics([NewTopic(name, partitions, replicas)])
+            assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
+            # Another broker may answer each time, and know less than the one before.
+            while not led(described := await client.describe_topics([name]), partitions):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            assert {partition["leader"] for partition in described[0]["partitions"]} == {1, 2, 3}
+        return Address("kafka", name)
+
+    return make
+
+
+@pytest.fixture
+async def address(topic_of: NewTopicOf) -> Address:
+    """A topic of 6 partitions that all brokers hold."""
+    return await topic_of(6, 3)
 
 
 def times(deliveries: list[Delivery]) -> list[int]:
@@ -78,30 +70,26 @@ async def test_partitions_of_several_brokers_are_merged(connector: KafkaConnecto
     async with connector.scan([address], [[b"event-"]]) as stream:
         assert len([delivery async for batch in stream for delivery in batch]) == EVENTS
     endpoint = await connector.endpoint(address)
-    assert (endpoint.depth, endpoint.partitions) == (EVENTS, 4)
+    assert (endpoint.depth, endpoint.partitions) == (EVENTS, 6)
 
 
-async def test_browse_follows_the_leaders(
-    cluster: tuple[Kafka, SecondKafka], connector: KafkaConnector, address: Address
-) -> None:
+async def test_browse_follows_the_leaders(cluster: KafkaCluster, connector: KafkaConnector, address: Address) -> None:
     await publish(connector, address, numbered(EVENTS, size=250))
     async with connector.browse(address) as stream:
         found = [*await anext(stream)]
-        await asyncio.to_thread(cluster[1].kill)
+        await asyncio.to_thread(cluster.nodes[2].kill)
         async for batch in stream:
             found += batch
     assert times(found) == list(range(EVENTS))
     assert stream.coverage.complete
 
 
-async def test_a_tail_follows_the_leaders(
-    cluster: tuple[Kafka, SecondKafka], connector: KafkaConnector, address: Address
-) -> None:
+async def test_a_tail_follows_the_leaders(cluster: KafkaCluster, connector: KafkaConnector, address: Address) -> None:
     found: list[Delivery] = []
     async with connector.tail(address) as stream, asyncio.timeout(DEADLINE):
         for first in range(0, 4_000, 1_000):
             if first == 2_000:
-                await asyncio.to_thread(cluster[1].kill)
+                await asyncio.to_thread(cluster.nodes[2].kill)
             await publish(connector, address, numbered(1_000, first=first))
             while len(found) < first + 1_000:
                 found += await anext(stream)
@@ -110,15 +98,87 @@ async def test_a_tail_follows_the_leaders(
 
 
 async def test_publishing_follows_the_leaders(
-    cluster: tuple[Kafka, SecondKafka], connector: KafkaConnector, address: Address
+    cluster: KafkaCluster, connector: KafkaConnector, address: Address
 ) -> None:
     async with connector.publisher() as publisher:
         for first in range(0, EVENTS, 1_000):
             if first == EVENTS // 3:
-                await asyncio.to_thread(cluster[1].kill)
+                await asyncio.to_thread(cluster.nodes[2].kill)
             await publisher.send(address, numbered(1_000, first=first, size=250))
         await publisher.finish()
         receipts = [receipt async for some in publisher.receipts() for receipt in some]
     assert not any(receipt.error for receipt in receipts)
     assert len(receipts) == EVENTS
     assert times(await browse(connector, address)) == list(range(EVENTS))
+
+
+async def test_commands_wait_for_the_next_leader_and_say_so(cluster: KafkaCluster, address: Address) -> None:
+    async with connect(cluster.url) as connector:
+        await publish(connector, address, numbered(600))
+    await asyncio.to_thread(cluster.nodes[2].kill)
+    option = ("-c", f"kafka={cluster.url}")
+    # The first of them meets a cluster that has not noticed yet.
+    shown, listed, sent = await asyncio.gather(
+        workbench("browse", str(address), "-n", "700", *option),
+        workbench("ls", str(address), "--json", *option),
+        workbench("publish", str(address), "late", *option),
+    )
+    assert [code for code, *_ in (shown, listed, sent)] == [0, 0, 0], (shown, listed, sent)
+    assert shown[1].count("\n") >= 600
+    for _, _, errors in (shown, listed):
+        assert f"at {cluster.nodes[2].bootstrap}: nobody listens there. Waiting up to 30 s for another" in errors
+
+
+async def test_a_partition_without_a_leader_hides_no_other(
+    cluster: KafkaCluster, connector: KafkaConnector, topic_of: NewTopicOf
+) -> None:
+    lonely, other = await topic_of(6, 1), await topic_of(3, 3)
+    for each in (lonely, other):
+        await publish(connector, each, numbered(600))
+    leaders = (await connector._cluster.topic(lonely.name)).leaders
+    lost = [number for number, leader in leaders.items() if leader == 2]
+    kept = by_partition(await browse(connector, lonely))
+    for number in lost:
+        del kept[str(number)]
+    count = sum(map(len, kept.values()))
+    await asyncio.to_thread(cluster.nodes[2].kill)
+    async with connector.browse(lonely) as stream:
+        assert by_partition([each async for batch in stream for each in batch]) == kept
+    assert [(gap.what, gap.reason) for gap in stream.coverage.gaps] == [
+        (f"partition {number}", "no broker leads it at the moment") for number in lost
+    ]
+    async with connector.scan([lonely, other], [[b"event-"]]) as scan:
+        assert len([each async for batch in scan for each in batch]) == count + 600
+    assert [gap.what for gap in scan.coverages[lonely].gaps] == [f"partition {number}" for number in lost]
+    places = (str(lonely), str(other))
+    code, output, errors = await workbench("browse", *places, "--from", "beginning", "-c", f"kafka={cluster.url}")
+    assert (code, output.count("\n")) == (3, count + 600)
+    assert "(no broker leads it at the moment)" in errors
+    endpoint = await connector.endpoint(lonely)
+    assert endpoint.depth is None
+    assert dict(endpoint.detail)["without a leader"] == f"partition {', '.join(map(str, lost))}"
+
+
+async def test_a_tail_goes_on_while_the_first_broker_of_the_url_stands_still(
+    cluster: KafkaCluster, topic_of: NewTopicOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.kafka.fetcher._REFRESH_SECONDS", 0.2)
+    address = await topic_of(3, 3)
+    first = cluster.nodes[1]
+    others = ",".join(node.bootstrap for node in cluster.nodes.values() if node is not first)
+    async with connect(f"kafka://{others}") as writing, connect(cluster.url) as reading:
+        [partition, *_] = [
+            number for number, leader in (await writing._cluster.topic(address.name)).leaders.items() if leader == 2
+        ]
+        async with reading.tail(address, Latest()) as stream:
+            await publish(writing, address, numbered(1), partition)
+            assert len(await take(stream, 1)) == 1
+            os.kill(first.pid, signal.SIGSTOP)
+            try:
+                # Its answer would be waited for longer than all this may take.
+                async with asyncio.timeout(8):
+                    for number in range(1, 20):
+                        await publish(writing, address, numbered(1, first=number), partition)
+                        assert times(await take(stream, 1)) == [number]
+            finally:
+                os.kill(first.pid, signal.SIGCONT)

@@ -198,7 +198,8 @@ async def browse(
             coverage = {place: browsed[place].coverage_of(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
             tell(coverage, output.form if selection.as_record else None)
-    return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if failed else Exit.DONE
+    unread = failed or any(gap.failed for each in coverage.values() for gap in each.gaps)
+    return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if unread else Exit.DONE
 
 
 @click.command()

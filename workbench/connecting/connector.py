@@ -281,6 +281,14 @@ class LastingConnector(Connector, Protocol):
 
 
 @runtime_checkable
+class TellingConnector(Connector, Protocol):
+    """A connector that tells its user, in a sentence, what it waits for."""
+
+    tell: Callable[[str], None]
+    """Called with the sentence, once a wait; does nothing until it is set."""
+
+
+@runtime_checkable
 class LogIdConnector(Connector, Protocol):
     """A connector whose broker gives each log an id of its own."""
 

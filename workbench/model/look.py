@@ -37,6 +37,7 @@ class Gap(msgspec.Struct, frozen=True):
         since: When the last was received before it, in milliseconds since 1970 UTC; None: it is no stretch of time.
         until: When the first was received after it; None: it goes on.
         at_least: How many are missing at least; None: that is not known.
+        failed: Whether it could not be read, though it may be there.
     """
 
     what: str
@@ -44,6 +45,7 @@ class Gap(msgspec.Struct, frozen=True):
     since: int | None = None
     until: int | None = None
     at_least: int | None = None
+    failed: bool = False
 
 
 def stretch(since: int, until: int | None = None) -> str:
