@@ -223,18 +223,26 @@ class RabbitMQConnector:
         endpoint = await self._endpoint(address, ask_for_taps=False)
         if Ability.BROWSE not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.BROWSE))
+        if start is not None and endpoints.UNKNOWN in endpoint.detail:
+            raise Unsupported(
+                f"{address} may be a queue, in which you cannot choose where reading begins: to know that it is a"
+                " stream takes the management API, or the right to configure it."
+            )
         check_start(endpoint, start)
         async with await Client.open(self._access) as client:
             if endpoint.kind == "stream":
                 yield await streams.browse(client, address, start, limit)
             else:
-                look = QueueLook(client, endpoint, limit, force, Rescue(client, address, self._access.user))
+                look = QueueLook(client, endpoint, limit, force, self._rescue(client, endpoint))
                 await look.open()
                 try:
                     yield look
                 finally:
                     await look.close()
                     self._counted.note(address, look.used, endpoint.depth or 0)
+
+    def _rescue(self, client: Client, endpoint: Endpoint) -> Rescue:
+        return Rescue(client, endpoint.address, self._access.user, endpoints.UNKNOWN not in endpoint.detail)
 
     @asynccontextmanager
     async def claim(self, address: Address, purpose: Purpose, limit: int | None = None) -> AsyncIterator[Claims]:
@@ -243,7 +251,7 @@ class RabbitMQConnector:
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
         async with await Client.open(self._access) as client:
-            claims = QueueClaims(client, endpoint, limit, Rescue(client, address, self._access.user))
+            claims = QueueClaims(client, endpoint, limit, self._rescue(client, endpoint))
             await claims.open()
             open_claims = self._claims.setdefault(address, [])
             open_claims.append(claims)

@@ -114,7 +114,8 @@ def amqp_only_endpoint(
         return Endpoint(address, kind, "log", _STREAM, ready, consumers=consumers, detail=detail)
     # A quorum queue is the kind that takes the most care.
     kind = kind or "quorum queue"
-    price = _price(_DEFAULT_LIMIT if version >= (4,) else None) if kind == "quorum queue" else LookCost(_MARKED)
+    limit = _DEFAULT_LIMIT if version >= (4,) else None
+    price = _unsure_price(limit, UNKNOWN not in detail) if kind == "quorum queue" else LookCost(_MARKED)
     return Endpoint(address, kind, "queue", _QUEUE, ready, consumers=consumers, cost=price, detail=detail)
 
 
@@ -185,6 +186,12 @@ def why_not(endpoint: Endpoint, ability: Ability) -> str:
     if "exclusive" in detail:
         return f"{address} is exclusive to another connection: nobody else can read it."
     return f"{address} has a single active consumer, which alone gets messages: stop it, or tail the queue instead."
+
+
+def _unsure_price(limit: int | None, known: bool) -> LookCost:
+    """That of a queue whose settings and policies are not known, and perhaps not even its kind."""
+    counted = f"of which a message has {limit}, or fewer" if limit is not None else "of which a message may have few"
+    return LookCost(f"{_MARKED} Each look {'counts' if known else 'may count'} as a delivery, {counted}.", limit=limit)
 
 
 def _price(limit: int | None) -> LookCost:

@@ -46,6 +46,7 @@ class QueueLook:
         self._open = False
         self._refused: LookRefused | None = None
         self._failed: ConnectorError | None = None
+        self._broken = ""
         self._further = 0
         self.coverage = Coverage()
         self.used: int | None = None
@@ -86,6 +87,9 @@ class QueueLook:
                     f"{address} is a stream: to read it as one takes the management API, or the right to configure the"
                     " queue."
                 ) from error
+            raise
+        except ConnectorError as error:
+            self._broken = str(error).rstrip(".")
             raise
         await self.close()
         if self._refused is not None:
@@ -145,7 +149,7 @@ class QueueLook:
             gaps.append(
                 Gap(
                     f"{self._asked - read:,} of {self._asked:,} messages",
-                    "consumers took or hold them, or browsing was stopped",
+                    self._broken or "consumers took or hold them, or browsing was stopped",
                 )
             )
         elif read < self._asked:

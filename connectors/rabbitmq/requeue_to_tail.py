@@ -26,7 +26,15 @@ class Rescue:
         saved: How many were.
     """
 
-    def __init__(self, client: Client, address: Address, user: str) -> None:
+    def __init__(self, client: Client, address: Address, user: str, known: bool = True) -> None:
+        """
+        Args:
+            client: A connection.
+            address: The queue.
+            user: Who is logged in.
+            known: Whether the queue is known to count deliveries, and is not only taken for one that does.
+        """
+        self._counts = "counts" if known else "may count"
         self._client = client
         self._address = address
         self._user = user
@@ -46,16 +54,16 @@ class Rescue:
                 pass
         except StoreError as error:
             raise LookRefused(
-                f"{self._address} counts deliveries, and a message at its limit could not be kept on disk while it is"
-                f" rescued{otherwise}: {_inside(error)}"
+                f"{self._address} {self._counts} deliveries, and a message at its limit could not be kept on disk while"
+                f" it is rescued{otherwise}: {_inside(error)}"
             ) from error
         try:
             # Nobody gets this one: it comes back, or shows that publishing is not allowed.
             await self._publish([Event(f"workbench.nobody.{uuid.uuid4().hex}".encode(), b"")])
         except AccessRefused:
             raise LookRefused(
-                f"{self._address} counts deliveries, and this user may not publish, so that a message at its limit"
-                f" could not be rescued: ask for the right to write to the default exchange{otherwise}."
+                f"{self._address} {self._counts} deliveries, and this user may not publish, so that a message at its"
+                f" limit could not be rescued: ask for the right to write to the default exchange{otherwise}."
             ) from None
 
     async def save(self, arrivals: Sequence[Arrival], held_on: Channel) -> None:

@@ -54,7 +54,7 @@ class Shovelling:
             count: How many messages it moves.
 
         Raises:
-            AccessRefused: This user may not start one.
+            AccessRefused: This user may not start one, or not see how it goes.
             EndpointNotFound: The broker has no shovels, or there is no such queue.
         """
         channel = await client.channel()
@@ -62,6 +62,8 @@ class Shovelling:
             depth, _ = await channel.count(source.name)
         finally:
             await channel.close()
+        # Whoever may not see how it goes had better not begin.
+        await topology.shovels()
         name = f"workbench-{uuid.uuid4().hex[:12]}"
         uri = f"amqp:///{quote(vhost, safe='')}"
         to = {"dest-exchange": target.name} if target.namespace == "exchange" else {"dest-queue": target.name}

@@ -333,11 +333,11 @@ class Topology:
         match reply.status_code:
             case 200 | 201 | 204:
                 return data
-            case 401 if method != "GET":
-                # What may be read has been read before with the same password.
+            case 401 if path.startswith(("shovels/", "parameters/shovel/")):
+                # What anybody may read has been read before with the same password.
                 raise AccessRefused(
-                    f"The management API at {self._place} does not let user {self._user!r} start shovels: that takes"
-                    " the tag policymaker."
+                    f"The management API at {self._place} does not let user {self._user!r} start and watch shovels:"
+                    " that takes the tags policymaker and monitoring."
                 )
             case 401:
                 raise LoginRefused(

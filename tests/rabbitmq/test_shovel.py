@@ -109,5 +109,5 @@ def test_a_user_who_may_start_none_is_told_so(rabbit: Rabbit, tmp_path: Path) ->
                  for each in command(rabbit, str(source), str(target))]  # fmt: skip
     done = run("workbench", *arguments, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)})
     assert done.code == 1
-    assert "does not let user 'mover' start shovels: that takes the tag policymaker" in done.err
+    assert "does not let user 'mover' start and watch shovels" in done.err
     assert rabbit.ready(source) == 1

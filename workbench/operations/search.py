@@ -444,7 +444,12 @@ class _Source:
             return
         [endpoint] = self._endpoints
         if Ability.BROWSE not in endpoint.abilities or endpoint.family != "log":
-            raise Unsupported(f"{endpoint.address} is no log that can be searched.")
+            unknown = dict(endpoint.detail).get("not known")
+            raise Unsupported(
+                f"{endpoint.address} is not known to be a log that can be searched: {unknown}"
+                if unknown
+                else f"{endpoint.address} is no log that can be searched."
+            )
         since = self._window.since
         start = Since(since) if since is not None and Ability.BY_TIME in endpoint.abilities else None
         async with connector.browse(endpoint.address, start) as stream:
