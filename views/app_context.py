@@ -58,6 +58,7 @@ class AppContext:
         self.watches: Final = watches
         self.demo: Final = demo
         self._departures: Departures | None = None
+        self._departing = asyncio.Lock()
 
     @property
     def store(self) -> Store | None:
@@ -133,10 +134,13 @@ class AppContext:
         from workbench.operations.journal.records import find_journal
         from workbench.operations.move.departures import Departures
 
-        departures, upto = self._departures or Departures(), self.archive.upto
-        with suppress(StoreError):
-            await asyncio.to_thread(lambda: departures.add(find_journal(id), upto))
-            self._departures = departures
+        upto = self.archive.upto
+        # One operation after the other: each adds to what is known.
+        async with self._departing:
+            departures = self._departures or Departures()
+            with suppress(StoreError):
+                await asyncio.to_thread(lambda: departures.add(find_journal(id), upto))
+                self._departures = departures
 
     def verb_of(self, sequence: int, delivery: "Delivery") -> str:
         """What an operation of this program did with an event since it was seen: "moved", "copied", "deleted" or

@@ -1,12 +1,15 @@
 """The journal keeps every message as it came, for this user alone, until it is forgotten; and what is wrong with it is
 one sentence."""
 
+import asyncio
 import os
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.journal_file import Entry, journal_folder
+from workbench.operations.journal.journal_thread import JournalThread
 from workbench.operations.journal.operation import EntryState, Operation
 from workbench.operations.journal.records import find_journal, read_entries, read_record, records
 from workbench.operations.journal.retention import forget, keep_within
@@ -209,6 +213,43 @@ def test_a_disk_without_room_leaves_nothing_of_a_journal_that_could_not_begin() 
     assert [path.name for path in journal_folder().iterdir()] == [f"{operation().id}.lock"]
     # Nobody holds its lock, and it can begin when there is room.
     journalled()
+
+
+@pytest.mark.parametrize("ask", [Journal.next_sequence, Journal.counts, Journal.open_entries, Journal.keys])
+async def test_a_disk_that_gives_nothing_back_is_one_sentence(ask: Callable[[Journal], object]) -> None:
+    with closing(Journal.create(operation())) as journal, JournalThread(journal) as thread:
+        journal._database.execute("DROP TABLE entry")
+        with pytest.raises(StoreError, match=r"0123456789ab\.journal cannot be read: no such table: entry\."):
+            await thread.do(ask)
+
+
+async def test_a_message_that_is_damaged_is_one_sentence() -> None:
+    with closing(Journal.create(operation())) as journal, JournalThread(journal) as thread:
+        journal.add([entry(0)])
+        journal._database.execute("UPDATE message SET message = x'c1'")
+        with pytest.raises(StoreError, match="cannot be read: "):
+            await thread.do(Journal.entry, 0)
+
+
+async def test_who_is_cancelled_again_and_again_waits_for_what_the_disk_does() -> None:
+    written, may_write = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def write(_: Journal) -> None:
+        may_write.wait()
+        loop.call_soon_threadsafe(written.set)
+
+    with closing(Journal.create(operation())) as journal, JournalThread(journal) as thread:
+        async with asyncio.TaskGroup() as group:
+            doing = group.create_task(thread.do(write))
+            for _ in range(3):
+                await asyncio.sleep(0)
+                doing.cancel()
+            await asyncio.sleep(0)
+            assert not doing.done()
+            may_write.set()
+        assert doing.cancelled()
+        await written.wait()
 
 
 def test_messages_are_shown_masked(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Moving and deleting from Events and Dead letters: the plan first, then what was decided of it."""
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -11,16 +12,22 @@ from textual.events import Key, Paste
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from tests.views.driver import NAME, Driver, address, order, running, shop
 from views.app import Opening
+from views.app_context import AppContext
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
+from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.event import Event
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation
 from workbench.operations.journal.records import records
+from workbench.operations.move.moves import carry_out
 from workbench.operations.move.plan import load_plan
+from workbench.operations.move.planning import Wanted, make_plan
 from workbench.operations.template import templates_folder
-from workbench.session import PROCESS
+from workbench.session import PROCESS, Session
+from workbench.store.ingest import ingestions
+from workbench.store.store import open_store
 
 SHOP = [Connection.parse(f"{face}=demo://shop/{face}?seed=7") for face in ("rabbit", "kafka")]
 
@@ -318,6 +325,30 @@ async def test_an_event_that_was_moved_is_shown_so_and_not_moved_twice() -> None
         await driver.press("b", "b")
         await driver.shows("5 read")
         assert not any("→" in line and "OrderPlaced" in line for line in driver.lines)
+
+
+async def test_operations_that_end_at_once_all_leave_their_marks() -> None:
+    broker = embedded_broker(f"marks-{uuid4().hex}")
+    names = ("one", "two", "three")
+    for name in names:
+        broker.declare_queue(name)
+        broker.send(name, Event(b"k", b"{}"))
+    broker.declare_queue("to")
+    async with (
+        Session([Connection.parse(f"m=memory://{broker.name}")]) as session,
+        open_store() as store,
+        ingestions(store) as looks,
+    ):
+        context = AppContext(session, store, looks, {})
+        plans = []
+        for name in names:
+            look = context.browse(Address("m", name), None, None)
+            await look.wait_closed()
+            plans.append(await make_plan(session, Wanted(Address("m", name), target=Address("m", "to"))))
+            await carry_out(session, plans[-1])
+        await asyncio.gather(*(context.take_departures(each.id) for each in plans))
+        seen = enumerate(await store.rows(range(store.upto)))
+        assert [context.verb_of(number, delivery) for number, delivery in seen if delivery] == ["moved"] * 3
 
 
 async def test_all_that_can_be_edited_is_in_one_form_and_what_is_wrong_is_said_in_place(

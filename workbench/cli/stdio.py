@@ -56,12 +56,14 @@ def write_json(lines: bytes, to: TextIO | None = None) -> None:
 
 
 def show_progress(line: str) -> None:
-    """Put a line where the last one of these was, on stderr if that is a terminal; an empty one clears it."""
+    """Put a line where the last one of these was, on stderr if that is a terminal; an empty one clears it. Where nobody
+    can be told, nothing happens."""
     if is_terminal(sys.stderr):
         import shutil
 
         shown = visible(line, shutil.get_terminal_size().columns - 1)
-        _hand_over(f"\r\x1b[K{shown}".encode(), sys.stderr)
+        with suppress(OSError):
+            _hand_over(f"\r\x1b[K{shown}".encode(), sys.stderr)
 
 
 def _hand_over(data: bytes, to: TextIO | None) -> None:

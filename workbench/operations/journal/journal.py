@@ -11,7 +11,6 @@ from typing import IO, Final, Self
 import msgspec
 
 from workbench.model.address import Address
-from workbench.model.errors import StoreError
 from workbench.operations.journal.journal_file import (
     Entry,
     count_entries,
@@ -20,6 +19,7 @@ from workbench.operations.journal.journal_file import (
     open_file,
     read_head,
     select_entries,
+    unreadable,
     unwritable,
 )
 from workbench.operations.journal.operation import Counts, EntryState, Operation, State
@@ -72,7 +72,7 @@ class Journal:
                 with database:
                     database.execute("UPDATE operation SET state = 'running', ended = NULL")
             except (OSError, sqlite3.Error, msgspec.MsgspecError) as error:
-                raise StoreError(f"{path} cannot be read: {error}.") from error
+                raise unreadable(path, error) from error
             opened.pop_all()
         return cls(path, lock, database, operation)
 

@@ -65,9 +65,14 @@ def journal_folder() -> Path:
     return state_path("journal")
 
 
-def size_of_all() -> int:
-    """Bytes that all journals take on the disk, whoever made them."""
-    return sum(each.stat().st_size for each in journal_folder().glob("*") if each.exists())
+def size_of_files(prefix: str = "") -> int:
+    """Bytes that files of journals take on the disk, whoever made them; only those whose names begin so."""
+    size = 0
+    for each in journal_folder().glob(f"{prefix}*"):
+        # A program may end meanwhile, or forget.
+        with suppress(FileNotFoundError):
+            size += each.stat().st_size
+    return size
 
 
 def create_file(operation: Operation) -> tuple[Path, IO[bytes]]:
@@ -145,7 +150,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as database:
             yield database
     except (sqlite3.Error, msgspec.MsgspecError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read: {error}.") from error
+        raise unreadable(path, error) from error
 
 
 def read_head(database: sqlite3.Connection) -> Operation:
@@ -217,6 +222,11 @@ def is_locked(path: Path) -> bool:
         return True
     lock.close()
     return False
+
+
+def unreadable(path: Path, error: Exception) -> StoreError:
+    """What is said where a journal cannot be read."""
+    return StoreError(f"{path} cannot be read: {error}.")
 
 
 def unwritable(error: Exception) -> StoreError:

@@ -1,13 +1,18 @@
 """A journal in a thread of its own, so that the event loop goes on while the disk writes."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+import msgspec
+
 from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.journal_file import unreadable
 
 T = TypeVar("T")
 
@@ -34,11 +39,15 @@ class JournalThread:
             arguments: What it takes behind the journal.
 
         Raises:
-            StoreError: The disk did not take it.
+            StoreError: The disk did not take it, or does not give it back.
         """
         doing = asyncio.get_running_loop().run_in_executor(self._thread, partial(what, self._journal, *arguments))
         try:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
-            await asyncio.wait([doing])
+            while not doing.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([doing])
             raise
+        except (sqlite3.Error, msgspec.MsgspecError) as error:
+            raise unreadable(self._journal.path, error) from error

@@ -17,6 +17,7 @@ from workbench.operations.journal.journal_file import (
     read_head,
     reading,
     select_entries,
+    size_of_files,
 )
 from workbench.operations.journal.operation import Counts, EntryState, Operation, State, place_of
 from workbench.session import PROCESS
@@ -90,7 +91,9 @@ def all_records() -> tuple[list[Record], list[str]]:
         try:
             found.append(read_record(path))
         except StoreError as error:
-            wrong.append(str(error))
+            # It may be forgotten by now.
+            if path.exists():
+                wrong.append(str(error))
     return sorted(found, key=lambda each: (-each.operation.begun, each.operation.id)), wrong
 
 
@@ -106,8 +109,7 @@ def read_record(path: Path) -> Record:
         counts = count_entries(database)
     if state == "running" and not is_locked(path):
         state = "interrupted"
-    size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*") if each.exists())
-    return Record(path, operation, state, ended, remark, counts, size)
+    return Record(path, operation, state, ended, remark, counts, size_of_files(path.name))
 
 
 def undos_of(id: str) -> list[Record]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from workbench.connecting.state_files import sync_folder
 from workbench.model.errors import StoreError
-from workbench.operations.journal.journal_file import lock_file, lock_path, size_of_all
+from workbench.operations.journal.journal_file import lock_file, lock_path, size_of_files
 from workbench.operations.journal.records import all_records, records
 from workbench.session import PROCESS
 
@@ -52,7 +52,7 @@ def forget_embedded() -> None:
 def keep_within(budget: int = BUDGET) -> list[str]:
     """Forget the oldest finished operations, as far as the journals are larger than a budget; what is not finished is
     kept. The ids of those that were forgotten."""
-    if size_of_all() <= budget:
+    if size_of_files() <= budget:
         return []
     found, _ = records()
     taken = sum(each.bytes for each in found)

@@ -5,7 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Final
 
 from workbench.connecting.connector import Claims, Connector, Purpose
@@ -112,23 +112,19 @@ class Passes:
         self._until = time.monotonic() + self._seconds
         self.lapsed = False
         purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
-        held: list[AbstractAsyncContextManager[Claims]] = []
-        async with outbox_of(self._session, None) as outbox:
-            try:
-                while budget > 0 and not self._is_over():
-                    most = min(budget, self._standing.wanted if self._standing.takes_all else budget)
-                    context = connector.claim(self._plan.source, purpose, most)
-                    claims = await context.__aenter__()
-                    held.append(context)
-                    taken, kept = await self._through_claim(claims, outbox)
-                    budget -= taken
-                    if not kept:
-                        held.remove(context)
-                        await context.__aexit__(None, None, None)
-                    if not taken:
-                        break
-            finally:
-                await _leave(held)
+        async with outbox_of(self._session, None) as outbox, left_in_order() as held:
+            while budget > 0 and not self._is_over():
+                most = min(budget, self._standing.wanted if self._standing.takes_all else budget)
+                context = connector.claim(self._plan.source, purpose, most)
+                claims = await context.__aenter__()
+                held.append(context)
+                taken, kept = await self._through_claim(claims, outbox)
+                budget -= taken
+                if not kept:
+                    held.remove(context)
+                    await context.__aexit__(None, None, None)
+                if not taken:
+                    break
         return self.lapsed or (budget > 0 and time.monotonic() >= self._until)
 
     async def _through_claim(self, claims: Claims, outbox: Outbox) -> tuple[int, int]:
@@ -214,13 +210,25 @@ def ledger_of(id: str) -> str:
     return f"workbench-move-{id}"
 
 
-async def _leave(held: Sequence[AbstractAsyncContextManager[Claims]]) -> None:
-    """Give back in the order in which it was taken; what goes wrong is raised when all were left."""
-    wrong: ConnectorError | None = None
+@asynccontextmanager
+async def left_in_order() -> AsyncIterator[list[AbstractAsyncContextManager[Claims]]]:
+    """A list of claims that are entered: all of them give back, in the order in which they took, whatever goes wrong in
+    one of them and however often it is cancelled meanwhile. What went wrong first is raised in the end."""
+    held: list[AbstractAsyncContextManager[Claims]] = []
+    wrong: BaseException | None = None
+    try:
+        yield held
+    except BaseException as error:
+        wrong = error
     for context in held:
         try:
             await context.__aexit__(None, None, None)
-        except ConnectorError as error:
-            wrong = wrong or error
-    if wrong is not None:
-        raise wrong
+        except (ConnectorError, asyncio.CancelledError) as error:
+            if wrong is None or isinstance(error, asyncio.CancelledError):
+                wrong = error
+    try:
+        if wrong is not None:
+            raise wrong
+    finally:
+        # Its traceback leads here.
+        del wrong

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Final
 
 from workbench.model.endpoint import Ability
@@ -34,7 +34,11 @@ class Returns:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Count what comes back to a log meanwhile; a queue is looked at after each step of a canary."""
+        """Count what comes back to a log meanwhile; a queue is looked at after each step of a canary.
+
+        Raises:
+            ConnectorError: The log of a canary cannot be followed.
+        """
         plan = self._plan
         if plan.removes or plan.purpose != "move":
             yield
@@ -44,21 +48,27 @@ class Returns:
         if Ability.TAIL not in endpoint.abilities:
             yield
             return
-        async with self._session.tail(plan.source) as stream:
+        follows = asyncio.Event()
 
-            async def count() -> None:
-                # What cannot be followed is not counted; the move goes on.
-                with suppress(ConnectorError):
-                    async for batch in stream:
-                        self._standing.returned += await self._count_own(batch)
+        async def count() -> None:
+            # What cannot be followed is not counted, and the move goes on; but a canary would watch nothing.
+            try:
+                with nullcontext() if plan.canary else suppress(ConnectorError):
+                    async with self._session.tail(plan.source) as stream:
+                        follows.set()
+                        async for batch in stream:
+                            self._standing.returned += await self._count_own(batch)
+            finally:
+                follows.set()
 
-            with unwrap_exception_group():
-                async with asyncio.TaskGroup() as group:
-                    counting = group.create_task(count())
-                    try:
-                        yield
-                    finally:
-                        counting.cancel()
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                counting = group.create_task(count())
+                await follows.wait()
+                try:
+                    yield
+                finally:
+                    counting.cancel()
 
     async def wait(self) -> bool:
         """Wait after a step of a canary; whether any message came back meanwhile."""
