@@ -123,8 +123,6 @@ class Standing:
                 # A log never had to let go of it, and gives nothing back.
                 continue
             self._open.setdefault(key, deque()).append((sequence, state))
-            # Counted when it was let go once more.
-            self.moved -= state == EntryState.SETTLED
 
     @property
     def open_count(self) -> int:
@@ -138,6 +136,8 @@ class Standing:
             # What was never delivered is another one that happens to be the same.
             return None
         known = waiting.popleft()
+        # Counted again when it is let go once more.
+        self.moved -= known[1] == EntryState.SETTLED
         if not waiting:
             del self._open[key]
         return known
