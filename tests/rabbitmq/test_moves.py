@@ -8,6 +8,7 @@ import pika
 import pytest
 
 from connectors.rabbitmq import RabbitMQConnector
+from connectors.rabbitmq.topology import Topology
 from tests.rabbitmq.conftest import Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, publish_all
 from tests.rabbitmq.moving import fill, held, move, persistent, plan, run
@@ -18,8 +19,8 @@ from workbench.model.event import Event
 from workbench.model.wire import Wire, without_header
 from workbench.operations.journal.operation import EntryState
 from workbench.operations.journal.records import find_journal, read_entries
+from workbench.operations.move import returns, windows
 from workbench.operations.move import run as running
-from workbench.operations.move import windows
 from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Progress
@@ -183,6 +184,34 @@ async def test_user_of_another_and_names_of_further_queues_stay_behind_and_the_p
     assert rabbit.ready(further) == 1
 
 
+async def test_a_canary_that_watches_asks_its_source_alone_and_sees_what_comes_back(
+    rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returns, "_LOOK", 0.01)
+    source, target = rabbit.queue(), rabbit.queue()
+    await fill(rabbit, source, persistent(10))
+    made = await plan(rabbit, source, target, canary=(1, 2), watch=0.5)
+    lists, settings = [0], Topology.settings
+    looks: list[int] = []
+
+    async def count(topology: Topology) -> object:
+        lists[0] += 1
+        return await settings(topology)
+
+    def tell(progress: Progress) -> None:
+        if progress.phase.startswith("watching"):
+            looks.append(lists[0])
+            if progress.moved == 3 and rabbit.ready(target) == 3:
+                _, properties, body = rabbit.channel.basic_get(target.name, auto_ack=True)
+                rabbit.channel.basic_publish("", source.name, body, properties)
+
+    monkeypatch.setattr(Topology, "settings", count)
+    ended = await run(rabbit, made, tell)
+    assert (ended.state, ended.moved, ended.returned) == ("stopped", 3, 1)
+    # One list of all queues for each step, and not for each of many looks.
+    assert len(looks) > 10 and len({*looks}) == 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_target_that_is_deleted_meanwhile_has_what_it_confirmed_and_the_rest_is_in_its_source(
     rabbit: Rabbit, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -196,7 +225,8 @@ async def test_target_that_is_deleted_meanwhile_has_what_it_confirmed_and_the_re
         if progress.moved and not deleted:
             deleted.append(rabbit.channel.queue_delete(target.name))
 
-    made = await plan(rabbit, source, target)
+    # At once it would be over before it is told.
+    made = await plan(rabbit, source, target, rate=2_000)
     ended = await run(rabbit, made, delete)
     assert not ended.complete
     assert ended.moved + ended.failed == len(events)

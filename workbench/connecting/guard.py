@@ -217,6 +217,16 @@ class Guarded:
                 for _, each in zip(queues, answers, strict=True)
             ]
 
+    async def refresh(self, endpoint: Endpoint) -> Endpoint:
+        """An endpoint with what it holds now, asked for in the cheapest way: always allowed. Only its depth and its
+        consumers are sure to be of now."""
+        if endpoint.family != "queue" or not isinstance(self._connector, RecountConnector):
+            return await self.endpoint(endpoint.address)
+        [found] = await self.recount([endpoint])
+        if isinstance(found, ConnectorError):
+            raise found
+        return found
+
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: always allowed."""
         return await Boundary(f"Asking what {address} can hold").answer(lambda: self._connector.rules(address), Rules)

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Final
 
-from workbench.connecting.connector import Claims, Connector, Purpose
+from workbench.connecting.connector import Claims, Purpose
+from workbench.connecting.guard import Guarded
 from workbench.model.errors import ConnectorError
 from workbench.model.event import Delivery, Position
 from workbench.model.start import Beginning
@@ -141,22 +142,23 @@ class Passes:
         self.lapsed = self.lapsed or passed.lapsed
         return taken, taken - passed.let_go
 
-    async def _until_returned(self, connector: Connector) -> None:
+    async def _until_returned(self, connector: Guarded) -> None:
         """Wait until the source has back what was held over a connection that is lost: its broker may notice late, or
         still be starting."""
         until = time.monotonic() + RETURN
+        source = await connector.endpoint(self._plan.source)
         while True:
-            endpoint = await connector.endpoint(self._plan.source)
-            if (endpoint.depth or 0) >= self._plan.depth - self._standing.let_go:
+            if (source.depth or 0) >= self._plan.depth - self._standing.let_go:
                 self.awaits_return, self.hidden = False, 0
                 return
             if (left := until - time.monotonic()) <= 0 or self._stopped.is_set():
                 # Somebody may have taken them; or they are held still.
-                self.hidden = endpoint.held or 0
+                self.hidden = (await connector.endpoint(self._plan.source)).held or 0
                 return
             self._standing.tell("waiting for what the source has back")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
+            source = await connector.refresh(source)
 
     # Logs.
 

@@ -75,13 +75,14 @@ class Returns:
         plan, standing = self._plan, self._standing
         until = time.monotonic() + plan.watch
         connector = await self._session.connector(plan.source.connection)
+        source = await connector.endpoint(plan.source)
         await standing.note(f"{standing.moved:,} {past_of(plan)}, and watched for {plan.watch:g} s")
         expected = plan.depth - standing.moved
         while (left := until - time.monotonic()) > 0 and not standing.returned and not self._stopped.is_set():
             standing.tell(f"watching for {left:.0f} s whether any comes back", force=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
-            if plan.removes and (depth := (await connector.endpoint(plan.source)).depth or 0) > expected:
+            if plan.removes and (depth := (await connector.refresh(source)).depth or 0) > expected:
                 # It has grown, by what came back or by others: it is looked at once for each time.
                 standing.returned, expected = await self._count_in_source(), depth
             if self._unsure:
