@@ -23,7 +23,7 @@ from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
 from workbench.connecting.logins import exposure
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
-from workbench.connecting.plugins import connect, is_same_broker, load
+from workbench.connecting.plugins import connect, is_embedded, is_same_broker
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.errors import (
@@ -369,8 +369,7 @@ class Session:
         """
         if (opened := self._opened(name)) is not None:
             return opened.level
-        connection = self.describe(name)
-        return level_of(connection, load(connection.scheme))
+        return level_of(self.describe(name))
 
     def tunnel_to(self, name: str) -> str:
         """The host where the broker of a connection says that it lives, though it is reached on this machine; empty: it
@@ -393,7 +392,7 @@ class Session:
             AddressError: No connection has this name.
         """
         try:
-            return getattr(load(self.describe(name).scheme), "embedded", False)
+            return is_embedded(self.describe(name).scheme)
         except ConfigError:
             return False
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import GuardRefused
 from workbench.model.event import Event
+from workbench.session import Session
 
 QUEUE, TOPIC, EXCHANGE = Address("m", "queue"), Address("m", "topic"), Address("m", "exchange", "exchange")
 
@@ -151,3 +153,24 @@ def test_a_connection_on_the_spot_may_publish_on_this_machine_and_observe_elsewh
 
 class Remote:
     """A connector that is never opened."""
+
+
+async def test_a_plugin_gets_no_more_by_what_it_says_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme, package = f"plugin{uuid.uuid4().hex[:8]}", f"plugin_{uuid.uuid4().hex[:8]}"
+    (tmp_path / f"{package}.py").write_text("from connectors.memory import MemoryConnector\n")
+    installed = tmp_path / f"{package}-1.dist-info"
+    installed.mkdir()
+    (installed / "entry_points.txt").write_text(f"[event_workbench.connectors]\n{scheme} = {package}:MemoryConnector\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broker = embedded_broker("broker.example")
+    broker.declare_queue("queue")
+    async with Session([Connection.parse(f"m={scheme}://broker.example")]) as session:
+        # It says that its broker is embedded, which would allow to move.
+        assert (session.level("m"), session.is_embedded("m")) == (Level.OBSERVE, False)
+        connector = await session.connector("m")
+        assert (await connector.endpoint(QUEUE)).depth == 0
+        with pytest.raises(GuardRefused, match="m is guarded at 'observe'"):
+            await connector.permit(Level.MOVE, "moving")
+        with pytest.raises(GuardRefused, match="m is guarded at 'observe'"):
+            async with connector.claim(QUEUE, "move"):
+                pass

@@ -71,7 +71,7 @@ class Near(Tunnelled):
 
 
 def near(kind: type[Tunnelled], level: Level | None = None) -> Guarded:
-    connection = msgspec.structs.replace(Connection.parse("m=memory://localhost"), level=level)
+    connection = msgspec.structs.replace(Connection.parse("m=kafka://localhost"), level=level)
     return Guarded(kind(connection), connection)
 
 

@@ -13,7 +13,10 @@ from contextlib import suppress
 from functools import cache, reduce
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+OWN: Final = "event-workbench"
+"""The package that this program comes in."""
 
 
 class EntryPoint(NamedTuple):

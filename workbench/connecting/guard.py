@@ -47,6 +47,7 @@ from workbench.connecting.connector_boundary import (
 )
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
+from workbench.connecting.plugins import is_embedded
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
@@ -88,16 +89,15 @@ async def confirm_nothing(connection: Connection, level: Level) -> bool:
     return False
 
 
-def level_of(connection: Connection, connector: object) -> Level:
-    """What is allowed through a connection, before its broker has said where it lives; `connector` is its connector, or
-    the class of it.
+def level_of(connection: Connection) -> Level:
+    """What is allowed through a connection, before its broker has said where it lives.
 
     Where nobody has said a level, it is `MOVE` for a broker within this process, `PUBLISH` for those on this machine,
     which may be the end of a tunnel, and `OBSERVE` for all others.
     """
     level = connection.level
     if level is None:
-        embedded = getattr(connector, "embedded", False)
+        embedded = is_embedded(connection.scheme)
         level = Level.MOVE if embedded else Level.PUBLISH if connection.loopback else Level.OBSERVE
     return min(level, connection.limit)
 
@@ -141,7 +141,7 @@ class Guarded:
     @property
     def level(self) -> Level:
         """What is allowed, as far as is known of the broker."""
-        level = level_of(self._connection, self._connector)
+        level = level_of(self._connection)
         return Level.OBSERVE if self.tunnel_to and self._connection.level is None else level
 
     async def identify(self) -> None:

@@ -1,10 +1,11 @@
 """Connectors and the screen, found through entry points: known by name without being imported."""
 
+from functools import cache
 from typing import Any
 
 from workbench.connecting.config import Connection, is_loopback
 from workbench.connecting.connector import Connector
-from workbench.connecting.entry_points import entry_points
+from workbench.connecting.entry_points import OWN, entry_points
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.errors import ConfigError, WorkbenchError
 
@@ -36,6 +37,19 @@ def load(name: str, group: str = CONNECTORS) -> Any:
         raise ConfigError(f"{what} is provided by {entries[0].package}, which cannot be loaded: {error}.") from error
     except (Exception, SystemExit) as error:
         raise ConfigError(log_unexpected(error, f"Loading {entries[0].package}, which provides {what},")) from error
+
+
+@cache
+def is_embedded(scheme: str) -> bool:
+    """Whether the brokers of a scheme live in this process and end with it, so that nobody else's work is disturbed.
+
+    Only a connector that comes with this program may say so: a plugin's word lifts no guard, and ends no journal.
+
+    Raises:
+        ConfigError: The connector cannot be imported.
+    """
+    own = any(entry.name == scheme and entry.package == OWN for entry in entry_points(CONNECTORS))
+    return own and bool(getattr(load(scheme), "embedded", False))
 
 
 def is_same_broker(one: Connection, other: Connection) -> bool:
