@@ -1,7 +1,7 @@
 """What the program does for its screens, without their knowing it or one another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from workbench.operations.move.outcome import Ended
     from workbench.operations.move.outcome import Progress as Moved
 
-Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], Awaitable[Sequence[tuple[str, Ended]]]]"
-"""An operation, or several one after the other; gives the id of each and how it ended."""
+Work: TypeAlias = "Callable[[Callable[[Moved], None], asyncio.Event], AsyncGenerator[tuple[str, Ended], None]]"
+"""An operation, or several one after the other; gives the id of each and how it ended, as soon as it has."""
 
 
 class Running(msgspec.Struct, frozen=True):

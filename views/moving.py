@@ -1,7 +1,7 @@
 """Moving and deleting from a screen: what is asked, the plan that is shown, and what is begun."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -202,14 +202,14 @@ class Moving:
         self._host.fill(dialog, plan)
 
     def _begin(self, plans: Sequence[Plan], force: bool) -> None:
-        async def carry_out(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Sequence[tuple[str, Ended]]:
-            done = []
+        async def carry_out(
+            tell: Callable[[Progress], None], stopped: asyncio.Event
+        ) -> AsyncGenerator[tuple[str, Ended], None]:
             for plan in plans:
                 ended = await moves.carry_out(self._session, plan, tell, stopped, force)
-                done.append((plan.id, ended))
+                yield plan.id, ended
                 if stopped.is_set() or ended.state != "done":
                     break
-            return done
 
         self._host.begin_operation("A deletion" if self._deletes else "A move", carry_out)
 

@@ -1,7 +1,8 @@
 """Operations on brokers while they run: one at a time, whichever screen is shown."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -76,9 +77,10 @@ class Operations(FileActions, Navigation):
             self.show_progress()
 
         try:
-            for id, ended in await do(tell, running.stopped):
-                self._say_end(ended)
-                await self.context.take_departures(id)
+            async with aclosing(do(tell, running.stopped)) as operations:
+                async for id, ended in operations:
+                    self._say_end(ended)
+                    await self.context.take_departures(id)
         except WorkbenchError as error:
             self.say(str(error), "error")
         finally:
@@ -147,13 +149,15 @@ class Operations(FileActions, Navigation):
         from workbench.operations.journal.records import read_record
         from workbench.operations.move.moves import resume
 
-        async def go_on(tell: "Callable[[Moved], None]", stopped: asyncio.Event) -> "Sequence[tuple[str, Ended]]":
+        async def go_on(
+            tell: "Callable[[Moved], None]", stopped: asyncio.Event
+        ) -> "AsyncGenerator[tuple[str, Ended], None]":
             operation = (await asyncio.to_thread(read_record, path)).operation
             if operation.kind == "seek":
                 await seek.resume(self.context.session, path)
                 self.say(f"Done: {operation.title}.")
-                return []
-            return [(operation.id, await resume(self.context.session, path, tell, stopped))]
+            else:
+                yield operation.id, await resume(self.context.session, path, tell, stopped)
 
         self.begin_operation("A resumed operation", go_on)
 

@@ -1,7 +1,7 @@
 """Undoing from a screen: what it would change is shown first, then it is begun."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -49,8 +49,8 @@ class Undoing:
         if decision is None:
             return
 
-        async def undo(tell: Callable[[Progress], None], stopped: asyncio.Event) -> Sequence[tuple[str, Ended]]:
-            return await moves.undo(self._session, self._record.path, decision.plans, tell, stopped)
+        def undo(tell: Callable[[Progress], None], stopped: asyncio.Event) -> AsyncGenerator[tuple[str, Ended], None]:
+            return moves.undo(self._session, self._record.path, decision.plans, tell, stopped)
 
         self._host.begin_operation("An undo", undo)
         self._begun()

@@ -284,7 +284,7 @@ def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
     found = find_config()
     assert (found.masks, found.theme, found.keys) == (("body.card", "body.name"), "nord", {"quit": "q"})
     said = {name: found.connection(name) for name in found.connections}
-    assert {name: (each.hosts[0][0], level_of(each, None), each.production) for name, each in said.items()} == {
+    assert {name: (each.hosts[0][0], level_of(each), each.production) for name, each in said.items()} == {
         "shop": ("rabbit.example", Level.PUBLISH, True),
         "log": ("log.example", Level.LOOK, True),
         "theirs": ("evil.example", Level.OBSERVE, False),

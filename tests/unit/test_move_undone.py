@@ -1,6 +1,7 @@
 """What was deleted is published again once, whoever undoes it how often; and what is resumed is what was begun."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from uuid import uuid4
 
 import msgspec
@@ -15,6 +16,7 @@ from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Kind, Operation
 from workbench.operations.journal.records import find_journal
 from workbench.operations.move.moves import carry_out, plan_undo, resume, undo
+from workbench.operations.move.outcome import Ended
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
@@ -61,17 +63,21 @@ async def deleted(session: Session) -> str:
     return plan.id
 
 
+async def undone(session: Session, path: Path, plans: Sequence[Plan]) -> list[tuple[str, Ended]]:
+    return [each async for each in undo(session, path, plans)]
+
+
 async def test_a_deletion_is_undone_once(broker: Broker, session: Session) -> None:
     path = find_journal(await deleted(session))
     plans = await plan_undo(session, path)
-    [(first, ended)] = await undo(session, path, plans)
+    [(first, ended)] = await undone(session, path, plans)
     assert (ended.moved, sorted(bodies(broker))) == (3, [b"1", b"2", b"2"])  # type: ignore[type-var]
     with pytest.raises(StoreError, match=f"was undone already, by operation {first}"):
         await plan_undo(session, path)
     # Nor by what was planned before it.
     broker.queues["dead"].clear()
     again = [msgspec.structs.replace(each, id=uuid4().hex[:12]) for each in plans]
-    [(_, ended)] = await undo(session, path, again)
+    [(_, ended)] = await undone(session, path, again)
     assert (ended.moved, bodies(broker)) == (0, [])
 
 
@@ -79,12 +85,12 @@ async def test_what_the_queue_had_no_room_for_is_published_again_later(broker: B
     path = find_journal(await deleted(session))
     for _ in range(2):
         broker.send("dead", Event(b"dead", b"in the way"))
-    [(_, ended)] = await undo(session, path, await plan_undo(session, path))
+    [(_, ended)] = await undone(session, path, await plan_undo(session, path))
     assert (ended.moved, ended.failed) == (1, 2)
     broker.queues["dead"].clear()
     [plan] = await plan_undo(session, path)
     assert plan.moving == 2
-    [(_, ended)] = await undo(session, path, [plan])
+    [(_, ended)] = await undone(session, path, [plan])
     assert (ended.moved, bodies(broker)) == (2, [b"2", b"2"])
 
 

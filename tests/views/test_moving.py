@@ -13,6 +13,7 @@ from connectors.memory import Broker, QueueSettings, embedded_broker
 from tests.views.driver import NAME, Driver, address, order, running, shop
 from views.app import Opening
 from views.app_context import AppContext
+from views.moving import Moving, scope_of
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.address import Address
@@ -97,6 +98,25 @@ async def test_marked_events_move_whatever_is_masked_of_them_and_arrive_as_they_
         await driver.shows("2 moved, 0 failed")
         assert [each.event.body for each in driver.broker.queues["orders"].waiting()] == sent[:2]
         assert depths(driver) == (2, 4)
+
+
+async def test_how_one_of_several_moves_ended_is_said_though_the_next_is_refused() -> None:
+    broker = letters(2)
+    broker.declare_queue("other.dead")
+    broker.send("other.dead", Event(b"orders", b"{}"))
+    async with running(broker=broker) as driver:
+        sources = [address("orders.dead"), address("other.dead")]
+        Moving(driver.app.events, [scope_of("all", "", sources)]).ask()
+        await driver.press("tab", f"={address('orders')}", "enter")
+        await driver.shows("enter look and plan")
+        await driver.press("enter")
+        await driver.shows("r move 3")
+        broker.delete("other.dead")
+        await driver.press("r")
+        await driver.shows("no longer fits")
+        said = [each.sentence for each in driver.app.messages]
+        assert "2 moved" in said[-2] and "no longer fits" in said[-1]
+        assert depths(driver) == (2, 0)
 
 
 async def test_looking_at_a_queue_is_agreed_to_and_a_dry_run_changes_nothing() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -132,11 +133,18 @@ async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int
     if (code := await declined("Take them back?", yes)) is not None:
         return code
 
-    async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> list[tuple[str, Ended]]:
-        return await moves.undo(session, path, plans, tell, stopped)
+    ended: list[tuple[str, Ended]] = []
+    stopped = False
 
-    ended, stopped = await watched(work)
-    codes = [tell_ended(which, each, form, stopped) for which, each in ended]
+    async def work(tell: Callable[[Progress], None], stopped: asyncio.Event) -> None:
+        async with aclosing(moves.undo(session, path, plans, tell, stopped)) as operations:
+            async for each in operations:
+                ended.append(each)
+
+    try:
+        _, stopped = await watched(work)
+    finally:
+        codes = [tell_ended(which, each, form, stopped) for which, each in ended]
     expected = sum(plan.moving for plan in plans)
     missing = expected - sum(each.moved for _, each in ended)
     if missing > 0:

@@ -35,18 +35,20 @@ async def watched(work: Callable[[Callable[[Progress], None], asyncio.Event], Aw
     async def do() -> Item:
         return await work(tell, stopped)
 
-    with unwrap_exception_group():
-        async with asyncio.TaskGroup() as group:
-            doing = group.create_task(do())
-            with finishing_what_is_in_hand():
-                try:
-                    await asyncio.shield(asyncio.wait([doing]))
-                except asyncio.CancelledError:
-                    stopped.set()
-                    if (task := asyncio.current_task()) is not None:
-                        task.uncancel()
-                    await asyncio.wait([doing])
-    if is_terminal(sys.stderr):
+    try:
+        with unwrap_exception_group():
+            async with asyncio.TaskGroup() as group:
+                doing = group.create_task(do())
+                with finishing_what_is_in_hand():
+                    try:
+                        await asyncio.shield(asyncio.wait([doing]))
+                    except asyncio.CancelledError:
+                        stopped.set()
+                        if (task := asyncio.current_task()) is not None:
+                            task.uncancel()
+                        await asyncio.wait([doing])
+    finally:
         show_progress("")
+    if is_terminal(sys.stderr):
         await drain_all()
     return doing.result(), stopped.is_set()

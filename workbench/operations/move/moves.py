@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -115,7 +115,7 @@ async def undo(
     plans: Sequence[Plan],
     on_progress: OnProgress = _nobody,
     stopped: asyncio.Event | None = None,
-) -> list[tuple[str, Ended]]:
+) -> AsyncGenerator[tuple[str, Ended], None]:
     """Take back what a move has done, as far as its targets still have the copies: each original is published where it
     came from, and its copy is removed. Of a deletion, all of it is published again.
 
@@ -126,20 +126,18 @@ async def undo(
         on_progress: Told how far it is.
         stopped: Set to end after the messages in hand.
 
-    Returns:
-        The id of each operation that takes back, and what came of it.
+    Yields:
+        The id of each operation that takes back, and what came of it, as soon as it has ended.
 
     Raises:
         WorkbenchError: It cannot begin.
     """
-    ended = []
     for plan in plans:
         messages = deleted_messages(path, plan.id) if plan.purpose == "restore" else None
         choice = TakenBack(session, plan, path)
-        ended.append((plan.id, await _run(session, plan, choice, on_progress, stopped, messages)))
+        yield plan.id, await _run(session, plan, choice, on_progress, stopped, messages)
         if stopped is not None and stopped.is_set():
             break
-    return ended
 
 
 async def plan_undo(session: Session, path: Path) -> list[Plan]:
