@@ -58,8 +58,7 @@ class ConnectionDialog(Form):
 
     DEFAULT_CSS = """
     ConnectionDialog {
-        & .dialog { width: 84; padding: 1 2; }
-        & .form-row { margin-top: 0; }
+        & .dialog { width: 84; }
         & #steps { height: auto; margin-top: 1; display: none; }
     }
     """
@@ -80,7 +79,7 @@ class ConnectionDialog(Form):
         self._levels = [level for level, _ in GUARDS if level <= max(Level.MOVE, Level[entry.guard.upper() or "MOVE"])]
         guards = [(level.name.lower(), note) for level, note in GUARDS if level in self._levels]
         fields: list[Field] = [
-            Line("name", "Name", entry.name, placeholder="as its host", shown=while_typed),
+            Line("name", "name", entry.name, placeholder="as its host", shown=while_typed),
             Line(
                 "url",
                 "URL",
@@ -89,13 +88,13 @@ class ConnectionDialog(Form):
                 placeholder="amqp://user@host/vhost  kafka://host:9092  FILE.properties",
                 shown=while_typed,
             ),
-            Line("password", "Password", "", placeholder=form.password_source or "if the URL has none", hidden=True),
-            Choose("guard", "Guard", guards, self._levels.index(Level[entry.guard.upper()]) if entry.guard else 0),
+            Line("password", "password", "", placeholder=form.password_source or "if the URL has none", hidden=True),
+            Choose("guard", "guard", guards, self._levels.index(Level[entry.guard.upper()]) if entry.guard else 0),
             Switch("production", "production: asks for its name first, except to observe", entry.production),
         ]
         if form.can_be_unsaved:
             places = [(f"in {shorten(form.target, 56)}", ""), ("for this session only", "")]
-            fields.append(Choose("saved", "Keep it", places, 0 if entry.saved else 1))
+            fields.append(Choose("saved", "keep it", places, 0 if entry.saved else 1))
         self._proposed = None if entry.guard else 0
         title = "Add a connection" if form.before is None else f"Edit {form.before}"
         super().__init__(title, fields, "try and save")

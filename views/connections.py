@@ -67,8 +67,8 @@ class Connections(WorkbenchScreen):
                 yield ConnectionTable()
                 yield Explanation(
                     "No connection is open.",
-                    "It is tried step by step, with the time of each, before it is saved. Reading never consumes.",
-                    [(self.key_of("add"), "add one: a URL, a connection string, or a client's properties file")],
+                    "A new one is tried step by step before it is saved. Reading never consumes.",
+                    [(self.key_of("add"), "adds one: a URL, a connection string, or a client's properties file")],
                     "amqp://user@rabbit.example/vhost or kafka://kafka.example:9092",
                 )
             with Panel(title="Connection", id="connection"), VerticalScroll(id="details"):
@@ -94,7 +94,9 @@ class Connections(WorkbenchScreen):
         self.query_one("#connection-list").set_class(not rows, "explained")
         self.query_one("#connection").display = bool(rows)
         self.query_one("#connections").set_class(not rows, "alone")
-        self.query_one("#connection-list", Panel).state = f"{len(rows):,}" if rows else ""
+        panel = self.query_one("#connection-list", Panel)
+        panel.state = f"{len(rows):,}" if rows else ""
+        panel.keys = self.keys_in(panel.actions) if rows else ()
         self._tell()
 
     @property

@@ -44,8 +44,7 @@ class EditDialog(Form):
 
     DEFAULT_CSS = """
     EditDialog {
-        & .dialog { width: 84; padding: 1 2; }
-        & .form-row { margin-top: 0; }
+        & .dialog { width: 84; }
         & #by-hand { height: auto; margin-bottom: 1; }
     }
     """

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from rich.text import Text
 from textual.widgets import Input
 
 from views.event_actions import EventActions
@@ -9,6 +10,7 @@ from views.event_list import EventList
 from views.event_sources import EventSources
 from views.search_actions import SearchActions
 from views.status_line import SourcesStatus
+from views.widgets.explanation import key_sentences
 from views.widgets.panel import NARROW, Panel
 from views.widgets.reason_line import ReasonLine
 from views.workbench_screen import WayBack
@@ -25,7 +27,7 @@ class Events(SearchActions, EventActions):
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._show_caught_up, lambda: self._sources.without_events)
         self._table.verb_of = self.context.verb_of
-        self._tree.empty = "No connection yet: a adds one."
+        self._tree.empty = "No connection yet."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)
         self.listen_to_store()
@@ -54,19 +56,22 @@ class Events(SearchActions, EventActions):
         if group is not None and is_shown and watch is not None and watch.name == self._group_connection:
             self._ask_group(group.name)
 
-    def _how_to_begin(self) -> str:
+    def _how_to_begin(self) -> Text:
         """What to do first."""
         watches = self.context.watches.values()
         if not self.context.session.names:
-            return "No connection yet.\na adds one, such as amqp://user@rabbit.example/vhost"
+            return key_sentences("No connection yet.", ("a", "adds one, such as amqp://user@rabbit.example/vhost"))
         if not any(watch.endpoints for watch in watches):
             if any(watch.state == "connecting" for watch in watches):
-                return "Connecting …"
+                return Text("Connecting …")
             if all(watch.state != "connected" for watch in watches):
-                return "No connection could be made.\n5 says why: e edits one there, enter checks it."
-            return "There is no queue or topic yet.\nr looks again."
-        begin = "Choose an endpoint: enter opens it.\nA queue first says what a look costs; b then browses it."
-        return f"{begin}\nThis is a demo: a adds your own broker." if self.host.is_demo else begin
+                return key_sentences(
+                    "No connection could be made.", ("5", "says why; there, e edits and enter checks it.")
+                )
+            return key_sentences("There is no queue or topic yet, or none that you may see.", ("r", "looks again."))
+        own = [("a", "adds your own broker: this is a demo.")] if self.host.is_demo else []
+        opens = ("enter", "opens it; a queue first says what a look costs.")
+        return key_sentences("Choose an endpoint.", opens, ("b", "browses the queue then."), *own)
 
     def cannot_inspect(self) -> str | None:
         if self._in(self._tree) and self._tree.line is None:

@@ -162,8 +162,8 @@ class FlowList:
         if not judgement.paths:
             types = len({each.type for each in judgement.sagas})
             return Text(
-                f"{quantity(judgement.flows, 'flow')} of {quantity(types, 'type')}: once there are {LEAST} of a type,"
-                " its usual path is learned, and what departs from it is marked.",
+                f"{quantity(judgement.flows, 'flow')} of {quantity(types, 'type')}: {LEAST} whole ones of a type teach"
+                " its usual path; what departs from it is marked then.",
                 "muted",
             )
         look = "dead" if saga.stuck else "muted" if saga.state in ("complete", "under way", "unknown") else "warn"

@@ -23,7 +23,7 @@ from views.dialogs.dialog import Dialog
 from views.widgets.fields import TextField
 from views.widgets.line_view import Lines
 from views.widgets.panel import Panel
-from views.widgets.styles import text_style
+from views.widgets.styles import at_cursor, text_style
 from views.workbench_screen import WorkbenchScreen
 from workbench.decode.display import cells, visible
 from workbench.model.endpoint import Endpoint
@@ -181,7 +181,7 @@ class Choices(Lines, can_focus=False):
         else:
             segments = []
         if self._choices and number == self.cursor_line:
-            segments = list(Segment.apply_style(segments, self.get_component_rich_style("choices--cursor")))
+            segments = list(at_cursor(segments, self.get_component_rich_style("choices--cursor")))
             filling = self.rich_style + self.get_component_rich_style("choices--cursor")
             return Strip(segments).adjust_cell_length(width, filling).apply_style(self.rich_style)
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.text import Text
 from textual import on, work
 
 from views.event_list import EventList
@@ -10,6 +11,7 @@ from views.event_sources import EventSources, found_text
 from views.host import Host
 from views.status_line import SourcesStatus
 from views.widgets.event_table import EventTable
+from views.widgets.explanation import key_sentences
 from views.widgets.key_bar import KeyBar
 from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
@@ -65,28 +67,28 @@ class ShownEvents(EventPanes):
         self._tree.refresh()
         self._show_status()
 
-    def _why_empty(self) -> str:
+    def _why_empty(self) -> Text:
         if self._events.query is not None:
             return self._why_none_matches()
         endpoints = [endpoint for address in self._sources.addresses if (endpoint := self.context.endpoint(address))]
         if len(endpoints) == 1 and price_of(endpoints[0]):
-            live = "\nl shows what arrives." if Ability.TAIL in endpoints[0].abilities else ""
-            return f"Nothing was read yet.\nb browses what is there.{live}"
+            live = [("l", "shows what arrives.")] if Ability.TAIL in endpoints[0].abilities else []
+            return key_sentences("Nothing was read yet.", ("b", "browses what is there."), *live)
         if len(endpoints) == 1 and endpoints[0].family == "routes":
-            return f"{with_article(endpoints[0].kind).capitalize()} holds nothing.\nl shows what passes through it."
-        return "Nothing is there."
+            holds = f"{with_article(endpoints[0].kind).capitalize()} holds nothing."
+            return key_sentences(holds, ("l", "shows what passes through it."))
+        return Text("Nothing is there.")
 
-    def _why_none_matches(self) -> str:
+    def _why_none_matches(self) -> Text:
         searches = self._sources.searches
         if any(each in self._sources.running for each in searches):
-            return "Nothing was found yet.\nesc stops searching."
+            return key_sentences("Nothing was found yet.", ("esc", "stops searching."))
         if searches:
-            return f"{', '.join(map(found_text, searches))}.\nesc leads back."
+            return key_sentences(f"{', '.join(map(found_text, searches))}.", ("esc", "leads back."))
         among = f" among the {self._sources.partly_read}" if self._sources.partly_read else ""
-        back = f"\n{self.key_of('search')} or enter searches all that is there." if self._can_search else ""
-        return (
-            f"No event matches the query{among or (' among those held' if back else '')}.{back}\nesc clears the query."
-        )
+        back = [(self.key_of("search"), "or enter searches all that is there.")] if self._can_search else []
+        among = among or (" among those held" if back else "")
+        return key_sentences(f"No event matches the query{among}.", *back, ("esc", "clears the query."))
 
     @property
     def _can_search(self) -> bool:

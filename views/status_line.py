@@ -9,13 +9,17 @@ from textual.content import Content
 from views.event_sources import EventSources
 from views.widgets.group_table import GroupTable
 from views.widgets.panel import Panel
-from workbench.decode.display import visible
+from workbench.decode.display import shorten_middle, visible
 from workbench.model.groups import Group
 from workbench.model.wording import quantity
 from workbench.table.sparkline import short
 
 RATED: Final = 4
 """Samples, a second apart, over which the rate of what arrives is told."""
+_NAME: Final = 40
+"""Cells of an endpoint's name where there are several."""
+_STATE: Final = 24
+"""Cells that how they stand takes, about."""
 
 
 class SourcesStatus:
@@ -49,7 +53,9 @@ class SourcesStatus:
 
     def show(self, sources: EventSources, marked: int, offer: str = "") -> None:
         """Show how the sources stand, and how many events are marked, or else what is offered to do."""
-        names = ", ".join(visible(str(address), 40) for address in sources.addresses)
+        # One may have all that the border has, the state left out.
+        room = _NAME if len(sources.addresses) > 1 else max(self._panel.size.width - _STATE, _NAME)
+        names = ", ".join(shorten_middle(str(address), room) for address in sources.addresses)
         self._panel.title = "everything held" if sources.looks is None else names or "Events"
         states = " · ".join(sources.states)
         live = any(each.state == "running" and each.kind == "tail" for each in sources.ingestions)

@@ -291,19 +291,19 @@ def _meanings_in(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _rich_styles(variables: Mapping[str, str]) -> RichTheme:
-    """The meanings as names of styles, for texts that are made away from any widget: `Text.append("12 ms", "muted")`.
+    """The meanings as names of styles, for texts that are made away from any widget: `Text.append("12 ms", "muted")`;
+    and `key`, for what is to be pressed.
 
     Args:
         variables: Those of the theme.
     """
     named = ("muted", "focus", "live", "warn", "dead", "ids")
     colours = {name: Color.parse(variables[name]).rich_color for name in named}
-    return RichTheme(
-        {
-            name: Style(color=colour, dim=(name == "muted" and variables["muted-style"] == "dim") or None)
-            for name, colour in colours.items()
-        }
-    )
+    styles = {
+        name: Style(color=colour, dim=(name == "muted" and variables["muted-style"] == "dim") or None)
+        for name, colour in colours.items()
+    }
+    return RichTheme({**styles, "key": Style(color=colours["focus"], bold=True)})
 
 
 def _show_again(widget: DOMNode) -> None:

@@ -62,15 +62,15 @@ def _not_found(search: FlowSearch, gathering: Gathering, key_of: Keys) -> Text:
     said.append(f" in {read:,} events of {quantity(len(gathering.coverage), 'endpoint')}.\n")
     if gathering.scope.window.since is not None:
         back = search.wanted.back
-        said.append(f"\n  {key_of('widen_window')}  searches topics and streams further back than {back}")
+        _add_way(said, key_of("widen_window"), f"searches topics and streams further back than {back}")
     if gathering.plan.prices and not gathering.scope.look:
         queues = quantity(len(gathering.plan.prices), "queue")
         messages = quantity(gathering.plan.messages, "message")
-        said.append(f"\n  {key_of('look_into')}  looks into {queues} with {messages}; asks first")
+        _add_way(said, key_of("look_into"), f"looks into {queues} with {messages}; asks first")
     if search.cannot_follow() is None:
-        said.append(f"\n  {key_of('follow_trace')}  waits for it to arrive")
+        _add_way(said, key_of("follow_trace"), "waits for it to arrive")
     if not gathering.complete:
-        said.append(f"\n  {key_of('coverage')}  shows what could not be seen")
+        _add_way(said, key_of("coverage"), "shows what could not be seen")
     return said
 
 
@@ -86,11 +86,17 @@ def first_text(recent: Sequence[str], can_read: bool, key_of: Keys, key_on_event
     said = Text()
     if recent:
         lines = "".join(f"\n  {visible(each, 60)}" for each in recent)
-        said.append(f"\n\n{key_of('recent')} goes back to one of these:{lines}", "muted")
+        said.append("\n\n").append(key_of("recent"), "key").append(f" goes back to one of these:{lines}", "muted")
     said.append("\n\nPaste or type an id: its events on all connections become one story, with what caused", "muted")
     said.append(" what.\n", "muted")
-    said.append(f"On any event, {key_on_events} does the same.", "muted")
+    said.append("On any event, ", "muted").append(key_on_events, "key").append(" does the same.", "muted")
     if can_read:
-        said.append(f"\n\n  {key_of('widen_window')}  reads the flows of topics and streams; asks first")
-        said.append(f"\n  {key_of('look_into')}  reads those of queues; asks first")
+        said.append("\n")
+        _add_way(said, key_of("widen_window"), "reads the flows of topics and streams; asks first")
+        _add_way(said, key_of("look_into"), "reads those of queues; asks first")
     return said
+
+
+def _add_way(said: Text, key: str, does: str) -> None:
+    """A line for what can be done."""
+    said.append("\n  ").append(key, "key").append(f"  {does}")

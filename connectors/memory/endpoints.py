@@ -99,7 +99,7 @@ def of_queue(
 
 def of_exchange(broker: Broker, connection: str, exchange: Exchange) -> Endpoint:
     """An exchange; the default one has no name."""
-    price = LookCost("Copies every message that is seen once more.")
+    price = LookCost("Every message is copied once more while the tap is open.")
     of = [
         queue.name
         for queue in broker.queues.values()

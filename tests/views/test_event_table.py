@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import MouseScrollUp
 from textual.pilot import Pilot
@@ -931,7 +932,7 @@ async def test_the_screen_goes_on_while_a_large_body_is_masked(tmp_path: Path) -
 
 async def test_where_nothing_is_a_sentence_says_so(tmp_path: Path) -> None:
     async with bench(tmp_path, columns=40) as it:
-        it.table.empty = "Choose an endpoint: enter opens a topic, b looks into a \x1b queue."
+        it.table.empty = Text("Choose an endpoint: enter opens a topic, b looks into a \x1b queue.")
         lines = [line.strip() for line in it.lines if line.strip()]
         assert " ".join(lines) == "Choose an endpoint: enter opens a topic, b looks into a ␛ queue."
         assert len(lines) > 1
@@ -944,7 +945,7 @@ async def test_where_nothing_is_a_sentence_says_so(tmp_path: Path) -> None:
 
 async def test_one_empty_list_after_another_says_so(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
-        it.table.empty = "Nothing is there."
+        it.table.empty = Text("Nothing is there.")
         it.view = View(it.store)
         it.table.show(it.store, it.view)
         await it.pause()
@@ -955,7 +956,7 @@ async def test_one_empty_list_after_another_says_so(tmp_path: Path) -> None:
 
 async def test_a_list_that_is_not_asked_yet_is_not_called_empty(tmp_path: Path) -> None:
     async with bench(tmp_path, events(0, 3)) as it:
-        it.table.empty = "Nothing is there."
+        it.table.empty = Text("Nothing is there.")
         it.view = View(it.store)
         it.table.show(it.store, it.view)
         await it.pause()

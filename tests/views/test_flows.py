@@ -241,7 +241,7 @@ async def test_from_how_many_flows_on_a_path_is_learned_is_said_where_there_are_
         driver.broker.append("few", event("m", None, "OrderPlaced", "only-flow"), 0)
         await driver.open("few", "OrderPlaced")
         await driver.press("L")
-        await driver.shows("1 flow of 1 type: once there are 5 of a type", "only-flow", "· unknown")
+        await driver.shows("1 flow of 1 type: 5 whole ones of a type", "only-flow", "· unknown")
 
 
 async def test_events_without_an_id_are_said_to_be_no_flows() -> None:

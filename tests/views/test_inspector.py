@@ -561,19 +561,19 @@ async def test_headers_of_amqp_have_their_types() -> None:
         assert bench.lines()[1] == "5 headers, 3 properties"
         assert [row.split() for row in bench.rows()] == [
             ["Properties"],
-            ["content_type", "string", "application/json"],
-            ["delivery_mode", "uint8", "2"],
-            ["message_id", "string", "m-1"],
+            ["content_type", "application/json"],
+            ["delivery_mode", "2", "uint8"],
+            ["message_id", "m-1"],
             ["Headers"],
-            ["x-death", "array", "1", "item"],
-            ["[0]", "table", "3", "fields"],
-            ["queue", "string", "orders"],
-            ["count", "int", "3"],
-            ["time", "timestamp", *_local(datetime(2026, 11, 23, tzinfo=UTC)).split()],
-            ["small", "int32", "5"],
-            ["large", "int64", "1099511627776"],
-            ["ratio", "float64", "1.5"],
-            ["raw", "bytes", "0xfffe"],
+            ["x-death", "1", "item", "array"],
+            ["[0]", "3", "fields", "table"],
+            ["queue", "orders"],
+            ["count", "3", "int"],
+            ["time", *_local(datetime(2026, 11, 23, tzinfo=UTC)).split(), "timestamp"],
+            ["small", "5", "int32"],
+            ["large", "1099511627776", "int64"],
+            ["ratio", "1.5", "float64"],
+            ["raw", "0xfffe", "bytes"],
         ]
         await bench.go("x-death")
         copied = json.loads(bench.inspector.text_to_copy())
@@ -587,12 +587,12 @@ async def test_headers_of_kafka_are_bytes_and_may_repeat() -> None:
     async with opened() as bench:
         await bench.show(Event(None, b"{}", None, Content(headers)))
         await bench.press("right")
-        assert [row.split(maxsplit=2) for row in bench.rows()[1:]] == [
-            ["id", "bytes", "one"],
-            ["id", "bytes", "two"],
-            ["partition", "bytes", "0x00000007 (as a number: 7)"],
-            ["bad", "bytes", "0xc328"],
-            ["none", "null", "null"],
+        assert [" ".join(row.split()) for row in bench.rows()[1:]] == [
+            "id one bytes",
+            "id two bytes",
+            "partition 0x00000007 (as a number: 7) bytes",
+            "bad 0xc328 bytes",
+            "none null null",
         ]
         await bench.go("id")
         await bench.press("down")
@@ -615,8 +615,7 @@ async def test_a_header_that_is_a_time_is_shown_as_one() -> None:
         await bench.show(event)
         await bench.press("right")
         assert any(
-            row.startswith("kafka_dlt-original-timestamp ") and row.endswith(f"(as a time: {local})")
-            for row in bench.rows()
+            row.startswith("kafka_dlt-original-timestamp ") and f"(as a time: {local})" in row for row in bench.rows()
         )
         await bench.press("right")
         assert any(row.startswith("origin.time ") and local in row for row in bench.rows())
@@ -632,7 +631,7 @@ async def test_a_long_header_is_shown_to_its_end() -> None:
         assert "a-name-that-is-rather-long-itself" in bench.rows()[1]
         assert any("▸ 2,000 characters" in row for row in bench.rows())
         await bench.press("down", "down", "enter", "end")
-        assert bench.rows()[-2].endswith("0499") and bench.rows()[-1].split() == ["b", "string", "c"]
+        assert bench.rows()[-2].endswith("0499") and bench.rows()[-1].split() == ["b", "c"]
 
 
 # Facts.

@@ -104,7 +104,7 @@ async def test_ten_thousand_endpoints_are_listed_filtered_and_found() -> None:
 
 async def test_a_broker_without_endpoints_says_so() -> None:
     async with running(broker=embedded_broker("nothing-at-all")) as driver:
-        await driver.shows("none you may see", "● shop empty")
+        await driver.shows("nothing that you may see", "● shop empty")
         await driver.press("b")
         await driver.shows("Go to an endpoint first")
 

@@ -123,9 +123,15 @@ async def test_a_theme_of_textuals_may_be_configured(theme: str) -> None:
         assert not driver.app.failures
 
 
+async def test_in_16_colours_a_dialog_leaves_the_screen_behind_it_in_sight() -> None:
+    async with running((120, 40), config=ConfigFile(theme=SIXTEEN_THEME.name)) as driver:
+        await driver.press("T")
+        await driver.shows("━ Trace ━", "Endpoints", "orders.dead")
+
+
 async def test_the_demo_says_how_to_add_a_broker_of_ones_own() -> None:
     async with running(opening=Opening(demo=True)) as driver:
-        await driver.shows("This is a demo: a adds your own broker.")
+        await driver.shows("a adds your own broker: this is a demo.")
 
 
 CURSORS = {
@@ -133,6 +139,7 @@ CURSORS = {
     "inspector": (("enter", "j", "j"), '"id"'),
     "dead letters": (("3",), "shop/orders.dead"),
     "connections": (("5",), "connected"),
+    "palette": (("colon",), "Do something"),
     "drafts": (("6", "escape", "w"), "an empty draft"),
     "headers": (("6", "escape", "n", "=trace-id", "tab", "=7", "enter"), "trace-id"),
     "group": (("tab", "tab", "G", "enter", "G", "enter"), "committed"),
@@ -149,9 +156,8 @@ async def test_in_16_colours_the_line_at_the_cursor_is_one_bar_in_reverse(name: 
         await driver.shows(text)
         await driver.until_settled()
         strips = driver.app.screen._compositor.render_strips()
-        bars = [[style for _, style, _ in strip if style and style.reverse] for strip in strips]
-        [bar] = [bar for bar in bars if bar]
-        assert all((style.color is None or style.color.is_default) and not style.dim for style in bar)
+        bars = [style for strip in strips for _, style, _ in strip if style and style.reverse]
+        assert bars and all((style.color is None or style.color.is_default) and not style.dim for style in bars)
 
 
 SHOWN = {

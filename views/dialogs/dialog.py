@@ -22,9 +22,10 @@ class Dialog(PaintedAtOnce, ModalScreen[Answer]):
     DEFAULT_CSS = """
     Dialog {
         align: center middle; background: $background 60%;
+        &:ansi { background: transparent; }
         & > .dialog {
             width: 76; max-width: 100%; height: auto; max-height: 90%; padding: 1 2;
-            background: $background; border: round $focus; border-title-color: $foreground;
+            background: $background; border: heavy $focus; border-title-color: $foreground;
         }
         & > .wide { width: 96; height: 90%; max-height: 52; }
     }

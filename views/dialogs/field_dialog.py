@@ -20,8 +20,8 @@ def field_form(where: str = "headers", field: Field | None = None) -> Form:
     return Form(
         "A header or a property",
         [
-            Entry("name", "Name", begun.name, own=True, wrong=lambda text: None if text else "Give it a name."),
-            Entry("value", "Value", begun.value, own=True),
+            Entry("name", "name", begun.name, own=True, wrong=lambda text: None if text else "Give it a name."),
+            Entry("value", "value", begun.value, own=True),
             Switch("property", "a property, such as content_type or correlation_id", where == "properties"),
             Switch("typed", _TYPED, begun.kind != "text"),
         ],

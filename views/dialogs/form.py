@@ -115,12 +115,11 @@ class Form(Dialog[Answers | None]):
 
     DEFAULT_CSS = """
     Form {
-        & .dialog { padding: 0 2 1 2; }
         & .dialog > VerticalScroll { height: auto; max-height: 100%; }
         & .field-label { color: $muted; text-style: $muted-style; }
         & .form-row, & .form-value { height: auto; }
         & ChoiceList, & CheckList, & Toggle, & .field-error { margin-left: 1; }
-        & .form-question, & .form-row { margin-top: 1; }
+        & .form-question { margin-bottom: 1; }
         & .field-error { color: $dead; height: auto; display: none; }
     }
     """

@@ -87,7 +87,8 @@ def _connection_rows(watch: Watch) -> Iterator[Row]:
     if watch.broker:
         yield "broker", watch.broker, ""
     kinds = Counter(endpoint.kind for endpoint in watch.endpoints.values())
-    yield "lists", f"{', '.join(quantity(count, kind) for kind, count in kinds.items()) or 'nothing'}{watch.terms}", ""
+    lists = ", ".join(quantity(count, kind) for kind, count in kinds.items()) or "nothing that you may see"
+    yield "lists", f"{lists}{watch.terms}", ""
     if watch.groups:
         yield "groups", f"{quantity(len(watch.groups), 'group')}, lag {sum(group.lag for group in watch.groups):,}", ""
     dead = [endpoint for endpoint in watch.endpoints.values() if endpoint.holds_dead_letters]
@@ -143,7 +144,8 @@ def _endpoint_rows(endpoint: Endpoint, rate: float | None, groups: Sequence[Grou
     for reader in endpoint.readers[:READERS]:
         prefetch = f"prefetch {reader.prefetch:,}" if reader.prefetch else "no prefetch limit"
         how = "acknowledges" if reader.acknowledges else "does not acknowledge"
-        row("", f"{reader.tag} · {reader.channel} · {prefetch} · {how}{'' if reader.active else ' · waits'}")
+        parts = (reader.tag, reader.channel, prefetch, how, "" if reader.active else "waits")
+        row("", " · ".join(filter(None, parts)))
     if len(endpoint.readers) > READERS:
         row("", f"and {len(endpoint.readers) - READERS:,} more")
     for group in groups:

@@ -17,9 +17,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from views.widgets.endpoint_names import shared_beginnings, shorten_name
 from views.widgets.line_view import Lines
 from views.widgets.styles import at_cursor, text_style
-from workbench.decode.display import cells, shorten_middle, visible
+from workbench.decode.display import cells, visible
 from workbench.model.address import Address
 from workbench.model.groups import Group
 from workbench.operations.watch import Watch, describe_state, sign
@@ -117,6 +118,8 @@ class EndpointTree(Lines):
         """Endpoints whose events are shown."""
         self.wanted_width = 0
         """Cells in which nine of ten names are not cut: one that is very long must not take the room of all else."""
+        self._beginnings: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
+        self._bars = _SPARK
         self._styles: dict[str, Style] = {}
         self._base = Style()
 
@@ -137,6 +140,9 @@ class EndpointTree(Lines):
         self._lines = list(self._all())
         widths = sorted(cells(address.name) for watch in watches.values() for address in watch.endpoints)
         self.wanted_width = _LEFT + (widths[len(widths) * 9 // 10] if widths else 0) + 1 + _RIGHT
+        # Where names have no room, the rate is told once.
+        self._bars = _SPARK if self.wanted_width <= self.size.width else 1
+        self._learn_beginnings()
         self.extend_to(Size(1, len(self._lines)))
         if before is not None and before in self._lines:
             self.set_reactive(EndpointTree.cursor_line, self._lines.index(before))
@@ -145,6 +151,14 @@ class EndpointTree(Lines):
         if self.line != before:
             self.post_message(self.Moved(self.line))
         self.refresh()
+
+    def _learn_beginnings(self) -> None:
+        """Find out what many names of a connection begin with, which is left out where they have no room."""
+        room = self.size.width - _LEFT - _RIGHT
+        for name, watch in self._watches.items():
+            names = [address.name for address in watch.endpoints]
+            if self._beginnings.get(name, ((), ()))[0] != names:
+                self._beginnings[name] = names, shared_beginnings(names, room)
 
     def filter(self, text: str) -> None:
         """Show only endpoints and groups whose names hold this text, upper and lower case alike; empty: all.
@@ -261,12 +275,15 @@ class EndpointTree(Lines):
         room = max(width - used - 2, 1)
         drawn = [Segment("▌" if here else " ", self._style("sign"))]
         for number, (text, style) in enumerate(left):
-            # The second is a name, and many names begin alike.
-            piece = shorten_middle(text, room) if number == 1 else visible(text, room)
+            # The second is a name.
+            piece = self._shorten(line.connection, text, room) if number == 1 else visible(text, room)
             room -= cells(piece)
             drawn.append(Segment(piece, style))
         drawn.append(Segment(" " * (room + 1), Style()))
         return drawn + [Segment(text, style) for text, style in right]
+
+    def _shorten(self, connection: str, name: str, room: int) -> str:
+        return shorten_name(name, room, self._beginnings.get(connection, ((), ()))[1])
 
     def _parts(self, line: Line, width: int) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
         """What stands on the left and may be cut, and what stands on the right."""
@@ -283,8 +300,8 @@ class EndpointTree(Lines):
                     left.append((f"  {describe_state(state)}", dim if state == "connecting" else self._style("dead")))
                     return left, [(sign(state), dim if state == "connecting" else self._style("dead"))]
                 if not watch.endpoints:
-                    return [*left, ("  none you may see", dim)], []
-                return left, [(sign(state).ljust(_SPARK), self._style("live"))]
+                    left.append((" empty", dim))
+                return left, [(sign(state).ljust(self._bars), self._style("live"))]
             case "routes":
                 kinds = Counter(
                     endpoint.kind
@@ -296,7 +313,7 @@ class EndpointTree(Lines):
             case "groups":
                 groups = watch.groups if watch else ()
                 lag = sum(group.lag for group in groups)
-                return [(fold, dim), (f"groups {len(groups):,}", plain)], [_lag(lag, dim)]
+                return [(fold, dim), (f"groups {len(groups):,}", plain)], [self._lag(lag, dim)]
             case "group":
                 group = self._group(line)
                 left = [("    ", plain), (line.group or "", plain)]
@@ -304,17 +321,18 @@ class EndpointTree(Lines):
                     return left, []
                 if group.kind:
                     left.append((f"  {group.kind}", dim))
-                right = [_lag(group.lag, dim)]
+                right = [self._lag(group.lag, dim)]
                 return left, [("not all known  ", dim), *right] if group.gaps else right
             case "origin":
-                return [("    ", plain), (f"↳ from {self._origins(line)}", dim)], []
+                return [("    ", plain), (f"↳ from {self._origins(line, width - 14)}", dim)], []
             case "endpoint":
                 return self._endpoint_parts(line, width)
 
-    def _origins(self, line: Line) -> str:
+    def _origins(self, line: Line, room: int) -> str:
         watch = self._watches.get(line.connection)
         endpoint = watch.endpoints.get(line.address) if watch and line.address else None
-        return ", ".join(each.name for each in endpoint.dead_letters_of) if endpoint else ""
+        origins = endpoint.dead_letters_of if endpoint else ()
+        return ", ".join(self._shorten(line.connection, each.name, room) for each in origins)
 
     def _endpoint_parts(self, line: Line, width: int) -> tuple[list[tuple[str, Style]], list[tuple[str, Style]]]:
         address, watch, dim = line.address, self._watches.get(line.connection), self._style("dim")
@@ -338,12 +356,16 @@ class EndpointTree(Lines):
         counted = self._style("dead") if dead else Style() if endpoint.depth else dim
         right = [(f"  {depth:>5}", counted), (f" {f'{short(rate)}/s' if rate else '':>6} ", dim)]
         if dead:
-            right.append(("✖".ljust(_SPARK), self._style("dead")))
+            right.append(("✖".ljust(self._bars), self._style("dead")))
             if width >= _ORIGINS_FROM and endpoint.dead_letters_of:
-                left.append((f"  ↳ from {self._origins(line)}", dim))
+                left.append((f"  ↳ from {self._origins(line, width // 2)}", dim))
         else:
-            right.append((sparkline(rates, _SPARK), self._style("rate")))
+            right.append((sparkline(rates, self._bars), self._style("rate")))
         return left, right
+
+    def _lag(self, lag: int, style: Style) -> tuple[str, Style]:
+        """A lag, which ends where the columns of depth and rate do."""
+        return (f"  lag {short(lag)}" + " " * (self._bars + 1), style)
 
     def _group(self, line: Line) -> Group | None:
         watch = self._watches.get(line.connection)
@@ -410,8 +432,3 @@ class EndpointTree(Lines):
     def on_resize(self) -> None:
         """Lines are as wide as the tree, and some say more where there is room."""
         self.show(self._watches, self._others)
-
-
-def _lag(lag: int, style: Style) -> tuple[str, Style]:
-    """A lag, which ends where the columns of depth and rate do."""
-    return (f"  lag {short(lag)}" + " " * (_SPARK + 1), style)

@@ -3,13 +3,13 @@
 `EventRows` knows which rows there are and makes their cells; here they are drawn, in columns, and marked.
 """
 
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
 
 import msgspec
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.events import Click
@@ -73,7 +73,7 @@ class EventTable(EventRows):
     """Whether times are shown as how long ago they were."""
     coloured: reactive[bool] = reactive(False)
     """Whether correlations are told apart by colours."""
-    empty: reactive[str] = reactive("")
+    empty: reactive[Text] = reactive(Text)
     """What is said where there is no row."""
 
     class Opened(Message):
@@ -336,13 +336,14 @@ class EventTable(EventRows):
         if not self._known and self._view is not None:
             return Strip([])
         room = max(min(width - 4, 60), 1)
-        lines = [line for part in self.empty.split("\n") for line in textwrap.wrap(visible(part), room)]
+        lines = self.empty.wrap(self.app.console, room)
         at = y - max((self.size.height - len(lines)) // 2, 0)
         if not 0 <= at < len(lines):
             return Strip([])
-        line = visible(lines[at], width)
-        space = Segment(" " * ((width - cells(line)) // 2), self._base)
-        return Strip([space, Segment(line, self._part_styles.get("dim"))])
+        dim = self._part_styles.get("dim")
+        line = [Segment(visible(text), style) for text, style, _ in lines[at].render(self.app.console)]
+        space = Segment(" " * max((width - sum(cells(text) for text, *_ in line)) // 2, 0))
+        return Strip([space, *Segment.apply_style(line, dim)]).crop(0, width)
 
     def _header(self, width: int) -> Strip:
         parts: list[tuple[str, Style]] = []

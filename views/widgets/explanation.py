@@ -2,8 +2,22 @@
 
 from collections.abc import Sequence
 
+from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
+
+
+def key_sentences(sentence: str, *keys: tuple[str, str]) -> Text:
+    """What is so, and a line for each key that leads on: `b` `browses what is there.`
+
+    Args:
+        sentence: A line or more.
+        keys: Keys, as a user writes them, and what each does, up to the full stop.
+    """
+    said = Text(sentence)
+    for key, does in keys:
+        said.append("\n").append(key, "key").append(f" {does}")
+    return said
 
 
 class Explanation(Static):

@@ -94,7 +94,8 @@ class Panel(Rows):
         """Write into the border, should it have changed."""
         if not self.is_attached:
             return
-        focused = self.has_focus_within
+        # A dialog has the keyboard, also where nothing in it takes a key.
+        focused = self.has_focus_within or self.has_class("dialog")
         framed = self.styles.border_left[0] not in ("", "none")
         texts = (self.title, self.state, self.note)
         looks = [text.spans for text in texts if isinstance(text, Content)]

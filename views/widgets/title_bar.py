@@ -18,7 +18,7 @@ from workbench.operations.watch import Watch, countdown, describe_state, sign
 from workbench.table.sparkline import short
 
 _FORMS: Final = (
-    *((True, 0, 0, True), (True, 1, 0, True), (True, 2, 0, False), (True, 3, 0, False)),
+    *((True, 0, 0, True), (True, 1, 0, True), (True, 2, 0, False), (True, 3, 0, False), (True, 3, 1, False)),
     *((False, 1, 0, False), (False, 2, 1, False), (False, 3, 2, False)),
 )
 """What is tried until all have room: whether screens are named, how brief the connections are that are well, and that
@@ -49,7 +49,7 @@ class TitleBar(Bar):
     """The program and what is open, the screens, and each connection: a sign, its name, what is there or is wrong.
 
     Where there is little room, connections that are well say less: how much is there without its kinds, then but their
-    names, then those cut short; then the other screens are but their keys, and what is wrong is said in a word.
+    names, then those cut short; then what is wrong is said in a word, and then the other screens are but their keys.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {

@@ -87,7 +87,7 @@ def path_lines(saga: Saga, path: Path | None, width: int, most: int) -> Text:
         lines.append(f"  {share:>5.0%}" if share is not None else " " * 7, "muted")
         lines.append(f"{'':18}  {_when(times[name], start)}  ", "muted").append(f"{said}\n", "warn")
     if (dead := saga.flow.dead) is not None:
-        name = visible(dead.type, room)
+        name = visible(dead.type, _LONGEST)
         lines.append("■ ", "dead").append(f"{name}: ", "bold")
         lines.append(visible(death(dead), max(width - cells(name) - 4, 20)), "dead").append("\n")
     lines.rstrip()

@@ -61,12 +61,18 @@ def visible(text: str, width: int | None = None) -> str:
     return _cut("".join(kept), width - 1) + "…"
 
 
-def shorten_middle(text: str, width: int) -> str:
-    """At most so many terminal cells of a text's beginning and end, with `…` for what is between."""
+def shorten_middle(text: str, width: int, behind: int | None = None) -> str:
+    """At most so many terminal cells of a text's beginning and end, with `…` for what is between.
+
+    Args:
+        text: Any text.
+        width: The cells.
+        behind: Those of them that are the end's; None: half.
+    """
     line = visible(text, width)
     if width < 5 or line == visible(text, 2 * width):
         return line
-    behind = (width - 1) // 2
+    behind = (width - 1) // 2 if behind is None else behind
     for count in range(behind, 0, -1):
         end = visible(text[-count:])
         if cells(end) <= behind:

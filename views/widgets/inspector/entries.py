@@ -92,7 +92,7 @@ class Entries(Listing):
         main = entry.cells[self._main]
         count = main.count("\n") + 1
         more = f"{count:,} lines, {len(main):,} characters" if count > 1 else f"{len(main):,} characters"
-        indent = sum(column + 2 for column in columns[: self._main])
+        indent = sum(column + 2 for column in columns[: self._main] if column)
         return Line(pieces, indent, more, self._without_note(pieces, width) if self._main < len(columns) else ())
 
     def _without_note(self, pieces: Sequence[Piece], width: int) -> Sequence[Piece]:

@@ -1,4 +1,4 @@
-"""What the Headers tab shows: properties and headers, with their types."""
+"""What the Headers tab shows: properties and headers, with the types of those that are no strings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -54,7 +54,7 @@ def headers_page(event: Event, facts: Facts) -> Page:
             entries.append(Entry((f"and {len(content.headers) - number - 1:,} more headers; Raw shows them all",)))
             break
     heading = f"{quantity(len(content.headers), 'header')}, {quantity(len(content.properties), 'property')}"
-    return Entries(heading, entries, ("key", "dim", ""), (45, 15))
+    return Entries(heading, entries, ("key", "", "dim"), (45, 40))
 
 
 def _entries(
@@ -62,15 +62,17 @@ def _entries(
 ) -> Iterator[Entry]:
     """The rows of a value: its own, and those of what is in it."""
     name = "  " * (len(path) - 1) + (name or "(no name)")
+    # Most are strings, and only what is none says what it is.
+    kind = "" if kind == "string" else kind
     column, condition = partial(path_text, where, path), partial(_condition, where, path, value)
     if isinstance(value, Mapping):
-        yield Entry((name, kind, quantity(len(value), "field")), value, column, condition)
+        yield Entry((name, quantity(len(value), "field"), kind), value, column, condition)
         members: Iterator[tuple[Step, str, Value]] = ((inner, inner, item) for inner, item in value.items())
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        yield Entry((name, kind, quantity(len(value), "item")), value, column, condition)
+        yield Entry((name, quantity(len(value), "item"), kind), value, column, condition)
         members = ((None, f"[{number}]", item) for number, item in enumerate(value))
     else:
-        yield Entry((name, kind, _text(value, is_time)), value, column, condition)
+        yield Entry((name, _text(value, is_time), kind), value, column, condition)
         return
     for step, inner, item in islice(members, LISTED):
         yield from _entries(where, (*path, step), inner, item, value_type(item))

@@ -85,7 +85,8 @@ class DraftFields(RowList[tuple[Place, Field] | Fold | More]):
             rows += dropped if self._opened else ()
         if len(fields) > MOST:
             rows.append(More(len(fields) - MOST))
-        self._names = max((min(cells(visible(field.name)), _NAMES) for _, field in fields[:MOST]), default=0)
+        names = [row[1].name for row in rows if not isinstance(row, Fold | More)]
+        self._names = max((min(cells(visible(name)), _NAMES) for name in names), default=0)
         self.show_rows(rows)
 
     def toggle(self) -> None:

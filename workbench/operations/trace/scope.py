@@ -28,7 +28,7 @@ WINDOWS: Final[Sequence[tuple[str, int | None]]] = (
     ("from the beginning", None),
 )
 """How far back logs are searched or read, one after the other: in words, and in milliseconds."""
-NOT_FREE: Final = "to look into it is not free"
+NOT_FREE: Final = "not free to browse"
 """Why a queue is not looked into before the user has seen what that costs."""
 _Unseen: TypeAlias = tuple[Address | str, str]
 """An endpoint or, by its name, a connection of which something is not seen, and why."""
