@@ -27,7 +27,7 @@ class Events(SearchActions, EventActions):
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._show_caught_up, lambda: self._sources.without_events)
         self._table.verb_of = self.context.verb_of
-        self._tree.empty = "No connection yet."
+        self._tree.empty = "No connection: a adds one."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)
         self.listen_to_store()

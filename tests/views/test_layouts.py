@@ -216,7 +216,7 @@ async def test_a_group_is_named_in_the_border_and_has_no_query() -> None:
 
 async def test_without_a_connection_the_tree_says_what_adds_one() -> None:
     async with running((80, 24), connections=[], connected=False) as driver:
-        await driver.shows("a adds one, such as")
+        await driver.shows("No connection: a adds one.")
 
 
 async def test_on_a_narrow_screen_escape_leads_from_a_price_to_the_tree_again() -> None:
@@ -236,7 +236,7 @@ async def test_what_to_do_first_is_said_by_how_the_connections_stand() -> None:
         await driver.shows("No connection yet.", "a adds one, such as amqp://")
     broker = embedded_broker(f"nothing-there-{uuid4().hex}")
     async with running(broker=broker) as driver:
-        await driver.shows("There is no queue or topic yet.")
+        await driver.shows("There is no queue or topic yet,")
         broker.declare_queue("first")
         await driver.shows("Choose an endpoint.")
 
