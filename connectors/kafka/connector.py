@@ -509,5 +509,6 @@ def _endpoint(
         depth=None if without else sum(ends[each] - beginnings[each] for each in known),
         published=None if without else sum(ends[each] for each in known),
         partitions=len(topic.leaders),
+        trouble=f"no broker leads partition {', '.join(without)}" if without else "",
         detail=(*state, ("replicas", str(topic.replicas)), *configuration.items()),
     )

@@ -34,14 +34,19 @@ async def check(access: Access) -> AsyncIterator[Step]:
         yield not_tried(management)
         return
     yield await step("permissions", lambda: _try_tap(access))
-    parts = urlsplit(access.management)
-    place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    async for tried in network(*place, access.management_tls):
-        if tried.error or not tried.name.startswith("DNS"):
-            yield tried
-        if tried.error:
-            yield not_tried(management)
-            return
+    reachable = False
+    for url in access.management:
+        parts = urlsplit(url)
+        place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        failed = False
+        async for tried in network(*place, access.management_tls):
+            if tried.error or not tried.name.startswith("DNS"):
+                yield tried
+            failed = failed or tried.error is not None
+        reachable = reachable or not failed
+    if not reachable:
+        yield not_tried(management)
+        return
     yield await step(management, lambda: _ask_management(access))
 
 

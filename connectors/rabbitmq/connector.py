@@ -158,6 +158,7 @@ class RabbitMQConnector:
     async def rules(self, address: Address) -> Rules:
         """What a queue, stream or exchange can hold: see `workbench.connecting.connector.Connector`."""
         endpoint = await self._endpoint(address, ask_for_taps=False)
+        endpoints.check_works(endpoint)
         client = await self._ask()
         return endpoints.rules(endpoint, client.version, client.frame_max - PREAMBLE, self._access.user)
 
@@ -228,6 +229,7 @@ class RabbitMQConnector:
                 f"{address} may be a queue, in which you cannot choose where reading begins: to know that it is a"
                 " stream takes the management API, or the right to configure it."
             )
+        endpoints.check_works(endpoint)
         check_start(endpoint, start)
         async with await Client.open(self._access) as client:
             if endpoint.kind == "stream":
@@ -250,6 +252,7 @@ class RabbitMQConnector:
         endpoint = await self._endpoint(address, ask_for_taps=False)
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
+        endpoints.check_works(endpoint)
         async with await Client.open(self._access) as client:
             claims = QueueClaims(client, endpoint, limit, self._rescue(client, endpoint))
             await claims.open()

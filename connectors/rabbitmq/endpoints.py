@@ -21,7 +21,11 @@ _STREAM: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability
 _QUEUE: Final = Ability.PUBLISH | Ability.PROPERTIES | Ability.BROWSE | Ability.CLAIM | Ability.REMOVE
 _SINGLE: Final = "single-active-consumer"
 _DEFAULT_LIMIT: Final = 20
-_LEADERLESS: Final = ("down", "minority")
+_TROUBLES: Final = {
+    "down": "its node is down (down)",
+    "minority": "most of its members are down, and it works with a majority only (minority)",
+}
+"""What the states mean in which a queue gives and takes nothing."""
 _BURDENS: Final = (
     Burden("header", "CC", "would have a copy sent to each queue that it names"),
     Burden("header", "BCC", "would have a copy sent to each queue that it names"),
@@ -70,12 +74,23 @@ def of_queue(
         held=None if kind == "stream" else queue.messages_unacknowledged,
         dead_letters_to=_dead_letters_to(queue, connection),
         cost=price,
+        trouble=_TROUBLES.get(queue.state or "", ""),
         detail=tuple(_queue_detail(queue)),
         readers=tuple(
             Consumer(each.consumer_tag, each.channel, each.prefetch_count, each.active, each.ack_required)
             for each in queue.consumer_details
         ),
     )
+
+
+def check_works(endpoint: Endpoint) -> None:
+    """Nothing, if it works.
+
+    Raises:
+        ConnectorError: It can be neither read nor written now. RabbitMQ itself would let us wait for a minute.
+    """
+    if endpoint.trouble:
+        raise ConnectorError(f"{endpoint.address} can be neither read nor written now: {endpoint.trouble}.")
 
 
 def recounted(queue: Endpoint, answer: tuple[int, int] | ConnectorError) -> Endpoint | ConnectorError:
@@ -85,8 +100,8 @@ def recounted(queue: Endpoint, answer: tuple[int, int] | ConnectorError) -> Endp
     """
     if isinstance(answer, ConnectorError):
         return answer
-    if (state := dict(queue.detail).get("state")) in _LEADERLESS:
-        return ConnectorError(f"The broker says that the queue is {state}.")
+    if queue.trouble:
+        return ConnectorError(f"The queue can be neither read nor written now: {queue.trouble}.")
     ready, consumers = answer
     return msgspec.structs.replace(queue, depth=ready, consumers=consumers)
 

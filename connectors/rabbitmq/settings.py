@@ -31,7 +31,7 @@ class Access(msgspec.Struct, frozen=True):
         user: The user, `guest` where the URL names none (https://www.rabbitmq.com/docs/uri-spec).
         password: Its password.
         tls: The TLS settings; None for plain AMQP.
-        management: The management API's address, without credentials.
+        management: The management API's address on each node, without credentials; the first that answers is used.
         management_user: Who asks there.
         management_password: Its password.
         management_tls: The TLS settings there; None for http.
@@ -44,7 +44,7 @@ class Access(msgspec.Struct, frozen=True):
     user: str
     password: Secret
     tls: ssl.SSLContext | None
-    management: str
+    management: tuple[str, ...]
     management_user: str
     management_password: Secret
     management_tls: ssl.SSLContext | None
@@ -74,7 +74,7 @@ class Access(msgspec.Struct, frozen=True):
             user=user,
             password=password,
             tls=tls if secure else None,
-            management=f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}",
+            management=tuple(f"{parts.scheme}://{place}{parts.path.rstrip('/')}" for place in _places(parts)),
             management_user=unquote(parts.username) if parts.username else user,
             management_password=Secret(unquote(parts.password)) if parts.password else password,
             management_tls=tls if parts.scheme == "https" else None,
@@ -90,9 +90,11 @@ def logins(connection: Connection) -> Sequence[Login]:
     """
     found = [Login(host, port, clear=connection.scheme != "amqps") for host, port in _hosts(connection)]
     parts = _management(connection)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     option = "management" if parts.password else ""
-    found.append(Login(parts.hostname or "", port, clear=parts.scheme != "https", option=option))
+    for place in _places(parts):
+        each = urlsplit(f"//{place}")
+        port = each.port or (443 if parts.scheme == "https" else 80)
+        found.append(Login(each.hostname or "", port, clear=parts.scheme != "https", option=option))
     return list(dict.fromkeys(found))
 
 
@@ -102,23 +104,33 @@ def _hosts(connection: Connection) -> tuple[tuple[str, int], ...]:
 
 
 def _management(connection: Connection) -> SplitResult:
-    """The URL of the management API.
+    """The URL of the management API, which may have several hosts, separated by commas.
 
     Raises:
         ConfigError: The connection names none that can be used.
     """
-    host = _in_brackets(connection.hosts[0][0])
-    usual = f"https://{host}:15671" if connection.scheme == "amqps" else f"http://{host}:15672"
+    scheme, port = ("https", 15671) if connection.scheme == "amqps" else ("http", 15672)
+    hosts = dict.fromkeys(f"{_in_brackets(host)}:{port}" for host, _ in connection.hosts)
     try:
-        parts = urlsplit(connection.options.get("management") or usual)
-        place = parts.hostname and parts.port in range(1, 65536) if parts.port else parts.hostname
+        parts = urlsplit(connection.options.get("management") or f"{scheme}://{','.join(hosts)}")
+        usable = all(map(_is_place, _places(parts)))
     except ValueError:
-        place = None
-    if not place or parts.scheme not in ("http", "https"):
+        usable = False
+    if not usable or parts.scheme not in ("http", "https"):
         raise ConfigError(
             f"{connection.name}: management= is not a URL of the management API, such as http://localhost:15672."
         )
     return parts
+
+
+def _places(parts: SplitResult) -> Sequence[str]:
+    """The hosts of a URL, with their ports where it has them."""
+    return parts.netloc.rpartition("@")[2].split(",")
+
+
+def _is_place(text: str) -> bool:
+    parts = urlsplit(f"//{text}")
+    return bool(parts.hostname) and (parts.port is None or parts.port in range(1, 65536))
 
 
 def _in_brackets(host: str) -> str:

@@ -4,6 +4,7 @@ https://www.rabbitmq.com/docs/management and the API's own page, `/api/index.htm
 to six seconds, so depths that matter are asked for by AMQP.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -15,7 +16,7 @@ import msgspec
 from connectors.rabbitmq.errors import translate_errors
 from connectors.rabbitmq.http import ENCODINGS, TooLarge, httpx, read_bounded
 from connectors.rabbitmq.settings import Access
-from workbench.model.errors import AccessRefused, ConnectorError, EndpointNotFound, LoginRefused
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
 
@@ -25,6 +26,9 @@ _PAGE: Final = 500
 _FEW: Final = 4
 """Pages that are asked for one by one. For each the broker sorts all there is: ten thousand queues took it 2.2 s of
 processor time in 20 pages, and 1.1 s at once (RabbitMQ 4.0)."""
+
+_CONNECT: Final = 5.0
+"""Seconds for a node to take the connection: then it counts as away."""
 
 _NAMED: Final = 20
 """Things told of oddly that are named, of a kind."""
@@ -190,11 +194,12 @@ class Topology:
     def __init__(self, access: Access) -> None:
         self._user = access.management_user
         self._vhost = quote(access.vhost, safe="")
-        self._place = access.management
+        self._places = access.management
+        self._place = access.management[0]
         self._http = httpx.AsyncClient(
             auth=(access.management_user, access.management_password.reveal()),
             verify=access.management_tls or False,
-            timeout=30,
+            timeout=httpx.Timeout(30, connect=_CONNECT),
             trust_env=False,
             headers={"accept-encoding": ENCODINGS},
         )
@@ -323,13 +328,21 @@ class Topology:
         return entry
 
     async def _fetch(self, path: str, subject: str = "", method: str = "GET", content: bytes = b"") -> bytes:
-        data = b""
-        headers = {"content-type": "application/json"} if content else None
-        url = f"{self._place}/api/{path}"
-        with translate_errors(f"the management API at {self._place}"):
-            async with self._http.stream(method, url, content=content or None, headers=headers) as reply:
-                if reply.is_success:
-                    data = await self._body(reply)
+        first: ConnectionLost | None = None
+        for _ in self._places:
+            try:
+                reply, data = await self._exchange(path, method, content)
+                break
+            except ConnectionLost as error:
+                first = first or error
+                self._go_on()
+            except asyncio.CancelledError:
+                # Whoever asked may have waited long enough: the next question goes to a node that may not stand still.
+                self._go_on()
+                raise
+        else:
+            assert first is not None
+            raise first
         match reply.status_code:
             case 200 | 201 | 204:
                 return data
@@ -351,6 +364,21 @@ class Topology:
             case 404:
                 raise ConnectorError(f"There is no management API at {self._place}: name it with ?management=URL.")
         raise ConnectorError(f"The management API at {self._place} answered with HTTP status {reply.status_code}.")
+
+    async def _exchange(self, path: str, method: str, content: bytes) -> tuple[httpx.Response, bytes]:
+        """An answer of the node that answered last, and its body."""
+        data = b""
+        headers = {"content-type": "application/json"} if content else None
+        url = f"{self._place}/api/{path}"
+        with translate_errors(f"the management API at {self._place}"):
+            async with self._http.stream(method, url, content=content or None, headers=headers) as reply:
+                if reply.is_success:
+                    data = await self._body(reply)
+        return reply, data
+
+    def _go_on(self) -> None:
+        """Ask the next node from now on."""
+        self._place = self._places[(self._places.index(self._place) + 1) % len(self._places)]
 
     async def _body(self, reply: httpx.Response) -> bytes:
         try:

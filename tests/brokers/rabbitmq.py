@@ -78,7 +78,7 @@ class RabbitMQ(RabbitMQAddress, PrivateBroker):
     def start(self) -> None:
         """Start the node and return when it has booted and its management API answers."""
         self._epmd.start()
-        self._epmd.wait_until(lambda: self._epmd_port.listening, "epmd")
+        self._epmd.wait_until(lambda: self._mapper.listening, "epmd")
         self._process.start()
         # The management API answers before boot has ended, and so does a port: only await_startup knows.
         self._process.wait_until(self._started, self._name)
@@ -104,6 +104,11 @@ class RabbitMQ(RabbitMQAddress, PrivateBroker):
         command = [*DIES_WITH_US, *self._within([self._script("rabbitmqctl"), "--silent", *arguments])]
         done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=True, timeout=120)
         return done.stdout
+
+    @property
+    def _mapper(self) -> Port:
+        """The port of Erlang's port mapper."""
+        return self._epmd_port
 
     def _started(self) -> bool:
         try:
@@ -158,7 +163,7 @@ class RabbitMQ(RabbitMQAddress, PrivateBroker):
             "HOME": str(inside),
             "ERL_CRASH_DUMP_SECONDS": "0",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self._mapper),
             "RABBITMQ_HOME": str(inside),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": str(inside / "rabbitmq.conf"),

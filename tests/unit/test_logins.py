@@ -18,6 +18,8 @@ from workbench.session import Session
             "amqps://ops@a,b:5000?management=http://evil.example:8080",
             "a:5671, b:5000 and evil.example:8080 (unencrypted)",
         ),
+        ("amqps://ops@a,b", "a:5671, b:5671, a:15671 and b:15671"),
+        ("amqps://ops@a?management=https://b:8443,[::2]", "a:5671, b:8443 and [::2]:443"),
         ("amqps://ops@a?management=https://admin:own@evil.example", "a:5671"),
         ("kafka://ops@k.example", "k.example:9092 (unencrypted)"),
         ("kafka://ops@k.example?sasl=scram-sha-512", "k.example:9092"),

@@ -123,6 +123,8 @@ def _endpoint_rows(endpoint: Endpoint, rate: float | None, groups: Sequence[Grou
 
     row("address", str(endpoint.address), "bold")
     row("kind", endpoint.kind)
+    if endpoint.trouble:
+        row("trouble", endpoint.trouble, "dead")
     if endpoint.depth is not None:
         row("holds", f"{endpoint.depth:,}")
     if rate is not None:

@@ -47,7 +47,7 @@ async def ls(session: Session, place: str | None, form: Format | None) -> int:
     return code
 
 
-_TITLES = ("address", "kind", "depth", "parts", "consumers", "dead letters")
+_TITLES = ("address", "kind", "depth", "parts", "consumers", "dead letters", "trouble")
 
 
 def _row(endpoint: Endpoint) -> tuple[str, ...]:
@@ -59,6 +59,7 @@ def _row(endpoint: Endpoint) -> tuple[str, ...]:
         endpoint.kind,
         *("" if number is None else f"{number:,}" for number in numbers),
         "  ".join(links),
+        visible(endpoint.trouble),
     )
 
 
@@ -80,5 +81,6 @@ def _record(endpoint: Endpoint) -> dict[str, object]:
         "dead_letters_of": [str(address) for address in endpoint.dead_letters_of],
         "price": endpoint.cost.sentence or None,
         "detail": dict(endpoint.detail),
+        "trouble": endpoint.trouble or None,
         "readers": [msgspec.structs.asdict(reader) for reader in endpoint.readers],
     }

@@ -101,6 +101,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         cost: What looking at it costs.
         detail: Further facts to show, name and text: an exchange's type, a policy, a limit.
         readers: Who the consumers are, where the broker says; always empty in a listing of all endpoints.
+        trouble: Why it, or a part of it, can be neither read nor written now, without a full stop; empty: it can.
     """
 
     address: Address
@@ -118,6 +119,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     cost: LookCost = LookCost()
     detail: tuple[tuple[str, str], ...] = ()
     readers: tuple[Consumer, ...] = ()
+    trouble: str = ""
 
     @property
     def takes_dead_letters(self) -> bool:
