@@ -4,15 +4,18 @@ visible characters and the program's own line of progress, whatever strangers ha
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import click
 import pytest
+import trustme
 from pika import spec
 from pika.frame import Method
 
@@ -279,6 +282,51 @@ def test_what_a_strange_broker_says_is_visible_characters_only(answer: bytes, fo
         for each in forks.run([(command, stream) for command in commands for stream in STREAMS]):
             assert each.code == 1, each
             assert b"Traceback" not in each.received and b"went wrong" not in each.received, each
+            assert obeyed(each.received) == [], (each.arguments, each.stream)
+        server.shutdown(socket.SHUT_RDWR)
+        serving.join()
+
+
+@pytest.mark.parametrize("fault", ["its certificate is not trusted", "has expired", "is for another host"])
+def test_a_strangers_certificate_is_refused_for_what_is_wrong_with_it(fault: str, forks: Forks, tmp_path: Path) -> None:
+    stranger = trustme.CA(organization_name=NAME[:60], organization_unit_name=NAME[:60])
+    trusted = trustme.CA() if "not trusted" in fault else stranger
+    trusted.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    host = "elsewhere.example" if "another" in fault else "127.0.0.1"
+    last = datetime(2020, 1, 2, tzinfo=UTC) if "expired" in fault else None
+    subject = NAME[:60]
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    first = last and datetime(2020, 1, 1, tzinfo=UTC)
+    issued = stranger.issue_cert(
+        host,
+        common_name=subject,
+        organization_name=subject,
+        organization_unit_name=subject,
+        not_before=first,
+        not_after=last,
+    )
+    issued.configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    accepted, _ = server.accept()
+                    with accepted, suppress(OSError), context.wrap_socket(accepted, server_side=True):
+                        pass
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        place = f"127.0.0.1:{server.getsockname()[1]}?ca={tmp_path / 'ca.pem'}"
+        tries: Sequence[tuple[tuple[str, ...], Stream]] = (
+            (("ls",), "stderr"),
+            (("connections", "check", "-o", "table"), "stdout"),
+        )
+        urls = (f"r=amqps://{place}", f"r=kafka://{place}&tls")
+        sent = forks.run([((*command, "-c", url), stream) for url in urls for command, stream in tries])
+        for each in sent:
+            assert each.code == 1, each
+            assert fault in each.received.decode(), each
             assert obeyed(each.received) == [], (each.arguments, each.stream)
         server.shutdown(socket.SHUT_RDWR)
         serving.join()
