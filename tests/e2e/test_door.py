@@ -65,7 +65,7 @@ def events() -> Sequence[Event]:
     """Events of strangers, one of them of a flow with an id."""
     headers = (("correlation_id", NAME), ("ce_specversion", "1.0"), ("ce_type", NAME), ("ce_id", NAME))
     of_flow = Event(NAME.encode(), json.dumps({NAME: NAME}).encode(), None, Content(headers))
-    left_out = re.compile("surrogates|bomb")
+    left_out = re.compile("bomb")
     others = [delivery.event for name, delivery in hostile.deliveries(huge=False) if not left_out.search(name)]
     return [of_flow, *(each for each in others if len(each.body or b"") + len(each.key or b"") < 500)]
 
@@ -226,7 +226,7 @@ def test_a_terminal_is_sent_visible_characters_only(name: str, forks: Forks, ope
     )
     for each in sent:
         assert each.code in range(6), each
-        assert b"Traceback" not in each.received and b"went wrong" not in each.received, each
+        assert not re.search(b"Traceback|an unexpected", each.received), each
         assert obeyed(each.received) == [], (each.arguments, each.stream)
     shown = {each.stream for each in sent if b"owned" in each.received or b"\\u{202e}" in each.received}
     assert shown or name == "demo"
@@ -281,7 +281,7 @@ def test_what_a_strange_broker_says_is_visible_characters_only(answer: bytes, fo
         commands = [("ls", "-c", f"r={url}"), *(("connections", "check", "-o", form, "-c", url) for form in FORMS)]
         for each in forks.run([(command, stream) for command in commands for stream in STREAMS]):
             assert each.code == 1, each
-            assert b"Traceback" not in each.received and b"went wrong" not in each.received, each
+            assert not re.search(b"Traceback|an unexpected", each.received), each
             assert obeyed(each.received) == [], (each.arguments, each.stream)
         server.shutdown(socket.SHUT_RDWR)
         serving.join()

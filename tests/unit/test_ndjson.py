@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.unit import strategies
 from tests.unit.strategies import Sent
+from workbench.cli.output import ndjson_lines
 from workbench.decode import ndjson
 from workbench.model import wire
 from workbench.model.address import Address
@@ -500,3 +501,13 @@ def test_a_line_that_is_no_event_is_refused_with_the_reason(line: bytes, reason:
     with pytest.raises(FormatError, match="This line is not an event: ") as refused:
         ndjson.decode(line)
     assert reason in str(refused.value)
+
+
+def test_an_event_that_cannot_be_a_line_is_named_in_its_own_and_ends_no_output() -> None:
+    place = Address("m", "t")
+    half = Event(b"k", b"secret", None, Content((("a", "\ud800"),)))
+    lines = ndjson_lines([Delivery(half, place, 1, Position("0", "7")), Delivery(Event(b"k", b"next"), place, 2)])
+    first, second = map(json.loads, lines.splitlines())
+    assert (first["address"], first["position"]["offset"]) == ("m/t", 7)
+    assert first["damaged"] == "This event cannot be written as a line: a text in it holds half a character."
+    assert "body" not in first and second["body"] == "next"

@@ -13,6 +13,7 @@ import pytest
 from connectors.memory import Broker, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
+from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectionLost
@@ -216,3 +217,15 @@ async def test_what_a_search_will_take_is_told_by_the_last_one_of_the_connection
         assert estimate([orders], query, 1 << 20, rates=session.search_rates).seconds == 12_000 / rate
         assert session.search_rates.keys() == {"a"}
         assert estimate([orders, payments], query, 1 << 20, rates=session.search_rates).rate is None
+
+
+async def test_a_search_by_bytes_goes_on_behind_half_a_character() -> None:
+    broker = embedded_broker("half")
+    broker.declare_topic("t", 1)
+    for headers in ((("a", "\ud800"),), ()):
+        broker.append("t", Event(b"k", b"needle", None, Content(headers)))
+    async with Session([Connection.parse("m=memory://half")]) as session:
+        endpoint = await (await session.connector("m")).endpoint(Address("m", "t"))
+        async with search(session, [endpoint], session.query("needle")) as found:
+            assert sum([len(batch) async for batch in found]) == 2
+            assert found.complete

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Final, Literal, TextIO, TypeVar
 
 import click
+import msgspec
 
 from workbench.cli.stdio import is_terminal
 from workbench.decode import ndjson
 from workbench.decode.display import cells, visible
 from workbench.model.address import Address
-from workbench.model.event import Delivery
+from workbench.model.errors import FormatError
+from workbench.model.event import Damaged, Delivery, Event
 from workbench.model.look import Coverage
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -55,8 +57,16 @@ def coverage_record(place: Address | Path | str, covered: Coverage) -> bytes:
 
 
 def ndjson_lines(batch: Iterable[Delivery]) -> bytes:
-    """The NDJSON lines of deliveries."""
-    return b"".join(map(ndjson.encode, batch))
+    """The NDJSON lines of deliveries. One that cannot be a line is said to be damaged in its own, and ends nothing."""
+    return b"".join(map(_line, batch))
+
+
+def _line(delivery: Delivery) -> bytes:
+    try:
+        return ndjson.encode(delivery)
+    except FormatError as error:
+        where = msgspec.structs.asdict(delivery) | {"event": Event(body=str(error).encode())}
+        return ndjson.encode(Damaged(**where))
 
 
 UNCUT: Final = 1 << 16

@@ -190,7 +190,7 @@ class Needles:
         if event.wire is not None:
             parts.append(event.wire.data)
         for name, value in event.written.headers:
-            parts += [name.encode(), _bytes(value)]
+            parts += [_bytes(name), _bytes(value)]
         return all(any(group.in_part(part) for part in parts if part) for group in self._groups)
 
 
@@ -266,4 +266,7 @@ def _disguises(needles: Sequence[bytes]) -> re.Pattern[bytes]:
 
 
 def _bytes(value: Value) -> bytes:
-    return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
+    # Half a character, too, which what a program wrote may hold.
+    return (
+        value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value if isinstance(value, bytes) else b""
+    )

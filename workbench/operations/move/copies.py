@@ -126,7 +126,11 @@ def _head(part: bytes | None) -> bytes:
 def _lasting(event: Event) -> bytes:
     """Properties and headers without what a broker writes on each delivery."""
     if event.wire is None:
-        return msgspec.msgpack.encode(event.written, enc_hook=repr, order="sorted")
+        try:
+            return msgspec.msgpack.encode(event.written, enc_hook=repr, order="sorted")
+        except UnicodeEncodeError:
+            # A text in it holds half a character, which `repr` escapes.
+            return repr((event.written.headers, sorted(event.written.properties.items()))).encode()
     data = event.wire.data
     if not _COUNTED.search(data):
         return data
