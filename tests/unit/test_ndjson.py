@@ -510,4 +510,4 @@ def test_an_event_that_cannot_be_a_line_is_named_in_its_own_and_ends_no_output()
     first, second = map(json.loads, lines.splitlines())
     assert (first["address"], first["position"]["offset"]) == ("m/t", 7)
     assert first["damaged"] == "This event cannot be written as a line: a text in it holds half a character."
-    assert "body" not in first and second["body"] == "next"
+    assert "body" not in first and second["body"] == {"text": "next"}
