@@ -145,7 +145,10 @@ def refusal(code: int, doing: str) -> ConnectorError:
         doing: What was asked, to put behind "Kafka refuses to": `read topic orders`.
     """
     if code in _REFUSED:
-        return AccessRefused(f"This user has no permission to {doing}: an ACL of the cluster has to allow it.")
+        return AccessRefused(
+            f"This user has no permission to {doing}: an ACL of the cluster has to allow it, or, on Event Hubs, a claim"
+            " of its policy."
+        )
     said = Code(code).name if code in Code._value2member_map_ else driver.for_code(code).__name__
     if code in _ABSENT:
         return EndpointNotFound(f"Kafka cannot {doing}: there is no such topic or partition.")

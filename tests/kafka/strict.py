@@ -48,7 +48,8 @@ class StrictKafka(Kafka):
         lines["advertised.listeners"] = lines["advertised.listeners"].replace(
             f"SSL://127.0.0.1:{self._tls},SASL", "SSL://nowhere.invalid:9093,SASL"
         )
-        logins = " ".join(f'user_{user}="{user}-secret"' for user in USERS)
+        passwords = {user: f"{user}-secret" for user in USERS} | {"$ConnectionString": self.connection_string}
+        logins = " ".join(f'user_{user}="{password}"' for user, password in passwords.items())
         module = "org.apache.kafka.common.security.plain.PlainLoginModule"
         lines["listener.name.sasl_ssl.plain.sasl.jaas.config"] = f"{module} required {logins};"
         lines["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"

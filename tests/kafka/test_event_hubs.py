@@ -8,16 +8,20 @@ import pytest
 
 from connectors.kafka.connector import KafkaConnector
 from connectors.kafka.event_hubs import EventHubsConnector, settings_of
+from tests.brokers.certificates import Certificates
 from tests.brokers.narrow import LARGEST_REQUEST, PRODUCE, EventHubs
+from tests.brokers.narrow import event_hubs as stand_in
 from tests.e2e.command import run
+from tests.kafka.conftest import connect as connect_kafka
 from tests.kafka.conftest import make_topic
 from tests.kafka.reading import browse, numbered, publish
+from tests.kafka.strict import READ, TOPIC, WRITE, Permission, StrictKafka, permit
 from workbench.connecting.config import Connection, without_secrets
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.plugins import connect
 from workbench.decode import ndjson
 from workbench.model.content import Content
-from workbench.model.errors import ConfigError, EndpointNotFound, LoginRefused
+from workbench.model.errors import AccessRefused, ConfigError, EndpointNotFound, LoginRefused
 from workbench.model.event import Event
 from workbench.model.receipt import Receipt
 from workbench.model.wire import field_types
@@ -130,6 +134,29 @@ async def test_no_request_is_too_large(event_hubs: EventHubs) -> None:
         assert len(await browse(connector, address)) == 6_001
     assert event_hubs.broker.asked[PRODUCE, 7] > 6
     assert event_hubs.broker.refused == []
+
+
+@pytest.mark.parametrize(("claim", "operation"), [("Listen", READ), ("Send", WRITE)])
+async def test_a_policy_that_lacks_a_claim_is_told(
+    claim: str, operation: int, strict: StrictKafka, certificates_of_event_hubs: Certificates
+) -> None:
+    # ACLs of a Kafka stand in for claims: the service itself is not here to be asked.
+    hub = await make_topic(strict.bootstrap)
+    async with connect_kafka(strict.url) as other:
+        await publish(other, hub, numbered(2))
+    await permit(strict, "$ConnectionString", [Permission(operation, TOPIC, hub.name)])
+    async with stand_in(strict, certificates_of_event_hubs) as found, opened(found) as connector:
+        async with asyncio.timeout(20):
+            while hub not in [each.address for each in await connector.endpoints()]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        if claim == "Listen":
+            assert len(await browse(connector, hub)) == 2
+            [error] = errors(await publish(connector, hub, numbered(1)))
+            assert f"no permission to write to topic {hub.name}" in error
+        else:
+            assert errors(await publish(connector, hub, numbered(1))) == []
+            with pytest.raises(AccessRefused, match=f"no permission to read topic {hub.name}.* on Event Hubs, a claim"):
+                await browse(connector, hub)
 
 
 AMQP = (("count", b"T\x05"), ("name", b"\xa1\x05hello"), ("urgent", b"A"), ("id", b"\x98" + bytes(16)))
