@@ -1,6 +1,8 @@
 """A broker that is killed and comes back: nothing is lost in silence, and what could not be seen is said."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal
@@ -13,7 +15,7 @@ from connectors.rabbitmq.reconnecting import Following
 from tests.brokers.fixtures import OwnBrokers
 from tests.brokers.rabbitmq import RabbitMQ
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually, new_vhost
-from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
+from tests.rabbitmq.doing import bodies, browse, close_connections, numbered, publish_all, read
 from workbench.model.address import Address
 from workbench.model.content import Content
 from workbench.model.errors import ConnectionLost
@@ -150,3 +152,19 @@ async def test_look_claim_and_publishing_end_with_one_sentence_and_lose_nothing(
 
             await eventually(back)
             assert bodies(await browse(connector, queue)) == bodies(durable)
+
+
+async def test_a_tail_on_the_command_line_says_that_the_connection_is_lost_and_back(rabbit: Rabbit) -> None:
+    exchange = rabbit.exchange()
+    url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
+    command = [sys.executable, "-m", "workbench", "tail", "-c", url, str(exchange), "-n", "1", "-o", "body"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE):
+        assert (await process.stderr.readline()).decode() == f"tailing {exchange}\n"
+        await close_connections(rabbit)
+        lost, back = [(await process.stderr.readline()).decode() for _ in range(2)]
+        rabbit.publish(exchange, b"after it", key="k")
+        out, _ = await process.communicate()
+    assert lost.startswith(f"workbench: {exchange}: ") and lost.endswith("; trying again.\n")
+    assert (back, out) == (f"workbench: tailing {exchange} again.\n", b"after it\n")

@@ -31,7 +31,7 @@ from workbench.model.address import Address
 from workbench.model.endpoint import Endpoint
 from workbench.model.errors import ConfigError, ConnectorError, GuardRefused, StoreError, WorkbenchError
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage
+from workbench.model.look import Coverage, Interruption
 from workbench.model.start import FromEnd, Since, Start
 from workbench.operations.browse_defaults import Few, place_of, price_of
 from workbench.operations.browse_matching import browse_matching, searchable
@@ -229,7 +229,7 @@ async def tail(
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         streams[address] = session.tail(address, selection.start, pattern)
     printer = EventPrinter(output, session.reading, streams)
-    async with AsyncExitStack() as ending, merge(streams, partly=True) as together:
+    async with AsyncExitStack() as ending, merge(streams, partly=True, tell=_tell_outages) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
         refused = dict(together.errors)
@@ -251,6 +251,22 @@ async def tail(
     if len(together.errors) == len(streams):
         return Exit.FAILED
     return Exit.PARTLY if together.errors else Exit.DONE
+
+
+def _tell_outages(lost: Mapping[Address, Interruption], back: Sequence[Address]) -> None:
+    """Say, once for all of one reason, what is not read for the moment, and what is again."""
+    reasons: dict[str, list[Address]] = {}
+    for address, interruption in lost.items():
+        reasons.setdefault(interruption.reason, []).append(address)
+    for reason, addresses in reasons.items():
+        say(f"workbench: {_names(addresses)}: {reason.rstrip('.')}; trying again.")
+    if back:
+        say(f"workbench: tailing {_names(back)} again.")
+
+
+def _names(addresses: Sequence[Address]) -> str:
+    named = ", ".join(str(address) for address in addresses[:3])
+    return named if len(addresses) <= 3 else f"{named} and {len(addresses) - 3:,} more"
 
 
 def _conclude(

@@ -1,7 +1,7 @@
 """Several streams as one, in the order their batches come in; none reads far ahead of who takes the batches."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -16,10 +16,12 @@ from workbench.model.errors import (
     unwrap_exception_group,
 )
 from workbench.model.event import Delivery
-from workbench.model.look import Coverage
+from workbench.model.look import Coverage, Interruption
 
 AHEAD: Final = 4
 """Batches a stream may be ahead of the reader; then its broker has to wait."""
+NOTICED: Final = 0.25
+"""Seconds between two looks at whether a stream's connection is lost, or back."""
 AHEAD_SIZE: Final = 16 * 1024 * 1024
 """Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
 
@@ -54,6 +56,25 @@ class Merged:
                 self._size -= size
                 self._room.notify_all()
 
+    @property
+    def interruptions(self) -> Mapping[Address, Interruption]:
+        """The streams whose connection is lost at the moment."""
+        found = {address: stream.interruption for address, stream in self._streams.items()}
+        return {address: lost for address, lost in found.items() if lost is not None and address not in self.errors}
+
+    async def tell_outages(self, tell: Callable[[Mapping[Address, Interruption], Sequence[Address]], None]) -> None:
+        """Tell, for as long as it is not cancelled, of which streams the connection was just lost, and of which it is
+        back."""
+        away: Mapping[Address, Interruption] = {}
+        while True:
+            await asyncio.sleep(NOTICED)
+            now = self.interruptions
+            lost = {address: now[address] for address in now if address not in away}
+            back = [address for address in away if address not in now and address not in self.errors]
+            if lost or back:
+                tell(lost, back)
+            away = now
+
     async def pump(self, address: Address) -> None:
         """Hand on one stream's batches until it ends or breaks."""
         try:
@@ -86,13 +107,17 @@ def _size(batch: Sequence[Delivery]) -> int:
 
 @asynccontextmanager
 async def merge(
-    streams: Mapping[Address, AbstractAsyncContextManager[Stream]], *, partly: bool = False
+    streams: Mapping[Address, AbstractAsyncContextManager[Stream]],
+    *,
+    partly: bool = False,
+    tell: Callable[[Mapping[Address, Interruption], Sequence[Address]], None] | None = None,
 ) -> AsyncIterator[Merged]:
     """Enter all streams, then read them side by side. Entered means: all are subscribed.
 
     Args:
         streams: What to read.
         partly: Whether those that this user may not read are left out, if there are others; `errors` has them.
+        tell: Told of which the connection is lost, and of which it is back; None: nobody is.
 
     Raises:
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
@@ -112,6 +137,8 @@ async def merge(
                 together = Merged(entered)
                 together.errors |= errors
                 pumps = [group.create_task(together.pump(address)) for address in entered]
+                if tell is not None:
+                    pumps.append(group.create_task(together.tell_outages(tell)))
                 try:
                     yield together
                 finally:
