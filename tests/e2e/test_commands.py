@@ -135,7 +135,7 @@ def test_what_tail_prints_publish_reads(
 def test_a_line_that_is_no_event_is_named_and_those_before_it_are_published(kafka: KafkaAddress, topic: str) -> None:
     lines = b'{"body":{"text":"one"}}\n\n{"body":{"text":"two"}}\nnonsense\n{"body":{"text":"three"}}\n'
     done = run("workbench", "publish", "-c", f"k={kafka.url}", topic, "--file", "-", stdin=lines)
-    assert done.code == 1
+    assert done.code == 3
     assert done.err.startswith("workbench: Line 4: ")
     assert done.err.endswith("Confirmed until then: 2.\n")
     bodies = run("workbench", "browse", "-c", f"k={kafka.url}", topic, "-o", "body").out

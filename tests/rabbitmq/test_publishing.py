@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -344,3 +345,31 @@ async def test_publishing_to_a_broker_that_blocks_publishers_can_be_stopped(own_
     assert re.search(r"Stopped: 0 published, 0 refused; [1-5] more were on their way", rest.decode())
     assert process.returncode == 130
     rabbit.remove()
+
+
+async def test_a_publish_that_ends_half_way_keeps_what_is_open_for_another(rabbit: Rabbit, tmp_path: Path) -> None:
+    exchange, queue = rabbit.exchange("fanout"), rabbit.queue()
+    rabbit.bind(queue, exchange)
+    count = 20
+    lines = tmp_path / "events.ndjson"
+    lines.write_text(
+        "".join(f'{{"body":{{"text":"event {number}"}},"headers":[["n",{number}]]}}\n' for number in range(count))
+    )
+    option = ("-c", f"rabbit={rabbit.url}?management={rabbit.broker.management_url}")
+    command = (INSTALLED, "publish", str(exchange), "--file", str(lines), "--rate", "10", "--json", *option)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    async with asyncio.timeout(DEADLINE):
+        assert b'"sequence":0' in await process.stdout.readline()
+        rabbit.channel.exchange_delete(exchange.name)
+        _, errors = await process.communicate()
+    said = errors.decode()
+    assert process.returncode == 3, said
+    kept = re.search(rf"workbench: (\d+) events.*: workbench publish {exchange} --file (\S+) goes on with them\.", said)
+    confirmed = re.search(r"Confirmed until then: (\d+)\.", said)
+    assert kept is not None and confirmed is not None, said
+    assert int(kept[1]) + int(confirmed[1]) == count
+    again = await asyncio.create_subprocess_exec(INSTALLED, "publish", str(queue), "--file", kept[2], *option)
+    assert await again.wait() == 0
+    found = rabbit.drain(queue, count)
+    assert sorted(found) == sorted(b"event %d" % number for number in range(count))

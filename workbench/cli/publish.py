@@ -6,7 +6,9 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -18,11 +20,11 @@ from workbench.cli.ending import finishing_what_is_in_hand
 from workbench.cli.exit_codes import Exit
 from workbench.cli.name_values import pair, pairs
 from workbench.cli.options import env_option
-from workbench.cli.output import Format, format_option, format_or_default, json_line
-from workbench.cli.runner import fail, give_up_stdout, with_session
-from workbench.cli.stdio import drain, drain_all, say, write, write_json
+from workbench.cli.output import Format, format_option, format_or_default
+from workbench.cli.receipts import Receipts
+from workbench.cli.runner import fail, with_session
+from workbench.cli.stdio import drain_all, say
 from workbench.decode import ndjson
-from workbench.decode.display import visible
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
 from workbench.model.amqp091 import NUMBERS
@@ -30,7 +32,6 @@ from workbench.model.content import Content
 from workbench.model.endpoint import Ability
 from workbench.model.errors import FormatError, WorkbenchError
 from workbench.model.event import Event
-from workbench.model.receipt import Receipt
 from workbench.model.start import Since, parse_start
 from workbench.model.wire import has_properties, with_property
 from workbench.operations import publish as publishing
@@ -141,7 +142,8 @@ async def publish(
             batches = publishing.at_rate(batches, rate)
         many = lines is not None or (count or 1) > 1 or twice
         where = None if partition is None else str(partition)
-        return await publish_all(session, target, batches, where, format_or_default(form), many)
+        rest = None if lines is None or not lines.seekable() else partial(_lines_behind, lines, 2 if twice else 1)
+        return await publish_all(session, target, batches, where, format_or_default(form), many, rest)
 
 
 async def publish_all(
@@ -151,6 +153,7 @@ async def publish_all(
     partition: str | None,
     form: Format,
     many: bool,
+    rest: Callable[[int], Iterable[bytes]] | None = None,
 ) -> int:
     """Publish batches, print a receipt for each event, and say at the end, however it comes, how many there were.
 
@@ -163,12 +166,14 @@ async def publish_all(
         partition: Where in a topic; None leaves it to the broker's rule.
         form: How receipts are printed.
         many: Whether figures are said though nothing was refused.
+        rest: The lines of NDJSON behind so many events, where they can be read once more: what is not published of them
+            is kept with what was on its way.
 
     Returns:
         The exit code.
     """
     connector = await session.connector(target.connection)
-    receipts = _Receipts(target, form)
+    receipts = Receipts(target, form)
 
     def tell(obstacle: str | None) -> None:
         say(f"workbench: {obstacle or f'{target.connection} takes events again.'}")
@@ -181,12 +186,17 @@ async def publish_all(
         say(receipts.stopped)
         raise
     except WorkbenchError as error:
-        return fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
+        told = fail(f"{error} {receipts.published.told_until}", Exit.FAILED)
+        if not isinstance(error, FormatError):
+            receipts.keep_open(rest)
+        return Exit.PARTLY if receipts.published.confirmed else told
     await receipts.taken(drain_all)
     for change in published.changes:
         say(change)
     if many or published.failed or published.resent or receipts.broken:
         say(f"{published.summary()}.")
+    if published.unknown:
+        receipts.keep_open(None)
     if published.failed:
         return Exit.PARTLY if published.confirmed else Exit.FAILED
     if receipts.broken is None or isinstance(receipts.broken, BrokenPipeError):
@@ -194,82 +204,11 @@ async def publish_all(
     return fail(f"Receipts could not be printed: {receipts.broken.strerror}.", Exit.PARTLY)
 
 
-class _Receipts:
-    """Prints what became of each event: refusals always, confirmations as NDJSON or, one alone, as a sentence."""
-
-    def __init__(self, address: Address, form: Format) -> None:
-        self._address = str(address)
-        self._form = form
-        self.published = publishing.Published(0, 0)
-        self.broken: OSError | None = None
-        """Why they cannot be printed any more."""
-        self._answered = self._sent = 0
-
-    @property
-    def stopped(self) -> str:
-        """What a user who stops it has to know."""
-        under_way = self._sent - self._answered
-        unknown = f"; {under_way:,} more were on their way, and may be there or not" if under_way else ""
-        return f"Stopped: {self.published.summary()}{unknown}."
-
-    async def follow(self, batches: AsyncIterable[Sequence[Event]]) -> AsyncIterator[Sequence[Event]]:
-        """The same events, counted, and no more of them while nobody reads the receipts."""
-        async for batch in batches:
-            await self.taken(drain)
-            self._sent += len(batch)
-            yield batch
-
-    async def taken(self, draining: Callable[[], Awaitable[None]]) -> None:
-        """Wait for whoever reads them, if anybody still does."""
-        try:
-            await draining()
-        except OSError as error:
-            self._break(error)
-
-    def _break(self, error: OSError) -> None:
-        self.broken = error
-        give_up_stdout()
-
-    def write(self, receipts: Sequence[Receipt]) -> None:
-        lines = []
-        self._answered += len(receipts)
-        self.published += receipts
-        for receipt in receipts:
-            position = receipt.position
-            if self._form == "json":
-                record: dict[str, object] = {"address": self._address, "sequence": receipt.sequence}
-                if position is not None:
-                    record["position"] = ndjson.position(position)
-                if receipt.error is not None:
-                    record["error"] = str(receipt.error)
-                if receipt.state == "unknown":
-                    record["unknown"] = True
-                if receipt.id is not None:
-                    record["id"] = receipt.id
-                if receipt.resent:
-                    record["resent"] = True
-                lines.append(json_line(record))
-            elif receipt.error is None and receipt.sequence == 0:
-                where = f" {position.partition}:{position.offset}" if position else ""
-                lines.append(f"published to {visible(self._address)}{where}\n".encode())
-            if receipt.error is not None and receipt.state != "unknown":
-                fail(f"event {receipt.sequence}: {receipt.error}", Exit.FAILED)
-        _say_unknown(receipts)
-        try:
-            (write_json if self._form == "json" else write)(b"".join(lines))
-        except OSError as error:
-            self._break(error)
-
-
-def _say_unknown(receipts: Sequence[Receipt]) -> None:
-    """Say once for all events what a broken connection has left open: there may be very many."""
-    unknown: dict[str, list[int]] = {}
-    for receipt in receipts:
-        if receipt.state == "unknown":
-            unknown.setdefault(str(receipt.error), []).append(receipt.sequence)
-    for error, sequences in unknown.items():
-        others = f" and {len(sequences) - 1:,} more" if len(sequences) > 1 else ""
-        fail(f"event {min(sequences)}{others}: {error}", Exit.FAILED)
+def _lines_behind(file: IO[bytes], each: int, sent: int) -> Iterator[bytes]:
+    """The lines of a file behind those of which so many events were made, `each` of a line."""
+    file.seek(0)
+    written = (line if line.endswith(b"\n") else line + b"\n" for line in file if line.strip())
+    return islice(written, sent // each, None)
 
 
 async def _one(event: Event) -> AsyncIterator[Sequence[Event]]:

@@ -4,7 +4,7 @@ What a killed program leaves behind can be published again: `workbench publish A
 """
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -55,6 +55,25 @@ def keep(deliveries: Sequence[Delivery]) -> Path:
     return path
 
 
+def keep_unpublished(deliveries: Sequence[Delivery], lines: Iterable[bytes] = ()) -> Path:
+    """Write events that were not published, or of which that is not known, into a new file that only this user may
+    read.
+
+    Args:
+        deliveries: Events.
+        lines: More of them, each as a line of NDJSON with its end.
+
+    Returns:
+        The file, for `workbench publish --file`; it stays until somebody deletes it.
+
+    Raises:
+        StoreError: It cannot be written; no file is left.
+    """
+    path, file = _write(deliveries, state_path("unpublished"), lines)
+    file.close()
+    return path
+
+
 def find_leftovers() -> Sequence[Path]:
     """The files that programs which have ended left, each told once; none where the folder cannot be read."""
     told_in = spool_folder() / "told"
@@ -88,14 +107,17 @@ def _in_use(path: Path) -> bool:
     return False
 
 
-def _write(deliveries: Sequence[Delivery]) -> tuple[Path, IO[bytes]]:
-    folder = spool_folder()
+def _write(
+    deliveries: Sequence[Delivery], folder: Path | None = None, lines: Iterable[bytes] = ()
+) -> tuple[Path, IO[bytes]]:
+    folder = folder or spool_folder()
     path = folder / f"{uuid4().hex}.ndjson"
     try:
         make_private_folder(folder)
         with new_on_disk(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.writelines(map(ndjson.encode, deliveries))
+            file.writelines(lines)
             sync_folder(folder)
     except OSError as error:
         raise StoreError(f"Nothing can be kept in {folder}: {error.strerror}.") from error
