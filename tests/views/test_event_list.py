@@ -52,7 +52,9 @@ async def test_dead_letters_open_with_their_reasons_counted_above_them() -> None
 async def test_enter_on_a_reason_filters_by_it_and_escape_clears_the_filter() -> None:
     async with running(broker=failing()) as driver:
         table = await open_failures(driver)
-        await driver.press("W", "right", "enter")
+        await driver.press("W", "right")
+        await driver.shows("enter filter by it", "esc back to the events")
+        await driver.press("enter")
         await driver.shows("reason ~", "3 of 8 held", "3 reasons")
         assert table.has_focus
         await driver.press("W", "right", "enter")

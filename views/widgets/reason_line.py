@@ -33,6 +33,12 @@ class ReasonLine(Widget, can_focus=True):
         Binding("enter,space", "choose", show=False),
         Binding("escape", "leave", show=False),
     ]
+    OWN_KEYS: ClassVar[Sequence[tuple[str, str]]] = (
+        ("enter", "filter by it"),
+        ("← →", "other reasons"),
+        ("esc", "back to the events"),
+    )
+    """What its keys do, for the footer."""
     COMPONENT_CLASSES: ClassVar[set[str]] = {"reason-line--dim"}
     DEFAULT_CSS = """
     ReasonLine {
@@ -96,8 +102,9 @@ class ReasonLine(Widget, can_focus=True):
         head = f"{many} in {counted:,} held" if width >= _ROOMY else many
         line = Text(no_wrap=True, overflow="crop", end="")
         line.append(f"{'counting… ' if counting and width >= _ROOMY else ''}{head}: ", dim)
-        share = (width - cells(line.plain)) // max(len(self._reasons), 1) - cells(_BETWEEN) - 6
-        self._longest = max(_LONGEST, share)
+        beside = (6 + cells(_BETWEEN)) * len(self._reasons)
+        lengths = [cells(short_reason(reason.text)) for reason in self._reasons]
+        self._longest = max(_LONGEST, _share(lengths, width - cells(line.plain) - beside))
         self._places = []
         first = self._first(width - cells(line.plain))
         if first:
@@ -166,3 +173,13 @@ class ReasonLine(Widget, can_focus=True):
             if begin <= x < end:
                 self._at = index
                 self.action_choose()
+
+
+def _share(lengths: Sequence[int], room: int) -> int:
+    """The cells that each of some texts may have in a room: what short ones leave, long ones have."""
+    for number, length in enumerate(sorted(lengths)):
+        share = room // (len(lengths) - number)
+        if length > share:
+            return share
+        room -= length
+    return max(lengths, default=0)

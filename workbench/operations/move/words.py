@@ -139,7 +139,7 @@ def _how(plan: Plan) -> Iterator[Line]:
     if how:
         yield Line("pace", "; ".join(how))
     if plan.price:
-        yield Line("looked", f"this plan looked at the source once: {plan.price}")
+        yield Line("looked", f"the source was looked at once for this plan. {plan.price}")
 
 
 def _guarantee(plan: Plan) -> str:
