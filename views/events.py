@@ -27,7 +27,6 @@ class Events(SearchActions, EventActions):
         parts = self._table, self._query_bar, self.query_one(ReasonLine)
         self._events = EventList(self, self.host, parts, self._show_caught_up, lambda: self._sources.without_events)
         self._table.verb_of = self.context.verb_of
-        self._tree.empty = "No connection: a adds one."
         self.query_one("#tree-filter").display = False
         self.show_listing(None)
         self.listen_to_store()
@@ -45,6 +44,7 @@ class Events(SearchActions, EventActions):
             addresses = others.setdefault(look.address.connection, [])
             if look.address not in addresses:
                 addresses.append(look.address)
+        self._tree.empty = self._why_no_endpoint()
         self._tree.show(self.context.watches, others)
         if not self._sources.addresses and self._sources.looks is not None:
             self._table.empty = self._how_to_begin()
@@ -55,6 +55,14 @@ class Events(SearchActions, EventActions):
         is_shown = group is not None and self._switcher.current == "group"
         if group is not None and is_shown and watch is not None and watch.name == self._group_connection:
             self._ask_group(group.name)
+
+    def _why_no_endpoint(self) -> Text:
+        """What the tree says; where the list of events is in sight, that says what to do."""
+        if self.context.endpoints():
+            return Text()
+        if self.size.width < NARROW:
+            return self._how_to_begin()
+        return Text() if self.context.session.names else key_sentences("No connection yet.", ("a", "adds one."))
 
     def _how_to_begin(self) -> Text:
         """What to do first."""

@@ -83,7 +83,7 @@ class Journal(WorkbenchScreen):
                         (self.key_of("dead_letters"), "dead letters, to be moved back to where they came from"),
                         (self.key_of("move", "events"), "on Events moves events to another endpoint"),
                     ],
-                    "✔ 2026-03-14 10:03:22      67       0       0  67 messages of payments-dlt → payments",
+                    "✔ 2026-03-14 10:03:22  done  67  0  0  67 messages of payments-dlt → payments",
                 )
             with Panel(title="Operation", id="operation"), VerticalScroll(id="told"):
                 yield Static("", id="told-text")

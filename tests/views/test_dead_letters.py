@@ -127,6 +127,27 @@ def test_an_endpoint_of_a_long_name_that_was_not_read_says_so() -> None:
     assert cells(line.plain) <= 76 and "4" in line.plain and line.plain.endswith(".dead-letters, not read")
 
 
+def test_long_names_that_begin_alike_are_told_apart() -> None:
+    names = [f"com.example.commerce.fulfilment.service-{number}.production.eu-west-1" for number in range(4)]
+    unread = [
+        (
+            Endpoint(
+                Address("shop", f"{name}.dead"),
+                "classic queue",
+                "queue",
+                Ability(0),
+                1,
+                dead_letters_of=(Address("shop", name),),
+            ),
+            "not read",
+        )
+        for name in names
+    ]
+    _, lines = group_lines([], unread, 76, "reason", 90_000)
+    for number, line in enumerate(lines):
+        assert line.plain.count(f"service-{number}") == 2 and line.plain.endswith("not read")
+
+
 async def test_dead_letters_that_come_later_are_read_again() -> None:
     broker = embedded_broker(f"letters-{uuid4().hex}")
     broker.declare_queue("orders", QueueSettings(dead_letter_exchange="", dead_letter_routing_key="orders.dead"))

@@ -216,7 +216,13 @@ async def test_a_group_is_named_in_the_border_and_has_no_query() -> None:
 
 async def test_without_a_connection_the_tree_says_what_adds_one() -> None:
     async with running((80, 24), connections=[], connected=False) as driver:
-        await driver.shows("No connection: a adds one.")
+        await driver.shows("No connection yet.", "a adds one, such as amqp://")
+
+
+async def test_on_a_narrow_screen_the_tree_says_what_to_do_about_a_broker_that_refuses() -> None:
+    refused = [Connection.parse("shop=amqp://127.0.0.1:1")]
+    async with running((80, 24), connections=refused, connected=False) as driver:
+        await driver.shows("Nobody listens at 127.0.0.1:1", "No connection could be made.", "5 says why")
 
 
 async def test_on_a_narrow_screen_escape_leads_from_a_price_to_the_tree_again() -> None:

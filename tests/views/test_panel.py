@@ -43,6 +43,14 @@ async def test_titles_states_keys_and_notes_stand_in_the_border_and_are_cut_to_i
         assert "\x1b" not in "".join(app.lines)
 
 
+async def test_what_leads_away_stays_in_the_border_where_other_keys_have_no_room() -> None:
+    app = Framed()
+    async with app.run_test(size=(40, 20)) as pilot:
+        app.query_one("#two", Panel).keys = [("enter", "dry run only"), ("s", "keep it in a file"), ("esc", "cancel")]
+        await pilot.pause()
+        assert app.lines[-1].startswith("╰─ enter dry run only  esc cancel ──")
+
+
 async def test_the_panel_with_the_focus_has_a_heavy_border() -> None:
     app = Framed()
     async with app.run_test(size=(40, 20)) as pilot:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from views.dialogs.dialog import Dialog
-from workbench.decode.display import visible
+from workbench.decode.display import shorten_middle, visible
 
 
 class CoverageList(Dialog[None]):
@@ -29,11 +30,13 @@ class CoverageList(Dialog[None]):
         self._missing, self._seen = missing, seen
 
     def compose(self) -> ComposeResult:
-        said = Text()
+        said = Table.grid(padding=(0, 2, 0, 0))
+        said.add_column(style="bold", ratio=1, overflow="fold")
+        said.add_column(style="muted", ratio=1, overflow="fold")
         for title, some, style in (("Not seen", self._missing, "warn"), ("Seen", self._seen, "live")):
             if some:
-                said.append(f"{title}\n", style)
+                said.add_row(Text(title, style))
             for name, about in some:
-                said.append(f"  {visible(name, 60)}", "bold").append(f"  {visible(about, 300)}\n", "muted")
+                said.add_row(Text(f"  {shorten_middle(name, 60)}"), Text(visible(about, 300)))
         with self.frame("What was looked at", ("esc", "close"), ("↑ ↓", "scroll"), wide=True), VerticalScroll():
             yield Static(said)

@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 from rich.text import Text
 
-from workbench.decode.display import cells, shorten_middle, visible
+from views.widgets.endpoint_names import shared_beginnings, shorten_name
+from workbench.decode.display import cells, visible
 from workbench.model.endpoint import Endpoint
 from workbench.model.wording import time_span
 from workbench.operations.dead.groups import Group
@@ -74,14 +75,16 @@ def group_lines(
     places = [f"{visible(str(each.address))}, {state}" for each, state in unread]
     widths = _widths(rows, max((cells(text) for text in (by, *reasons, *places)), default=0), width)
     room = width - len(_SIGN) - sum(widths.values()) - _GAP * len(widths)
+    alike = shared_beginnings([str(each.address) for each, _ in unread], room)
     reasons += [
-        f"{shorten_middle(str(each.address), max(room - len(state) - 2, 1))}, {state}" for each, state in unread
+        f"{shorten_name(str(each.address), max(room - len(state) - 2, 1), alike)}, {state}" for each, state in unread
     ]
+    origins = shared_beginnings([row["from"] for row in rows], widths.get("from", 0))
     lines = [
-        _line(row, widths).append(reason, "" if number < len(groups) else "muted")
+        _line(row, widths, origins).append(reason, "" if number < len(groups) else "muted")
         for number, (row, reason) in enumerate(zip(rows, reasons, strict=True))
     ]
-    head = _line({id: _COLUMNS[id].head for id in widths}, widths, " " * len(_SIGN)).append(by)
+    head = _line({id: _COLUMNS[id].head for id in widths}, widths, sign=" " * len(_SIGN)).append(by)
     head.stylize("muted")
     return head, lines
 
@@ -134,11 +137,10 @@ def _widths(rows: Sequence[Mapping[str, str]], reason: int, width: int) -> dict[
     return widths
 
 
-def _line(row: Mapping[str, str], widths: Mapping[str, int], sign: str = _SIGN) -> Text:
+def _line(row: Mapping[str, str], widths: Mapping[str, int], origins: Sequence[str] = (), sign: str = _SIGN) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis").append(sign, "dead")
     for id, room in widths.items():
-        # Types differ at their ends.
-        text = (shorten_middle if id == "type" else visible)(row.get(id, ""), room)
+        text = shorten_name(row.get(id, ""), room, origins if id == "from" else ())
         filling = " " * (room - cells(text))
         before, behind = (filling, "") if _COLUMNS[id].right else ("", filling)
         line.append(before).append(text, _COLUMNS[id].style).append(behind + " " * _GAP)

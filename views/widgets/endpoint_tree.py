@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal
 import msgspec
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -110,8 +111,8 @@ class EndpointTree(Lines):
         self._lines: list[Line] = []
         self._flipped: set[tuple[str, str]] = set()
         self._filter = ""
-        self.empty = ""
-        """What it says where there is no line."""
+        self.empty = Text()
+        """What it says beneath its lines where there is no endpoint."""
         self.marks: set[Address] = set()
         """Endpoints that were marked."""
         self.open_addresses: frozenset[Address] = frozenset()
@@ -257,17 +258,27 @@ class EndpointTree(Lines):
     def render_line(self, y: int) -> Strip:
         number = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
-        if not self._lines and y == 0:
-            said = Segment(f" {visible(self.empty, max(width - 1, 0))}", self._style("dim"))
-            return Strip([said]).adjust_cell_length(width, self._base).apply_style(self._base)
         if number >= len(self._lines):
-            return Strip.blank(width, self._base)
+            return self._said(number - len(self._lines), width)
         here = number == self.cursor_line
         segments: Iterable[Segment] = self._segments(self._lines[number], width, here)
         if here:
             cursor = self.get_component_rich_style("endpoint-tree--cursor")
             segments = at_cursor(segments, cursor)
         return Strip(segments).adjust_cell_length(width, self._base).apply_style(self._base)
+
+    def _said(self, number: int, width: int) -> Strip:
+        """A line of what is said where there is no endpoint."""
+        lines = (
+            () if any(line.address for line in self._lines) else self.empty.wrap(self.app.console, max(width - 2, 1))
+        )
+        # Apart from the connections, where there are any.
+        number -= bool(self._lines)
+        if not 0 <= number < len(lines):
+            return Strip.blank(width, self._base)
+        pieces = [Segment(visible(text), style) for text, style, _ in lines[number].render(self.app.console)]
+        said = Strip([Segment("  "), *Segment.apply_style(pieces, self._style("dim"))])
+        return said.adjust_cell_length(width, self._base).apply_style(self._base)
 
     def _segments(self, line: Line, width: int, here: bool) -> list[Segment]:
         left, right = self._parts(line, width)

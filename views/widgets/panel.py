@@ -143,11 +143,9 @@ def _content(text: str | Content, width: int) -> Content:
 
 
 def _keys(keys: Sequence[tuple[str, str]], width: int) -> Content:
-    """Keys and what they do, as many as there is room for."""
-    parts: list[Content] = []
-    for key, label in keys:
-        width -= cells(key) + cells(label) + 3
-        if width < 0:
-            break
-        parts.append(Content.assemble((key, "bold $focus"), " ", (label, "$muted")))
+    """Keys and what they do, as many as there is room for; what leads away from here stays."""
+    fitting = list(keys)
+    while fitting and sum(cells(key) + cells(label) + 3 for key, label in fitting) > width:
+        fitting.pop(-2 if len(fitting) > 1 and fitting[-1][0] == "esc" else -1)
+    parts = [Content.assemble((key, "bold $focus"), " ", (label, "$muted")) for key, label in fitting]
     return Content("  ").join(parts)
