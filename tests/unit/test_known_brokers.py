@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 
-from connectors.memory import MemoryConnector
+from connectors.memory import MemoryConnector, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.config_sources import here_path, trust
@@ -17,6 +17,7 @@ from workbench.connecting.guard import Guarded
 from workbench.connecting.identity import BrokerIdentity, is_this_machine
 from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
+from workbench.model.address import Address
 from workbench.model.errors import ConfigError, GuardRefused
 from workbench.session import Session
 
@@ -39,6 +40,9 @@ PRODUCTION = ConfigFile(
         ("alias=kafka://k0.example,k2.example:9093", Level.OBSERVE, False),
         ("alias=amqp://127.0.0.1:5673", Level.OBSERVE, False),
         ("alias=amqp://[::1]", Level.OBSERVE, False),
+        ("alias=amqp://127.1:5673", Level.OBSERVE, False),
+        ("alias=amqp://0x7f000001:5673", Level.OBSERVE, False),
+        ("alias=amqp://[::ffff:127.0.0.1]:5673", Level.OBSERVE, False),
         ("alias=amqp://localhost:5674", Level.MOVE, False),
         ("alias=kafka://rabbit.example:9092", Level.MOVE, False),
         ("alias=kafka://k1.example:9094", Level.MOVE, False),
@@ -109,9 +113,9 @@ def test_a_broker_that_names_another_machine_lives_elsewhere(host: str) -> None:
     assert not is_this_machine(host)
 
 
-def guarded(name: str, file: Path | None, production: bool = False) -> Guarded:
+def guarded(name: str, file: Path | None, production: bool = False, broker: str = "") -> Guarded:
     connection = msgspec.structs.replace(
-        Connection.parse(f"{name}=memory://{uuid.uuid4().hex}"), level=Level.MOVE, production=production
+        Connection.parse(f"{name}=memory://{broker or uuid.uuid4().hex}"), level=Level.MOVE, production=production
     )
     return Guarded(Tunnelled(connection), connection, meet=lambda which, identity: meet(which, identity, file))
 
@@ -181,9 +185,12 @@ async def test_only_a_file_that_is_still_trusted_takes_production_back(own_file:
     assert not await is_production(guarded("alias", None))
 
 
-async def test_a_listing_is_enough_to_remember_a_production_broker(own_file: Path) -> None:
-    async with guarded("prod", says(own_file, "prod"), production=True) as connector:
-        await connector.endpoints()
+@pytest.mark.parametrize("whole", [True, False])
+async def test_to_list_or_describe_is_enough_to_remember_a_production_broker(own_file: Path, whole: bool) -> None:
+    broker = uuid.uuid4().hex
+    embedded_broker(broker).declare_queue("q")
+    async with guarded("prod", says(own_file, "prod"), production=True, broker=broker) as connector:
+        await (connector.endpoints() if whole else connector.endpoint(Address("prod", "q")))
     assert await is_production(guarded("alias", None))
 
 

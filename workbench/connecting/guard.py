@@ -194,6 +194,10 @@ class Guarded:
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
         found = await self._describe(address)
+        if self._connection.production:
+            # It is to be known again, by whatever URL it is met.
+            with suppress(ConnectorError, ConfigError):
+                await self.identify()
         beside = [found]
         if (origin := self._dead_letters.origin_of(found)) is not None:
             # Its own name tells where it has its dead letters from; this user may not see that.

@@ -1,5 +1,8 @@
 """Connectors and the screen, found through entry points: known by name without being imported."""
 
+import ipaddress
+import socket
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -72,7 +75,15 @@ def is_same_broker(one: Connection, other: Connection) -> bool:
 
 
 def _plain(host: str) -> str:
-    return "localhost" if is_loopback(host) else host.lower().rstrip(".")
+    """A host in one of its spellings: `127.1`, `0x7f000001` and `::ffff:127.0.0.1` are one address."""
+    host = host.lower().rstrip(".")
+    with suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        host = str(mapped or address)
+    return "localhost" if is_loopback(host) else host
 
 
 def _providers(scheme: str) -> set[str]:
