@@ -14,7 +14,7 @@ from typing import IO, Final
 import msgspec
 
 from workbench.connecting.folders import state_path
-from workbench.connecting.state_files import make_private_folder, new_private, sync_folder, try_lock
+from workbench.connecting.state_files import make_private_folder, new_on_disk, sync_folder, try_lock
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
@@ -90,12 +90,12 @@ def create_file(operation: Operation) -> tuple[Path, IO[bytes]]:
             # By its name it is found when it is one: a program may die here.
             unfinished = path.with_suffix(".unfinished")
             unfinished.unlink(missing_ok=True)
-            opened.callback(_remove, unfinished)
-            new_private(unfinished).close()
-            with closing(sqlite3.connect(unfinished)) as beginning, beginning:
-                beginning.executescript(_SCHEMA)
+            with new_on_disk(unfinished) as file, closing(sqlite3.connect(unfinished)) as beginning, beginning:
+                # It comes to the disk as a whole, and not with each of these.
+                beginning.executescript(f"PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; BEGIN; {_SCHEMA}")
                 head = msgspec.msgpack.encode(operation)
                 beginning.execute("INSERT INTO operation VALUES(?, ?, 'running', NULL, '')", (_FORM, head))
+            file.close()
             unfinished.rename(path)
             opened.callback(_remove, path)
             sync_folder(path.parent)
