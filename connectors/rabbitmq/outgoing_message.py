@@ -41,9 +41,13 @@ class Target:
 
 
 class Outgoing:
-    """A message that the broker has not answered for."""
+    """A message that the broker has not answered for.
 
-    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence", "target")
+    Attributes:
+        size: What it takes of the window, in bytes.
+    """
+
+    __slots__ = ("body", "key", "properties", "resent", "returned", "sequence", "size", "target")
 
     def __init__(self, sequence: int, target: Target, key: bytes, properties: bytes, body: bytes) -> None:
         self.sequence = sequence
@@ -51,13 +55,9 @@ class Outgoing:
         self.key = key
         self.properties = properties
         self.body = body
+        self.size = len(body) + len(properties)
         self.returned: Returned | None = None
         self.resent = False
-
-    @property
-    def size(self) -> int:
-        """What it takes of the window, in bytes."""
-        return len(self.body) + len(self.properties)
 
 
 def prepare(sequence: int, target: Target, event: Event, frame_max: int) -> Outgoing:

@@ -53,7 +53,6 @@ class Standing:
         self._left: Counter[str] = Counter()
         self._open: dict[bytes, deque[tuple[int, int]]] = {}
         self._settled: list[int] = []
-        self._most_in_round: int | None = None
         self.sequence = 0
         """The number of the next message."""
         self.taken = 0
@@ -67,20 +66,20 @@ class Standing:
         """What those are found by that their targets did not take: they are not tried again."""
         self.last_settled = 0.0
         """When the source last let go of something, by the monotonic clock; 0: never."""
+        self.begin_round(None)
 
     # What is still to do.
 
     def begin_round(self, limit: int | None) -> None:
         """Take so many further messages at most; None: all."""
-        self._most_in_round = None if limit is None else self.taken + limit
+        plan = self._plan
+        of_round = math.inf if limit is None else self.taken + limit
+        self._limit = of_round if plan.limit is None else min(of_round, plan.limit)
+        self._most = min(self._limit, plan.depth) if plan.removes else self._limit
 
     def is_full(self) -> bool:
         """Whether no further messages are taken: only those are wanted still that were taken before."""
-        plan = self._plan
-        most = min(plan.depth if plan.removes else math.inf, math.inf if plan.limit is None else plan.limit)
-        if self.taken >= most or self._choice.missing == 0:
-            return True
-        return self._most_in_round is not None and self.taken >= self._most_in_round
+        return self.taken >= self._most or self._choice.missing == 0
 
     def is_round_over(self) -> bool:
         """Whether all is done for now."""
@@ -94,12 +93,7 @@ class Standing:
     @property
     def wanted(self) -> int:
         """How many further messages are wanted, of those that the source had; 1 at least."""
-        limits = [self._plan.depth]
-        if self._plan.limit is not None:
-            limits.append(self._plan.limit - self.taken)
-        if self._most_in_round is not None:
-            limits.append(self._most_in_round - self.taken)
-        return max(min(limits), 1)
+        return int(max(min(self._plan.depth, self._limit - self.taken), 1))
 
     # What the source may still have.
 
