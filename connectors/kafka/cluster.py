@@ -25,6 +25,7 @@ from connectors.kafka.driver import (
 from connectors.kafka.errors import Code, RetriableError, check, translate_errors
 from connectors.kafka.settings import Settings
 from connectors.kafka.versions import negotiate_version
+from workbench.connecting.open_files import check_room
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -415,8 +416,10 @@ class Cluster:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
-            except BaseException:
+            except BaseException as error:
                 await disconnect(connection)
+                if isinstance(error, OSError):
+                    check_room()
                 raise
             return connection
 

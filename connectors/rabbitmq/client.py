@@ -12,6 +12,7 @@ from connectors.rabbitmq.driver import DriverConnection, Method, NamedCredential
 from connectors.rabbitmq.errors import refusal, translate_errors
 from connectors.rabbitmq.frames import Answer, Arrival, Mailbox, Returned
 from connectors.rabbitmq.settings import Access
+from workbench.connecting.open_files import check_room
 from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported
 
 _CLOSING: Final = 5.0
@@ -67,6 +68,8 @@ class Client:
 
     @classmethod
     async def _open(cls, access: Access, host: str, port: int, patience: float | None) -> Self:
+        # pika would tell nobody that it cannot open a socket.
+        check_room()
         loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = loop.create_future()
         closed: asyncio.Future[BaseException] = loop.create_future()

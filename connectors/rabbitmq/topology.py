@@ -16,6 +16,7 @@ import msgspec
 from connectors.rabbitmq.errors import translate_errors
 from connectors.rabbitmq.http import ENCODINGS, TooLarge, httpx, read_bounded
 from connectors.rabbitmq.settings import Access
+from workbench.connecting.open_files import check_room
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, EndpointNotFound, LoginRefused
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
@@ -334,6 +335,7 @@ class Topology:
                 reply, data = await self._exchange(path, method, content)
                 break
             except ConnectionLost as error:
+                check_room()
                 first = first or error
                 self._go_on()
             except asyncio.CancelledError:

@@ -1,6 +1,7 @@
 """What goes wrong on the way in is one sentence that says what to do, without a credential, and changes nothing."""
 
 import asyncio
+import re
 import socket
 import ssl
 import threading
@@ -16,7 +17,9 @@ from pika import spec
 from pika.frame import Method
 
 from connectors.rabbitmq import RabbitMQConnector
-from tests.rabbitmq.conftest import Rabbit, eventually
+from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.e2e.command import INSTALLED, run
+from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, browse, numbered, publish_all, read
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
@@ -328,3 +331,17 @@ async def test_user_without_permission_for_this_queue(rabbit: Rabbit) -> None:
             await browse(connector, queue)
     message: Any = rabbit.channel.basic_get(queue.name)
     assert message[0].redelivered is False
+
+
+def test_more_connections_than_the_process_may_have_is_a_sentence(rabbitmq_4: RabbitMQAddress) -> None:
+    rabbit = new_vhost(rabbitmq_4)
+    exchanges = [str(rabbit.exchange()) for _ in range(32)]
+    url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
+    # Bash sets both limits: the program cannot allow itself more.
+    done = run("bash", "-c", 'ulimit -n 32 && exec "$@"', "bash", str(INSTALLED), "tail", "-c", url, *exchanges)
+    assert (done.code, done.out) == (1, "")
+    assert re.search(r": This program may have no more than 32 files and connections open: allow more", done.err)
+    # What the shell begins with is not the limit: it may be raised.
+    one = ('ulimit -S -n 12 && exec "$@"', "bash", str(INSTALLED), "ls", "-c", url)
+    assert run("bash", "-c", *one).code == 0
+    rabbit.remove()

@@ -16,6 +16,7 @@ import click
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.main import workbench
+from workbench.connecting.open_files import allow_all
 
 COMPLETE: Final = "_WORKBENCH_COMPLETE"
 """The environment variable with which a shell asks for completions."""
@@ -25,6 +26,7 @@ def run() -> int:
     """Run the command line; returns the exit code."""
     _hold_standard_streams()
     _quieten()
+    allow_all()
     arguments = sys.argv[1:]
     if instruction := os.environ.get(COMPLETE):
         return _complete(arguments, instruction)
