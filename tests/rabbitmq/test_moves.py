@@ -204,7 +204,6 @@ async def test_a_canary_that_watches_asks_its_source_alone_and_sees_what_comes_b
             if progress.moved == 3 and rabbit.ready(target) == 3:
                 _, properties, body = rabbit.channel.basic_get(target.name, auto_ack=True)
                 rabbit.channel.basic_publish("", source.name, body, properties)
-                assert rabbit.ready(source) == 8
 
     monkeypatch.setattr(Topology, "settings", count)
     ended = await run(rabbit, made, tell)
