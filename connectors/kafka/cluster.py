@@ -398,6 +398,7 @@ class Cluster:
         self, host: str, port: int, advertised: bool, max_idle: float | None, answers: float = _ANSWER_SECONDS
     ) -> AIOKafkaConnection:
         settings = self.settings
+        settings.check_login(host, port)
         if settings.tls and self._tls is None:
             self._tls = settings.context()
         with translate_errors(f"{host}:{port}", tls=settings.tls, user=settings.who, advertised=advertised, first=True):

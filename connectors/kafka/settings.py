@@ -7,9 +7,10 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
+from workbench.connecting.identity import is_this_machine
 from workbench.connecting.logins import Login
 from workbench.connecting.tls import OPTIONS, tls_context, tls_files
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, ConnectorError
 
 KNOWN: Final = ("tls", "sasl", *OPTIONS)
 """The options of a URL."""
@@ -87,6 +88,20 @@ class Settings(msgspec.Struct, frozen=True):
         """Who gets the password, as far as it is known before one of them is asked for the others."""
         clear = not self.tls and self.mechanism == "PLAIN"
         return [] if self.user is None else [Login(host, port, clear) for host, port in self.hosts]
+
+    def check_login(self, host: str, port: int) -> None:
+        """See that a password goes in clear to another machine only after its user was told that it does.
+
+        Raises:
+            ConnectorError: The URL names this machine alone, and the cluster, behind a tunnel, names another one.
+        """
+        if not self.logins or any(each.is_exposed for each in self.logins) or is_this_machine(host):
+            return
+        if (there := Login(host, port, self.logins[0].clear)).is_exposed:
+            raise ConnectorError(
+                f"The cluster names a broker at {there.place}, to which the password would go unencrypted: name it in"
+                " the URL, too, if that is meant, or log in by ?tls or ?sasl=scram-sha-512."
+            )
 
     @property
     def who(self) -> str | None:

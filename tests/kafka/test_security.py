@@ -9,11 +9,14 @@ import pytest
 
 from connectors.kafka import KafkaConnector
 from tests.brokers.kafka import KafkaAddress
+from tests.brokers.narrow import narrow
 from tests.e2e.command import run
 from tests.kafka.conftest import connect, make_topic
 from tests.kafka.reading import BASE, browse, lag_becomes, numbered, publish, take
 from tests.kafka.strict import DESCRIBE, READ, TOPIC, WRITE, Permission, StrictKafka, permit
-from workbench.model.errors import AccessRefused, ConnectionLost
+from workbench.connecting.config import Connection
+from workbench.connecting.logins import exposure
+from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError
 
 
 def logged_in(kafka: KafkaAddress, mechanism: str = "scram-sha-512") -> KafkaConnector:
@@ -55,6 +58,22 @@ async def test_a_broker_that_advertises_what_cannot_be_reached_is_told(strict: S
         "The cluster names a broker at nowhere.invalid:9093 that cannot be reached from here (there is no host of that"
         " name): its advertised.listeners must name what this machine can reach."
     )
+
+
+async def test_a_password_goes_in_clear_to_no_other_machine_that_only_the_cluster_names(kafka: KafkaAddress) -> None:
+    target = kafka.sasl_url.rpartition("@")[2]
+    async with narrow(target, renamed=(b"127.0.0.1", b"far.other"), ca=kafka.ca_file) as tunnel:
+        port = tunnel.bootstrap.rpartition(":")[2]
+        url = f"kafka://alice:alice-secret@{tunnel.bootstrap}"
+        async with connect(url) as connector:
+            with pytest.raises(ConnectorError, match=rf"far\.other:{port}, to which the password would go unencr"):
+                await connector.endpoints()
+        # Where it goes there is told, for the URL says so.
+        named = Connection.parse(f"k={url},far.other:{port}")
+        assert exposure(named) == f"k: its password goes unencrypted to far.other:{port}."
+        async with connect(f"{url},far.other:{port}") as connector:
+            with pytest.raises(ConnectionLost, match=r"cannot be reached"):
+                await connector.endpoints()
 
 
 async def test_a_topic_without_permission_is_told(strict: StrictKafka) -> None:
