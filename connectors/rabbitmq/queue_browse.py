@@ -153,7 +153,9 @@ class QueueLook:
                 )
             )
         elif read < self._asked:
-            why = self._holding.exhausted or "one pass holds no more"
+            why = self._holding.exhausted or (
+                f"a look holds {self._most:,}, unless more are asked for: browse -n {self._asked} prints all"
+            )
             gaps.append(Gap(f"{quantity(self._asked - read, 'message')} further back", why))
         detail = dict(self._endpoint.detail)
         if self._endpoint.consumers and (unacknowledged := detail.get("unacknowledged")):

@@ -766,6 +766,23 @@ async def test_what_is_not_found_is_said() -> None:
         assert bench.lines()[0].endswith("Raw")
 
 
+@pytest.mark.parametrize(("begin", "end"), [(b'{"a": "', b'needle"}'), (b"plain ", b"needle")])
+async def test_what_part_of_a_large_body_was_searched_is_said(
+    begin: bytes, end: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("views.widgets.inspector.tabs.LAID_OUT", 2_000)
+    async with opened() as bench:
+        await bench.show(begin + b"x" * 3_000 + end)
+        bench.inspector.search("needle")
+        assert bench.inspector.found == "nothing found: needle in the first 2,000 characters, Raw has all"
+        bench.inspector.search("a")
+        assert bench.inspector.found == "1 of 1 in the first 2,000 characters, Raw has all"
+        bench.inspector.tab = "Raw"
+        await bench.until_settled()
+        bench.inspector.search("needle")
+        assert bench.inspector.found == "1 of 1"
+
+
 async def test_finding_goes_on_in_another_event_and_tab() -> None:
     async with opened() as bench:
         await bench.show(ORDER)

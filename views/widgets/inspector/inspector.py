@@ -247,10 +247,11 @@ class Inspector(Lines):
         """What was found, for the border too; empty: nothing was looked for."""
         if not self._text or self._delivery is None or self._at is None:
             return ""
+        part = f" in {page.part}, Raw has all" if (page := self.page) is not None and page.part else ""
         if not len(self._places):
-            return f"nothing found: {self._text}"
+            return f"nothing found: {self._text}{part}"
         many = f"{FOUND:,}+" if len(self._places) > FOUND else f"{len(self._places):,}"
-        return f"{self._at + 1:,} of {many}" + (" …" if self._sought is not None else "")
+        return f"{self._at + 1:,} of {many}" + (" …" if self._sought is not None else "") + part
 
     def _draw(self, pieces: Sequence[Piece], width: int) -> Strip:
         """Pieces in one line, what was found in them marked."""

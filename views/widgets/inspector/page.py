@@ -48,6 +48,8 @@ class Page:
     def __init__(self, heading: str) -> None:
         self.heading = heading
         """What the page shows."""
+        self.part = ""
+        """What it holds of a body, where it is not all: `the first 8,388,608 characters`."""
         self.cursor = 0
         """The first row of what the cursor is on."""
 

@@ -14,6 +14,7 @@ class Pair(Page):
 
     def __init__(self, above: Failure, below: Page) -> None:
         super().__init__(below.heading)
+        self.part = below.part
         self._above, self._below = above, below
         self._width = 0
         self.cursor = above.cursor

@@ -74,18 +74,29 @@ def body_page(event: Event, broken: str) -> Page:
         text, cut = codec.text_of(event, LAID_OUT)
         if cut:
             said.append(f"its first {len(text):,} characters")
-        if text and read.format == "JSON" and not broken:
-            return Tree(" · ".join(("JSON", *said)), Outline.of_json(text, cut))
         if text:
-            return TextPage(" · ".join(("text", *said)), text)
+            page = (
+                Tree(" · ".join(("JSON", *said)), Outline.of_json(text, cut))
+                if read.format == "JSON" and not broken
+                else TextPage(" · ".join(("text", *said)), text)
+            )
+            return _part_of(page, text, cut)
     if read.format in ("MessagePack", "CBOR"):
         if read.truncated:
             read = lay_out(event, VALUES)
         if read.truncated:
             said.append(f"its first {len(read.text):,} characters")
-        return Tree(" · ".join((read.format, *said)), Outline.of_lines(read.text))
+        page = Tree(" · ".join((read.format, *said)), Outline.of_lines(read.text))
+        return _part_of(page, read.text, read.truncated)
     data = codec.decode(event).data
     return HexPage(" · ".join(("no text, in hex", *said)), (("", data),))
+
+
+def _part_of(page: Page, text: str, cut: bool) -> Page:
+    """A page of a text, which is perhaps cut."""
+    if cut:
+        page.part = f"the first {len(text):,} characters"
+    return page
 
 
 def raw_page(event: Event) -> Page:
