@@ -94,6 +94,29 @@ async def test_what_the_queue_had_no_room_for_is_published_again_later(broker: B
     assert (ended.moved, bodies(broker)) == (2, [b"2", b"2"])
 
 
+async def test_a_move_is_undone_once_but_for_what_others_had_meanwhile(broker: Broker, session: Session) -> None:
+    broker.declare_queue("to")
+    plan = await make_plan(session, Wanted(DEAD, target=Address("m", "to")))
+    assert (await carry_out(session, plan)).moved == 3
+    # A consumer has one of the copies.
+    taker = broker.consume("to")
+    taker.acknowledge(taker.take(limit=1))
+    taker.close()
+    path = find_journal(plan.id)
+    [(_, ended)] = await undone(session, path, await plan_undo(session, path))
+    assert (ended.moved, len(bodies(broker))) == (2, 2)
+    [again] = await plan_undo(session, path)
+    assert again.moving == 1
+    broker.queues["dead"].clear()
+    plan = await make_plan(session, Wanted(Address("m", "log"), target=DEAD))
+    assert (await carry_out(session, plan)).moved == 3
+    path = find_journal(plan.id)
+    [(first, ended)] = await undone(session, path, await plan_undo(session, path))
+    assert (ended.moved, bodies(broker)) == (3, [])
+    with pytest.raises(StoreError, match=f"was undone already, by operation {first}"):
+        await plan_undo(session, path)
+
+
 async def test_an_undo_that_was_interrupted_is_gone_on_with_and_not_begun_again(
     broker: Broker, session: Session
 ) -> None:

@@ -1,5 +1,6 @@
 """Operations as they are listed and read, by whoever does not carry them out."""
 
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -152,7 +153,7 @@ def read_entries(path: Path, state: int | None = None, after: int = -1, most: in
         yield from select_entries(database, where, (after, most) if state is None else (after, most, state), "LIMIT ?2")
 
 
-def settled_by_target(path: Path) -> dict[Address | None, int]:
+def settled_by_target(path: Path) -> Counter[Address | None]:
     """How many messages each target has for good; None: how many were deleted.
 
     Raises:
@@ -162,7 +163,7 @@ def settled_by_target(path: Path) -> dict[Address | None, int]:
         rows = database.execute(
             "SELECT target, count(*) FROM entry WHERE state = ? GROUP BY target", (EntryState.SETTLED,)
         ).fetchall()
-    return {Address.parse(target) if target else None: count for target, count in rows}
+    return Counter({Address.parse(target) if target else None: count for target, count in rows})
 
 
 def find_entries(path: Path, sequences: Iterable[int]) -> dict[int, Entry]:

@@ -37,7 +37,7 @@ from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import Routing, editor_of
 from workbench.operations.move.run import run
-from workbench.operations.move.taken_back import TakenBack, deleted_messages, restored_by_others
+from workbench.operations.move.taken_back import TakenBack, deleted_messages
 from workbench.operations.move.targets import Targets
 from workbench.session import PROCESS, Session
 
@@ -144,7 +144,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     """What `undo` would do, a plan for each target.
 
     Raises:
-        StoreError: The journal cannot be read, or the operation goes on, or is an undo, or is being undone.
+        StoreError: The journal cannot be read, or the operation goes on, or is an undo, or is being or was undone.
         Unsupported: It cannot be taken back, with the reason.
     """
     record = await asyncio.to_thread(read_record, path)
@@ -160,11 +160,13 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     counts = await asyncio.to_thread(settled_by_target, path)
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
+    for each in before:
+        counts[None if done.purpose == "delete" else each.operation.source] -= each.counts.settled
+    counts = +counts
+    if not counts:
+        raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
     if done.purpose == "delete":
-        restored = (await asyncio.to_thread(restored_by_others, operation.id)).total()
-        if restored >= sum(counts.values()):
-            raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
-        return [_undo_plan(session, done, None, sum(counts.values()) - restored, "restore")]
+        return [_undo_plan(session, done, None, counts.total(), "restore")]
     plans, kept = [], []
     for target, count in counts.items():
         assert target is not None

@@ -94,7 +94,7 @@ def deleted_messages(path: Path, undo: str) -> Callable[[], AsyncIterator[Sequen
     """
 
     async def messages() -> AsyncIterator[Sequence[Delivery]]:
-        restored = await asyncio.to_thread(restored_by_others, path.stem, undo)
+        restored = await asyncio.to_thread(_restored_by_others, path.stem, undo)
         after = -1
         while entries := await asyncio.to_thread(_read_some, path, after):
             after = entries[-1].sequence
@@ -109,16 +109,8 @@ def deleted_messages(path: Path, undo: str) -> Callable[[], AsyncIterator[Sequen
     return messages
 
 
-def restored_by_others(id: str, undo: str = "") -> Counter[bytes]:
-    """The keys of what undos of a deletion have published again, with how many there are of each.
-
-    Args:
-        id: The id of the deletion.
-        undo: That of an undo that does not count.
-
-    Raises:
-        StoreError: The journal of one cannot be read.
-    """
+def _restored_by_others(id: str, undo: str) -> Counter[bytes]:
+    """The keys of what other undos of a deletion have published again, with how many there are of each."""
     others = (each.path for each in undos_of(id) if each.operation.id != undo)
     return Counter(key for path in others for key in settled_keys(path))
 
