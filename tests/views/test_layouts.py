@@ -225,6 +225,14 @@ async def test_on_a_narrow_screen_the_tree_says_what_to_do_about_a_broker_that_r
         await driver.shows("Nobody listens at 127.0.0.1:1", "No connection could be made.", "5 says why")
 
 
+async def test_on_a_narrow_screen_panels_lie_under_rules_and_the_focus_is_seen_in_them() -> None:
+    async with running((80, 24)) as driver:
+        await driver.press("6")
+        await driver.shows("━ Target ━━", "─ Body ──", "─ How many ──")
+        await driver.press("escape", "tab")
+        await driver.hides("━ Target ━━")
+
+
 async def test_on_a_narrow_screen_escape_leads_from_a_price_to_the_tree_again() -> None:
     async with running((80, 24)) as driver:
         await driver.go_to("orders")

@@ -32,7 +32,7 @@ class Keys(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
-        table.add_column(no_wrap=True, style="bold")
+        table.add_column(no_wrap=True, style="key")
         table.add_column(ratio=1)
         for action in self._actions:
             keys = " ".join(key_name(key) for key in self._own(action).split(",") if key)

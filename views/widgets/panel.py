@@ -13,7 +13,7 @@ from views.painting import Rows
 from workbench.decode.display import cells, visible
 
 NARROW: Final = 100
-"""Columns of the screen below which panels have no borders, and lie on one another: their titles stay, in a line."""
+"""Columns of the screen below which panels lie on one another, each under the upper side of its border."""
 WIDE: Final = 180
 """Columns of the screen from which three panels may lie side by side."""
 WIDTHS: Final = [(0, "narrow"), (NARROW, "medium"), (WIDE, "wide")]
@@ -103,15 +103,16 @@ class Panel(Rows):
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        # Without corners, a border has two cells more for its text.
-        room = self.outer_size.width - (6 if framed else 2)
-        rule = ("━" if focused else "─") if framed else " "
+        # At a corner, Textual leaves a cell on both sides of the text; where there is none, that is done here.
+        room = self.outer_size.width - (6 if framed else 4)
+        rule = "━" if focused else "─"
         style = "$focus" if focused else "$frame"
         title = _content(self.title, room).stylize("bold $foreground" if focused else "$muted")
         above = edge(title, self.state, room, rule, style)
         below = edge(_keys(self.keys, room), self.note, room, rule, style)
         # Set as Textual would have it, all that the panel holds would be drawn for a line of its border.
-        self._border_title, self._border_subtitle = above, below
+        self._border_title = above if framed or not above.cell_length else Content(" ").join(["", above, ""])
+        self._border_subtitle = below
         (width, height), (left, top) = self.outer_size, self.content_offset
         self.refresh(Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
 
