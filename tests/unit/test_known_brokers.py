@@ -152,6 +152,14 @@ async def test_whoever_meets_the_broker_of_a_production_connection_is_in_product
     assert not await is_production(guarded("alias", None))
 
 
+async def test_a_broker_that_is_met_as_production_is_so_for_connections_that_are_open(own_file: Path) -> None:
+    async with guarded("alias", None) as alias:
+        await alias.permit(Level.PUBLISH, "it")
+        assert await is_production(guarded("prod", says(own_file, "prod"), production=True))
+        with pytest.raises(GuardRefused, match="is production"):
+            await alias.permit(Level.PUBLISH, "it")
+
+
 @pytest.mark.parametrize("what", ["renamed", "removed"])
 async def test_a_production_connection_that_is_gone_from_its_file_is_forgotten(own_file: Path, what: str) -> None:
     assert await is_production(guarded("prod", says(own_file, "prod"), production=True))

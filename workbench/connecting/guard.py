@@ -131,7 +131,7 @@ class Guarded:
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
         self._meet = meet
-        self._identified = not isinstance(connector, IdentifiedConnector)
+        self._identity = None if isinstance(connector, IdentifiedConnector) else BrokerIdentity()
         self.tunnel_to = ""
         """The host where a broker that is reached on this machine says that it lives; empty: on this machine, or it has
         not said so yet."""
@@ -145,19 +145,26 @@ class Guarded:
         return Level.OBSERVE if self.tunnel_to and self._connection.level is None else level
 
     async def identify(self) -> None:
-        """Learn which broker this is, once, if anything depends on it.
+        """Learn which broker this is, and whether it is production by now: somebody may have met it as such meanwhile.
 
         Raises:
             ConnectorError: It cannot be asked.
+            ConfigError: It cannot be known whether it is production.
         """
         connector = self._connector
-        if self._identified or not isinstance(connector, IdentifiedConnector):
-            return
-        boundary = Boundary(f"Asking which broker {self.name} is")
-        identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
-        self.tunnel_to = identity.elsewhere if self._connection.loopback else ""
-        self.is_production = bool(self._meet(self._connection, identity)) or self._connection.production
-        self._identified = True
+        if self._identity is None and isinstance(connector, IdentifiedConnector):
+            boundary = Boundary(f"Asking which broker {self.name} is")
+            self._identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
+            self.tunnel_to = self._identity.elsewhere if self._connection.loopback else ""
+        met = self._meet(self._connection, self._identity or BrokerIdentity())
+        self.is_production = bool(met) or self._connection.production
+
+    async def _note_broker(self) -> None:
+        """Learn once which broker this is, so that it is known again by whatever URL it is met. What needs a guard asks
+        again, and says what is wrong."""
+        if self._identity is None:
+            with suppress(ConnectorError, ConfigError):
+                await self.identify()
 
     @property
     def name(self) -> str:
@@ -186,18 +193,14 @@ class Guarded:
         """All that there is: always allowed."""
         boundary = Boundary(f"Listing {self._connection.name}")
         found = await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
-        # A listing needs no guard; what does asks again.
-        with suppress(ConnectorError, ConfigError):
-            await self.identify()
+        await self._note_broker()
         return Listing(self._dead_letters.link(found), found.gaps)
 
     async def endpoint(self, address: Address) -> Endpoint:
         """One endpoint as it is now: always allowed."""
         found = await self._describe(address)
         if self._connection.production:
-            # It is to be known again, by whatever URL it is met.
-            with suppress(ConnectorError, ConfigError):
-                await self.identify()
+            await self._note_broker()
         beside = [found]
         if (origin := self._dead_letters.origin_of(found)) is not None:
             # Its own name tells where it has its dead letters from; this user may not see that.
