@@ -84,6 +84,8 @@ _TYPED: Final = r"^\s*(?:[^/:?=@;]+=)?[a-z][a-z0-9+.-]*://"
 _TYPED_SECRETS: Final = (
     # Up to the last @ of the login, or, where none is written yet, to what ends a host.
     re.compile(rf"({_TYPED}[^/?:@]*:)(?!\$\{{\w*\}}@)([^?]*)(?=@)"),
+    # Of what is nearly a URL, too.
+    re.compile(r"(^\s*(?:[^/:?=@;]+=)*(?:[A-Za-z][\w+.-]*(?::/{0,2}|//))?[\w.%+~-]*:)(?!//|\$\{\w*\}@)([^?]*)(?=@)"),
     # What are digits may be the port of a host, which is known by its dot; of a bare word they are no port yet.
     re.compile(rf"({_TYPED}(?!localhost:|[^:]*\.)[^/?:@\[•,]*:)(?!•|\$(?:\{{|$))([^/?,@]+)(?=$)"),
     re.compile(rf"({_TYPED}[^/?:@\[•,]*:)(?![0-9]*$|[0-9]+[/?,]|•|\$(?:\{{|$))([^/?,@]+)"),
@@ -95,7 +97,7 @@ _TYPED_SECRETS: Final = (
 def without_typed_passwords(sentence: str, words: Iterable[str]) -> str:
     """A sentence that may quote words of a command line, without what may be a password in them: a URL that is
     misspelled, or stands where none is expected, is read as something else."""
-    for word in words:
+    for word in (each[:_LONGEST] for each in words):
         spans = {match.span(1) for pattern in _IN_WORDS for match in pattern.finditer(word)}
         spans |= {(begin, place) for begin, end in spans for place in range(begin, end) if word[place] == "@"}
         for begin, end in sorted(spans, key=lambda span: span[0] - span[1]):
@@ -106,6 +108,8 @@ def without_typed_passwords(sentence: str, words: Iterable[str]) -> str:
     return sentence
 
 
+_LONGEST: Final = 2_000
+"""Characters of a word that may be a URL; others, such as a body, may be long."""
 _IN_WORDS: Final = (
     # A login, with or without a scheme, and with as many slashes as were typed.
     re.compile(r"(?s)^(?:[^/:?@]*=)*(?:[A-Za-z][\w+.-]*(?::/{0,2}|//))?[\w.%+~-]*:(?!//)(.+)@"),
