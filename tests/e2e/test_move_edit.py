@@ -11,6 +11,7 @@ import pytest
 
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import Ran, managed, run
+from tests.e2e.terminal import Terminal
 
 
 class Queues:
@@ -33,19 +34,12 @@ class Queues:
         assert method is not None
         self._channel.basic_reject(method.delivery_tag, requeue=False)
 
+    def command(self) -> tuple[str, ...]:
+        return "move", "-c", f"r={self._url}", "--guard", "move", f"r/{self.dead}"
+
     def move(self, state: Path, *arguments: str, editor: str = "false") -> Ran:
         environment = {**os.environ, "XDG_STATE_HOME": str(state), "VISUAL": editor, "EDITOR": editor}
-        return run(
-            "workbench",
-            "move",
-            "-c",
-            f"r={self._url}",
-            "--guard",
-            "move",
-            f"r/{self.dead}",
-            *arguments,
-            env=environment,
-        )
+        return run("workbench", *self.command(), *arguments, env=environment)
 
     def taken(self) -> list[tuple[pika.BasicProperties, bytes]]:
         """What is in the queue again."""
@@ -136,6 +130,23 @@ def test_the_editor_inherits_no_password(queues: Queues, tmp_path: Path, monkeyp
     assert done.code == 0, done.err
     [(_, body)] = queues.taken()
     assert json.loads(body) == {"password": "", "path": os.environ["PATH"]}
+
+
+def test_ctrl_c_is_the_editors_own_while_it_is_open(queues: Queues, tmp_path: Path) -> None:
+    queues.fail(b'{"id": 1}')
+    editor = tmp_path / "editor"
+    wait = f'while [ ! -e "{tmp_path}/go" ]; do sleep 0.05; done'
+    editor.write_text(f'#!/bin/sh\ntrap "echo interrupted" INT\necho opened\n{wait}\nsed -i s/1/41/ "$1"\n')
+    editor.chmod(0o755)
+    environment = {"EDITOR": str(editor), "XDG_STATE_HOME": str(tmp_path)}
+    with Terminal(*queues.command(), "--edit", "--yes", environment=environment) as terminal:
+        terminal.until("opened")
+        terminal.press("\x03")
+        terminal.until("interrupted")
+        (tmp_path / "go").touch()
+        terminal.until("1 moved")
+        assert terminal.wait() == 0
+    assert [body for _, body in queues.taken()] == [b'{"id": 41}']
 
 
 def test_an_editor_that_changes_nothing_moves_nothing(queues: Queues, tmp_path: Path) -> None:
