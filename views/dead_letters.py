@@ -259,7 +259,9 @@ class DeadLetters(WorkbenchScreen):
         detail = self.query_one("#dead-detail", Static)
         match self._line():
             case Group() as group:
-                where = ", ".join(f"{visible(str(address), 60)} {count:,}" for address, count in group.places.items())
+                where = ", ".join(
+                    f"{visible(str(address), _LONGEST)} {count:,}" for address, count in group.places.items()
+                )
                 query = self._groups.query_of(group)
                 text = Text(
                     f"{visible(group.text or group.reason, _LONGEST) or 'no reason is known'}\n", overflow="fold"
@@ -268,7 +270,7 @@ class DeadLetters(WorkbenchScreen):
                 detail.update(text.append(query or "no query selects these", "muted"))
             case Endpoint() as endpoint:
                 price = price_of(endpoint)
-                detail.update(Text(f"{visible(str(endpoint.address), 60)} was not read. {price}", "muted"))
+                detail.update(Text(f"{visible(str(endpoint.address), _LONGEST)} was not read. {price}", "muted"))
             case _:
                 detail.update("")
 

@@ -52,8 +52,8 @@ class PublishScreen(DraftForm):
         &.narrow.receipts #preview-panel, &.narrow #receipts-panel { display: none; }
         &.narrow.receipts #receipts-panel { display: block; }
         & #aimed-at { display: none; }
-        &.wide #writing { layout: grid; grid-size: 2 2; grid-columns: 3fr 4fr; grid-rows: 1fr 1fr; width: 7fr; }
-        &.wide #outcome { width: 4fr; }
+        &.wide #writing { layout: grid; grid-size: 2 2; grid-columns: 1fr 1fr; grid-rows: 1fr 1fr; width: 2fr; }
+        &.wide #outcome { width: 1fr; }
         &.wide #fields-panel { height: 1fr; max-height: 100%; }
         &.wide #body-panel { height: 1fr; row-span: 2; }
         &.wide #aimed-at { display: block; height: 1fr; }

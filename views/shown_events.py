@@ -77,6 +77,8 @@ class ShownEvents(EventPanes):
         if len(endpoints) == 1 and endpoints[0].family == "routes":
             holds = f"{with_article(endpoints[0].kind).capitalize()} holds nothing."
             return key_sentences(holds, ("l", "shows what passes through it."))
+        if any(map(self._sources.is_live, self._sources.addresses)):
+            return Text("Nothing is there yet: what arrives is shown here.")
         return Text("Nothing is there.")
 
     def _why_none_matches(self) -> Text:

@@ -255,6 +255,15 @@ async def test_what_to_do_first_is_said_by_how_the_connections_stand() -> None:
         await driver.shows("Choose an endpoint.")
 
 
+async def test_an_empty_topic_says_that_what_arrives_is_shown() -> None:
+    broker = embedded_broker(f"quiet-{uuid4().hex}")
+    broker.declare_topic("quiet", 1)
+    async with running(broker=broker) as driver:
+        await driver.go_to("quiet")
+        await driver.press("enter")
+        await driver.shows("Nothing is there yet: what arrives is shown here.")
+
+
 async def test_what_is_read_on_a_narrow_screen_does_not_begin_at_its_edge() -> None:
     async with running((80, 24)) as driver:
         await driver.press("2")

@@ -54,7 +54,7 @@ def headers_page(event: Event, facts: Facts) -> Page:
             entries.append(Entry((f"and {len(content.headers) - number - 1:,} more headers; Raw shows them all",)))
             break
     heading = f"{quantity(len(content.headers), 'header')}, {quantity(len(content.properties), 'property')}"
-    return Entries(heading, entries, ("key", "", "dim"), (45, 40))
+    return Entries(heading, entries, ("key", "", "dim"), (40, 40))
 
 
 def _entries(
