@@ -21,6 +21,7 @@ from views.operations import Operations
 from views.theme import DARK_THEME, LIGHT_THEME, theme_names
 from workbench.connecting.connector import Action as OfferedAction
 from workbench.connecting.spool import describe_leftover, find_leftovers
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, WorkbenchError
 from workbench.model.wording import quantity
@@ -227,10 +228,25 @@ class Workbench(ConnectionWatches, Operations):
             sentence = "Events are being published: the outcome of those in flight would be unknown."
         elif self.progress is not None:
             sentence = "Events are being exported: the file would hold only those written so far."
+        elif live := self._what_is_live():
+            sentence = live
         else:
             self.exit()
             return
         self.push_screen(Agree("Quit?", sentence, "quit"), lambda yes: leave() if yes else None)
+
+    def _what_is_live(self) -> str:
+        """What arrives and would be lost, in a sentence; empty: nothing. A log keeps what it has shown."""
+        tails = [each.address for each in self.context.ingestions.running if each.kind == "tail"]
+        if tails and self._is_recorded:
+            return f"What arrives at {quantity(len(tails), 'endpoint')} is being recorded: the recording ends."
+        endpoints = filter(None, map(self.context.endpoint, tails))
+        taps = [each.address for each in endpoints if each.family != "log"]
+        if not taps:
+            return ""
+        if len(taps) > 1:
+            return f"{len(taps):,} endpoints are live: what was shown of them is kept nowhere else."
+        return f"{visible(str(taps[0]))} is live: what was shown of it is kept nowhere else."
 
     def act(self, action: OfferedAction) -> None:
         """Do what a connector offers, and say what came of it."""

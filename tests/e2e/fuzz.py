@@ -181,7 +181,8 @@ class Fuzz:
     def close(self) -> None:
         """Leave, as a user does."""
         with self._terminal:
-            self._terminal.press(f"{CALM}q")
+            # It may ask, for something may be live or recorded.
+            self._terminal.press(f"{CALM}qy")
             self._left(anew=False)
 
     def _burst(self, inputs: int) -> None:

@@ -119,7 +119,7 @@ def test_a_program_that_stood_still_takes_every_key_and_leaves_the_terminal_as_i
             terminal.process.send_signal(signal.SIGCONT)
             terminal.until(" help")
         # Two readers would take them from one another, and one of them would wait for ever for the next.
-        for key, drawn in [("5", "answers in"), ("4", "Each move"), ("3", "arrivals")] * 3:
+        for key, drawn in [("5", "answers in"), ("4", "Each move"), ("3", "count")] * 3:
             terminal.press(key)
             terminal.until(drawn)
         terminal.press("\x11")

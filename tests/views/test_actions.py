@@ -156,8 +156,22 @@ async def test_live_shows_what_arrives_and_escape_stops_it() -> None:
         driver.broker.publish("placed", order(77))
         await driver.shows("flow-77")
         assert driver.broker.queues["orders"].depth == 4
+        await driver.press("q")
+        await driver.shows("Quit?", "shop/orders is live: what was shown of it is kept nowhere else.")
+        await driver.press("escape")
+        driver.broker.publish("placed", order(78))
+        await driver.shows("flow-78")
         await driver.press("escape")
         await driver.shows("stopped")
+
+
+async def test_what_is_live_and_recorded_is_not_left_without_a_question(tmp_path: Path) -> None:
+    async with running() as driver:
+        await driver.go_to("payments")
+        await driver.press("enter", "R", "ctrl+u", f"={tmp_path / 'shop.recording'}", "enter")
+        await driver.shows("● recording")
+        await driver.press("q")
+        await driver.shows("Quit?", "What arrives at 1 endpoint is being recorded: the recording ends.")
 
 
 async def test_several_marked_endpoints_are_shown_in_one_table() -> None:
