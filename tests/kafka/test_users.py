@@ -68,7 +68,7 @@ CHECK, LS, BOTH, FROM_GROUP = (
     "browse k/may.a --from group:billing",
 )
 TAIL, FIND, TRACE = (
-    "tail k/may.a k/may.b --from beginning --idle 1",
+    "tail k/may.a k/may.b --from beginning --idle 2",
     "find event- k/may.a k/may.b",
     "trace flow-1 k/may.a k/may.b",
 )
