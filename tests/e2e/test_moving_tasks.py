@@ -108,7 +108,7 @@ def test_the_body_of_one_is_edited_in_the_users_editor_on_its_way(
     script.chmod(0o755)
     started = ("-c", f"r={rabbit.url}?management={rabbit.broker.management_url}", "--guard", "move", f"r/{dead.name}")
     with Terminal(*started, environment={**environment, "EDITOR": str(script)}) as terminal:
-        terminal.until("b browse")
+        terminal.until("browses what is there")
         do(terminal, [("b", "", "1 read"), ("m", "", "1 selected"), (ENTER, "", "not run")], 3)
         do(terminal, [("e", "", "body in $EDITOR"), ("\x05", "", "edited by hand"), (ENTER, "", "1.50")], 3)
         do(terminal, [("r", "", "1 moved, 0 failed")], 1)
