@@ -279,7 +279,8 @@ def test_a_scheduler_that_is_lost_ends_the_search_with_a_sentence(
             wait_until_busy(worker, process)
             lost.scheduler.end()
             out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (3, b""), err
+    # Of what was searched before, nothing may have been told.
+    assert (process.returncode, out) == (1 if b"0 found in 0 events" in err else 3, b""), err
     *_, covered, summary = err.decode().splitlines()
     assert f"(The Dask scheduler {lost.address} was lost)" in covered
     assert summary.endswith("not everything was searched: 1 gap")
