@@ -73,3 +73,41 @@ def test_a_screen_that_is_left_waits_for_no_thread(folder: Path) -> None:
         terminal.until("ready")
         terminal.press("\x03")
         assert terminal.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "question"),
+    [
+        (["ls", "-c", "x=amqp://ops@127.0.0.1:1"], "Password of ops"),
+        (["connections", "trust"], "Trust"),
+    ],
+    ids=["a password", "yes or no"],
+)
+def test_a_question_on_the_terminal_is_ended_too_and_gives_the_terminal_back(
+    tmp_path: Path, arguments: list[str], question: str
+) -> None:
+    (tmp_path / "workbench.toml").write_text("masks = []\n")
+    with Terminal(*arguments, folder=tmp_path, environment=with_state(tmp_path)) as terminal:
+        before = terminal.settings
+        terminal.until(question)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() == 130
+        assert terminal.settings == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls", "--config", "pipe"],
+        ["publish", "-c", "x=amqp://127.0.0.1:1", "x/orders", "--template", "pipe"],
+    ],
+    ids=["a configuration", "a template"],
+)
+def test_a_command_that_waits_for_a_pipe_is_ended(tmp_path: Path, arguments: list[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with Terminal(*arguments, folder=tmp_path, environment=with_state(tmp_path)) as terminal:
+        # Opened for reading as soon as this one can be: it waits for what is never written.
+        writer = os.open(tmp_path / "pipe", os.O_WRONLY)
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.wait() in (130, -signal.SIGTERM)
+        os.close(writer)

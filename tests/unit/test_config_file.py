@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keyring
@@ -14,7 +15,7 @@ import pytest
 from workbench.connecting import config_edit, config_sources, passwords
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.connecting.config_sources import find_config, what_trust_allows
+from workbench.connecting.config_sources import find_again, find_config, what_trust_allows
 from workbench.connecting.folders import state_path
 from workbench.connecting.guard import level_of
 from workbench.connecting.level import Level
@@ -417,3 +418,27 @@ def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.Monk
     monkeypatch.setenv("SHOP_URL", "amqp://ops:secret@rabbit.example:5673/shop")
     found = find_config(written('[connections.s]\nurl = "${SHOP_URL}"')).connection("s")
     assert (found.hosts, found.path) == ((("rabbit.example", 5673),), "shop")
+
+
+@pytest.mark.parametrize("place", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_not_read_in_its_place(place: str) -> None:
+    here = Path("workbench.toml")
+    {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda path: path.symlink_to("/dev/zero")}[place](here)
+    with pytest.raises(ConfigError, match=r"workbench\.toml cannot be read: (Not a file|Is a directory)\.$"):
+        find_config()
+
+
+def test_a_pipe_is_read_where_its_user_names_it() -> None:
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor() as other:
+        other.submit(Path("pipe").write_text, '[connections.a]\nurl = "kafka://a"\n')
+        config = find_config(Path("pipe"))
+    assert list(config.connections) == ["a"]
+    assert find_again(config) is config
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000, ".".join("a" * 3000) + " = 1"], ids=["lists", "a key"])
+def test_what_nests_too_deeply_is_one_sentence(text: str) -> None:
+    Path("workbench.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"workbench\.toml nests too deeply\.$"):
+        find_config()

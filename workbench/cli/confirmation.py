@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from workbench.cli.ending import ending_by_itself
 from workbench.cli.exit_codes import Exit
 from workbench.cli.stdio import drain_all, say
 from workbench.decode.display import visible
@@ -11,7 +12,8 @@ from workbench.decode.display import visible
 
 def confirm(question: str) -> bool:
     """Ask on the terminal, where a question is sent as visible characters."""
-    return click.confirm(visible(question), err=True)
+    with ending_by_itself():
+        return click.confirm(visible(question), err=True)
 
 
 async def declined(question: str, yes: bool) -> Exit | None:

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from workbench.cli import completion
+from workbench.cli.confirmation import confirm
 from workbench.cli.exit_codes import Exit
 from workbench.cli.option_values import option_values
 from workbench.cli.options import config_option, connection_options
@@ -232,7 +233,7 @@ def trust(context: click.Context, file: Path | None) -> None:
         content, allowed = config_sources.what_trust_allows(file)
         for need, name in allowed:
             say(f"{visible(name) if name else 'all'}: {need.verb} {visible(need.what)}")
-        if sys.stdin.isatty() and not click.confirm(f"Trust {visible(str(file))}?", err=True):
+        if sys.stdin.isatty() and not confirm(f"Trust {file}?"):
             say("Nothing was changed.")
             return
         config_sources.trust(file, content)

@@ -56,11 +56,31 @@ def end_on_signals(cancel: Callable[[], object]) -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, cancel)
             # The event loop is woken all the same; this is called although it may be busy.
+            # What the operating system does meanwhile is interrupted, as asyncio would not have it.
             signal.signal(number, lambda *_: end_within(SECONDS))
-            signal.siginterrupt(number, False)
     interrupt = signal.getsignal(signal.SIGINT)
     if callable(interrupt):
         signal.signal(signal.SIGINT, _Interrupt(interrupt))
+
+
+@contextmanager
+def ending_by_itself() -> Iterator[None]:
+    """Have TERM, HUP and Ctrl+C end by `KeyboardInterrupt` what is done inside: a question on the terminal, which holds
+    up the event loop, and has to give the terminal back as it was."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+
+    def stop(*_: object) -> None:
+        end_within(SECONDS)
+        raise KeyboardInterrupt
+
+    asked_for = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in asked_for:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in asked_for:
+            signal.signal(number, before[number])
 
 
 class _Interrupt:

@@ -1,6 +1,5 @@
 """The session that a command's options ask for; passwords and production names are asked for on the terminal."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from workbench.cli.ending import ending_by_itself
 from workbench.cli.option_values import option_values
 from workbench.cli.stdio import flush, say
 from workbench.connecting.config import Connection, Secret
@@ -118,13 +118,11 @@ async def _ask_password(connection: Connection, reason: ConfigError | None) -> S
 
 
 def _ask(question: str, **how: Any) -> str:
-    """Ask on the terminal; Ctrl+C ends the program, where asyncio's handler would only wait for the answer."""
+    """Ask on the terminal."""
     flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return str(click.prompt(visible(question), err=True, **how))
+        with ending_by_itself():
+            return str(click.prompt(visible(question), err=True, **how))
     except click.Abort:
         # Ends the loop at once, and with it what else would be asked.
         raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, before)

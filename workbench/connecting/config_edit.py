@@ -17,6 +17,7 @@ from workbench.connecting.config import check_name
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.config_sources import here_path, is_trusted, trust
 from workbench.connecting.connection_formats import connection_of, url_of
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.plugins import check_options
 from workbench.connecting.state_files import locked, write_private
 from workbench.connecting.toml_lines import Place, places
@@ -201,14 +202,14 @@ def _change(path: Path, change: Callable[[str, dict[str, Any]], str]) -> None:
     ConfigFile.read(path)
     odd = f"{path} is laid out in a way that cannot be changed here: edit it in your editor."
     try:
-        text = path.read_bytes().decode()
+        text = content_of(path).decode()
         ours = path.absolute() == here_path() and (not text or is_trusted(path))
         tree = tomli.loads(text)
         changed = change(text, tree)
         if not _says(changed, tree):
             raise ConfigError(odd)
         write_private(path, changed.encode())
-    except TOMLKitError:
+    except (TOMLKitError, RecursionError):
         raise ConfigError(odd) from None
     if ours:
         trust(path, changed.encode())

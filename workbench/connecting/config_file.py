@@ -33,6 +33,7 @@ from workbench.connecting.config import Connection, check_name, seconds_of
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.environment import VARIABLE
 from workbench.connecting.level import Level
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.tls import OPTIONS
 from workbench.connecting.toml_lines import line_of
 from workbench.connecting.url import for_listing, option_values, without_typed_passwords
@@ -146,11 +147,18 @@ class ConfigFile(msgspec.Struct, frozen=True):
             ConfigError: It cannot be read, is not TOML, or has a key or a value that is not known here; the sentence
                 names the file, the line and the key.
         """
+        try:
+            return cls._read(path, content)
+        except RecursionError:
+            raise ConfigError(f"{path} nests too deeply.") from None
+
+    @classmethod
+    def _read(cls, path: Path, content: bytes | None) -> "ConfigFile":
         # Most commands are given their connections and find no file: they need not wait for what reads one.
         import tomli
 
         try:
-            written = path.read_bytes() if content is None else content
+            written = content_of(path) if content is None else content
             text = "\n".join(re.split("\r\n?|\n", written.decode()))
             tree = tomli.loads(text)
         except OSError as error:

@@ -23,6 +23,7 @@ from workbench.connecting.config_file import ConfigFile, Configured, Need
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.state_files import locked, write_private
 from workbench.model.errors import ConfigError
 
@@ -49,7 +50,7 @@ def find_config(named: Path | None = None) -> ConfigFile:
         ConfigError: A file cannot be read, or says something that is not known here.
     """
     if named is not None:
-        return msgspec.structs.replace(ConfigFile.read(named), named=True)
+        return msgspec.structs.replace(ConfigFile.read(named, _content(named, pipe=True)), named=True)
     here, own = here_path(), own_path()
     config = ConfigFile.read(own) if _is_there(own) else ConfigFile()
     if not _is_there(here) or (config.path and here.samefile(own)):
@@ -65,6 +66,9 @@ def find_again(config: ConfigFile) -> ConfigFile:
     Raises:
         ConfigError: See `find_config`.
     """
+    if config.named and config.path is not None and config.path.is_fifo():
+        # A pipe says it once.
+        return config
     return find_config(config.path if config.named else None)
 
 
@@ -86,7 +90,7 @@ def here_path() -> Path:
 def is_trusted(path: Path) -> bool:
     """Whether the user has trusted this file with just this content."""
     try:
-        return _is_trusted(path, path.read_bytes())
+        return _is_trusted(path, content_of(path))
     except OSError:
         return False
 
@@ -178,9 +182,9 @@ def _level_in_url(url: str) -> Level:
         return Level.OBSERVE
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, pipe: bool = False) -> bytes:
     try:
-        return path.read_bytes()
+        return content_of(path, pipe)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
 

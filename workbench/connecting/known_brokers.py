@@ -17,6 +17,7 @@ from workbench.connecting.config_sources import is_trusted, own_path
 from workbench.connecting.error_log import log_error
 from workbench.connecting.folders import state_path
 from workbench.connecting.identity import BrokerIdentity
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.state_files import locked, write_private
 from workbench.model.errors import ConfigError
 
@@ -68,7 +69,7 @@ def known_brokers() -> Sequence[Known]:
         ConfigError: The list of them cannot be read.
     """
     try:
-        return _READ.decode(_path().read_bytes() or b"[]")
+        return _READ.decode(content_of(_path()) or b"[]")
     except FileNotFoundError:
         return ()
     except OSError as error:

@@ -27,6 +27,7 @@ import msgspec
 
 from workbench.connecting.environment import Variables
 from workbench.connecting.folders import config_path
+from workbench.connecting.plain_files import content_of
 from workbench.model.errors import ConfigError
 
 
@@ -79,9 +80,11 @@ class Template(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         import tomli
 
         try:
-            return msgspec.convert(tomli.loads(path.read_text(encoding="utf-8")), cls)
+            return msgspec.convert(tomli.loads(content_of(path, pipe=True).decode()), cls)
         except OSError as error:
             raise ConfigError(f"The template {path} cannot be read: {error.strerror}.") from None
+        except RecursionError:
+            raise ConfigError(f"{path} is not a template: it nests too deeply.") from None
         except (UnicodeDecodeError, tomli.TOMLDecodeError, msgspec.ValidationError) as error:
             raise ConfigError(f"{path} is not a template: {error}.") from None
 

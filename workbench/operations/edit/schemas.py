@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.plain_files import content_of
 from workbench.decode.body_text import editable_text
 from workbench.decode.json_text import tokens
 from workbench.model.content import DEPTH
@@ -98,8 +99,7 @@ def _read(path: Path, type: str) -> "Validator":
 
     said = f"{path}, the schema of {type},"
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
+        text = content_of(path)
     except OSError as error:
         raise ConfigError(f"{said} cannot be read: {error.strerror}.") from None
     if len(text) > _LARGEST:
