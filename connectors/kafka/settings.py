@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.config import Connection, Secret
-from workbench.connecting.identity import is_this_machine
+from workbench.connecting.hosts import is_this_machine
 from workbench.connecting.logins import Login
 from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError, ConnectorError

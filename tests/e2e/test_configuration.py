@@ -102,6 +102,7 @@ def test_a_strangers_file_is_told_of_and_trusted(tmp_path: Path, home: dict[str,
     assert trusted.err.splitlines() == [
         "zz: read the variable ZZ",
         "zz: connect to ${ZZ}",
+        "zz: be used up to observe, not as production",
         f"{here}/workbench.toml is trusted as it is now.",
     ]
     done = workbench(here, home, "ls", "zz", ZZ="zz")

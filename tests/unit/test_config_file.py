@@ -296,6 +296,47 @@ def test_a_strangers_file_can_only_restrict_what_the_users_own_says() -> None:
     assert config_sources.target_of(found) == config_sources.own_path()
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_another_files_connection_is_as_strict_as_the_users_own_to_that_broker(
+    trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVE", "127.0.0.1:5673")
+    own(
+        """
+        [connections.prod]
+        url = "amqp://ops@localhost:5672"
+        guard = "look"
+        production = true
+        [connections.low]
+        url = "amqp://ops@${LIVE}"
+        [connections.broken]
+        url = "${NOT_SET}"
+        """
+    )
+    file = written(
+        """
+        [connections.foo]
+        url = "amqp://guest:guest@127.1:5672/other"
+        guard = "publish"
+        [connections.bar]
+        url = "amqp://localhost:5673"
+        guard = "publish"
+        [connections.own]
+        url = "amqp://localhost:5674"
+        guard = "publish"
+        """
+    )
+    if trusted:
+        config_sources.trust(file.absolute())
+    found = find_config()
+    said = {name: found.connection(name) for name in ("foo", "bar", "own")}
+    assert {name: (level_of(each), each.production) for name, each in said.items()} == {
+        "foo": (Level.OBSERVE if not trusted else Level.LOOK, True),
+        "bar": (Level.OBSERVE, False),
+        "own": (Level.PUBLISH, False),
+    }
+
+
 def test_the_users_own_file_is_no_strangers_in_its_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(own(SHOP).parent)
     assert find_config().warning is None
@@ -368,6 +409,8 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
         [connections.log]
         url = "${LOG_URL}"
         keyring = true
+        guard = "move"
+        production = true
         """
     )
     _, allowed = what_trust_allows(file)
@@ -377,9 +420,11 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
         "shop: read the file ca=ca.pem",
         "shop: connect to rabbit.example",
         "shop: connect to api.example:15671",
+        "shop: be used up to observe, not as production",
         "log: read the variable LOG_URL",
         "log: take from the keyring its password",
         "log: connect to what the variables say",
+        "log: be used up to move, as production",
         ": give passwords to the cluster tcp://scheduler:8786",
         ": read the file order.json",
     ]

@@ -14,7 +14,8 @@ from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.config_sources import here_path, trust
 from workbench.connecting.folders import state_path
 from workbench.connecting.guard import Guarded
-from workbench.connecting.identity import BrokerIdentity, is_this_machine
+from workbench.connecting.hosts import is_this_machine
+from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
 from workbench.model.address import Address
@@ -26,6 +27,10 @@ PRODUCTION = ConfigFile(
         "prod": Configured("amqps://rabbit.example/shop", guard="look", production=True),
         "log": Configured("kafka://k1.example:9093,k2.example:9093", guard="observe"),
         "near": Configured("amqp://localhost:5673", guard="observe"),
+        "ten": Configured("amqp://10.0.0.1:5672", guard="observe"),
+        "six": Configured("amqp://[2001:db8::1]:5672", guard="observe"),
+        "uni": Configured("amqp://bücher.example:5672", guard="observe"),
+        "hub": Configured("eventhubs://policy@ns.example", guard="observe"),
     },
     path=Path("mine.toml"),
 )
@@ -43,6 +48,17 @@ PRODUCTION = ConfigFile(
         ("alias=amqp://127.1:5673", Level.OBSERVE, False),
         ("alias=amqp://0x7f000001:5673", Level.OBSERVE, False),
         ("alias=amqp://[::ffff:127.0.0.1]:5673", Level.OBSERVE, False),
+        ("alias=amqp://0.0.0.0:5673", Level.OBSERVE, False),
+        ("alias=amqp://[::]:5673", Level.OBSERVE, False),
+        ("alias=amqp://0177.1:5673", Level.OBSERVE, False),
+        ("alias=amqp://2130706433:5673", Level.OBSERVE, False),
+        ("alias=amqp://\uff4cocalhost:5673", Level.OBSERVE, False),
+        ("alias=amqp://127。0。0。1:5673", Level.OBSERVE, False),
+        (f"alias=amqp://{socket.gethostname()}:5673", Level.OBSERVE, False),
+        ("alias=amqp://10.1:5672", Level.OBSERVE, False),
+        ("alias=amqp://[2001:0db8:0:0::0:1]:5672", Level.OBSERVE, False),
+        ("alias=amqp://xn--bcher-kva.example:5672", Level.OBSERVE, False),
+        ("alias=kafka://ns.example:9093", Level.OBSERVE, False),
         ("alias=amqp://localhost:5674", Level.MOVE, False),
         ("alias=kafka://rabbit.example:9092", Level.MOVE, False),
         ("alias=kafka://k1.example:9094", Level.MOVE, False),

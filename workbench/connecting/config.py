@@ -1,6 +1,5 @@
 """Connections: where a broker is and how to get in, from what a user wrote."""
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
+from workbench.connecting.hosts import is_loopback
 from workbench.connecting.level import Level
 from workbench.connecting.url import for_error, without_credentials
 from workbench.model.address import is_text
@@ -227,14 +227,6 @@ def seconds_of(beat: str) -> float | None:
     if not (match := _BEAT.fullmatch(beat)) or (seconds := float(match[1]) * _UNITS[match[2]]) < 1:
         raise ConfigError(f"watch={beat} is not an interval: write 1s or more, such as 10s or 2m, or off.")
     return seconds
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_on_this_machine(url: str) -> bool:

@@ -1,7 +1,7 @@
 """Where the configuration comes from, and how it is put together.
 
     --config FILE                    counts alone: its user has named it
-    ./workbench.toml, trusted        counts alone
+    ./workbench.toml, trusted        counts alone; what leads to a broker of the next one's is guarded as strictly
     ./workbench.toml, not trusted    may come from a stranger's repository: it can only restrict what the next one says
     the user's own workbench.toml    counts
 
@@ -19,11 +19,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from workbench.connecting.config_file import ConfigFile, Configured, Need
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile, Configured, Need, expand
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
 from workbench.connecting.plain_files import content_of
+from workbench.connecting.plugins import is_same_broker
 from workbench.connecting.state_files import locked, write_private
 from workbench.model.errors import ConfigError
 
@@ -57,7 +59,7 @@ def find_config(named: Path | None = None) -> ConfigFile:
         return config
     content = _content(here)
     found = ConfigFile.read(here, content)
-    return found if _is_trusted(here, content) else _restrict(config, found)
+    return _as_strict(config, found) if _is_trusted(here, content) else _restrict(config, found)
 
 
 def find_again(config: ConfigFile) -> ConfigFile:
@@ -103,7 +105,7 @@ def what_trust_allows(path: Path) -> tuple[bytes, Sequence[tuple[Need, str]]]:
     """
     content = _content(path)
     config = ConfigFile.read(path, content)
-    allowed = [(need, name) for name, said in config.connections.items() for need in (*said.needs, *_hosts(said))]
+    allowed = [(need, name) for name, said in config.connections.items() for need in _asked(said)]
     if config.cluster:
         allowed.append((Need("give passwords to the cluster", config.cluster), ""))
     allowed += [(Need("read the file", file), "") for file in config.schemas.values()]
@@ -132,11 +134,14 @@ def trust(path: Path, content: bytes | None = None) -> None:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
 
 
+def _asked(said: Configured) -> Sequence[Need]:
+    used = Need("be used up to", f"{said.guard}, {'as production' if said.production else 'not as production'}")
+    return (*said.needs, *_hosts(said), used)
+
+
 def _hosts(said: Configured) -> Sequence[Need]:
     """Where it would connect to, as far as that is written in its URL."""
-    try:
-        connection = connection_of(said.url, files=False)
-    except ConfigError:
+    if (connection := _written(said.url)) is None:
         return [Need("connect to", "what the variables say")]
     elsewhere = [urlsplit(value).netloc.rpartition("@")[2] for value in connection.options.values() if "://" in value]
     return [Need("connect to", place) for place in (*connection.places, *elsewhere)]
@@ -148,7 +153,8 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     connections = {name: _stricter(said, stranger.connections.get(name)) for name, said in own.connections.items()}
     for name in theirs:
         said = _classified(stranger.connections[name])
-        connections[name] = _stricter(said, Configured(said.url, guard=_level_in_url(said.url).name.lower()))
+        said = _stricter(said, Configured(said.url, guard=_level_in_url(said.url).name.lower()))
+        connections[name] = _as_own(own, said, _written(said.url))
     return msgspec.structs.replace(
         own,
         connections=connections,
@@ -156,6 +162,38 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
         stranger=stranger.path,
         strangers=frozenset(theirs),
     )
+
+
+def _as_strict(own: ConfigFile, project: ConfigFile) -> ConfigFile:
+    """A trusted file: what leads to a broker of the user's own is guarded as strictly, whatever it is called."""
+    connections = {name: _as_own(own, said, _leads_to(said)) for name, said in project.connections.items()}
+    return msgspec.structs.replace(project, connections=connections)
+
+
+def _as_own(own: ConfigFile, said: Configured, leads: Connection | None) -> Configured:
+    """A connection of another file, as strict as those of the user's own that lead to its broker."""
+    if leads is None:
+        return said
+    for other in own.connections.values():
+        if (known := _leads_to(other)) is not None and is_same_broker(leads, known):
+            said = _stricter(said, other)
+    return said
+
+
+def _leads_to(said: Configured) -> Connection | None:
+    """Where a connection leads whose file may read variables; None: that is not known."""
+    try:
+        return _written(expand(said.url, "it"))
+    except ConfigError:
+        return _written(said.url)
+
+
+def _written(url: str) -> Connection | None:
+    """Where a URL leads, as it is written; None: that is not known."""
+    try:
+        return connection_of(url, files=False)
+    except ConfigError:
+        return None
 
 
 def _classified(said: Configured) -> Configured:
@@ -176,10 +214,8 @@ def _stricter(said: Configured, other: Configured | None) -> Configured:
 
 def _level_in_url(url: str) -> Level:
     """What may be done through a connection that nobody has vouched for."""
-    try:
-        return Level.PUBLISH if connection_of(url, files=False).loopback else Level.OBSERVE
-    except ConfigError:
-        return Level.OBSERVE
+    leads = _written(url)
+    return Level.PUBLISH if leads is not None and leads.loopback else Level.OBSERVE
 
 
 def _content(path: Path, pipe: bool = False) -> bytes:

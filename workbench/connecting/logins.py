@@ -5,7 +5,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from workbench.connecting.config import Connection, is_loopback
+from workbench.connecting.config import Connection
+from workbench.connecting.hosts import is_loopback
 from workbench.connecting.plugins import load
 from workbench.model.errors import ConfigError
 

@@ -1,15 +1,13 @@
 """Connectors and the screen, found through entry points: known by name without being imported."""
 
-import ipaddress
-import socket
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from workbench.connecting.config import Connection, is_loopback
+from workbench.connecting.config import Connection
 from workbench.connecting.connector import Connector
 from workbench.connecting.entry_points import OWN, entry_points
 from workbench.connecting.error_log import log_unexpected
+from workbench.connecting.hosts import machine_of
 from workbench.model.errors import ConfigError, WorkbenchError
 
 CONNECTORS = "event_workbench.connectors"
@@ -56,11 +54,12 @@ def is_embedded(scheme: str) -> bool:
 
 
 def is_same_broker(one: Connection, other: Connection) -> bool:
-    """Whether two connections lead to one broker, as far as their URLs say: they have a host and its port in common."""
+    """Whether two connections lead to one broker, as far as their URLs say: they have a machine and its port in
+    common."""
     same_kind = None
     for host, port in one.hosts:
         for others_host, others_port in other.hosts:
-            if _plain(host) != _plain(others_host):
+            if machine_of(host) != machine_of(others_host):
                 continue
             if port is not None and others_port is not None:
                 if port == others_port:
@@ -68,26 +67,23 @@ def is_same_broker(one: Connection, other: Connection) -> bool:
                 continue
             # The usual port of a scheme is its connector's affair; amqp and amqps are one.
             if same_kind is None:
-                same_kind = bool(_providers(one.scheme) & _providers(other.scheme))
+                same_kind = _are_of_one_kind(one.scheme, other.scheme)
             if same_kind:
                 return True
     return False
 
 
-def _plain(host: str) -> str:
-    """A host in one of its spellings: `127.1`, `0x7f000001` and `::ffff:127.0.0.1` are one address."""
-    host = host.lower().rstrip(".")
-    with suppress(OSError):
-        host = socket.inet_ntoa(socket.inet_aton(host))
-    with suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        host = str(mapped or address)
-    return "localhost" if is_loopback(host) else host
+def _are_of_one_kind(scheme: str, other: str) -> bool:
+    """Whether one connector speaks two schemes, or one that stands in the other's package: eventhubs and kafka."""
+    return any(
+        f"{one}.".startswith(f"{another}.") or f"{another}.".startswith(f"{one}.")
+        for one in _modules(scheme)
+        for another in _modules(other)
+    )
 
 
-def _providers(scheme: str) -> set[str]:
-    return {entry.value for entry in entry_points(CONNECTORS) if entry.name == scheme}
+def _modules(scheme: str) -> set[str]:
+    return {entry.value.partition(":")[0] for entry in entry_points(CONNECTORS) if entry.name == scheme}
 
 
 def check_options(connection: Connection) -> None:
