@@ -137,7 +137,8 @@ def tailing(
         # What waited in a tap would be lost with it: a gap begins when nothing did.
         until(lambda: len(queues(rabbit)) >= len(exchanges) and time.time() > received + 2 * ASK)
         yield terminal
-        terminal.press("\x11")
+        # What is live is kept nowhere else: it asks.
+        terminal.press("\x11y")
         assert terminal.wait() == 0
 
 
