@@ -89,6 +89,8 @@ def test_a_tap_goes_on_while_a_pager_is_open(rabbit: Rabbit, environment: dict[s
         terminal.until(f"event {COUNT - 1}")
         terminal.until("rabbit")
         terminal.press("q")
+        terminal.until("the recording ends")
+        terminal.press("\r")
         assert terminal.wait() == 0
     seen = run("workbench", "browse", str(recording), "--json")
     assert [record["body"]["text"] for record in seen.records] == ["the first", *(f"event {n}" for n in range(COUNT))]
