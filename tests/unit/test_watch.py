@@ -130,7 +130,7 @@ async def test_where_there_is_much_it_is_listed_less_often_and_says_so() -> None
         embedded_broker(name).declare_topic(f"topic-{number}")
     async with listed("watch=1s", name) as (watch, told):
         assert [await told.get(), await told.get()] == [(1000, 0), (1000, 2)]
-        assert watch.terms == ", every 6 s"
+        assert watch.terms == ", every 9 s"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1.5):
                 await told.get()
