@@ -176,3 +176,16 @@ def test_no_login_is_in_what_is_printed_of_a_connection() -> None:
 def test_an_option_cannot_hide_behind_a_character_that_is_dropped(text: str) -> None:
     with pytest.raises(ConfigError, match="write a control character as"):
         Connection.parse(text)
+
+
+@pytest.mark.parametrize("control", ["%09", "%2509", "%0a", "%00", "%c2%85"])
+def test_an_option_has_no_character_that_a_reading_of_it_drops(control: str) -> None:
+    with pytest.raises(ConfigError, match=r"'amqp://h' is not a URL: an option has no control characters\.$"):
+        Connection.parse(f"s=amqp://h?management=http:{control}//127.0.0.1:42011")
+
+
+@pytest.mark.parametrize("rest", ["ter2@h", "ter2&me=x%40h", "ter2"])
+def test_half_a_password_is_not_said_to_be_an_option(rest: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Connection.parse(f"s=amqp://h?management=http://ops:hun&{rest}").known_options("management")
+    assert "ter2" not in str(refused.value)

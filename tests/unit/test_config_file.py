@@ -6,12 +6,14 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import keyring
 import keyring.backend
 import msgspec
 import pytest
 
+from connectors.rabbitmq.settings import Access
 from workbench.connecting import config_edit, config_sources, passwords
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
@@ -430,6 +432,15 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
     ]
 
 
+def test_who_gets_a_password_of_a_trusted_file_is_told() -> None:
+    url = "amqp://guest@127.0.0.1:52137?management=HTTP://a:1,[::2]"
+    _, allowed = what_trust_allows(written(f'[connections.s]\nurl = "{url}"\npassword_command = "echo guest"'))
+    told = [need.what for need, _ in allowed if need.verb == "connect to"]
+    assert told == ["127.0.0.1:52137", "a:1", "[::2]"]
+    _, allowed = what_trust_allows(written('[connections.s]\nurl = "amqp://guest@127.0.0.1:52137"'))
+    assert [need.what for need, _ in allowed] == ["127.0.0.1:52137", "127.0.0.1:15672"]
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_trusted() -> None:
     file = written('[connections.s]\nurl = "memory://a"')
     content, _ = what_trust_allows(file)
@@ -457,6 +468,16 @@ def test_a_password_in_a_variable_may_hold_any_character(monkeypatch: pytest.Mon
     password = find_config(written('[connections.s]\nurl = "amqp://ops:${PW}@h/v"')).connection("s").password
     assert password is not None
     assert password.reveal() == "gu/e%41s?t@#:"
+
+
+@pytest.mark.parametrize("written_as", ["http://ops:${PW}%40api:15672", "http%3A//ops%3A${PW}%40api:15672", "${API}"])
+def test_so_may_one_in_an_option(monkeypatch: pytest.MonkeyPatch, written_as: str) -> None:
+    monkeypatch.setenv("PW", "gu/e%41s?t@#:&dor")
+    monkeypatch.setenv("API", f"http://ops:{quote('gu/e%41s?t@#:&dor', safe='')}@api:15672")
+    url = f"amqp://ops:x@h?management={written_as}&heartbeat=5"
+    access = Access.read(find_config(written(f'[connections.s]\nurl = "{url}"')).connection("s"))
+    assert access.management_password.reveal() == "gu/e%41s?t@#:&dor"
+    assert (access.management, access.heartbeat) == (("http://api:15672",), 5)
 
 
 def test_a_variable_outside_the_login_is_meant_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

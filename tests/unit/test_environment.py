@@ -8,8 +8,8 @@ import pytest
 
 from workbench.connecting import environment
 from workbench.connecting.config import Connection, Secret
-from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.connecting.environment import child_environment, keep_from_children, password_variable
+from workbench.connecting.config_file import ConfigFile, Configured, expand
+from workbench.connecting.environment import child_environment, password_variable
 from workbench.model.errors import ConfigError
 from workbench.session import Session
 
@@ -56,8 +56,17 @@ async def test_a_strangers_connection_gets_no_password_by_a_variable() -> None:
     assert (await password_of(session, "my-shop"), asked) == ("typed", ["my-shop"])
 
 
-def test_programs_that_are_started_inherit_no_password() -> None:
-    keep_from_children(["amqp://ops:${SHOP_PASSWORD}@${HOME}/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://ops:${SHOP_PASSWORD}@h/?ca=${HOME}/ca.pem",
+        "amqp://${SHOP_PASSWORD}/",
+        "amqp://h?management=${SHOP_PASSWORD}",
+        "amqp://h?${SHOP_PASSWORD}",
+    ],
+)
+def test_programs_that_are_started_inherit_nothing_that_a_url_names(url: str) -> None:
+    expand(url, "s")
     inherited = child_environment()
     assert not {"WORKBENCH_PASSWORD_MY_SHOP", "SHOP_PASSWORD"} & inherited.keys()
     assert inherited["HOME"] == os.environ["HOME"]

@@ -6,7 +6,6 @@ from workbench.connecting.url import (
     for_editing,
     for_error,
     for_listing,
-    secret_texts,
     while_typed,
     with_secrets_of,
     without_password,
@@ -92,20 +91,6 @@ def test_a_url_is_edited_without_its_secrets_and_gets_them_back() -> None:
 )
 def test_what_may_become_a_password_is_dots_from_its_first_character_on(typed: str, shown: str) -> None:
     assert while_typed(typed) == shown
-
-
-@pytest.mark.parametrize(
-    ("url", "texts"),
-    [
-        ("amqp://${USER}:${PW}@${HOST}/${VHOST}?ca=${HOME}/ca.pem", ["${PW}"]),
-        ("amqp://h?management=http://a:${PW}%40h&token=${TOKEN}", ["http://a:${PW}%40h", "${TOKEN}"]),
-        ("${SHOP_URL}", ["${SHOP_URL}"]),
-        ("Endpoint=sb://h/;SharedAccessKey=${KEY}", ["Endpoint=sb://h/;SharedAccessKey=${KEY}"]),
-        ("amqp://h", []),
-    ],
-)
-def test_what_of_a_url_may_be_secret(url: str, texts: list[str]) -> None:
-    assert secret_texts(url) == texts
 
 
 @pytest.mark.parametrize(

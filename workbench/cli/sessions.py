@@ -14,7 +14,6 @@ from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, expand
 from workbench.connecting.config_sources import find_config
 from workbench.connecting.connection_formats import connection_of, is_connection
-from workbench.connecting.environment import keep_from_children
 from workbench.connecting.level import Level
 from workbench.connecting.logins import describe_receivers
 from workbench.connecting.passwords import AskPassword
@@ -100,9 +99,7 @@ def with_variables(text: str) -> str:
     Raises:
         ConfigError: One is not set.
     """
-    name = given_name(text)
-    keep_from_children([text.removeprefix(f"{name}=")])
-    return expand(text, name or "-c")
+    return expand(text, given_name(text) or "-c")
 
 
 async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:

@@ -17,6 +17,7 @@ from workbench.model.errors import ConfigError
 BEAT: Final = 2.0
 """Seconds from one listing of a connection to the next where nobody has said."""
 _BEAT: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(s|m|h)")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME: Final = re.compile(r"[^/:=?@\x00-\x1f\x7f]+")
 _SHORT: Final = 4
 """Characters below which a password is looked for as a word alone."""
@@ -158,7 +159,7 @@ class Connection(msgspec.Struct, frozen=True):
         quoted = for_error(url)
         if not is_text(text):
             raise ConfigError(f"{quoted!r} is not UTF-8: write other bytes of a user, a password or a path as %E9.")
-        if re.search(r"[\x00-\x1f\x7f]", url):
+        if _CONTROL.search(url):
             # Python's reading of a URL drops some of them: an option would be another than the one that was looked at.
             raise ConfigError(f"{quoted!r} is not a URL: write a control character as %09.")
         if not (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", url)):
@@ -178,6 +179,9 @@ class Connection(msgspec.Struct, frozen=True):
         options = Options(parse_qsl(parts.query, keep_blank_values=True))
         for value in options.values():
             _remember_login(value)
+        if any(_CONTROL.search(unquote(text)) for pair in options.items() for text in pair):
+            # Whoever reads a URL in an option may drop some of them, and get to another host than was told.
+            raise ConfigError(f"{quoted!r} is not a URL: an option has no control characters.")
         beat = options.pop("watch", None)
         return cls(
             name=name or hosts[0][0].replace("/", "-"),
@@ -199,11 +203,19 @@ class Connection(msgspec.Struct, frozen=True):
         """
         for given in self.options:
             if given not in known:
+                said = "…" if self._is_cut else repr(given)
                 raise ConfigError(
-                    f"{self.name}: {given!r} is no option of {self.scheme}:// connections;"
+                    f"{self.name}: {said} is no option of {self.scheme}:// connections;"
                     f" they have {', '.join((*known, 'watch', 'scope'))}."
                 )
         return self.options
+
+    @property
+    def _is_cut(self) -> bool:
+        """Whether a password with an & in it may stand among the names of options: it has to be written as %26."""
+        return any("@" in name for name in self.options) or any(
+            re.search(r"//[^@]*:(?![0-9]*(?:/|$))[^@]*$", value) for value in self.options.values()
+        )
 
 
 def check_name(name: str) -> None:

@@ -25,13 +25,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
 from workbench.connecting.config import Connection, check_name, seconds_of
 from workbench.connecting.connection_formats import connection_of
-from workbench.connecting.environment import VARIABLE
+from workbench.connecting.environment import VARIABLE, keep_from_children
 from workbench.connecting.level import Level
 from workbench.connecting.plain_files import content_of
 from workbench.connecting.tls import OPTIONS
@@ -276,17 +276,32 @@ def _only(path: Path, text: str, place: tuple[str, ...], found: Mapping[str, Any
 
 
 def expand(url: str, name: str) -> str:
-    """A URL with the environment variables that it names.
+    """A URL with the environment variables that it names, which no program that is started later inherits.
 
     Raises:
         ConfigError: One is not set.
     """
-    login = re.match(r"[^/?]*//[^/?]*@", url)
+    keep_from_children([url])
 
     def value(match: re.Match[str]) -> str:
         if (found := os.environ.get(match[1])) is None:
             raise ConfigError(f"{name}: the environment variable {match[1]!r}, which its URL names, is not set.")
-        # A password is any text; a host, or a whole URL, is meant as it is.
-        return quote(found, safe="") if login and match.start() < login.end() else found
+        for _ in range(_readings(url, match)):
+            found = quote(found, safe="", errors="surrogatepass")
+        return found
 
     return VARIABLE.sub(value, url)
+
+
+def _readings(url: str, variable: re.Match[str]) -> int:
+    """How often what stands in a variable's place is percent-decoded before it is used: a password is any text; a host,
+    some options or a whole URL are meant as they are."""
+    login = re.match(r"[^/?]*//[^/?]*@", url)
+    if login and variable.start() < login.end():
+        return 1
+    _, equals, before = url[: variable.start()].partition("?")[2].rpartition("&")[2].partition("=")
+    if not equals:
+        return 0
+    after = url[variable.end() :].partition("&")[0]
+    # Of a URL in an option, the login is decoded once more.
+    return 2 if "//" in unquote(before) and "@" not in unquote(before) and "@" in unquote(after) else 1

@@ -24,6 +24,7 @@ from workbench.connecting.config_file import ConfigFile, Configured, Need, expan
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
+from workbench.connecting.logins import logins_of
 from workbench.connecting.plain_files import content_of
 from workbench.connecting.plugins import is_same_broker
 from workbench.connecting.state_files import locked, write_private
@@ -140,11 +141,16 @@ def _asked(said: Configured) -> Sequence[Need]:
 
 
 def _hosts(said: Configured) -> Sequence[Need]:
-    """Where it would connect to, as far as that is written in its URL."""
+    """Where it would connect to, and who would get its passwords, as far as that is written in its URL."""
     if (connection := _written(said.url)) is None:
         return [Need("connect to", "what the variables say")]
-    elsewhere = [urlsplit(value).netloc.rpartition("@")[2] for value in connection.options.values() if "://" in value]
-    return [Need("connect to", place) for place in (*connection.places, *elsewhere)]
+    places = [*connection.places]
+    for value in connection.options.values():
+        if "://" in value:
+            places += urlsplit(value).netloc.rpartition("@")[2].split(",")
+    # Of a host without its port no more is to be said.
+    places += [each.place for each in logins_of(connection) if each.place.rpartition(":")[0] not in places]
+    return [Need("connect to", place) for place in dict.fromkeys(places)]
 
 
 def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:

@@ -1,7 +1,8 @@
 """The environment of this process: who may read what of it.
 
 A password may come from a variable: `${NAME}` in a URL, or `WORKBENCH_PASSWORD_<NAME>` for the connection of that name.
-Programs that are started from here inherit none of these.
+Programs that are started from here inherit none of these, wherever in the URL they stand: one may be more than the
+password, such as a login with its host.
 """
 
 import os
@@ -11,15 +12,18 @@ from typing import Final
 
 import msgspec
 
-from workbench.connecting.url import secret_texts
-
 PASSWORD: Final = "WORKBENCH_PASSWORD_"
 """Begins the name of the variable that has a connection's password."""
 VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 """A variable's name, as it stands in a URL."""
 
+_EVERYBODYS: Final = frozenset(
+    {"HOME", "HOSTNAME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER"}
+)
+"""What programs need to work at all, and what holds no password."""
+
 _secret: Final[set[str]] = set()
-"""The variables that URLs of this process name where a secret stands."""
+"""The variables that URLs of this process name."""
 
 
 class Variables(msgspec.Struct, frozen=True):
@@ -48,10 +52,9 @@ def password_variable(name: str) -> str:
 
 
 def keep_from_children(urls: Iterable[str]) -> None:
-    """Let no program that is started from now on inherit the variables that stand for secrets in these URLs."""
+    """Let no program that is started from now on inherit the variables that these URLs name."""
     for url in urls:
-        for text in secret_texts(url):
-            _secret.update(VARIABLE.findall(text))
+        _secret.update({*VARIABLE.findall(url)} - _EVERYBODYS)
 
 
 def child_environment() -> dict[str, str]:

@@ -120,16 +120,6 @@ _IN_WORDS: Final = (
 )
 
 
-def secret_texts(url: str) -> list[str]:
-    """What of a URL may be secret, as it is written: its password, and options that are called so or have a login. Of
-    what is no URL, such as a connection string, all."""
-    if not re.match(r"[a-z][a-z0-9+.-]*://", url):
-        return [url]
-    parts = _split(url)
-    options = [value for name, _, value in _options(parts) if _has_login(value) or _SECRET_OPTION.search(name)]
-    return [text for text in (parts.password, *options) if text]
-
-
 def for_error(url: str) -> str:
     """The URL as an error may quote it, however wrongly it was written: whatever is before an @ may be a password, and
     whatever is behind a colon that is no port."""
