@@ -22,7 +22,7 @@ from workbench.connecting.check import Step, duration
 from workbench.connecting.config import Connection, is_on_this_machine
 from workbench.connecting.connection_formats import is_connection
 from workbench.connecting.level import Level
-from workbench.connecting.url import while_typed
+from workbench.connecting.typed_url import while_typed
 from workbench.decode.display import visible
 from workbench.model.errors import WorkbenchError
 from workbench.operations.connections import ConnectionForm, Entry, EntryError, Place

@@ -6,7 +6,6 @@ from workbench.connecting.url import (
     for_editing,
     for_error,
     for_listing,
-    while_typed,
     with_secrets_of,
     without_password,
     without_typed_passwords,
@@ -55,42 +54,6 @@ def test_a_url_is_edited_without_its_secrets_and_gets_them_back() -> None:
     assert for_editing("kafka://h1,h2") == "kafka://h1,h2"
     with pytest.raises(ValueError, match="the option 'management'"):
         with_secrets_of(shown, "amqp://ops:x@h")
-
-
-@pytest.mark.parametrize(
-    ("typed", "shown"),
-    [
-        ("amqp://ops:h", "amqp://ops:•"),
-        ("amqp://ops:1", "amqp://ops:•"),
-        ("amqp://ops:$ecret", "amqp://ops:••••••"),
-        ("amqp://ops.team:hunter2", "amqp://ops.team:•••••••"),
-        ("amqp://ops:hunter2@rabbit/v", "amqp://ops:•••••••@rabbit/v"),
-        ("shop=amqp://ops:hunter2@h", "shop=amqp://ops:•••••••@h"),
-        ("amqp://ops:p@ss/w:d@h:5672/v", "amqp://ops:••••••••@h:5672/v"),
-        ("ops:hunter2@h:5672", "ops:•••••••@h:5672"),
-        ("shop=amqp:/ops:hunter2@h", "shop=amqp:/ops:•••••••@h"),
-        ("AMQP://ops:hunter2@h", "AMQP://ops:•••••••@h"),
-        ("amqp//ops:hunter2@h", "amqp//ops:•••••••@h"),
-        ("ops:${PW}@h", "ops:${PW}@h"),
-        ("localhost:5672", "localhost:5672"),
-        ("amqp://ops:${PW}@h", "amqp://ops:${PW}@h"),
-        ("amqp://ops:…@h", "amqp://ops:•@h"),
-        ("kafka://localhost:9092", "kafka://localhost:9092"),
-        ("kafka://k1.example:9092,k2.example:9093", "kafka://k1.example:9092,k2.example:9093"),
-        ("amqp://rabbit:5672/v", "amqp://rabbit:5672/v"),
-        ("amqp://[::1]:5672", "amqp://[::1]:5672"),
-        ("amqp://h?management=http://admin:pw", "amqp://h?management=http://admin:••"),
-        ("amqp://h?management=http://admin:pw%40x:15672", "amqp://h?management=http://admin:••%40x:15672"),
-        ("amqp://h?management=http://api.example:15672", "amqp://h?management=http://api.example:15672"),
-        (
-            "Endpoint=sb://h/;SharedAccessKeyName=p;SharedAccessKey=ab=",
-            "Endpoint=sb://h/;SharedAccessKeyName=p;SharedAccessKey=•••",
-        ),
-        ("orders.properties", "orders.properties"),
-    ],
-)
-def test_what_may_become_a_password_is_dots_from_its_first_character_on(typed: str, shown: str) -> None:
-    assert while_typed(typed) == shown
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ VARIABLE: Final = re.compile(r"\$\{\w+\}")
 
 HIDDEN: Final = "…"
 """What stands on the screen for a secret."""
-DOT: Final = "•"
-"""What stands on the screen for each character of a secret that is being typed."""
 
 
 def without_password(url: str) -> str:
@@ -70,28 +68,6 @@ def with_secrets_of(url: str, before: str) -> str:
 def option_values(url: str, names: Collection[str]) -> list[tuple[str, str]]:
     """Those of the URL's options that are called so, each with its value as it is meant."""
     return [(name, value) for name, value in parse_qsl(_split(url).options, keep_blank_values=True) if name in names]
-
-
-def while_typed(url: str) -> str:
-    """The URL as it is shown while it is being written, as long as before: what may become a password is dots from its
-    first character on."""
-    for secret in _TYPED_SECRETS:
-        url = secret.sub(lambda match: match[1] + DOT * len(match[2]), url)
-    return url
-
-
-_TYPED: Final = r"^\s*(?:[^/:?=@;]+=)?[a-z][a-z0-9+.-]*://"
-_TYPED_SECRETS: Final = (
-    # Up to the last @ of the login, or, where none is written yet, to what ends a host.
-    re.compile(rf"({_TYPED}[^/?:@]*:)(?!\$\{{\w*\}}@)([^?]*)(?=@)"),
-    # Of what is nearly a URL, too.
-    re.compile(r"(^\s*(?:[^/:?=@;]+=)*(?:[A-Za-z][\w+.-]*(?::/{0,2}|//))?[\w.%+~-]*:)(?!//|\$\{\w*\}@)([^?]*)(?=@)"),
-    # What are digits may be the port of a host, which is known by its dot; of a bare word they are no port yet.
-    re.compile(rf"({_TYPED}(?!localhost:|[^:]*\.)[^/?:@\[•,]*:)(?!•|\$(?:\{{|$))([^/?,@]+)(?=$)"),
-    re.compile(rf"({_TYPED}[^/?:@\[•,]*:)(?![0-9]*$|[0-9]+[/?,]|•|\$(?:\{{|$))([^/?,@]+)"),
-    re.compile(r"([?&][^=&]*=[a-z]+(?:://|%3[Aa]%2[Ff]%2[Ff])[^:&/%]*(?::|%3[Aa]))(?![0-9]*(?:/|%2[Ff]|&|$))([^@%&]*)"),
-    re.compile(r"(?i)((?:(?:password|passwd|secret|token|credential)\w*|accesskey)=)(?!\$\{)([^;&]*)"),
-)
 
 
 def without_typed_passwords(sentence: str, words: Iterable[str]) -> str:
