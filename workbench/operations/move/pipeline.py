@@ -168,6 +168,7 @@ class Pipeline:
         window = Window()
         number = 0
         most = self._pace.together
+        is_first = self._plan.rate is None
         async for batch in batches:
             await self._choice.foresee(batch)
             for delivery in batch:
@@ -183,6 +184,11 @@ class Pipeline:
                     window = Window()
             if self._is_over():
                 break
+            if is_first and window.items:
+                # Whoever journals and publishes begins while more comes.
+                is_first = False
+                await gathered.put(window)
+                window = Window()
             self._standing.tell()
             await asyncio.sleep(0)
         if window.items:
