@@ -17,7 +17,14 @@ from workbench.connecting.guard import Guarded
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, PublishRejected
+from workbench.model.errors import (
+    AccessRefused,
+    ConnectionLost,
+    ConnectorError,
+    PublishRejected,
+    QueryError,
+    WorkbenchError,
+)
 from workbench.model.event import Delivery, Event
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
@@ -365,3 +372,11 @@ async def test_groups_that_cannot_be_listed_hide_no_endpoint() -> None:
     assert (watch.state, list(watch.endpoints), list(watch.groups)) == ("connected", [PLACE], [])
     [gap] = watch.gaps
     assert gap.what == "consumer groups" and str(error_log()) in gap.reason
+
+
+@pytest.mark.parametrize("kind", [ConnectorError, AccessRefused, lambda said: QueryError(said, 3)])
+async def test_a_sentence_of_a_plugin_is_told_without_the_password(kind: Callable[[str], WorkbenchError]) -> None:
+    connector: Any = OddConnector(endpoints=lambda: kind(f"No {PASSWORD} at {CONNECTION.reveal_url()}."))
+    with pytest.raises((ConnectorError, QueryError), match="No … at odd://…@localhost") as refused:
+        await Guarded(connector, CONNECTION).endpoints()
+    assert PASSWORD not in f"{refused.value!r}{refused.value.__cause__!r}"

@@ -12,7 +12,7 @@ from workbench.connecting.hosts import is_loopback
 from workbench.connecting.level import Level
 from workbench.connecting.url import for_error, without_credentials
 from workbench.model.address import is_text
-from workbench.model.errors import ConfigError
+from workbench.model.errors import ConfigError, ConnectorError, WorkbenchError
 
 BEAT: Final = 2.0
 """Seconds from one listing of a connection to the next where nobody has said."""
@@ -73,6 +73,16 @@ def without_secrets(text: str) -> str:
         else:
             text = text.replace(secret, "…")
     return without_credentials(text)
+
+
+def without_secrets_in(error: WorkbenchError) -> WorkbenchError:
+    """A foreign error, of its kind where that can be made of a sentence, without what `without_secrets` takes away."""
+    said = str(error)
+    if (clean := without_secrets(said)) == said:
+        return error
+    kind = type(error) if type(error).__str__ is BaseException.__str__ else ConnectorError
+    # Without `__init__`, which may take something else.
+    return kind.__new__(kind, clean)
 
 
 class Options(dict[str, str]):

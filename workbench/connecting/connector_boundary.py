@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
+from workbench.connecting.config import without_secrets_in
 from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction, Transfer
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.address import Address
@@ -30,9 +31,11 @@ class Boundary(msgspec.Struct, frozen=True):
 
     Attributes:
         what: What is being done, as the beginning of a sentence: "r: listing".
+        foreign: Whether a stranger's plugin does it, whose own sentences may hold a password.
     """
 
     what: str
+    foreign: bool = False
 
     @contextmanager
     def within(self) -> Iterator[None]:
@@ -52,7 +55,7 @@ class Boundary(msgspec.Struct, frozen=True):
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         if isinstance(error, WorkbenchError):
-            return error
+            return without_secrets_in(error) if self.foreign else error
         return ConnectorError(log_unexpected(error, self.what))
 
     async def part(self, call: Callable[[], Awaitable[Item]]) -> Item | WorkbenchError:

@@ -47,7 +47,7 @@ from workbench.connecting.connector_boundary import (
 )
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
-from workbench.connecting.plugins import is_embedded
+from workbench.connecting.plugins import is_embedded, is_own
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.endpoint import Endpoint
@@ -127,6 +127,7 @@ class Guarded:
         """
         self._dead_letters = dead_letters
         self._connector = connector
+        self._is_foreign = not is_own(connection.scheme)
         self._connection = connection
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
@@ -153,7 +154,7 @@ class Guarded:
         """
         connector = self._connector
         if self._identity is None and isinstance(connector, IdentifiedConnector):
-            boundary = Boundary(f"Asking which broker {self.name} is")
+            boundary = self._boundary(f"Asking which broker {self.name} is")
             self._identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
             self.tunnel_to = self._identity.elsewhere if self._connection.loopback else ""
         met = self._meet(self._connection, self._identity or BrokerIdentity())
@@ -172,18 +173,18 @@ class Guarded:
         return self._connection.name
 
     async def __aenter__(self) -> Self:
-        with Boundary(f"Opening {self._connection.name}").within():
+        with self._boundary(f"Opening {self._connection.name}").within():
             await self._connector.__aenter__()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        with Boundary(f"Closing {self._connection.name}").within():
+        with self._boundary(f"Closing {self._connection.name}").within():
             await self._connector.__aexit__(*exception)
 
     async def check(self) -> AsyncIterator[Step]:
         """Try each step on the way into the broker: always allowed. What goes wrong is the last step."""
         try:
-            with Boundary(f"Checking {self._connection.name}").within():
+            with self._boundary(f"Checking {self._connection.name}").within():
                 async for step in self._connector.check():
                     yield of_kind(step, Step)
         except WorkbenchError as error:
@@ -191,7 +192,7 @@ class Guarded:
 
     async def endpoints(self) -> Listing[Endpoint]:
         """All that there is: always allowed."""
-        boundary = Boundary(f"Listing {self._connection.name}")
+        boundary = self._boundary(f"Listing {self._connection.name}")
         found = await boundary.listing(lambda: self._connector.endpoints(), Endpoint)
         await self._note_broker()
         return Listing(self._dead_letters.link(found), found.gaps)
@@ -209,7 +210,7 @@ class Guarded:
         return self._dead_letters.link(beside)[0]
 
     async def _describe(self, address: Address) -> Endpoint:
-        return await Boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)
+        return await self._boundary(f"Describing {address}").answer(lambda: self._connector.endpoint(address), Endpoint)
 
     async def recount(self, queues: Sequence[Endpoint]) -> Sequence[Endpoint | ConnectorError]:
         """What listed queues hold now, in their order, or why that is not known of one: always allowed. Where a listing
@@ -217,7 +218,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, RecountConnector) or not queues:
             return queues
-        with Boundary(f"Asking what queues of {self._connection.name} hold").within():
+        with self._boundary(f"Asking what queues of {self._connection.name} hold").within():
             answers = await connector.recount(queues)
             return [
                 each if isinstance(each, ConnectorError) else of_kind(each, Endpoint)
@@ -236,14 +237,16 @@ class Guarded:
 
     async def rules(self, address: Address) -> Rules:
         """What an endpoint can hold: always allowed."""
-        return await Boundary(f"Asking what {address} can hold").answer(lambda: self._connector.rules(address), Rules)
+        return await self._boundary(f"Asking what {address} can hold").answer(
+            lambda: self._connector.rules(address), Rules
+        )
 
     async def route(self, address: Address, event: Event) -> Route:
         """Who would get an event: always allowed."""
         connector = self._connector
         if not isinstance(connector, RoutingConnector):
             raise self._lacks("routes nothing")
-        return await Boundary(f"Asking who gets what {address} is sent").answer(
+        return await self._boundary(f"Asking who gets what {address} is sent").answer(
             lambda: connector.route(address, event), Route
         )
 
@@ -257,7 +260,7 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Stream]:
             return self._connector.browse(address, start, limit, force)
 
-        async with Entered(Boundary(f"Looking at {address}"), open_now, BoundedStream) as stream:
+        async with Entered(self._boundary(f"Looking at {address}"), open_now, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -270,7 +273,7 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Stream]:
             return self._connector.tail(address, start, pattern)
 
-        async with Entered(Boundary(f"Following {address}"), open_now, BoundedStream) as stream:
+        async with Entered(self._boundary(f"Following {address}"), open_now, BoundedStream) as stream:
             yield stream
 
     @asynccontextmanager
@@ -281,14 +284,14 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Claims]:
             return self._connector.claim(address, purpose, limit)
 
-        async with Entered(Boundary(f"Taking events from {address}"), open_now, BoundedClaims) as claims:
+        async with Entered(self._boundary(f"Taking events from {address}"), open_now, BoundedClaims) as claims:
             yield claims
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         """Take events: `PUBLISH`."""
         await self.permit(Level.PUBLISH, "publishing")
-        boundary = Boundary(f"Publishing to {self._connection.name}")
+        boundary = self._boundary(f"Publishing to {self._connection.name}")
         async with Entered(boundary, lambda: self._connector.publisher(), BoundedPublisher) as publisher:
             yield publisher
 
@@ -299,7 +302,7 @@ class Guarded:
         if not isinstance(connector, LedgerConnector):
             raise self._lacks("keeps no ledgers")
         await self.permit(Level.MOVE, f"the ledger {ledger!r}")
-        boundary = Boundary(f"Keeping the ledger {ledger!r} on {self._connection.name}")
+        boundary = self._boundary(f"Keeping the ledger {ledger!r} on {self._connection.name}")
         async with Entered(boundary, lambda: connector.transaction(ledger), BoundedTransaction) as transaction:
             yield GuardedTransaction(transaction, self._permit_claim)
 
@@ -314,7 +317,7 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Transfer]:
             return connector.transfer(source, target, count)
 
-        async with Entered(Boundary(f"Having {source} moved"), open_now, BoundedTransfer) as transfer:
+        async with Entered(self._boundary(f"Having {source} moved"), open_now, BoundedTransfer) as transfer:
             yield transfer
 
     @asynccontextmanager
@@ -329,7 +332,7 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Scan]:
             return connector.scan(addresses, needles, window)
 
-        async with Entered(Boundary(f"Searching {self._connection.name}"), open_now, BoundedScan) as scan:
+        async with Entered(self._boundary(f"Searching {self._connection.name}"), open_now, BoundedScan) as scan:
             yield scan
 
     async def extents(self, addresses: Sequence[Address], window: Window) -> Sequence[Extent]:
@@ -337,7 +340,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, RangeConnector):
             raise self._lacks(_NO_RANGES)
-        with Boundary(f"Searching {self._connection.name}").within():
+        with self._boundary(f"Searching {self._connection.name}").within():
             return [of_kind(each, Extent) for each in await connector.extents(addresses, window)]
 
     @asynccontextmanager
@@ -350,12 +353,12 @@ class Guarded:
         def open_now() -> AbstractAsyncContextManager[Scan]:
             return connector.scan_range(range, needles, window)
 
-        async with Entered(Boundary(f"Searching {range.address}"), open_now, BoundedScan) as scan:
+        async with Entered(self._boundary(f"Searching {range.address}"), open_now, BoundedScan) as scan:
             yield scan
 
     async def groups(self) -> Listing[Group]:
         """All consumer groups: always allowed."""
-        boundary = Boundary(f"Listing the consumer groups of {self._connection.name}")
+        boundary = self._boundary(f"Listing the consumer groups of {self._connection.name}")
         connector = self._connector
         if not isinstance(connector, GroupConnector):
             raise self._lacks("has no consumer groups")
@@ -363,7 +366,7 @@ class Guarded:
 
     async def group(self, name: str) -> Group:
         """One consumer group: always allowed."""
-        boundary = Boundary(f"Describing a consumer group of {self._connection.name}")
+        boundary = self._boundary(f"Describing a consumer group of {self._connection.name}")
         connector = self._connector
         if not isinstance(connector, GroupConnector):
             raise self._lacks("has no consumer groups")
@@ -375,7 +378,7 @@ class Guarded:
         if not isinstance(connector, SeekConnector):
             raise self._lacks("has no consumer groups that can be moved")
         await self.permit(Level.MOVE, f"moving the consumer group {group!r}")
-        with Boundary(f"Moving a consumer group of {self._connection.name}").within():
+        with self._boundary(f"Moving a consumer group of {self._connection.name}").within():
             await connector.seek(group, address, offsets)
 
     def description(self) -> str:
@@ -383,7 +386,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, DescribedConnector):
             return ""
-        with Boundary(f"Asking what {self._connection.name} is").within():
+        with self._boundary(f"Asking what {self._connection.name} is").within():
             return of_kind(connector.description(), str)
 
     async def log_id(self, address: Address) -> str | None:
@@ -391,7 +394,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, LogIdConnector):
             return None
-        with Boundary(f"Asking what {address} is").within():
+        with self._boundary(f"Asking what {address} is").within():
             found = await connector.log_id(address)
             return None if found is None else of_kind(found, str)
 
@@ -401,7 +404,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, LastingConnector):
             return 0
-        with Boundary(f"Asking how {self._connection.name} has lasted").within():
+        with self._boundary(f"Asking how {self._connection.name} has lasted").within():
             return of_kind(connector.losses, int)
 
     def actions(self) -> Sequence[Action]:
@@ -409,7 +412,7 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, ActionConnector):
             return ()
-        with Boundary(f"Asking what {self._connection.name} offers").within():
+        with self._boundary(f"Asking what {self._connection.name} offers").within():
             return [
                 msgspec.structs.replace(action, do=functools.partial(self._act, action))
                 for action in connector.actions()
@@ -417,7 +420,10 @@ class Guarded:
 
     async def _act(self, action: Action) -> str:
         await self.permit(Level.PUBLISH, action.name)
-        return await Boundary(f"Doing {action.name!r} on {self._connection.name}").answer(action.do, str)
+        return await self._boundary(f"Doing {action.name!r} on {self._connection.name}").answer(action.do, str)
+
+    def _boundary(self, what: str) -> Boundary:
+        return Boundary(what, self._is_foreign)
 
     def _lacks(self, what: str) -> Unsupported:
         return Unsupported(f"{self._connection.name}: this broker {what}.")

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from workbench.connecting.config import Connection
+from workbench.connecting.config import Connection, without_secrets_in
 from workbench.connecting.connector import Connector
 from workbench.connecting.entry_points import OWN, entry_points
 from workbench.connecting.error_log import log_unexpected
@@ -41,6 +41,12 @@ def load(name: str, group: str = CONNECTORS) -> Any:
 
 
 @cache
+def is_own(scheme: str) -> bool:
+    """Whether the connector of a scheme comes with this program."""
+    return any(entry.name == scheme and entry.package == OWN for entry in entry_points(CONNECTORS))
+
+
+@cache
 def is_embedded(scheme: str) -> bool:
     """Whether the brokers of a scheme live in this process and end with it, so that nobody else's work is disturbed.
 
@@ -49,8 +55,7 @@ def is_embedded(scheme: str) -> bool:
     Raises:
         ConfigError: The connector cannot be imported.
     """
-    own = any(entry.name == scheme and entry.package == OWN for entry in entry_points(CONNECTORS))
-    return own and bool(getattr(load(scheme), "embedded", False))
+    return is_own(scheme) and bool(getattr(load(scheme), "embedded", False))
 
 
 def is_same_broker(one: Connection, other: Connection) -> bool:
@@ -106,8 +111,10 @@ def connect(connection: Connection) -> Connector:
     made = load(connection.scheme)
     try:
         connector: Connector = made(connection)
-    except WorkbenchError:
-        raise
+    except WorkbenchError as error:
+        if is_own(connection.scheme):
+            raise
+        raise without_secrets_in(error) from None
     except (Exception, SystemExit) as error:
         raise ConfigError(
             log_unexpected(error, f"{connection.name}: making a {connection.scheme}:// connector")
