@@ -1,5 +1,6 @@
 """What can be done with an event on Events, with those that are marked, and with their table."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from views.shown_events import ShownEvents
 from views.steady_app import KEY_WORK
 from views.widgets.event_table import EventTable
 from views.widgets.reason_line import ReasonLine
+from workbench.decode.body_text import lines_to_read
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
@@ -234,7 +236,7 @@ class EventActions(ShownEvents):
         if delivery is None:
             return
         try:
-            await edit_externally(self.app, delivery.event.body or b"", PAGER)
+            await edit_externally(self.app, await asyncio.to_thread(lines_to_read, delivery.event), PAGER)
         except ConfigError as error:
             self.host.say(str(error), "error")
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.strategies import bodies, documents, events
-from workbench.decode.body_text import editable_text, with_text
+from workbench.decode.body_text import editable_text, lines_to_read, with_text
 from workbench.decode.codec import decode
 from workbench.decode.compression import OPENED
 from workbench.model.content import Content
@@ -128,3 +128,17 @@ def test_an_edited_body_is_in_what_it_was_in(body: bytes, number: int) -> None:
     except FormatError:
         return
     assert decode(edited).layers == decode(event).layers
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (b'{\r\n\t"a": 1}\n', b'{\n    "a": 1}\n'),
+        (gzip.compress(b'{"a":1}'), b'{"a":1}'),
+        (b"an order\x1b]0;x\x07", "an order␛]0;x".encode() + b"\\u{7}"),
+        (b"\xff\x00\x1b[31m", b"00000000  ff 00 1b 5b 33 31 6d" + b" " * 29 + b"...[31m"),
+        (None, b""),
+    ],
+)
+def test_a_body_is_read_as_visible_characters(body: bytes | None, lines: bytes) -> None:
+    assert lines_to_read(Event(None, body)) == lines

@@ -4,6 +4,7 @@ A body may be compressed and in another charset: it is taken out of both, and pu
 framed by a schema registry or was damaged is never edited as text, and the sentence says why.
 """
 
+import re
 from typing import Final
 
 import msgspec
@@ -12,9 +13,12 @@ from workbench.decode.charset import Charset, python_codec, utf8_text
 from workbench.decode.codec import Decoded, decode
 from workbench.decode.compression import OPENED, compress
 from workbench.decode.content_type import content_type
+from workbench.decode.display import visible
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 
+_UNUSUAL: Final = re.compile(rb"[^ -~]")
+"""Bytes that are no visible ASCII."""
 _UTF8: Final = Charset("utf-8")
 
 
@@ -25,6 +29,22 @@ def editable_text(event: Event) -> str:
         FormatError: It cannot be edited as text; a reason that follows "it", without a full stop.
     """
     return _text(decode(event))
+
+
+def lines_to_read(event: Event) -> bytes:
+    """A body as lines of visible characters, for a program that sends them to the terminal as they are: its text,
+    decompressed and in UTF-8, and else its bytes in hex, sixteen in a line."""
+    try:
+        text = editable_text(event)
+    except FormatError:
+        body = event.body or b""
+        rows = (body[start : start + 16] for start in range(0, len(body), 16))
+        lines = [
+            f"{16 * row:08x}  {part.hex(' '):47}  {_UNUSUAL.sub(b'.', part).decode()}" for row, part in enumerate(rows)
+        ]
+    else:
+        lines = [visible(line.expandtabs(4)) for line in re.split("\r\n?|\n", text)]
+    return "\n".join(lines).encode()
 
 
 def with_text(event: Event, text: str) -> Event:
