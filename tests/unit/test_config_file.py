@@ -440,6 +440,8 @@ def test_who_gets_a_password_of_a_trusted_file_is_told() -> None:
     _, allowed = what_trust_allows(written('[connections.s]\nurl = "amqp://guest@127.0.0.1:52137"'))
     told = [need.what for need, _ in allowed if need.verb == "connect to"]
     assert told == ["127.0.0.1:52137", "127.0.0.1:15672"]
+    _, allowed = what_trust_allows(written('[connections.s]\nurl = "amqp://guest@a?management=http:%09//b"'))
+    assert next(need.what for need, _ in allowed) == "nothing: its URL cannot be used"
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_trusted() -> None:
@@ -471,10 +473,13 @@ def test_a_password_in_a_variable_may_hold_any_character(monkeypatch: pytest.Mon
     assert password.reveal() == "gu/e%41s?t@#:"
 
 
-@pytest.mark.parametrize("written_as", ["http://ops:${PW}%40api:15672", "http%3A//ops%3A${PW}%40api:15672", "${API}"])
+@pytest.mark.parametrize(
+    "written_as", ["http://ops:${PW}%40api:15672", "http%3A//ops%3A${PW}%40api:15672", "${API}", "${OPTION}"]
+)
 def test_so_may_one_in_an_option(monkeypatch: pytest.MonkeyPatch, written_as: str) -> None:
     monkeypatch.setenv("PW", "gu/e%41s?t@#:&dor")
     monkeypatch.setenv("API", f"http://ops:{quote('gu/e%41s?t@#:&dor', safe='')}@api:15672")
+    monkeypatch.setenv("OPTION", quote(os.environ["API"], safe=":/"))
     url = f"amqp://ops:x@h?management={written_as}&heartbeat=5"
     access = Access.read(find_config(written(f'[connections.s]\nurl = "{url}"')).connection("s"))
     assert access.management_password.reveal() == "gu/e%41s?t@#:&dor"

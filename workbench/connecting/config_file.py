@@ -286,6 +286,9 @@ def expand(url: str, name: str) -> str:
     def value(match: re.Match[str]) -> str:
         if (found := os.environ.get(match[1])) is None:
             raise ConfigError(f"{name}: the environment variable {match[1]!r}, which its URL names, is not set.")
+        if url[: match.start()].endswith("=") and "//" in found and "%40" in found and "@" not in found:
+            # A URL as it stands in an option: its @ is encoded already.
+            return quote(found, safe="%")
         for _ in range(_readings(url, match)):
             found = quote(found, safe="", errors="surrogatepass")
         return found

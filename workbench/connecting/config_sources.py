@@ -143,7 +143,7 @@ def _asked(said: Configured) -> Sequence[Need]:
 def _hosts(said: Configured) -> Sequence[Need]:
     """Where it would connect to, and who would get its passwords, as far as that is written in its URL."""
     if (connection := _written(said.url)) is None:
-        return [Need("connect to", "what the variables say")]
+        return [Need("connect to", "what the variables say" if "${" in said.url else "nothing: its URL cannot be used")]
     places = [*connection.places]
     for value in connection.options.values():
         if "://" in value:
