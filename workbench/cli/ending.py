@@ -69,11 +69,11 @@ def ending_by_itself() -> Iterator[None]:
     up the event loop, and has to give the terminal back as it was."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
 
-    def stop(*_: object) -> None:
-        end_within(SECONDS)
+    def stop(number: int, _: object) -> None:
+        end_within(_patience if number == signal.SIGINT else SECONDS)
         raise KeyboardInterrupt
 
-    asked_for = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    asked_for = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     for number in asked_for:
         signal.signal(number, stop)
     try:
