@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 import pytest
 
+from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import error_log
@@ -380,3 +381,13 @@ async def test_a_sentence_of_a_plugin_is_told_without_the_password(kind: Callabl
     with pytest.raises((ConnectorError, QueryError), match="No … at odd://…@localhost") as refused:
         await Guarded(connector, CONNECTION).endpoints()
     assert PASSWORD not in f"{refused.value!r}{refused.value.__cause__!r}"
+
+
+async def test_what_a_plugin_says_of_its_steps_and_gaps_is_told_without_the_password() -> None:
+    said = f"with {PASSWORD}"
+    connector: Any = OddConnector(
+        check=lambda: Step(said, said, said), endpoints=lambda: Listing([], [Gap(said, said)])
+    )
+    guarded = Guarded(connector, CONNECTION)
+    told = [[step async for step in guarded.check()], (await guarded.endpoints()).gaps]
+    assert PASSWORD not in repr(told) and repr(told).count("with …") == 5

@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from workbench.connecting.config import without_secrets_in
+from workbench.connecting.config import without_secrets, without_secrets_in
 from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction, Transfer
 from workbench.connecting.error_log import log_unexpected
 from workbench.model.address import Address
@@ -58,6 +58,14 @@ class Boundary(msgspec.Struct, frozen=True):
             return without_secrets_in(error) if self.foreign else error
         return ConnectorError(log_unexpected(error, self.what))
 
+    def told(self, said: Item) -> Item:
+        """What the connector says in the texts of a struct, without a password where it is foreign."""
+        if not self.foreign or not isinstance(said, msgspec.Struct):
+            return said
+        texts = {name: getattr(said, name) for name in said.__struct_fields__}
+        clean = {name: without_secrets(text) for name, text in texts.items() if isinstance(text, str)}
+        return cast(Item, msgspec.structs.replace(said, **clean))
+
     async def part(self, call: Callable[[], Awaitable[Item]]) -> Item | WorkbenchError:
         """A part of what is listed, or why it cannot be told: a connector asks like this so that it hides no other."""
         try:
@@ -83,7 +91,9 @@ class Boundary(msgspec.Struct, frozen=True):
         """
         with self.within():
             listed = await call()
-            return Listing(_all_of_kind(listed, kind), listed.gaps if isinstance(listed, Listing) else ())
+            return Listing(
+                _all_of_kind(listed, kind), [*map(self.told, listed.gaps)] if isinstance(listed, Listing) else ()
+            )
 
 
 def of_kind(value: Any, kind: type[Item]) -> Item:

@@ -184,9 +184,10 @@ class Guarded:
     async def check(self) -> AsyncIterator[Step]:
         """Try each step on the way into the broker: always allowed. What goes wrong is the last step."""
         try:
-            with self._boundary(f"Checking {self._connection.name}").within():
+            boundary = self._boundary(f"Checking {self._connection.name}")
+            with boundary.within():
                 async for step in self._connector.check():
-                    yield of_kind(step, Step)
+                    yield boundary.told(of_kind(step, Step))
         except WorkbenchError as error:
             yield Step("check", error=str(error))
 
