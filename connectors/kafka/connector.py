@@ -146,8 +146,7 @@ class KafkaConnector:
 
     async def identity(self) -> BrokerIdentity:
         """The cluster's id, and the hosts that its brokers advertise: see `IdentifiedConnector`."""
-        if not self._cluster.places:
-            await self._cluster.topics(())
+        await self._cluster.topics(())
         id = self._cluster.id
         return BrokerIdentity(f"kafka {id}" if id else "", tuple(host for host, _ in self._cluster.places.values()))
 

@@ -1,8 +1,7 @@
 """RabbitMQ behind the connector protocol."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import ClassVar, Self, TypeVar
 
 from connectors.rabbitmq import endpoints, routing, streams, taps
@@ -51,6 +50,8 @@ class RabbitMQConnector:
         self._counted = Counted()
         self._claims: dict[Address, list[QueueClaims]] = {}
         self._asking: Client
+        self._node: str | None = None
+        self._told: str | None = None
         self._replaced = 0
         self._open = AsyncExitStack()
 
@@ -76,9 +77,30 @@ class RabbitMQConnector:
                 # Somebody who asks at the same time was faster.
                 await client.close()
             else:
-                self._asking = client
+                self._asking, self._node = client, None
                 self._replaced += 1
         return self._asking
+
+    def _opener(self, patient: bool = False) -> Callable[[], Awaitable[Client]]:
+        """What opens connections to the broker that a guard was told of, and to no other: a tunnel may lead elsewhere
+        by now.
+
+        Args:
+            patient: Whether they wait for a broker that blocks its publishers: see `Client.open`.
+        """
+        wanted = self._asking.cluster_name if self._told is None else self._told
+
+        async def connect() -> Client:
+            client = await (Client.open(self._access, None) if patient else Client.open(self._access))
+            if client.cluster_name == wanted:
+                return client
+            await client.close()
+            if self._asking.cluster_name == wanted:
+                # The next question is for the broker that is there now.
+                await self._asking.close()
+            raise ConnectorError(f"{self._access.name} led to {wanted}, and leads to {client.cluster_name} now.")
+
+        return connect
 
     @property
     def losses(self) -> int:
@@ -95,8 +117,10 @@ class RabbitMQConnector:
 
     async def identity(self) -> BrokerIdentity:
         """The cluster's name, and the machine of its node: see `IdentifiedConnector`."""
-        name = (await self._ask()).cluster_name
-        node = name if "@" in name else await self._topology.node()
+        name = self._told = (await self._ask()).cluster_name
+        if self._node is None:
+            self._node = name if "@" in name else await self._topology.node()
+        node = self._node
         return BrokerIdentity(f"rabbitmq {name}" if name else "", (node.rpartition("@")[2],) if node else ())
 
     async def endpoints(self) -> Listing[Endpoint]:
@@ -231,7 +255,7 @@ class RabbitMQConnector:
             )
         endpoints.check_works(endpoint)
         check_start(endpoint, start)
-        async with await Client.open(self._access) as client:
+        async with await self._opener()() as client:
             if endpoint.kind == "stream":
                 yield await streams.browse(client, address, start, limit)
             else:
@@ -253,7 +277,7 @@ class RabbitMQConnector:
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
         endpoints.check_works(endpoint)
-        async with await Client.open(self._access) as client:
+        async with await self._opener()() as client:
             claims = QueueClaims(client, endpoint, limit, self._rescue(client, endpoint))
             await claims.open()
             open_claims = self._claims.setdefault(address, [])
@@ -271,6 +295,9 @@ class RabbitMQConnector:
     async def transfer(self, source: Address, target: Address, count: int) -> AsyncIterator[Shovelling]:
         """Have a shovel move messages of a queue: see `workbench.connecting.connector.TransferConnector`."""
         client = await self._ask()
+        named = await self._topology.cluster_name()
+        if named and client.cluster_name and named != client.cluster_name:
+            raise Unsupported(f"{self._access.name}: management= is of {named}, and AMQP of {client.cluster_name}.")
         async with Shovelling.start(self._topology, client, self._access.vhost, source, target, count) as shovelling:
             yield shovelling
 
@@ -287,10 +314,10 @@ class RabbitMQConnector:
         start = None if start == Latest() else start
         check_start(endpoint, start)
         if endpoint.kind == "stream":
-            following = Following(self._access, lambda client: streams.tail(client, address, start))
+            following = Following(self._opener(), lambda client: streams.tail(client, address, start))
         else:
             tap = taps.Tap(address, await self._plan(address, pattern))
-            following = Following(self._access, tap.open)
+            following = Following(self._opener(), tap.open)
         await following.open()
         try:
             yield following
@@ -309,7 +336,7 @@ class RabbitMQConnector:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         """A pipeline into queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
-        connect = partial(Client.open, self._access, None)
+        connect = self._opener(patient=True)
         client = await connect()
         publisher = ExchangePublisher(client, self._access.user, connect)
         try:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ClassVar, Protocol, Self
 
 from connectors.rabbitmq.client import Client
-from connectors.rabbitmq.settings import Access
 from workbench.connecting.retry import Backoff
 from workbench.model.errors import ConnectionLost
 from workbench.model.event import Delivery
@@ -54,8 +53,10 @@ class Following:
         interruption: While the connection is lost: why, since when, and when it is tried again.
     """
 
-    def __init__(self, access: Access, subscribe: Callable[[Client], Awaitable[Source]]) -> None:
-        self._access = access
+    def __init__(
+        self, connect: Callable[[], Awaitable[Client]], subscribe: Callable[[Client], Awaitable[Source]]
+    ) -> None:
+        self._open = connect
         self._subscribe = subscribe
         self._client: Client
         self._source: Source
@@ -71,7 +72,7 @@ class Following:
         self._client, self._source = await self._connect(self._subscribe)
 
     async def _connect(self, subscribe: Callable[[Client], Awaitable[Source]]) -> tuple[Client, Source]:
-        client = await Client.open(self._access)
+        client = await self._open()
         try:
             return client, await subscribe(client)
         except BaseException:

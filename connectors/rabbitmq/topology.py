@@ -159,6 +159,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 class _Overview(msgspec.Struct):
     node: str = ""
+    cluster_name: str = ""
 
 
 class _Vhost(msgspec.Struct, frozen=True):
@@ -268,10 +269,17 @@ class Topology:
 
     async def node(self) -> str:
         """The node that answers, as far as this user may know."""
+        return (await self._overview()).node
+
+    async def cluster_name(self) -> str:
+        """What the cluster is called that answers, as far as this user may know."""
+        return (await self._overview()).cluster_name
+
+    async def _overview(self) -> _Overview:
         try:
-            return (await self._get("overview", _Overview)).node
+            return await self._get("overview", _Overview)
         except ConnectorError:
-            return ""
+            return _Overview()
 
     async def shovels(self) -> Listing[Shovel]:
         """All shovels that run or have failed; without their plugin nobody knows any."""

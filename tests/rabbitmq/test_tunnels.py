@@ -1,13 +1,24 @@
 """A broker that is reached on this machine and lives on another: it looks like the end of a tunnel."""
 
+import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
+from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.rabbitmq.conftest import Rabbit
 from tests.views.driver import running
+from workbench.connecting.config import Connection
+from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_sources import own_path
 from workbench.connecting.level import Level
+from workbench.model.errors import GuardRefused, WorkbenchError
+from workbench.session import Session
 
 
 @pytest.mark.parametrize("said", [None, Level.PUBLISH])
@@ -24,3 +35,67 @@ async def test_a_tunnel_is_named_and_observed_unless_its_user_says_more(
         await driver.press("5")
         await driver.shows("a tunnel: the broker says that it lives on")
         assert driver.app.failures == []
+
+
+class Tunnel:
+    """A port of this machine that leads to one broker and then to another."""
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        self._writers: list[asyncio.StreamWriter] = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[int]:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()[1]
+            self.cut()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        place = urlsplit(self.to)
+        other_reader, other = await asyncio.open_connection(place.hostname, place.port)
+        self._writers += [writer, other]
+        await asyncio.gather(self._pass_on(reader, other), self._pass_on(other_reader, writer))
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while some := await reader.read(1 << 16):
+                writer.write(some)
+        except ConnectionError:
+            pass
+        writer.close()
+
+
+def says_production(file: Path, broker: RabbitMQAddress) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'[connections.prod]\nurl = "{broker.url}"\nguard = "publish"\nproduction = true\n')
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_tunnel_that_comes_to_lead_to_production_is_production(
+    rabbitmq_3: RabbitMQAddress, rabbitmq_4: RabbitMQAddress, own_file: Path, cut: bool
+) -> None:
+    says_production(own_file, rabbitmq_4)
+    tunnel = Tunnel(rabbitmq_3.url)
+    async with tunnel.open() as port:
+        given = Connection.parse(f"t=amqp://guest:guest@127.0.0.1:{port}")
+        given = msgspec.structs.replace(given, level=Level.MOVE)
+        async with Session([given, "prod"], ConfigFile.read(own_path())) as session:
+            await (await session.connector("prod")).endpoint(session.address("prod/exchange:amq.topic"))
+            connector = await session.connector("t")
+            async with connector.publisher():
+                pass
+            tunnel.to = rabbitmq_4.url
+            if cut:
+                tunnel.cut()
+            # The first one may meet the other broker on a new connection, while that for questions is the old one.
+            with pytest.raises(WorkbenchError, match=r"t led to .*, and leads to .* now|t is production"):
+                async with connector.publisher():
+                    pass
+            with pytest.raises(GuardRefused, match="t is production"):
+                async with connector.publisher():
+                    pass

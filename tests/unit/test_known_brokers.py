@@ -129,6 +129,29 @@ def test_a_broker_that_names_another_machine_lives_elsewhere(host: str) -> None:
     assert not is_this_machine(host)
 
 
+class Repointed(MemoryConnector):
+    """A tunnel that leads to another broker each time."""
+
+    brokers: ClassVar = ["kafka one", "kafka one", "kafka two"]
+
+    async def identity(self) -> BrokerIdentity:
+        return BrokerIdentity(self.brokers.pop(0))
+
+
+async def test_the_name_that_was_typed_for_one_broker_counts_for_no_other() -> None:
+    connection = msgspec.structs.replace(Connection.parse("m=memory://m"), level=Level.MOVE, production=True)
+    asked = []
+
+    async def confirm(_: Connection, level: Level) -> bool:
+        asked.append(level)
+        return True
+
+    async with Guarded(Repointed(connection), connection, confirm) as connector:
+        for expected in (1, 1, 2):
+            await connector.permit(Level.PUBLISH, "it")
+            assert len(asked) == expected
+
+
 def guarded(name: str, file: Path | None, production: bool = False, broker: str = "") -> Guarded:
     connection = msgspec.structs.replace(
         Connection.parse(f"{name}=memory://{broker or uuid.uuid4().hex}"), level=Level.MOVE, production=production

@@ -442,7 +442,8 @@ class IdentifiedConnector(Connector, Protocol):
     """A connector whose broker says which one it is."""
 
     async def identity(self) -> BrokerIdentity:
-        """What the broker calls itself, and where it says that it lives; asked once it is entered.
+        """What the broker calls itself, and where it says that it lives; asked before each thing that needs a guard, so
+        that an answer that was kept must be of the broker that would be reached now.
 
         Raises:
             ConnectorError: It cannot be asked.

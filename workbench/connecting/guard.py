@@ -146,17 +146,22 @@ class Guarded:
         return Level.OBSERVE if self.tunnel_to and self._connection.level is None else level
 
     async def identify(self) -> None:
-        """Learn which broker this is, and whether it is production by now: somebody may have met it as such meanwhile.
+        """Learn which broker this is by now, and whether it is production: a tunnel may lead elsewhere than it did, and
+        somebody may have met the broker as production meanwhile.
 
         Raises:
             ConnectorError: It cannot be asked.
             ConfigError: It cannot be known whether it is production.
         """
         connector = self._connector
-        if self._identity is None and isinstance(connector, IdentifiedConnector):
+        if isinstance(connector, IdentifiedConnector):
             boundary = self._boundary(f"Asking which broker {self.name} is")
+            before = self._identity
             self._identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
             self.tunnel_to = self._identity.elsewhere if self._connection.loopback else ""
+            if before is not None and before.id != self._identity.id:
+                # What was typed was meant for the other one.
+                self._confirmed = Level.OBSERVE
         met = self._meet(self._connection, self._identity or BrokerIdentity())
         self.is_production = bool(met) or self._connection.production
 
