@@ -242,12 +242,19 @@ class Session:
     def _meet(self, connection: Connection, identity: BrokerIdentity) -> str:
         """Recognise a broker of production; its user is told once."""
         name = connection.name
-        own = self.config.path if name in self.config.connections and name not in self._given else None
-        found = meet(connection, identity, None if name in self.config.strangers else own)
+        found = meet(connection, identity, self.config.path if self._is_vouched_for(connection) else None)
         if found and not connection.production and name not in self._told_production:
             self._told_production.add(name)
             self.tell(f"{name} leads to the broker of {found}, which is production: so it is, too.")
         return found
+
+    def _is_vouched_for(self, connection: Connection) -> bool:
+        """Whether a trusted file has a connection, or calls another one production that leads to its host and port."""
+        trusted = {name: said for name, said in self.config.connections.items() if name not in self.config.strangers}
+        return (connection.name in trusted and connection.name not in self._given) or any(
+            said.production and is_same_broker(connection, self._described(name, said))
+            for name, said in trusted.items()
+        )
 
     def _limited(self, connection: Connection) -> Connection:
         """A connection that is given by URL: what is configured of its broker, or under its name, holds for it."""

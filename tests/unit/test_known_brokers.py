@@ -16,7 +16,7 @@ from workbench.connecting.folders import state_path
 from workbench.connecting.guard import Guarded
 from workbench.connecting.hosts import is_this_machine
 from workbench.connecting.identity import BrokerIdentity
-from workbench.connecting.known_brokers import meet
+from workbench.connecting.known_brokers import known_brokers, meet
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, GuardRefused
@@ -169,10 +169,10 @@ async def is_production(connector: Guarded) -> bool:
         return False
 
 
-def says(path: Path, name: str, production: bool = True) -> Path:
+def says(path: Path, name: str, production: bool = True, url: str = "memory://m") -> Path:
     """A file that says of a connection whether it is production."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'[connections.{name}]\nurl = "memory://m"\nproduction = {str(production).lower()}\n')
+    path.write_text(f'[connections.{name}]\nurl = "{url}"\nproduction = {str(production).lower()}\n')
     return path
 
 
@@ -197,6 +197,25 @@ async def test_a_broker_that_is_met_as_production_is_so_for_connections_that_are
         assert await is_production(guarded("prod", says(own_file, "prod"), production=True))
         with pytest.raises(GuardRefused, match="is production"):
             await alias.permit(Level.PUBLISH, "it")
+
+
+@pytest.mark.parametrize("url", ["memory://shop", "memory://shop?watch=10s", "${NOT_SET}"])
+async def test_a_production_broker_is_known_though_its_connection_is_called_otherwise(own_file: Path, url: str) -> None:
+    mine = says(own_file, "prod", url="memory://shop")
+    assert await is_production(guarded("prod", mine, production=True, broker="shop"))
+    says(own_file, "shop-prod", url=url)
+    assert await is_production(guarded("alias", None))
+    says(own_file, "shop-prod", production=False, url=url)
+    assert not await is_production(guarded("alias", None))
+
+
+async def test_a_url_that_leads_where_a_production_connection_does_is_enough_to_know_its_broker(own_file: Path) -> None:
+    shop = ConfigFile.read(says(own_file, "prod", url="amqp://localhost:5672"))
+    given = [Connection.parse("near=amqp://127.1:5672"), Connection.parse("prod=amqp://elsewhere.example")]
+    async with Session(given, shop) as session:
+        for name, known in (("prod", []), ("near", ["prod"])):
+            session._meet(session.describe(name), BrokerIdentity(f"rabbitmq {name}"))
+            assert [each.name for each in known_brokers()] == known
 
 
 @pytest.mark.parametrize("what", ["renamed", "removed"])
@@ -241,11 +260,16 @@ async def test_to_list_or_describe_is_enough_to_remember_a_production_broker(own
     assert await is_production(guarded("alias", None))
 
 
-@pytest.mark.parametrize("damage", ["{", "folder"])
+@pytest.mark.parametrize("damage", ["{", "", "folder", "link"])
 async def test_nothing_is_changed_while_the_production_brokers_cannot_be_read(damage: str) -> None:
     path = state_path("production-brokers.json")
     path.parent.mkdir(parents=True)
-    path.mkdir() if damage == "folder" else path.write_text(damage)
+    if damage == "folder":
+        path.mkdir()
+    elif damage == "link":
+        path.symlink_to("nothing")
+    else:
+        path.write_text(damage)
     for connector in (guarded("alias", None), guarded("prod", Path("mine.toml"), production=True)):
         async with connector:
             assert await connector.endpoints() == []

@@ -1,8 +1,8 @@
 """The brokers of production connections, remembered from one run to the next.
 
 Whoever meets one of them again, by whatever URL, is in production. It is forgotten when the files that said production
-of a connection to it, and are the user's own or still trusted, do not say so any more. A file that is gone or cannot be
-read takes nothing back.
+of a connection to it, and are the user's own or still trusted, say so of none any more, whatever they call it. A file
+that is gone or cannot be read takes nothing back.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,14 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import ConfigFile
+from workbench.connecting.config_file import ConfigFile, Configured, expand
 from workbench.connecting.config_sources import is_trusted, own_path
+from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.error_log import log_error
 from workbench.connecting.folders import state_path
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.plain_files import content_of
+from workbench.connecting.plugins import is_same_broker
 from workbench.connecting.state_files import locked, write_private
 from workbench.model.errors import ConfigError
 
@@ -29,11 +31,13 @@ class Known(msgspec.Struct, frozen=True):
         id: What it calls itself.
         name: The connection's name.
         file: The configuration file that said so.
+        url: Where the connection led, without a login; empty: that was not kept.
     """
 
     id: str
     name: str
     file: str
+    url: str = ""
 
 
 def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) -> str:
@@ -42,7 +46,7 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
     Args:
         connection: By which it was met.
         identity: What it says of itself.
-        file: The trusted file that configures the connection; None: it is in none.
+        file: The trusted file that configures it, or another connection to its host and port; None: there is none.
 
     Returns:
         The name of the production connection that this is the broker of; empty: of none.
@@ -55,8 +59,13 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
     known = [each for each in known_brokers() if each.id == identity.id]
     holding = [each for each in known if not _is_taken_back(each, file)]
     if file is not None and connection.production:
-        ours = Known(identity.id, connection.name, str(file.absolute()))
-        holding += [ours] if ours not in holding else []
+        ours = Known(identity.id, connection.name, str(file.absolute()), _url_of(connection))
+        try:
+            name = _saying(ours)
+        except ConfigError:
+            name = connection.name
+        if name and not any((each.name, each.file) == (name, ours.file) for each in holding):
+            holding.append(msgspec.structs.replace(ours, name=name))
     if holding != known:
         _replace(identity.id, holding)
     return holding[0].name if holding else ""
@@ -68,16 +77,19 @@ def known_brokers() -> Sequence[Known]:
     Raises:
         ConfigError: The list of them cannot be read.
     """
+    path = _path()
     try:
-        return _READ.decode(content_of(_path()) or b"[]")
+        return _READ.decode(content_of(path))
     except FileNotFoundError:
-        return ()
+        if not path.is_symlink():
+            return ()
+        reason = "leads to nothing"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     except msgspec.DecodeError:
         reason = "is damaged"
     raise ConfigError(
-        f"{_path()}, which says which brokers are production, {reason}. Mend it, or remove it to begin anew."
+        f"{path}, which says which brokers are production, {reason}. Mend it, or remove it to begin anew."
     )
 
 
@@ -90,15 +102,43 @@ def _is_taken_back(known: Known, file: Path | None) -> bool:
     if path not in (own_path(), file and file.absolute()) and not is_trusted(path):
         return False
     try:
-        said = ConfigFile.read(path).connections.get(known.name)
+        return not _saying(known)
     except ConfigError:
         return False
-    return said is None or not said.production
+
+
+def _saying(known: Known) -> str:
+    """The connection that its file calls production and that has its name, or leads where it led; empty: there is none.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    led = Connection.parse(known.url) if known.url else None
+    said = ConfigFile.read(Path(known.file)).connections
+    for name in sorted(said, key=lambda name: name != known.name):
+        if not said[name].production:
+            continue
+        if name == known.name or (led is not None and _may_lead(name, said[name], led)):
+            return name
+    return ""
+
+
+def _may_lead(name: str, said: Configured, led: Connection) -> bool:
+    try:
+        return is_same_broker(connection_of(expand(said.url, name), files=False), led)
+    except ConfigError:
+        # Its variables are not set here.
+        return True
+
+
+def _url_of(connection: Connection) -> str:
+    return f"{connection.scheme}://{','.join(connection.places)}"
 
 
 def _replace(id: str, holding: Sequence[Known]) -> None:
     try:
-        with locked(_path()):
+        # To lock the list itself would make an empty one.
+        with locked(state_path("production-brokers.lock")):
             others = [each for each in known_brokers() if each.id != id]
             write_private(_path(), msgspec.json.encode([*others, *holding]), mode=0o600)
     except OSError as error:
