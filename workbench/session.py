@@ -367,6 +367,14 @@ class Session:
         identity = self.describe(name).identity
         return f"{identity}#{PROCESS}" if self.is_embedded(name) else identity
 
+    async def broker_id(self, name: str) -> str:
+        """What the broker of a connection calls itself: see `BrokerIdentity.id`.
+
+        Raises:
+            WorkbenchError: It cannot be opened or asked.
+        """
+        return (await (await self.connector(name)).broker()).id
+
     def level(self, name: str) -> Level:
         """What is allowed through a connection, as far as is known of its broker; known without its password.
 

@@ -17,7 +17,13 @@ from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.config_sources import own_path
 from workbench.connecting.level import Level
-from workbench.model.errors import GuardRefused, WorkbenchError
+from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
+from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.operation import Operation
+from workbench.operations.journal.records import find_journal
+from workbench.operations.move.moves import carry_out, plan_undo, resume
+from workbench.operations.move.plan import Plan
+from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
 
 
@@ -99,3 +105,48 @@ async def test_a_tunnel_that_comes_to_lead_to_production_is_production(
             with pytest.raises(GuardRefused, match="t is production"):
                 async with connector.publisher():
                     pass
+
+
+async def test_what_was_planned_or_moved_through_a_tunnel_is_not_done_at_another_broker(
+    rabbitmq_3: RabbitMQAddress, rabbitmq_4: RabbitMQAddress
+) -> None:
+    here = Rabbit(rabbitmq_3, "/")
+    source, target = here.queue(), here.queue()
+    try:
+        here.publish(source, b"1", b"2")
+        tunnel = Tunnel(rabbitmq_3.url)
+        async with tunnel.open() as port:
+            given = here.connection(f"amqp://guest:guest@127.0.0.1:{port}")
+            async with Session([given]) as session:
+                done = await make_plan(session, Wanted(source, target=target))
+                assert (await carry_out(session, done)).moved == 2
+                here.publish(source, b"3")
+                plan = await make_plan(session, Wanted(source, target=target))
+                begin(plan)
+                tunnel.to = rabbitmq_4.url
+                tunnel.cut()
+            async with Session([given]) as session:
+                for refused in (
+                    carry_out(session, msgspec.structs.replace(plan, id="0123456789ab")),
+                    resume(session, find_journal(plan.id)),
+                    plan_undo(session, find_journal(done.id)),
+                ):
+                    with pytest.raises(
+                        Unsupported, match=r"rabbit leads to another broker now, rabbitmq \S+, and led to"
+                    ):
+                        await refused
+            tunnel.to = rabbitmq_3.url
+            async with Session([given]) as session:
+                assert (await resume(session, find_journal(plan.id))).moved == 1
+    finally:
+        for queue in (source, target):
+            here.channel.queue_delete(queue.name)
+        here.amqp.close()
+        here.api.close()
+
+
+def begin(plan: Plan) -> None:
+    """Leave a journal as of a program that died before it did anything."""
+    encoded = msgspec.msgpack.encode(plan)
+    operation = Operation(plan.id, "move", plan.made, "ann@here", plan.source, plan.identity, plan.title, encoded)
+    Journal.create(operation).close()

@@ -132,7 +132,8 @@ class Guarded:
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
         self._meet = meet
-        self._identity = None if isinstance(connector, IdentifiedConnector) else BrokerIdentity()
+        self._identity: BrokerIdentity | None = None
+        self._is_noted = False
         self.tunnel_to = ""
         """The host where a broker that is reached on this machine says that it lives; empty: on this machine, or it has
         not said so yet."""
@@ -153,22 +154,32 @@ class Guarded:
             ConnectorError: It cannot be asked.
             ConfigError: It cannot be known whether it is production.
         """
-        connector = self._connector
-        if isinstance(connector, IdentifiedConnector):
-            boundary = self._boundary(f"Asking which broker {self.name} is")
-            before = self._identity
-            self._identity = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
-            self.tunnel_to = self._identity.elsewhere if self._connection.loopback else ""
-            if before is not None and before.id != self._identity.id:
-                # What was typed was meant for the other one.
-                self._confirmed = Level.OBSERVE
-        met = self._meet(self._connection, self._identity or BrokerIdentity())
+        met = self._meet(self._connection, await self.broker())
         self.is_production = bool(met) or self._connection.production
+        self._is_noted = True
+
+    async def broker(self) -> BrokerIdentity:
+        """Which broker this is by now: always allowed.
+
+        Raises:
+            ConnectorError: It cannot be asked.
+        """
+        connector = self._connector
+        before = self._identity
+        if not isinstance(connector, IdentifiedConnector):
+            return BrokerIdentity()
+        boundary = self._boundary(f"Asking which broker {self.name} is")
+        self._identity = found = await boundary.answer(lambda: connector.identity(), BrokerIdentity)
+        self.tunnel_to = found.elsewhere if self._connection.loopback else ""
+        if before is not None and before.id != found.id:
+            # What was typed was meant for the other one.
+            self._confirmed = Level.OBSERVE
+        return found
 
     async def _note_broker(self) -> None:
         """Learn once which broker this is, so that it is known again by whatever URL it is met. What needs a guard asks
         again, and says what is wrong."""
-        if self._identity is None:
+        if not self._is_noted:
             with suppress(ConnectorError, ConfigError):
                 await self.identify()
 

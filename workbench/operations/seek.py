@@ -42,6 +42,7 @@ class Seek(msgspec.Struct, frozen=True):
         shifts: The partitions in which something changes.
         is_new: Whether there is no such group yet.
         undoes: The id of the operation that it takes back; empty: none.
+        broker: What the log's broker calls itself; empty: it has not said.
     """
 
     group: str
@@ -50,6 +51,7 @@ class Seek(msgspec.Struct, frozen=True):
     shifts: tuple[Shift, ...]
     is_new: bool = False
     undoes: str = ""
+    broker: str = ""
 
     @property
     def title(self) -> str:
@@ -80,7 +82,7 @@ async def plan_seek_undo(session: Session, path: Path) -> Seek:
     """
     operation = (await asyncio.to_thread(read_record, path)).operation
     done = _seek_of(operation)
-    _check_place(session, done)
+    await _check_place(session, done)
     places = {each.partition: each.before for each in done.shifts}
     return await _plan(session, done.group, done.address, places, operation.id)
 
@@ -117,7 +119,7 @@ async def resume(session: Session, path: Path) -> None:
         WorkbenchError: As `carry_out`.
     """
     seek = _seek_of((await asyncio.to_thread(read_record, path)).operation)
-    _check_place(session, seek)
+    await _check_place(session, seek)
     await _permit(session, seek)
     with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
         await _do(session, seek, journal)
@@ -159,12 +161,14 @@ async def _plan(
         if stands.get(partition) != after
     )
     identity = session.broker_identity(address.connection)
-    return Seek(group, address, identity, shifts, is_new, undoes)
+    broker = await session.broker_id(address.connection)
+    return Seek(group, address, identity, shifts, is_new, undoes, broker)
 
 
-def _check_place(session: Session, seek: Seek) -> None:
+async def _check_place(session: Session, seek: Seek) -> None:
     name = seek.address.connection
-    if place_of(session.broker_identity(name)) != place_of(seek.identity):
+    elsewhere = place_of(session.broker_identity(name)) != place_of(seek.identity)
+    if elsewhere or (seek.broker and await session.broker_id(name) not in ("", seek.broker)):
         raise Unsupported(f"{name} leads elsewhere now, so that there is nothing to put back.")
 
 

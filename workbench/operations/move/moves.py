@@ -22,7 +22,7 @@ from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.editor import Editor
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.journal_file import check_not_begun
-from workbench.operations.journal.operation import Kind, Operation, State, now, place_of, whoami
+from workbench.operations.journal.operation import Kind, Operation, State, now, whoami
 from workbench.operations.journal.records import (
     find_journal,
     read_record,
@@ -33,6 +33,7 @@ from workbench.operations.journal.records import (
 from workbench.operations.journal.retention import keep_within
 from workbench.operations.move.choice import Choice, Deletion, Selection
 from workbench.operations.move.outcome import Ended, Progress
+from workbench.operations.move.places import changed, check_places
 from workbench.operations.move.plan import Plan, Purpose
 from workbench.operations.move.planning import check_room, who_receives
 from workbench.operations.move.routing import Routing, editor_of
@@ -94,7 +95,10 @@ async def resume(
     if record.operation.by_broker and (why := record.why_no_resume) is not None:
         raise Unsupported(why)
     plan = _plan_of(record.operation)
-    check_places(session, plan)
+    await check_places(session, plan)
+    if plan.undoes:
+        undone = await asyncio.to_thread(read_record, find_journal(plan.undoes))
+        await check_places(session, _plan_of(undone.operation))
     await permit(session, plan)
     await _check_same_log(session, plan)
     async with editor_of(session, plan.edit) as editor:
@@ -152,7 +156,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if (why := record.why_no_undo) is not None:
         raise StoreError(why)
     done = _plan_of(operation)
-    check_places(session, done)
+    await check_places(session, done)
     before = await asyncio.to_thread(undos_of, operation.id)
     if (open := next((each for each in before if each.state == "running" or each.can_go_on), None)) is not None:
         what = f"is being undone by operation {open.operation.id}, which is {open.state}"
@@ -195,7 +199,7 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
         Unsupported: It has, with what.
         WorkbenchError: A broker does not tell.
     """
-    check_places(session, plan)
+    await check_places(session, plan)
     source = plan.source
     connector = await session.connector(source.connection)
     try:
@@ -204,40 +208,24 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
                 asked = group.create_task(connector.endpoint(source))
                 group.create_task(targets.find_all(leg.address for leg in plan.legs))
     except EndpointNotFound as error:
-        raise _changed(str(error).rstrip(".")) from error
+        raise changed(str(error).rstrip(".")) from error
     endpoint = asked.result()
     if endpoint.kind != plan.kind:
-        raise _changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
+        raise changed(f"{source} is {with_article(endpoint.kind)} now, and was {with_article(plan.kind)}")
     await _check_same_log(session, plan)
     for leg in plan.legs:
         try:
             target = await targets.find(leg.address)
         except ConnectorError as error:
-            raise _changed(str(error).rstrip(".")) from error
+            raise changed(str(error).rstrip(".")) from error
         kind = target.endpoint.kind
         if kind != leg.kind:
-            raise _changed(f"{leg.address} is {with_article(kind)} now, and was {with_article(leg.kind)}")
+            raise changed(f"{leg.address} is {with_article(kind)} now, and was {with_article(leg.kind)}")
         if target.endpoint.family == "routes" and leg.sample is not None:
             receivers = await who_receives(session, target.endpoint, leg.sample)
             if receivers != leg.receivers:
-                raise _changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
+                raise changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
         check_room(target, leg.count, force)
-
-
-def check_places(session: Session, plan: Plan) -> None:
-    """Refuse a plan whose connections lead elsewhere than when it was made.
-
-    Raises:
-        Unsupported: One does.
-        AddressError: One is not known.
-    """
-    for address, identity in ((plan.source, plan.identity), *((leg.address, leg.identity) for leg in plan.legs)):
-        leads, led = place_of(session.broker_identity(address.connection)), place_of(identity)
-        if leads != led:
-            place = led.partition("#")[0]
-            ended = f"{place} was a broker of another program, and ended with it"
-            moved = f"{address.connection} leads elsewhere now, and led to {place}"
-            raise _changed(ended if leads.partition("#")[0] == place else moved)
 
 
 async def _check_same_log(session: Session, plan: Plan) -> None:
@@ -250,9 +238,9 @@ async def _check_same_log(session: Session, plan: Plan) -> None:
     source = plan.source
     connector = await session.connector(source.connection)
     if plan.source_id and await connector.log_id(source) not in (None, plan.source_id):
-        raise _changed(f"{source} was deleted, and made anew")
+        raise changed(f"{source} was deleted, and made anew")
     if plan.ends and (behind := await _shrunk(session, plan)):
-        raise _changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
+        raise changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
 
 
 async def permit(session: Session, plan: Plan) -> None:
@@ -397,6 +385,7 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         source=from_there,
         kind=done.kind if target is None else target.kind,
         identity=session.broker_identity(from_there.connection),
+        broker=next((leg.broker for leg in done.legs if leg.address == from_there), done.broker),
         removes=target is not None,
         ledger=False,
         scope="matching",
@@ -421,7 +410,3 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         edit=Edit(),
         preview=(),
     )
-
-
-def _changed(what: str) -> Unsupported:
-    return Unsupported(f"The plan no longer fits: {what}. Plan again.")

@@ -48,6 +48,7 @@ class Leg(msgspec.Struct, frozen=True):
         sample: The key and the headers of one of them, by which it was asked who gets them; None: nobody was asked.
         changes: What becomes of them there, a sentence each.
         removed: What they do not bring along, a sentence each.
+        broker: What its broker calls itself; empty: it has not said.
     """
 
     address: Address
@@ -58,6 +59,7 @@ class Leg(msgspec.Struct, frozen=True):
     sample: Event | None = None
     changes: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    broker: str = ""
 
 
 class Stays(msgspec.Struct, frozen=True):
@@ -111,6 +113,7 @@ class Plan(msgspec.Struct, frozen=True):
         edit: What is changed about each of them.
         preview: What that changes about some of them, in lines, masked.
         source_id: What tells the source from another of its name; empty: nothing.
+        broker: What the source's broker calls itself; empty: it has not said.
     """
 
     id: Id
@@ -148,6 +151,7 @@ class Plan(msgspec.Struct, frozen=True):
     edit: Edit = Edit()
     preview: tuple[str, ...] = ()
     source_id: str = ""
+    broker: str = ""
 
     @property
     def verb(self) -> str:

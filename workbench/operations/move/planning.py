@@ -191,6 +191,7 @@ async def _make_plan(
         edit=wanted.edit,
         preview=tuple(survey.preview),
         source_id=source_id,
+        broker=await session.broker_id(source.connection),
     )
 
 
@@ -318,7 +319,8 @@ async def _leg(session: Session, endpoint: Endpoint, survey: _Survey) -> Leg:
     changes = survey.changes[address].sentences()
     identity = session.broker_identity(address.connection)
     removed = tuple(survey.removed[address])
-    return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed)
+    broker = await session.broker_id(address.connection)
+    return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed, broker)
 
 
 async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> str:

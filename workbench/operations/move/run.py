@@ -20,6 +20,7 @@ from workbench.operations.move.choice import Choice
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.passes import Messages, Passes
 from workbench.operations.move.pipeline import is_atomic
+from workbench.operations.move.places import check_places
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.returns import Returns
 from workbench.operations.move.standing import Standing
@@ -119,6 +120,9 @@ class _Run:
             moved, began = standing.moved, time.monotonic()
             self._losses = connector.losses
             try:
+                if failures:
+                    # What was lost may have led elsewhere before.
+                    await check_places(self._session, self._plan)
                 further = await self._passes.once()
             except ConnectorError as error:
                 if standing.moved > moved:
