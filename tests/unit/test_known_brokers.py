@@ -209,6 +209,15 @@ async def test_a_production_broker_is_known_though_its_connection_is_called_othe
     assert not await is_production(guarded("alias", None))
 
 
+async def test_who_is_refused_for_a_configured_connection_is_told_so_and_not_to_give_a_guard() -> None:
+    given = msgspec.structs.replace(Connection.parse("alias=memory://shop"), level=Level.DESTROY)
+    shop = ConfigFile(connections={"shop": Configured("memory://shop", guard="observe")}, path=Path("mine.toml"))
+    async with Session([given], shop) as session:
+        with pytest.raises(GuardRefused, match="to its host and port, allows no more") as refused:
+            await (await session.connector("alias")).permit(Level.PUBLISH, "it")
+    assert "--guard" not in str(refused.value)
+
+
 async def test_a_url_that_leads_where_a_production_connection_does_is_enough_to_know_its_broker(own_file: Path) -> None:
     shop = ConfigFile.read(says(own_file, "prod", url="amqp://localhost:5672"))
     given = [Connection.parse("near=amqp://127.1:5672"), Connection.parse("prod=amqp://elsewhere.example")]

@@ -470,10 +470,17 @@ class Guarded:
             await self.identify()
         if level > self.level:
             lives = f" Its broker says that it lives on {self.tunnel_to}." if self.tunnel_to else ""
-            raise GuardRefused(
-                f"{name} is guarded at {self.level.name.lower()!r}: {what} needs {level.name.lower()!r}."
+            way = (
                 f" --guard {level.name.lower()} allows it for a connection given by URL, `guard` in the configuration"
-                f" for a configured one.{lives}"
+                " for a configured one."
+            )
+            if level > self._connection.limit:
+                way = (
+                    " A configured connection of its name, or to its host and port, allows no more, or its file is not"
+                    " trusted: `workbench connections` lists them."
+                )
+            raise GuardRefused(
+                f"{name} is guarded at {self.level.name.lower()!r}: {what} needs {level.name.lower()!r}.{way}{lives}"
             )
         if self.is_production and level > self._confirmed:
             if not await self._confirm(self._connection, level):
