@@ -191,6 +191,8 @@ def test_what_the_screen_sees_is_recorded_and_opened_again(tmp_path: Path) -> No
         terminal.until("recording")
         terminal.until("JSON")
         terminal.press("q")
+        terminal.until("the recording ends")
+        terminal.press("\r")
         assert terminal.wait() == 0
     with Terminal(str(file)) as terminal:
         terminal.until("read-only")

@@ -18,6 +18,7 @@ from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.error_log import log_error
 from workbench.connecting.folders import state_path
 from workbench.connecting.identity import BrokerIdentity
+from workbench.connecting.open_files import check_room
 from workbench.connecting.plain_files import content_of
 from workbench.connecting.plugins import is_same_broker
 from workbench.connecting.state_files import locked, write_private
@@ -76,6 +77,7 @@ def known_brokers() -> Sequence[Known]:
 
     Raises:
         ConfigError: The list of them cannot be read.
+        ConnectorError: No further file can be opened.
     """
     path = _path()
     try:
@@ -85,6 +87,7 @@ def known_brokers() -> Sequence[Known]:
             return ()
         reason = "leads to nothing"
     except OSError as error:
+        check_room()
         reason = f"cannot be read: {error.strerror}"
     except msgspec.DecodeError:
         reason = "is damaged"
