@@ -368,12 +368,13 @@ class Session:
         return f"{identity}#{PROCESS}" if self.is_embedded(name) else identity
 
     async def broker_id(self, name: str) -> str:
-        """What the broker of a connection calls itself: see `BrokerIdentity.id`.
+        """What the broker of a connection calls itself, where no other broker is called so and no node of it otherwise.
 
         Raises:
             WorkbenchError: It cannot be opened or asked.
         """
-        return (await (await self.connector(name)).broker()).id
+        broker = await (await self.connector(name)).broker()
+        return broker.id if broker.sure else ""
 
     def level(self, name: str) -> Level:
         """What is allowed through a connection, as far as is known of its broker; known without its password.

@@ -1,6 +1,6 @@
 """RabbitMQ behind the connector protocol."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import ClassVar, Self, TypeVar
 
@@ -22,6 +22,7 @@ from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims, Publisher, Purpose, Stream
+from workbench.connecting.hosts import is_loopback
 from workbench.connecting.identity import BrokerIdentity
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
@@ -51,6 +52,7 @@ class RabbitMQConnector:
         self._claims: dict[Address, list[QueueClaims]] = {}
         self._asking: Client
         self._node: str | None = None
+        self._nodes = frozenset[str]()
         self._told: str | None = None
         self._replaced = 0
         self._open = AsyncExitStack()
@@ -89,10 +91,15 @@ class RabbitMQConnector:
             patient: Whether they wait for a broker that blocks its publishers: see `Client.open`.
         """
         wanted = self._asking.cluster_name if self._told is None else self._told
+        nodes = self._nodes
+
+        def is_wanted(name: str) -> bool:
+            # Nodes of a cluster without a name differ in theirs; which they are is not told to everybody.
+            return name == wanted or (("@" in name and "@" in wanted) and (not nodes or _is_of_node(name, nodes)))
 
         async def connect() -> Client:
             client = await (Client.open(self._access, None) if patient else Client.open(self._access))
-            if client.cluster_name == wanted:
+            if is_wanted(client.cluster_name):
                 return client
             await client.close()
             if self._asking.cluster_name == wanted:
@@ -119,9 +126,13 @@ class RabbitMQConnector:
         """The cluster's name, and the machine of its node: see `IdentifiedConnector`."""
         name = self._told = (await self._ask()).cluster_name
         if self._node is None:
+            # Where nobody has named a cluster, each of its nodes calls it by its own name.
+            self._nodes = await self._topology.nodes() if "@" in name else frozenset()
             self._node = name if "@" in name else await self._topology.node()
-        node = self._node
-        return BrokerIdentity(f"rabbitmq {name}" if name else "", (node.rpartition("@")[2],) if node else ())
+        node, nodes = self._node, self._nodes
+        id = min(nodes) if len(nodes) > 1 else name
+        hosts = (node.rpartition("@")[2],) if node else ()
+        return BrokerIdentity(f"rabbitmq {id}" if id else "", hosts, sure=bool(nodes) or "@" not in name)
 
     async def endpoints(self) -> Listing[Endpoint]:
         """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
@@ -295,8 +306,9 @@ class RabbitMQConnector:
     async def transfer(self, source: Address, target: Address, count: int) -> AsyncIterator[Shovelling]:
         """Have a shovel move messages of a queue: see `workbench.connecting.connector.TransferConnector`."""
         client = await self._ask()
-        named = await self._topology.cluster_name()
-        if named and client.cluster_name and named != client.cluster_name:
+        named, nodes = await self._topology.cluster_name(), await self._topology.nodes()
+        is_other = named != client.cluster_name and not _is_of_node(client.cluster_name, nodes)
+        if named and client.cluster_name and is_other:
             raise Unsupported(f"{self._access.name}: management= is of {named}, and AMQP of {client.cluster_name}.")
         async with Shovelling.start(self._topology, client, self._access.vhost, source, target, count) as shovelling:
             yield shovelling
@@ -352,6 +364,16 @@ async def _as_far_as_told(listing: Awaitable[Listing[T]], what: str) -> tuple[Li
         return await listing, None
     except ConnectorError as error:
         return Listing(gaps=[Gap(what, str(error))]), error
+
+
+def _is_of_node(cluster_name: str, nodes: Collection[str]) -> bool:
+    """Whether a cluster without a name is called so by one of its nodes: by its name and its machine's long one."""
+    name, _, host = cluster_name.partition("@")
+    for node in nodes:
+        own, _, lives = node.partition("@")
+        if own == name and (is_loopback(lives) or lives.partition(".")[0] == host.partition(".")[0]):
+            return True
+    return False
 
 
 def _words_for(address: Address) -> str:

@@ -162,6 +162,10 @@ class _Overview(msgspec.Struct):
     cluster_name: str = ""
 
 
+class _Node(msgspec.Struct, frozen=True):
+    name: str
+
+
 class _Vhost(msgspec.Struct, frozen=True):
     tracing: bool = False
 
@@ -274,6 +278,13 @@ class Topology:
     async def cluster_name(self) -> str:
         """What the cluster is called that answers, as far as this user may know."""
         return (await self._overview()).cluster_name
+
+    async def nodes(self) -> frozenset[str]:
+        """The nodes of the cluster, running or not, as far as this user may know; none: they are not told."""
+        try:
+            return frozenset(each.name for each in await self._list("nodes", _Node))
+        except ConnectorError:
+            return frozenset()
 
     async def _overview(self) -> _Overview:
         try:

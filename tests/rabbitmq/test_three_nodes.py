@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pika
@@ -14,6 +15,7 @@ from tests.e2e.command import run
 from tests.rabbitmq.conftest import eventually
 from tests.rabbitmq.doing import browse, numbered, publish_all
 from workbench.connecting.config import Connection
+from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError
@@ -46,9 +48,15 @@ def connector_of(*nodes: RabbitMQNode) -> RabbitMQConnector:
     return RabbitMQConnector(replace(Connection.parse(f"rabbit={url_of(*nodes)}"), level=Level.MOVE))
 
 
+@asynccontextmanager
+async def told(connector: RabbitMQConnector) -> AsyncIterator[BrokerIdentity]:
+    """Which broker it is, as a guard asks."""
+    yield await connector.identity()
+
+
 async def test_publishing_and_listing_go_on_with_another_node(cluster: RabbitMQCluster, queue: Address) -> None:
     first, *others = cluster.nodes
-    async with connector_of(first, *others) as connector, connector.publisher() as publisher:
+    async with connector_of(first, *others) as connector, told(connector) as broker, connector.publisher() as publisher:
         await publisher.send(queue, numbered(500))
         answers = publisher.receipts()
         receipts = [*await anext(answers)]
@@ -59,7 +67,8 @@ async def test_publishing_and_listing_go_on_with_another_node(cluster: RabbitMQC
         assert [each.error for each in receipts if each.error] == []
         assert len(receipts) == 1_000
         assert queue in [each.address for each in await connector.endpoints()]
-    async with connector_of(first, *others) as connector:
+    async with connector_of(first, *others) as connector, told(connector) as again:
+        assert (again.id, again.sure) == (broker.id, True)
         assert queue in [each.address for each in await connector.endpoints()]
         # Some were sent again, and may be there twice.
         assert len({each.event.body for each in await browse(connector, queue)}) == 1_000

@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 import pytest
@@ -88,7 +88,8 @@ async def test_a_tunnel_that_comes_to_lead_to_production_is_production(
     says_production(own_file, rabbitmq_4)
     tunnel = Tunnel(rabbitmq_3.url)
     async with tunnel.open() as port:
-        given = Connection.parse(f"t=amqp://guest:guest@127.0.0.1:{port}")
+        management = quote(rabbitmq_3.management_url, safe="")
+        given = Connection.parse(f"t=amqp://guest:guest@127.0.0.1:{port}?management={management}")
         given = msgspec.structs.replace(given, level=Level.MOVE)
         async with Session([given, "prod"], ConfigFile.read(own_path())) as session:
             await (await session.connector("prod")).endpoint(session.address("prod/exchange:amq.topic"))
@@ -116,7 +117,8 @@ async def test_what_was_planned_or_moved_through_a_tunnel_is_not_done_at_another
         here.publish(source, b"1", b"2")
         tunnel = Tunnel(rabbitmq_3.url)
         async with tunnel.open() as port:
-            given = here.connection(f"amqp://guest:guest@127.0.0.1:{port}")
+            url = f"amqp://guest:guest@127.0.0.1:{port}"
+            given = here.connection(url)
             async with Session([given]) as session:
                 done = await make_plan(session, Wanted(source, target=target))
                 assert (await carry_out(session, done)).moved == 2
@@ -125,7 +127,8 @@ async def test_what_was_planned_or_moved_through_a_tunnel_is_not_done_at_another
                 begin(plan)
                 tunnel.to = rabbitmq_4.url
                 tunnel.cut()
-            async with Session([given]) as session:
+            there = msgspec.structs.replace(given, options={"management": rabbitmq_4.management_url})
+            async with Session([there]) as session:
                 for refused in (
                     carry_out(session, msgspec.structs.replace(plan, id="0123456789ab")),
                     resume(session, find_journal(plan.id)),

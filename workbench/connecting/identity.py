@@ -11,10 +11,12 @@ class BrokerIdentity(msgspec.Struct, frozen=True):
     Attributes:
         id: Its kind and its own name, `kafka 4L6g3nShT-eMCtK--X86sw`: equal ones are one broker. Empty: it has none.
         hosts: Where it says that it lives, as names or addresses; empty: it does not say.
+        sure: Whether one that has another id is another broker, and no other node of this one.
     """
 
     id: str = ""
     hosts: tuple[str, ...] = ()
+    sure: bool = True
 
     @property
     def elsewhere(self) -> str:
