@@ -17,6 +17,12 @@ pytest_plugins = ["tests.brokers.fixtures", "tests.contract.selection", "tests.h
 settings.register_profile("workbench", deadline=None)
 settings.load_profile("workbench")
 
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Workers have to agree on the names of tests: bytes that are packed may hold the time at which they were."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
 # What a shell starts in the background ignores Ctrl+C, and so would the programs under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # What `nohup` starts ignores the end of its terminal.
