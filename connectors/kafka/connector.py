@@ -471,7 +471,11 @@ class KafkaConnector:
             for name, topic in topics.items()
         )
         errors = {name: each for name, each in zip(topics, found, strict=True) if isinstance(each, WorkbenchError)}
-        if len(errors) == len(topics):
+        if any(isinstance(error, EndpointNotFound) for error in errors.values()):
+            # One that was deleted after it was named is not missing.
+            there = await self._cluster.visible_topics()
+            errors = {name: error for name, error in errors.items() if name in there}
+        if errors and len(errors) == len(topics):
             raise next(iter(errors.values()))
         described = [one for each in found if not isinstance(each, WorkbenchError) for one in each]
         listed = sorted(described, key=lambda each: each.address.name)

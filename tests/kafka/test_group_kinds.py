@@ -16,10 +16,11 @@ from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGro
 from msgspec.structs import replace
 
 from connectors.kafka import KafkaConnector
+from connectors.kafka.cluster import Topic
 from tests.brokers import install
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.narrow import EVENT_HUBS, LIST_GROUPS, narrow
-from tests.kafka.conftest import MakeTopic, connect, workbench
+from tests.kafka.conftest import MakeTopic, admin, connect, workbench
 from tests.kafka.reading import numbered, publish
 from tests.kafka.test_groups import commit
 from workbench.model.groups import Group
@@ -201,6 +202,25 @@ async def test_a_topic_whose_configuration_is_broken_is_told_and_hides_no_other(
     assert "retention.ms" not in dict(listed[odd].detail)
     assert dict(listed[other].detail) == dict((await connector.endpoint(other)).detail)
     assert "retention.ms" in dict(listed[other].detail)
+
+
+async def test_a_topic_that_is_deleted_while_it_is_listed_is_not_missing(
+    connector: KafkaConnector, kafka: KafkaAddress, topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays, goes = await topic(1), await topic(1)
+    named = connector._cluster.visible_topics
+
+    async def then_deleted() -> Mapping[str, Topic]:
+        found = await named()
+        monkeypatch.setattr(connector._cluster, "visible_topics", named)
+        async with admin(kafka.bootstrap) as client:
+            await client.delete_topics([goes.name])
+        # Other tests' topics come and go.
+        return {each.name: found[each.name] for each in (stays, goes)}
+
+    monkeypatch.setattr(connector._cluster, "visible_topics", then_deleted)
+    listing = await connector.endpoints()
+    assert ([each.address for each in listing], listing.gaps) == ([stays], ())
 
 
 async def test_groups_of_a_broker_that_is_not_there_hide_no_others(

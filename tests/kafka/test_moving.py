@@ -272,7 +272,7 @@ async def test_who_stops_it_can_go_on_later(
 ) -> None:
     origin, source = await topic(), await topic(3)
     await publish(connector, source, [dead(number, origin.name) for number in range(5_000)])
-    plan = await make_plan(session, Wanted(source))
+    plan = await make_plan(session, Wanted(source, rate=5_000.0))
     stopped = asyncio.Event()
 
     def tell(progress: Progress) -> None:
