@@ -120,8 +120,9 @@ async def test_a_killed_broker_is_asked_in_a_session_of_its_new_life(own_kafka: 
         async with asyncio.TaskGroup() as group:
             seeing = group.create_task(anext(tail.stream))
             await asyncio.to_thread(own_kafka.kill)
-            await asyncio.to_thread(own_kafka.start)
+            # It may be asked before this task learns that it is back.
             asked.clear()
+            await asyncio.to_thread(own_kafka.start)
             async with connect(own_kafka.url) as other:
                 await publish(other, tail.address, numbered(1, first=7), 1)
             assert [seen.event.body for seen in await seeing] == [b"event-7"]
