@@ -137,6 +137,11 @@ class RetriableError(ConnectorError):
         self.final = final
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, without the full stop: the reason of a gap."""
+    return str(error).removesuffix(".")
+
+
 def refusal(code: int, doing: str) -> ConnectorError:
     """The error for a broker's answer.
 

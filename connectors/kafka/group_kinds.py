@@ -12,7 +12,7 @@ import msgspec
 
 from connectors.kafka.cluster import Cluster, Partition, persistently
 from connectors.kafka.driver import Array, Int16, Int32, Schema, String
-from connectors.kafka.errors import Code, check, refusal
+from connectors.kafka.errors import Code, check, reason_of, refusal
 from connectors.kafka.group_requests import (
     ConsumerGroupDescribeRequest,
     DescribeGroupsRequest,
@@ -121,17 +121,13 @@ async def _describe(cluster: Cluster, node: int, kind: str, protocols: Mapping[s
         for name, row in rows.items()
         if name not in dead and row["error_code"] != Code.GROUP_ID_NOT_FOUND
     ]
-    told += [Told(name, kind, _UNKNOWN, (), (Gap("its members", _reason(error)),)) for name, error in unread.items()]
+    told += [Told(name, kind, _UNKNOWN, (), (Gap("its members", reason_of(error)),)) for name, error in unread.items()]
     # Brokers that do not name the kinds take for dead what is of the newer protocol, or has been deleted meanwhile.
     return told + (await _describe(cluster, node, CONSUMER, {name: protocols[name] for name in dead}) if dead else [])
 
 
 def _kind(kind: str, protocol: str) -> str:
     return kind if kind != CLASSIC or protocol in _CONSUMERS else f"{kind} ({readable(protocol)})"
-
-
-def _reason(error: Exception) -> str:
-    return str(error).removesuffix(".")
 
 
 _Read: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Partition, ...]]
@@ -141,7 +137,7 @@ _Read: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[Partit
 def _read(row: Mapping[str, Any], assigned: _Read) -> tuple[str, Members, tuple[Gap, ...]]:
     """The state, the members and the gaps of a group."""
     if row["error_code"] != Code.NONE:
-        return _UNKNOWN, (), (Gap("its members", _reason(refusal(row["error_code"], "describe the group"))),)
+        return _UNKNOWN, (), (Gap("its members", reason_of(refusal(row["error_code"], "describe the group"))),)
     members, unread = [], {}
     for each in row["members"]:
         partitions: tuple[Partition, ...] = ()
@@ -154,7 +150,7 @@ def _read(row: Mapping[str, Any], assigned: _Read) -> tuple[str, Members, tuple[
     gaps: tuple[Gap, ...] = ()
     if unread:
         whose = next(iter(unread)) if len(unread) == 1 else f"{len(unread):,} members"
-        gaps = (Gap(f"what is assigned to {whose}", _reason(next(iter(unread.values())))),)
+        gaps = (Gap(f"what is assigned to {whose}", reason_of(next(iter(unread.values())))),)
     return row["state"], tuple(members), gaps
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from connectors.kafka.cluster import GROUP, Cluster, Partition, persistently, run_together
-from connectors.kafka.errors import Code, check
+from connectors.kafka.errors import Code, check, reason_of
 from connectors.kafka.group_kinds import SHARE, Told, coordinated_groups
 from connectors.kafka.group_requests import (
     DescribeShareGroupOffsetsRequest,
@@ -132,7 +132,7 @@ async def _got(cluster: Cluster, node: int, told: Told) -> Readers:
     found, refused = ({}, {told.name: asked}) if isinstance(asked, WorkbenchError) else asked
     if told.name in found:
         return found[told.name]
-    return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", _reason(refused[told.name]))))
+    return Readers(told, {}, gaps=(*told.gaps, Gap("its offsets", reason_of(refused[told.name]))))
 
 
 async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
@@ -150,7 +150,7 @@ async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
                 try:
                     check(row["error_code"], doing)
                 except ConnectorError as error:
-                    gaps.append(Gap(f"its offset in partition {each[1]} of topic {each[0]}", _reason(error)))
+                    gaps.append(Gap(f"its offset in partition {each[1]} of topic {each[0]}", reason_of(error)))
                     continue
                 if row["start"] >= 0:
                     starts[each] = row["start"]
@@ -159,7 +159,3 @@ async def _got_shared(cluster: Cluster, node: int, told: Told) -> Readers:
         return Readers(told, starts, lags, tuple(gaps))
 
     return await persistently(attempt)
-
-
-def _reason(error: WorkbenchError) -> str:
-    return str(error).removesuffix(".")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from connectors.kafka.cluster import BEGINNING, END, GROUP, Cluster, Partition, run_together
+from connectors.kafka.errors import reason_of
 from connectors.kafka.fetcher import Fetching, Share
 from connectors.kafka.group_offsets import Readers, readers_of
 from connectors.kafka.group_requests import readable
@@ -94,7 +95,7 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers], known: "Times 
     led = (await await_leaders(cluster, {each: leaders[each] for each in wanted}, electing=0)).leaders
     beginnings, refused = await _by_topic(led.keys(), lambda some: cluster.offsets(dict.fromkeys(some, BEGINNING), led))
     ends, more = await _by_topic(beginnings.keys(), lambda some: cluster.offsets(dict.fromkeys(some, END), led))
-    missing |= {topic: Gap(f"topic {topic}", _reason(error)) for topic, error in (refused | more).items()}
+    missing |= {topic: Gap(f"topic {topic}", reason_of(error)) for topic, error in (refused | more).items()}
 
     def place(one: Readers, each: Partition) -> int:
         return max(one.committed.get(each, beginnings[each]), beginnings[each])
@@ -115,7 +116,7 @@ async def _with_lag(cluster: Cluster, readers: Sequence[Readers], known: "Times 
             found, refused = await _times_of(cluster, offsets, ends, led, known)
             times |= found
             for topic, error in refused.items():
-                missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", _reason(error)))
+                missing.setdefault(topic, Gap(f"how old the events of topic {topic} are", reason_of(error)))
 
     def gaps_of(one: Readers) -> tuple[Gap, ...]:
         found = [
@@ -226,7 +227,3 @@ async def _times(
     finally:
         fetching.close()
     return found
-
-
-def _reason(error: WorkbenchError) -> str:
-    return str(error).removesuffix(".")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from connectors.kafka.cluster import Cluster, Partition, run_together
-from connectors.kafka.errors import Code, refusal
+from connectors.kafka.errors import Code, reason_of, refusal
 from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.model.look import Gap
 
@@ -49,7 +49,7 @@ class Led(NamedTuple):
 
 
 def _reason(error: ConnectorError) -> str:
-    return str(error).removesuffix(".") if isinstance(error, ConnectionLost) else "no broker leads it at the moment"
+    return reason_of(error) if isinstance(error, ConnectionLost) else "no broker leads it at the moment"
 
 
 async def await_leaders(cluster: Cluster, leaders: Mapping[Partition, int], electing: float = _ELECTING_SECONDS) -> Led:

@@ -24,7 +24,7 @@ from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, coverage_record
 from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
 from workbench.cli.runner import fail, with_session
-from workbench.cli.search_options import StartType, TimeType
+from workbench.cli.search_options import StartType, TimeType, first_names
 from workbench.cli.stdio import end_with_reader, say, write_json
 from workbench.connecting.connector import Stream
 from workbench.model.address import Address
@@ -259,14 +259,9 @@ def _tell_outages(lost: Mapping[Address, Interruption], back: Sequence[Address])
     for address, interruption in lost.items():
         reasons.setdefault(interruption.reason, []).append(address)
     for reason, addresses in reasons.items():
-        say(f"workbench: {_names(addresses)}: {reason.rstrip('.')}; trying again.")
+        say(f"workbench: {first_names([*map(str, addresses)])}: {reason.rstrip('.')}; trying again.")
     if back:
-        say(f"workbench: tailing {_names(back)} again.")
-
-
-def _names(addresses: Sequence[Address]) -> str:
-    named = ", ".join(str(address) for address in addresses[:3])
-    return named if len(addresses) <= 3 else f"{named} and {len(addresses) - 3:,} more"
+        say(f"workbench: tailing {first_names([*map(str, back)])} again.")
 
 
 def _conclude(
