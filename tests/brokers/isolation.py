@@ -23,11 +23,37 @@ _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 """Starts every process that dies with us: that means with the *thread* that forked, so one that lasts."""
 
 
-class PrivateBroker(ABC):
-    """A broker that one owner starts, stops and kills as it likes. Its data and ports stay its own until `remove`.
+class Startable(ABC):
+    """What one owner starts; as a context it is started, and removed at the end."""
 
-    As a context it is started, and removed at the end.
-    """
+    @abstractmethod
+    def start(self) -> None:
+        """Start what does not run, and return when it is ready.
+
+        Raises:
+            BrokerUnavailable: it ended, or was not ready in time.
+        """
+
+    @abstractmethod
+    def remove(self) -> None:
+        """End it and leave no process, port or file of it."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class PrivateBroker(Startable):
+    """A broker that one owner starts, stops and kills as it likes. Its data and ports stay its own until `remove`."""
 
     _process: Daemon
     _state: StateFolder
@@ -37,14 +63,6 @@ class PrivateBroker(ABC):
     def pid(self) -> int:
         """The process id of the broker; of its last process when none runs."""
         return self._process.pid
-
-    @abstractmethod
-    def start(self) -> None:
-        """Start the broker and return when it is ready.
-
-        Raises:
-            BrokerUnavailable: it ended, or was not ready in time.
-        """
 
     def stop(self) -> None:
         """End the broker in good order."""
@@ -60,19 +78,6 @@ class PrivateBroker(ABC):
         self._state.remove()
         for port in self._ports:
             port.release()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.remove()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.remove()
 
 
 class Port:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
+from tests.brokers.isolation import Startable
 from tests.brokers.kafka import Kafka
 
 _SETTINGS: Mapping[str, str] = {
@@ -39,8 +38,8 @@ class KafkaNode(Kafka):
         return f"{self.id}@127.0.0.1:{self._controller}"
 
 
-class KafkaCluster:
-    """The three; as a context they are started side by side, and removed at the end."""
+class KafkaCluster(Startable):
+    """The three, which are started side by side."""
 
     def __init__(self) -> None:
         self.nodes = {id: KafkaNode(id) for id in (1, 2, 3)}
@@ -62,16 +61,7 @@ class KafkaCluster:
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(KafkaNode.start, self.nodes.values()))
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def remove(self) -> None:
+        """End all, and leave no process, port or file of them."""
         for node in self.nodes.values():
             node.remove()

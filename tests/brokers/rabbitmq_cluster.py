@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
-from tests.brokers.isolation import Port
+from tests.brokers.isolation import Port, Startable
 from tests.brokers.rabbitmq import RabbitMQ
 
 _COOKIE = "event-workbench-tests"
@@ -53,8 +51,8 @@ class RabbitMQNode(RabbitMQ):
         return self._epmd_port if self._first is None else self._first._mapper
 
 
-class RabbitMQCluster:
-    """The three; as a context they are started side by side, and removed at the end."""
+class RabbitMQCluster(Startable):
+    """The three, which are started side by side."""
 
     def __init__(self) -> None:
         first = RabbitMQNode("node-1")
@@ -74,16 +72,7 @@ class RabbitMQCluster:
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(RabbitMQNode.start, self.nodes))
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def remove(self) -> None:
+        """End all, and leave no process, port or file of them."""
         for node in reversed(self.nodes):
             node.remove()
