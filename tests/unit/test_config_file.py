@@ -17,11 +17,12 @@ from connectors.rabbitmq.settings import Access
 from workbench.connecting import config_edit, config_sources, passwords
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.connecting.config_sources import find_again, find_config, what_trust_allows
+from workbench.connecting.config_sources import find_again, find_config
 from workbench.connecting.folders import state_path
 from workbench.connecting.guard import level_of
 from workbench.connecting.level import Level
 from workbench.connecting.plugins import connect
+from workbench.connecting.trust_review import what_trust_allows
 from workbench.model.errors import ConfigError, NotTrusted
 from workbench.session import Session
 
@@ -430,6 +431,46 @@ def test_what_a_trusted_file_may_do_is_told() -> None:
         ": give passwords to the cluster tcp://scheduler:8786",
         ": read the file order.json",
     ]
+
+
+def test_trust_shows_the_guard_that_results_beside_the_users_own_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVE", "127.0.0.1:5673")
+    own(
+        """
+        [connections.prod]
+        url = "amqp://localhost:5672"
+        guard = "look"
+        production = true
+        [connections.low]
+        url = "amqp://${LIVE}"
+        """
+    )
+    file = written(
+        """
+        [connections.foo]
+        url = "amqp://127.1:5672/other"
+        guard = "publish"
+        [connections.bar]
+        url = "amqp://${LIVE}"
+        guard = "move"
+        production = true
+        [connections.own]
+        url = "amqp://localhost:5674"
+        guard = "publish"
+        """
+    )
+    _, allowed = what_trust_allows(file)
+    assert {name: need.what for need, name in allowed if need.verb == "be used up to"} == {
+        "foo": "look, as production (the file says publish, not as production)",
+        "bar": "observe, as production (the file says move, as production)",
+        "own": "publish, not as production",
+    }
+    config_sources.own_path().write_bytes(file.read_bytes())
+    _, allowed = what_trust_allows(config_sources.own_path())
+    assert {need.what for need, _ in allowed if need.verb == "be used up to"} == {
+        "publish, not as production",
+        "move, as production",
+    }
 
 
 def test_who_gets_a_password_of_a_trusted_file_is_told() -> None:

@@ -1,5 +1,6 @@
 """A guard belongs to the broker, not to how its URL is spelled."""
 
+import os
 import socket
 import uuid
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from connectors.memory import MemoryConnector, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured
-from workbench.connecting.config_sources import here_path, trust
+from workbench.connecting.config_sources import find_config, here_path, trust
 from workbench.connecting.folders import state_path
 from workbench.connecting.guard import Guarded
 from workbench.connecting.hosts import is_this_machine
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.known_brokers import known_brokers, meet
 from workbench.connecting.level import Level
+from workbench.connecting.trust_review import what_trust_allows
 from workbench.model.address import Address
 from workbench.model.errors import ConfigError, GuardRefused
 from workbench.session import Session
@@ -227,6 +229,36 @@ async def test_a_url_that_leads_where_a_production_connection_does_is_enough_to_
             assert [each.name for each in known_brokers()] == known
 
 
+async def test_trust_shows_that_a_broker_was_met_as_production(own_file: Path, tmp_path: Path) -> None:
+    here = says(here_path(), "x", production=False, url="memory://shop")
+    theirs = says(tmp_path / "theirs.toml", "live", url="memory://shop")
+    assert await is_production(guarded("live", theirs, production=True, broker="shop"))
+    _, allowed = what_trust_allows(here)
+    assert allowed[-1][0].what == "observe, as production (the file says observe, not as production)"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_broker_is_remembered_that_is_production_for_where_another_files_connection_leads(
+    own_file: Path, trusted: bool
+) -> None:
+    says(own_file, "prod", url="amqp://localhost:5672")
+    here = says(here_path(), "x", production=False, url="amqp://127.1:5672")
+    if trusted:
+        trust(here)
+    async with Session(["x"], find_config()) as session:
+        assert session._meet(session.describe("x"), BrokerIdentity("rabbitmq a")) == "prod"
+        [known] = known_brokers()
+        assert (known.name, known.file) == ("prod", str(own_file))
+    # By its place, not by its name: under that the user's own file may have another broker.
+    says(own_file, "x", url="amqp://localhost:5673")
+    if trusted:
+        met = msgspec.structs.replace(Connection.parse("x=amqp://127.1:5672"), production=True)
+        meet(met, BrokerIdentity("rabbitmq b"), here)
+        assert [each.id for each in known_brokers()] == ["rabbitmq a"]
+    assert meet(Connection.parse("alias=amqp://elsewhere.example"), BrokerIdentity("rabbitmq a"), None) == ""
+    assert known_brokers() == []
+
+
 @pytest.mark.parametrize("what", ["renamed", "removed"])
 async def test_a_production_connection_that_is_gone_from_its_file_is_forgotten(own_file: Path, what: str) -> None:
     assert await is_production(guarded("prod", says(own_file, "prod"), production=True))
@@ -269,7 +301,7 @@ async def test_to_list_or_describe_is_enough_to_remember_a_production_broker(own
     assert await is_production(guarded("alias", None))
 
 
-@pytest.mark.parametrize("damage", ["{", "", "folder", "link"])
+@pytest.mark.parametrize("damage", ["{", "", "folder", "link", "fifo", "device"])
 async def test_nothing_is_changed_while_the_production_brokers_cannot_be_read(damage: str) -> None:
     path = state_path("production-brokers.json")
     path.parent.mkdir(parents=True)
@@ -277,6 +309,10 @@ async def test_nothing_is_changed_while_the_production_brokers_cannot_be_read(da
         path.mkdir()
     elif damage == "link":
         path.symlink_to("nothing")
+    elif damage == "fifo":
+        os.mkfifo(path)
+    elif damage == "device":
+        path.symlink_to("/dev/zero")
     else:
         path.write_text(damage)
     for connector in (guarded("alias", None), guarded("prod", Path("mine.toml"), production=True)):

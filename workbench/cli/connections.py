@@ -27,6 +27,7 @@ from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.connection_formats import connection_of, is_connection, url_of
 from workbench.connecting.level import Level
 from workbench.connecting.passwords import keyring_command, keyring_entry
+from workbench.connecting.trust_review import what_trust_allows
 from workbench.connecting.url import for_listing, given_name
 from workbench.decode.display import visible
 from workbench.model.errors import ConfigError, WorkbenchError, unwrap_exception_group
@@ -230,7 +231,7 @@ def trust(context: click.Context, file: Path | None) -> None:
     and on a terminal you are asked."""
     file = file or named_config() or config_sources.here_path()
     try:
-        content, allowed = config_sources.what_trust_allows(file)
+        content, allowed = what_trust_allows(file)
         for need, name in allowed:
             say(f"{visible(name) if name else 'all'}: {need.verb} {visible(need.what)}")
         if sys.stdin.isatty() and not confirm(f"Trust {file}?"):

@@ -12,19 +12,16 @@ run no command, read no variable, no keyring and no file, and are opened only wh
 """
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from workbench.connecting.config import Connection
-from workbench.connecting.config_file import ConfigFile, Configured, Need, expand
+from workbench.connecting.config_file import ConfigFile, Configured, expand
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.folders import config_path, state_path
 from workbench.connecting.level import Level
-from workbench.connecting.logins import logins_of
 from workbench.connecting.plain_files import content_of
 from workbench.connecting.plugins import is_same_broker
 from workbench.connecting.state_files import locked, write_private
@@ -53,12 +50,12 @@ def find_config(named: Path | None = None) -> ConfigFile:
         ConfigError: A file cannot be read, or says something that is not known here.
     """
     if named is not None:
-        return msgspec.structs.replace(ConfigFile.read(named, _content(named, pipe=True)), named=True)
+        return msgspec.structs.replace(ConfigFile.read(named, read_content(named, pipe=True)), named=True)
     here, own = here_path(), own_path()
     config = ConfigFile.read(own) if _is_there(own) else ConfigFile()
     if not _is_there(here) or (config.path and here.samefile(own)):
         return config
-    content = _content(here)
+    content = read_content(here)
     found = ConfigFile.read(here, content)
     return _as_strict(config, found) if _is_trusted(here, content) else _restrict(config, found)
 
@@ -98,19 +95,16 @@ def is_trusted(path: Path) -> bool:
         return False
 
 
-def what_trust_allows(path: Path) -> tuple[bytes, Sequence[tuple[Need, str]]]:
-    """What is in a file, and what it could do once it is trusted, each with its connection, or with an empty name.
+def as_trusted(path: Path, content: bytes) -> ConfigFile:
+    """What a file says as it would count in its folder, once it is trusted.
 
     Raises:
-        ConfigError: It cannot be read, or says something that is not known here.
+        ConfigError: It says something that is not known here, or the user's own file cannot be read.
     """
-    content = _content(path)
-    config = ConfigFile.read(path, content)
-    allowed = [(need, name) for name, said in config.connections.items() for need in _asked(said)]
-    if config.cluster:
-        allowed.append((Need("give passwords to the cluster", config.cluster), ""))
-    allowed += [(Need("read the file", file), "") for file in config.schemas.values()]
-    return content, allowed
+    own, found = own_path(), ConfigFile.read(path, content)
+    if not _is_there(own) or (_is_there(path) and path.samefile(own)):
+        return found
+    return _as_strict(ConfigFile.read(own), found)
 
 
 def trust(path: Path, content: bytes | None = None) -> None:
@@ -124,7 +118,7 @@ def trust(path: Path, content: bytes | None = None) -> None:
         ConfigError: It cannot be read, or says something that is not known here; or the list of trusted files cannot
             be written.
     """
-    content = _content(path) if content is None else content
+    content = read_content(path) if content is None else content
     ConfigFile.read(path, content)
     kept = _trusted_path()
     try:
@@ -135,24 +129,6 @@ def trust(path: Path, content: bytes | None = None) -> None:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
 
 
-def _asked(said: Configured) -> Sequence[Need]:
-    used = Need("be used up to", f"{said.guard}, {'as production' if said.production else 'not as production'}")
-    return (*said.needs, *_hosts(said), used)
-
-
-def _hosts(said: Configured) -> Sequence[Need]:
-    """Where it would connect to, and who would get its passwords, as far as that is written in its URL."""
-    if (connection := _written(said.url)) is None:
-        return [Need("connect to", "what the variables say" if "${" in said.url else "nothing: its URL cannot be used")]
-    places = [*connection.places]
-    for value in connection.options.values():
-        if "://" in value:
-            places += urlsplit(value).netloc.rpartition("@")[2].split(",")
-    # Of a host without its port no more is to be said.
-    places += [each.place for each in logins_of(connection) if each.place.rpartition(":")[0] not in places]
-    return [Need("connect to", place) for place in dict.fromkeys(places)]
-
-
 def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     """The user's own file with that of a stranger beside it: of what both say the stricter counts."""
     theirs = [name for name in stranger.connections if name not in own.connections]
@@ -160,7 +136,7 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
     for name in theirs:
         said = _classified(stranger.connections[name])
         said = _stricter(said, Configured(said.url, guard=_level_in_url(said.url).name.lower()))
-        connections[name] = _as_own(own, said, _written(said.url))
+        connections[name] = _as_own(own, said, written_place(said.url))
     return msgspec.structs.replace(
         own,
         connections=connections,
@@ -172,7 +148,7 @@ def _restrict(own: ConfigFile, stranger: ConfigFile) -> ConfigFile:
 
 def _as_strict(own: ConfigFile, project: ConfigFile) -> ConfigFile:
     """A trusted file: what leads to a broker of the user's own is guarded as strictly, whatever it is called."""
-    connections = {name: _as_own(own, said, _leads_to(said)) for name, said in project.connections.items()}
+    connections = {name: _as_own(own, said, leads_to(said)) for name, said in project.connections.items()}
     return msgspec.structs.replace(project, connections=connections)
 
 
@@ -181,20 +157,20 @@ def _as_own(own: ConfigFile, said: Configured, leads: Connection | None) -> Conf
     if leads is None:
         return said
     for other in own.connections.values():
-        if (known := _leads_to(other)) is not None and is_same_broker(leads, known):
+        if (known := leads_to(other)) is not None and is_same_broker(leads, known):
             said = _stricter(said, other)
     return said
 
 
-def _leads_to(said: Configured) -> Connection | None:
+def leads_to(said: Configured) -> Connection | None:
     """Where a connection leads whose file may read variables; None: that is not known."""
     try:
-        return _written(expand(said.url, "it"))
+        return written_place(expand(said.url, "it"))
     except ConfigError:
-        return _written(said.url)
+        return written_place(said.url)
 
 
-def _written(url: str) -> Connection | None:
+def written_place(url: str) -> Connection | None:
     """Where a URL leads, as it is written; None: that is not known."""
     try:
         return connection_of(url, files=False)
@@ -220,11 +196,20 @@ def _stricter(said: Configured, other: Configured | None) -> Configured:
 
 def _level_in_url(url: str) -> Level:
     """What may be done through a connection that nobody has vouched for."""
-    leads = _written(url)
+    leads = written_place(url)
     return Level.PUBLISH if leads is not None and leads.loopback else Level.OBSERVE
 
 
-def _content(path: Path, pipe: bool = False) -> bytes:
+def read_content(path: Path, pipe: bool = False) -> bytes:
+    """What is in a configuration file.
+
+    Args:
+        path: Which.
+        pipe: Whether it may be a pipe.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
     try:
         return content_of(path, pipe)
     except OSError as error:

@@ -6,6 +6,7 @@ that is gone or cannot be read takes nothing back.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,16 +61,24 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
     known = [each for each in known_brokers() if each.id == identity.id]
     holding = [each for each in known if not _is_taken_back(each, file)]
     if file is not None and connection.production:
-        ours = Known(identity.id, connection.name, str(file.absolute()), _url_of(connection))
-        try:
-            name = _saying(ours)
-        except ConfigError:
-            name = connection.name
-        if name and not any((each.name, each.file) == (name, ours.file) for each in holding):
-            holding.append(msgspec.structs.replace(ours, name=name))
+        ours = _as_said(identity.id, connection, file)
+        if ours is not None and not any((each.name, each.file) == (ours.name, ours.file) for each in holding):
+            holding.append(ours)
     if holding != known:
         _replace(identity.id, holding)
     return holding[0].name if holding else ""
+
+
+def led_to_production(connection: Connection) -> bool:
+    """Whether a production broker was met where a connection leads.
+
+    Raises:
+        ConfigError: The list of them cannot be read.
+    """
+    return any(
+        each.url and is_same_broker(connection, Connection.parse(each.url)) and not _is_taken_back(each, None)
+        for each in known_brokers()
+    )
 
 
 def known_brokers() -> Sequence[Known]:
@@ -97,6 +106,22 @@ def known_brokers() -> Sequence[Known]:
 
 
 _READ: Final = msgspec.json.Decoder(list[Known])
+
+
+def _as_said(id: str, connection: Connection, file: Path) -> Known | None:
+    """A production broker, by what says so of it: the file that configures its connection or, of one that is production
+    for where it leads, the user's own; None: neither does."""
+    ours = Known(id, connection.name, str(file.absolute()), _url_of(connection))
+    try:
+        name = _saying(ours)
+    except ConfigError:
+        name = connection.name
+    if not name:
+        # Not by its name, under which the user's own file may have another broker.
+        ours = msgspec.structs.replace(ours, name="", file=str(own_path()))
+        with suppress(ConfigError):
+            name = _saying(ours)
+    return msgspec.structs.replace(ours, name=name) if name else None
 
 
 def _is_taken_back(known: Known, file: Path | None) -> bool:
