@@ -1,8 +1,7 @@
 """What all screens work with: the session, what was seen so far, and what is being looked at."""
 
 import asyncio
-import sys
-from contextlib import AbstractAsyncContextManager, redirect_stderr, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -69,13 +68,8 @@ class AppContext:
     def workers(self) -> "Workers":
         """Processes for searches that are long; started when one is."""
         # Imported here: the first picture would wait for them.
-        from multiprocessing import resource_tracker
-
         from workbench.store.workers import Workers
 
-        # Their helper inherits stderr, and what Textual puts in its place has no descriptor to inherit.
-        with redirect_stderr(sys.__stderr__):
-            resource_tracker.ensure_running()
         return Workers()
 
     def endpoint(self, address: Address) -> Endpoint | None:

@@ -1,6 +1,8 @@
 """The flows of what is held, read as it is stored and judged off the event loop."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,8 +90,8 @@ async def test_many_flows_are_read_and_judged_by_other_processes_alike(
             assert len(shared.judgement.sagas) == LISTED
             await store.append(look, flow("more", *ORDER))
             # A process that the kernel ended costs nothing but its time.
-            for process in list(workers._pool._processes.values()):
-                process.kill()
+            for pid in workers.pids:
+                os.kill(pid, signal.SIGKILL)
             await catch_up(shared, workers)
             assert shared.judgement.flows == 1_415
     finally:

@@ -1,7 +1,6 @@
 """A process that dies while it searches is replaced, and what it did is done again."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.connecting.environment import keep_from_children
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
@@ -28,9 +28,9 @@ def workers() -> Iterator[Workers]:
         yield pool
 
 
-def kill_all() -> list[int]:
+def kill_all(workers: Workers) -> list[int]:
     """Kill every process of the pool, by its id."""
-    killed = [each.pid for each in multiprocessing.active_children() if each.pid is not None]
+    killed = workers.pids
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
     return killed
@@ -70,13 +70,13 @@ def test_a_process_killed_from_outside_is_replaced(workers: Workers, tmp_path: P
     deadline = time.monotonic() + SOON
     while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
         pass
-    assert kill_all()
+    assert kill_all(workers)
     assert doing.result(SOON) == "done"
 
 
 def test_processes_killed_while_they_have_nothing_to_do_are_replaced(workers: Workers) -> None:
     first = workers.submit(os.getpid).result(SOON)
-    assert first in kill_all()
+    assert first in kill_all(workers)
     assert workers.submit(os.getpid).result(SOON) != first
 
 
@@ -110,10 +110,46 @@ async def test_a_search_whose_processes_are_killed_finds_everything(workers: Wor
 
         def kill() -> None:
             if not killed:
-                killed.extend(kill_all())
+                killed.extend(kill_all(workers))
 
         async with asyncio.timeout(SOON):
             await view.catch_up(workers, kill)
         assert killed
         assert view.examined == 60_000
         assert len(view) == sum("7" in str(each) for each in range(60_000))
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+@pytest.mark.parametrize("name", ["multiprocessing", "pickle", "queue", "workbench", "encodings", "sitecustomize"])
+def test_nothing_in_the_current_folder_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("open('imported', 'w')")
+    monkeypatch.chdir(tmp_path)
+    with Workers(1) as workers:
+        assert workers.submit(os.getpid).result(SOON)
+    assert not (tmp_path / "imported").exists()
+
+
+def test_no_process_inherits_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_PASSWORD_SHOP", "hunter2")
+    monkeypatch.setenv("SHOP_LOGIN", "ops:hunter2")
+    monkeypatch.setenv("OTHER", "other")
+    keep_from_children(["amqp://${SHOP_LOGIN}@localhost"])
+    with Workers(1) as workers:
+        inherited = workers.submit(environment).result(SOON)
+    assert inherited["OTHER"] == "other"
+    assert "hunter2" not in str(inherited)
+
+
+def test_what_nobody_waits_for_is_ended(tmp_path: Path) -> None:
+    workers = Workers(1)
+    doing = workers.submit(slow, tmp_path / "begun")
+    deadline = time.monotonic() + SOON
+    while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers.shutdown(wait=False, cancel_futures=True)
+    with pytest.raises(StoreError, match="ended"):
+        doing.result(SOON)
+    assert workers.pids == []

@@ -7,6 +7,7 @@ password, such as a login with its host.
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -60,3 +61,9 @@ def keep_from_children(urls: Iterable[str]) -> None:
 def child_environment() -> dict[str, str]:
     """What a program that is started from here inherits: all but what has passwords."""
     return {name: value for name, value in os.environ.items() if name not in _secret and not name.startswith(PASSWORD)}
+
+
+def child_python(module: str) -> list[str]:
+    """The command of a Python process that runs `serve` of a module: isolated, with the paths of this process, so that
+    nothing that lies in the current folder is imported."""
+    return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {sys.path!r}; from {module} import serve; serve()"]

@@ -10,7 +10,6 @@ Requests and answers are MessagePack, each behind its length in four bytes.
 import asyncio
 import os
 import signal
-import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from workbench.connecting.environment import Variables, child_environment
+from workbench.connecting.environment import Variables, child_environment, child_python
 from workbench.model.content import Content
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
@@ -196,16 +195,11 @@ class _Child:
         Raises:
             FormatError: It does not start.
         """
-        # Its own session: the terminal sends Ctrl+C to all that share one. Isolated, with the paths of this process:
-        # nothing that lies in the current folder is imported.
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
+        # Its own session: the terminal sends Ctrl+C to all that share one.
         refusal = "Templates cannot be filled in: the process that does it does not start"
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                "-c",
-                code,
+                *child_python(__name__),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
