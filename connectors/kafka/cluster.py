@@ -82,15 +82,21 @@ class Topic(msgspec.Struct, frozen=True):
 
 
 class Cluster:
-    """Connections to the brokers of one cluster, made when they are needed, and what the brokers know of each other."""
+    """Connections to the brokers of one cluster, made when they are needed, and what the brokers know of each other.
+
+    Once it is known what the cluster calls itself, no connection is made to another one: what was allowed there, begun
+    there or known from there has no meaning elsewhere, and a tunnel may come to lead elsewhere.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.tell: Callable[[str], None] = lambda sentence: None
         """Tells the user what is waited for."""
+        self.leave: Callable[[], None] = lambda: None
+        """Called when its places lead to another cluster by now."""
         self._tls: ssl.SSLContext | None = None
         self.id = ""
-        """What the cluster calls itself, as of the last metadata; empty: it does not say."""
+        """What the cluster calls itself, as of the first metadata; empty: it does not say."""
         self._places: dict[int, tuple[str, int]] = {}
         self._shared: dict[int | None, AIOKafkaConnection] = {}
         self._locks: dict[int | None, asyncio.Lock] = {}
@@ -320,10 +326,22 @@ class Cluster:
     async def _metadata(self, names: Collection[str] | None) -> list[tuple[int, str, bool, list[tuple[Any, ...]]]]:
         wanted = None if names is None else list(names)
         answer = await self.ask(MetadataRequest(wanted, allow_auto_topic_creation=False))
+        self._recognise(answer)
         self._places = {node: (host, port) for node, host, port, _ in answer.brokers}
-        self.id = getattr(answer, "cluster_id", None) or ""
         topics: list[tuple[int, str, bool, list[tuple[Any, ...]]]] = answer.topics
         return topics
+
+    def _recognise(self, metadata: Any) -> None:
+        """See that it is this cluster that answers.
+
+        Raises:
+            ConnectorError: It is another one.
+        """
+        found: str = getattr(metadata, "cluster_id", None) or ""
+        if self.id and found != self.id:
+            self.leave()
+            raise ConnectorError(f"{self.settings.name} led to {self.id}, and leads to {found or 'another'} now.")
+        self.id = found
 
     async def coordinator(self, kind: int, key: str) -> int:
         """The broker that coordinates a group or a transactional id.
@@ -417,6 +435,9 @@ class Cluster:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     await connection.connect()
+                if self.id:
+                    question = MetadataRequest([], allow_auto_topic_creation=False)
+                    self._recognise(await self.exchange(connection, question, first=True))
             except BaseException as error:
                 await disconnect(connection)
                 if isinstance(error, OSError):

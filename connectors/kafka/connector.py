@@ -23,7 +23,7 @@ from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.logins import Login
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectionLost, EndpointNotFound, Unsupported, WorkbenchError
+from workbench.model.errors import ConnectionLost, ConnectorError, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.groups import Group
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
@@ -109,7 +109,8 @@ class KafkaConnector:
             ConfigError: It has an option, or a value of one, that this connector does not know.
         """
         self._name = connection.name
-        self._cluster = Cluster(settings or Settings.of(connection))
+        self._cluster = self._told = self._cluster_of(settings or Settings.of(connection))
+        self._left: list[Cluster] = []
         self._times: Times = {}  # of events that groups are to read next
 
     @staticmethod
@@ -122,7 +123,23 @@ class KafkaConnector:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._cluster.close()
+        for each in (self._cluster, *self._left):
+            await each.close()
+
+    def _cluster_of(self, settings: Settings) -> Cluster:
+        """A cluster that is let go when its places come to lead to another: the next question is for that one. What was
+        begun keeps to the first, and so does what a guard was told of it."""
+        cluster = Cluster(settings)
+
+        def leave() -> None:
+            if cluster is self._cluster:
+                self._left.append(cluster)
+                self._cluster = self._cluster_of(settings)
+                self._cluster.tell = cluster.tell
+                self._times = {}
+
+        cluster.leave = leave
+        return cluster
 
     @property
     def tell(self) -> Callable[[str], None]:
@@ -145,10 +162,19 @@ class KafkaConnector:
         return f"{self.broker}, {quantity(count, 'broker')}" if count else self.broker
 
     async def identity(self) -> BrokerIdentity:
-        """The cluster's id, and the hosts that its brokers advertise: see `IdentifiedConnector`."""
-        await self._cluster.topics(())
-        id = self._cluster.id
-        return BrokerIdentity(f"kafka {id}" if id else "", tuple(host for host, _ in self._cluster.places.values()))
+        """The cluster's id, and the hosts that its brokers advertise: see `IdentifiedConnector`. What changes anything
+        is done in this one."""
+        asked = self._cluster
+        try:
+            await asked.topics(())
+        except ConnectorError:
+            if asked is self._cluster:
+                raise
+            asked = self._cluster
+            await asked.topics(())
+        self._told = asked
+        hosts = tuple(host for host, _ in asked.places.values())
+        return BrokerIdentity(f"kafka {asked.id}" if asked.id else "", hosts)
 
     async def endpoints(self) -> Listing[Endpoint]:
         """The topics, without those that Kafka made for itself; a topic that is not told of hides no other."""
@@ -369,7 +395,7 @@ class KafkaConnector:
         from connectors.kafka.publisher import ClusterPublisher
 
         async with (
-            Pipeline.open(self._cluster) as pipeline,
+            Pipeline.open(self._told) as pipeline,
             ClusterPublisher.open(pipeline, self._topic_of) as publisher,
         ):
             yield publisher
@@ -379,7 +405,7 @@ class KafkaConnector:
         """What is published and how far the ledger is, decided together: see `LedgerTransaction`."""
         from connectors.kafka.transaction import LedgerTransaction
 
-        async with LedgerTransaction.open(self._cluster, ledger, self._topic_of) as transaction:
+        async with LedgerTransaction.open(self._told, ledger, self._topic_of) as transaction:
             yield transaction
 
     async def groups(self) -> Listing[Group]:
@@ -402,9 +428,9 @@ class KafkaConnector:
         """Commit offsets in a group's name, which has no members."""
         from connectors.kafka.seek import seek
 
-        topic = await self._topic(address)
+        topic = await self._told.topic(self._topic_of(address))
         places = {(topic.name, int(each)): None if at is None else int(at) for each, at in offsets.items()}
-        await seek(self._cluster, group, places)
+        await seek(self._told, group, places)
 
     async def _topic(self, address: Address) -> Topic:
         return await self._cluster.topic(self._topic_of(address))

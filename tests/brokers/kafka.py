@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import struct
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import md5
 from pathlib import Path
 
 from tests.brokers import install
@@ -15,7 +17,6 @@ from tests.brokers.certificates import Certificates
 from tests.brokers.install import BrokerUnavailable
 from tests.brokers.isolation import Daemon, Port, PrivateBroker, StateFolder
 
-_CLUSTER = "ZXZlbnQtd29ya2JlbmNoIQ"  # any 16 bytes in base64
 _MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 _CONNECTION_STRING = "Endpoint=sb://127.0.0.1/;SharedAccessKeyName=tests;SharedAccessKey=dGVzdHMgb2YgRXZlbnQgSHVicw=="
 
@@ -42,14 +43,19 @@ class KafkaAddress:
 class Kafka(KafkaAddress, PrivateBroker):
     """A Kafka of one node of one's own."""
 
-    def __init__(self, name: str, settings: Mapping[str, str] | None = None, heap: str = "1g") -> None:
+    def __init__(
+        self, name: str, settings: Mapping[str, str] | None = None, heap: str = "1g", cluster: str | None = None
+    ) -> None:
         """Start nothing yet.
 
         Args:
             name: Tells it from others in messages and folders.
             settings: Of the broker's, besides those that every one here has.
             heap: The memory of its Java heap, as Java is told it.
+            cluster: The name of the cluster that it is of; None: of one of its own, which is called as it is.
         """
+        # Any 16 bytes in base64.
+        self._cluster = base64.urlsafe_b64encode(md5((cluster or name).encode()).digest()).decode().rstrip("=")
         self._heap = heap
         self._name = f"Kafka {install.KAFKA_RELEASE} ({name})"
         self._settings = settings or {}
@@ -86,7 +92,7 @@ class Kafka(KafkaAddress, PrivateBroker):
     def _format(self) -> None:
         users = [f"{mechanism}=[name=alice,password=alice-secret]" for mechanism in _MECHANISMS]
         options = [option for user in users for option in ("--add-scram", user)]
-        arguments = ["format", "-t", _CLUSTER, "-c", str(self._configuration), *options]
+        arguments = ["format", "-t", self._cluster, "-c", str(self._configuration), *options]
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True, check=False
         )

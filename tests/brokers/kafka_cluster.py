@@ -24,7 +24,7 @@ class KafkaNode(Kafka):
 
     def __init__(self, id: int) -> None:
         self.id = id
-        super().__init__(f"node-{id}", {"node.id": str(id), **_SETTINGS}, heap="256m")
+        super().__init__(f"node-{id}", {"node.id": str(id), **_SETTINGS}, heap="256m", cluster="three")
 
     def join(self, voters: str) -> None:
         """Write down who the controllers are, before the first start."""

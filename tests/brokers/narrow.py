@@ -78,8 +78,7 @@ class NarrowBroker:
         largest: int | None,
     ) -> None:
         """See `narrow`."""
-        host, _, port = target.rpartition(":")
-        self._target = host, int(port)
+        self.lead_to(target)
         self._tls = tls
         self._largest = largest
         self._offered = offered
@@ -99,6 +98,11 @@ class NarrowBroker:
     @property
     def url(self) -> str:
         return f"kafka://{self.bootstrap}"
+
+    def lead_to(self, target: str) -> None:
+        """Pass new connections on to another broker, as a tunnel may come to do."""
+        host, _, port = target.rpartition(":")
+        self._target = host, int(port)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on."""

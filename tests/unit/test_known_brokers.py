@@ -134,24 +134,40 @@ def test_a_broker_that_names_another_machine_lives_elsewhere(host: str) -> None:
 class Repointed(MemoryConnector):
     """A tunnel that leads to another broker each time."""
 
-    brokers: ClassVar = ["kafka one", "kafka one", "kafka two"]
+    brokers: ClassVar[list[str]] = []
 
     async def identity(self) -> BrokerIdentity:
         return BrokerIdentity(self.brokers.pop(0))
 
 
+PRODUCTION_M = msgspec.structs.replace(Connection.parse("m=memory://m"), level=Level.MOVE, production=True)
+
+
 async def test_the_name_that_was_typed_for_one_broker_counts_for_no_other() -> None:
-    connection = msgspec.structs.replace(Connection.parse("m=memory://m"), level=Level.MOVE, production=True)
     asked = []
+    # A name that was typed is for the broker that is there before and after.
+    Repointed.brokers = ["one", "one", "one", "two", "two"]
 
     async def confirm(_: Connection, level: Level) -> bool:
         asked.append(level)
         return True
 
-    async with Guarded(Repointed(connection), connection, confirm) as connector:
+    async with Guarded(Repointed(PRODUCTION_M), PRODUCTION_M, confirm) as connector:
         for expected in (1, 1, 2):
             await connector.permit(Level.PUBLISH, "it")
             assert len(asked) == expected
+
+
+async def test_the_name_that_is_typed_while_another_broker_comes_counts_for_neither() -> None:
+    Repointed.brokers = ["one", "two", "two", "one"]
+
+    async def confirm(_: Connection, level: Level) -> bool:
+        return True
+
+    async with Guarded(Repointed(PRODUCTION_M), PRODUCTION_M, confirm) as connector:
+        for led, leads in (("one", "two"), ("two", "one")):
+            with pytest.raises(GuardRefused, match=f"m led to {led} when its name was asked for, and leads to {leads}"):
+                await connector.permit(Level.PUBLISH, "it")
 
 
 def guarded(name: str, file: Path | None, production: bool = False, broker: str = "") -> Guarded:

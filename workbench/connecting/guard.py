@@ -483,8 +483,15 @@ class Guarded:
                 f"{name} is guarded at {self.level.name.lower()!r}: {what} needs {level.name.lower()!r}.{way}{lives}"
             )
         if self.is_production and level > self._confirmed:
+            asked = self._identity
             if not await self._confirm(self._connection, level):
                 raise GuardRefused(f"{name} is production: {what} needs its name to be typed, or --confirm {name}.")
+            # Typing takes a while: a tunnel may lead elsewhere by now, and others may have noticed.
+            await self.identify()
+            if asked is not None and self._identity is not None and asked.id != self._identity.id:
+                raise GuardRefused(
+                    f"{name} led to {asked.id} when its name was asked for, and leads to {self._identity.id} now."
+                )
             self._confirmed = level
 
 

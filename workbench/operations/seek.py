@@ -67,9 +67,10 @@ async def plan_seek(session: Session, group: str, address: Address, start: Start
         Unsupported: The group has members, or there is no such place.
         WorkbenchError: The broker does not tell.
     """
+    broker = await session.broker_id(address.connection)
     async with session.browse(address, start) as stream:
         places = {span.partition: span.start for span in stream.coverage.spans}
-    return await _plan(session, group, address, dict(places))
+    return await _plan(session, group, address, dict(places), broker)
 
 
 async def plan_seek_undo(session: Session, path: Path) -> Seek:
@@ -83,8 +84,9 @@ async def plan_seek_undo(session: Session, path: Path) -> Seek:
     operation = (await asyncio.to_thread(read_record, path)).operation
     done = _seek_of(operation)
     await _check_place(session, done)
+    broker = await session.broker_id(done.address.connection)
     places = {each.partition: each.before for each in done.shifts}
-    return await _plan(session, done.group, done.address, places, operation.id)
+    return await _plan(session, done.group, done.address, places, broker, operation.id)
 
 
 async def carry_out(session: Session, seek: Seek) -> str:
@@ -92,6 +94,7 @@ async def carry_out(session: Session, seek: Seek) -> str:
 
     Raises:
         StoreError: There can be no journal: nothing was changed.
+        Unsupported: The connection leads elsewhere now.
         WorkbenchError: The broker refuses, or the group has members.
     """
     operation = Operation(
@@ -106,6 +109,7 @@ async def carry_out(session: Session, seek: Seek) -> str:
         process=PROCESS if session.is_embedded(seek.address.connection) else "",
     )
     await _permit(session, seek)
+    await _check_place(session, seek, "and nothing was changed")
     with closing(await asyncio.to_thread(Journal.create, operation)) as journal:
         await _do(session, seek, journal)
     return operation.id
@@ -141,7 +145,7 @@ async def _do(session: Session, seek: Seek, journal: Journal) -> None:
 
 
 async def _plan(
-    session: Session, group: str, address: Address, places: dict[str, str | None], undoes: str = ""
+    session: Session, group: str, address: Address, places: dict[str, str | None], broker: str, undoes: str = ""
 ) -> Seek:
     connector = await session.connector(address.connection)
     stands: dict[str, str | None] = {}
@@ -161,15 +165,14 @@ async def _plan(
         if stands.get(partition) != after
     )
     identity = session.broker_identity(address.connection)
-    broker = await session.broker_id(address.connection)
     return Seek(group, address, identity, shifts, is_new, undoes, broker)
 
 
-async def _check_place(session: Session, seek: Seek) -> None:
+async def _check_place(session: Session, seek: Seek, so: str = "so that there is nothing to put back") -> None:
     name = seek.address.connection
     elsewhere = place_of(session.broker_identity(name)) != place_of(seek.identity)
     if elsewhere or (seek.broker and await session.broker_id(name) not in ("", seek.broker)):
-        raise Unsupported(f"{name} leads elsewhere now, so that there is nothing to put back.")
+        raise Unsupported(f"{name} leads elsewhere now, {so}.")
 
 
 def _seek_of(operation: Operation) -> Seek:
