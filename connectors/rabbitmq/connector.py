@@ -26,7 +26,7 @@ from workbench.connecting.hosts import is_loopback
 from workbench.connecting.identity import BrokerIdentity
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported
+from workbench.model.errors import ConnectorError, EndpointNotFound, Unsupported, WorkbenchError
 from workbench.model.event import Event
 from workbench.model.listing import Listing
 from workbench.model.look import Gap
@@ -54,6 +54,8 @@ class RabbitMQConnector:
         self._node: str | None = None
         self._nodes = frozenset[str]()
         self._told: str | None = None
+        self.recognise: Callable[[BrokerIdentity], None] = lambda identity: None
+        """Refuses a broker: see `workbench.connecting.connector.RecognisingConnector`."""
         self._replaced = 0
         self._open = AsyncExitStack()
 
@@ -99,13 +101,19 @@ class RabbitMQConnector:
 
         async def connect() -> Client:
             client = await (Client.open(self._access, None) if patient else Client.open(self._access))
-            if is_wanted(client.cluster_name):
-                return client
-            await client.close()
-            if self._asking.cluster_name == wanted:
-                # The next question is for the broker that is there now.
-                await self._asking.close()
-            raise ConnectorError(f"{self._access.name} led to {wanted}, and leads to {client.cluster_name} now.")
+            name = client.cluster_name
+            try:
+                if not is_wanted(name):
+                    raise ConnectorError(f"{self._access.name} led to {wanted}, and leads to {name} now.")
+                if name != wanted and not nodes:
+                    self.recognise(BrokerIdentity(f"rabbitmq {name}"))
+            except WorkbenchError:
+                await client.close()
+                if self._asking.cluster_name == wanted:
+                    # The next question is for the broker that is there now.
+                    await self._asking.close()
+                raise
+            return client
 
         return connect
 
@@ -132,7 +140,8 @@ class RabbitMQConnector:
         node, nodes = self._node, self._nodes
         id = min(nodes) if len(nodes) > 1 else name
         hosts = (node.rpartition("@")[2],) if node else ()
-        return BrokerIdentity(f"rabbitmq {id}" if id else "", hosts, sure=bool(nodes) or "@" not in name)
+        also = tuple(f"rabbitmq {each}" for each in sorted({name, *nodes}) if len(nodes) > 1)
+        return BrokerIdentity(f"rabbitmq {id}" if id else "", hosts, also, sure=bool(nodes) or "@" not in name)
 
     async def endpoints(self) -> Listing[Endpoint]:
         """All queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""

@@ -18,6 +18,7 @@ from workbench.connecting.config_file import ConfigFile
 from workbench.connecting.config_sources import own_path
 from workbench.connecting.level import Level
 from workbench.model.errors import GuardRefused, Unsupported, WorkbenchError
+from workbench.model.event import Event
 from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.operation import Operation
 from workbench.operations.journal.records import find_journal
@@ -106,6 +107,46 @@ async def test_a_tunnel_that_comes_to_lead_to_production_is_production(
             with pytest.raises(GuardRefused, match="t is production"):
                 async with connector.publisher():
                     pass
+
+
+async def test_a_publish_does_not_go_on_at_a_broker_that_is_known_to_be_production_though_nodes_are_not_told(
+    rabbitmq_3: RabbitMQAddress, rabbitmq_4: RabbitMQAddress, own_file: Path
+) -> None:
+    says_production(own_file, rabbitmq_4)
+    here, there = Rabbit(rabbitmq_3, "/"), Rabbit(rabbitmq_4, "/")
+    queue = there.queue()
+    here.channel.queue_declare(queue.name)
+    tunnel = Tunnel(rabbitmq_3.url)
+    try:
+        async with tunnel.open() as port:
+            nobody = quote("http://127.0.0.1:1", safe="")
+            given = Connection.parse(f"t=amqp://guest:guest@127.0.0.1:{port}?management={nobody}")
+            given = msgspec.structs.replace(given, level=Level.MOVE)
+            address = msgspec.structs.replace(queue, connection="t")
+            async with Session([given, "prod"], ConfigFile.read(own_path())) as session:
+                await (await session.connector("prod")).endpoint(session.address("prod/exchange:amq.topic"))
+                connector = await session.connector("t")
+                async with connector.publisher() as publisher:
+                    receipts = aiter(publisher.receipts())
+                    await publisher.send(address, [Event(body=b"1")])
+                    assert [each.error for each in await anext(receipts)] == [None]
+                    tunnel.to = rabbitmq_4.url
+                    tunnel.cut()
+                    with pytest.raises(WorkbenchError, match="t leads to the broker of prod now, which is production"):
+                        await publisher.send(address, [Event(body=b"2")])
+                        await publisher.finish()
+                        for receipt in await anext(receipts):
+                            assert receipt.error is not None
+                            raise receipt.error
+                with pytest.raises(GuardRefused, match="t is production"):
+                    async with connector.publisher():
+                        pass
+        assert there.ready(queue) == 0
+    finally:
+        for each in (here, there):
+            each.channel.queue_delete(queue.name)
+            each.amqp.close()
+            each.api.close()
 
 
 async def test_what_was_planned_or_moved_through_a_tunnel_is_not_done_at_another_broker(

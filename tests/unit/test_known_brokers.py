@@ -253,6 +253,18 @@ async def test_trust_shows_that_a_broker_was_met_as_production(own_file: Path, t
     assert allowed[-1][0].what == "observe, as production (the file says observe, not as production)"
 
 
+def test_a_production_broker_is_known_by_each_of_its_names(own_file: Path) -> None:
+    prod = msgspec.structs.replace(Connection.parse("prod=amqp://a.example"), production=True)
+    mine = says(own_file, "prod", url="amqp://a.example")
+    assert meet(prod, BrokerIdentity("rabbitmq a", also=("rabbitmq a", "rabbitmq b")), mine) == "prod"
+    alias = Connection.parse("alias=amqp://b.example")
+    for met, name in (("rabbitmq a", "prod"), ("rabbitmq b", "prod"), ("rabbitmq c", "")):
+        assert meet(alias, BrokerIdentity(met), None) == name
+    assert meet(alias, BrokerIdentity("rabbitmq c", also=("rabbitmq b",)), None) == "prod"
+    says(own_file, "prod", production=False, url="amqp://a.example")
+    assert meet(alias, BrokerIdentity("rabbitmq b"), None) == ""
+
+
 @pytest.mark.parametrize("trusted", [True, False])
 async def test_a_broker_is_remembered_that_is_production_for_where_another_files_connection_leads(
     own_file: Path, trusted: bool

@@ -451,6 +451,15 @@ class IdentifiedConnector(Connector, Protocol):
         ...
 
 
+@runtime_checkable
+class RecognisingConnector(Connector, Protocol):
+    """A connector that does not always know whether a new connection is to the broker that `identity` told of."""
+
+    recognise: Callable[[BrokerIdentity], None]
+    """Called with what the broker of such a connection calls itself, before anything is done there; raises
+    `ConnectorError` where nothing may be. Refuses nothing until it is set."""
+
+
 class Transfer(Protocol):
     """A move that the broker carries out by itself, while its context is open."""
 

@@ -24,6 +24,7 @@ from workbench.connecting.connector import (
     Publisher,
     Purpose,
     RangeConnector,
+    RecognisingConnector,
     RecountConnector,
     RoutingConnector,
     Scan,
@@ -132,6 +133,7 @@ class Guarded:
         self._confirm = confirm
         self._confirmed = Level.OBSERVE
         self._meet = meet
+        self._met = ""
         self._identity: BrokerIdentity | None = None
         self._is_noted = False
         self.tunnel_to = ""
@@ -139,6 +141,8 @@ class Guarded:
         not said so yet."""
         self.is_production = connection.production
         """Whether it is production: it is called so, or its broker was met as such."""
+        if isinstance(connector, RecognisingConnector):
+            connector.recognise = self._recognise
 
     @property
     def level(self) -> Level:
@@ -154,9 +158,15 @@ class Guarded:
             ConnectorError: It cannot be asked.
             ConfigError: It cannot be known whether it is production.
         """
-        met = self._meet(self._connection, await self.broker())
-        self.is_production = bool(met) or self._connection.production
+        self._met = self._meet(self._connection, await self.broker())
+        self.is_production = bool(self._met) or self._connection.production
         self._is_noted = True
+
+    def _recognise(self, identity: BrokerIdentity) -> None:
+        """Refuse a broker that may be the one that was told of, and is known to be another one that is production."""
+        met = self._meet(self._connection, identity)
+        if met and met != self._met and not self._connection.production:
+            raise ConnectorError(f"{self.name} leads to the broker of {met} now, which is production.")
 
     async def broker(self) -> BrokerIdentity:
         """Which broker this is by now: always allowed.

@@ -11,11 +11,13 @@ class BrokerIdentity(msgspec.Struct, frozen=True):
     Attributes:
         id: Its kind and its own name, `kafka 4L6g3nShT-eMCtK--X86sw`: equal ones are one broker. Empty: it has none.
         hosts: Where it says that it lives, as names or addresses; empty: it does not say.
+        also: What else it goes by, in the form of `id`: each of its nodes may be all that somebody is told.
         sure: Whether one that has another id is another broker, and no other node of this one.
     """
 
     id: str = ""
     hosts: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     sure: bool = True
 
     @property

@@ -5,12 +5,13 @@ of a connection to it, and are the user's own or still trusted, say so of none a
 that is gone or cannot be read takes nothing back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured, expand
@@ -58,14 +59,15 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
     """
     if not identity.id:
         return ""
-    known = [each for each in known_brokers() if each.id == identity.id]
+    ids = dict.fromkeys((identity.id, *identity.also))
+    known = [each for each in known_brokers() if each.id in ids]
     holding = [each for each in known if not _is_taken_back(each, file)]
     if file is not None and connection.production:
-        ours = _as_said(identity.id, connection, file)
-        if ours is not None and not any((each.name, each.file) == (ours.name, ours.file) for each in holding):
-            holding.append(ours)
+        ours = [] if (said := _as_said(identity.id, connection, file)) is None else [replace(said, id=id) for id in ids]
+        there = {(each.id, each.name, each.file) for each in holding}
+        holding += [each for each in ours if (each.id, each.name, each.file) not in there]
     if holding != known:
-        _replace(identity.id, holding)
+        _replace(ids, holding)
     return holding[0].name if holding else ""
 
 
@@ -82,7 +84,7 @@ def led_to_production(connection: Connection) -> bool:
 
 
 def known_brokers() -> Sequence[Known]:
-    """Those that were met, once for each connection that is configured for one.
+    """Those that were met, once for each connection that is configured for one and each of its names.
 
     Raises:
         ConfigError: The list of them cannot be read.
@@ -118,10 +120,10 @@ def _as_said(id: str, connection: Connection, file: Path) -> Known | None:
         name = connection.name
     if not name:
         # Not by its name, under which the user's own file may have another broker.
-        ours = msgspec.structs.replace(ours, name="", file=str(own_path()))
+        ours = replace(ours, name="", file=str(own_path()))
         with suppress(ConfigError):
             name = _saying(ours)
-    return msgspec.structs.replace(ours, name=name) if name else None
+    return replace(ours, name=name) if name else None
 
 
 def _is_taken_back(known: Known, file: Path | None) -> bool:
@@ -163,11 +165,11 @@ def _url_of(connection: Connection) -> str:
     return f"{connection.scheme}://{','.join(connection.places)}"
 
 
-def _replace(id: str, holding: Sequence[Known]) -> None:
+def _replace(ids: Collection[str], holding: Sequence[Known]) -> None:
     try:
         # To lock the list itself would make an empty one.
         with locked(state_path("production-brokers.lock")):
-            others = [each for each in known_brokers() if each.id != id]
+            others = [each for each in known_brokers() if each.id not in ids]
             write_private(_path(), msgspec.json.encode([*others, *holding]), mode=0o600)
     except OSError as error:
         log_error(error, "Remembering which brokers are production")
