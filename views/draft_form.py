@@ -31,6 +31,7 @@ from views.widgets.publish.how_many import HowManyPanel
 from views.widgets.publish.target_panel import TargetPanel
 from views.workbench_screen import WorkbenchScreen
 from workbench.connecting.environment import Variables
+from workbench.connecting.plain_files import content_of
 from workbench.decode.display import visible
 from workbench.decode.json_text import lay_out_json
 from workbench.model.address import Address
@@ -374,7 +375,7 @@ class DraftForm(WorkbenchScreen):
         try:
             if path.stat().st_size > _LOADED:
                 raise StoreError(f"{path} is larger than {_LOADED:,} bytes.")
-            self._replace_body(path.read_bytes())
+            self._replace_body(content_of(path, largest=_LOADED))
         except StoreError as error:
             self._tell(str(error), wrong=True)
         except OSError as error:

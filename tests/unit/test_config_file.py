@@ -473,6 +473,17 @@ def test_trust_shows_the_guard_that_results_beside_the_users_own_file(monkeypatc
     }
 
 
+@pytest.mark.parametrize("place", ["pipe", "device"])
+def test_what_is_no_file_in_the_place_of_the_trusted_ones_trusts_none(place: str) -> None:
+    here = written('[connections.s]\nurl = "memory://a"')
+    kept = state_path("trusted")
+    kept.parent.mkdir(parents=True)
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero")}[place](kept)
+    assert find_config().strangers == {"s"}
+    with pytest.raises(ConfigError, match="trusted, which lists what is trusted, cannot be written: Not a file"):
+        config_sources.trust(here)
+
+
 def test_who_gets_a_password_of_a_trusted_file_is_told() -> None:
     url = "amqp://guest@127.0.0.1:52137?management=HTTP://a:1,[::2]"
     _, allowed = what_trust_allows(written(f'[connections.s]\nurl = "{url}"\npassword_command = "echo guest"'))

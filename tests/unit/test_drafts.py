@@ -1,6 +1,7 @@
 """Drafts: clones that lose nothing but what they should, templates, and what survives a restart."""
 
 import asyncio
+import os
 import struct
 import sys
 from datetime import UTC, datetime
@@ -567,6 +568,12 @@ def test_a_damaged_file_is_a_sentence_and_set_aside(tmp_path: Path, damage: byte
     assert "damaged.damaged" in sentence
     assert load_drafts(tmp_path) == ([whole], [])
     assert (tmp_path / "damaged.damaged").read_bytes() == damage
+
+
+def test_a_pipe_among_the_drafts_is_set_aside(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    drafts, [sentence] = load_drafts(tmp_path)
+    assert (drafts, "pipe.damaged now: Not a file" in sentence) == ([], True)
 
 
 def test_a_draft_that_is_too_large_or_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is let go of is on disk before, and gone from there once it is safe elsewhere."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -104,6 +105,13 @@ def test_what_was_left_behind_is_told_once_and_what_is_in_use_is_not() -> None:
 def test_what_cannot_be_read_is_not_told_of(state: Path) -> None:
     (state / "event-workbench").write_text("not a folder")
     assert list(find_leftovers()) == []
+
+
+@pytest.mark.parametrize("name", ["told", "a.ndjson"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name: str) -> None:
+    kept = keep(HELD)
+    os.mkfifo(kept.with_name(name))
+    assert kept in find_leftovers() or name == "told"
 
 
 def test_a_command_says_what_was_left_behind_once() -> None:

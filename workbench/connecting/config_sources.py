@@ -123,7 +123,7 @@ def trust(path: Path, content: bytes | None = None) -> None:
     kept = _trusted_path()
     try:
         with locked(kept):
-            known = kept.read_bytes()
+            known = content_of(kept)
             write_private(kept, known + _fingerprint(path, content).encode() + b"\n", mode=0o600)
     except OSError as error:
         raise ConfigError(f"{kept}, which lists what is trusted, cannot be written: {error.strerror}.") from None
@@ -229,7 +229,7 @@ def _trusted_path() -> Path:
 
 def _is_trusted(path: Path, content: bytes) -> bool:
     try:
-        return _fingerprint(path, content) in _trusted_path().read_text().splitlines()
+        return _fingerprint(path, content).encode() in content_of(_trusted_path()).splitlines()
     except OSError:
         return False
 

@@ -1,4 +1,4 @@
-"""Files that say how the program is to work, of which anybody may have put something else in their place.
+"""Files that are read whole, of which anybody may have put something else in their place.
 
 A pipe in the place of `workbench.toml` would be waited for, and a device read without end.
 """
@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Final
 
 LARGEST: Final = 1 << 24
-"""Bytes of such a file."""
+"""Bytes of a file that says how the program is to work."""
 
 
-def content_of(path: Path, pipe: bool = False) -> bytes:
+def content_of(path: Path, pipe: bool = False, largest: int = LARGEST) -> bytes:
     """What is in a file.
 
     Args:
         path: Which.
         pipe: Whether it may be a pipe, as in `--config <(…)`, which is read to its end.
+        largest: Bytes that it may have.
 
     Raises:
-        OSError: It cannot be read, is no file, or is larger than `LARGEST`.
+        OSError: It cannot be read, is no file, or is too large.
     """
     waits = 0 if pipe and path.is_fifo() else os.O_NONBLOCK
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | waits), "rb") as file:
@@ -30,7 +31,7 @@ def content_of(path: Path, pipe: bool = False) -> bytes:
             raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode) and not (pipe and stat.S_ISFIFO(mode)):
             raise OSError(errno.EINVAL, "Not a file", str(path))
-        content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
+        content = file.read(largest + 1)
+    if len(content) > largest:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content

@@ -4,6 +4,7 @@ What a killed program leaves behind can be published again: `workbench publish A
 """
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import IO
 from uuid import uuid4
 
 from workbench.connecting.folders import state_path
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.state_files import make_private_folder, new_on_disk, sync_folder
 from workbench.decode import ndjson
 from workbench.model.errors import StoreError
@@ -78,7 +80,7 @@ def find_leftovers() -> Sequence[Path]:
     """The files that programs which have ended left, each told once; none where the folder cannot be read."""
     told_in = spool_folder() / "told"
     try:
-        told = set(told_in.read_text().split()) if told_in.exists() else set()
+        told = set(content_of(told_in).decode(errors="replace").split()) if told_in.exists() else set()
         files = {path.name: path for path in spool_folder().glob("*.ndjson")}
         found = [path for name, path in sorted(files.items()) if name not in told and not _in_use(path)]
         if found:
@@ -100,7 +102,8 @@ def describe_leftover(path: Path) -> str:
 def _in_use(path: Path) -> bool:
     """Whether a program is about to put back what is in a file, or has done so."""
     try:
-        with path.open("rb") as file:
+        # A pipe would be waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (BlockingIOError, FileNotFoundError):
         return True

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.folders import state_path
+from workbench.connecting.plain_files import content_of
 from workbench.connecting.state_files import write_private
 from workbench.decode import ndjson
 from workbench.model.errors import FormatError, StoreError
@@ -48,7 +49,7 @@ def load_drafts(folder: Path | None = None) -> tuple[list[Draft], list[str]]:
     drafts, sentences = [], []
     for path in _newest_first(folder):
         try:
-            drafts.append(_read(path.read_bytes(), path.stem))
+            drafts.append(_read(content_of(path), path.stem))
         except FileNotFoundError:
             continue
         except (OSError, msgspec.MsgspecError, ValueError, FormatError) as error:
