@@ -130,7 +130,8 @@ def _places(parts: SplitResult) -> Sequence[str]:
 
 def _is_place(text: str) -> bool:
     parts = urlsplit(f"//{text}")
-    return bool(parts.hostname) and (parts.port is None or parts.port in range(1, 65536))
+    # What ends in a colon is the beginning of another URL, as in `http://a,http://b`.
+    return bool(parts.hostname) and not text.endswith(":") and (parts.port is None or parts.port in range(1, 65536))
 
 
 def _in_brackets(host: str) -> str:

@@ -212,6 +212,8 @@ async def test_tls_with_a_client_certificate_works(rabbit: Rabbit) -> None:
         "key=/dev/null",
         "management=nonsense",
         "management=ftp://x",
+        "management=http://a:1,http://b:2",
+        "management=http://a,http://b",
         "nope=1",
     ],
 )

@@ -236,6 +236,18 @@ async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, key
         await password_of()
 
 
+async def test_what_a_keyrings_backend_says_of_its_failure_is_not_told(
+    keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(service: str, username: str) -> None:
+        raise ValueError(f"line 3 of its file is {service} = aHVudGVyMg==.")
+
+    monkeypatch.setattr(keys, "get_password", fail)
+    own(IN_KEYRING)
+    with pytest.raises(ConfigError, match=r"s: the system's keyring cannot be asked: it failed with ValueError\.$"):
+        await password_of()
+
+
 async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
     keys.set_password("event-workbench", "s ops@h", "hunter2")
     file = written(IN_KEYRING.replace("@h", "@evil.example"))
@@ -334,7 +346,7 @@ def test_another_files_connection_is_as_strict_as_the_users_own_to_that_broker(
     found = find_config()
     said = {name: found.connection(name) for name in ("foo", "bar", "own")}
     assert {name: (level_of(each), each.production) for name, each in said.items()} == {
-        "foo": (Level.OBSERVE if not trusted else Level.LOOK, True),
+        "foo": (Level.LOOK, True),
         "bar": (Level.OBSERVE, False),
         "own": (Level.PUBLISH, False),
     }

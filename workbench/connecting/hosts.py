@@ -7,11 +7,14 @@ from typing import Final
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address as they are usually written."""
+    """Whether a host is this machine, whoever's it is, by its name or address in any spelling."""
+    host = _plain(host)
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host in _ALWAYS_HERE or host.endswith(".localhost")
+    # A connection to no address in particular leads here.
+    return address.is_loopback or address.is_unspecified
 
 
 def is_this_machine(host: str) -> bool:
@@ -27,6 +30,16 @@ def is_this_machine(host: str) -> bool:
 def machine_of(host: str) -> str:
     """A host in one spelling of all that a socket takes for it: `127.1`, `0x7f000001`, `::ffff:127.0.0.1`, `0.0.0.0`,
     full-width letters and this machine's own name are all `localhost`. Equal ones are one machine; others may be."""
+    host = _plain(host)
+    return "localhost" if is_this_machine(host) else host
+
+
+_ALWAYS_HERE: Final = frozenset({"localhost", "ip6-localhost", "ip6-loopback", "localhost6", "localhost.localdomain"})
+"""Names of this machine in hosts files."""
+
+
+def _plain(host: str) -> str:
+    """A name in small letters, or an address as it is usually written."""
     with suppress(UnicodeError):
         # As Python's sockets read it.
         host = host if host.isascii() else host.encode("idna").decode()
@@ -37,11 +50,7 @@ def machine_of(host: str) -> str:
         address = ipaddress.ip_address(host.partition("%")[0])
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         host = str(mapped or address)
-    return "localhost" if is_this_machine(host) or host in _ALSO_HERE else host
-
-
-_ALSO_HERE: Final = frozenset({"ip6-localhost", "ip6-loopback", "localhost6", "localhost.localdomain"})
-"""Names of this machine that hosts files have besides."""
+    return host
 
 
 def _short(host: str) -> str:

@@ -171,7 +171,9 @@ async def _from_keyring(connection: Connection) -> str:
     except TimeoutError:
         raise ConfigError(f"{name}: the system's keyring did not answer within {DEADLINE:g} s.") from None
     except Exception as error:
-        raise ConfigError(f"{name}: the system's keyring cannot be asked: {error}.") from None
+        # Its text may quote what the keyring's file holds.
+        kind = type(error).__name__
+        raise ConfigError(f"{name}: the system's keyring cannot be asked: it failed with {kind}.") from None
     if found is None:
         raise ConfigError(
             f"{name}: the keyring has no password for it: `{keyring_command('set', connection)}` puts one there."
