@@ -48,6 +48,14 @@ def test_an_error_leaves_them_there() -> None:
     assert len(path.read_bytes().splitlines()) == len(HELD)
 
 
+def test_what_somebody_else_put_there_is_not_told() -> None:
+    kept = keep(HELD)
+    for name in ("a b.ndjson", "mine.ndjson", "told.ndjson", "line\nbreak.ndjson"):
+        kept.with_name(name).write_bytes(kept.read_bytes())
+    assert find_leftovers() == [kept]
+    assert list(find_leftovers()) == []
+
+
 def test_only_this_user_may_read_them() -> None:
     path = keep(HELD)
     assert path.stat().st_mode & 0o777 == 0o600

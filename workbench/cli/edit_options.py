@@ -10,6 +10,7 @@ import click
 from workbench.cli.name_values import pair, pairs
 from workbench.cli.option_values import option_values
 from workbench.cli.options import env_option
+from workbench.connecting.plain_files import named_content
 from workbench.model.errors import FormatError, StoreError
 from workbench.operations.edit.edit import Edit
 from workbench.operations.template import Template, template_file, variables_of
@@ -85,7 +86,7 @@ def _text_of(given: str | None) -> str:
     if given is None or not given.startswith("@"):
         return given or ""
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
+        return named_content(Path(given[1:])).decode()
     except OSError as error:
         raise StoreError(f"{given[1:]} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:

@@ -24,6 +24,7 @@ from workbench.cli.output import Format, format_option, format_or_default
 from workbench.cli.receipts import Receipts
 from workbench.cli.runner import fail, with_session
 from workbench.cli.stdio import drain_all, say
+from workbench.connecting.plain_files import named_content
 from workbench.decode import ndjson
 from workbench.decode.ndjson import Line
 from workbench.model.address import Address
@@ -317,7 +318,7 @@ def _as_template(event: Event) -> Template:
 def _bytes(body: str) -> bytes:
     if body.startswith("@"):
         try:
-            return Path(body[1:]).read_bytes()
+            return named_content(Path(body[1:]))
         except OSError as error:
             raise click.UsageError(f"{body[1:]!r} cannot be read: {error.strerror}.") from None
     return body.encode("utf-8", "surrogateescape")

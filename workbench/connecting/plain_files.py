@@ -11,6 +11,8 @@ from typing import Final
 
 LARGEST: Final = 1 << 24
 """Bytes of a file that says how the program is to work."""
+LARGEST_MESSAGE: Final = 1 << 29
+"""Bytes of a file that a user names: RabbitMQ takes no larger message, and Kafka none by default."""
 
 
 def content_of(path: Path, pipe: bool = False, largest: int = LARGEST) -> bytes:
@@ -35,3 +37,18 @@ def content_of(path: Path, pipe: bool = False, largest: int = LARGEST) -> bytes:
     if len(content) > largest:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
+
+
+def named_content(path: Path) -> bytes:
+    """What is in a file that the user names for this once, be it a pipe, which is waited for, or `/dev/null`.
+
+    Raises:
+        OSError: It cannot be read, or is larger than `LARGEST_MESSAGE`.
+    """
+    content = bytearray()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            content += chunk
+            if len(content) > LARGEST_MESSAGE:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return bytes(content)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 from uuid import uuid4
 
 from workbench.connecting.folders import state_path
@@ -17,6 +17,9 @@ from workbench.connecting.state_files import make_private_folder, new_on_disk, s
 from workbench.decode import ndjson
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery
+
+_NAME: Final = "[0-9a-f]" * 32 + ".ndjson"
+"""How a file here is called, as a pattern; what else somebody put there is theirs."""
 
 
 def spool_folder() -> Path:
@@ -80,8 +83,8 @@ def find_leftovers() -> Sequence[Path]:
     """The files that programs which have ended left, each told once; none where the folder cannot be read."""
     told_in = spool_folder() / "told"
     try:
-        told = set(content_of(told_in).decode(errors="replace").split()) if told_in.exists() else set()
-        files = {path.name: path for path in spool_folder().glob("*.ndjson")}
+        told = set(content_of(told_in).decode(errors="replace").splitlines()) if told_in.exists() else set()
+        files = {path.name: path for path in spool_folder().glob(_NAME)}
         found = [path for name, path in sorted(files.items()) if name not in told and not _in_use(path)]
         if found:
             names = [*sorted(told & files.keys()), *(path.name for path in found)]
@@ -114,7 +117,7 @@ def _write(
     deliveries: Sequence[Delivery], folder: Path | None = None, lines: Iterable[bytes] = ()
 ) -> tuple[Path, IO[bytes]]:
     folder = folder or spool_folder()
-    path = folder / f"{uuid4().hex}.ndjson"
+    path = folder / f"{uuid4().hex}.ndjson"  # as _NAME has it
     try:
         make_private_folder(folder)
         with new_on_disk(path) as file:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from workbench.connecting.plain_files import named_content
 from workbench.connecting.state_files import write_private
 from workbench.model.address import Address
 from workbench.model.errors import FormatError, StoreError
@@ -194,7 +195,7 @@ def load_plan(path: Path) -> Plan:
         FormatError: It holds no plan, or that of another version.
     """
     try:
-        data = path.read_bytes()
+        data = named_content(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}.") from error
     try:
