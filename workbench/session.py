@@ -23,7 +23,7 @@ from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
 from workbench.connecting.logins import exposure
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
-from workbench.connecting.plugins import connect, is_embedded, is_same_broker
+from workbench.connecting.plugins import connect, is_embedded, is_same_broker, leads_within
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.errors import (
@@ -249,11 +249,10 @@ class Session:
         return found
 
     def _is_vouched_for(self, connection: Connection) -> bool:
-        """Whether a trusted file has a connection, or calls another one production that leads to its host and port."""
+        """Whether a trusted file has a connection, or calls another one production that leads wherever it may lead."""
         trusted = {name: said for name, said in self.config.connections.items() if name not in self.config.strangers}
         return (connection.name in trusted and connection.name not in self._given) or any(
-            said.production and is_same_broker(connection, self._described(name, said))
-            for name, said in trusted.items()
+            said.production and leads_within(connection, self._described(name, said)) for name, said in trusted.items()
         )
 
     def _limited(self, connection: Connection) -> Connection:

@@ -238,9 +238,12 @@ async def test_who_is_refused_for_a_configured_connection_is_told_so_and_not_to_
 
 async def test_a_url_that_leads_where_a_production_connection_does_is_enough_to_know_its_broker(own_file: Path) -> None:
     shop = ConfigFile.read(says(own_file, "prod", url="amqp://localhost:5672"))
-    given = [Connection.parse("near=amqp://127.1:5672"), Connection.parse("prod=amqp://elsewhere.example")]
+    both = "amqp://dev.example:5672,localhost:5672"
+    given = [Connection.parse(each) for each in ("near=amqp://127.1:5672", "prod=amqp://a.example", f"both={both}")]
     async with Session(given, shop) as session:
-        for name, known in (("prod", []), ("near", ["prod"])):
+        # One that may lead to others, too, is production, and makes none of them so.
+        assert session.is_production("both")
+        for name, known in (("prod", []), ("both", []), ("near", ["prod"])):
             session._meet(session.describe(name), BrokerIdentity(f"rabbitmq {name}"))
             assert [each.name for each in known_brokers()] == known
 
@@ -282,6 +285,10 @@ async def test_a_broker_is_remembered_that_is_production_for_where_another_files
     if trusted:
         met = msgspec.structs.replace(Connection.parse("x=amqp://127.1:5672"), production=True)
         meet(met, BrokerIdentity("rabbitmq b"), here)
+        assert [each.id for each in known_brokers()] == ["rabbitmq a"]
+    if trusted:
+        both = msgspec.structs.replace(Connection.parse("x=amqp://127.1:5673,dev.example"), production=True)
+        meet(both, BrokerIdentity("rabbitmq c"), here)
         assert [each.id for each in known_brokers()] == ["rabbitmq a"]
     assert meet(Connection.parse("alias=amqp://elsewhere.example"), BrokerIdentity("rabbitmq a"), None) == ""
     assert known_brokers() == []

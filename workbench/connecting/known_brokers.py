@@ -6,7 +6,6 @@ that is gone or cannot be read takes nothing back.
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +14,14 @@ from msgspec.structs import replace
 
 from workbench.connecting.config import Connection
 from workbench.connecting.config_file import ConfigFile, Configured, expand
-from workbench.connecting.config_sources import is_trusted, own_path
+from workbench.connecting.config_sources import is_trusted, leads_to, own_path
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.error_log import log_error
 from workbench.connecting.folders import state_path
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.open_files import check_room
 from workbench.connecting.plain_files import content_of
-from workbench.connecting.plugins import is_same_broker
+from workbench.connecting.plugins import is_same_broker, leads_within
 from workbench.connecting.state_files import locked, write_private
 from workbench.model.errors import ConfigError
 
@@ -49,7 +48,8 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
     Args:
         connection: By which it was met.
         identity: What it says of itself.
-        file: The trusted file that configures it, or another connection to its host and port; None: there is none.
+        file: The trusted file that configures it, or another connection to all its hosts and ports; None: there is
+            none.
 
     Returns:
         The name of the production connection that this is the broker of; empty: of none.
@@ -118,12 +118,18 @@ def _as_said(id: str, connection: Connection, file: Path) -> Known | None:
         name = _saying(ours)
     except ConfigError:
         name = connection.name
-    if not name:
-        # Not by its name, under which the user's own file may have another broker.
-        ours = replace(ours, name="", file=str(own_path()))
-        with suppress(ConfigError):
-            name = _saying(ours)
-    return replace(ours, name=name) if name else None
+    if name:
+        return replace(ours, name=name)
+    try:
+        own = ConfigFile.read(own_path()).connections
+    except ConfigError:
+        return None
+    for name, said in own.items():
+        # Not by its name, under which the user's own file may have another broker; and not where it has one in common
+        # with a connection that may lead to others, too.
+        if said.production and (leads := leads_to(said)) is not None and leads_within(connection, leads):
+            return replace(ours, name=name, file=str(own_path()))
+    return None
 
 
 def _is_taken_back(known: Known, file: Path | None) -> bool:

@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from workbench.connecting.config import Connection, without_secrets_in
 from workbench.connecting.connector import Connector
 from workbench.connecting.entry_points import OWN, entry_points
@@ -76,6 +78,11 @@ def is_same_broker(one: Connection, other: Connection) -> bool:
             if same_kind:
                 return True
     return False
+
+
+def leads_within(one: Connection, other: Connection) -> bool:
+    """Whether a connection can lead to no other broker than another connection does, as far as their URLs say."""
+    return all(is_same_broker(msgspec.structs.replace(one, hosts=(place,)), other) for place in one.hosts)
 
 
 def _are_of_one_kind(scheme: str, other: str) -> bool:
