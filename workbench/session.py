@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from workbench.connecting.config import Connection, Secret
+from workbench.connecting.config import Connection, Secret, without_secrets
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.connecting.connection_formats import connection_of
 from workbench.connecting.connector import Action, Stream, TellingConnector
@@ -23,7 +23,7 @@ from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
 from workbench.connecting.logins import exposure
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
-from workbench.connecting.plugins import connect, is_embedded, is_same_broker, leads_within
+from workbench.connecting.plugins import connect, is_embedded, is_own, is_same_broker, leads_within
 from workbench.model.address import Address
 from workbench.model.dead_letter_names import DeadLetterNames
 from workbench.model.errors import (
@@ -230,7 +230,9 @@ class Session:
         """
         connector = connect(connection)
         if isinstance(connector, TellingConnector):
-            connector.tell = lambda sentence: self.tell(f"{connection.name}: {sentence}")
+            # A plugin may repeat its password.
+            own = is_own(connection.scheme)
+            connector.tell = lambda said: self.tell(f"{connection.name}: {said if own else without_secrets(said)}")
         return Guarded(
             connector,
             connection,

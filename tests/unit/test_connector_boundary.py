@@ -17,7 +17,7 @@ from workbench.connecting.error_log import error_log
 from workbench.connecting.guard import Guarded
 from workbench.connecting.level import Level
 from workbench.model.address import Address
-from workbench.model.endpoint import Ability, Endpoint
+from workbench.model.endpoint import Ability, Endpoint, LookCost
 from workbench.model.errors import (
     AccessRefused,
     ConnectionLost,
@@ -27,9 +27,9 @@ from workbench.model.errors import (
     WorkbenchError,
 )
 from workbench.model.event import Delivery, Event
-from workbench.model.groups import Group
+from workbench.model.groups import Group, Member
 from workbench.model.listing import Listing
-from workbench.model.look import Coverage, Gap, Progress
+from workbench.model.look import Coverage, Gap, Interruption, Progress, Span
 from workbench.model.receipt import Outcome, Receipt
 from workbench.model.start import Window
 from workbench.model.target_rules import Rules
@@ -391,3 +391,57 @@ async def test_what_a_plugin_says_of_its_steps_and_gaps_is_told_without_the_pass
     guarded = Guarded(connector, CONNECTION)
     told = [[step async for step in guarded.check()], (await guarded.endpoints()).gaps]
     assert PASSWORD not in repr(told) and repr(told).count("with …") == 5
+
+
+async def test_whatever_a_plugin_hands_over_is_told_without_the_password() -> None:
+    said = f"with {PASSWORD}"
+    gap, named = Gap(said, said), Address("odd", PASSWORD)
+    endpoint = Endpoint(
+        named, said, "log", Ability.BROWSE, cost=LookCost(said), detail=((said, said),), trouble=said, readers=()
+    )
+    covered = Coverage(1, (Span(PASSWORD, "0", "1"),), (gap,), (said,))
+    connector = guarded(
+        endpoints=lambda: [endpoint],
+        endpoint=lambda: endpoint,
+        recount=lambda: [endpoint],
+        rules=lambda: Rules(named, said),
+        group=lambda: Group(PASSWORD, said, (Member(said, said, said),), gaps=(gap,)),
+        coverage=lambda: covered,
+        coverages=lambda: {named: covered},
+        interruption=lambda: Interruption(said, 0, 0),
+        receipts=lambda: [Receipt(0, error=PublishRejected(said))],
+        settle=lambda: [Outcome(0, ConnectorError(said))],
+    )
+    told: list[object] = [await connector.endpoints(), await connector.endpoint(named), await connector.rules(named)]
+    told += [await connector.group("g"), await connector.recount([endpoint])]
+    async with connector.scan([named], [[b"x"]], Window()) as scan:
+        told += [scan.coverage, scan.coverages, scan.interruption]
+    async with connector.publisher() as publisher:
+        told += [receipts async for receipts in publisher.receipts()]
+    async with connector.claim(named, "move") as claims:
+        told += [await claims.settle([0]), claims.coverage]
+    texts = repr(told)
+    assert texts.count("with …") == 34 and said not in texts
+    # Names are as they were, for things are asked for by them.
+    assert repr(named) in texts and repr(Span(PASSWORD, "0", "1")) in texts
+
+
+class TellingConnector(OddConnector):
+    """One that tells what it waits for."""
+
+    tell: Callable[[str], None]
+
+    async def __aenter__(self) -> Self:
+        self.tell(f"waiting with {PASSWORD}")
+        return self
+
+
+async def test_what_a_plugin_tells_in_passing_is_told_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    telling = TellingConnector()
+    telling.tell = lambda sentence: None
+    monkeypatch.setattr("workbench.session.connect", lambda _: telling)
+    told: list[str] = []
+    async with Session([CONNECTION]) as session:
+        session.tell = told.append
+        await session.connector("odd")
+    assert "odd: waiting with …" in told

@@ -11,9 +11,10 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
-from workbench.connecting.config import without_secrets, without_secrets_in
+from workbench.connecting.config import without_secrets_in
 from workbench.connecting.connector import Claims, Publisher, Purpose, Stream, Transaction, Transfer
 from workbench.connecting.error_log import log_unexpected
+from workbench.connecting.foreign_texts import clean
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError, WorkbenchError
 from workbench.model.event import Delivery, Event
@@ -59,12 +60,12 @@ class Boundary(msgspec.Struct, frozen=True):
         return ConnectorError(log_unexpected(error, self.what))
 
     def told(self, said: Item) -> Item:
-        """What the connector says in the texts of a struct, without a password where it is foreign."""
-        if not self.foreign or not isinstance(said, msgspec.Struct):
-            return said
-        texts = {name: getattr(said, name) for name in said.__struct_fields__}
-        clean = {name: without_secrets(text) for name, text in texts.items() if isinstance(text, str)}
-        return cast(Item, msgspec.structs.replace(said, **clean))
+        """What the connector hands over, without a password in what it says where it is foreign."""
+        return clean(said) if self.foreign else said
+
+    def all_told(self, said: Sequence[Item]) -> Sequence[Item]:
+        """The same of several."""
+        return [*map(clean, said)] if self.foreign else said
 
     async def part(self, call: Callable[[], Awaitable[Item]]) -> Item | WorkbenchError:
         """A part of what is listed, or why it cannot be told: a connector asks like this so that it hides no other."""
@@ -81,7 +82,7 @@ class Boundary(msgspec.Struct, frozen=True):
             WorkbenchError: It failed, or its answer is none of this kind.
         """
         with self.within():
-            return of_kind(await call(), kind)
+            return self.told(of_kind(await call(), kind))
 
     async def listing(self, call: Callable[[], Awaitable[Sequence[Item]]], kind: type[Item]) -> Listing[Item]:
         """What a method of the connector lists, with what it could not read.
@@ -91,9 +92,8 @@ class Boundary(msgspec.Struct, frozen=True):
         """
         with self.within():
             listed = await call()
-            return Listing(
-                _all_of_kind(listed, kind), [*map(self.told, listed.gaps)] if isinstance(listed, Listing) else ()
-            )
+            gaps = listed.gaps if isinstance(listed, Listing) else ()
+            return Listing(self.all_told(_all_of_kind(listed, kind)), self.all_told(gaps))
 
 
 def of_kind(value: Any, kind: type[Item]) -> Item:
@@ -130,7 +130,9 @@ class Batches(Generic[Item]):
 
     async def __anext__(self) -> Sequence[Item]:
         try:
-            return _all_of_kind(await anext(self._batches), self._kind)
+            found = _all_of_kind(await anext(self._batches), self._kind)
+            # Events are a stranger's words, and many.
+            return found if self._kind is Delivery else self._boundary.all_told(found)
         except StopAsyncIteration:
             raise
         except (Exception, SystemExit) as error:
@@ -152,7 +154,7 @@ class Bounded(Generic[Held]):
     def _property_or_reason(self, name: str, kind: type[Item]) -> Item | str:
         """A property, or the sentence that says why there is none: logged once, for it is asked again and again."""
         try:
-            return of_kind(getattr(self._held, name), kind)
+            return self._boundary.told(of_kind(getattr(self._held, name), kind))
         except (Exception, SystemExit) as error:
             if name not in self._failures:
                 self._failures[name] = str(self._boundary.translate(error))
@@ -216,7 +218,7 @@ class BoundedClaims(Bounded[Claims]):
             outcomes = _all_of_kind(await self._held.settle(sequences), Outcome)
             if len(outcomes) != len(sequences):
                 raise TypeError(f"{len(sequences)} outcomes expected, not {len(outcomes)}")
-            return outcomes
+            return self._boundary.all_told(outcomes)
 
 
 class BoundedPublisher(Bounded[Publisher]):
@@ -237,7 +239,7 @@ class BoundedPublisher(Bounded[Publisher]):
         """Why the broker takes nothing for the moment."""
         with self._boundary.within():
             obstacle = self._held.obstacle
-            return None if obstacle is None else of_kind(obstacle, str)
+            return None if obstacle is None else self._boundary.told(of_kind(obstacle, str))
 
     def receipts(self) -> AsyncIterator[Sequence[Receipt]]:
         """What became of each event."""

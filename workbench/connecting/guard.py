@@ -245,10 +245,11 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, RecountConnector) or not queues:
             return queues
-        with self._boundary(f"Asking what queues of {self._connection.name} hold").within():
+        boundary = self._boundary(f"Asking what queues of {self._connection.name} hold")
+        with boundary.within():
             answers = await connector.recount(queues)
             return [
-                each if isinstance(each, ConnectorError) else of_kind(each, Endpoint)
+                boundary.told(each if isinstance(each, ConnectorError) else of_kind(each, Endpoint))
                 for _, each in zip(queues, answers, strict=True)
             ]
 
@@ -367,8 +368,9 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, RangeConnector):
             raise self._lacks(_NO_RANGES)
-        with self._boundary(f"Searching {self._connection.name}").within():
-            return [of_kind(each, Extent) for each in await connector.extents(addresses, window)]
+        boundary = self._boundary(f"Searching {self._connection.name}")
+        with boundary.within():
+            return [boundary.told(of_kind(each, Extent)) for each in await connector.extents(addresses, window)]
 
     @asynccontextmanager
     async def scan_range(self, range: Range, needles: Sequence[Sequence[bytes]], window: Window) -> AsyncIterator[Scan]:
@@ -413,8 +415,9 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, DescribedConnector):
             return ""
-        with self._boundary(f"Asking what {self._connection.name} is").within():
-            return of_kind(connector.description(), str)
+        boundary = self._boundary(f"Asking what {self._connection.name} is")
+        with boundary.within():
+            return boundary.told(of_kind(connector.description(), str))
 
     async def log_id(self, address: Address) -> str | None:
         """What tells a log from another of its name, as far as its broker says."""
@@ -439,15 +442,17 @@ class Guarded:
         connector = self._connector
         if not isinstance(connector, ActionConnector):
             return ()
-        with self._boundary(f"Asking what {self._connection.name} offers").within():
+        boundary = self._boundary(f"Asking what {self._connection.name} offers")
+        with boundary.within():
             return [
-                msgspec.structs.replace(action, do=functools.partial(self._act, action))
+                msgspec.structs.replace(boundary.told(action), do=functools.partial(self._act, action))
                 for action in connector.actions()
             ]
 
     async def _act(self, action: Action) -> str:
-        await self.permit(Level.PUBLISH, action.name)
-        return await self._boundary(f"Doing {action.name!r} on {self._connection.name}").answer(action.do, str)
+        name = self._boundary("").told(action.name)
+        await self.permit(Level.PUBLISH, name)
+        return await self._boundary(f"Doing {name!r} on {self._connection.name}").answer(action.do, str)
 
     def _boundary(self, what: str) -> Boundary:
         return Boundary(what, self._is_foreign)
