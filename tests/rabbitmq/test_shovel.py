@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import INSTALLED, Ran, run
 from tests.rabbitmq.conftest import DEADLINE, Rabbit
 
@@ -111,3 +112,28 @@ def test_a_user_who_may_start_none_is_told_so(rabbit: Rabbit, tmp_path: Path) ->
     assert done.code == 1
     assert "does not let user 'mover' start and watch shovels" in done.err
     assert rabbit.ready(source) == 1
+
+
+def test_none_is_started_where_management_is_another_brokers(
+    rabbitmq_3: RabbitMQAddress, rabbitmq_4: RabbitMQAddress, tmp_path: Path
+) -> None:
+    here, there = Rabbit(rabbitmq_3, "/"), Rabbit(rabbitmq_4, "/")
+    source, target = here.queue(), here.queue()
+    try:
+        here.publish(source, b"x")
+        for queue in (source, target):
+            there.channel.queue_declare(queue.name)
+        there.publish(source, b"y")
+        url = f"rabbit={rabbitmq_3.url}?management={rabbitmq_4.management_url}"
+        arguments = [url if "=" in each else each for each in command(here, str(source), str(target))]
+        done = run("workbench", *arguments, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)})
+        assert done.code == 1
+        assert "rabbit: management= is of " in done.err and ", and AMQP of " in done.err
+        assert [each.ready(source) for each in (here, there)] == [1, 1]
+        assert [shovels(each) for each in (here, there)] == [[], []]
+    finally:
+        for each in (here, there):
+            for queue in (source, target):
+                each.channel.queue_delete(queue.name)
+            each.amqp.close()
+            each.api.close()
