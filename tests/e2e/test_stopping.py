@@ -1,5 +1,6 @@
 """A program that is told to end does, whatever keeps it: a thread that waits, an event loop that is busy."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -111,3 +112,18 @@ def test_a_command_that_waits_for_a_pipe_is_ended(tmp_path: Path, arguments: lis
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.wait() in (130, -signal.SIGTERM)
         os.close(writer)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_question_is_ended_by_a_signal_that_another_thread_receives(tmp_path: Path, number: signal.Signals) -> None:
+    with Terminal(
+        "ls", "-c", "x=amqp://ops@127.0.0.1:1", folder=tmp_path, environment=with_state(tmp_path)
+    ) as terminal:
+        before = terminal.settings
+        terminal.until("Password of ops")
+        pid = terminal.process.pid
+        threads = [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+        other = next(each for each in threads if each != pid)
+        assert ctypes.CDLL(None).tgkill(pid, other, number) == 0
+        assert terminal.wait() == 130
+        assert terminal.settings == before

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ IN_HAND: Final = 60.0
 """The same while it moves or publishes: what is on its way is seen to first."""
 _LAST: Final = 0.2
 """Seconds later, the operating system ends it."""
+_TURN: Final = 0.05
+"""Seconds in which Python's own handler of a signal usually has its turn."""
 
 _patience = INTERRUPTED
 _last_things: Final[list[Callable[[], None]]] = []
@@ -68,19 +70,55 @@ def ending_by_itself() -> Iterator[None]:
     """Have TERM, HUP and Ctrl+C end by `KeyboardInterrupt` what is done inside: a question on the terminal, which holds
     up the event loop, and has to give the terminal back as it was."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    stopped = threading.Event()
 
     def stop(number: int, _: object) -> None:
-        end_within(_patience if number == signal.SIGINT else SECONDS)
-        raise KeyboardInterrupt
+        if not stopped.is_set():
+            stopped.set()
+            end_within(_patience if number == signal.SIGINT else SECONDS)
+            raise KeyboardInterrupt
 
     asked_for = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     for number in asked_for:
         signal.signal(number, stop)
     try:
-        yield
+        with _interrupting(asked_for, stopped):
+            yield
     finally:
         for number in asked_for:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def _interrupting(numbers: Collection[int], stopped: threading.Event) -> Iterator[None]:
+    """Have signals interrupt what this thread, the main one, waits for in the operating system.
+
+    One that another thread received does not by itself, nor one that came just before the wait began: Python has noted
+    it, and its handler waits for this thread to go on.
+    """
+    this = threading.get_ident()
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    outer = signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+
+    def interrupt() -> None:
+        # It ends with the other end of the pipe.
+        while noted := os.read(ours, 1):
+            if outer >= 0:
+                # The event loop, too, is woken by what is noted.
+                with suppress(OSError):
+                    os.write(outer, noted)
+            if noted[0] in numbers and not stopped.wait(_TURN):
+                signal.pthread_kill(this, noted[0])
+        os.close(ours)
+
+    threading.Thread(target=interrupt, daemon=True, name="signals").start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        signal.set_wakeup_fd(outer)
+        os.close(theirs)
 
 
 class _Interrupt:
