@@ -115,18 +115,23 @@ async def test_publishing_follows_the_leaders(
 async def test_commands_wait_for_the_next_leader_and_say_so(cluster: KafkaCluster, address: Address) -> None:
     async with connect(cluster.url) as connector:
         await publish(connector, address, numbered(600))
-    await asyncio.to_thread(cluster.nodes[2].kill)
     option = ("-c", f"kafka={cluster.url}")
-    # The first of them meets a cluster that has not noticed yet.
-    shown, listed, sent = await asyncio.gather(
-        workbench("browse", str(address), "-n", "700", *option),
-        workbench("ls", str(address), "--json", *option),
-        workbench("publish", str(address), "late", *option),
-    )
+    told: list[str] = []
+    async with connect(cluster.url) as early:
+        early.tell = told.append
+        await asyncio.to_thread(cluster.nodes[2].kill)
+        # The first of them meets a cluster that has not noticed yet; a program takes a while to start.
+        seen, shown, listed, sent = await asyncio.gather(
+            browse(early, address),
+            workbench("browse", str(address), "-n", "700", *option),
+            workbench("ls", str(address), "--json", *option),
+            workbench("publish", str(address), "late", *option),
+        )
     assert [code for code, *_ in (shown, listed, sent)] == [0, 0, 0], (shown, listed, sent)
     assert shown[1].count("\n") >= 600
-    for _, _, errors in (shown, listed):
-        assert f"at {cluster.nodes[2].bootstrap}: nobody listens there. Waiting up to 30 s for another" in errors
+    assert len(seen) >= 600
+    waiting = f"at {cluster.nodes[2].bootstrap}: nobody listens there. Waiting up to 30 s for another"
+    assert any(waiting in sentence for sentence in told)
 
 
 async def test_a_partition_without_a_leader_hides_no_other(
