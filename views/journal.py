@@ -212,7 +212,7 @@ class Journal(WorkbenchScreen):
         assert record is not None
         counts = record.counts
         unknown = f"{quantity(counts.open, 'message')} of unknown outcome. " if counts.open else ""
-        sentence = f"{counts.settled:,} done. {unknown}Nothing that was confirmed is published again."
+        sentence = f"{counts.done:,} done. {unknown}Nothing that was confirmed is published again."
         if record.operation.kind == "seek":
             sentence = "The group is put there once more."
         self.host.agree("Resume?", f"{record.operation.title}: {sentence}", "resume", lambda: self._resume(record.path))

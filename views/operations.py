@@ -112,7 +112,7 @@ class Operations(FileActions, Navigation):
         if not unfinished:
             return
         last = unfinished[0]
-        title = f"{last.operation.title}, {last.counts.settled:,} done"
+        title = f"{last.operation.title}, {last.counts.done:,} done"
         others = f" and {quantity(len(unfinished) - 1, 'other')}" if len(unfinished) > 1 else ""
         self.say(f"Interrupted: {title}{others}. {self._journal_key} shows the journal.", "warning")
         await self.pause()

@@ -1,5 +1,5 @@
-"""A move that ends without warning at one of its steps:
-`python -m tests.rabbitmq.killed_move URL SOURCE TARGET STEP TIMES WINDOW`.
+"""A move, or an undo, that ends without warning at one of its steps:
+`python -m tests.rabbitmq.killed_move URL SOURCE TARGET STEP TIMES WINDOW`, or with `undo ID` for the two queues.
 
 Prints the operation's id before it begins. The step is one of `STEPS`, and its program is killed when it comes to it
 for so many times; `never` kills nothing, for those who do it from outside; `disk` lets no file become larger than so
@@ -24,8 +24,9 @@ from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.operations.journal.journal import Journal
+from workbench.operations.journal.records import find_journal
 from workbench.operations.move import windows
-from workbench.operations.move.moves import carry_out
+from workbench.operations.move.moves import carry_out, plan_undo, undo
 from workbench.operations.move.outbox import Answers, Outbox
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
@@ -96,6 +97,13 @@ async def main(url: str, source: str, target: str, step: str, times: str, window
     elif step != "never":
         die_at(STEPS[step], int(times))
     async with Session([msgspec.structs.replace(Connection.parse(url), level=Level.MOVE)]) as session:
+        if source == "undo":
+            path = find_journal(target)
+            [plan] = await plan_undo(session, path)
+            print(plan.id, flush=True)
+            async for _ in undo(session, path, [plan]):
+                pass
+            return
         wanted = Wanted(Address("rabbit", source), target=Address("rabbit", target) if target else None)
         plan = await make_plan(session, wanted)
         print(plan.id, flush=True)

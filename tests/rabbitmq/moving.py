@@ -72,10 +72,24 @@ async def moving(
     rabbit: Rabbit, source: Address, target: Address, step: str = "never", times: int = 1, window: int = 1_000
 ) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A move in a program of its own: see `tests.rabbitmq.killed_move`. The operation's id, and the program."""
+    async with _doing(rabbit, source.name, target.name, step, str(times), str(window)) as begun:
+        yield begun
+
+
+@asynccontextmanager
+async def undoing(
+    rabbit: Rabbit, id: str, step: str = "never", times: int = 1, window: int = 1_000
+) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """An undo of an operation, likewise."""
+    async with _doing(rabbit, "undo", id, step, str(times), str(window)) as begun:
+        yield begun
+
+
+@asynccontextmanager
+async def _doing(rabbit: Rabbit, *what: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
-    arguments = (url, source.name, target.name, step, str(times), str(window))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.rabbitmq.killed_move", *arguments, stdout=subprocess.PIPE
+        sys.executable, "-m", "tests.rabbitmq.killed_move", url, *what, stdout=subprocess.PIPE
     )
     try:
         assert process.stdout is not None

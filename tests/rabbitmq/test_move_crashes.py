@@ -4,6 +4,7 @@ not theirs is left alone."""
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import cycle
@@ -16,11 +17,11 @@ from tests.brokers.rabbitmq import RabbitMQ
 from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, browse, close_listed_connections
 from tests.rabbitmq.killed_move import STEPS
-from tests.rabbitmq.moving import check, fill, go_on, held, move, moving, persistent, plan, run
+from tests.rabbitmq.moving import check, fill, go_on, held, move, moving, persistent, plan, run, undoing
 from tests.rabbitmq.test_interruptions import restart, to_disk
 from workbench.model.address import Address
 from workbench.model.event import Delivery
-from workbench.operations.journal.records import find_journal, read_record
+from workbench.operations.journal.records import find_journal, read_entries, read_record
 from workbench.operations.move import passes, windows
 from workbench.operations.move import run as running
 from workbench.operations.move.outcome import Ended, Progress
@@ -70,6 +71,38 @@ async def test_killed_at_a_step_and_resumed_a_move_has_lost_nothing_and_names_wh
     ended = await go_on_to_the_end(rabbit, id)
     assert (ended.complete, ended.moved) == (True, len(events))
     await check(rabbit, id, source, target, events)
+
+
+@pytest.mark.parametrize("step", ("never", "when the messages are confirmed"))
+async def test_what_is_there_twice_after_a_crash_is_taken_back_once_and_both_copies_go(
+    rabbit: Rabbit, step: str, certain_at_once: None
+) -> None:
+    kind = "classic" if rabbit.release == "3.10" else "quorum"
+    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(50)
+    await fill(rabbit, source, events)
+    async with moving(rabbit, source, target, "when the messages are confirmed", 1, WINDOW) as (id, process):
+        assert await process.wait() == -9
+    # What was sent first is confirmed.
+    await given_back(rabbit, source, target, len(events) + 1)
+    ended = await go_on_to_the_end(rabbit, id)
+    extra = rabbit.ready(target) - len(events)
+    assert ended.moved == len(events)
+    assert 0 < extra <= ended.twice
+    async with undoing(rabbit, id, step, 2, WINDOW) as (undo, process):
+        assert await process.wait() == (0 if step == "never" else -9)
+    path = find_journal(undo)
+    if step != "never":
+        await given_back(rabbit, source, target, len(events) + extra)
+        assert read_record(path).state == "interrupted"
+        await go_on_to_the_end(rabbit, undo)
+    counts = read_record(path).counts
+    assert (counts.done, counts.open, counts.gone) == (len(events), 0, 0)
+    assert counts.extra == extra or (step != "never" and counts.extra > extra)
+    assert rabbit.ready(target) == 0
+    named = [entry.message.event.body for entry in read_entries(path) if entry.twice]
+    back = Counter(await held(rabbit, source))
+    assert Counter(bodies(events)) <= back <= Counter(bodies(events)) + Counter(named)
+    assert named == [] or step != "never"
 
 
 @pytest.mark.parametrize("kind", KINDS)

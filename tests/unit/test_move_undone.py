@@ -13,8 +13,8 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError, Unsupported
 from workbench.model.event import Event
 from workbench.operations.journal.journal import Journal
-from workbench.operations.journal.operation import Kind, Operation
-from workbench.operations.journal.records import find_journal
+from workbench.operations.journal.operation import EntryState, Kind, Operation
+from workbench.operations.journal.records import find_journal, read_entries, read_record
 from workbench.operations.move.moves import carry_out, plan_undo, resume, undo
 from workbench.operations.move.outcome import Ended
 from workbench.operations.move.plan import Plan
@@ -114,6 +114,51 @@ async def test_a_move_is_undone_once_but_for_what_others_had_meanwhile(broker: B
     [(first, ended)] = await undone(session, path, await plan_undo(session, path))
     assert (ended.moved, bodies(broker)) == (3, [])
     with pytest.raises(StoreError, match=f"was undone already, by operation {first}"):
+        await plan_undo(session, path)
+
+
+def doubled(broker: Broker, queue: str) -> None:
+    """Put a second copy of each message into a queue, as a move leaves it that was killed before it was answered."""
+    for message in broker.queues[queue].waiting():
+        broker.send(queue, message.event)
+
+
+async def test_what_is_there_twice_is_taken_back_once_and_both_copies_go(broker: Broker, session: Session) -> None:
+    broker.declare_queue("to")
+    plan = await make_plan(session, Wanted(DEAD, target=Address("m", "to")))
+    await carry_out(session, plan)
+    doubled(broker, "to")
+    path = find_journal(plan.id)
+    # One of them has no room.
+    broker.send("dead", Event(b"dead", b"in the way"))
+    plans = await plan_undo(session, path)
+    [(id, ended)] = await undone(session, path, plans)
+    assert (plans[0].moving, ended.moved, ended.extra, ended.failed) == (3, 2, 3, 1)
+    assert ended.sentence.startswith("2 taken back, 1 failed, 0 returned, 3 second copies removed in ")
+    assert read_record(find_journal(id)).counts.done == 2
+    assert len(broker.queues["to"].waiting()) == 1
+    broker.queues["dead"].clear()
+    # Of another that comes later no original is published.
+    [left] = broker.queues["to"].waiting()
+    [taken, *_] = [entry.message.event for entry in read_entries(find_journal(id), EntryState.SETTLED)]
+    broker.send("to", taken)
+    [again] = await plan_undo(session, path)
+    [(_, ended)] = await undone(session, path, [again])
+    assert (again.moving, ended.moved, ended.extra) == (1, 1, 1)
+    assert bodies(broker) == [left.event.body]
+    assert not broker.queues["to"].waiting()
+
+
+async def test_of_a_copy_of_a_log_both_are_removed(broker: Broker, session: Session) -> None:
+    broker.declare_queue("to")
+    plan = await make_plan(session, Wanted(Address("m", "log"), target=Address("m", "to")))
+    await carry_out(session, plan)
+    doubled(broker, "to")
+    path = find_journal(plan.id)
+    [(_, ended)] = await undone(session, path, await plan_undo(session, path))
+    assert (ended.moved, ended.extra) == (3, 3)
+    assert not broker.queues["to"].waiting()
+    with pytest.raises(StoreError, match="was undone already"):
         await plan_undo(session, path)
 
 

@@ -286,6 +286,7 @@ def _ended_record(id: str, ended: Ended) -> dict[str, object]:
         "stay": ended.left,
         "returned": ended.returned,
         "twice": ended.twice,
+        "extra": ended.extra,
         "gone": ended.gone,
         "open": ended.open,
         "missing": ended.missing,

@@ -6,6 +6,7 @@ locked by the program that works on it, so that no other resumes what is running
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -41,7 +42,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     Attributes:
         sequence: Its number in its operation, from 0; the end of its copy's stamp.
-        key: What it is found by in its source: see `workbench.operations.move.copies.key_of`.
+        key: What it is found by in its source: see `workbench.operations.move.copies.key_of`. Empty: it is a second
+            copy of what an undo takes back, and is only taken away.
         message: As it came.
         target: Where its copy goes; None: it is deleted.
         state: An `EntryState`.
@@ -163,15 +165,21 @@ def read_head(database: sqlite3.Connection) -> Operation:
 
 def count_entries(database: sqlite3.Connection) -> Counts:
     """How many messages are how far."""
-    by_state = dict(database.execute("SELECT state, count(*) FROM entry GROUP BY state").fetchall())
-    [(twice,)] = database.execute("SELECT count(*) FROM entry WHERE twice")
+    by_state: Counter[int] = Counter()
+    twice = extra = 0
+    select = "SELECT state, key = x'', count(*), sum(twice) FROM entry GROUP BY 1, 2"
+    for state, is_extra, count, doubtful in database.execute(select):
+        by_state[state] += count
+        twice += doubtful
+        extra += count if is_extra and state == EntryState.SETTLED else 0
     return Counts(
-        in_flight=by_state.get(EntryState.IN_FLIGHT, 0),
-        confirmed=by_state.get(EntryState.CONFIRMED, 0),
-        settled=by_state.get(EntryState.SETTLED, 0),
-        failed=by_state.get(EntryState.FAILED, 0),
-        gone=by_state.get(EntryState.GONE, 0),
+        in_flight=by_state[EntryState.IN_FLIGHT],
+        confirmed=by_state[EntryState.CONFIRMED],
+        settled=by_state[EntryState.SETTLED],
+        failed=by_state[EntryState.FAILED],
+        gone=by_state[EntryState.GONE],
         twice=twice,
+        extra=extra,
     )
 
 

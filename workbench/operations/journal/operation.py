@@ -37,6 +37,7 @@ class Counts(msgspec.Struct, frozen=True):
         in_flight: Published, and nothing heard of it.
         confirmed: The target has them, and the source still may.
         settled: The target has them and the source not; of a deletion, the source not.
+        extra: Those of the settled that were second copies of what was taken back.
         failed: The target did not take them: they are in their source.
         gone: In flight when the program ended, and not in the source any more: somebody took them.
         twice: Published a second time, since the first was not answered for: the target may have them twice.
@@ -48,6 +49,12 @@ class Counts(msgspec.Struct, frozen=True):
     failed: int = 0
     gone: int = 0
     twice: int = 0
+    extra: int = 0
+
+    @property
+    def done(self) -> int:
+        """Messages that were moved, deleted or taken back for good."""
+        return self.settled - self.extra
 
     @property
     def total(self) -> int:

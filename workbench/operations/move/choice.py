@@ -31,6 +31,16 @@ class Way(NamedTuple):
     event: Event | None = None
 
 
+class Removal(NamedTuple):
+    """A message is taken away, and nothing is published of it.
+
+    Attributes:
+        extra: Whether it is a second copy of what is taken back: its original is published for another.
+    """
+
+    extra: bool = False
+
+
 class Stay(NamedTuple):
     """A message stays where it is.
 
@@ -62,8 +72,8 @@ class Choice(Protocol):
         """Ask the brokers what has to be known of these messages, before it is decided about each."""
         ...
 
-    async def decide(self, delivery: Delivery) -> Way | Stay | None:
-        """Where it goes, or why it stays; None: it is deleted."""
+    async def decide(self, delivery: Delivery) -> Way | Stay | Removal:
+        """Where it goes, or why it stays, or that it is taken away."""
         ...
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
@@ -136,9 +146,9 @@ class Deletion:
     async def foresee(self, batch: Sequence[Delivery]) -> None:
         """Nothing has to be asked."""
 
-    async def decide(self, delivery: Delivery) -> Way | Stay | None:
+    async def decide(self, delivery: Delivery) -> Way | Stay | Removal:
         """Whether it is deleted."""
-        return None if self._selection.takes(delivery) else NOT_MEANT
+        return Removal() if self._selection.takes(delivery) else NOT_MEANT
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
         """Nothing is published."""

@@ -165,7 +165,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
     for each in before:
-        counts[None if done.purpose == "delete" else each.operation.source] -= each.counts.settled
+        counts[None if done.purpose == "delete" else each.operation.source] -= each.counts.done
     counts = +counts
     if not counts:
         raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")

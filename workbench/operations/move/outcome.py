@@ -2,6 +2,7 @@
 
 import msgspec
 
+from workbench.model.wording import quantity
 from workbench.operations.journal.operation import State
 
 
@@ -47,6 +48,7 @@ class Ended(msgspec.Struct, frozen=True):
         why: Why it did not come to its end, a sentence; empty where it did.
         seconds: How long it took.
         by_broker: Whether the broker carried it out by itself: then it cannot be resumed.
+        extra: Second copies of what was taken back, which were removed too.
     """
 
     state: State
@@ -63,6 +65,7 @@ class Ended(msgspec.Struct, frozen=True):
     why: str
     seconds: float
     by_broker: bool = False
+    extra: int = 0
 
     @property
     def can_go_on(self) -> bool:
@@ -84,6 +87,8 @@ class Ended(msgspec.Struct, frozen=True):
             parts.append(f"{self.left:,} cannot go and stay")
         if self.missing:
             parts.append(f"{self.missing:,} not found in the source")
+        if self.extra:
+            parts.append(f"{quantity(self.extra, 'second copy')} removed")
         if self.twice:
             parts.append(f"{self.twice:,} maybe there twice")
         if self.gone:

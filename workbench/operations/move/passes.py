@@ -114,7 +114,8 @@ class Passes:
         self.lapsed = False
         purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
         async with outbox_of(self._session, None) as outbox, left_in_order() as held:
-            while budget > 0 and not self._is_over():
+            # What others had is decided about anew, in the next pass.
+            while budget > 0 and not self.lapsed and not self._is_over():
                 most = min(budget, self._standing.wanted if self._standing.takes_all else budget)
                 context = connector.claim(self._plan.source, purpose, most)
                 claims = await context.__aenter__()

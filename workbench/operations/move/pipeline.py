@@ -17,7 +17,7 @@ from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.journal_thread import JournalThread
 from workbench.operations.journal.operation import EntryState
 from workbench.operations.move import windows
-from workbench.operations.move.choice import Choice, Stay
+from workbench.operations.move.choice import Choice, Removal, Stay
 from workbench.operations.move.copies import key_of
 from workbench.operations.move.outbox import Answers, Outbox, Outgoing
 from workbench.operations.move.plan import Plan
@@ -223,7 +223,11 @@ class Pipeline:
         if beyond:
             return
         sequence = standing.sequence if known is None else known[0]
-        if found is not None:
+        if isinstance(found, Removal):
+            if found.extra:
+                # Where it comes back it is told by its stamp again. By its key it could be taken for the first copy.
+                key = b""
+        else:
             if known is not None and found.event is not None:
                 # It is edited once: what may be there already must not differ from what is sent again.
                 kept = await self._journal.do(Journal.entry, sequence)
@@ -235,10 +239,10 @@ class Pipeline:
                 self._pass_over(key, claimed, window)
                 return
             window.outgoing.append(Outgoing(sequence, found.address, found.partition, event))
-        item = Item(key, claimed, sequence, confirmed=found is None)
+        item = Item(key, claimed, sequence, confirmed=isinstance(found, Removal))
         if known is None:
             standing.sequence += 1
-            standing.taken += 1
+            standing.taken += bool(key)
             window.add(item, delivery, found)
         else:
             window.add_again(item, delivery)
@@ -252,9 +256,9 @@ class Pipeline:
 
     async def _send(self, window: Window, claims: Claims | None, outbox: Outbox) -> Answers:
         """Journal a window, and hand it to the publishers."""
-        if claims is not None and (lapsed := claims.lapsed):
+        if claims is not None and (claims.lapsed or self._lapsed):
             # Others have them by now: what is not published yet is not published.
-            self._standing.taken -= window.drop(lapsed)
+            self._standing.taken -= window.drop(claims.lapsed)
             self._lapsed = True
         if window.entries:
             await self._journal.do(Journal.add, window.entries)

@@ -56,7 +56,7 @@ class Standing:
         self.sequence = 0
         """The number of the next message."""
         self.taken = 0
-        """Messages that were taken from the source, and not failed."""
+        """Messages that were taken from the source, and not failed; second copies apart."""
         self.moved = 0
         self.returned = 0
         """Messages that came back."""
@@ -107,16 +107,17 @@ class Standing:
             self.taken = self.let_go = 0
             self._choice.begin_pass({}, self.given_up)
             return
-        if self._plan.scope == "selected":
-            self._choice.begin_pass(await self._journal.do(Journal.keys), self.given_up)
+        done = await self._journal.do(Journal.keys) if self._plan.scope == "selected" else {}
+        self._choice.begin_pass(done, self.given_up)
         counts = await self._journal.do(Journal.counts)
-        self.taken = counts.settled + counts.confirmed + counts.in_flight
         self.moved = self.let_go = counts.settled
         for sequence, key, state in await self._journal.do(Journal.open_entries):
             if state == EntryState.SETTLED and not self._plan.removes:
                 # A log never had to let go of it, and gives nothing back.
                 continue
             self._open.setdefault(key, deque()).append((sequence, state))
+        extra = sum(state < EntryState.SETTLED for _, state in self._open.get(b"", ()))
+        self.taken = counts.done + counts.open - extra
 
     @property
     def open_count(self) -> int:
@@ -199,7 +200,7 @@ class Standing:
         ended = Ended(
             state=state,
             verb=past_of(plan),
-            moved=counts.settled + (0 if plan.removes or plan.ledger else counts.confirmed),
+            moved=counts.done + (0 if plan.removes or plan.ledger else counts.confirmed),
             failed=counts.failed,
             left=self._left.total(),
             returned=self.returned,
@@ -210,6 +211,7 @@ class Standing:
             reasons=tuple((*self._reasons.most_common(20), *self._left.most_common(20))),
             why=why,
             seconds=time.monotonic() - self._start,
+            extra=counts.extra,
         )
         await self._journal.do(Journal.end, state, now(), f"{ended.sentence}. {why}".rstrip())
         return ended

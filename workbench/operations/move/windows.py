@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from workbench.model.event import Delivery
 from workbench.operations.journal.journal_file import Entry
 from workbench.operations.journal.operation import EntryState
-from workbench.operations.move.choice import Way
+from workbench.operations.move.choice import Removal, Way
 from workbench.operations.move.outbox import Outgoing
 
 WINDOW: Final = 1_000
@@ -23,7 +23,7 @@ class Item(NamedTuple):
     """A message on its way through.
 
     Attributes:
-        key: What it is found by in its source.
+        key: What it is found by in its source; empty: see `Entry.key`.
         claimed: Its number in the claim; None where nothing is claimed.
         sequence: Its number in the journal; None: it is only passed over.
         confirmed: Whether its target has it already.
@@ -49,13 +49,14 @@ class Window:
         """The numbers of those that are published once more."""
         self._size = 0
 
-    def add(self, item: Item, delivery: Delivery, way: Way | None) -> None:
-        """Take a message in that the journal does not have yet; one that goes nowhere is deleted."""
+    def add(self, item: Item, delivery: Delivery, way: Way | Removal) -> None:
+        """Take a message in that the journal does not have yet."""
         assert item.sequence is not None
-        target = None if way is None else way.address
-        state = EntryState.CONFIRMED if way is None else EntryState.IN_FLIGHT
-        copy = None if way is None else way.event
-        self.entries.append(Entry(item.sequence, item.key, delivery, target, state, copy=copy))
+        if isinstance(way, Removal):
+            entry = Entry(item.sequence, item.key, delivery, None, EntryState.CONFIRMED)
+        else:
+            entry = Entry(item.sequence, item.key, delivery, way.address, copy=way.event)
+        self.entries.append(entry)
         self._take(item, delivery)
 
     def add_again(self, item: Item, delivery: Delivery) -> None:
@@ -74,10 +75,11 @@ class Window:
         return many or self._size >= WINDOW_BYTES
 
     def drop(self, lapsed: Set[int]) -> int:
-        """Leave out what is claimed by others now; how many were not taken before."""
-        gone = {each.sequence for each in self.items if each.claimed in lapsed}
-        fresh = sum(each.sequence in gone for each in self.entries)
-        self.items = [each for each in self.items if each.claimed not in lapsed]
+        """Leave out what is claimed by others now, and second copies: what was taken for one may be the first, claimed
+        anew. How many were not taken before."""
+        gone = {each.sequence for each in self.items if each.claimed in lapsed or not each.key}
+        fresh = sum(each.sequence in gone and each.key != b"" for each in self.entries)
+        self.items = [each for each in self.items if each.claimed not in lapsed and each.key]
         self.entries = [each for each in self.entries if each.sequence not in gone]
         self.outgoing = [each for each in self.outgoing if each.sequence not in gone]
         self.again = [each for each in self.again if each not in gone]
