@@ -54,7 +54,7 @@ async def test_what_is_declared_and_not_true_fails(
 ) -> None:
     kind = KINDS[name]
     if (settings := test_memory._SETTINGS.get(name)) and settings.rest:
-        # However slow this machine is, what was given back rests when it is looked for.
+        # Longer than a busy machine takes to look again.
         monkeypatch.setitem(test_memory._SETTINGS, name, msgspec.structs.replace(settings, rest=2_000))
     with pytest.raises(AssertionError):
         await run(test, replace(kind, **declared))
