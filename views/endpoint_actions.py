@@ -227,7 +227,7 @@ class EndpointActions(ShownEvents):
         if endpoint is None:
             return "Go to an endpoint first: tab leads to the tree."
         if ability not in endpoint.abilities:
-            return f"{visible(str(endpoint.address))} is {with_article(endpoint.kind)}: {what}."
+            return f"{visible(str(endpoint.address))} is {with_article(visible(endpoint.kind))}: {what}."
         return None
 
     def cannot_browse(self) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Final
 
+from rich.segment import Segment
 from textual._compositor import ChopsUpdate, Compositor
 from textual.containers import Horizontal, Vertical
 from textual.events import ScreenResume
@@ -17,6 +18,8 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
+
+from workbench.decode.display import without_controls
 
 PERIOD: Final = 1 / 120
 """Seconds from one paint to the next, for all else: a key that comes just behind what has arrived waits no longer."""
@@ -97,6 +100,8 @@ class PatchCompositor(Compositor):
 
     Textual has every widget draw all of its lines that lies anywhere between the first change and the last, also those
     behind others: where a count at the top and a key at the bottom change, that is the whole screen.
+
+    All that a terminal is sent of a screen comes through here, and does nothing there but draw.
     """
 
     def render_partial_update(self) -> ChopsUpdate | None:
@@ -123,9 +128,16 @@ class PatchCompositor(Compositor):
             if not seen:
                 continue
             lines = Region(part.x - region.x, seen.y - region.y, part.width, seen.height)
-            yield lines.translate(region.offset), clip, widget.render_lines(lines)
+            yield lines.translate(region.offset), clip, [*map(_drawable, widget.render_lines(lines))]
             if seen == crop:
                 return
+
+
+def _drawable(strip: Strip) -> Strip:
+    """A line that does nothing but draw, whatever a widget has put into it."""
+    if strip.text.isprintable():
+        return strip
+    return Strip([Segment(without_controls(text), style) for text, style, _ in strip], strip.cell_length)
 
 
 class PaintedAtOnce(Screen[Any]):

@@ -16,6 +16,7 @@ from views.widgets.key_bar import KeyBar
 from views.widgets.progress_row import ProgressRow
 from views.widgets.query_bar import QueryBar
 from views.widgets.reason_line import ReasonLine
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability
 from workbench.model.event import Delivery
@@ -75,7 +76,7 @@ class ShownEvents(EventPanes):
             live = [("l", "shows what arrives.")] if Ability.TAIL in endpoints[0].abilities else []
             return key_sentences("Nothing was read yet.", ("b", "browses what is there."), *live)
         if len(endpoints) == 1 and endpoints[0].family == "routes":
-            holds = f"{with_article(endpoints[0].kind).capitalize()} holds nothing."
+            holds = f"{with_article(visible(endpoints[0].kind)).capitalize()} holds nothing."
             return key_sentences(holds, ("l", "shows what passes through it."))
         if any(map(self._sources.is_live, self._sources.addresses)):
             return Text("Nothing is there yet: what arrives is shown here.")

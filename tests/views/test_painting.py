@@ -1,13 +1,16 @@
 """What is drawn of a screen: each part that has changed by itself, and nothing that lies behind or between."""
 
 import pytest
+from rich.text import Text
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
-from tests.views.driver import running
+from connectors.memory.queues import QueueSettings
+from tests.views.driver import running, shop
 from views.app import Workbench
 from views.widgets.key_bar import KeyBar
 from views.widgets.title_bar import TitleBar
@@ -88,3 +91,13 @@ async def test_what_is_painted_part_by_part_is_what_the_screen_shows(terminal: T
             await driver.press(key)
             await driver.until_settled()
             assert terminal.lines == driver.lines, key
+
+
+async def test_a_terminal_is_sent_no_more_than_what_is_drawn(terminal: Terminal) -> None:
+    evil = "queue\x1b]52;c;cm0=\x07\x1b]0;owned\x07\u202e\u200b"
+    broker = shop()
+    broker.declare_queue("of a kind", QueueSettings(evil))
+    async with running(broker=broker) as driver:
+        await driver.app.screen.mount(Static(Text(evil)))
+        await driver.until(lambda: any("queue]52;c;cm0=]0;owned" in line for line in terminal.lines))
+    assert [line for line in terminal.lines if not line.isprintable()] == []

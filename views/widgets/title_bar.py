@@ -164,7 +164,9 @@ class TitleBar(Bar):
         if well:
             kept = [endpoint for endpoint in watch.endpoints.values() if endpoint.family != "routes"]
             # "classic queue" and "quorum queue" are queues in a line as short as this one.
-            kinds = Counter((endpoint.family != "queue", endpoint.kind.rpartition(" ")[2]) for endpoint in kept)
+            kinds = Counter(
+                (endpoint.family != "queue", visible(endpoint.kind).rpartition(" ")[2]) for endpoint in kept
+            )
             rest = " ".join(quantity(count, kind) for (_, kind), count in sorted(kinds.items())) or "empty"
             line.append(f" {rest}")
             return well, (line, counted.append(f" {len(kept):,}"), name, short_name)

@@ -30,6 +30,8 @@ _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff"
     "\U000e0100-\U000e01ef]"
 )
+_CONTROLS: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""What takes no cell, and may move a terminal or turn what it shows."""
 _MEDIAL: Final = re.compile("[\u1161-\u11ff\ud7b0-\ud7fb]")
 """Hangul vowels and finals, which are drawn into the syllable before them."""
 
@@ -106,6 +108,16 @@ def visible_json(lines: bytes) -> bytes:
     if not _UNUSUAL.search(lines):
         return lines
     return _UNUSUAL_RUN.sub(_escape, lines.decode(errors="backslashreplace")).encode()
+
+
+def without_controls(drawn: str) -> str:
+    """What is about to be drawn, as wide as it was, without what does more than being drawn.
+
+    The last door: what `visible` was asked for shows it where it stands.
+    """
+    if drawn.isprintable():
+        return drawn
+    return "".join(each for each in drawn if unicodedata.category(each) not in _CONTROLS)
 
 
 def count_fitting(text: str, width: int) -> int:
