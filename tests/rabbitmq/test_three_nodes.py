@@ -1,8 +1,10 @@
 """Three nodes, of which some die: what one of them did, another does, and what none can do is said at once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pika
@@ -12,13 +14,18 @@ from msgspec.structs import replace
 from connectors.rabbitmq import RabbitMQConnector
 from tests.brokers.rabbitmq_cluster import RabbitMQCluster, RabbitMQNode
 from tests.e2e.command import run
-from tests.rabbitmq.conftest import eventually
-from tests.rabbitmq.doing import browse, numbered, publish_all
+from tests.rabbitmq.conftest import DEADLINE, eventually
+from tests.rabbitmq.doing import bodies, browse, numbered, publish_all
+from tests.rabbitmq.moving import persistent
 from workbench.connecting.config import Connection
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import ConnectorError
+from workbench.operations.journal.records import find_journal, read_entries
+from workbench.operations.move.moves import carry_out, resume
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +38,16 @@ def cluster() -> Iterator[RabbitMQCluster]:
 async def queue(cluster: RabbitMQCluster) -> AsyncIterator[Address]:
     """A quorum queue on all nodes, which all run, led by the first."""
     await asyncio.to_thread(cluster.start)
+    yield quorum_queue(cluster.nodes[0])
+
+
+def quorum_queue(leader: RabbitMQNode) -> Address:
+    """A new one on all nodes."""
     name = f"quorum-{uuid4().hex}"
     arguments = {"x-queue-type": "quorum", "x-quorum-initial-group-size": 3}
-    with pika.BlockingConnection(pika.URLParameters(cluster.nodes[0].url)) as connection:
+    with pika.BlockingConnection(pika.URLParameters(leader.url)) as connection:
         connection.channel().queue_declare(name, durable=True, arguments=arguments)
-    yield Address("rabbit", name)
+    return Address("rabbit", name)
 
 
 def url_of(*nodes: RabbitMQNode) -> str:
@@ -72,6 +84,36 @@ async def test_publishing_and_listing_go_on_with_another_node(cluster: RabbitMQC
         assert queue in [each.address for each in await connector.endpoints()]
         # Some were sent again, and may be there twice.
         assert len({each.event.body for each in await browse(connector, queue)}) == 1_000
+
+
+async def test_a_move_goes_on_with_another_node_and_says_what_a_dead_one_holds(
+    cluster: RabbitMQCluster, queue: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    first, *others = cluster.nodes
+    target, events = quorum_queue(first), persistent(4_000)
+    given = replace(Connection.parse(f"rabbit={url_of(first, *others)}"), level=Level.MOVE)
+    async with asyncio.timeout(2 * DEADLINE), Session([given]) as session:
+        connector = await session.connector("rabbit")
+        await publish_all(connector, queue, events)
+        plan = await make_plan(session, Wanted(queue, target=target))
+        begun = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            moving = group.create_task(carry_out(session, plan, lambda now: begun.set() if now.moved else None))
+            await begun.wait()
+            # It leads both queues, and is the one that is connected to.
+            await asyncio.to_thread(first.kill)
+        ended = moving.result()
+        while not ended.complete:
+            # What a consumer of a dead node held is given back when the node is there again.
+            assert (ended.state, "held by a consumer" in ended.why) == ("interrupted", True), ended
+            await asyncio.to_thread(first.start)
+            ended = await resume(session, find_journal(plan.id))
+        arrived = Counter(bodies(await browse(connector, target)))
+        assert (ended.complete, bodies(await browse(connector, queue))) == (True, []), ended
+    assert set(arrived) == {each.body for each in events}
+    named = {entry.message.event.body for entry in read_entries(find_journal(plan.id)) if entry.twice}
+    assert {body for body, count in arrived.items() if count > 1} <= named
 
 
 async def test_a_queue_without_a_majority_is_said_to_be_and_refused(cluster: RabbitMQCluster, queue: Address) -> None:

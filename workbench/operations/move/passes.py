@@ -29,6 +29,9 @@ PASS_SECONDS: Final = 600.0
 hour unless they are told otherwise (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout)."""
 RETURN: Final = 5.0
 """Seconds for which a source is given to have back what was held over a lost connection."""
+_TOLD: Final = 20.0
+"""Seconds in which a broker tells how many messages somebody holds: a node of RabbitMQ that has just become the leader
+of a quorum queue does after 5 s (`quorum_tick_interval`) and what its management API takes to collect it."""
 _LOOK: Final = 0.25
 """Seconds between two questions what a source has."""
 
@@ -154,12 +157,22 @@ class Passes:
                 return
             if (left := until - time.monotonic()) <= 0 or self._stopped.is_set():
                 # Somebody may have taken them; or they are held still.
-                self.hidden = (await connector.endpoint(self._plan.source)).held or 0
+                self.hidden = await self._held_by_others(connector)
                 return
             self._standing.tell("waiting for what the source has back")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
             source = await connector.refresh(source)
+
+    async def _held_by_others(self, connector: Guarded) -> int:
+        """How many messages of the source somebody holds, as soon as its broker tells: 0 where it does not."""
+        until = time.monotonic() + (0 if self._session.is_embedded(self._plan.source.connection) else _TOLD)
+        while (held := (await connector.endpoint(self._plan.source)).held) is None:
+            if time.monotonic() >= until or self._stopped.is_set():
+                return 0
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), _LOOK)
+        return held
 
     # Logs.
 

@@ -218,8 +218,10 @@ class Standing:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the source was not seen to have, or to have let go of, something that the journal has."""
-        return any(at < EntryState.SETTLED for some in self._open.values() for _, at in some)
+        """Whether the source was not seen to have, or to have let go of, something that the journal has, or that the
+        plan has counted."""
+        unseen = any(at < EntryState.SETTLED for some in self._open.values() for _, at in some)
+        return unseen or self.taken + self._failed < self._plan.moving
 
 
 def past_of(plan: Plan) -> str:
