@@ -4,6 +4,7 @@ What lists is imported with it; all else where it is done: neither the screen's 
 event waits for what it does not need.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -250,23 +251,27 @@ class KafkaConnector:
     ) -> AsyncIterator["TopicStream"]:
         """Show what arrives: from the end of each partition on entering, or from before."""
         from connectors.kafka.reader import Queue, TopicStream
-        from connectors.kafka.start_offsets import partitions_of, starts_of
+        from connectors.kafka.start_offsets import late_start_of, partitions_of, starts_of
 
         if pattern is not None:
             raise Unsupported(f"{address} is a topic: a pattern chooses part of an exchange, and Kafka has none.")
+        entered = time.time_ns() // 1_000_000
         topic = await self._topic(address)
         led = await self._led(partitions_of(address, topic, start or Latest()), topic.leader_of)
         leaders = led.leaders
         beginnings = await self._cluster.offsets(dict.fromkeys(leaders, BEGINNING), leaders)
         ends = await self._cluster.offsets(dict.fromkeys(leaders, END), leaders)
         place = await starts_of(self._cluster, address, start or Latest(), beginnings, ends, leaders)
-        grows = not isinstance(start, At)
+
+        async def begin(partition: Partition, leader: int) -> int:
+            return await late_start_of(self._cluster, start or Latest(), partition, leader, entered)
+
         queues = [Queue(each, first, None, leaders[each]) for each, first in sorted(place.starts.items())]
         stream = TopicStream(
             self._cluster,
             address,
             queues,
-            grows=grows,
+            begin=None if isinstance(start, At) else begin,
             away=led.away,
             gaps=[*(gap for _, gap in led.gaps), *place.gaps],
             notes=place.notes,

@@ -6,7 +6,7 @@ missed and nothing comes twice. Nothing is written to the cluster, and no consum
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
@@ -25,6 +25,8 @@ from workbench.model.look import ALL, REST, Gap
 _LEAST = 64 << 10
 _WAIT_MS = 500
 _REFRESH_SECONDS = 30.0
+AWAY_MS = 1_000
+"""Milliseconds between two questions who leads a partition that could not be asked yet."""
 _MOST_ASKED = 256
 """Partitions in one request at most, where they have an end: an answer has a row for each that was asked for."""
 _NAMED = 10_000
@@ -105,7 +107,8 @@ class Fetching:
         size: int,
         lines: int = 1,
         wanted: Callable[[Share], bool] = lambda share: True,
-        grow: Callable[[Partition, int], Share | None] | None = None,
+        grow: Callable[[Partition, int], Awaitable[Share | None]] | None = None,
+        away: Iterable[Partition] = (),
         sifting: Sifting | None = None,
     ) -> None:
         """Nothing is asked for yet.
@@ -116,8 +119,9 @@ class Fetching:
             size: Bytes to ask for at once.
             lines: Connections to each broker. With two, it looks for one answer while it sends another.
             wanted: Whether more of a partition is wanted at the moment.
-            grow: Makes the share of a partition that is added to a topic later, or None of one that is not to be
-                fetched; None: none is.
+            grow: Makes the share of a partition that is added to a topic later, or is led again, by the broker that
+                leads it; None: it cannot be fetched yet. None in its place: none is added.
+            away: Partitions that could not be asked when this began, which are to be fetched as soon as they can be.
             sifting: How answers are searched while they come in; None: all are kept.
         """
         self.shares = {share.partition: share for share in shares}
@@ -132,6 +136,7 @@ class Fetching:
         self._lines = lines
         self._wanted = wanted
         self._grow = grow
+        self.away = set(away)
         self._sifting = sifting
         self._sifters: set[Line] = set()
         self._asked_at: dict[Line, float] = {}
@@ -337,7 +342,7 @@ class Fetching:
     async def follow(self) -> None:
         """Ask from time to time who leads what, beside what is fetched: whoever is asked may stand still."""
         while True:
-            await asyncio.sleep(_REFRESH_SECONDS)
+            await asyncio.sleep(AWAY_MS / 1000 if self.away else _REFRESH_SECONDS)
             with suppress(ConnectorError):  # what keeps fetching from going on is said there
                 await self._follow()
 
@@ -350,9 +355,20 @@ class Fetching:
         for partition, leader in leaders.items():
             if share := self.shares.get(partition):
                 share.leader = leader
-            elif self._grow and (grown := self._grow(partition, leader)) is not None:
-                self.shares[partition] = grown
-                self._left.append(grown)
+            elif self._grow and leader >= 0:
+                grown = await self._grow(partition, leader)
+                # Whoever asked at the same time may have added it meanwhile.
+                if grown is not None and partition not in self.shares:
+                    self.shares[partition] = grown
+                    self._left.append(grown)
+                    self._find(partition)
+
+    def _find(self, partition: Partition) -> None:
+        """A partition that could not be asked is fetched from now on, and missed no longer."""
+        if partition in self.away:
+            self.away.remove(partition)
+            topic, number = partition
+            self.gaps = [each for each in self.gaps if (each[0], each[1].what) != (topic, f"partition {number}")]
 
     def _do_without(self, error: ConnectorError) -> None:
         """Go on with the partitions that are well. What grows is asked for again later; of the others the rest is

@@ -43,12 +43,13 @@ class Led(NamedTuple):
     def gaps(self) -> list[tuple[str, Gap]]:
         """What is not seen, by topic."""
         return [
-            (topic, Gap(f"partition {number}", _reason(error), failed=True))
+            (topic, Gap(f"partition {number}", gap_reason(error), failed=True))
             for (topic, number), error in sorted(self.away.items())
         ]
 
 
-def _reason(error: ConnectorError) -> str:
+def gap_reason(error: ConnectorError) -> str:
+    """Why a partition cannot be asked, as the reason of a gap."""
     return reason_of(error) if isinstance(error, ConnectionLost) else "no broker leads it at the moment"
 
 

@@ -3,17 +3,18 @@
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
 from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
-from connectors.kafka.fetcher import Chunk, Fetching, Share
+from connectors.kafka.fetcher import AWAY_MS, Chunk, Fetching, Share
+from connectors.kafka.leaders import gap_reason
 from connectors.kafka.records import COMPRESSED, Batch, committed_batches, decompress_batch, deliveries
 from connectors.kafka.start_offsets import Chosen
 from workbench.model.address import Address
-from workbench.model.errors import FormatError
+from workbench.model.errors import ConnectorError, FormatError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Interruption, Span
 
@@ -98,8 +99,8 @@ class TopicStream:
         shares: Iterable[Queue],
         *,
         limit: int | None = None,
-        grows: bool = False,
-        away: Container[Partition] = (),
+        begin: Callable[[Partition, int], Awaitable[int]] | None = None,
+        away: Mapping[Partition, ConnectorError] = {},
         gaps: Iterable[Gap] = (),
         notes: Iterable[str] = (),
         chosen: Chosen | None = None,
@@ -112,8 +113,9 @@ class TopicStream:
             address: The topic.
             shares: What to read of it.
             limit: How many events at most.
-            grows: Whether a partition that is added to the topic later is read, too.
-            away: Partitions that are not, for where they ended on entering is not known.
+            begin: Where to begin in a partition that could not be asked on entering, by the broker that leads it since;
+                None: neither these nor partitions that are added to the topic are read.
+            away: Those partitions, and why they could not be asked.
             gaps: What is known not to be seen.
             notes: What to know about what is seen.
             chosen: Which of the events that were there on entering are to be seen; None: all.
@@ -122,7 +124,9 @@ class TopicStream:
         self._address = address
         self._shares = {share.partition: share for share in shares}
         self._limit = limit
+        self._begin = begin
         self._away = away
+        self._entered = time.time_ns() // 1_000_000
         self._notes = tuple(notes)
         self._chosen = chosen
         self._total = total
@@ -135,7 +139,8 @@ class TopicStream:
             self._shares.values(),
             size=_SIZE,
             wanted=self._wants,
-            grow=self._grown if grows else None,
+            grow=self._grown if begin else None,
+            away=away if begin else (),
         )
         self._fetching.miss(address.name, gaps)
         self._ready: deque[list[Delivery]] = deque()
@@ -198,8 +203,13 @@ class TopicStream:
 
     @property
     def interruption(self) -> Interruption | None:
-        """Why a broker cannot be reached at the moment, and when it is tried again."""
-        return self._fetching.patience.interruption
+        """Why a broker cannot be reached at the moment, or a partition could not be asked yet, and when it is tried
+        again."""
+        if (lost := self._fetching.patience.interruption) or not (away := self._fetching.away):
+            return lost
+        numbers = ", ".join(str(number) for _, number in sorted(away))
+        reason = f"partition {numbers}: {gap_reason(self._away[min(away)])}"
+        return Interruption(reason, self._entered, time.time_ns() // 1_000_000 + AWAY_MS)
 
     def reached(self, partition: str) -> int:
         """The offset behind all of a partition that was handed over, with what is never shown behind it."""
@@ -216,10 +226,19 @@ class TopicStream:
         """Let all connections go."""
         self._fetching.close()
 
-    def _grown(self, partition: Partition, leader: int) -> Queue | None:
+    async def _grown(self, partition: Partition, leader: int) -> Queue | None:
+        start = 0
+        if partition in self._away and self._begin:
+            try:
+                start = await self._begin(partition, leader)
+            except ConnectorError:
+                return None
+        if partition in self._shares:
+            return self._shares[partition]
         if partition in self._away:
-            return None
-        share = self._shares[partition] = Queue(partition, 0, None, leader)
+            at = time.strftime("%H:%M:%S")
+            self._notes = (*self._notes, f"partition {partition[1]} is read since {at}, when a broker led it again")
+        share = self._shares[partition] = Queue(partition, start, None, leader)
         share.index = len(self._shares) - 1
         return share
 

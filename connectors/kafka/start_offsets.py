@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from connectors.kafka.cluster import Cluster, Partition, Topic
+from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic
 from connectors.kafka.fetcher import retention_gap
 from connectors.kafka.group_offsets import committed_offsets as committed_by
 from connectors.kafka.newest import find_overlooked, newest, rank
@@ -122,3 +122,27 @@ async def starts_of(
     # A partition that the group has never read is unread from its beginning.
     starts = {each: max(wanted.get(each, first), first) for each, first in beginnings.items()}
     return Place({each: min(first, ends[each]) for each, first in starts.items()}, ends, gaps)
+
+
+async def late_start_of(cluster: Cluster, start: Start, partition: Partition, leader: int, entered: int) -> int:
+    """Where to begin in a partition that could not be asked on entering. Nothing was written while nobody led it: what
+    is as young as the entering came afterwards.
+
+    Args:
+        cluster: Where it is.
+        start: Where the reading of the others began.
+        partition: Which.
+        leader: Who leads it now.
+        entered: When the reading began, in milliseconds since 1970 UTC.
+
+    Raises:
+        ConnectorError: Its leader could not be asked.
+    """
+    leaders = {partition: leader}
+    if isinstance(start, Beginning | OfGroup):
+        first = (await cluster.offsets({partition: BEGINNING}, leaders))[partition]
+        committed = (await committed_by(cluster, start.group)).get(partition) if isinstance(start, OfGroup) else None
+        return first if committed is None else max(committed, first)
+    since = start.time if isinstance(start, Since) else entered
+    found = (await cluster.offsets({partition: max(since, 0)}, leaders))[partition]
+    return found if found >= 0 else (await cluster.offsets({partition: END}, leaders))[partition]

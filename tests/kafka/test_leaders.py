@@ -5,17 +5,26 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import NewTopic
+from msgspec.structs import replace
 
 from connectors.kafka import KafkaConnector
+from connectors.kafka.cluster import TRANSACTION
 from tests.brokers.kafka_cluster import KafkaCluster
 from tests.kafka.conftest import DEADLINE, admin, connect, led, workbench
-from tests.kafka.reading import BASE, browse, by_partition, numbered, publish, take
+from tests.kafka.reading import BASE, browse, by_partition, numbered, publish, take, wait_until_decided
+from workbench.connecting.config import Connection
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.event import Delivery
 from workbench.model.start import Latest
+from workbench.operations.move.moves import carry_out
+from workbench.operations.move.passes import ledger_of
+from workbench.operations.move.planning import Wanted, make_plan
+from workbench.session import Session
 
 EVENTS = 30_000
 NewTopicOf = Callable[[int, int], Awaitable[Address]]
@@ -73,15 +82,48 @@ async def test_partitions_of_several_brokers_are_merged(connector: KafkaConnecto
     assert (endpoint.depth, endpoint.partitions) == (EVENTS, 6)
 
 
-async def test_browse_follows_the_leaders(cluster: KafkaCluster, connector: KafkaConnector, address: Address) -> None:
+async def test_a_browse_and_a_scan_follow_the_leaders(
+    cluster: KafkaCluster, connector: KafkaConnector, address: Address
+) -> None:
     await publish(connector, address, numbered(EVENTS, size=250))
-    async with connector.browse(address) as stream:
-        found = [*await anext(stream)]
+    async with connector.browse(address) as browsed, connector.scan([address], [[b"event-"]]) as scanned:
+        # So that there are many answers, and the death comes between them.
+        scanned._fetching._size = 300_000
+        shown, hits = [*await anext(browsed)], [*await anext(scanned)]
         await asyncio.to_thread(cluster.nodes[2].kill)
-        async for batch in stream:
-            found += batch
-    assert times(found) == list(range(EVENTS))
-    assert stream.coverage.complete
+        async for batch in browsed:
+            shown += batch
+        async for batch in scanned:
+            hits += batch
+    assert times(shown) == list(range(EVENTS))
+    assert sorted(times(hits)) == list(range(EVENTS))
+    assert browsed.coverage.complete
+    assert scanned.coverage.complete
+
+
+async def test_a_move_goes_on_with_the_next_leaders_and_coordinator(
+    cluster: KafkaCluster,
+    connector: KafkaConnector,
+    topic_of: NewTopicOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    source, target = await topic_of(6, 3), await topic_of(3, 3)
+    await publish(connector, source, numbered(EVENTS))
+    given = replace(Connection.parse(f"kafka={cluster.url}"), level=Level.MOVE)
+    async with asyncio.timeout(2 * DEADLINE), Session([given]) as session:
+        plan = await make_plan(session, Wanted(source, target=target))
+        begun = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            moving = group.create_task(carry_out(session, plan, lambda now: begun.set() if now.moved else None))
+            await begun.wait()
+            lost = await connector._cluster.coordinator(TRANSACTION, ledger_of(plan.id))
+            await asyncio.to_thread(cluster.nodes[lost].kill)
+        ended = moving.result()
+    assert (plan.guarantee, ended.complete, ended.moved, ended.twice) == ("exactly once", True, EVENTS, 0), ended
+    await wait_until_decided(connector, target)
+    assert sorted(times(await browse(connector, target))) == list(range(EVENTS))
 
 
 async def test_a_tail_follows_the_leaders(cluster: KafkaCluster, connector: KafkaConnector, address: Address) -> None:
@@ -159,9 +201,23 @@ async def test_a_partition_without_a_leader_hides_no_other(
     code, output, errors = await workbench("browse", *places, "--from", "beginning", "-c", f"kafka={cluster.url}")
     assert (code, output.count("\n")) == (3, count + 600)
     assert "(no broker leads it at the moment)" in errors
+    code, output, _ = await workbench("find", "body ~ event", "--since", "1d", *places, "-c", f"kafka={cluster.url}")
+    assert (code, output.count("\n")) == (3, count + 600)
     endpoint = await connector.endpoint(lonely)
     assert endpoint.depth is None
-    assert dict(endpoint.detail)["without a leader"] == f"partition {', '.join(map(str, lost))}"
+    names = f"partition {', '.join(map(str, lost))}"
+    assert dict(endpoint.detail)["without a leader"] == names
+    async with connector.tail(lonely) as stream:
+        assert [gap.what for gap in stream.coverage.gaps] == [f"partition {number}" for number in lost]
+        assert stream.interruption and stream.interruption.reason == f"{names}: no broker leads it at the moment"
+        await asyncio.to_thread(cluster.nodes[2].start)
+        async with asyncio.timeout(DEADLINE):
+            while stream.coverage.gaps:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        for number in lost:
+            await publish(connector, lonely, numbered(1, first=number), number)
+        assert sorted(times(await take(stream, len(lost)))) == lost
+        assert stream.interruption is None
 
 
 async def test_a_tail_goes_on_while_the_first_broker_of_the_url_stands_still(
