@@ -169,9 +169,13 @@ async def browse(
     few = _few(selection, list(browsed.values()))
     streams: dict[Address | Path, Stream] = {}
 
+    printed = 0
+
     async def show(some: Sequence[Delivery]) -> None:
+        nonlocal printed
         await recording.keep(some)
         await printer.write(some)
+        printed += len(some)
 
     async with recorder(session, "browse", selection.record) as recording, _search(session, selected, browsed) as found:
         try:
@@ -198,7 +202,9 @@ async def browse(
             coverage = {place: browsed[place].coverage_of(stream.coverage, few) for place, stream in streams.items()}
             recording.cover(coverage)
             tell(coverage, output.form if selection.as_record else None)
-    unread = failed or any(gap.failed for each in coverage.values() for gap in each.gaps)
+            if selection.limit is None or printed < selection.limit:
+                _tell_unsearched(selection, browsed, coverage)
+    unread = failed or _has_failed(coverage)
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if unread else Exit.DONE
 
 
@@ -250,7 +256,21 @@ async def tail(
                 await printer.write(some)
     if len(together.errors) == len(streams):
         return Exit.FAILED
-    return Exit.PARTLY if together.errors else Exit.DONE
+    return Exit.PARTLY if together.errors or _has_failed(together.coverage) else Exit.DONE
+
+
+def _has_failed(coverage: Covered) -> bool:
+    """Whether a part could not be read that should be there."""
+    return any(gap.failed for each in coverage.values() for gap in each.gaps)
+
+
+def _tell_unsearched(selection: Selection, browsed: Mapping[Address | Path, "_Browsed"], coverage: Covered) -> None:
+    """Say how to see further where a query chose among the newest events only."""
+    if selection.where is None or selection.start is not None:
+        return
+    for place, each in coverage.items():
+        if browsed[place].log and each.total is not None and each.read < each.total:
+            say(f"{place}: -w chose among the newest {each.read:,}: --from beginning searches all, --from -1h an hour")
 
 
 def _tell_outages(lost: Mapping[Address, Interruption], back: Sequence[Address]) -> None:

@@ -7,7 +7,7 @@ import click
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.read_all import code_of_named, places_argument, read_all, tell_gaps, tell_unseen
+from workbench.cli.read_all import code_of_reading, places_argument, read_all, tell_gaps, tell_unseen
 from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import look_option, window_of, window_options
@@ -69,7 +69,7 @@ async def dead(
     elif found:
         write(_table(found, field).encode())
     complete = _tell(reading, plan, groups, len(found))
-    return code_of_named(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
+    return code_of_reading(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
 
 
 def _takes_dead_letters(endpoint: Endpoint) -> bool:

@@ -13,7 +13,7 @@ from workbench.cli.event_output import EventOutput, EventPrinter, event_output_o
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
 from workbench.cli.output import coverage_record
-from workbench.cli.read_all import code_of_named
+from workbench.cli.read_all import code_of_reading
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import window_of, window_options
 from workbench.cli.search_progress import search_progress
@@ -67,8 +67,8 @@ async def find(
     text; everything else is read and decoded. Events are printed as they are found, in order within a partition. Queues
     are not searched: browse them.
 
-    Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched, or an address that you name
-    cannot be read.
+    Exit codes: 0 found; 4 nothing found; 3 nothing found, and not everything was searched, or an address that you name,
+    or a partition of a topic, cannot be read.
     """
     need_connection(session, addresses)
     wanted = session.query(query)
@@ -102,7 +102,7 @@ async def find(
         say("there are no topics or streams, or this user may not see them")
     if limit is not None and sum(found.found.values()) >= limit:
         return Exit.DONE
-    if code := code_of_named(named, coverage):
+    if code := code_of_reading(named, coverage):
         return code
     if found.found:
         return Exit.DONE

@@ -82,13 +82,14 @@ def tell_unseen(plan: Plan) -> None:
         say(f"{first_names(names)}: not read{hint}")
 
 
-def code_of_named(
+def code_of_reading(
     named: Sequence[Address | Path], coverage: Mapping[Any, Coverage], refused: Collection[Address] = ()
 ) -> Exit:
-    """The exit code as far as it depends on what a command was told to read.
+    """The exit code as far as it depends on what could be read.
 
     What is wrong with one of several places keeps nobody from the others, and is not hidden by what they hold: a
-    command that reads what its user names ends with 3 then, and with 1 where it could read nothing of it.
+    command that reads what its user names ends with 3 then, and with 1 where it could read nothing of it. It ends with
+    3, too, where a part of anything failed, such as a partition that no broker leads.
 
     Args:
         named: What was named; empty: nothing was, and what cannot be read is told as what was not seen.
@@ -98,7 +99,8 @@ def code_of_named(
     covered = {place: coverage[place] for place in named if place not in refused and place in coverage}
     broken = [place for place in named if place in refused or (place in covered and covered[place].is_cut_short)]
     if not broken:
-        return Exit.DONE
+        # Of a part that should be there and cannot be read now, nobody knows what it holds.
+        return Exit.PARTLY if any(gap.failed for each in coverage.values() for gap in each.gaps) else Exit.DONE
     return Exit.PARTLY if len(broken) < len(named) or any(each.read for each in covered.values()) else Exit.FAILED
 
 

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from workbench.cli.exit_codes import Exit
 from workbench.cli.output import Format, format_option, format_or_default, json_line, table, terminal_width
-from workbench.cli.read_all import code_of_named, places_argument, read_all, tell_gaps, tell_unseen
+from workbench.cli.read_all import code_of_reading, places_argument, read_all, tell_gaps, tell_unseen
 from workbench.cli.recordings import address_or_recording
 from workbench.cli.runner import with_session
 from workbench.cli.search_options import look_option, window_of, window_options
@@ -90,7 +90,7 @@ async def sagas(
     elif found:
         write(_table(found[:limit]).encode())
     complete = _tell(reading, plan, gathered, paths.values(), sum(saga.stuck for saga in found))
-    return code_of_named(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
+    return code_of_reading(named, reading.coverage, plan.refused) or (Exit.DONE if complete else Exit.PARTLY)
 
 
 def _tell(reading: Reading, plan: Plan, flows: Flows, paths: Iterable[saga_paths.Path], stuck: int) -> bool:

@@ -21,7 +21,7 @@ from workbench.cli.output import (
     ndjson_lines,
     terminal_width,
 )
-from workbench.cli.read_all import code_of_named
+from workbench.cli.read_all import code_of_reading
 from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import first_names, look_option, window_of, window_options
 from workbench.cli.search_progress import search_progress
@@ -82,7 +82,8 @@ async def trace(
 
     The ID may be a correlation, message or trace id, or a value in a header or body. A value that is no id, such as an
     order number, may stand in several places: these are listed then, and body.orderId=4711 chooses one. Exit codes: 0
-    found; 4 not found; 3 not found, and not everything was looked at, or an address that you name cannot be read.
+    found; 4 not found; 3 not found, and not everything was looked at, or an address that you name, or a partition of a
+    topic, cannot be read.
     """
     need_connection(session, addresses)
     if tree and form == "json":
@@ -114,7 +115,7 @@ async def trace(
     if as_record and shown.form == "json":
         for place, covered in gathering.coverage.items():
             write_json(coverage_record(place, covered))
-    if code := code_of_named(places, gathering.coverage, plan.refused):
+    if code := code_of_reading(places, gathering.coverage, plan.refused):
         if not gathering.trace.steps:
             fail(f"{visible(str(begun))} was not found where could be looked.", code)
         return code
