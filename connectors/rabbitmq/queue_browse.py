@@ -154,7 +154,7 @@ class QueueLook:
             )
         elif read < self._asked:
             why = self._holding.exhausted or (
-                f"a look holds {self._most:,}, unless more are asked for: browse -n {self._asked} prints all"
+                f"a look holds {self._most:,}, unless more are asked for: browse -n {self._asked} reads all"
             )
             gaps.append(Gap(f"{quantity(self._asked - read, 'message')} further back", why))
         detail = dict(self._endpoint.detail)

@@ -70,6 +70,12 @@ def test_a_query_chooses_among_the_newest_and_shows_the_newest_that_match(
         marked[-7:],
         f"k/{topic}: 500 of 700 read from 2 partitions\n",
     )
+    missed = browse(kafka, topic, "-w", "body = 0", "-n", "7")
+    assert missed == (
+        [],
+        f"k/{topic}: 500 of 700 read from 2 partitions\n"
+        f"k/{topic}: -w chose among the newest 500: --from beginning searches all, --from -1h an hour\n",
+    )
     assert browse(kafka, topic, "-w", "key = marked")[0] == [each for each in there[-500:] if each % 10 < 4]
     assert browse(kafka, topic, "-w", "key = marked", "--from", "beginning", "-n", "7")[0] == marked[:7]
 

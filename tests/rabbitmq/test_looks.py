@@ -212,7 +212,7 @@ async def test_more_than_a_look_can_hold_is_a_gap(rabbit: Rabbit, monkeypatch: p
         shown, coverage = await look(connector, queue)
     assert len(shown) == 100
     assert coverage.gaps[0].what == "30 messages further back"
-    assert coverage.gaps[0].reason == "a look holds 100, unless more are asked for: browse -n 130 prints all"
+    assert coverage.gaps[0].reason == "a look holds 100, unless more are asked for: browse -n 130 reads all"
 
 
 async def test_queue_deleted_while_it_is_read_is_one_sentence(rabbit: Rabbit) -> None:

@@ -36,6 +36,9 @@ def test_a_queue_shows_its_oldest_messages_at_once_only_where_that_is_free() -> 
     free = endpoint("queue", Ability.BROWSE | Ability.TAIL)
     assert opening_of(free) == "browse" and price_of(free) == ""
     assert place_of(free, None) == (None, LAST)
+    # What matches may be anywhere in it, and more is held than unasked only for who wants more.
+    assert place_of(free, None, 7, chosen=True) == (None, None)
+    assert place_of(free, None, 70_000, chosen=True) == (None, 70_000)
     costly = endpoint("queue", Ability.BROWSE, COSTLY)
     assert opening_of(costly) is None and price_of(costly) == COSTLY.sentence
 

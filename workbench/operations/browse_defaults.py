@@ -14,6 +14,8 @@ from workbench.model.wording import quantity
 
 LAST: Final = 500
 """Events with which a log opens, and which a queue shows: the newest of a log, the oldest of a queue."""
+_UNASKED: Final = 50_000
+"""Messages of a queue that a look without a limit holds, at most."""
 _MOST: Final = 256 << 20
 """Bytes of events that are held, at most, to find the newest or the first of several logs."""
 _SENTENCE_END: Final = re.compile(r"(?<=\.) ")
@@ -30,11 +32,12 @@ def place_of(
         limit: How many events are wanted; None: of a log from a given place all, otherwise `LAST`.
         until: Only events before this time are wanted, in milliseconds since 1970 UTC.
         chosen: Whether a query chooses among the events: among the `LAST` newest of a log, or as many as are wanted if
-            these are more, and among all of a queue.
+            these are more; of a queue among all that one look holds, or as many as are wanted if these are more.
     """
     narrowed = chosen or until is not None
     if endpoint.family != "log":
-        return start, None if narrowed else limit or LAST
+        # Whoever wants more than a connector shows unasked has it look as far.
+        return start, (limit if limit and limit > _UNASKED else None) if narrowed else limit or LAST
     if start is None and Ability.FROM_END in endpoint.abilities:
         return FromEnd(max(limit or LAST, LAST if narrowed else 0), until), None
     return start, None if narrowed else limit
