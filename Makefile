@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench soak soak-moves brokers screenshots lock
+.PHONY: demo test check bench soak soak-moves soak-tail brokers screenshots lock
 
 demo: .venv/ready
 	$(BIN)/workbench demo
@@ -30,6 +30,7 @@ bench: .venv/ready
 	$(BIN)/python -m tests.benchmarks.trace
 	$(BIN)/python -m tests.benchmarks.tail
 	$(BIN)/python -m tests.benchmarks.cluster
+	$(BIN)/python -m tests.benchmarks.watching
 	$(BIN)/python -m tests.benchmarks.demo
 	$(BIN)/python -m tests.benchmarks.start_up
 	$(BIN)/python -m tests.benchmarks.first_paint
@@ -45,6 +46,12 @@ soak: .venv/ready
 soak-moves: .venv/ready
 	$(BIN)/python -m tests.brokers --install
 	$(BIN)/python -u -m tests.rabbitmq.soak_moves $(SOAK_ARGS)
+
+# Ten minutes of a tail over three nodes of Kafka and of RabbitMQ, at 4,000 events a second, while the program is stopped
+# for a minute and the nodes are restarted; SOAK_ARGS="--minutes 60" for an hour.
+soak-tail: .venv/ready
+	$(BIN)/python -m tests.brokers --install
+	$(BIN)/python -u -m tests.e2e.soak_tail $(SOAK_ARGS)
 
 # The README's pictures, drawn anew from the demo.
 screenshots: .venv/ready
