@@ -154,7 +154,7 @@ class Questions(SteadyApp):
                     answered.set_result(text)
 
             who = f"of {connection.user} " if connection.user else ""
-            receivers = describe_receivers(connection)
+            receivers = describe_receivers(connection, self.context.session.cluster_address)
             question = f"The password {who}goes to {receivers}. It is kept for this session only."
             self.ask(
                 f"Password of {connection.name}",

@@ -21,7 +21,7 @@ from workbench.connecting.guard import Confirm, Guarded, confirm_nothing, level_
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.known_brokers import meet
 from workbench.connecting.level import Level
-from workbench.connecting.logins import exposure
+from workbench.connecting.logins import exposure, exposure_to_cluster
 from workbench.connecting.passwords import AskPassword, ask_nobody, password
 from workbench.connecting.plugins import connect, is_embedded, is_own, is_same_broker, leads_within
 from workbench.model.address import Address
@@ -92,6 +92,7 @@ class Session:
         self._given: dict[str, Connection] = {}
         self._added: set[str] = set()
         self._told_production: set[str] = set()
+        self._told_cluster: set[str] = set()
         self._complete: dict[str, asyncio.Future[Connection]] = {}
         self.names: list[str] = []
         """The connections of the session, in their order; the configuration may have more."""
@@ -337,6 +338,14 @@ class Session:
 
     def _tell_exposure(self, connection: Connection) -> None:
         if (sentence := exposure(connection)) is not None:
+            self.tell(sentence)
+
+    def tell_of_cluster(self, connection: Connection) -> None:
+        """Tell, once, that a password is about to go to the cluster in clear."""
+        if self.cluster_address is None or connection.name in self._told_cluster:
+            return
+        if (sentence := exposure_to_cluster(connection, self.cluster_address)) is not None:
+            self._told_cluster.add(connection.name)
             self.tell(sentence)
 
     def _password_in_variable(self, connection: Connection) -> Secret | None:

@@ -83,6 +83,34 @@ async def test_who_is_asked_for_a_password_is_told_there() -> None:
     assert said == ["k.example:9092 (unencrypted)"]
 
 
+@pytest.mark.parametrize(
+    ("url", "cluster", "receivers", "told"),
+    [
+        (
+            "kafka://ops:x@k.example?sasl=scram-sha-512",
+            "tcp://dask.example:8786",
+            "k.example:9092; for a search, tcp://dask.example:8786 (unencrypted) and its workers",
+            ["s: its password goes unencrypted to tcp://dask.example:8786 and its workers."],
+        ),
+        ("kafka://ops:x@k?tls", "tls://d:8786", "k:9092; for a search, tls://d:8786 and its workers", []),
+        ("kafka://ops:x@k?tls", "tcp://[::1]:8786", "k:9092; for a search, tcp://[::1]:8786 and its workers", []),
+        ("kafka://k", "tcp://d:8786", "k; for a search, tcp://d:8786 (unencrypted) and its workers", []),
+        ("amqps://ops:x@r", "tcp://d:8786", "r:5671 and r:15671", None),
+    ],
+)
+async def test_a_cluster_that_gets_a_password_is_told(
+    url: str, cluster: str, receivers: str, told: list[str] | None
+) -> None:
+    connection = Connection.parse(f"s={url}")
+    assert describe_receivers(connection, cluster) == receivers
+    said: list[str] = []
+    async with Session([connection], cluster=cluster) as session:
+        session.tell = said.append
+        for _ in range(2):
+            session.tell_of_cluster(connection)
+    assert told is None or said == told
+
+
 async def test_a_login_in_an_option_is_told_though_its_connections_password_is_asked_for() -> None:
     said: list[str] = []
 

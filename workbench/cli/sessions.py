@@ -1,6 +1,7 @@
 """The session that a command's options ask for; passwords and production names are asked for on the terminal."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,7 +88,7 @@ def session_of(context: click.Context, ask_password: AskPassword | None = None) 
     cluster = options.cluster or config.cluster
     if cluster == _NO_CLUSTER:
         cluster = None
-    session = Session(given, config, confirm, ask_password or _ask_password, cluster)
+    session = Session(given, config, confirm, ask_password or partial(_ask_password, cluster), cluster)
     session.variables = (options.variables or session.variables) | options.env
     session.tell = lambda sentence: say(f"workbench: {sentence}")
     return session
@@ -102,7 +103,7 @@ def with_variables(text: str) -> str:
     return expand(text, given_name(text) or "-c")
 
 
-async def _ask_password(connection: Connection, reason: ConfigError | None) -> Secret:
+async def _ask_password(cluster: str | None, connection: Connection, reason: ConfigError | None) -> Secret:
     if reason is not None:
         raise reason
     if not sys.stdin.isatty():
@@ -110,7 +111,7 @@ async def _ask_password(connection: Connection, reason: ConfigError | None) -> S
             f"{connection.name}: the URL names user {connection.user!r} but no password, and there is no terminal"
             " to ask for it."
         )
-    question = f"Password of {connection.user} on {connection.name} ({describe_receivers(connection)})"
+    question = f"Password of {connection.user} on {connection.name} ({describe_receivers(connection, cluster)})"
     return Secret(_ask(question, hide_input=True))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -55,11 +56,39 @@ def logins_of(connection: Connection) -> Sequence[Login]:
         return ()
 
 
-def describe_receivers(connection: Connection) -> str:
-    """Every host that gets the connection's own password: `h1:5672 (unencrypted) and h2:15672`."""
+def describe_receivers(connection: Connection, cluster: str | None = None) -> str:
+    """Every host that gets the connection's own password: `h1:5672 (unencrypted) and h2:15672`.
+
+    Args:
+        connection: Whose.
+        cluster: The address of the Dask scheduler whose workers search, if some do.
+    """
     own = [each for each in logins_of(connection) if not each.option]
     said = [f"{each.place}{' (unencrypted)' if each.is_exposed else ''}" for each in own]
-    return _listed(said or connection.places)
+    places = _listed(said or connection.places)
+    if cluster is None or not _is_searched_in_ranges(connection):
+        return places
+    return f"{places}; for a search, {cluster}{' (unencrypted)' if _is_clear(cluster) else ''} and its workers"
+
+
+def exposure_to_cluster(connection: Connection, cluster: str) -> str | None:
+    """What a user must be told before workers of a Dask cluster search through a connection; None: nothing."""
+    if not _is_clear(cluster) or not (connection.password or any(each.option for each in logins_of(connection))):
+        return None
+    return f"{connection.name}: its password goes unencrypted to {cluster} and its workers."
+
+
+def _is_clear(cluster: str) -> bool:
+    """Whether what a scheduler is told leaves this machine in clear."""
+    return not cluster.startswith("tls:") and not is_loopback(urlsplit(cluster).hostname or "")
+
+
+def _is_searched_in_ranges(connection: Connection) -> bool:
+    """Whether its logs can be searched by a cluster: see `workbench.connecting.connector.RangeConnector`."""
+    try:
+        return hasattr(load(connection.scheme), "scan_range")
+    except ConfigError:
+        return False
 
 
 def exposure(connection: Connection) -> str | None:

@@ -431,6 +431,7 @@ class _Source:
         if self.on_cluster and (cluster := await self._session.cluster()) is not None:
             self.width = cluster.threads
             connection = await self._session.complete(name)
+            self._session.tell_of_cluster(connection)
             async with cluster.scan(
                 connector, connection, self.addresses, self._query, self._needles, self._window
             ) as scan:
