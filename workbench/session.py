@@ -245,11 +245,17 @@ class Session:
     def _meet(self, connection: Connection, identity: BrokerIdentity) -> str:
         """Recognise a broker of production; its user is told once."""
         name = connection.name
-        found = meet(connection, identity, self.config.path if self._is_vouched_for(connection) else None)
-        if found and not connection.production and name not in self._told_production:
-            self._told_production.add(name)
-            self.tell(f"{name} leads to the broker of {found}, which is production: so it is, too.")
+        file = self.config.path if self._is_vouched_for(connection) else None
+        found = meet(connection, identity, file, lambda said: self._tell_once(name, said))
+        if found and not connection.production:
+            self._tell_once(name, f"{name} leads to the broker of {found}, which is production: so it is, too.")
         return found
+
+    def _tell_once(self, name: str, sentence: str) -> None:
+        """Tell something of a connection's broker, which is asked for again and again."""
+        if name not in self._told_production:
+            self._told_production.add(name)
+            self.tell(sentence)
 
     def _is_vouched_for(self, connection: Connection) -> bool:
         """Whether a trusted file has a connection, or calls another one production that leads wherever it may lead."""

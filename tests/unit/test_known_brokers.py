@@ -327,6 +327,19 @@ async def test_only_a_file_that_is_still_trusted_takes_production_back(own_file:
     assert not await is_production(guarded("alias", None))
 
 
+async def test_who_lists_a_production_broker_is_told_where_it_cannot_be_remembered(own_file: Path) -> None:
+    shop = ConfigFile.read(says(own_file, "prod", url=f"memory://{uuid.uuid4().hex}"))
+    # In the place of what is locked to write it.
+    state_path("production-brokers.lock").mkdir(parents=True)
+    said: list[str] = []
+    async with Session(["prod"], shop) as session:
+        session.tell = said.append
+        for _ in range(2):
+            session._meet(session.describe("prod"), BrokerIdentity("kafka prod"))
+    assert len(said) == 1
+    assert "cannot be written: Is a directory. So the broker of prod is not remembered as production" in said[0]
+
+
 @pytest.mark.parametrize("whole", [True, False])
 async def test_to_list_or_describe_is_enough_to_remember_a_production_broker(own_file: Path, whole: bool) -> None:
     broker = uuid.uuid4().hex

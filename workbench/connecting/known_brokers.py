@@ -5,7 +5,7 @@ of a connection to it, and are the user's own or still trusted, say so of none a
 that is gone or cannot be read takes nothing back.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +42,9 @@ class Known(msgspec.Struct, frozen=True):
     url: str = ""
 
 
-def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) -> str:
+def meet(
+    connection: Connection, identity: BrokerIdentity, file: Path | None, tell: Callable[[str], None] = lambda said: None
+) -> str:
     """Remember a broker, or recognise it.
 
     Args:
@@ -50,6 +52,7 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
         identity: What it says of itself.
         file: The trusted file that configures it, or another connection to all its hosts and ports; None: there is
             none.
+        tell: Told what its user must know: that a broker of production could not be remembered.
 
     Returns:
         The name of the production connection that this is the broker of; empty: of none.
@@ -67,7 +70,15 @@ def meet(connection: Connection, identity: BrokerIdentity, file: Path | None) ->
         there = {(each.id, each.name, each.file) for each in holding}
         holding += [each for each in ours if (each.id, each.name, each.file) not in there]
     if holding != known:
-        _replace(ids, holding)
+        try:
+            _replace(ids, holding)
+        except OSError as error:
+            log_error(error, "Remembering which brokers are production")
+            if set(holding) - set(known):
+                tell(
+                    f"{_path()} cannot be written: {error.strerror}. So the broker of {connection.name} is not"
+                    " remembered as production: by another URL it is not recognised."
+                )
     return holding[0].name if holding else ""
 
 
@@ -172,13 +183,10 @@ def _url_of(connection: Connection) -> str:
 
 
 def _replace(ids: Collection[str], holding: Sequence[Known]) -> None:
-    try:
-        # To lock the list itself would make an empty one.
-        with locked(state_path("production-brokers.lock")):
-            others = [each for each in known_brokers() if each.id not in ids]
-            write_private(_path(), msgspec.json.encode([*others, *holding]), mode=0o600)
-    except OSError as error:
-        log_error(error, "Remembering which brokers are production")
+    # To lock the list itself would make an empty one.
+    with locked(state_path("production-brokers.lock")):
+        others = [each for each in known_brokers() if each.id not in ids]
+        write_private(_path(), msgspec.json.encode([*others, *holding]), mode=0o600)
 
 
 def _path() -> Path:
