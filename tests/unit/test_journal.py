@@ -162,6 +162,22 @@ def test_a_damaged_or_foreign_file_is_one_sentence_and_hides_no_other(content: b
     assert run("workbench", "journal", "forget", "bbbb", "--yes").code == 1
 
 
+@pytest.mark.parametrize(("damage", "what"), [("operation SET head", "operation"), ("message SET message", "message")])
+@pytest.mark.parametrize("value", ["NULL", "'text'", "7"])
+def test_a_column_of_another_type_is_one_sentence(damage: str, what: str, value: str) -> None:
+    path = journalled("aaaaaaaaaaaa")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT OR REPLACE INTO message VALUES (0, x'', NULL)")
+        database.execute("INSERT OR REPLACE INTO entry VALUES (0, x'01', 'm/q', 0, 0, '', 0)")
+        database.execute(f"UPDATE {damage} = {value}")
+    sentence = f"aaaaaaaaaaaa.journal cannot be read: it has no {what} where one should be."
+    if what == "operation":
+        assert [each.endswith(sentence) for each in records()[1]] == [True]
+    else:
+        with pytest.raises(StoreError, match=sentence):
+            list(read_entries(path))
+
+
 def test_a_journal_of_a_newer_version_is_not_touched() -> None:
     path = journalled()
     with closing(sqlite3.connect(path)) as database, database:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
 from workbench.operations.journal.operation import Counts, EntryState, Operation
+
+T = TypeVar("T")
 
 _SCHEMA: Final = """
 CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
@@ -160,7 +162,7 @@ def read_head(database: sqlite3.Connection) -> Operation:
     [(form, head)] = database.execute("SELECT form, head FROM operation")
     if form != _FORM:
         raise sqlite3.DatabaseError("a newer version wrote it")
-    return msgspec.msgpack.decode(head, type=Operation)
+    return _decode(head, Operation, "operation")
 
 
 def count_entries(database: sqlite3.Connection) -> Counts:
@@ -188,10 +190,17 @@ def select_entries(database: sqlite3.Connection, where: str, values: Sequence[in
     columns = "sequence, key, message, target, state, twice, error, copy"
     select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence {limit}"
     for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
-        delivery = msgspec.msgpack.decode(message, type=Delivery)
+        delivery = _decode(message, Delivery, "message")
         address = Address.parse(target) if target else None
-        copy = None if copied is None else msgspec.msgpack.decode(copied, type=Event)
+        copy = None if copied is None else _decode(copied, Event, "message")
         yield Entry(sequence, key, delivery, address, state, bool(twice), error or "", copy)
+
+
+def _decode(stored: object, kind: type[T], what: str) -> T:
+    """What a column has, which in a damaged journal may be of any type."""
+    if not isinstance(stored, bytes):
+        raise sqlite3.DatabaseError(f"it has no {what} where one should be")
+    return msgspec.msgpack.decode(stored, type=kind)
 
 
 def lock_path(path: Path) -> Path:
