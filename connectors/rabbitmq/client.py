@@ -146,6 +146,11 @@ class Client:
         """The size in bytes of the largest frame that the broker takes."""
         return int(self._connection.params.frame_max)
 
+    @property
+    def channel_max(self) -> int:
+        """How many channels the broker allows at once."""
+        return int(self._connection.params.channel_max)
+
     async def channel(self) -> "Channel":
         """Open a channel."""
         loop = asyncio.get_running_loop()
@@ -155,7 +160,11 @@ class Client:
         with translate_errors(self.place):
             driver = self._connection.channel(on_open_callback=lambda channel: _settle(opened, channel))
             channel = Channel(self, self._connection, driver)
-            await channel.outcome(opened)
+            try:
+                await channel.outcome(opened)
+            except asyncio.CancelledError:
+                driver.close()
+                raise
         return channel
 
 
@@ -175,6 +184,12 @@ class Channel:
         connection.wake[self.number] = self.wake
         driver.add_on_close_callback(self._end)
         driver.add_on_cancel_callback(self._on_cancel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
 
     def wake(self) -> None:
         """Something is in the mailbox."""
@@ -272,6 +287,13 @@ class Channel:
     async def declare_temporary(self, queue: str, arguments: Mapping[str, Any]) -> None:
         """Make a queue that ends with this connection."""
         await self._call(self._driver.queue_declare, queue, exclusive=True, arguments=dict(arguments))
+
+    def delete(self, queue: str) -> None:
+        """Delete a queue of our own, if it is there: before the channel is closed."""
+        if self._closed.done():
+            raise self._closed.result()
+        with translate_errors(self._place):
+            self._driver.queue_delete(queue)
 
     async def bind(self, queue: str, exchange: str, key: str, arguments: Mapping[str, Any]) -> None:
         """Bind a queue to an exchange.

@@ -17,6 +17,7 @@ from connectors.rabbitmq.queue_type import kind_of
 from connectors.rabbitmq.reconnecting import Following
 from connectors.rabbitmq.requeue_to_tail import Rescue
 from connectors.rabbitmq.settings import KNOWN, Access, logins
+from connectors.rabbitmq.shared import Opener, SharedClients
 from connectors.rabbitmq.shovel import Shovelling
 from connectors.rabbitmq.topology import Binding, Topology
 from workbench.connecting.check import Step
@@ -39,7 +40,7 @@ T = TypeVar("T")
 
 class RabbitMQConnector:
     """One virtual host of a RabbitMQ broker. Every look and every publisher has an AMQP connection of its own, so that
-    none slows or ends another."""
+    none slows or ends another; tails, of which there may be hundreds, share one."""
 
     options: ClassVar = KNOWN
     """Those that its URL may have."""
@@ -50,6 +51,7 @@ class RabbitMQConnector:
         self._topology = Topology(self._access)
         self._counted = Counted()
         self._claims: dict[Address, list[QueueClaims]] = {}
+        self._tailing = SharedClients()
         self._asking: Client
         self._node: str | None = None
         self._nodes = frozenset[str]()
@@ -85,7 +87,7 @@ class RabbitMQConnector:
                 self._replaced += 1
         return self._asking
 
-    def _opener(self, patient: bool = False) -> Callable[[], Awaitable[Client]]:
+    def _opener(self, patient: bool = False) -> Opener:
         """What opens connections to the broker that a guard was told of, and to no other: a tunnel may lead elsewhere
         by now.
 
@@ -95,18 +97,19 @@ class RabbitMQConnector:
         wanted = self._asking.cluster_name if self._told is None else self._told
         nodes = self._nodes
 
-        def is_wanted(name: str) -> bool:
+        def check_broker(client: Client) -> None:
+            name = client.cluster_name
             # Nodes of a cluster without a name differ in theirs; which they are is not told to everybody.
-            return name == wanted or (("@" in name and "@" in wanted) and (not nodes or _is_of_node(name, nodes)))
+            is_node = ("@" in name and "@" in wanted) and (not nodes or _is_of_node(name, nodes))
+            if name != wanted and not is_node:
+                raise ConnectorError(f"{self._access.name} led to {wanted}, and leads to {name} now.")
+            if name != wanted and not nodes:
+                self.recognise(BrokerIdentity(f"rabbitmq {name}"))
 
         async def connect() -> Client:
             client = await (Client.open(self._access, None) if patient else Client.open(self._access))
-            name = client.cluster_name
             try:
-                if not is_wanted(name):
-                    raise ConnectorError(f"{self._access.name} led to {wanted}, and leads to {name} now.")
-                if name != wanted and not nodes:
-                    self.recognise(BrokerIdentity(f"rabbitmq {name}"))
+                check_broker(client)
             except WorkbenchError:
                 await client.close()
                 if self._asking.cluster_name == wanted:
@@ -115,7 +118,7 @@ class RabbitMQConnector:
                 raise
             return client
 
-        return connect
+        return Opener(connect, check_broker)
 
     @property
     def losses(self) -> int:
@@ -275,7 +278,7 @@ class RabbitMQConnector:
             )
         endpoints.check_works(endpoint)
         check_start(endpoint, start)
-        async with await self._opener()() as client:
+        async with await self._opener().open() as client:
             if endpoint.kind == "stream":
                 yield await streams.browse(client, address, start, limit)
             else:
@@ -297,7 +300,7 @@ class RabbitMQConnector:
         if Ability.CLAIM not in endpoint.abilities:
             raise Unsupported(endpoints.why_not(endpoint, Ability.CLAIM))
         endpoints.check_works(endpoint)
-        async with await self._opener()() as client:
+        async with await self._opener().open() as client:
             claims = QueueClaims(client, endpoint, limit, self._rescue(client, endpoint))
             await claims.open()
             open_claims = self._claims.setdefault(address, [])
@@ -335,10 +338,10 @@ class RabbitMQConnector:
         start = None if start == Latest() else start
         check_start(endpoint, start)
         if endpoint.kind == "stream":
-            following = Following(self._opener(), lambda client: streams.tail(client, address, start))
+            following = Following(self._tailing, self._opener(), lambda client: streams.tail(client, address, start))
         else:
             tap = taps.Tap(address, await self._plan(address, pattern))
-            following = Following(self._opener(), tap.open)
+            following = Following(self._tailing, self._opener(), tap.open)
         await following.open()
         try:
             yield following
@@ -357,7 +360,7 @@ class RabbitMQConnector:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         """A pipeline into queues, streams and exchanges: see `workbench.connecting.connector.Connector`."""
-        connect = self._opener(patient=True)
+        connect = self._opener(patient=True).open
         client = await connect()
         publisher = ExchangePublisher(client, self._access.user, connect)
         try:

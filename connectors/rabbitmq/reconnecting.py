@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar, Protocol, Self
 
 from connectors.rabbitmq.client import Client
+from connectors.rabbitmq.shared import Opener, SharedClients
 from workbench.connecting.retry import Backoff
-from workbench.model.errors import ConnectionLost
+from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, Interruption, Span, stretch
 
@@ -33,12 +35,12 @@ class Source(Protocol):
         """The next batch.
 
         Raises:
-            ConnectionLost: There will be none on this connection.
+            ConnectorError: There will be none on this connection.
         """
         ...
 
-    async def conclude(self) -> None:
-        """Complete the coverage, while the connection is open."""
+    async def close(self) -> None:
+        """Complete the coverage, and leave nothing on the connection, on which others may go on."""
         ...
 
     async def renew(self, client: Client) -> Self:
@@ -54,12 +56,14 @@ class Following:
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Client]], subscribe: Callable[[Client], Awaitable[Source]]
+        self, clients: SharedClients, opener: Opener, subscribe: Callable[[Client], Awaitable[Source]]
     ) -> None:
-        self._open = connect
+        self._clients = clients
+        self._opener = opener
         self._subscribe = subscribe
-        self._client: Client
+        self._client: Client | None = None
         self._source: Source
+        self._alone = False
         self._before = Coverage()
         self.interruption: Interruption | None = None
 
@@ -72,20 +76,24 @@ class Following:
         self._client, self._source = await self._connect(self._subscribe)
 
     async def _connect(self, subscribe: Callable[[Client], Awaitable[Source]]) -> tuple[Client, Source]:
-        client = await self._open()
+        client = await self._clients.acquire(self._opener, self._alone)
         try:
             return client, await subscribe(client)
         except BaseException:
-            await client.close()
+            await self._clients.release(client)
             raise
 
     async def close(self) -> None:
         """End the subscription."""
+        client, self._client = self._client, None
+        if client is None:
+            return
         try:
-            if not self._client.lost:
-                await self._source.conclude()
+            if not client.lost:
+                with suppress(ConnectionLost):
+                    await self._source.close()
         finally:
-            await self._client.close()
+            await self._clients.release(client)
 
     @property
     def coverage(self) -> Coverage:
@@ -100,16 +108,22 @@ class Following:
         while True:
             try:
                 batch = await self._source.next()
-            except ConnectionLost as error:
+            except ConnectorError as error:
                 await self._again(error)
             else:
                 yield batch
 
-    async def _again(self, error: ConnectionLost) -> None:
+    async def _again(self, error: ConnectorError) -> None:
+        assert self._client is not None
+        if not isinstance(error, ConnectionLost):
+            if self._alone or not self._client.lost:
+                raise error
+            # Another tail may have made the broker end the connection; whose own it is cannot blame others.
+            self._alone = True
         since, first = self._source.lost_since(self._client.heard), str(error)
         backoff = Backoff()
         self.interruption = backoff.fail(first, since)
-        await self._client.close()
+        await self.close()
         while True:
             await backoff.wait()
             try:

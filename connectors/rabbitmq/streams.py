@@ -63,7 +63,7 @@ class StreamLook:
     async def __aiter__(self) -> AsyncIterator[Sequence[Delivery]]:
         while batch := await self.next():
             yield batch
-        await self._channel.close()
+        await self.close()
 
     async def next(self) -> Sequence[Delivery]:
         """The next messages; none at the end."""
@@ -93,35 +93,30 @@ class StreamLook:
         """Nothing is lost: the log is read on from where it was."""
         return heard
 
-    async def conclude(self) -> None:
-        """Nothing is left to find out."""
+    async def close(self) -> None:
+        """End the consumer."""
+        await self._channel.close()
 
     async def renew(self, client: Client) -> "StreamLook":
         """Go on behind the last message read."""
         place = self._place if self._behind is None else self._behind
-        channel = await client.channel()
-        await _consume(channel, self._address.name, place)
-        return StreamLook(channel, self._address, place)
+        return StreamLook(await _consumer(client, self._address.name, place), self._address, place)
 
 
 async def browse(client: Client, address: Address, start: Start | None, limit: int | None) -> StreamLook:
     """Read from `start` to where the stream ends now."""
     end = await _end(client, address.name) or 0
     place, note = _place(address, start or Beginning(), end)
-    channel = await client.channel()
     if limit == 0 or not end or (isinstance(place, int) and place >= end):
-        return StreamLook(channel, address, place, 0, limit, note)
-    await _consume(channel, address.name, place)
-    return StreamLook(channel, address, place, end, limit, note)
+        return StreamLook(await client.channel(), address, place, 0, limit, note)
+    return StreamLook(await _consumer(client, address.name, place), address, place, end, limit, note)
 
 
 async def tail(client: Client, address: Address, start: Start | None) -> StreamLook:
     """Read from `start` on, for as long as the context is open."""
     end = await _end(client, address.name) or 0
     place, note = _place(address, start or Latest(), end)
-    channel = await client.channel()
-    await _consume(channel, address.name, place)
-    return StreamLook(channel, address, place, note=note)
+    return StreamLook(await _consumer(client, address.name, place), address, place, note=note)
 
 
 def _place(address: Address, start: Start, end: int) -> tuple[Place, str]:
@@ -144,10 +139,17 @@ def _place(address: Address, start: Start, end: int) -> tuple[Place, str]:
             raise Unsupported(f"{address}: a stream has no consumer groups that can be read.")
 
 
-async def _consume(channel: Channel, stream: str, place: Place) -> None:
-    channel.keep(WAITING)
-    await channel.qos(PREFETCH)
-    await channel.consume(stream, _TAG, {"x-stream-offset": place})
+async def _consumer(client: Client, stream: str, place: Place) -> Channel:
+    """A channel of its own that consumes."""
+    channel = await client.channel()
+    try:
+        channel.keep(WAITING)
+        await channel.qos(PREFETCH)
+        await channel.consume(stream, _TAG, {"x-stream-offset": place})
+    except BaseException:
+        await channel.close()
+        raise
+    return channel
 
 
 async def depth(client: Client, stream: str) -> int:
@@ -155,13 +157,12 @@ async def depth(client: Client, stream: str) -> int:
     end = await _end(client, stream)
     if end is None:
         return 0
-    channel = await client.channel()
-    # A whole chunk may come all the same.
-    channel.keep(0)
-    await channel.qos(1)
-    await channel.consume(stream, "depth", {"x-stream-offset": "first"})
-    arrivals = await channel.arrivals_within(_SILENCE)
-    await channel.close()
+    async with await client.channel() as channel:
+        # A whole chunk may come all the same.
+        channel.keep(0)
+        await channel.qos(1)
+        await channel.consume(stream, "depth", {"x-stream-offset": "first"})
+        arrivals = await channel.arrivals_within(_SILENCE)
     first = offset(arrivals[0]) if arrivals else None
     return 0 if first is None else end - first
 
@@ -169,21 +170,19 @@ async def depth(client: Client, stream: str) -> int:
 async def _end(client: Client, stream: str) -> int | None:
     """The offset behind the last message, None for an empty stream: read from its last chunk. (The message count of a
     passive declare is 0 on 3.10 and late on 4.0.)"""
-    channel = await client.channel()
-    await _consume(channel, stream, "last")
     last: Arrival | None = None
-    arrivals = await channel.arrivals_within(_SILENCE)
-    while arrivals:
-        last = arrivals[-1]
-        if channel.complete:
-            channel.acknowledge_until(last[0])
-            # The rest of a chunk comes before the answer to a later request on the same channel.
-            await channel.qos(PREFETCH)
-            arrivals = channel.fetch()
-        else:
-            rest = {"x-stream-offset": (offset(last) or 0) + 1}
-            await channel.begin_again(stream, _TAG, rest, PREFETCH, None)
-            arrivals = await channel.arrivals_within(_SILENCE)
-    await channel.close()
+    async with await _consumer(client, stream, "last") as channel:
+        arrivals = await channel.arrivals_within(_SILENCE)
+        while arrivals:
+            last = arrivals[-1]
+            if channel.complete:
+                channel.acknowledge_until(last[0])
+                # The rest of a chunk comes before the answer to a later request on the same channel.
+                await channel.qos(PREFETCH)
+                arrivals = channel.fetch()
+            else:
+                rest = {"x-stream-offset": (offset(last) or 0) + 1}
+                await channel.begin_again(stream, _TAG, rest, PREFETCH, None)
+                arrivals = await channel.arrivals_within(_SILENCE)
     behind = offset(last) if last else None
     return None if behind is None else behind + 1

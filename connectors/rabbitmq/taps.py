@@ -1,12 +1,13 @@
 """Taps: a queue of our own, bound so that it gets copies, from which nothing is taken away.
 
-A tap sees what exchanges route. It is exclusive, so that it ends with the connection, and bounded: when its reader is
-too slow, the oldest copies are dropped, which is said.
+A tap sees what exchanges route. It is deleted when it is left, and exclusive, so that it ends with the connection at
+the latest. It is bounded: when its reader is too slow, the oldest copies are dropped, which is said.
 """
 
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -18,13 +19,15 @@ from connectors.rabbitmq.deliveries import deliveries
 from connectors.rabbitmq.frames import Arrival
 from connectors.rabbitmq.topology import Binding, Exchange
 from workbench.model.address import Address
-from workbench.model.errors import AccessRefused, Unsupported
+from workbench.model.errors import AccessRefused, ConnectorError, Unsupported
 from workbench.model.event import Delivery
 from workbench.model.look import Coverage, Gap, stretch
 from workbench.model.wording import quantity
 
 PREFIX: Final = "workbench.tap."
 """How the names of taps begin."""
+_DROPPED: Final = ".dropped"
+"""How the name of the queue ends that counts what a tap has dropped."""
 PERMISSIONS: Final = (
     f"a tap is a temporary queue, for which its user needs configure, write and read on {PREFIX}*, and write on"
     " amq.default"
@@ -163,7 +166,7 @@ async def declare(channel: Channel, name: str) -> None:
     Raises:
         AccessRefused: This user lacks a permission.
     """
-    dropped = f"{name}.dropped"
+    dropped = f"{name}{_DROPPED}"
     await channel.declare_temporary(dropped, {"x-max-length": LENGTH, "x-max-length-bytes": _COUNTED_BYTES})
     await channel.declare_temporary(
         name,
@@ -188,6 +191,7 @@ class Tap:
     gapless: ClassVar = False
 
     def __init__(self, address: Address, plan: Plan) -> None:
+        self._client: Client
         self._channel: Channel
         self._address = address
         self._plan = plan
@@ -214,14 +218,34 @@ class Tap:
             ) from error
 
     async def _open(self, client: Client) -> "Tap":
-        self._channel = await client.channel()
-        await declare(self._channel, self._name)
-        self._channel.keep(WAITING)
-        self._pressure = BackPressure(self._channel, self._name, "tap")
-        await self._pressure.begin()
-        for join in self._plan.joins:
-            await self._channel.bind(self._name, join.exchange, join.key, join.arguments)
+        self._client, self._channel = client, await client.channel()
+        try:
+            await declare(self._channel, self._name)
+            self._channel.keep(WAITING)
+            self._pressure = BackPressure(self._channel, self._name, "tap")
+            await self._pressure.begin()
+            for join in self._plan.joins:
+                await self._channel.bind(self._name, join.exchange, join.key, join.arguments)
+        except BaseException:
+            await self._remove()
+            raise
         return self
+
+    async def close(self) -> None:
+        """Count what was dropped, and delete the tap."""
+        try:
+            if self._channel.ended is None:
+                await self._count_dropped()
+        finally:
+            await self._remove()
+
+    async def _remove(self) -> None:
+        # The broker has kept the queues of a channel that it closed.
+        with suppress(ConnectorError):
+            channel = self._channel if self._channel.ended is None else await self._client.channel()
+            for name in (self._name, f"{self._name}{_DROPPED}"):
+                channel.delete(name)
+            await channel.close()
 
     async def renew(self, client: Client) -> "Tap":
         """A new tap, bound as this one was."""
@@ -234,17 +258,20 @@ class Tap:
         """What waited in the tap is lost with it: since nothing waited, or since the broker was heard."""
         return min(heard, self._caught_up) if self._unasked else heard
 
-    async def conclude(self) -> None:
+    async def _ask(self) -> None:
         """Find out whether copies were dropped, and whether some wait."""
         self._asked = time.monotonic()
         if self._channel.ended is not None:
             return
         asked = time.time_ns() // 1_000_000
-        if dropped := await self._channel.purge(f"{self._name}.dropped"):
-            self._drop(self._caught_up, time.time_ns() // 1_000_000, dropped)
+        await self._count_dropped()
         self._unasked = bool((await self._channel.count(self._name))[0])
         if not self._unasked:
             self._caught_up = asked
+
+    async def _count_dropped(self) -> None:
+        if dropped := await self._channel.purge(f"{self._name}{_DROPPED}"):
+            self._drop(self._caught_up, time.time_ns() // 1_000_000, dropped)
 
     def _drop(self, since: int, until: int, count: int) -> None:
         dropped = self._dropped
@@ -271,7 +298,7 @@ class Tap:
         arrivals: list[Arrival] = []
         while not arrivals:
             if time.monotonic() - self._asked > ASK and self._unasked:
-                await self.conclude()
+                await self._ask()
             await self._pressure.let_more_come({})
             arrivals = await (self._channel.arrivals_within(ASK) if self._unasked else self._channel.arrivals())
             if not arrivals:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from workbench.connecting.connector import Stream
@@ -122,33 +122,60 @@ async def merge(
     Raises:
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
     """
-    async with AsyncExitStack() as stack:
-        entered: dict[Address, Stream] = {}
-        errors: dict[Address, WorkbenchError] = {}
-        for address, stream in streams.items():
-            try:
-                entered[address] = await _enter(stack, address, stream)
-            except AccessRefused as error:
-                if not partly or isinstance(error, LoginRefused) or len(errors) + 1 == len(streams):
-                    raise
-                errors[address] = error
-        with unwrap_exception_group():
-            async with asyncio.TaskGroup() as group:
-                together = Merged(entered)
-                together.errors |= errors
-                pumps = [group.create_task(together.pump(address)) for address in entered]
+    errors: dict[Address, WorkbenchError] = {}
+    failures: list[Exception] = []
+    with unwrap_exception_group():
+        async with asyncio.TaskGroup() as group:
+            leaving = asyncio.Event()
+            entered: dict[Address, Stream] = {}
+            for address, stream in streams.items():
+                opened: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+                group.create_task(_hold(stream, opened, leaving, failures))
+                try:
+                    entered[address] = await _name(address, opened)
+                except AccessRefused as error:
+                    if not partly or isinstance(error, LoginRefused) or len(errors) + 1 == len(streams):
+                        raise
+                    errors[address] = error
+            together = Merged(entered)
+            together.errors |= errors
+            async with asyncio.TaskGroup() as pumping:
+                pumps = [pumping.create_task(together.pump(address)) for address in entered]
                 if tell is not None:
-                    pumps.append(group.create_task(together.tell_outages(tell)))
+                    pumps.append(pumping.create_task(together.tell_outages(tell)))
                 try:
                     yield together
                 finally:
                     for pump in pumps:
                         pump.cancel()
+            leaving.set()
+    if failures:
+        raise failures[0]
 
 
-async def _enter(stack: AsyncExitStack, address: Address, stream: AbstractAsyncContextManager[Stream]) -> Stream:
+async def _hold(
+    stream: AbstractAsyncContextManager[Stream],
+    opened: "asyncio.Future[Stream]",
+    leaving: asyncio.Event,
+    failures: list[Exception],
+) -> None:
+    """Enter a stream, and leave it with the others, side by side: hundreds, one by one, take longer than anyone waits.
+    What goes wrong at one on leaving keeps no other from being left."""
     try:
-        return await stack.enter_async_context(stream)
+        async with stream as entered:
+            if not opened.done():
+                opened.set_result(entered)
+            await leaving.wait()
+    except Exception as error:
+        if opened.done():
+            failures.append(error)
+        else:
+            opened.set_exception(error)
+
+
+async def _name(address: Address, opened: "asyncio.Future[Stream]") -> Stream:
+    try:
+        return await opened
     except ConnectorError as error:
         if str(address) in str(error):
             raise
