@@ -34,6 +34,7 @@ from workbench.model.target_rules import Rules
 from workbench.model.wording import quantity
 
 if TYPE_CHECKING:
+    from connectors.kafka.fetch_connection import TailConnections
     from connectors.kafka.groups import Times
     from connectors.kafka.leaders import Led
     from connectors.kafka.publisher import ClusterPublisher
@@ -112,6 +113,7 @@ class KafkaConnector:
         self._name = connection.name
         self._cluster = self._told = self._cluster_of(settings or Settings.of(connection))
         self._left: list[Cluster] = []
+        self._tails: dict[Cluster, TailConnections] = {}
         self._times: Times = {}  # of events that groups are to read next
 
     @staticmethod
@@ -250,6 +252,7 @@ class KafkaConnector:
         self, address: Address, start: Start | None = None, pattern: str | None = None
     ) -> AsyncIterator["TopicStream"]:
         """Show what arrives: from the end of each partition on entering, or from before."""
+        from connectors.kafka.fetch_connection import TailConnections
         from connectors.kafka.reader import Queue, TopicStream
         from connectors.kafka.start_offsets import late_start_of, partitions_of, starts_of
 
@@ -276,6 +279,7 @@ class KafkaConnector:
             gaps=[*(gap for _, gap in led.gaps), *place.gaps],
             notes=place.notes,
             chosen=place.chosen,
+            tails=self._tails.setdefault(self._cluster, TailConnections(self._cluster)),
         )
         try:
             async with run_beside(stream.follow()):

@@ -100,7 +100,7 @@ def fetch(
     channel: Channel,
     offsets: Mapping[Partition, int],
     size: int,
-    each: int,
+    each: Mapping[str, int],
     wait: int,
     session: FetchSession | None = None,
 ) -> asyncio.Future[Answer]:
@@ -110,10 +110,10 @@ def fetch(
         channel: To the broker that leads all these partitions.
         offsets: The partitions, and the first offset wanted of each. Those in front are served first.
         size: Bytes at most, of all together, unless the first batch alone is larger.
-        each: Bytes at most, of each.
+        each: Bytes at most, of each partition, by topic.
         wait: Milliseconds that the broker may wait for the first event.
         session: What the broker remembers of earlier requests over this channel, where it can; `each` is what it was
-            then for partitions that did not change. None: nothing.
+            then for partitions whose offset did not change. None: nothing.
 
     Returns:
         The answer, for `parse`; it fails with ConnectionLost.
@@ -128,7 +128,8 @@ def fetch(
         parts.append(_SESSION.pack(id, epoch))
     before, behind = (-1,) * form.epoch, (-1,) * form.beginning
     topics = group_by_topic(
-        wanted, lambda number, topic: form.wanted.pack(number, *before, offsets[topic, number], *behind, each)
+        wanted,
+        lambda number, topic: form.wanted.pack(number, *before, offsets[topic, number], *behind, each[topic]),
     )
     parts += _topic_list(topics)
     if form.sessions:

@@ -10,15 +10,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
-from connectors.kafka.channel import Answer, Channel, Sifted
+from connectors.kafka.channel import Channel, Sifted
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition
 from connectors.kafka.errors import Code, RetriableError, check
-from connectors.kafka.fetch_protocol import Fetched, fetch, form_of, parse
-from connectors.kafka.fetch_session import FetchSession
+from connectors.kafka.fetch_connection import OwnConnection, TailConnection, TailConnections, Wish
+from connectors.kafka.fetch_protocol import Fetched, form_of
 from connectors.kafka.records import survey
 from connectors.kafka.retry import Patience
 from connectors.kafka.sifter import Sifter, Sifting
-from workbench.connecting.last_heard import LastHeard
 from workbench.model.errors import AccessRefused, ConnectionLost, ConnectorError, FormatError
 from workbench.model.look import ALL, REST, Gap
 
@@ -110,6 +109,7 @@ class Fetching:
         grow: Callable[[Partition, int], Awaitable[Share | None]] | None = None,
         away: Iterable[Partition] = (),
         sifting: Sifting | None = None,
+        tails: TailConnections | None = None,
     ) -> None:
         """Nothing is asked for yet.
 
@@ -123,6 +123,7 @@ class Fetching:
                 leads it; None: it cannot be fetched yet. None in its place: none is added.
             away: Partitions that could not be asked when this began, which are to be fetched as soon as they can be.
             sifting: How answers are searched while they come in; None: all are kept.
+            tails: Whose connections it shares; None: it has its own.
         """
         self.shares = {share.partition: share for share in shares}
         self._left = list(self.shares.values())
@@ -130,7 +131,6 @@ class Fetching:
         self.gaps: list[tuple[str, Gap]] = []
         self.unnamed = 0
         self.patience = Patience()
-        self._heard = LastHeard()
         self._cluster = cluster
         self._size = size
         self._lines = lines
@@ -138,14 +138,14 @@ class Fetching:
         self._grow = grow
         self.away = set(away)
         self._sifting = sifting
+        self._tails = tails
         self._sifters: set[Line] = set()
         self._asked_at: dict[Line, float] = {}
         self._took: dict[Line, float] = {}
-        self._channels: dict[Line, Channel] = {}
-        self._pending: dict[Line, asyncio.Future[Answer]] = {}
+        self._connections: dict[Line, OwnConnection | TailConnection] = {}
+        self._pending: dict[Line, asyncio.Future[list[Fetched]]] = {}
         self._flying: dict[Line, list[Share]] = {}
         self._asked: dict[Line, Mapping[Partition, int]] = {}
-        self._sessions: dict[Line, FetchSession] = {}
         self._trouble: ConnectorError | None = None
         self._ill: set[int] = set()
         self._answers = 0
@@ -166,13 +166,11 @@ class Fetching:
 
     def close(self) -> None:
         """Let all connections go."""
-        self._heard.stop()
         for future in self._pending.values():
             future.cancel()
-        for channel in self._channels.values():
-            channel.close()
-        self._channels.clear()
-        self._sessions.clear()
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()
         self._pending.clear()
         self._flying.clear()
 
@@ -204,9 +202,9 @@ class Fetching:
         for line in [line for line, future in self._pending.items() if future in done][:1]:
             self._flying.pop(line)
             try:
-                answer = self._pending.pop(line).result()
-                return self._accept(line, parse(self._channels[line], answer, self._sessions.get(line)))
+                return self._accept(line, self._pending.pop(line).result())
             except (ConnectionLost, RetriableError) as error:
+                self.patience.note(self._connections[line].heard.at)
                 self._is_ill(line[0], error)
         return []
 
@@ -214,11 +212,10 @@ class Fetching:
         self._trouble = error
         self._ill.add(node)
 
-    def _is_well(self, node: int) -> None:
-        self._ill.discard(node)
-        self._heard.note()
+    def _is_well(self, line: Line) -> None:
+        self._ill.discard(line[0])
         if not (self._ill and self._ill & {share.leader for share in self._left if not share.finished}):
-            self.patience.calm(self._heard.at)
+            self.patience.calm(self._connections[line].heard.at)
 
     def _hungry(self) -> list[Share]:
         return [share for share in self._left if not share.finished and self._wanted(share)]
@@ -239,19 +236,21 @@ class Fetching:
         if node < 0:
             topic = next(share.partition[0] for share in self.shares.values() if share.leader == node)
             check(Code.LEADER_NOT_AVAILABLE, f"read topic {topic}")
-        channel = self._channels.get(line)
-        if channel is None or not channel.connected:
-            if channel is not None:
-                channel.close()
-            channel = self._channels[line] = await Channel.open(self._cluster, node)
-            self._sifters.discard(line)
-            if self._sifting is not None:
-                sifter = Sifter(channel.place, form_of(channel), self._sifting, self._is_kept)
-                if channel.receive_by(sifter.receive):
-                    self._sifters.add(line)
-            # What has an end is asked for a part at a time, and brings something each time.
-            if self._endless:
-                self._sessions[line] = FetchSession()
+        connection = self._connections.get(line)
+        if connection is not None and connection.connected:
+            return
+        if connection is not None:
+            self._connections.pop(line).close()
+        if self._tails is not None:
+            self._connections[line] = await self._tails.join(node, {topic for topic, _ in self.shares})
+            return
+        channel = await Channel.open(self._cluster, node)
+        self._connections[line] = OwnConnection(channel)
+        self._sifters.discard(line)
+        if self._sifting is not None:
+            sifter = Sifter(channel.place, form_of(channel), self._sifting, self._is_kept)
+            if channel.receive_by(sifter.receive):
+                self._sifters.add(line)
 
     def _ask(self, line: Line) -> None:
         if shares := self._waiting(line[0]):
@@ -263,8 +262,8 @@ class Fetching:
             each = max(min(size // len(shares), self._size), _LEAST)
             self._flying[line] = shares
             self._asked_at[line] = time.monotonic()
-            session = self._sessions.get(line)
-            self._pending[line] = fetch(self._channels[line], offsets, size, each, _WAIT_MS, session)
+            wish = Wish(offsets, size, each, any_answer=self.patience.failing or bool(self._ill))
+            self._pending[line] = self._connections[line].ask(wish)
 
     def _is_kept(self, partition: Partition) -> bool:
         return self.shares[partition].kept
@@ -297,8 +296,8 @@ class Fetching:
                 # The last events before the end are gone (compaction).
                 share.next = share.end
         if not self._trouble:
-            self._is_well(line[0])
-            if self._channels[line].connected:
+            self._is_well(line)
+            if self._connections[line].connected:
                 self._ask(line)
         return chunks
 
@@ -354,7 +353,9 @@ class Fetching:
             return  # whoever leads will not be reached either, and that counts
         for partition, leader in leaders.items():
             if share := self.shares.get(partition):
-                share.leader = leader
+                if share.leader != leader:
+                    share.leader = leader
+                    self._ask_anew()
             elif self._grow and leader >= 0:
                 grown = await self._grow(partition, leader)
                 # Whoever asked at the same time may have added it meanwhile.
@@ -362,6 +363,15 @@ class Fetching:
                     self.shares[partition] = grown
                     self._left.append(grown)
                     self._find(partition)
+                    self._ask_anew()
+
+    def _ask_anew(self) -> None:
+        """Take back what a tail asks for, to which there may be no answer for long: others are to be asked, or for
+        more."""
+        if self._tails is not None:
+            for line in [line for line, future in self._pending.items() if not future.done()]:
+                self._pending.pop(line).cancel()
+                del self._flying[line]
 
     def _find(self, partition: Partition) -> None:
         """A partition that could not be asked is fetched from now on, and missed no longer."""

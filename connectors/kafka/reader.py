@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import NamedTuple, Self
 
 from connectors.kafka.cluster import Cluster, Partition
+from connectors.kafka.fetch_connection import TailConnections
 from connectors.kafka.fetcher import AWAY_MS, Chunk, Fetching, Share
 from connectors.kafka.leaders import gap_reason
 from connectors.kafka.records import COMPRESSED, Batch, committed_batches, decompress_batch, deliveries
@@ -105,6 +106,7 @@ class TopicStream:
         notes: Iterable[str] = (),
         chosen: Chosen | None = None,
         total: int | None = None,
+        tails: TailConnections | None = None,
     ) -> None:
         """Nothing is asked for before it is iterated over.
 
@@ -120,6 +122,7 @@ class TopicStream:
             notes: What to know about what is seen.
             chosen: Which of the events that were there on entering are to be seen; None: all.
             total: How many offsets there are, those that are not read included; None: it grows.
+            tails: Whose connections it shares; None: it has its own.
         """
         self._address = address
         self._shares = {share.partition: share for share in shares}
@@ -141,6 +144,7 @@ class TopicStream:
             wanted=self._wants,
             grow=self._grown if begin else None,
             away=away if begin else (),
+            tails=tails,
         )
         self._fetching.miss(address.name, gaps)
         self._ready: deque[list[Delivery]] = deque()
@@ -223,7 +227,7 @@ class TopicStream:
         await self._fetching.follow()
 
     def close(self) -> None:
-        """Let all connections go."""
+        """Let its connections go."""
         self._fetching.close()
 
     async def _grown(self, partition: Partition, leader: int) -> Queue | None:

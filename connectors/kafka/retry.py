@@ -31,6 +31,16 @@ class Patience:
         self._heard = _now()
         self._failing: float | None = None
 
+    @property
+    def failing(self) -> bool:
+        """Whether it has failed, and has not worked since."""
+        return self._failing is not None or self.interruption is not None
+
+    def note(self, heard: int) -> None:
+        """What is asked was heard then, in milliseconds since 1970 UTC, though it had nothing to bring."""
+        if not self.failing:
+            self._heard = max(self._heard, heard)
+
     def calm(self, heard: int | None = None) -> None:
         """It works, and was heard then, in milliseconds since 1970 UTC; None: now."""
         if self.interruption:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from connectors.kafka import KafkaConnector, fetch_protocol, fetcher
+from connectors.kafka import KafkaConnector, fetch_connection, fetch_protocol
 from connectors.kafka.cluster import Partition
 from connectors.kafka.fetch_session import FetchSession, Request
 from connectors.kafka.reader import TopicStream
@@ -29,8 +29,9 @@ class Tail:
     @property
     def session(self) -> FetchSession:
         """That of its one connection."""
-        [session] = self.stream._fetching._sessions.values()
-        return session
+        [tails] = self.connector._tails.values()
+        [[shared]] = tails._shared.values()
+        return shared._session
 
     async def sees(self, partition: int) -> None:
         """Publish an event to a partition, which is the next that is seen."""
@@ -76,7 +77,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(found))
         return found
 
-    monkeypatch.setattr(fetcher, "parse", noted)
+    monkeypatch.setattr(fetch_connection, "parse", noted)
     return counts
 
 
