@@ -10,6 +10,7 @@ from pika import exceptions
 from connectors.rabbitmq import driver
 from connectors.rabbitmq.frames import FrameTooLarge
 from connectors.rabbitmq.http import httpx
+from workbench.connecting.config import without_passwords
 from workbench.connecting.tls import tls_failure
 from workbench.model.errors import (
     AccessRefused,
@@ -134,8 +135,8 @@ def _handshake(text: str, place: str, otherwise: ConnectorError) -> ConnectorErr
 
 
 def _reason(text: str) -> str:
-    """The broker's own words, without its code word in front."""
-    return re.sub(r"^.*?[A-Z_]+ - ", "", text).strip().rstrip(".")
+    """The broker's own words, without its code word in front, and without a password that it repeats."""
+    return without_passwords(re.sub(r"^.*?[A-Z_]+ - ", "", text).strip().rstrip("."))
 
 
 def _refusal_of(code: int, text: str, place: str) -> ConnectorError:

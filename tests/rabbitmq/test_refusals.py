@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import trustme
-from pika import spec
+from pika import exceptions, spec
 from pika.frame import Method
 
 from connectors.rabbitmq import RabbitMQConnector
+from connectors.rabbitmq.errors import refusal as refused
 from tests.brokers.rabbitmq import RabbitMQAddress
 from tests.e2e.command import INSTALLED, run
 from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
@@ -347,3 +348,14 @@ def test_more_connections_than_the_process_may_have_is_a_sentence(rabbitmq_4: Ra
     one = ('ulimit -S -n 12 && exec "$@"', "bash", str(INSTALLED), "ls", "-c", url)
     assert run("bash", "-c", *one).code == 0
     rabbit.remove()
+
+
+@pytest.mark.parametrize("code", [320, 402, 541])
+def test_a_password_that_a_broker_repeats_is_not_told(code: int) -> None:
+    own = Connection.parse(f"amqp://guest:{SECRET}@localhost")
+    repeated = exceptions.ConnectionClosedByBroker(code, f"NOT_ALLOWED - {own.user} with {SECRET} is refused")
+    assert "guest with … is refused" in str(refused(repeated, "localhost:5672"))
+    # Where it is its user's name, that is shown all the same.
+    Connection.parse("amqp://guest:guest@localhost")
+    repeated = exceptions.ConnectionClosedByBroker(403, "ACCESS_REFUSED - access refused for user 'guest'")
+    assert str(refused(repeated, "localhost:5672")) == "localhost:5672: access refused for user 'guest'."

@@ -30,9 +30,16 @@ class Secret:
     _texts: ClassVar[set[str]] = set()
     """All that there were in this process, for `without_secrets`."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, hidden: bool = True) -> None:
+        """Keep a password.
+
+        Args:
+            text: The password.
+            hidden: Whether foreign texts are told without it; not where it is its user's name, which is shown.
+        """
         self._text: Final = text
-        self._texts.add(text)
+        if hidden:
+            self._texts.add(text)
 
     def reveal(self) -> str:
         """The password itself."""
@@ -66,13 +73,18 @@ class Secret:
 
 def without_secrets(text: str) -> str:
     """A foreign text, such as a driver's, without this process's passwords and whatever looks like a credential."""
+    return without_credentials(without_passwords(text))
+
+
+def without_passwords(text: str) -> str:
+    """A foreign text without this process's passwords."""
     for secret in Secret.spellings():
         if len(secret) < _SHORT:
             # It stands in any word: hiding it there would leave nothing to read, and tell what it is.
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", text)
         else:
             text = text.replace(secret, "…")
-    return without_credentials(text)
+    return text
 
 
 def without_secrets_in(error: WorkbenchError) -> WorkbenchError:
@@ -198,7 +210,7 @@ class Connection(msgspec.Struct, frozen=True):
             scheme=scheme[1],
             hosts=hosts,
             user=unquote(user) if at else None,
-            password=Secret(unquote(password)) if colon else None,
+            password=Secret(unquote(password), hidden=password != user) if colon else None,
             path=unquote(parts.path[1:]) if parts.path else None,
             scope=options.pop("scope", "") or "*",
             beat=BEAT if beat is None else seconds_of(beat),
