@@ -11,8 +11,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -121,6 +125,41 @@ def test_a_program_that_is_killed_leaves_what_it_noted_to_be_gone_on_with() -> N
         assert journal.next_sequence() == 3
         assert [sequence for sequence, *_ in journal.open_entries()] == [0, 1, 2]
     assert list(read_entries(path, EntryState.IN_FLIGHT)) == [entry(2)]
+
+
+HALF: Final = Content(
+    (
+        ("half \ud83d of a name", "\\ud83d and \udc00"),
+        ("number", 2**80),
+        ("decimal", Decimal("1.50")),
+        ("table", {"\udfff": ["\ud800", {"deep": "\\\ud800"}], "at": datetime(2026, 1, 2, 3, 4, 5)}),
+    ),
+    {"content_type": "text/\ud800"},
+)
+"""What only an embedded broker's message holds."""
+
+
+@pytest.mark.parametrize(
+    "written", (HALF, Content((("decimal", Decimal(1)),)), Content((("text", "\ud800"),)), Content((("n", -(2**70)),)))
+)
+def test_every_message_is_kept_as_it_came(written: Content) -> None:
+    kept = entry(0)
+    event = msgspec.structs.replace(kept.message.event, written=written)
+    message = msgspec.structs.replace(kept.message, event=event)
+    kept = msgspec.structs.replace(kept, message=message, copy=event)
+    with closing(Journal.create(operation())) as journal:
+        journal.add([kept])
+        assert list(read_entries(journal.path)) == [kept]
+
+
+def test_a_damaged_message_is_told_in_a_sentence() -> None:
+    with closing(Journal.create(operation())) as journal:
+        journal.add([entry(0)])
+        for damaged in (b"\xc1", b"\xc1\xc7\x01\x01x", b"\xc1\x90", b"\x90", b""):
+            with closing(sqlite3.connect(journal.path)) as database, database:
+                database.execute("UPDATE message SET message = ?", (damaged,))
+            with pytest.raises(StoreError, match="cannot be read"):
+                list(read_entries(journal.path))
 
 
 def test_what_is_forgotten_leaves_no_byte(state: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from connectors.memory import Broker, QueueSettings, embedded_broker
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.address import Address
+from workbench.model.content import Content
 from workbench.model.errors import StoreError, Unsupported
 from workbench.model.event import Event
 from workbench.operations.journal.journal import Journal
@@ -121,6 +122,26 @@ def doubled(broker: Broker, queue: str) -> None:
     """Put a second copy of each message into a queue, as a move leaves it that was killed before it was answered."""
     for message in broker.queues[queue].waiting():
         broker.send(queue, message.event)
+
+
+async def test_a_text_with_half_a_character_is_moved_and_taken_back_and_deleted_and_restored(
+    broker: Broker, session: Session
+) -> None:
+    broker.declare_queue("to")
+    broker.queues["dead"].clear()
+    event = Event(b"dead", b"", written=Content((("half", "\ud83d"),)))
+    broker.send("dead", event)
+    move = await make_plan(session, Wanted(DEAD, target=Address("m", "to")))
+    assert (await carry_out(session, move)).moved == 1
+    assert broker.queues["to"].waiting()[0].event.headers[0] == ("half", "\ud83d")
+    path = find_journal(move.id)
+    [(_, ended)] = await undone(session, path, await plan_undo(session, path))
+    assert (ended.moved, broker.queues["dead"].waiting()[0].event.headers) == (1, event.headers)
+    deletion = await make_plan(session, Wanted(DEAD, purpose="delete"))
+    assert (await carry_out(session, deletion)).moved == 1
+    path = find_journal(deletion.id)
+    [(_, ended)] = await undone(session, path, await plan_undo(session, path))
+    assert (ended.moved, broker.queues["dead"].waiting()[0].event.headers) == (1, event.headers)
 
 
 async def test_what_is_there_twice_is_taken_back_once_and_both_copies_go(broker: Broker, session: Session) -> None:

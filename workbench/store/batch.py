@@ -115,9 +115,9 @@ def pack(chunk: Chunk) -> Columns:
 def encode(delivery: Delivery) -> bytes:
     """One delivery as it is stored; half of a surrogate pair (of a name that is not UTF-8) is kept as it is spelled."""
     written = delivery.event.written
-    if (written.headers or written.properties) and not _is_plain(written):
-        headers = tuple((name, _to_storable(value)) for name, value in written.headers)
-        properties = {name: _to_storable(value) for name, value in written.properties.items()}
+    if (written.headers or written.properties) and not is_plain(written):
+        headers = tuple((name, to_storable(value)) for name, value in written.headers)
+        properties = {name: to_storable(value) for name, value in written.properties.items()}
         event = msgspec.structs.replace(delivery.event, written=Content(headers, properties))
         delivery = msgspec.structs.replace(delivery, event=event)
     try:
@@ -200,7 +200,8 @@ _PLAIN: Final = frozenset((str, bytes, bool, float, type(None)))
 _DECIMAL, _INTEGER, _LOCAL_TIME = 1, 2, 3
 
 
-def _is_plain(content: Content) -> bool:
+def is_plain(content: Content) -> bool:
+    """Whether msgpack alone has a form for all values."""
     # This runs for every event that is stored: `type` and a loop take half the time of `isinstance` and `all`.
     for _, value in content.headers:
         if type(value) not in _PLAIN:
@@ -208,7 +209,8 @@ def _is_plain(content: Content) -> bool:
     return not content.properties or _PLAIN.issuperset(map(type, content.properties.values()))
 
 
-def _to_storable(value: Any) -> Any:
+def to_storable(value: Any) -> Any:
+    """A value with extension types of ours for what msgpack has no form for."""
     match value:
         case Decimal():
             return msgspec.msgpack.Ext(_DECIMAL, str(value).encode())
@@ -217,9 +219,9 @@ def _to_storable(value: Any) -> Any:
         case datetime() if value.tzinfo is None:
             return msgspec.msgpack.Ext(_LOCAL_TIME, value.isoformat().encode())
         case Mapping():
-            return {name: _to_storable(item) for name, item in value.items()}
+            return {name: to_storable(item) for name, item in value.items()}
         case list() | tuple():
-            return [_to_storable(item) for item in value]
+            return [to_storable(item) for item in value]
     return value
 
 
@@ -238,16 +240,22 @@ def _to_plain(value: Any) -> Any:
     return value
 
 
-def _restore(code: int, data: memoryview) -> Any:
-    restore: Callable[[bytes], Any] | None = {
+def restore(code: int, data: memoryview) -> Any:
+    """What `to_storable` made an extension type of.
+
+    Raises:
+        ValueError: The type is not ours, or these are not its bytes.
+        ArithmeticError: They are no number.
+    """
+    made: Callable[[bytes], Any] | None = {
         _DECIMAL: lambda data: Decimal(data.decode()),
         _INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
         _LOCAL_TIME: lambda data: datetime.fromisoformat(data.decode()),
     }.get(code)
-    if restore is None:
+    if made is None:
         raise ValueError(f"extension type {code} is not known")
-    return restore(bytes(data))
+    return made(bytes(data))
 
 
 _to_bytes: Final = msgspec.msgpack.Encoder().encode
-_from_bytes: Final = msgspec.msgpack.Decoder(Delivery, ext_hook=_restore).decode
+_from_bytes: Final = msgspec.msgpack.Decoder(Delivery, ext_hook=restore).decode

@@ -23,6 +23,7 @@ from workbench.operations.journal.journal_file import (
     unwritable,
 )
 from workbench.operations.journal.operation import Counts, EntryState, Operation, State
+from workbench.operations.journal.packing import pack
 
 _TWICE: Final = 1
 PROVISIONAL: Final = 5_000
@@ -87,9 +88,8 @@ class Journal:
         Raises:
             StoreError: They are not: nothing must be done with them.
         """
-        encode = msgspec.msgpack.Encoder().encode
         messages = [
-            (each.sequence, encode(each.message), None if each.copy is None else encode(each.copy)) for each in entries
+            (each.sequence, pack(each.message), None if each.copy is None else pack(each.copy)) for each in entries
         ]
         rows = [
             (each.sequence, each.key, _text(each.target), each.state, each.twice, each.error or None)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, TypeVar
+from typing import IO, Final
 
 import msgspec
 
@@ -20,8 +20,7 @@ from workbench.model.address import Address
 from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event
 from workbench.operations.journal.operation import Counts, EntryState, Operation
-
-T = TypeVar("T")
+from workbench.operations.journal.packing import unpack
 
 _SCHEMA: Final = """
 CREATE TABLE operation(form INTEGER, head BLOB, state TEXT, ended INTEGER, remark TEXT);
@@ -153,7 +152,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         # Not "immutable": a program may be writing it.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as database:
             yield database
-    except (sqlite3.Error, msgspec.MsgspecError, ValueError) as error:
+    except (sqlite3.Error, msgspec.MsgspecError, ValueError, ArithmeticError) as error:
         raise unreadable(path, error) from error
 
 
@@ -162,7 +161,7 @@ def read_head(database: sqlite3.Connection) -> Operation:
     [(form, head)] = database.execute("SELECT form, head FROM operation")
     if form != _FORM:
         raise sqlite3.DatabaseError("a newer version wrote it")
-    return _decode(head, Operation, "operation")
+    return msgspec.msgpack.decode(_bytes(head, "operation"), type=Operation)
 
 
 def count_entries(database: sqlite3.Connection) -> Counts:
@@ -190,17 +189,17 @@ def select_entries(database: sqlite3.Connection, where: str, values: Sequence[in
     columns = "sequence, key, message, target, state, twice, error, copy"
     select = f"SELECT {columns} FROM entry JOIN message USING (sequence) {where} ORDER BY sequence {limit}"
     for sequence, key, message, target, state, twice, error, copied in database.execute(select, values):
-        delivery = _decode(message, Delivery, "message")
+        delivery = unpack(_bytes(message, "message"), Delivery)
         address = Address.parse(target) if target else None
-        copy = None if copied is None else _decode(copied, Event, "message")
+        copy = None if copied is None else unpack(_bytes(copied, "message"), Event)
         yield Entry(sequence, key, delivery, address, state, bool(twice), error or "", copy)
 
 
-def _decode(stored: object, kind: type[T], what: str) -> T:
+def _bytes(stored: object, what: str) -> bytes:
     """What a column has, which in a damaged journal may be of any type."""
     if not isinstance(stored, bytes):
         raise sqlite3.DatabaseError(f"it has no {what} where one should be")
-    return msgspec.msgpack.decode(stored, type=kind)
+    return stored
 
 
 def lock_path(path: Path) -> Path:

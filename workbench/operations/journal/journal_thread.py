@@ -49,5 +49,5 @@ class JournalThread:
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait([doing])
             raise
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+        except (sqlite3.Error, msgspec.MsgspecError, ValueError, ArithmeticError) as error:
             raise unreadable(self._journal.path, error) from error

@@ -11,6 +11,7 @@ import msgspec
 
 from workbench.facts.tiers import Tiers
 from workbench.model.address import Address
+from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, FormatError, Unsupported
 from workbench.model.event import Delivery, Event
@@ -314,13 +315,29 @@ def _is_atomic(source: Address, target: Endpoint) -> bool:
 
 async def _leg(session: Session, endpoint: Endpoint, survey: _Survey) -> Leg:
     address = endpoint.address
-    sample = msgspec.structs.replace(survey.first[address].event, body=None)
+    sample = _sample_of(survey.first[address].event)
     said = await who_receives(session, endpoint, sample)
     changes = survey.changes[address].sentences()
     identity = session.broker_identity(address.connection)
     removed = tuple(survey.removed[address])
     broker = await session.broker_id(address.connection)
     return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed, broker)
+
+
+def _sample_of(event: Event) -> Event:
+    """The key and the headers of an event, but for what a plan cannot hold and only an embedded broker has: a text with
+    half a character, a number of more than 64 bits."""
+    headers = tuple(each for each in event.written.headers if _fits(each))
+    properties = {name: value for name, value in event.written.properties.items() if _fits((name, value))}
+    return msgspec.structs.replace(event, body=None, written=Content(headers, properties))
+
+
+def _fits(part: tuple[str, Value]) -> bool:
+    try:
+        msgspec.msgpack.encode(part)
+    except (UnicodeEncodeError, OverflowError):
+        return False
+    return True
 
 
 async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> str:
