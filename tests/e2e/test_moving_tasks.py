@@ -1,6 +1,11 @@
 """Moving messages in a real terminal: each task in no more keys than it should take."""
 
 import asyncio
+import json
+import os
+import pty
+import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.rabbitmq import RabbitMQAddress
+from tests.e2e.command import INSTALLED
 from tests.e2e.fuzz import private
 from tests.e2e.terminal import Terminal
 from tests.e2e.test_tasks import DEADLINE, ENTER, Step, do
@@ -114,6 +120,39 @@ def test_a_move_whose_program_was_killed_is_resumed_and_undone(
         assert rabbit.ready(origin) == 0
         terminal.press("\x11")
         assert terminal.wait() == 0
+
+
+def test_a_move_whose_terminal_is_gone_comes_to_its_end(rabbit: Rabbit, environment: Mapping[str, str]) -> None:
+    dead, origin = letters(rabbit, *(b"%d" % number for number in range(9)))
+    ours, theirs = pty.openpty()
+    url = f"r={rabbit.url}?management={rabbit.broker.management_url}"
+    move = [
+        str(INSTALLED),
+        "move",
+        f"r/{dead.name}",
+        "--yes",
+        "--rate",
+        "3",
+        "-c",
+        url,
+        "--guard",
+        "move",
+        "-o",
+        "json",
+    ]
+    # It is not its controlling terminal: no signal ends it.
+    with subprocess.Popen(
+        move, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, **environment}
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while not re.search(rb"[1-9] of 9", said):
+            said += os.read(ours, 1 << 16)
+        os.close(ours)
+        out, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["moved"] == 9
+    assert rabbit.ready(origin) == 9
 
 
 def test_the_body_of_one_is_edited_in_the_users_editor_on_its_way(

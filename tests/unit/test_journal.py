@@ -162,6 +162,21 @@ def test_a_damaged_message_is_told_in_a_sentence() -> None:
                 list(read_entries(journal.path))
 
 
+def test_what_is_forgotten_while_it_is_listed_is_left_out() -> None:
+    paths = [journalled(f"{number:012x}", count=20) for number in range(25)]
+
+    def forget_all() -> None:
+        for each in paths:
+            forget(each)
+
+    forgetting = threading.Thread(target=forget_all)
+    forgetting.start()
+    wrong: list[str] = []
+    while forgetting.is_alive():
+        wrong += records()[1]
+    assert (wrong, records()) == ([], ([], []))
+
+
 def test_what_is_forgotten_leaves_no_byte(state: Path) -> None:
     kept, gone = journalled("aaaaaaaaaaaa"), journalled("bbbbbbbbbbbb", count=200)
     assert any(SECRET in path.read_bytes() for path in journal_folder().glob("bbbb*"))
