@@ -157,6 +157,10 @@ class ShownEvents(EventPanes):
     def _leave_query(self) -> None:
         self._go("table")
 
+    @on(ReasonLine.Toggled)
+    def _offer_reasons(self) -> None:
+        self.query_one(KeyBar).update()
+
     @on(EventTable.Moved)
     def _inspect_cursor(self) -> None:
         # While the event that is inspected is looked for in another list, it stays.

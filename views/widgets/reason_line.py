@@ -61,6 +61,9 @@ class ReasonLine(Widget, can_focus=True):
     class Left(Message):
         """The line is done with."""
 
+    class Toggled(Message):
+        """The line has come, or is gone: there are reasons now, or none any more."""
+
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: tuple[Sequence[Reason], str, int, bool] = ((), "", 0, False)
@@ -90,7 +93,9 @@ class ReasonLine(Widget, can_focus=True):
             return
         self._shown = reasons, query, counted, bool(waiting)
         self._at = next((index for index, reason in enumerate(reasons) if reason.text == at), 0)
-        self.display = bool(reasons)
+        if self.display != bool(reasons):
+            self.display = bool(reasons)
+            self.post_message(self.Toggled())
         self.refresh()
 
     def render(self) -> Text:
