@@ -195,6 +195,21 @@ async def test_an_undo_that_was_interrupted_is_gone_on_with_and_not_begun_again(
     assert len(bodies(broker)) == 3
 
 
+async def test_what_failed_is_not_taken_for_one_like_it_that_was_moved(broker: Broker, session: Session) -> None:
+    # Of the two that are alike the first has room.
+    broker.queues["dead"].clear()
+    for body in (b"2", b"2", b"3"):
+        broker.send("dead", Event(b"dead", body))
+    broker.declare_queue("to", QueueSettings(max_length=1, overflow="reject-publish"))
+    plan = await make_plan(session, Wanted(DEAD, target=Address("m", "to")))
+    ended = await carry_out(session, plan)
+    assert (ended.moved, ended.failed, bodies(broker)) == (1, 2, [b"2", b"3"])
+    broker.queues["to"].clear()
+    await resume(session, find_journal(plan.id))
+    arrived = [each.event.body for each in broker.queues["to"].waiting()]
+    assert sorted([*arrived, *bodies(broker)]) == [b"2", b"3"]  # type: ignore[type-var]
+
+
 async def test_a_log_that_was_made_anew_is_not_gone_on_with(broker: Broker, session: Session) -> None:
     plan = await make_plan(session, Wanted(Address("m", "log"), target=DEAD))
     begin(plan)

@@ -193,11 +193,13 @@ class Journal:
 
     def open_entries(self) -> list[tuple[int, bytes, int]]:
         """The number, the key and the state of what may still be in the source: what it was not seen to let go, and
-        what it let go so shortly before the last of all that a broker which died then has it again."""
+        what it let go so shortly before the last of all that a broker which died then has it again; unless another that
+        is alike has failed, for it is that one that the source has."""
         found = self._database.execute(
             "SELECT sequence, key, state FROM entry WHERE state < ?1 OR state = ?1 AND settled >="
-            " (SELECT max(settled) FROM entry) - ?2 ORDER BY sequence",
-            (EntryState.SETTLED, PROVISIONAL),
+            " (SELECT max(settled) FROM entry) - ?2 AND key NOT IN (SELECT key FROM entry WHERE state = ?3)"
+            " ORDER BY sequence",
+            (EntryState.SETTLED, PROVISIONAL, EntryState.FAILED),
         )
         return found.fetchall()
 
