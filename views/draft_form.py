@@ -36,7 +36,7 @@ from workbench.decode.display import visible
 from workbench.decode.json_text import lay_out_json
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConfigError, FormatError, StoreError, WorkbenchError
+from workbench.model.errors import FormatError, StoreError, WorkbenchError
 from workbench.model.event import Delivery, Event
 from workbench.operations.drafts.check import Answer, DraftCheck
 from workbench.operations.drafts.difference import changed_lines, differences
@@ -361,7 +361,7 @@ class DraftForm(WorkbenchScreen):
         before = self._draft.body or b""
         try:
             body = await edit_externally(self.app, before, EDITOR)
-        except ConfigError as error:
+        except WorkbenchError as error:
             self._tell(str(error), wrong=True)
         else:
             if body != before and not self.is_closed:

@@ -15,7 +15,7 @@ from views.widgets.reason_line import ReasonLine
 from workbench.decode.body_text import lines_to_read
 from workbench.decode.display import visible
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConfigError, FormatError, QueryError, WorkbenchError
+from workbench.model.errors import FormatError, QueryError, WorkbenchError
 from workbench.operations.edit.external_program import PAGER
 from workbench.query.condition import join_conditions
 from workbench.table.columns import column_of, why_no_column
@@ -237,7 +237,7 @@ class EventActions(ShownEvents):
             return
         try:
             await edit_externally(self.app, await asyncio.to_thread(lines_to_read, delivery.event), PAGER)
-        except ConfigError as error:
+        except WorkbenchError as error:
             self.host.say(str(error), "error")
 
     def cannot_export(self) -> str | None:

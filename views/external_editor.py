@@ -24,6 +24,7 @@ async def edit_externally(app: App[None], body: bytes, program: Program) -> byte
 
     Raises:
         ConfigError: The program cannot be started, what it left cannot be read, or this terminal cannot be lent.
+        StoreError: There is no place for the file.
     """
     return await edit_in_program(program, body, partial(_lend_terminal, app))
 

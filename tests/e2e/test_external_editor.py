@@ -160,3 +160,22 @@ def test_a_pager_ends_with_the_program(environment: dict[str, str], tmp_path: Pa
         terminal.wait()
     with pytest.raises(ProcessLookupError):
         os.kill(editor, 0)
+
+
+def test_what_a_killed_program_had_open_is_swept_by_the_next(environment: dict[str, str], tmp_path: Path) -> None:
+    environment = {**environment, "XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def bodies() -> list[Path]:
+        files = (tmp_path / "state" / "event-workbench" / "sessions").glob("session-*")
+        return [path for path in files if path.suffix in (".json", ".txt", ".xml")]
+
+    with Terminal("demo", "kafka/payments-dlt", environment=environment) as terminal:
+        terminal.until("JSON")
+        opened(terminal, tmp_path, "v")
+        assert [path.stat().st_mode & 0o777 for path in bodies()] == [0o600]
+    assert bodies()
+    with Terminal("demo", environment=environment) as terminal:
+        terminal.until("payments")
+        assert not bodies()
+        terminal.press("\x11")
+        assert terminal.wait() == 0

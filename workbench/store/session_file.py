@@ -1,4 +1,4 @@
-"""The file of one session: private, locked while the session lives, and gone when it ends, however it ends."""
+"""A file of this session: private, locked while the session lives, and gone when it ends, however it ends."""
 
 import fcntl
 import os
@@ -18,11 +18,13 @@ def state_folder() -> Path:
 
 
 @contextmanager
-def private_file(folder: Path | None = None) -> Iterator[Path]:
-    """An empty file that only this user may read, deleted on leaving; first, sweep what killed sessions left.
+def private_file(folder: Path | None = None, suffix: str = ".db") -> Iterator[Path]:
+    """An empty file that only this user may read, deleted on leaving with what other programs made beside it in its
+    name; first, sweep what killed sessions left.
 
     Args:
         folder: Where; made if it is not there. None: `state_folder`.
+        suffix: How its name ends.
 
     Raises:
         StoreError: The folder cannot be written.
@@ -31,7 +33,7 @@ def private_file(folder: Path | None = None) -> Iterator[Path]:
     try:
         make_private_folder(folder)
         sweep(folder)
-        path, lock = _lock_new(folder)
+        path, lock = _lock_new(folder, suffix)
     except OSError as error:
         raise StoreError(f"No events can be stored in {folder}: {error.strerror}.") from error
     try:
@@ -51,7 +53,7 @@ def sweep(folder: Path) -> None:
             except BlockingIOError:
                 pass
             else:
-                _delete(path.with_suffix(".db"))
+                _delete(path)
             finally:
                 os.close(lock)
 
@@ -76,9 +78,9 @@ def delete_stored(path: Path) -> None:
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _lock_new(folder: Path) -> tuple[Path, int]:
+def _lock_new(folder: Path, suffix: str) -> tuple[Path, int]:
     while True:
-        path = folder / f"session-{uuid4().hex}.db"
+        path = folder / f"session-{uuid4().hex}{suffix}"
         name = path.with_suffix(".lock")
         # `flock` and not `lockf`: a second session in this very process must find it locked too.
         lock = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -98,5 +100,8 @@ def _lock_new(folder: Path) -> tuple[Path, int]:
 
 def _delete(path: Path) -> None:
     # The lock goes last: without it nobody would know that the others are to be swept.
-    delete_stored(path)
-    path.with_suffix(".lock").unlink(missing_ok=True)
+    lock = path.with_suffix(".lock")
+    for each in path.parent.glob(f"*{path.stem}*"):
+        if each != lock:
+            each.unlink(missing_ok=True)
+    lock.unlink(missing_ok=True)

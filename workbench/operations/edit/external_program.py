@@ -4,15 +4,14 @@ import asyncio
 import os
 import shlex
 import signal
-import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from workbench.connecting.environment import child_environment
 from workbench.model.errors import ConfigError
+from workbench.store.session_file import private_file
 
 GRACE: Final = 2.0
 """Seconds that an editor has to end, where the program is ended meanwhile."""
@@ -58,9 +57,9 @@ async def edit_in_program(
 
     Raises:
         ConfigError: It cannot be started, or what it left cannot be read.
+        StoreError: There is no place for the file.
     """
-    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-        path = Path(folder) / f"body{_suffix(body)}"
+    with private_file(suffix=_suffix(body)) as path:
         variable = next(filter(os.environ.get, program.variables), program.variables[-1])
         try:
             command = [*shlex.split(os.environ.get(variable) or program.otherwise), str(path)]
