@@ -26,6 +26,10 @@ DRIVER: Final = (exceptions.AMQPError, driver.AMQPConnectorException, httpx.HTTP
 """The roots of all that the drivers raise."""
 
 
+_AWAY: Final = re.compile("is down or inaccessible|does not have a running replica on the local node")
+"""What a broker says of a queue, or of a stream, that it cannot read at the moment."""
+
+
 class Invalid(ConnectorError):
     """What the broker finds wrong with a request, such as a property of a message (AMQP code 406)."""
 
@@ -142,10 +146,10 @@ def _reason(text: str) -> str:
 def _refusal_of(code: int, text: str, place: str) -> ConnectorError:
     """What an AMQP reply code means (AMQP 0-9-1 specification, 1.2)."""
     reason = _reason(text)
+    if _AWAY.search(reason):
+        # It is there; the node that keeps it is not, or is still starting.
+        return ConnectionLost(f"{place}: {reason}.")
     match code:
-        case 404 if "is down or inaccessible" in reason:
-            # It is there; the node that keeps it is not, or is still starting.
-            return ConnectionLost(f"{place}: {reason}.")
         case 404:
             return EndpointNotFound(f"{place}: {reason}.")
         case 403:

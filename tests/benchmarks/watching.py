@@ -1,4 +1,4 @@
-"""What a screen that nobody touches costs the brokers it shows: `python -m tests.benchmarks.watching [--seconds 120]`.
+"""What a screen that nobody touches costs the brokers it shows: `python -m tests.benchmarks.watching [--seconds 180]`.
 
 3,000 topics and 500 consumer groups on Kafka, beside kaskade; 10,000 queues on RabbitMQ, beside what its management
 page asks for every 5 s while it shows the first hundred of them. Each in turn for as long, on brokers of this
@@ -236,7 +236,7 @@ def port_of(url: str) -> int:
 def main() -> None:
     """Measure on both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120, help="how long each is watched")
+    parser.add_argument("--seconds", type=float, default=180, help="how long each is watched")
     parser.add_argument("--only", choices=("kafka", "rabbitmq"))
     arguments = parser.parse_args()
     if arguments.only != "rabbitmq":

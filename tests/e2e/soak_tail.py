@@ -31,7 +31,7 @@ from workbench.connecting.plugins import connect
 from workbench.model.address import Address
 from workbench.model.event import Event
 
-DEADLINE: Final = 180.0
+DEADLINE: Final = 600.0
 """Seconds for what is waited for, on a busy machine."""
 STOPPED: Final = 65.0
 """Seconds for which the program is stopped: longer than sessions and heartbeats last."""

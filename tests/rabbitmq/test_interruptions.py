@@ -168,3 +168,19 @@ async def test_a_tail_on_the_command_line_says_that_the_connection_is_lost_and_b
         out, _ = await process.communicate()
     assert lost.startswith(f"workbench: {exchange}: ") and lost.endswith("; trying again.\n")
     assert (back, out) == (f"workbench: tailing {exchange} again.\n", b"after it\n")
+
+
+async def test_a_tail_of_several_says_at_once_that_one_has_ended(rabbit: Rabbit) -> None:
+    gone, kept = rabbit.queue("stream"), rabbit.queue("stream")
+    url = f"rabbit={rabbit.url}?management={rabbit.broker.management_url}"
+    command = [sys.executable, "-m", "workbench", "tail", "-c", url, str(gone), str(kept), "-n", "1", "-o", "body"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    async with asyncio.timeout(DEADLINE):
+        assert (await process.stderr.readline()).decode() == f"tailing {gone}, {kept}\n"
+        rabbit.channel.queue_delete(gone.name)
+        ended = (await process.stderr.readline()).decode()
+        rabbit.publish(kept, b"after it")
+        out, rest = await process.communicate()
+    assert ended.startswith(f"workbench: {gone}: ") and "the broker ended the consumer" in ended
+    assert (process.returncode, out, b"ended the consumer" in rest) == (3, b"after it\n", False)

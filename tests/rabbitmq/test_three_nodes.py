@@ -21,7 +21,7 @@ from workbench.connecting.config import Connection
 from workbench.connecting.identity import BrokerIdentity
 from workbench.connecting.level import Level
 from workbench.model.address import Address
-from workbench.model.errors import ConnectorError
+from workbench.model.errors import ConnectionLost, ConnectorError
 from workbench.operations.journal.records import find_journal, read_entries
 from workbench.operations.move.moves import carry_out, resume
 from workbench.operations.move.planning import Wanted, make_plan
@@ -84,6 +84,17 @@ async def test_publishing_and_listing_go_on_with_another_node(cluster: RabbitMQC
         assert queue in [each.address for each in await connector.endpoints()]
         # Some were sent again, and may be there twice.
         assert len({each.event.body for each in await browse(connector, queue)}) == 1_000
+
+
+async def test_a_node_that_does_not_have_a_stream_yet_is_tried_again(cluster: RabbitMQCluster, queue: Address) -> None:
+    first, second, _ = cluster.nodes
+    stream = Address("rabbit", f"stream-{uuid4().hex}")
+    arguments = {"x-queue-type": "stream", "x-initial-cluster-size": 1, "x-queue-leader-locator": "client-local"}
+    with pika.BlockingConnection(pika.URLParameters(first.url)) as connection:
+        connection.channel().queue_declare(stream.name, durable=True, arguments=arguments)
+    async with connector_of(second) as connector:
+        with pytest.raises(ConnectionLost, match="does not have a running replica on the local node"):
+            await connector.tail(stream).__aenter__()
 
 
 async def test_a_move_goes_on_with_another_node_and_says_what_a_dead_one_holds(

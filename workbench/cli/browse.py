@@ -235,14 +235,23 @@ async def tail(
             raise ConfigError(f"{address} is a recording, in which nothing arrives: browse it.")
         streams[address] = session.tail(address, selection.start, pattern)
     printer = EventPrinter(output, session.reading, streams)
-    async with AsyncExitStack() as ending, merge(streams, partly=True, tell=_tell_outages) as together:
+    told: dict[Address, WorkbenchError] = {}
+
+    def tell_changes(
+        lost: Mapping[Address, Interruption], back: Sequence[Address], broken: Mapping[Address, WorkbenchError]
+    ) -> None:
+        _tell_outages(lost, back)
+        _tell_errors(broken)
+        told.update(broken)
+
+    async with AsyncExitStack() as ending, merge(streams, partly=True, tell=tell_changes) as together:
         recording = await ending.enter_async_context(recorder(session, "tail", selection.record))
         # Once the streams are left: only then their coverage is complete.
-        refused = dict(together.errors)
-        ending.callback(_conclude, together, recording, output.form if selection.as_record else None, refused)
-        _tell_errors(refused)
+        told.update(together.errors)
+        ending.callback(_conclude, together, recording, output.form if selection.as_record else None, told)
+        _tell_errors(told)
         # Scripts wait for this line: what is published from here on will be seen.
-        say(f"tailing {', '.join(str(address) for address in streams if address not in refused)}")
+        say(f"tailing {', '.join(str(address) for address in streams if address not in told)}")
         end_with_reader()
         batches = aiter(together)
         with suppress(TimeoutError):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 from workbench.connecting.connector import Stream
 from workbench.connecting.error_log import log_unexpected
@@ -24,6 +24,10 @@ NOTICED: Final = 0.25
 """Seconds between two looks at whether a stream's connection is lost, or back."""
 AHEAD_SIZE: Final = 16 * 1024 * 1024
 """Bytes that all streams together may be ahead of the reader; a batch that is larger waits alone."""
+
+TellOutages: TypeAlias = Callable[
+    [Mapping[Address, Interruption], Sequence[Address], Mapping[Address, WorkbenchError]], None
+]
 
 
 class Merged:
@@ -62,17 +66,20 @@ class Merged:
         found = {address: stream.interruption for address, stream in self._streams.items()}
         return {address: lost for address, lost in found.items() if lost is not None and address not in self.errors}
 
-    async def tell_outages(self, tell: Callable[[Mapping[Address, Interruption], Sequence[Address]], None]) -> None:
-        """Tell, for as long as it is not cancelled, of which streams the connection was just lost, and of which it is
-        back."""
+    async def tell_outages(self, tell: TellOutages) -> None:
+        """Tell, for as long as it is not cancelled, of which streams the connection was just lost, of which it is back,
+        and which have broken."""
         away: Mapping[Address, Interruption] = {}
+        ended = set(self.errors)
         while True:
             await asyncio.sleep(NOTICED)
             now = self.interruptions
             lost = {address: now[address] for address in now if address not in away}
             back = [address for address in away if address not in now and address not in self.errors]
-            if lost or back:
-                tell(lost, back)
+            broken = {address: error for address, error in self.errors.items() if address not in ended}
+            ended |= broken.keys()
+            if lost or back or broken:
+                tell(lost, back, broken)
             away = now
 
     async def pump(self, address: Address) -> None:
@@ -110,14 +117,14 @@ async def merge(
     streams: Mapping[Address, AbstractAsyncContextManager[Stream]],
     *,
     partly: bool = False,
-    tell: Callable[[Mapping[Address, Interruption], Sequence[Address]], None] | None = None,
+    tell: TellOutages | None = None,
 ) -> AsyncIterator[Merged]:
     """Enter all streams, then read them side by side. Entered means: all are subscribed.
 
     Args:
         streams: What to read.
         partly: Whether those that this user may not read are left out, if there are others; `errors` has them.
-        tell: Told of which the connection is lost, and of which it is back; None: nobody is.
+        tell: Told of which the connection is lost, of which it is back, and which have broken; None: nobody is.
 
     Raises:
         ConnectorError: On entering: one of them cannot be opened, which the sentence names; none is read then.
