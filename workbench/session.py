@@ -79,7 +79,7 @@ class Session:
         self.cluster_address = cluster
         """The address of the Dask scheduler whose workers search; None: this machine does."""
         self.has_terminal = True
-        """Whether a `password_command` may ask its user on the terminal; not where a screen is drawn on it."""
+        """Whether a `password_command` or the keyring may ask its user on the terminal; not where a screen is drawn."""
         self.tell: Callable[[str], None] = lambda sentence: None
         """Tells the user something in passing."""
         self.variables = Variables()

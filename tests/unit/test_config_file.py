@@ -3,17 +3,15 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
-import keyring
-import keyring.backend
 import msgspec
 import pytest
 
 from connectors.rabbitmq.settings import Access
+from tests.unit.file_keyring import TELLS, VARIABLE, FileKeyring
 from workbench.connecting import config_edit, config_sources, passwords
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import ConfigFile, Configured
@@ -155,8 +153,8 @@ async def test_a_password_comes_from_a_command() -> None:
         ("true", r"gave no password \(exit code 0\)"),
         ("printf '\\\\377'", "is not UTF-8"),
         ("yes", "prints more than a password"),
-        ("sleep 100", "did not end within 0.2 s"),
-        ("sleep 100 & wait", "did not end within 0.2 s"),
+        ("sleep 100", "gave no password within 0.2 s"),
+        ("sleep 100 & wait", "gave no password within 0.2 s"),
     ],
 )
 async def test_a_command_that_fails_is_said(command: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,34 +190,18 @@ def test_a_trusted_file_that_was_changed_is_a_strangers_again() -> None:
         find_config().connection("s")
 
 
-class Keyring(keyring.backend.KeyringBackend):
-    """A keyring in memory."""
-
-    priority = 1
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.kept: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.kept[service, username] = password
-
-
 @pytest.fixture
-def keys() -> Iterator[Keyring]:
-    before, ours = keyring.get_keyring(), Keyring()
-    keyring.set_keyring(ours)
-    yield ours
-    keyring.set_keyring(before)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileKeyring:
+    """A keyring that other processes find, too."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"{FileKeyring.__module__}.{FileKeyring.__name__}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "keyring.json"))
+    return FileKeyring()
 
 
 IN_KEYRING = '[connections.s]\nurl = "amqp://ops@h"\nkeyring = true'
 
 
-async def test_a_password_comes_from_the_keyring(keys: Keyring) -> None:
+async def test_a_password_comes_from_the_keyring(keys: FileKeyring) -> None:
     own(IN_KEYRING)
     with pytest.raises(ConfigError, match="keyring set event-workbench 's ops@h'"):
         await password_of()
@@ -228,7 +210,7 @@ async def test_a_password_comes_from_the_keyring(keys: Keyring) -> None:
 
 
 @pytest.mark.parametrize("url", ["amqp://root@h", "amqp://ops@other", "amqp://ops@h:5673", "amqp://ops@h,other"])
-async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, keys: Keyring) -> None:
+async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, keys: FileKeyring) -> None:
     keys.set_password("event-workbench", "s", "hunter2")
     keys.set_password("event-workbench", "s ops@h", "hunter2")
     own(IN_KEYRING.replace("amqp://ops@h", url))
@@ -236,19 +218,25 @@ async def test_an_entry_of_the_keyring_is_for_one_user_on_one_host(url: str, key
         await password_of()
 
 
-async def test_what_a_keyrings_backend_says_of_its_failure_is_not_told(
-    keys: Keyring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(service: str, username: str) -> None:
-        raise ValueError(f"line 3 of its file is {service} = aHVudGVyMg==.")
-
-    monkeypatch.setattr(keys, "get_password", fail)
+async def test_what_a_keyrings_backend_says_of_its_failure_is_not_told(keys: FileKeyring) -> None:
+    keys.file.write_text("s = aHVudGVyMg==")
     own(IN_KEYRING)
-    with pytest.raises(ConfigError, match=r"s: the system's keyring cannot be asked: it failed with ValueError\.$"):
+    with pytest.raises(ConfigError, match=r"the system's keyring cannot be asked: it failed with JSONDecodeError\.$"):
         await password_of()
 
 
-async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: Keyring) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+async def test_a_keyring_that_asks_its_user_gets_no_terminal_that_a_screen_needs(
+    keys: FileKeyring, terminal: bool
+) -> None:
+    keys.set_password("event-workbench", "s ops@h", TELLS)
+    connection, said = Connection.parse("s=amqp://ops@h"), Configured("amqp://ops@h", keyring=True)
+    found = await passwords.password(connection, said, terminal)
+    assert found is not None
+    assert found.reveal() == ("the terminal" if terminal else "no terminal")
+
+
+async def test_a_strangers_file_is_given_nothing_of_the_keyring(keys: FileKeyring) -> None:
     keys.set_password("event-workbench", "s ops@h", "hunter2")
     file = written(IN_KEYRING.replace("@h", "@evil.example"))
     with pytest.raises(ConfigError, match=r"take from the keyring.*workbench connections trust"):

@@ -4,16 +4,16 @@ import asyncio
 import os
 import shlex
 import signal
-import threading
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Final, TypeAlias
 
 from workbench.connecting.config import Connection, Secret
 from workbench.connecting.config_file import Configured
-from workbench.connecting.environment import child_environment
+from workbench.connecting.environment import child_environment, child_python
+from workbench.connecting.keyring_process import Answer
 from workbench.model.errors import ConfigError
 
 KEYRING: Final = "event-workbench"
@@ -53,19 +53,54 @@ async def password(connection: Connection, said: Configured, terminal: bool) -> 
     Args:
         connection: Whose.
         said: What is configured of it.
-        terminal: Whether a command may ask its user on this terminal.
+        terminal: Whether a command or the keyring may ask its user on this terminal.
 
     Raises:
         ConfigError: It cannot be had, or not within `DEADLINE`.
     """
     if said.password_command:
-        return Secret(await _output_of(said.password_command, connection.name, terminal))
+        return Secret(await _from_command(said.password_command, connection.name, terminal))
     if said.keyring:
-        return Secret(await _from_keyring(connection))
+        return Secret(await _from_keyring(connection, terminal))
     return None
 
 
-async def _output_of(command: str, name: str, terminal: bool) -> str:
+async def _from_command(command: str, name: str, terminal: bool) -> str:
+    what = f"{name}: its password_command"
+    code, printed = await _run(["/bin/sh", "-c", command], what, terminal)
+    try:
+        # What follows the first line is what its user has noted beside the password: https://www.passwordstore.org.
+        password = printed.decode().partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}: what its password_command prints is not UTF-8.") from None
+    if code or not password:
+        raise ConfigError(f"{what} gave no password (exit code {code}).")
+    return password
+
+
+async def _from_keyring(connection: Connection, terminal: bool) -> str:
+    """Ask in a process: a backend may ask its user, on the terminal, and wait for good."""
+    if find_spec("keyring") is None:
+        raise ConfigError(
+            f"{connection.name}: the system's keyring cannot be asked without its package:"
+            " pip install 'event-workbench[keyring]'."
+        )
+    what = f"{connection.name}: the system's keyring"
+    command = [*child_python("workbench.connecting.keyring_process"), KEYRING, keyring_entry(connection)]
+    code, printed = await _run(command, what, terminal)
+    match code:
+        case Answer.FOUND:
+            return printed.decode()
+        case Answer.NONE:
+            said = f"`{keyring_command('set', connection)}` puts one there"
+            raise ConfigError(f"{connection.name}: the keyring has no password for it: {said}.")
+        case Answer.FAILED:
+            raise ConfigError(f"{what} cannot be asked: it failed with {printed.decode()}.")
+    raise ConfigError(f"{what} cannot be asked: what asked it ended with exit code {code}.")
+
+
+async def _run(command: Sequence[str], what: str, terminal: bool) -> tuple[int, bytes]:
+    """The exit code of a command, and what it prints."""
     # Without the terminal it gets a session of its own, so that it cannot even open /dev/tty; gpg's agent would be told
     # of the terminal by a variable.
     environment = child_environment()
@@ -73,8 +108,8 @@ async def _output_of(command: str, name: str, terminal: bool) -> str:
         environment.pop("GPG_TTY", None)
     async with _pipe() as (output, printed):
         try:
-            process = await asyncio.create_subprocess_shell(
-                command,
+            process = await asyncio.create_subprocess_exec(
+                *command,
                 stdin=None if terminal else DEVNULL,
                 stdout=output,
                 stderr=DEVNULL,
@@ -82,28 +117,20 @@ async def _output_of(command: str, name: str, terminal: bool) -> str:
                 env=environment,
             )
         except (OSError, ValueError) as error:
-            raise ConfigError(f"{name}: its password_command cannot be started: {error}.") from None
+            raise ConfigError(f"{what} cannot be started: {error}.") from None
         finally:
             os.close(output)
         try:
             async with asyncio.timeout(DEADLINE):
                 found = await _first(printed, _LONGEST + 1)
                 if len(found) > _LONGEST:
-                    raise ConfigError(f"{name}: its password_command prints more than a password.")
-                code = await process.wait()
+                    raise ConfigError(f"{what} prints more than a password.")
+                return await process.wait(), found
         except BaseException as error:
             await _end(process, whole_session=not terminal)
             if isinstance(error, TimeoutError):
-                raise ConfigError(f"{name}: its password_command did not end within {DEADLINE:g} s.") from None
+                raise ConfigError(f"{what} gave no password within {DEADLINE:g} s.") from None
             raise
-    try:
-        # What follows the first line is what its user has noted beside the password: https://www.passwordstore.org.
-        password = found.decode().partition("\n")[0].rstrip("\r")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name}: what its password_command prints is not UTF-8.") from None
-    if code or not password:
-        raise ConfigError(f"{name}: its password_command gave no password (exit code {code}).")
-    return password
 
 
 @asynccontextmanager
@@ -136,46 +163,3 @@ async def _end(process: Process, whole_session: bool) -> None:
         elif process.returncode is None:
             process.kill()
     await process.wait()
-
-
-async def _from_keyring(connection: Connection) -> str:
-    """Ask on a thread that nobody waits for at the end of the program: a keyring may wait for its user for good."""
-    name, entry = connection.name, keyring_entry(connection)
-    loop = asyncio.get_running_loop()
-    asked: asyncio.Future[str | None] = loop.create_future()
-
-    def settle(found: str | None, error: Exception | None) -> None:
-        if not asked.done():
-            asked.set_result(found) if error is None else asked.set_exception(error)
-
-    def ask() -> None:
-        import keyring
-
-        found, failed = None, None
-        try:
-            found = keyring.get_password(KEYRING, entry)
-        except Exception as error:
-            # A backend may raise anything: of its bus, its library, its system.
-            failed = error
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, found, failed)
-
-    if find_spec("keyring") is None:
-        raise ConfigError(
-            f"{name}: the system's keyring cannot be asked without its package: pip install 'event-workbench[keyring]'."
-        )
-    threading.Thread(target=ask, daemon=True, name="keyring").start()
-    try:
-        async with asyncio.timeout(DEADLINE):
-            found = await asked
-    except TimeoutError:
-        raise ConfigError(f"{name}: the system's keyring did not answer within {DEADLINE:g} s.") from None
-    except Exception as error:
-        # Its text may quote what the keyring's file holds.
-        kind = type(error).__name__
-        raise ConfigError(f"{name}: the system's keyring cannot be asked: it failed with {kind}.") from None
-    if found is None:
-        raise ConfigError(
-            f"{name}: the keyring has no password for it: `{keyring_command('set', connection)}` puts one there."
-        )
-    return found
