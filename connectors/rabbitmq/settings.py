@@ -76,7 +76,9 @@ class Access(msgspec.Struct, frozen=True):
             tls=tls if secure else None,
             management=tuple(f"{parts.scheme}://{place}{parts.path.rstrip('/')}" for place in _places(parts)),
             management_user=unquote(parts.username) if parts.username else user,
-            management_password=Secret(unquote(parts.password)) if parts.password else password,
+            management_password=Secret(unquote(parts.password), hidden=parts.password != parts.username)
+            if parts.password
+            else password,
             management_tls=tls if parts.scheme == "https" else None,
             heartbeat=int(heartbeat),
         )

@@ -64,8 +64,11 @@ READ: list[Step] = [
     (ENTER, "", "reason = 'Character , is neither"),
 ]
 """Leads to the largest group of the demo's dead letters: payments of which a deployment mends the cause."""
-CANARY: list[Step] = [("m", "", "watch, seconds"), *[("\t", "", "")] * 4, (" ", "", "[X]"), ("\t", "1", "")]
-"""Asks for a move that stops when what it moved comes back within a second."""
+
+
+def canary(seconds: str) -> list[Step]:
+    """Ask for a move that stops when what it moved comes back within so many seconds."""
+    return [("m", "", "watch, seconds"), *[("\t", "", "")] * 4, (" ", "", "[X]"), ("\t", seconds, "")]
 
 
 def test_the_fix_is_deployed_and_what_failed_before_goes_back_and_stays(environment: Mapping[str, str]) -> None:
@@ -73,7 +76,7 @@ def test_the_fix_is_deployed_and_what_failed_before_goes_back_and_stays(environm
         terminal.until("payments")
         do(terminal, READ, 3)
         do(terminal, [(":", "deploy", "deploy"), (ENTER, "", "payments 1.1 is deployed")], 2)
-        do(terminal, [*CANARY, (ENTER, "", "will be browsed once"), (ENTER, "", "not run")], 9)
+        do(terminal, [*canary("1"), (ENTER, "", "will be browsed once"), (ENTER, "", "not run")], 9)
         do(terminal, [("r", "", " moved, 0 failed, 0 returned")], 1)
         terminal.press("\x11")
         assert terminal.wait() == 0
@@ -83,7 +86,7 @@ def test_without_the_fix_the_canary_stops_at_the_first_that_comes_back(environme
     with Terminal("demo", environment=environment) as terminal:
         terminal.until("payments")
         do(terminal, READ, 3)
-        do(terminal, [*CANARY, (ENTER, "", "will be browsed once"), (ENTER, "", "not run")], 9)
+        do(terminal, [*canary("60"), (ENTER, "", "will be browsed once"), (ENTER, "", "not run")], 9)
         do(terminal, [("r", "", "1 moved, 0 failed, 1 returned")], 1)
         terminal.press("\x11")
         assert terminal.wait() == 0

@@ -54,10 +54,14 @@ async def browse(connector: Connector, address: Address, limit: int | None = Non
 
 
 async def close_connections(rabbit: Rabbit) -> None:
-    """Close all connections of the workbench to the virtual host, as an administrator may."""
+    """Close all connections of the workbench to the virtual host, as an administrator may: at least two, which may not
+    be listed at once."""
+    count = 0
 
     async def closed() -> bool:
-        return close_listed_connections(rabbit) >= 2
+        nonlocal count
+        count += close_listed_connections(rabbit)
+        return count >= 2
 
     await eventually(closed)
 

@@ -20,7 +20,7 @@ from tests.rabbitmq.conftest import Rabbit, eventually, new_vhost
 from tests.rabbitmq.doing import bodies, close_connections, read
 from workbench.connecting.config import Connection
 from workbench.model.address import Address
-from workbench.model.errors import AccessRefused, ConnectionLost
+from workbench.model.errors import AccessRefused, ConnectionLost, WorkbenchError
 from workbench.model.event import Delivery
 from workbench.model.look import Interruption
 from workbench.operations.merge import Merged, merge
@@ -91,7 +91,10 @@ async def test_many_tails_take_one_connection_and_all_come_back_on_another(newes
     lost: list[Address] = []
     back: list[Address] = []
 
-    def tell(away: Mapping[Address, Interruption], returned: Sequence[Address]) -> None:
+    def tell(
+        away: Mapping[Address, Interruption], returned: Sequence[Address], broken: Mapping[Address, WorkbenchError]
+    ) -> None:
+        assert not broken
         lost.extend(away)
         back.extend(returned)
 

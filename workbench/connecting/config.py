@@ -275,8 +275,9 @@ def _remember_login(option: str) -> None:
     """Keep the password of a login in an option out of all that is said."""
     _, slashes, rest = option.partition("://")
     login, at, _ = rest.rpartition("@")
-    if slashes and at and (password := unquote(login.partition(":")[2])):
-        Secret(password)
+    user, _, password = login.partition(":")
+    if slashes and at and password:
+        Secret(unquote(password), hidden=password != user)
 
 
 def _host_text(host: str, port: int | None) -> str:
