@@ -10,10 +10,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from connectors.memory.queues import QueueSettings
-from tests.views.driver import running, shop
+from tests.views.driver import NAME, running, shop
 from views.app import Workbench
 from views.widgets.key_bar import KeyBar
 from views.widgets.title_bar import TitleBar
+from workbench.connecting.config import Connection
 
 
 class Terminal:
@@ -61,7 +62,10 @@ async def test_bars_at_both_ends_of_the_screen_are_drawn_without_what_is_between
     # What all widgets draw their lines by.
     render = Widget.render_lines
     monkeypatch.setattr(Widget, "render_lines", render_lines)
-    async with running() as driver:
+    broker = shop()
+    # What is listed again may be drawn again.
+    once = Connection.parse(f"{NAME}=memory://{broker.name}?watch=off")
+    async with running(broker=broker, connections=[once]) as driver:
         await driver.open()
         await driver.until_settled()
         drawn.clear()
