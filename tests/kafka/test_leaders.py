@@ -55,8 +55,10 @@ async def topic_of(cluster: KafkaCluster) -> NewTopicOf:
             answer = await client.create_topics([NewTopic(name, partitions, replicas)])
             assert all(code == 0 for _, code, *_ in answer.topic_errors), answer
             # Another broker may answer each time, and know less than the one before.
-            while not led(described := await client.describe_topics([name]), partitions):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            known = 0
+            while known < 12:
+                known = known + 1 if led(described := await client.describe_topics([name]), partitions) else 0
+                await asyncio.sleep(0.02)
             assert {partition["leader"] for partition in described[0]["partitions"]} == {1, 2, 3}
         return Address("kafka", name)
 
@@ -156,7 +158,8 @@ async def test_publishing_follows_the_leaders(
 
 async def test_commands_wait_for_the_next_leader_and_say_so(cluster: KafkaCluster, address: Address) -> None:
     async with connect(cluster.url) as connector:
-        await publish(connector, address, numbered(600))
+        receipts = await publish(connector, address, numbered(600))
+    assert [receipt.error for receipt in receipts] == [None] * 600
     option = ("-c", f"kafka={cluster.url}")
     told: list[str] = []
     async with connect(cluster.url) as early:
