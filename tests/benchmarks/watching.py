@@ -111,41 +111,42 @@ def screen(text: str, *arguments: str, program: Path | None = None) -> Iterator[
     """A program on a terminal, once it has drawn a text, until the block ends."""
     with Terminal(*arguments, columns=160, rows=50, program=program) as terminal:
         terminal.until(text)
-        over = threading.Event()
 
-        def take() -> None:
+        def take(over: threading.Event) -> None:
             while not over.is_set():
                 terminal.take(0.2)
                 terminal.forget()
 
-        thread = threading.Thread(target=take)
-        thread.start()
-        try:
+        with beside(take):
             yield
-        finally:
-            over.set()
-            thread.join()
 
 
 @contextmanager
-def management_page(url: str) -> Iterator[None]:
-    """What the management page of queues asks for, as often as it does, until the block ends."""
-    queues = "/api/queues?page=1&page_size=100&name=&use_regex=false&pagination=true"
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Have something done on a thread until the block ends, which it is told by an event."""
     over = threading.Event()
-
-    def poll() -> None:
-        with httpx.Client(base_url=url, auth=("guest", "guest"), trust_env=False, timeout=60) as api:
-            while not over.wait(POLL):
-                for path in ("/api/overview", queues):
-                    api.get(path).raise_for_status()
-
-    thread = threading.Thread(target=poll)
+    thread = threading.Thread(target=work, args=(over,))
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+
+
+@contextmanager
+def management_page(url: str) -> Iterator[None]:
+    """What the management page of queues asks for, as often as it does, until the block ends."""
+    queues = "/api/queues?page=1&page_size=100&name=&use_regex=false&pagination=true"
+
+    def poll(over: threading.Event) -> None:
+        with httpx.Client(base_url=url, auth=("guest", "guest"), trust_env=False, timeout=60) as api:
+            while not over.wait(POLL):
+                for path in ("/api/overview", queues):
+                    api.get(path).raise_for_status()
+
+    with beside(poll):
+        yield
 
 
 def compare(broker: Broker, watchers: Mapping[str, Watcher], seconds: float) -> None:

@@ -22,7 +22,7 @@ from workbench.cli.event_output import EventOutput, EventPrinter, event_output_o
 from workbench.cli.exit_codes import Exit
 from workbench.cli.options import cluster_option
 from workbench.cli.output import Format, coverage_record
-from workbench.cli.recordings import Covered, Recorder, address_or_recording, play, recorder
+from workbench.cli.recordings import Covered, Recorder, address_or_recording, has_failed, play, recorder
 from workbench.cli.runner import fail, with_session
 from workbench.cli.search_options import StartType, TimeType, first_names
 from workbench.cli.stdio import end_with_reader, say, write_json
@@ -204,7 +204,7 @@ async def browse(
             tell(coverage, output.form if selection.as_record else None)
             if selection.limit is None or printed < selection.limit:
                 _tell_unsearched(selection, browsed, coverage)
-    unread = failed or _has_failed(coverage)
+    unread = failed or has_failed(coverage)
     return Exit.FAILED if len(failed) == len(looked_at) else Exit.PARTLY if unread else Exit.DONE
 
 
@@ -265,12 +265,7 @@ async def tail(
                 await printer.write(some)
     if len(together.errors) == len(streams):
         return Exit.FAILED
-    return Exit.PARTLY if together.errors or _has_failed(together.coverage) else Exit.DONE
-
-
-def _has_failed(coverage: Covered) -> bool:
-    """Whether a part could not be read that should be there."""
-    return any(gap.failed for each in coverage.values() for gap in each.gaps)
+    return Exit.PARTLY if together.errors or has_failed(together.coverage) else Exit.DONE
 
 
 def _tell_unsearched(selection: Selection, browsed: Mapping[Address | Path, "_Browsed"], coverage: Covered) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from workbench.cli import completion
 from workbench.cli.exit_codes import Exit
-from workbench.cli.recordings import play
+from workbench.cli.recordings import has_failed, play
 from workbench.cli.search_options import first_names
 from workbench.cli.stdio import say
 from workbench.facts.facts import Facts
@@ -100,7 +100,7 @@ def code_of_reading(
     broken = [place for place in named if place in refused or (place in covered and covered[place].is_cut_short)]
     if not broken:
         # Of a part that should be there and cannot be read now, nobody knows what it holds.
-        return Exit.PARTLY if any(gap.failed for each in coverage.values() for gap in each.gaps) else Exit.DONE
+        return Exit.PARTLY if has_failed(coverage) else Exit.DONE
     return Exit.PARTLY if len(broken) < len(named) or any(each.read for each in covered.values()) else Exit.FAILED
 
 

@@ -32,6 +32,11 @@ Covered: TypeAlias = Mapping[Address, Coverage] | Mapping[Address | Path, Covera
 _MAGIC: Final = b"SQLite format 3\0"
 
 
+def has_failed(coverage: Covered) -> bool:
+    """Whether a part could not be read that should be there."""
+    return any(gap.failed for each in coverage.values() for gap in each.gaps)
+
+
 def is_recording(text: str) -> bool:
     """Whether an argument means a recording rather than another file or an address."""
     path = Path(text)
