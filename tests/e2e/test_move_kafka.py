@@ -78,8 +78,13 @@ def test_a_plan_is_kept_in_a_file_and_run_later(kafka: KafkaAddress, tmp_path: P
         "workbench", "move", "--plan", str(file), "--yes", "-c", "kafka=kafka://127.0.0.1:1", "--guard", "move"
     )
     assert elsewhere.code == 1 and "The plan no longer fits: kafka leads elsewhere now" in elsewhere.err
+    for option in (("-n", "1"), ("--canary",), ("--rate", "1"), ("-H", "a=b")):
+        refused = run("workbench", "move", "--plan", str(file), "--yes", *option, *connection)
+        assert refused.code == 2 and "is decided by the plan" in refused.err
+    assert count_at(kafka, origin) == 0
     done = run("workbench", "move", "--plan", str(file), "--yes", *connection)
     assert (done.code, done.records[-1]["copied"], count_at(kafka, origin)) == (0, 5, 5)
+    assert f"Planned by {json.loads(planned.out)['by']} " in done.err
     plan = json.loads(file.read_text())
     plan["plan"]["ends"] = {each: "1000" for each in plan["plan"]["ends"]}
     plan["plan"]["id"] = "0123456789ab"

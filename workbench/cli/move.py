@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from workbench.cli import completion
 from workbench.cli.confirmation import declined
@@ -15,15 +17,17 @@ from workbench.cli.move_progress import watched
 from workbench.cli.output import Format, format_option, format_or_default, json_line
 from workbench.cli.runner import with_session
 from workbench.cli.stdio import drain_all, say, write, write_json
+from workbench.decode.display import visible
 from workbench.model.address import Address
 from workbench.model.event import Delivery
 from workbench.model.start import Beginning
-from workbench.model.wording import quantity
+from workbench.model.wording import quantity, time_span
 from workbench.operations.browse_defaults import price_of
 from workbench.operations.edit.by_hand import text_left, text_to_edit
 from workbench.operations.edit.edit import Edit
 from workbench.operations.edit.external_program import EDITOR, edit_in_program
 from workbench.operations.journal.journal_file import journal_folder
+from workbench.operations.journal.operation import now
 from workbench.operations.move.moves import carry_out
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import CANARY, WATCH, Plan, load_plan, save_plan
@@ -116,7 +120,9 @@ async def move(
     if source is None:
         if plan_file is None:
             raise click.UsageError("Name a SOURCE, or a plan with --plan FILE.")
+        _check_plan_decides(click.get_current_context())
         plan = await asyncio.to_thread(load_plan, plan_file)
+        say(f"Planned by {visible(plan.by)} {time_span((now() - plan.made) // 1000)} ago.")
     else:
         wanted = Wanted(
             session.address(source),
@@ -166,6 +172,25 @@ async def delete(
     plan = await make_plan(session, wanted, on_price=_price_sayer(wanted.source))
     _print_plan(plan, form)
     return await _run(session, plan, dry_run, yes, form, False)
+
+
+_OF_A_RUN: Final = ("plan_file", "dry_run", "yes", "form", "force")
+"""Options that mean something to a plan that is made already."""
+
+
+def _check_plan_decides(context: click.Context) -> None:
+    """Refuse what a plan that is made already has decided: it would be without effect.
+
+    Raises:
+        click.UsageError: Such an option was given.
+    """
+    for option in context.command.params:
+        if not (isinstance(option, click.Option) and option.expose_value and option.name not in _OF_A_RUN):
+            continue
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[-1]} is decided by the plan in the file: make another one with it, or leave it out."
+            )
 
 
 def _price_sayer(source: Address) -> Callable[[str], None]:
