@@ -4,22 +4,23 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pika
 import pytest
 
 from connectors.rabbitmq import RabbitMQConnector
 from connectors.rabbitmq.topology import Topology
-from tests.rabbitmq.conftest import Rabbit, eventually
+from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, publish_all
-from tests.rabbitmq.moving import fill, held, move, persistent, plan, run
+from tests.rabbitmq.moving import fill, go_on, held, move, persistent, plan, run
 from tests.rabbitmq.test_bytes import FIELDS, wire
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, Unsupported
 from workbench.model.event import Event
 from workbench.model.wire import Wire, without_header
 from workbench.operations.journal.operation import EntryState
-from workbench.operations.journal.records import find_journal, read_entries
-from workbench.operations.move import returns, windows
+from workbench.operations.journal.records import find_journal, read_entries, read_steps
+from workbench.operations.move import moves, returns, windows
 from workbench.operations.move import run as running
 from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
 from workbench.operations.move.moves import carry_out
@@ -210,6 +211,34 @@ async def test_a_canary_that_watches_asks_its_source_alone_and_sees_what_comes_b
     assert (ended.state, ended.moved, ended.returned) == ("stopped", 3, 1)
     # One list of all queues for each step, and not for each of many looks.
     assert len({*looks}) == 2 < len(looks)
+
+
+async def test_a_canary_that_stopped_is_resumed_with_further_messages_and_not_stopped_by_what_came_back_before(
+    rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(returns, "_LOOK", 0.01)
+    source, target = rabbit.queue(), rabbit.queue()
+    await fill(rabbit, source, persistent(10))
+    # How long it may take until the first has come back.
+    made = await plan(rabbit, source, target, canary=(1, 2), watch=DEADLINE)
+    sent_back: list[bytes] = []
+
+    def send_back(progress: Progress) -> None:
+        if not sent_back and progress.phase.startswith("watching"):
+            method, properties, body = rabbit.channel.basic_get(target.name, auto_ack=True)
+            if method is not None:
+                rabbit.channel.basic_publish("", source.name, body, properties)
+                sent_back.append(body)
+
+    ended = await run(rabbit, made, send_back)
+    assert (ended.state, ended.moved, ended.returned) == ("stopped", 1, 1)
+    # Nothing comes back any more.
+    monkeypatch.setattr(moves, "_plan_of", lambda _: msgspec.structs.replace(made, watch=0.1))
+    ended = await go_on(rabbit, made.id)
+    assert (ended.state, ended.moved, ended.returned) == ("done", 10, 0)
+    assert await held(rabbit, source) == sent_back
+    watched = [what.split()[0] for _, what in read_steps(find_journal(made.id))[0] if "watched" in what]
+    assert watched == ["1", "2", "4"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

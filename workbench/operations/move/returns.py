@@ -22,12 +22,23 @@ _UNSURE: Final = 1_000
 
 
 class Returns:
-    """Counts what comes back into `standing`."""
+    """Counts what comes back into `standing`.
 
-    def __init__(self, session: Session, plan: Plan, standing: Standing, stopped: asyncio.Event) -> None:
-        """Look through a session's connections at a plan's source; until `stopped` is set, where that waits."""
+    Args:
+        session: Through whose connections the source is looked at.
+        plan: What is carried out.
+        standing: How far it is.
+        stopped: Set to wait no longer.
+        begin: The number of the first message that was not taken before: of a queue, what came back before the
+            operation was resumed is still there, and says nothing of what is moved now.
+    """
+
+    def __init__(
+        self, session: Session, plan: Plan, standing: Standing, stopped: asyncio.Event, begin: int = 0
+    ) -> None:
         self._session = session
         self._plan = plan
+        self._begin = begin if plan.removes else 0
         self._standing = standing
         self._stopped = stopped
         self._unsure: list[Delivery] = []
@@ -102,9 +113,8 @@ class Returns:
         asked, self._unsure = [*self._unsure, *batch], []
         events = await whole_events(self._session, asked)
         self._unsure += [each for each, event in zip(asked, events, strict=True) if event is None][-_UNSURE:]
-        return sum(_is_of(event, self._plan.id) for event in events if event is not None)
+        return sum(self._is_own(event) for event in events if event is not None)
 
-
-def _is_of(event: Event, id: str) -> bool:
-    stamp = stamp_of(event)
-    return stamp is not None and stamp[0] == id
+    def _is_own(self, event: Event) -> bool:
+        stamp = stamp_of(event)
+        return stamp is not None and stamp[0] == self._plan.id and stamp[1] >= self._begin

@@ -64,23 +64,31 @@ async def run(
     with JournalThread(journal) as thread:
         standing = Standing(plan, choice, thread, on_progress, stopped)
         passes = Passes(session, plan, choice, thread, standing, stopped, messages)
-        passes.awaits_return = await thread.do(Journal.next_sequence) > 0
+        begin = await thread.do(Journal.next_sequence)
+        passes.awaits_return = begin > 0
         await standing.note("resumed" if passes.awaits_return else "begun")
-        return await _Run(session, plan, standing, passes, stopped).carry_out()
+        returns = Returns(session, plan, standing, stopped, begin)
+        return await _Run(session, plan, standing, passes, returns, stopped).carry_out()
 
 
 class _Run:
     """One operation while it is carried out."""
 
     def __init__(
-        self, session: Session, plan: Plan, standing: Standing, passes: Passes, stopped: asyncio.Event
+        self,
+        session: Session,
+        plan: Plan,
+        standing: Standing,
+        passes: Passes,
+        returns: Returns,
+        stopped: asyncio.Event,
     ) -> None:
         self._session = session
         self._plan = plan
         self._standing = standing
         self._passes = passes
         self._stopped = stopped
-        self._returns = Returns(session, plan, standing, stopped)
+        self._returns = returns
         self._losses = 0
 
     async def carry_out(self) -> Ended:
@@ -90,6 +98,8 @@ class _Run:
         why = ""
         try:
             async with self._returns.watched():
+                # A canary that is resumed takes its first steps anew, with further messages.
+                await standing.load()
                 for step in (*self._plan.canary, None):
                     await self._round(step)
                     if self._stopped.is_set():
