@@ -344,6 +344,30 @@ async def test_consumer_of_the_target_and_producer_of_the_source_go_on_meanwhile
     assert await held(rabbit, source) == bodies(further)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_others_took_or_sent_meanwhile_is_said(rabbit: Rabbit, kind: str) -> None:
+    source, target = rabbit.queue(kind), rabbit.queue(kind)
+    await fill(rabbit, source, persistent(10))
+    async with Session([rabbit.connection()]) as session:
+        # Three come between the question how many there are and the look.
+        further = [event.body or b"" for event in persistent(3, 10)]
+        wanted = Wanted(source, target=target)
+        made = await make_plan(session, wanted, on_price=lambda _: rabbit.publish(source, *further))
+    assert made.depth >= made.moving == made.examined
+    for event in persistent(4):
+        assert rabbit.channel.basic_get(source.name, auto_ack=True)[2] == event.body
+    ended = await run(rabbit, made)
+    left = made.moving - 4
+    assert (ended.state, ended.moved, ended.missing, ended.complete) == ("done", left, 4, False)
+    assert ended.sentence.startswith(f"{left} moved, 0 failed, 4 no longer there in ")
+
+    made = await plan(rabbit, target, source)
+    rabbit.publish(target, b"new", b"newer")
+    ended = await run(rabbit, made)
+    assert (ended.moved, ended.complete) == (left, True)
+    assert ended.why.startswith(f"{target} has got 2 messages meanwhile, sent to it or come back")
+
+
 async def produce(rabbit: Rabbit, queue: Address, events: Sequence[Event]) -> None:
     """Publish little by little."""
     async with RabbitMQConnector(rabbit.connection()) as connector:

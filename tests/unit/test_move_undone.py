@@ -155,7 +155,7 @@ async def test_what_is_there_twice_is_taken_back_once_and_both_copies_go(broker:
     plans = await plan_undo(session, path)
     [(id, ended)] = await undone(session, path, plans)
     assert (plans[0].moving, ended.moved, ended.extra, ended.failed) == (3, 2, 3, 1)
-    assert ended.sentence.startswith("2 taken back, 1 failed, 0 returned, 3 second copies removed in ")
+    assert ended.sentence.startswith("2 taken back, 1 failed, 3 second copies removed in ")
     assert read_record(find_journal(id)).counts.done == 2
     assert len(broker.queues["to"].waiting()) == 1
     broker.queues["dead"].clear()

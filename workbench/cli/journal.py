@@ -32,6 +32,7 @@ from workbench.operations.journal.records import (
 from workbench.operations.journal.retention import forget as forget_journal
 from workbench.operations.move import moves
 from workbench.operations.move.outcome import Ended, Progress
+from workbench.operations.move.words import plan_lines
 from workbench.session import Session
 
 
@@ -127,9 +128,8 @@ async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int
         return await put_back(session, path, yes, form)
     plans = await moves.plan_undo(session, path)
     for plan in plans:
-        for warning in plan.warnings:
-            say(warning)
-        say(f"{quantity(plan.moving, 'message')} of {plan.source}: taken back as far as they are still there.")
+        for line in plan_lines(plan):
+            say(f"{line.label:>8}  {line.text}")
     if (code := await declined("Take them back?", yes)) is not None:
         return code
 
@@ -145,11 +145,9 @@ async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int
         _, stopped = await watched(work)
     finally:
         codes = [tell_ended(which, each, form, stopped) for which, each in ended]
-    expected = sum(plan.moving for plan in plans)
-    missing = expected - sum(each.moved for _, each in ended)
-    if missing > 0:
-        say(f"{quantity(missing, 'message')} not there any more: somebody has taken them.")
-    return max([*codes, Exit.PARTLY if missing > 0 else Exit.DONE])
+    if missing := sum(each.missing for _, each in ended):
+        say(f"{quantity(missing, 'message')} no longer there: consumed, or moved on.")
+    return max([Exit.DONE, *codes])
 
 
 @journal.command()

@@ -332,7 +332,7 @@ async def _transfer(session: Session, plan: Plan, on_progress: OnProgress, stopp
             moved=state.moved,
             failed=0,
             left=0,
-            returned=0,
+            returned=None,
             twice=0,
             gone=0,
             open=0,

@@ -39,13 +39,13 @@ class Ended(msgspec.Struct, frozen=True):
         moved: How many.
         failed: The target did not take them: they are in their source.
         left: They cannot go, and stay.
-        returned: They came back.
+        returned: They came back; None: nobody watched.
         twice: The target may have them twice.
         gone: In flight when the program ended, and not in the source any more.
         open: Whether the source or the target has them is not known: `resume` finds out.
-        missing: Selected, and not found in the source.
+        missing: Planned to move, and not in the source any more.
         reasons: Why messages stayed or failed, with how many.
-        why: Why it did not come to its end, a sentence; empty where it did.
+        why: Why it did not come to its end, or what else is to be known of it, a sentence; may be empty.
         seconds: How long it took.
         by_broker: Whether the broker carried it out by itself: then it cannot be resumed.
         extra: Second copies of what was taken back, which were removed too.
@@ -56,7 +56,7 @@ class Ended(msgspec.Struct, frozen=True):
     moved: int
     failed: int
     left: int
-    returned: int
+    returned: int | None
     twice: int
     gone: int
     open: int
@@ -82,11 +82,13 @@ class Ended(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What came of it, in a line without a full stop."""
-        parts = [f"{self.moved:,} {self.verb}", f"{self.failed:,} failed", f"{self.returned:,} returned"]
+        parts = [f"{self.moved:,} {self.verb}", f"{self.failed:,} failed"]
+        if self.returned is not None:
+            parts.append(f"{self.returned:,} returned")
         if self.left:
             parts.append(f"{self.left:,} cannot go and stay")
         if self.missing:
-            parts.append(f"{self.missing:,} not found in the source")
+            parts.append(f"{self.missing:,} no longer there")
         if self.extra:
             parts.append(f"{quantity(self.extra, 'second copy')} removed")
         if self.twice:

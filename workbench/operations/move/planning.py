@@ -144,6 +144,9 @@ async def _make_plan(
                 await asyncio.sleep(0)
         ends = {span.partition: span.end for span in stream.coverage.spans}
         survey.warnings += [f"Not seen: {gap.what} ({gap.reason})." for gap in stream.coverage.gaps]
+        if endpoint.family == "queue":
+            # Further ones may have come before the look.
+            depth = max(depth, survey.examined)
     legs, atomic = [], True
     for address, count in survey.ways.items():
         target = await targets.find(address)

@@ -59,16 +59,17 @@ class Returns:
         if Ability.TAIL not in endpoint.abilities:
             yield
             return
-        follows = asyncio.Event()
+        follows, standing = asyncio.Event(), self._standing
 
         async def count() -> None:
             # What cannot be followed is not counted, and the move goes on; but a canary would watch nothing.
             try:
                 with nullcontext() if plan.canary else suppress(ConnectorError):
                     async with self._session.tail(plan.source) as stream:
+                        standing.returned = 0
                         follows.set()
                         async for batch in stream:
-                            self._standing.returned += await self._count_own(batch)
+                            standing.returned += await self._count_own(batch)
             finally:
                 follows.set()
 
@@ -84,6 +85,7 @@ class Returns:
     async def wait(self) -> bool:
         """Wait after a step of a canary; whether any message came back meanwhile."""
         plan, standing = self._plan, self._standing
+        standing.returned = standing.returned or 0
         until = time.monotonic() + plan.watch
         connector = await self._session.connector(plan.source.connection)
         source = await connector.endpoint(plan.source)

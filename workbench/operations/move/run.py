@@ -110,9 +110,13 @@ class _Run:
                         break
                     if await self._returns.wait():
                         state = "stopped"
-                        why = f"Stopped: {quantity(standing.returned, 'message')} came back to {self._plan.source}."
+                        why = (
+                            f"Stopped: {quantity(standing.returned or 0, 'message')} came back to {self._plan.source}."
+                        )
                         break
                 await self._make_certain()
+                if state == "done":
+                    why = await self._growth()
         except ConnectorError as error:
             state, why = "interrupted", str(error)
         if state == "done" and standing.is_missing and (hidden := self._passes.hidden):
@@ -162,6 +166,24 @@ class _Run:
                     raise ConnectorError(
                         f"{self._plan.source} takes messages back before they are published: its leases are too short."
                     )
+
+    async def _growth(self) -> str:
+        """Of a queue that nobody has watched, what is to be said where it has more messages than were left in it."""
+        plan, standing = self._plan, self._standing
+        if not plan.removes or plan.purpose != "move" or plan.undoes or standing.returned is not None:
+            return ""
+        try:
+            connector = await self._session.connector(plan.source.connection)
+            depth = (await connector.endpoint(plan.source)).depth or 0
+        except ConnectorError:
+            # All has moved.
+            return ""
+        more = depth - max(plan.depth - standing.moved, 0)
+        return (
+            f"{plan.source} has got {quantity(more, 'message')} meanwhile, sent to it or come back: --canary tells."
+            if more > 0
+            else ""
+        )
 
     async def _make_certain(self) -> None:
         """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more."""

@@ -58,8 +58,8 @@ class Standing:
         self.taken = 0
         """Messages that were taken from the source, and not failed; second copies apart."""
         self.moved = 0
-        self.returned = 0
-        """Messages that came back."""
+        self.returned: int | None = None
+        """Messages that came back; None: nobody watches."""
         self.let_go = 0
         """Messages that the source had let go when it was last gone through from its beginning."""
         self.given_up: set[bytes] = set()
@@ -174,7 +174,7 @@ class Standing:
             return
         self._told = at + _BEAT
         total = max(self._plan.moving, self.moved)
-        done = self.moved, self._failed, self._left.total(), self.returned
+        done = self.moved, self._failed, self._left.total(), self.returned or 0
         self._on_progress(Progress(total, *done, at - self._start, phase, self._failure))
 
     async def end(self, state: State, why: str, atomic: bool) -> Ended:
@@ -191,12 +191,17 @@ class Standing:
         if state == "done":
             # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
             gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
-            missing = max((self._choice.missing or 0) - len(gone), 0)
             let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
             await self._journal.do(Journal.mark, gone, EntryState.SETTLED if atomic else EntryState.GONE)
             await self._journal.do(Journal.mark_done, (), let_go, now())
         await self._journal.do(Journal.note_stays, dict(self._left))
         counts = await self._journal.do(Journal.counts)
+        if state == "done" and plan.removes:
+            # What cannot go any more, though it could when it was planned, is there still.
+            stays = max(self._left.total() - sum(each.count for each in plan.stays), 0)
+            missing = max(plan.moving - (counts.total - counts.extra) - stays, 0)
+        elif state == "done":
+            missing = max((self._choice.missing or 0) - counts.gone, 0)
         ended = Ended(
             state=state,
             verb=past_of(plan),
