@@ -11,7 +11,7 @@ from workbench.model.address import Address
 from workbench.model.content import text
 from workbench.model.errors import ConnectorError, EndpointNotFound, FormatError, PublishRejected
 from workbench.model.event import Event
-from workbench.model.wire import ENCODINGS, Wire, decode, encode, field_types
+from workbench.model.wire import Wire, decode, encode, field_types, manifest
 
 PREAMBLE: Final = 20
 """Bytes of a frame around properties and headers, which have to fit into one."""
@@ -19,6 +19,8 @@ _RISKY: Final = frozenset({"decimal", "int16"})
 """Types of headers for which a stream, or any queue where the letter is `U`, closes the connection."""
 _RISKY_LETTERS: Final = re.compile(rb"[DU][\x00-\x1f]")
 """What their letters and values begin with, and other bytes may, too."""
+_MAY_BE_INFINITE: Final = frozenset({"float32", "float64", "array", "table"})
+"""Types of headers that are such numbers, or may hold some."""
 _NO_ROUTE: Final = 312
 
 
@@ -136,9 +138,11 @@ def properties_of(event: Event) -> bytes:
     """
     if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
         data = event.wire.data
-        content = ENCODINGS["amqp-0-9-1"].decode(data)
         # The exponent of what is not finite is all ones.
-        if (b"\x7f" in data or b"\xff" in data) and not all(_is_finite(value) for _, value in content.headers):
+        may_be_infinite = not _MAY_BE_INFINITE.isdisjoint(manifest(event.wire).types) and (
+            b"\x7f" in data or b"\xff" in data
+        )
+        if may_be_infinite and not all(_is_finite(value) for _, value in event.headers):
             raise FormatError("a header holds a number that is not finite, which RabbitMQ cannot take")
         return data
     content = event.content

@@ -1,3 +1,4 @@
+import re
 import struct
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -16,6 +17,7 @@ from workbench.model.wire import (
     decode,
     encode,
     field_types,
+    manifest,
     timestamp,
     with_header,
     with_last,
@@ -306,6 +308,46 @@ def test_further_words_of_flags_outlive_a_splice() -> None:
 
 
 # Inspecting
+
+
+@given(sent)
+def test_a_manifest_has_the_names_and_types_of_all_that_is_there(message: Sent) -> None:
+    found = manifest(message.wire)
+    assert found.headers == tuple(header.name for header in message.headers or ())
+    assert found.types == {kind for _, kind in field_types(message.wire)}
+    assert found.properties == decode(message.wire).properties.keys()
+
+
+@given(sent, st.data())
+def test_a_manifest_is_refused_of_what_cannot_be_read(message: Sent, data: st.DataObject) -> None:
+    whole = bytearray(message.wire.data)
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=2)):
+        whole[place] = data.draw(st.integers(0, 255))
+    damaged = wire(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
+    try:
+        content = decode(damaged)
+    except FormatError as error:
+        with pytest.raises(FormatError, match=re.escape(str(error))):
+            manifest(damaged)
+    else:
+        assert manifest(damaged).headers == tuple(name for name, _ in content.headers)
+
+
+@pytest.mark.parametrize("letter", [b"F", b"A"])
+@pytest.mark.parametrize(("levels", "refused"), [(DEPTH - 1, False), (DEPTH, True)])
+def test_a_manifest_looks_as_deep_as_is_read(letter: bytes, levels: int, refused: bool) -> None:
+    deep = nested(levels, letter)
+    if refused:
+        with pytest.raises(FormatError, match="deeper than 100"):
+            manifest(deep)
+    else:
+        assert manifest(deep).headers == ("deep",)
+
+
+def test_a_manifest_of_kafkas_headers_has_their_names() -> None:
+    headers = encode(Content((("a", "1"), ("b", None), ("a", b"2"))), "kafka-2")
+    assert manifest(headers).headers == ("a", "b", "a")
+    assert not manifest(headers).properties
 
 
 @given(sent)

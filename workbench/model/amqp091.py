@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from workbench.model.content import DEPTH, Content, Headers, Value, text
 from workbench.model.content import name as name_of
 from workbench.model.errors import FormatError
+from workbench.model.manifest import Manifest
 
 NUMBERS: Final = frozenset({"delivery_mode", "priority", "timestamp"})
 """The properties that AMQP has as numbers; a timestamp in seconds since 1970."""
@@ -49,6 +50,41 @@ class Amqp091:
         if offset != len(data):
             raise FormatError(_CUT)
         return Content(found.pop("headers", ()), found)
+
+    def manifest(self, data: bytes) -> Manifest:
+        """What is there, with no value read. Malformed is what is malformed for `decode`."""
+        names = []
+        types = 0
+        try:
+            flags, offset = _flags(data)
+            if flags & _CONTENT_TYPE:
+                offset += 1 + data[offset]
+            if flags & _CONTENT_ENCODING:
+                offset += 1 + data[offset]
+            if flags & _HEADERS:
+                end = offset + 4 + _uint32(data, offset)[0]
+                offset += 4
+                while offset < end:
+                    begin = offset + 1
+                    offset = begin + data[offset]
+                    names.append(data[begin:offset])
+                    bit, size = _SIZES[data[offset]]
+                    types |= bit
+                    if size:
+                        offset += size
+                    elif bit & _NESTS:
+                        offset = _pass_over(data, offset, 1)
+                    else:
+                        offset += 5 + _uint32(data, offset + 1)[0]
+                if offset != end:
+                    raise FormatError(_CUT)
+            for size in _sizes_behind_headers(flags):
+                offset += size or 1 + data[offset]
+        except (struct.error, LookupError) as error:
+            raise _format_error(error) from None
+        if offset != len(data):
+            raise FormatError(_CUT)
+        return _manifest(flags, types, *names)
 
     def encode(self, content: Content) -> bytes:
         """The bytes of headers and properties that a user wrote, each value in AMQP's natural type.
@@ -99,16 +135,26 @@ class Amqp091:
         """The same bytes with further headers; what its own hold is not looked at."""
         try:
             flags, begin = _flags(data)
-            for flag in _BEFORE_HEADERS:
-                if flags & flag:
-                    begin += 1 + data[begin]
-            end = _end(data, begin) if flags & _HEADERS else begin
+            if flags & _CONTENT_TYPE:
+                begin += 1 + data[begin]
+            if flags & _CONTENT_ENCODING:
+                begin += 1 + data[begin]
+            own = _uint32(data, begin)[0] if flags & _HEADERS else 0
         except (struct.error, IndexError) as error:
             raise _format_error(error) from None
-        if end > len(data):
+        first = begin + 4 if flags & _HEADERS else begin
+        if first + own > len(data):
             raise FormatError(_CUT)
-        own = data[begin + 4 : end] if flags & _HEADERS else b""
-        return _UINT16.pack(flags | _HEADERS) + data[2:begin] + _table((own, *entries)) + data[end:]
+        table = b"".join((data[first : first + own], *entries))
+        return b"".join(
+            (
+                _UINT16.pack(flags | _HEADERS),
+                data[2:begin],
+                _UINT32.pack(len(table)),
+                table,
+                data[first + own :],
+            )
+        )
 
     def with_property(self, data: bytes, name: str, value: Value) -> bytes:
         """The same bytes with one property set."""
@@ -162,7 +208,9 @@ class Amqp091:
 _Read: TypeAlias = Callable[[bytes, int, int], tuple[Any, int]]
 
 _UINT16: Final = struct.Struct(">H")
+_uint16: Final = _UINT16.unpack_from
 _UINT32: Final = struct.Struct(">I")
+_uint32: Final = _UINT32.unpack_from
 _INT64: Final = struct.Struct(">q")
 _DECIMAL: Final = struct.Struct(">Bi")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,10 +229,10 @@ def _format_error(error: Exception) -> FormatError:
 def _flags(data: bytes) -> tuple[int, int]:
     """The property flags, and where the property list begins. Bit 0 says that another word of flags follows, in which
     AMQP defines nothing; bit 1 means nothing, and RabbitMQ ignores it."""
-    (flags,) = _UINT16.unpack_from(data)
+    (flags,) = _uint16(data)
     offset, more = 2, flags & 1
     while more:
-        (word,) = _UINT16.unpack_from(data, offset)
+        (word,) = _uint16(data, offset)
         if word & ~1:
             raise FormatError("These AMQP properties cannot be read: there are more than AMQP 0-9-1 has.")
         offset, more = offset + 2, word & 1
@@ -310,9 +358,10 @@ and its clients take it for signed. Timestamps and a decimal's digits are signed
 _READ: Final = {ord(letter): read for letter, (_, read) in _TYPES.items()}
 
 _HEADERS: Final = 1 << 13
-_BEFORE_HEADERS: Final = (1 << 15, 1 << 14)
-"""The short texts that come before the headers."""
+_CONTENT_TYPE: Final = 1 << 15
+_CONTENT_ENCODING: Final = 1 << 14
 _TIMESTAMP: Final = 1 << 6
+_TABLE: Final = ord("F")
 
 _PROPERTIES: Final[Mapping[str, tuple[int, _Read]]] = {
     "content_type": (1 << 15, _read_short_string),
@@ -331,6 +380,55 @@ _PROPERTIES: Final[Mapping[str, tuple[int, _Read]]] = {
     "cluster_id": (1 << 2, _read_short_string),
 }
 """The properties by name, in the order of the property list: flag and reader."""
+
+
+# Passing over: what would be read is checked for being there, and no value is made of it.
+
+_WORDS: Final = sorted({word for word, _ in _TYPES.values()})
+_SIZES: Final = {
+    kind: (1 << _WORDS.index(_TYPES[chr(kind)][0]), 0 if kind in b"SxAF" else 1 + read(bytes(8), 0, 0)[1])
+    for kind, read in _READ.items()
+}
+"""The bit of each type, for a set of them, and the bytes that its letter and value take; 0: these begin with their
+length."""
+_NESTS: Final = _SIZES[ord("A")][0] | _SIZES[ord("F")][0]
+
+
+def _pass_over(data: bytes, offset: int, depth: int) -> int:
+    """Where an array or a table ends whose letter is at `offset`."""
+    if depth == DEPTH:
+        raise FormatError(_DEEP)
+    has_names = data[offset] == _TABLE
+    end: int = offset + 5 + _uint32(data, offset + 1)[0]
+    offset += 5
+    while offset < end:
+        if has_names:
+            offset += 1 + data[offset]
+        bit, size = _SIZES[data[offset]]
+        if size:
+            offset += size
+        elif bit & _NESTS:
+            offset = _pass_over(data, offset, depth + 1)
+        else:
+            offset += 5 + _uint32(data, offset + 1)[0]
+    if offset != end:
+        raise FormatError(_CUT)
+    return end
+
+
+@lru_cache(maxsize=1024)
+def _manifest(flags: int, types: int, *names: bytes) -> Manifest:
+    """What these property flags, these bits of types and these names of headers say."""
+    properties = frozenset(name for name, _ in _present(flags)) - {"headers"}
+    words = frozenset(word for number, word in enumerate(_WORDS) if types >> number & 1)
+    return Manifest(properties, tuple(map(name_of, names)), words)
+
+
+@lru_cache(maxsize=1024)
+def _sizes_behind_headers(flags: int) -> tuple[int, ...]:
+    """The size of each property that is set and comes behind the headers; 0: it begins with its length in a byte."""
+    fixed = {"delivery_mode": 1, "priority": 1, "timestamp": 8}
+    return tuple(fixed.get(name, 0) for name, _ in _present(flags & (_HEADERS - 1)))
 
 
 # Splicing: where things lie is found without decoding them, so that whatever they hold stays as it is.
@@ -404,9 +502,14 @@ def _property(name: str, value: Value) -> bytes:
 
 def _header(name: str, value: Value) -> bytes:
     try:
-        return _short_string(name) + _field(value, 1)
+        return _header_name(name) + _field(value, 1)
     except _Unfit as reason:
         raise FormatError(f"The AMQP header {name!r} {reason}.") from None
+
+
+@lru_cache(maxsize=1024)
+def _header_name(name: str) -> bytes:
+    return _short_string(name)
 
 
 def _table(entries: Sequence[bytes]) -> bytes:

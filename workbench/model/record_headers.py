@@ -12,6 +12,7 @@ from workbench.model import amqp10
 from workbench.model.content import Content, Value, text
 from workbench.model.content import name as name_of
 from workbench.model.errors import FormatError
+from workbench.model.manifest import Manifest
 
 Header: TypeAlias = tuple[bytes, bytes | None]
 """A name and a value, as they travel."""
@@ -32,6 +33,10 @@ class RecordHeaders:
 
     def _value_of(self, value: bytes | None) -> Value:
         return None if value is None else text(value)
+
+    def manifest(self, data: bytes) -> Manifest:
+        """The names of the headers; what their values are is not looked at."""
+        return Manifest(frozenset(), tuple([name_of(name) for name, _ in read(data)]), frozenset())
 
     def encode(self, content: Content) -> bytes:
         """The bytes of headers; properties have no place."""

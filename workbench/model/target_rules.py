@@ -5,7 +5,6 @@ is said. Publishing asks them, and so does whatever else sends an event to where
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
@@ -15,7 +14,7 @@ from workbench.model.address import Address
 from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
-from workbench.model.wire import ENCODINGS, encode, sent_as_is
+from workbench.model.wire import ENCODINGS, encode, manifest, sent_as_is
 
 HeaderType = Literal["decimal", "array", "table"]
 
@@ -114,46 +113,67 @@ class Rules(msgspec.Struct, frozen=True):
 
     def examine(self, event: Event) -> Finding:
         """What these rules say of an event."""
-        if event.body is None and not self.null_bodies:
-            return Finding(f"its body is null, which {self.broker} does not have: it would become an empty body")
-        key = event.key or b""
-        if self.keys and self.key_size is not None and len(key) > self.key_size:
-            return Finding(f"its key has {len(key):,} bytes, and {self.broker} allows {self.key_size:,}")
-        if self.size is not None and (least := len(event.body or b"") + len(key)) > self.size:
-            return Finding(f"it takes more than {least:,} bytes, and {self.size:,} are allowed ({self.size_setting})")
-        changes = []
-        if key and not self.keys and not self.name_as_key:
-            changes.append(Change(f"{self.address} keeps no keys: they are left out."))
-        elif key and not self.keys and key != self.address.name.encode():
-            changes.append(Change(f"{self.address} keeps no keys: its own name takes their place."))
-        if not self.times and event.timestamp is not None:
-            changes.append(Change(f"{self.address} keeps no times: that of an event's arrival takes their place."))
-        elif self._coarse(event):
-            changes.append(Change(f"{self.broker} keeps times in seconds: their milliseconds are left out."))
-        if event.wire is not None or event.written.headers or event.written.properties:
-            try:
-                content = event.content
-                if self._is_simple(event, content):
-                    return Finding(changes=tuple(changes)) if changes else _NOTHING
-                refusal = self._why_refused(event, content)
-            except FormatError as error:
-                return Finding(str(error).rstrip("."))
-            if refusal:
-                return Finding(refusal)
-            changes += self._changes(event, content)
+        if refusal := self._why_too_large(event):
+            return Finding(refusal)
+        changes = [*self._changes_of_key_and_time(event)]
+        try:
+            if not self._is_simple(event):
+                if refusal := self._why_refused(event):
+                    return Finding(refusal)
+                changes += self._changes(event, event.content)
+        except FormatError as error:
+            return Finding(str(error).rstrip("."))
         return Finding(changes=tuple(changes)) if changes else _NOTHING
 
-    def _is_simple(self, event: Event, content: Content) -> bool:
-        """Whether it is seen at once, as of most events, that properties and headers can be held as they are."""
+    def refusal(self, event: Event) -> str:
+        """Why an event cannot be held, as the end of a sentence without its full stop; empty: it can."""
+        if refusal := self._why_too_large(event):
+            return refusal
+        try:
+            return "" if self._is_simple(event) else self._why_refused(event)
+        except FormatError as error:
+            return str(error).rstrip(".")
+
+    def _why_too_large(self, event: Event) -> str:
+        """Why an event cannot be held, whatever its properties and headers are."""
+        if event.body is None and not self.null_bodies:
+            return f"its body is null, which {self.broker} does not have: it would become an empty body"
+        size = len(event.key or b"")
+        if self.keys and self.key_size is not None and size > self.key_size:
+            return f"its key has {size:,} bytes, and {self.broker} allows {self.key_size:,}"
+        if self.size is not None and (least := len(event.body or b"") + size) > self.size:
+            return f"it takes more than {least:,} bytes, and {self.size:,} are allowed ({self.size_setting})"
+        return ""
+
+    def _changes_of_key_and_time(self, event: Event) -> Iterable[Change]:
+        key = event.key or b""
+        if key and not self.keys and not self.name_as_key:
+            yield Change(f"{self.address} keeps no keys: they are left out.")
+        elif key and not self.keys and key != self.address.name.encode():
+            yield Change(f"{self.address} keeps no keys: its own name takes their place.")
+        if not self.times and event.timestamp is not None:
+            yield Change(f"{self.address} keeps no times: that of an event's arrival takes their place.")
+        elif self._coarse(event):
+            yield Change(f"{self.broker} keeps times in seconds: their milliseconds are left out.")
+
+    def _is_simple(self, event: Event) -> bool:
+        """Whether it is seen at once, as of most events, that properties and headers can be held as they are.
+
+        Raises:
+            FormatError: They cannot be read.
+        """
         if event.wire is not None and self._as_it_came(event):
+            found = manifest(event.wire)
             return (
                 (self.headers_size is None or len(event.wire.data) <= self.headers_size)
-                and (self.properties or not content.properties)
-                and (self.headers or not content.headers)
-                and self.lost_properties.isdisjoint(content.properties)
-                and {type(value) for _, value in content.headers} <= _SCALARS
-                and (self.repeated_headers or len(dict(content.headers)) == len(content.headers))
+                and (self.properties or not found.properties)
+                and (self.headers or not found.headers)
+                and self.lost_properties.isdisjoint(found.properties)
+                and self.refused_headers.isdisjoint(found.types)
+                and self.lost_headers.isdisjoint(found.types)
+                and (self.repeated_headers or len({*found.headers}) == len(found.headers))
             )
+        content = event.content
         size = 0
         for name, value in content.headers:
             if type(value) is not str and type(value) is not bytes:
@@ -179,7 +199,8 @@ class Rules(msgspec.Struct, frozen=True):
     def _as_it_came(self, event: Event) -> bool:
         return event.wire is not None and self.encoding is not None and sent_as_is(event.wire, self.encoding)
 
-    def _why_refused(self, event: Event, content: Content) -> str:
+    def _why_refused(self, event: Event) -> str:
+        content = event.content
         for name, value in content.headers:
             if (kind := _type(value)) in self.refused_headers:
                 return f"its header {name!r} is a {kind}, which {self.address} cannot take"
@@ -240,8 +261,6 @@ _NOTHING: Final = Finding()
 _NAMED: Final = 20
 _SHORT: Final = 63
 """Characters that in UTF-8 take less than the 255 bytes of a name or short text of AMQP."""
-_SCALARS: Final = frozenset((str, bytes, int, bool, float, datetime, type(None)))
-"""Types of headers that no endpoint refuses or loses where they come as they are."""
 _TEXTS: Final = frozenset(
     ("content_type", "content_encoding", "correlation_id", "reply_to", "message_id", "type", "app_id")
 )

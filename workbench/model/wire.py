@@ -14,6 +14,7 @@ import msgspec
 from workbench.model import amqp091, record_headers
 from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
+from workbench.model.manifest import Manifest
 
 
 class Wire(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -48,6 +49,10 @@ class Encoding(Protocol):
 
     def decode(self, data: bytes) -> Content:
         """What the bytes say."""
+        ...
+
+    def manifest(self, data: bytes) -> Manifest:
+        """What there is, with no value read: see `manifest`."""
         ...
 
     def encode(self, content: Content) -> bytes:
@@ -138,6 +143,16 @@ def decode(wire: Wire) -> Content:
     return encoding_of(wire).decode(wire.data)
 
 
+@lru_cache(maxsize=128)
+def manifest(wire: Wire) -> Manifest:
+    """What properties and headers there are, and of which types, with no value read.
+
+    Raises:
+        FormatError: The bytes are malformed, as `decode` finds them, or their encoding is not known.
+    """
+    return encoding_of(wire).manifest(wire.data)
+
+
 def encode(content: Content, encoding: str = OLDEST) -> Wire:
     """Wire bytes for headers and properties that a user wrote.
 
@@ -166,15 +181,15 @@ def with_header(wire: Wire, name: str, value: Value) -> Wire:
 
 
 def with_last(wire: Wire, headers: Mapping[str, Value]) -> Wire:
-    """The same bytes with these headers behind its own. Others of their names go; what else it holds is not looked at.
+    """The same bytes with these headers behind its own. Others of their names go; the values of the rest are not read.
 
     Raises:
         FormatError: The wire is malformed, or cannot hold a value.
     """
     encoding = encoding_of(wire)
+    own = manifest(wire).headers
     for name in headers:
-        # A name with a backslash may stand for bytes that are not UTF-8.
-        if "\\" in name or name.encode() in wire.data:
+        if name in own:
             wire = without_header(wire, name)
     entries = [encoding.entry(name, value) for name, value in headers.items()]
     return Wire(wire.encoding, encoding.with_last(wire.data, entries))

@@ -4,13 +4,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import IO, Final, Self
 
 import msgspec
 
-from workbench.model.address import Address
 from workbench.operations.journal.journal_file import (
     Entry,
     count_entries,
@@ -26,6 +25,8 @@ from workbench.operations.journal.operation import Counts, EntryState, Operation
 from workbench.operations.journal.packing import pack
 
 _TWICE: Final = 1
+_TOGETHER: Final = 250
+"""Rows of one statement. SQLite takes 32,766 values (https://www.sqlite.org/limits.html)."""
 PROVISIONAL: Final = 5_000
 """Milliseconds for which a source that let a message go may still give it back: a broker that was killed 50 ms after it
 had acknowledgements for 2,000 messages of a classic queue had them all again, and none after a second."""
@@ -88,16 +89,18 @@ class Journal:
         Raises:
             StoreError: They are not: nothing must be done with them.
         """
+        targets = {each.target for each in entries}
+        texts = {each: None if each is None else str(each) for each in targets}
         messages = [
             (each.sequence, pack(each.message), None if each.copy is None else pack(each.copy)) for each in entries
         ]
         rows = [
-            (each.sequence, each.key, _text(each.target), each.state, each.twice, each.error or None)
+            (each.sequence, each.key, texts[each.target], each.state, each.twice, each.error or None)
             for each in entries
         ]
         with self._writing() as database:
-            database.executemany("INSERT INTO message VALUES(?, ?, ?)", messages)
-            database.executemany("INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, NULL)", rows)
+            _insert(database, "INSERT INTO message VALUES", "(?, ?, ?)", messages)
+            _insert(database, "INSERT INTO entry VALUES", "(?, ?, ?, ?, ?, ?, NULL)", rows)
 
     def mark(self, sequences: Sequence[int], state: int) -> None:
         """Note how far messages are.
@@ -228,5 +231,9 @@ def _ranges(sequences: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield numbers[0], numbers[-1]
 
 
-def _text(address: Address | None) -> str | None:
-    return None if address is None else str(address)
+def _insert(database: sqlite3.Connection, into: str, form: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert many rows by few statements: SQLite runs beside Python's threads only for as long as a statement does, and
+    a thread that stops for each row waits for the event loop each time."""
+    for begin in range(0, len(rows), _TOGETHER):
+        some = rows[begin : begin + _TOGETHER]
+        database.execute(into + ", ".join([form] * len(some)), [*chain.from_iterable(some)])

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from workbench.model.address import Address
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
-from workbench.model.target_rules import Change, Rules
+from workbench.model.target_rules import Rules
 from workbench.operations.move.copies import key_of
 from workbench.query.query import Query
 
@@ -19,7 +19,6 @@ class Way(NamedTuple):
         address: The target.
         partition: Which partition of it; None: the broker's choice.
         rules: What the target can hold.
-        changes: What it changes about the message.
         event: What goes there in its place: its original, which it lacks something of, or what it was edited to; None:
             the message as it came.
     """
@@ -27,7 +26,6 @@ class Way(NamedTuple):
     address: Address
     partition: str | None
     rules: Rules
-    changes: tuple[Change, ...] = ()
     event: Event | None = None
 
 

@@ -1,14 +1,13 @@
 """Copies: what of a message is published elsewhere, and by what it is found again where it came from."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
 
 from workbench.model import wire
-from workbench.model.content import Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.target_rules import Rules
@@ -18,9 +17,11 @@ STAMP: Final = "workbench-move"
 REDRIVES: Final = "workbench-redrives"
 """The header of each copy that says how often it was moved."""
 
+_REDRIVES: Final = REDRIVES.encode()
 _OF_BROKERS: Final = ("x-delivery-count", "x-acquired-count")
 """Headers that a broker writes anew with each delivery."""
-_COUNTED: Final = re.compile(b"|".join(name.encode() for name in _OF_BROKERS))
+_COUNTED: Final = b"-count"
+"""In the names of all of these."""
 _STAMP: Final = re.compile(r"([0-9a-f]{12})/([0-9]{1,18})")
 
 
@@ -52,7 +53,7 @@ def copy_of(event: Event, rules: Rules, operation: str, sequence: int) -> Copy:
     copy = unburdened(event, rules)
     if not rules.headers:
         return copy
-    stamps = {STAMP: f"{operation}/{sequence}", REDRIVES: str(redrives(event.headers) + 1)}
+    stamps = {STAMP: f"{operation}/{sequence}", REDRIVES: str(redrives(event) + 1)}
     return Copy(_with_last(copy.event, stamps), copy.removed)
 
 
@@ -65,17 +66,23 @@ def unburdened(event: Event, rules: Rules) -> Copy:
     if not rules.burdens:
         return Copy(event, ())
     removed = []
-    content = event.content
-    names = {name for name, _ in content.headers}
+    properties, headers = _names(event)
     for burden in rules.burdens:
         if burden.part == "header":
-            if burden.name in names:
+            if burden.name in headers:
                 event = _without_header(event, burden.name)
                 removed.append((f"header {burden.name}", burden.why))
-        elif burden.name in content.properties and content.properties[burden.name] != burden.unless:
+        elif burden.name in properties and event.properties[burden.name] != burden.unless:
             event = _without_property(event, burden.name)
             removed.append((f"property {burden.name}", burden.why))
     return Copy(event, tuple(removed))
+
+
+def _names(event: Event) -> tuple[Collection[str], Collection[str]]:
+    """The names of the properties, and those of the headers."""
+    if event.wire is not None:
+        return wire.manifest(event.wire)[:2]
+    return event.written.properties, [name for name, _ in event.written.headers]
 
 
 def stamp_of(event: Event) -> tuple[str, int] | None:
@@ -89,9 +96,15 @@ def stamp_of(event: Event) -> tuple[str, int] | None:
     return (stamp[1], int(stamp[2])) if stamp else None
 
 
-def redrives(headers: Iterable[tuple[str, Value]]) -> int:
-    """How often an event was moved before, as its headers say."""
-    for name, value in headers:
+def redrives(event: Event) -> int:
+    """How often an event was moved before, as its headers say.
+
+    Raises:
+        FormatError: They cannot be read.
+    """
+    if event.wire is not None and _REDRIVES not in event.wire.data:
+        return 0
+    for name, value in event.headers:
         if name == REDRIVES:
             found = _text(value)
             return int(found) if found.isascii() and found.isdecimal() and len(found) < 6 else 0
@@ -111,7 +124,7 @@ def key_of(delivery: Delivery) -> bytes:
 def fingerprint(event: Event) -> bytes:
     """Sixteen bytes that two messages share if they have the same key, body, properties and headers."""
     key, body, lasting = event.key, event.body, _lasting(event)
-    digest = blake2b(_head(key) + (key or b"") + _head(body), digest_size=16)
+    digest = blake2b(b"%b%b%b" % (_head(key), key or b"", _head(body)), digest_size=16)
     # A body may be large: it is not copied.
     digest.update(body or b"")
     digest.update(_head(lasting) + lasting)
@@ -132,7 +145,7 @@ def _lasting(event: Event) -> bytes:
             # A text in it holds half a character, which `repr` escapes.
             return repr((event.written.headers, sorted(event.written.properties.items()))).encode()
     data = event.wire.data
-    if not _COUNTED.search(data):
+    if _COUNTED not in data:
         return data
     try:
         lasting = event.wire

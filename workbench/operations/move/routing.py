@@ -142,7 +142,7 @@ class Routing:
                 return Stay("cannot", f"it lacks {_LACKS[pointer.lacks]}, and {original}")
             event = original.event
         try:
-            times = redrives(event.headers)
+            times = redrives(event)
         except FormatError as error:
             return Stay("cannot", f"its headers cannot be read: {str(error).rstrip('.')}")
         if times >= self._redrives:
@@ -160,12 +160,9 @@ class Routing:
                 facts = self._reading.facts(msgspec.structs.replace(delivery, event=event))
                 if (fault := self._schemas.fault(event, facts.type)) is not None:
                     return Stay("cannot", fault.rstrip("."))
-        finding = found.rules.examine(event)
-        if finding.refusal:
-            return Stay("cannot", finding.refusal)
-        if event is not delivery.event:
-            return found._replace(changes=finding.changes, event=event)
-        return found._replace(changes=finding.changes) if finding.changes else found
+        if refusal := found.rules.refusal(event):
+            return Stay("cannot", refusal)
+        return found if event is delivery.event else found._replace(event=event)
 
     def outgoing(self, delivery: Delivery, way: Way, sequence: int) -> Event:
         """What is published of a message.
