@@ -368,6 +368,30 @@ async def test_what_others_took_or_sent_meanwhile_is_said(rabbit: Rabbit, kind: 
     assert ended.why.startswith(f"{target} has got 2 messages meanwhile, sent to it or come back")
 
 
+@pytest.mark.parametrize("phase", ["", "making sure"])
+async def test_whoever_stops_a_move_is_not_kept_waiting_until_it_is_certain(
+    rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    monkeypatch.setattr(running, "CERTAIN", 10 * DEADLINE)
+    source, target = rabbit.queue(), rabbit.queue()
+    await fill(rabbit, source, persistent(100))
+    stopped = asyncio.Event()
+
+    def stop(progress: Progress) -> None:
+        if progress.moved and progress.phase == phase:
+            stopped.set()
+
+    async with asyncio.timeout(DEADLINE), Session([rabbit.connection()]) as session:
+        # Without a rate it would be over before it is told.
+        wanted = Wanted(source, target=target, rate=None if phase else 50)
+        made = await make_plan(session, wanted)
+        ended = await carry_out(session, made, stop, stopped)
+    assert (ended.state, ended.why, ended.can_go_on) == ("stopped", "Stopped by its user.", True)
+    monkeypatch.setattr(running, "CERTAIN", 0.05)
+    ended = await go_on(rabbit, made.id)
+    assert (ended.state, ended.moved, rabbit.ready(source)) == ("done", 100, 0)
+
+
 async def produce(rabbit: Rabbit, queue: Address, events: Sequence[Event]) -> None:
     """Publish little by little."""
     async with RabbitMQConnector(rabbit.connection()) as connector:

@@ -115,7 +115,10 @@ class _Run:
                         )
                         break
                 await self._make_certain()
-                if state == "done":
+                if self._stopped.is_set() and state == "done":
+                    # That nothing comes back is not certain: to resume it finds out.
+                    state, why = "stopped", "Stopped by its user."
+                elif state == "done":
                     why = await self._growth()
         except ConnectorError as error:
             state, why = "interrupted", str(error)
@@ -186,7 +189,8 @@ class _Run:
         )
 
     async def _make_certain(self) -> None:
-        """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more."""
+        """Wait until what a queue let go is gone for good; where its broker was lost meanwhile, look once more. Who is
+        stopped does not wait: the last messages are looked for when it is resumed."""
         # A broker of this process lives as long as whoever asks.
         if not self._plan.removes or self._session.is_embedded(self._plan.source.connection):
             return
@@ -196,7 +200,10 @@ class _Run:
             if left <= 0 or not standing.last_settled:
                 return
             standing.tell("making sure", force=True)
-            await asyncio.sleep(left)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), left)
+            if self._stopped.is_set():
+                return
             connector = await self._session.connector(self._plan.source.connection)
             try:
                 await connector.endpoint(self._plan.source)
