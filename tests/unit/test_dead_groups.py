@@ -77,7 +77,7 @@ def test_the_query_of_a_group_selects_its_dead_letters(letters: list[Delivery]) 
 
 
 def test_groups_by_a_field_are_selected_by_its_value() -> None:
-    bodies = [{"code": 42}, {"code": 42}, {"code": "42"}, {"code": [1, 2]}, {}]
+    bodies = [{"code": "42"}, {"code": 42}, {"code": 42}, {"code": [1, 2]}, {}, {"code": "true"}, {"code": True}]
     letters = [letter("no", body=body) for body in bodies]
     groups = gathered(*letters, by="body.code")
     counts = {}
@@ -86,7 +86,20 @@ def test_groups_by_a_field_are_selected_by_its_value() -> None:
         selected = None if query is None else sum(map(compile(query, 0, READING).matches, letters))
         counts[group.reason] = (group.count, selected)
     # A number and a text that spells it are the same, for queries too.
-    assert counts == {"42": (3, 3), "[1, 2]": (1, None), "": (1, 1)}
+    assert counts == {"42": (3, 3), "[1, 2]": (1, None), "": (1, 1), "true": (2, 2)}
+
+
+def test_the_query_of_a_group_selects_no_longer_reasons_that_begin_alike() -> None:
+    letters = [letter(f"order {number} failed") for number in range(3)]
+    letters += [letter(f"order {number} failed: no stock") for number in range(2)]
+    letters += [letter(f"{number}") for number in range(2)] + [letter("a\nb 1"), letter("a\nb 2 c")]
+    letters += [letter(f"order 7 failed\n{'x y ' * 1_000}{number}") for number in range(2)]
+    groups = gathered(*letters)
+    assert len(groups) == 6
+    for group in groups:
+        query = groups.query_of(group)
+        assert query is not None
+        assert sum(map(compile(query, 0, READING).matches, letters)) == group.count, query
 
 
 def test_dead_letters_beyond_the_most_groups_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,21 +32,23 @@ def same_for_all(text: str) -> str:
     return _DIFFERENT.sub("…", text)
 
 
-def query_for(field: str, same: str, text: str | None) -> str:
+def query_for(field: str, same: str, text: str | None, ends: bool = True) -> str:
     """What selects the events that have a text in a field; one that no query could hold is cut, or stands as a pattern.
 
     Args:
         field: As a query has it.
         same: What is the same in all the texts.
         text: The text, where it is always the same; empty: none of them has one.
+        ends: Whether the texts end there, and do not only begin so.
     """
     if text == "":
         return f"not {field} exists"
-    if text is not None and text.isprintable():
+    if text is not None and text.isprintable() and (ends or len(text) > LONGEST):
         return f"{field} = {quote(text)}" if len(text) <= LONGEST else f"{field} starts {quote(text[:LONGEST])}"
-    pieces = re.split(r"(…|[^ -~]+)", (text or same)[:LONGEST])
-    pattern = "".join(map(_as_pattern, pieces))
-    return f"{field} ~ {quote(f'^{pattern}')}"
+    said = text or same
+    pieces = map(_as_pattern, re.split(r"(…|[^ -~]+)", said[:LONGEST]))
+    pattern = "".join(("^", *pieces, "$" if ends and len(said) <= LONGEST else ""))
+    return f"{field} ~ {quote(pattern)}"
 
 
 def _as_pattern(piece: str) -> str:

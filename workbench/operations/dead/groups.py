@@ -13,6 +13,7 @@ from workbench.model.event import Delivery
 from workbench.query.alike import query_for, same_for_all
 from workbench.query.condition import equals
 from workbench.query.field import Field
+from workbench.query.operators import number_in
 from workbench.table.cells import time_of, values_text
 
 MOST: Final = 1_000
@@ -68,6 +69,7 @@ class Group(msgspec.Struct):
         attempts: How often the one was tried that was tried most; None: nobody counts.
         arrivals: When they died.
         places: How many are where.
+        ends: Whether all of their reasons end as `reason` does, and do not only begin so.
     """
 
     reason: str
@@ -81,6 +83,7 @@ class Group(msgspec.Struct):
     attempts: int | None = None
     arrivals: Arrivals = msgspec.field(default_factory=Arrivals)
     places: dict[Address, int] = msgspec.field(default_factory=dict)
+    ends: bool = True
 
 
 class Groups:
@@ -118,6 +121,7 @@ class Groups:
                 group = self.others = self.others or Group("", "", "", None)
         elif whole != group.text:
             group.text = None
+        group.ends = group.ends and len(whole) < _LONGEST
         self.counted += 1
         _count(group, delivery, facts)
 
@@ -127,7 +131,7 @@ class Groups:
 
     def query_of(self, group: Group) -> str | None:
         """What selects the dead letters of a group; None: no query can."""
-        what = group.condition if self._by is not None else query_for("reason", group.reason, group.text)
+        what = group.condition if self._by is not None else query_for("reason", group.reason, group.text, group.ends)
         if what is None:
             return None
         rest = [query_for(name, text, text) for name, text in (("origin", group.origin), ("type", group.type))]
@@ -140,8 +144,12 @@ def _condition(by: Field, delivery: Delivery) -> str | None:
         return f"not {by.text} exists"
     if len(values) > 1:
         return None
+    value = values[0]
+    if isinstance(value, str) and (number_in(value) is not None or value in ("true", "false", "null")):
+        # In quotes it would be a text alone, and not what is spelled alike.
+        return f"{by.text} = {value}"
     try:
-        return equals(by.text, values[0]).has  # type: ignore[arg-type]
+        return equals(by.text, value).has  # type: ignore[arg-type]
     except FormatError:
         return None
 
