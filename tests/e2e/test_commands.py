@@ -162,7 +162,7 @@ def test_what_a_topic_changes_about_events_is_said(kafka: KafkaAddress, topic: s
     line = b'{"body":{"text":"one"},"headers":[["n",5]],"properties":{"app_id":"a","type":"T"}}\n'
     done = run("workbench", "publish", "-c", f"k={kafka.url}", topic, "--file", "-", stdin=line)
     assert done.err == (
-        f"k/{topic} has no properties: app_id, type stay behind.\n"
+        f"k/{topic} has no properties, and leaves out app_id, type.\n"
         "Kafka's headers have no types: n become text.\n"
         "1 published, 0 refused.\n"
     )

@@ -52,7 +52,7 @@ def test_a_whole_queue_is_moved_in_its_order_and_the_shovel_is_gone(rabbit: Rabb
     assert shovels(rabbit) == []
     listed = run("workbench", "journal", "--json", env={**os.environ, "XDG_STATE_HOME": str(tmp_path)})
     [record] = listed.records
-    assert (record["state"], record["source"]) == ("done", str(source))
+    assert (record["state"], record["source"], record["done"]) == ("done", str(source), None)
     assert record["remark"].startswith("By the broker: 2,000 moved")
 
 

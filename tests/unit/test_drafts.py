@@ -495,7 +495,7 @@ def test_what_a_target_cannot_hold_is_said_by_its_rules() -> None:
     draft = Draft(body=b"x", properties=(Field("app_id", "a"), Field("type", "T")), partition=1)
     kafka = Rules(topic.address, "Kafka", properties=False)
     assert list(remarks(draft, first(draft), topic.address, topic, kafka)) == [
-        "k/t has no properties: app_id, type stay behind.",
+        "k/t has no properties, and leaves out app_id, type.",
     ]
     assert list(remarks(draft, first(draft), topic.address, topic, None)) == []
     queue = Endpoint(Address("r", "q"), "classic queue", "queue", Ability.PUBLISH)

@@ -81,7 +81,8 @@ def operation_lines(found: Sequence[Record], is_narrow: bool) -> tuple[Text, lis
     for each in found:
         counts, operation = each.counts, each.operation
         begun = _time(operation.begun, "%m-%d %H:%M" if is_narrow else "%Y-%m-%d %H:%M:%S")
-        done, failed, unknown = f"{counts.done:,}", f"{counts.failed + counts.gone:,}", f"{counts.open:,}"
+        done = "" if each.done is None else f"{each.done:,}"
+        failed, unknown = f"{counts.failed + counts.gone:,}", f"{counts.open:,}"
         text = line(_SIGNS[each.state], begun, each.state, done, failed, unknown, operation.by)
         what = "" if operation.kind in ("move", "undo") else f"{operation.kind}: "
         lines.append(text.append(f"{what}{visible(operation.title, 300)}"))

@@ -220,10 +220,10 @@ class Rules(msgspec.Struct, frozen=True):
             if self.properties:
                 yield Change(f"{self.address} does not keep the property ", ".", name)
             else:
-                yield Change(f"{self.address} has no properties: ", " stay behind.", name)
+                yield Change(f"{self.address} has no properties, and leaves out ", ".", name)
         if not self.headers:
             for name, _ in content.headers:
-                yield Change(f"{self.address} has no headers: ", " stay behind.", name)
+                yield Change(f"{self.address} has no headers, and leaves out ", ".", name)
             return
         seen = set()
         untyped = self.encoding is not None and not ENCODINGS[self.encoding].typed and not self._as_it_came(event)

@@ -44,7 +44,7 @@ def audience(endpoint: Endpoint, key: bytes | None, groups: Sequence[Group], rou
         case "log":
             return _of_log(endpoint, groups)
     if endpoint.consumers is None:
-        return Audience(endpoint.kind)
+        return Audience(f"{endpoint.kind}: its consumers are not known")
     if not endpoint.consumers:
         return Audience(f"{endpoint.kind}: no consumer reads it now, so it waits", "warn")
     return Audience(f"{quantity(endpoint.consumers, 'consumer')} of this {endpoint.kind} can get it")

@@ -46,6 +46,11 @@ class Record(msgspec.Struct, frozen=True):
     bytes: int
 
     @property
+    def done(self) -> int | None:
+        """Messages that were moved, deleted or taken back for good; None: the broker did it, and `remark` says it."""
+        return None if self.operation.by_broker else self.counts.done
+
+    @property
     def can_go_on(self) -> bool:
         """Whether there is something left to resume."""
         return self.why_no_resume is None
