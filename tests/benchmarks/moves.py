@@ -1,8 +1,9 @@
 """Moves on RabbitMQ, side by side with its shovel: `python -m tests.benchmarks.moves [--million]`.
 
 Prints how long it takes until the target has all and the source none, from one run on one broker: by a move with its
-journal, by the shovel plugin, and by getting, publishing and acknowledging one by one. The goals: no longer than the
-shovel on classic queues, and 1.25 times as long on quorum queues. Then the memory of `workbench move` for more and more
+journal, by the shovel plugin, by a client that only passes the bytes on (`forward.py`), and by getting, publishing and
+acknowledging one by one. The goals: no longer than the shovel on classic queues, and 1.25 times as long on quorum
+queues. Then the memory of `workbench move` for more and more
 messages (`--million`: up to a million), for ten of many that match, and for dead letters of many queues.
 """
 
@@ -22,7 +23,8 @@ from typing import Final
 import pika
 
 from connectors.rabbitmq import RabbitMQConnector
-from tests.benchmarks.rabbitmq import BODY, CONTENT, EVENT, PROPERTIES, publish, publish_all
+from tests.benchmarks.forward import forward
+from tests.benchmarks.rabbitmq import BODY, CONTENT, EVENT, PROPERTIES, publish_all
 from tests.brokers.shared import rabbitmq
 from tests.e2e.command import INSTALLED
 from tests.rabbitmq.conftest import Rabbit, new_vhost
@@ -44,10 +46,16 @@ GOALS: Final = {"classic": 1.0, "quorum": 1.25}
 
 
 async def fill(connector: RabbitMQConnector, rabbit: Rabbit, kind: str, count: int) -> tuple[Address, Address]:
-    """A queue with so many messages, and an empty one."""
+    """A queue with so many messages, each with an id of its own, and an empty one."""
     source, target = rabbit.queue(kind), rabbit.queue(kind)
-    await publish(connector, source, count)
+    batches = (map(_event, range(begin, min(begin + 1_000, count))) for begin in range(0, count, 1_000))
+    await publish_all(connector, source, map(list, batches))
     return source, target
+
+
+def _event(number: int) -> Event:
+    properties = {**CONTENT.properties, "message_id": f"4a0c3c2e-6a86-4c3f-9d1b-{number:012}"}
+    return Event(b"bench", EVENT.body, written=Content(CONTENT.headers, properties))
 
 
 async def move(session: Session, plan: Plan) -> tuple[float, float]:
@@ -105,6 +113,7 @@ async def compare(rabbit: Rabbit, kind: str, rounds: int) -> None:
     """Print the figures of one kind of queue."""
     ours: list[float] = []
     theirs: list[float] = []
+    bare: list[float] = []
     planning: list[float] = []
     spent: list[float] = []
     async with RabbitMQConnector(rabbit.connection()) as connector, Session([rabbit.connection()]) as session:
@@ -120,6 +129,11 @@ async def compare(rabbit: Rabbit, kind: str, rounds: int) -> None:
             source, target = await fill(connector, rabbit, kind, MOVED)
             theirs.append(await asyncio.to_thread(shovel, rabbit, source, target, MOVED))
             delete(rabbit, source, target)
+            source, target = await fill(connector, rabbit, kind, MOVED)
+            begin = time.perf_counter()
+            await asyncio.to_thread(forward, pika.URLParameters(rabbit.url), source.name, target.name, MOVED)
+            bare.append(time.perf_counter() - begin)
+            delete(rabbit, source, target)
         source, target = await fill(connector, rabbit, kind, ONE_BY_ONE)
         single = await asyncio.to_thread(one_by_one, rabbit, source, target, ONE_BY_ONE) / ONE_BY_ONE * MOVED
         delete(rabbit, source, target)
@@ -129,8 +143,8 @@ async def compare(rabbit: Rabbit, kind: str, rounds: int) -> None:
         f" one by one {single:5.1f} s, {single / median(ours):4.1f} times"
     )
     print(
-        f"{'':20} the plan before it {median(planning):4.2f} s;"
-        f" {median(spent) / MOVED * 1e6:4.1f} µs of our processor each"
+        f"{'':20} bytes passed on, and nothing else {median(bare):5.2f} s, {median(bare) / median(theirs):4.2f} times;"
+        f" the plan before ours {median(planning):4.2f} s; {median(spent) / MOVED * 1e6:4.1f} µs of our processor each"
     )
 
 
