@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
 
 INSTALLED = Path(sys.executable).parent / "workbench"
@@ -36,6 +37,13 @@ def run(*arguments: str, stdin: bytes = b"", env: dict[str, str] | None = None, 
         [program, *arguments[1:]], input=stdin, capture_output=True, timeout=DEADLINE, check=False, env=env, cwd=cwd
     )
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def kcat_publish(kafka: KafkaAddress, topic: str, *options: str, stdin: bytes) -> None:
+    """Publish a line each with kcat to a topic, which need not be there: a broker that is busy makes it slowly."""
+    patience = ("-X", "topic.metadata.propagation.max.ms=120000", "-X", "message.timeout.ms=120000")
+    published = run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, *patience, *options, stdin=stdin)
+    assert published.code == 0, published.err
 
 
 def managed(broker: RabbitMQAddress) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import DEADLINE, INSTALLED, Ran, managed, run
+from tests.e2e.command import DEADLINE, INSTALLED, Ran, kcat_publish, managed, run
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def queue(rabbitmq_4: RabbitMQAddress, name: str) -> Iterator[str]:
 
 @pytest.fixture
 def topic(kafka: KafkaAddress, name: str) -> str:
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, stdin=b"zero\n").code == 0
+    kcat_publish(kafka, name, stdin=b"zero\n")
     return name
 
 
@@ -84,7 +84,7 @@ def test_a_template_is_not_filled_in_for_an_endpoint_that_is_not_there(tmp_path:
 
 def test_tail_shows_what_arrives_in_a_topic(kafka: KafkaAddress, topic: str) -> None:
     with tailing("-c", f"k={kafka.url}", topic, "-n", "2", "--json") as process:
-        run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"one\ntwo\n")
+        kcat_publish(kafka, topic, stdin=b"one\ntwo\n")
         out, err = process.communicate(timeout=30)
     assert [line.split(b'"body":')[1][:15] for line in out.splitlines()] == [b'{"text":"one"},', b'{"text":"two"},']
     assert process.returncode == 0
@@ -122,7 +122,7 @@ def test_what_tail_prints_publish_reads(
     kafka: KafkaAddress, rabbitmq_4: RabbitMQAddress, topic: str, queue: str, tmp_path: Path
 ) -> None:
     lines = tmp_path / "lines"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, "-K", "|", "-H", "a=1", stdin=b"key|one\nkey|two\n")
+    kcat_publish(kafka, topic, "-K", "|", "-H", "a=1", stdin=b"key|one\nkey|two\n")
     lines.write_text(run("workbench", "browse", "-c", f"k={kafka.url}", topic, "--json").out)
     done = run("workbench", "publish", "-c", f"r={managed(rabbitmq_4)}", queue, "--file", str(lines))
     assert (done.code, done.err.splitlines()[-1]) == (0, "3 published, 0 refused.")
@@ -189,7 +189,7 @@ def test_an_unroutable_event_is_an_error_that_names_exchange_and_key(rabbitmq_4:
 
 
 def test_a_reader_that_goes_away_ends_the_command(kafka: KafkaAddress, name: str) -> None:
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, stdin=b"x" * 200 + b"\n" * 1 + (b"y" * 200 + b"\n") * 5000)
+    kcat_publish(kafka, name, stdin=b"x" * 200 + b"\n" * 1 + (b"y" * 200 + b"\n") * 5000)
     shell = f"{INSTALLED} browse -c k={kafka.url} {name} --from beginning -o body | head -1"
     done = run("bash", "-c", f"set -o pipefail; {shell}")
     assert done.code == 0
@@ -252,7 +252,7 @@ def test_listing_shows_a_queue_and_its_exchange(rabbitmq_4: RabbitMQAddress, que
 def test_groups_show_how_far_they_have_got(kafka: KafkaAddress, topic: str) -> None:
     read = run("kcat", "-b", kafka.bootstrap, "-G", f"{topic}-readers", topic, "-c", "1", "-o", "beginning", "-q")
     assert read.out == "zero\n"
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"one\ntwo\n").code == 0
+    kcat_publish(kafka, topic, stdin=b"one\ntwo\n")
     [group] = run("workbench", "groups", "-c", f"k={kafka.url}", topic).records
     assert (group["group"], group["lag"]) == (f"{topic}-readers", 2)
     assert [(each["address"], each["committed"], each["end"]) for each in group["partitions"]] == [
@@ -377,7 +377,7 @@ def test_a_reader_that_goes_away_ends_a_tail(kafka: KafkaAddress, topic: str) ->
         assert process.stdout.readline() == b"zero\n"
         process.stdout.close()
         for body in (b"one\n", b"two\n"):
-            run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=body)
+            kcat_publish(kafka, topic, stdin=body)
         process.wait(DEADLINE)
         err = process.stderr.read().decode()
     assert process.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import INSTALLED, Ran, managed, run
+from tests.e2e.command import INSTALLED, Ran, kcat_publish, managed, run
 from tests.kafka.conftest import make_topic
 from tests.kafka.test_groups import commit
 
@@ -203,7 +203,7 @@ def test_a_check_tells_of_all_connections(kafka: KafkaAddress) -> None:
 
 def test_what_can_be_browsed_is_shown(kafka: KafkaAddress) -> None:
     topic = f"endings-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"zero\n")
+    kcat_publish(kafka, topic, stdin=b"zero\n")
     done = run("workbench", "browse", "-c", DOWN, "-c", f"up={kafka.url}", "down/x", f"up/{topic}", "-o", "body")
     assert (done.code, done.out) == (3, "zero\n")
     assert "workbench: down/x: " in done.err
@@ -267,7 +267,7 @@ def test_an_option_that_is_not_utf8_is_called_as_it_is_written(folder: Path, opt
 
 def test_bytes_are_kept_where_they_mean_something(folder: Path, kafka: KafkaAddress) -> None:
     topic = f"endings-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"zero\n")
+    kcat_publish(kafka, topic, stdin=b"zero\n")
     to = ("-c", f"k={kafka.url}", topic)
     (folder / NOT_UTF8).write_bytes(b"from a file")
     for body in ([NOT_UTF8], [f"@{folder / NOT_UTF8}", "-k", NOT_UTF8]):
@@ -366,8 +366,8 @@ def test_receipts_that_nobody_takes_stop_no_publishing(
 ) -> None:
     source, target = f"endings-{uuid.uuid4().hex[:8]}", f"endings-{uuid.uuid4().hex[:8]}"
     connection = f"-c k={kafka.url}"
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", source, stdin=b"x\n" * 20_000).code == 0
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", target, stdin=b"first\n").code == 0
+    kcat_publish(kafka, source, stdin=b"x\n" * 20_000)
+    kcat_publish(kafka, target, stdin=b"first\n")
     for number, command in enumerate(
         (f"publish {connection} {target} x --count 20000 --json", f"replay {connection} {source} {target} --json"), 1
     ):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import managed, run
+from tests.e2e.command import kcat_publish, managed, run
 from tests.e2e.terminal import sent_to_terminal
 
 
@@ -55,9 +55,18 @@ def test_a_dead_letter_of_rabbitmq_says_its_reason_its_type_and_its_flow(
 @pytest.fixture
 def topic(kafka: KafkaAddress) -> str:
     name = f"table-{uuid.uuid4().hex[:8]}"
-    arguments = ("kcat", "-b", kafka.bootstrap, "-P", "-t", name, "-p", "0", "-k", "k-1")
-    run(*arguments, "-H", "correlation_id=flow-7", "-H", "retry=3", stdin=b'{"type":"OrderPlaced","total":12}')
-    run(*arguments, "-H", "correlation_id=flow-8", stdin=b"\0\0\0\0\x2a\x0cBerlin\xff\xfe")
+    arguments = ("-p", "0", "-k", "k-1")
+    kcat_publish(
+        kafka,
+        name,
+        *arguments,
+        "-H",
+        "correlation_id=flow-7",
+        "-H",
+        "retry=3",
+        stdin=b'{"type":"OrderPlaced","total":12}',
+    )
+    kcat_publish(kafka, name, *arguments, "-H", "correlation_id=flow-8", stdin=b"\0\0\0\0\x2a\x0cBerlin\xff\xfe")
     return name
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests import hostile
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import managed, run
+from tests.e2e.command import kcat_publish, managed, run
 from tests.e2e.terminal import sent_to_terminal
 from tests.e2e.test_hostile import obeyed
 from workbench.decode import ndjson
@@ -27,9 +27,8 @@ causation = { at = "header.chain", path = "-1" }
 @pytest.fixture
 def topic(kafka: KafkaAddress) -> str:
     name = f"explain-{uuid.uuid4().hex[:8]}"
-    arguments = ("kcat", "-b", kafka.bootstrap, "-P", "-t", name, "-p", "0", "-H")
-    run(*arguments, "correlation_id=first", stdin=b"zero\n")
-    run(*arguments, 'chain=["root", "parent"]', stdin=b"one\n")
+    kcat_publish(kafka, name, "-p", "0", "-H", "correlation_id=first", stdin=b"zero\n")
+    kcat_publish(kafka, name, "-p", "0", "-H", 'chain=["root", "parent"]', stdin=b"one\n")
     return name
 
 

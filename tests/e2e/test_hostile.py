@@ -11,7 +11,7 @@ import pytest
 from tests import hostile
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import INSTALLED, managed, run
+from tests.e2e.command import INSTALLED, kcat_publish, managed, run
 from tests.e2e.terminal import sent_to_terminal
 from workbench.decode import ndjson
 from workbench.model.errors import FormatError
@@ -43,7 +43,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def topic(kafka: KafkaAddress, lines: Path) -> str:
     name = f"hostile-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, stdin=b"zero\n")
+    kcat_publish(kafka, name, stdin=b"zero\n")
     done = run("workbench", "publish", "-c", f"k={kafka.url}", name, "--file", str(lines))
     assert done.code in (0, 3), done.err
     return name

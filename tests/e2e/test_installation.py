@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.brokers.kafka import KafkaAddress
-from tests.e2e.command import run
+from tests.e2e.command import kcat_publish, run
 from workbench import __version__
 from workbench.connecting.config_file import ConfigFile, Configured
 from workbench.model.errors import ConfigError
@@ -43,7 +43,7 @@ def test_version_and_help_import_little_more_than_click() -> None:
 
 def test_publishing_one_event_imports_neither_templates_nor_what_reads_files_or_events(kafka: KafkaAddress) -> None:
     topic = f"start-up-{uuid.uuid4().hex[:8]}"
-    subprocess.run(["kcat", "-b", kafka.bootstrap, "-P", "-t", topic], input=b"first\n", check=True)
+    kcat_publish(kafka, topic, stdin=b"first\n")
     modules = imported("publish", "-c", f"k={kafka.url}", topic, "one")
     assert "aiokafka.conn" in modules
     assert not modules & {"jinja2", "importlib.metadata", "email.message", "keyring", "httpx", "textual", "pika", "re2"}

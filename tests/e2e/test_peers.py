@@ -12,7 +12,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import Ran, managed, run
+from tests.e2e.command import Ran, kcat_publish, managed, run
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def rabbitmqadmin(rabbitmq: RabbitMQAddress, tmp_path: Path, name: str) -> Itera
 
 
 def test_kcat_reads_what_we_publish(kafka: KafkaAddress, name: str) -> None:
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, stdin=b"first\n")
+    kcat_publish(kafka, name, stdin=b"first\n")
     done = run(
         *("workbench", "publish", "-c", kafka.url.replace("kafka://", "k=kafka://"), f"k/{name}", '{"id":1}'),
         *("-k", "order-1", "-H", "traceparent=00-ab", "-H", "traceparent=00-cd"),
@@ -68,7 +68,7 @@ def test_kcat_reads_what_we_publish(kafka: KafkaAddress, name: str) -> None:
 
 def test_we_read_what_kcat_publishes(kafka: KafkaAddress, name: str) -> None:
     lines = b"order-1|first\norder-2|second\n"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, "-K", "|", "-H", "a=1", "-H", "a=2", stdin=lines)
+    kcat_publish(kafka, name, "-K", "|", "-H", "a=1", "-H", "a=2", stdin=lines)
     done = run("workbench", "browse", "-c", f"k={kafka.url}", name, "--json")
     assert done.code == 0, done.err
     assert [(record["key"], record["body"]) for record in done.records] == [

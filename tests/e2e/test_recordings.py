@@ -14,7 +14,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import INSTALLED, managed, run
+from tests.e2e.command import INSTALLED, kcat_publish, managed, run
 
 EVENTS = [f'{{"id":{number},"parity":"{"odd" if number % 2 else "even"}"}}' for number in range(20)]
 
@@ -23,7 +23,7 @@ EVENTS = [f'{{"id":{number},"parity":"{"odd" if number % 2 else "even"}"}}' for 
 def topic(kafka: KafkaAddress) -> str:
     name = f"recordings-{uuid.uuid4().hex[:8]}"
     lines = "".join(f"{number}|{body}\n" for number, body in enumerate(EVENTS))
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", name, "-K", "|", stdin=lines.encode()).code == 0
+    kcat_publish(kafka, name, "-K", "|", stdin=lines.encode())
     return name
 
 
@@ -218,7 +218,7 @@ def test_nothing_arrives_in_a_recording(recording: Path) -> None:
 
 def test_a_full_disk_under_a_recording_is_one_sentence(kafka: KafkaAddress, topic: str, tmp_path: Path) -> None:
     lines = b"".join(b"%0300d\n" % number for number in range(10_000))
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=lines).code == 0
+    kcat_publish(kafka, topic, stdin=lines)
     file = tmp_path / "large.db"
     command = [str(INSTALLED), "browse", "-c", f"k={kafka.url}", topic, "--from", "beginning", "--record", str(file)]
     done = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import INSTALLED, managed, run
+from tests.e2e.command import INSTALLED, kcat_publish, managed, run
 from tests.kafka.conftest import make_topic
 from tests.rabbitmq.conftest import DEADLINE
 
@@ -59,7 +59,7 @@ def source(
             channel.queue_delete(queue)
         return
     connection = f"k={kafka.url}"
-    assert run("kcat", "-b", kafka.bootstrap, "-P", "-t", target, stdin=b"before\n").code == 0
+    kcat_publish(kafka, target, stdin=b"before\n")
     lines = tmp_path / "lines.ndjson"
     moments = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin + n * MINUTES * 60)) for n in range(COUNT))
     lines.write_text("".join(f'{{"body":"{number}","time":"{moment}"}}\n' for number, moment in enumerate(moments)))

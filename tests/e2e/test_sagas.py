@@ -9,7 +9,7 @@ import pika
 
 from tests.brokers.kafka import KafkaAddress
 from tests.brokers.rabbitmq import RabbitMQAddress
-from tests.e2e.command import managed, run
+from tests.e2e.command import kcat_publish, managed, run
 from tests.e2e.terminal import sent_to_terminal
 from tests.e2e.test_hostile import obeyed
 
@@ -29,7 +29,7 @@ def published(kafka: KafkaAddress, topic: str, flows: dict[str, tuple[str, ...]]
 
 def test_a_flow_on_kafka_that_does_not_go_on_is_listed(kafka: KafkaAddress) -> None:
     topic = f"sagas-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, "-K", ":", stdin=b"k:none\n")
+    kcat_publish(kafka, topic, "-K", ":", stdin=b"k:none\n")
     whole = {f"flow-{number}": ("Placed", "Paid", "Shipped") for number in range(9)}
     published(kafka, topic, {**whole, "flow-stuck\x1b[2J": ("Placed", "Paid")})
     arguments = ("-c", f"k={kafka.url}", topic)
@@ -75,7 +75,7 @@ def test_the_table_of_stuck_flows_fits_a_terminal() -> None:
 
 def test_without_flows_that_are_alike_nothing_is_stuck(kafka: KafkaAddress) -> None:
     topic = f"sagas-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"none\n")
+    kcat_publish(kafka, topic, stdin=b"none\n")
     done = run("workbench", "sagas", "-c", f"k={kafka.url}", topic)
     assert (done.code, done.out) == (0, "")
     assert done.err.endswith("0 stuck of 0 flows in 1 event\n")
@@ -83,7 +83,7 @@ def test_without_flows_that_are_alike_nothing_is_stuck(kafka: KafkaAddress) -> N
 
 def test_the_flows_of_a_recording_are_judged_at_its_end(kafka: KafkaAddress, tmp_path: Path) -> None:
     topic, file = f"sagas-{uuid.uuid4().hex[:8]}", tmp_path / "seen.db"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, stdin=b"none\n")
+    kcat_publish(kafka, topic, stdin=b"none\n")
     whole = {f"flow-{number}": ("Placed", "Paid", "Shipped") for number in range(9)}
     published(kafka, topic, {**whole, "flow-stuck": ("Placed",)})
     arguments = ("-c", f"k={kafka.url}", topic, "--from", "beginning", "--record", str(file))
@@ -97,7 +97,7 @@ def test_the_flows_of_a_recording_are_judged_at_its_end(kafka: KafkaAddress, tmp
 
 def test_a_flow_of_more_types_than_are_told_apart_is_not_judged_and_the_exit_code_tells(kafka: KafkaAddress) -> None:
     topic = f"sagas-{uuid.uuid4().hex[:8]}"
-    run("kcat", "-b", kafka.bootstrap, "-P", "-t", topic, "-K", ":", stdin=b"k:none\n")
+    kcat_publish(kafka, topic, "-K", ":", stdin=b"k:none\n")
     whole = {f"flow-{number}": ("Placed", "Paid") for number in range(9)}
     published(kafka, topic, {**whole, "long": tuple(f"T{number}" for number in range(101))})
     done = run("workbench", "sagas", "-c", f"k={kafka.url}", topic)
