@@ -125,6 +125,35 @@ async def test_identical_message_that_arrives_during_a_crash_is_still_there_afte
         assert sorted({*bodies(await browse(connector, target))}) == sorted(bodies(events))
 
 
+@pytest.mark.parametrize("step", ("when the messages are confirmed", "when the source has let go"))
+async def test_of_messages_alike_in_every_byte_none_is_lost_though_some_were_refused(
+    rabbit: Rabbit, step: str, certain_at_once: None
+) -> None:
+    kind = "classic" if rabbit.release == "3.10" else "quorum"
+    source, target = rabbit.queue(kind), rabbit.queue(kind, x_max_length=50, x_overflow="reject-publish")
+    events = persistent(2) * 50
+    await fill(rabbit, source, events)
+    async with moving(rabbit, source, target, step, 2, WINDOW) as (id, process):
+        assert await process.wait() == -9
+    await given_back(rabbit, source, target, len(events))
+    arrived: Counter[bytes] = Counter()
+    # Somebody makes room each time, and what is the same comes anew.
+    resumes, refused = 0, True
+    while refused:
+        resumes += 1
+        arrived.update(rabbit.drain(target, rabbit.ready(target)))
+        same = persistent(2)
+        await fill(rabbit, source, same)
+        events += same
+        refused = (await go_on_to_the_end(rabbit, id)).failed > 0
+    arrived.update(await held(rabbit, target))
+    left = Counter(await held(rabbit, source))
+    assert Counter(bodies(events)) <= arrived + left
+    named = Counter(entry.message.event.body for entry in read_entries(find_journal(id)) if entry.twice)
+    often = Counter({body: (resumes + 1) * count for body, count in named.items()})
+    assert arrived + left <= Counter(bodies(events)) + often
+
+
 async def test_connection_that_is_cut_is_replaced_and_all_moves(
     rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch, certain_at_once: None
 ) -> None:

@@ -8,13 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.memory import embedded_broker
+from connectors.memory import QueueSettings, embedded_broker
 from workbench.connecting.config import Connection
 from workbench.connecting.connector import Claims
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, ConnectionLost
 from workbench.model.event import Event
-from workbench.operations.move.moves import carry_out
+from workbench.operations.journal.records import find_journal, read_steps
+from workbench.operations.move.copies import stamp_of
+from workbench.operations.move.moves import carry_out, resume
 from workbench.operations.move.passes import left_in_order
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.session import Session
@@ -79,3 +81,29 @@ async def test_all_claims_are_given_back_in_their_order_however_often_it_is_canc
             holding.cancel()
     assert holding.cancelled()
     assert given_back == ["a", "b", "c"]
+
+
+async def test_what_was_refused_is_tried_again_under_its_number_and_by_the_steps_of_a_canary() -> None:
+    broker = embedded_broker(f"refused-{uuid4().hex}")
+    broker.declare_queue("from")
+    broker.declare_queue("to", QueueSettings(max_length=0, overflow="reject-publish"))
+    for _ in range(4):
+        broker.send("from", Event(b"from", b"the same"))
+    async with Session([Connection.parse(f"m=memory://{broker.name}")]) as session:
+        wanted = Wanted(Address("m", "from"), target=Address("m", "to"), canary=(1, 2), watch=0.01)
+        plan = await make_plan(session, wanted)
+        ended = await carry_out(session, plan)
+        assert (ended.moved, ended.failed) == (0, 4)
+        broker.delete("to")
+        broker.declare_queue("to")
+        path = find_journal(plan.id)
+        ended = await resume(session, path)
+    assert (ended.complete, ended.moved, ended.failed, ended.twice) == (True, 4, 0, 0)
+    steps = [what for _, what in read_steps(path)[0]]
+    assert [each for each in steps if "watched" in each][-2:] == [
+        "1 moved, and watched for 0.01 s",
+        "3 moved, and watched for 0.01 s",
+    ]
+    assert sorted(stamp_of(each.event) or ("", 0) for each in broker.queues["to"].waiting()) == [
+        (plan.id, number) for number in range(4)
+    ]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, groupby
 from pathlib import Path
@@ -152,6 +152,26 @@ class Journal:
         with self._writing() as database:
             database.executemany("UPDATE entry SET state = ?, twice = ? WHERE sequence = ?", rows)
 
+    def mark_retried(self, sequences: Iterable[int]) -> None:
+        """Note messages that their target did not take, and that are about to be published once more.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        rows = ((EntryState.IN_FLIGHT, each) for each in sequences)
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET state = ?, error = NULL WHERE sequence = ?", rows)
+
+    def mark_doubtful(self, sequences: Iterable[int]) -> None:
+        """Note messages that were confirmed, and that the source may have still: what is like them is published.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        rows = ((_TWICE, each) for each in sequences)
+        with self._writing() as database:
+            database.executemany("UPDATE entry SET twice = ? WHERE sequence = ?", rows)
+
     def note(self, at: int, what: str) -> None:
         """Note a step of the operation.
 
@@ -175,6 +195,17 @@ class Journal:
         with self._writing() as database:
             database.executemany(add, reasons.items())
 
+    def note_newcomers(self, keys: Mapping[bytes, int]) -> None:
+        """Note messages by their keys that the source had not delivered to anybody before, with how many there are of
+        each; adds to what was noted before.
+
+        Raises:
+            StoreError: The disk did not take it.
+        """
+        add = "INSERT INTO newcomer VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET count = count + excluded.count"
+        with self._writing() as database:
+            database.executemany(add, keys.items())
+
     def end(self, state: State, at: int, remark: str) -> None:
         """Note how the operation ended.
 
@@ -195,21 +226,28 @@ class Journal:
         return count_entries(self._database)
 
     def open_entries(self) -> list[tuple[int, bytes, int]]:
-        """The number, the key and the state of what may still be in the source: what it was not seen to let go, and
-        what it let go so shortly before the last of all that a broker which died then has it again; unless another that
-        is alike has failed, for it is that one that the source has."""
+        """The number, the key and the state of what may still be in the source, in this order: what the targets did not
+        take; what was in flight; what they confirmed; and what the source let go so shortly before the last of all that
+        a broker which died then has it again."""
         found = self._database.execute(
-            "SELECT sequence, key, state FROM entry WHERE state < ?1 OR state = ?1 AND settled >="
-            " (SELECT max(settled) FROM entry) - ?2 AND key NOT IN (SELECT key FROM entry WHERE state = ?3)"
-            " ORDER BY sequence",
-            (EntryState.SETTLED, PROVISIONAL, EntryState.FAILED),
+            "SELECT sequence, key, state FROM entry WHERE state IN (?1, ?2, ?3) OR state = ?4 AND settled >="
+            " (SELECT max(settled) FROM entry) - ?5 ORDER BY state != ?1, state, sequence",
+            (EntryState.FAILED, EntryState.IN_FLIGHT, EntryState.CONFIRMED, EntryState.SETTLED, PROVISIONAL),
         )
         return found.fetchall()
+
+    def copies(self, keys: Collection[bytes]) -> Counter[bytes]:
+        """How many messages there are of each of these keys, however far they are."""
+        return Counter(key for (key,) in self._database.execute("SELECT key FROM entry") if key in keys)
 
     def keys(self) -> Counter[bytes]:
         """The keys of what the targets have confirmed, or what is deleted, with how many there are of each."""
         done = (EntryState.CONFIRMED, EntryState.SETTLED)
         return Counter(key for (key,) in self._database.execute("SELECT key FROM entry WHERE state IN (?, ?)", done))
+
+    def newcomers(self) -> Counter[bytes]:
+        """What was noted of them."""
+        return Counter(dict(self._database.execute("SELECT key, count FROM newcomer").fetchall()))
 
     def entry(self, sequence: int) -> Entry | None:
         """One message; None: there is none of this number."""

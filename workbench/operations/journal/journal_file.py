@@ -29,9 +29,10 @@ CREATE TABLE entry(
     sequence INTEGER PRIMARY KEY, key BLOB, target TEXT, state INTEGER, twice INTEGER, error TEXT, settled INTEGER);
 CREATE TABLE step(at INTEGER, what TEXT);
 CREATE TABLE stays(reason TEXT PRIMARY KEY, count INTEGER);
+CREATE TABLE newcomer(key BLOB PRIMARY KEY, count INTEGER);
 """
 """Messages are apart from what is noted of them, so that a note writes no message anew."""
-_FORM: Final = 2
+_FORM: Final = 3
 SUFFIX: Final = ".journal"
 _TRIES: Final = 10
 _PAUSE: Final = 0.03
@@ -160,7 +161,7 @@ def read_head(database: sqlite3.Connection) -> Operation:
     """What was asked for."""
     [(form, head)] = database.execute("SELECT form, head FROM operation")
     if form != _FORM:
-        raise sqlite3.DatabaseError("a newer version wrote it")
+        raise sqlite3.DatabaseError("another version wrote it")
     return msgspec.msgpack.decode(_bytes(head, "operation"), type=Operation)
 
 

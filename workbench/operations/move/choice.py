@@ -1,7 +1,7 @@
 """What becomes of each message of an operation: which are meant, and where each of these goes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
 from workbench.model.address import Address
@@ -82,12 +82,12 @@ class Choice(Protocol):
         """
         ...
 
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+    def begin_pass(self, done: Mapping[bytes, int]) -> None:
         """The source is gone through from its beginning, perhaps not for the first time.
 
         Args:
-            done: What those are found by that were dealt with before, with how many there are of each.
-            given_up: What those are found by that are not tried again.
+            done: What those are found by that were dealt with before, or are not tried again, with how many there are
+                of each.
         """
         ...
 
@@ -110,11 +110,10 @@ class Selection:
         self._selected = None if selected is None else Counter(selected)
         self._left = Counter(self._selected)
 
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+    def begin_pass(self, done: Mapping[bytes, int]) -> None:
         """Mean anew what was decided about in an earlier pass, and not dealt with: see `Choice.begin_pass`."""
         if self._selected is not None:
-            left = self._selected - Counter(done)
-            self._left = Counter({key: count for key, count in left.items() if key not in given_up})
+            self._left = self._selected - Counter(done)
 
     def takes(self, delivery: Delivery) -> bool:
         """Whether a message is meant; of those that were selected, each once in a pass."""
@@ -152,9 +151,9 @@ class Deletion:
         """Nothing is published."""
         raise FormatError("It is deleted.")
 
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+    def begin_pass(self, done: Mapping[bytes, int]) -> None:
         """See `Choice.begin_pass`."""
-        self._selection.begin_pass(done, given_up)
+        self._selection.begin_pass(done)
 
     @property
     def missing(self) -> int | None:

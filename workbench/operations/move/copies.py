@@ -139,11 +139,13 @@ def _head(part: bytes | None) -> bytes:
 def _lasting(event: Event) -> bytes:
     """Properties and headers without what a broker writes on each delivery."""
     if event.wire is None:
+        written = event.written
+        headers = tuple(each for each in written.headers if each[0] not in _OF_BROKERS)
         try:
-            return msgspec.msgpack.encode(event.written, enc_hook=repr, order="sorted")
+            return msgspec.msgpack.encode((headers, written.properties), enc_hook=repr, order="sorted")
         except UnicodeEncodeError:
             # A text in it holds half a character, which `repr` escapes.
-            return repr((event.written.headers, sorted(event.written.properties.items()))).encode()
+            return repr((headers, sorted(written.properties.items()))).encode()
     data = event.wire.data
     if _COUNTED not in data:
         return data

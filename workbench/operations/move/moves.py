@@ -409,4 +409,6 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         source_id="",
         edit=Edit(),
         preview=(),
+        counted=0,
+        alike={},
     )

@@ -71,6 +71,7 @@ class Passes:
         self._pipeline = Pipeline(plan, choice, journal, standing, self._pace, messages is None, self._is_over)
         self._seconds = PASS_SECONDS
         self._until = math.inf
+        self._lost = False
         self.awaits_return = False
         """Whether the source may not have back yet what was held over a connection that is lost."""
         self.hidden = 0
@@ -85,14 +86,17 @@ class Passes:
             ConnectorError: It is lost, or a target is.
             StoreError: The journal cannot be written.
         """
-        await self._standing.load()
+        self._lost = self._lost or self.awaits_return
+        await self._standing.load(self._lost)
+        further = False
         if self._plan.ledger:
             await self._with_ledger()
         elif self._plan.removes:
-            return await self._through_queue()
+            further = await self._through_queue()
         else:
             await self._through_log()
-        return False
+        self._lost = further and self._lost
+        return further
 
     def shorten(self, seconds: float) -> None:
         """Hold messages for so long at most: their broker closes the channel of who holds them longer."""
@@ -112,7 +116,7 @@ class Passes:
         if self.awaits_return:
             await self._until_returned(connector)
         # What was there when the plan was made, and what its broker may have again.
-        budget = self._plan.depth - self._standing.moved + self._standing.open_count
+        budget = self._plan.depth - self._standing.moved + self._standing.perhaps_back
         self._until = time.monotonic() + self._seconds
         self.lapsed = False
         purpose: Purpose = "destroy" if self._plan.purpose == "delete" else "move"
@@ -140,6 +144,7 @@ class Passes:
             nonlocal taken
             async for batch in claims:
                 taken += len(batch)
+                await self._standing.meet(batch)
                 yield batch
 
         passed = await self._pipeline.carry(deliveries(), claims, outbox)

@@ -207,12 +207,13 @@ class Pipeline:
         standing = self._standing
         key = key_of(delivery)
         known = standing.take_known(key, delivery, self._from_source and delivery.position is None)
-        if known is not None and known[1] != EntryState.IN_FLIGHT:
+        if known is not None and known[1] in (EntryState.CONFIRMED, EntryState.SETTLED):
             window.items.append(Item(key, claimed, known[0], confirmed=True))
             return
-        beyond = known is None and standing.is_full()
+        refused = known is not None and known[1] == EntryState.FAILED
+        beyond = (known is None or refused) and standing.is_full()
         # What a ledger does not pass over holds back what comes behind it.
-        if (beyond and not self._plan.ledger) or (known is None and key in standing.given_up):
+        if (beyond and not self._plan.ledger) or (known is not None and known[0] in standing.given_up):
             return
         found = await self._choice.decide(delivery)
         if isinstance(found, Stay):
@@ -240,12 +241,12 @@ class Pipeline:
                 return
             window.outgoing.append(Outgoing(sequence, found.address, found.partition, event))
         item = Item(key, claimed, sequence, confirmed=isinstance(found, Removal))
+        standing.taken += bool(key) and (known is None or refused)
         if known is None:
             standing.sequence += 1
-            standing.taken += bool(key)
             window.add(item, delivery, found)
         else:
-            window.add_again(item, delivery)
+            window.add_again(item, delivery, refused)
 
     def _pass_over(self, key: bytes, claimed: int | None, window: Window) -> None:
         """Let a ledger say that a message was dealt with: the log keeps it."""
@@ -264,6 +265,8 @@ class Pipeline:
             await self._journal.do(Journal.add, window.entries)
         if window.again and not self._is_atomic:
             await self._journal.do(Journal.mark_twice, window.again)
+        if window.retried:
+            await self._journal.do(Journal.mark_retried, window.retried)
         return await outbox.send(window.outgoing)
 
     # Noting and settling.
@@ -306,7 +309,7 @@ class Pipeline:
                 # A log keeps what failed, and the ledger goes on: the journal names it.
                 let_go.append(item)
             elif item.sequence in failed:
-                self._standing.given_up.add(item.key)
+                self._standing.given_up.add(item.sequence)
         pending: set[int] = set()
         if claims is not None and let_go:
             outcomes = await claims.settle([each.claimed for each in let_go if each.claimed is not None])

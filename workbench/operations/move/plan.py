@@ -115,6 +115,8 @@ class Plan(msgspec.Struct, frozen=True):
         preview: What that changes about some of them, in lines, masked.
         source_id: What tells the source from another of its name; empty: nothing.
         broker: What the source's broker calls itself; empty: it has not said.
+        counted: How many of the messages were looked at for `alike`.
+        alike: What messages are found by of which there were several, alike in every byte, with how many.
     """
 
     id: Id
@@ -153,6 +155,8 @@ class Plan(msgspec.Struct, frozen=True):
     preview: tuple[str, ...] = ()
     source_id: str = ""
     broker: str = ""
+    counted: int = 0
+    alike: dict[Key, Count] = {}
 
     @property
     def verb(self) -> str:

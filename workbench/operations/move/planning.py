@@ -38,6 +38,8 @@ _PREVIEWED: Final = 3
 """Edited messages whose differences are kept."""
 _LINES: Final = 20
 _WIDTH: Final = 200
+_COUNTED: Final = 100_000
+"""Messages of which it is kept how many are alike."""
 _REASONS: Final = 100
 """Reasons for staying that are told apart."""
 
@@ -196,6 +198,8 @@ async def _make_plan(
         preview=tuple(survey.preview),
         source_id=source_id,
         broker=await session.broker_id(source.connection),
+        counted=survey.counted if selected is None else 0,
+        alike={key.hex(): count for key, count in survey.keys.items() if count > 1},
     )
 
 
@@ -245,6 +249,8 @@ class _Survey:
         self.warnings: list[str] = []
         self.preview: list[str] = []
         self._previewed = 0
+        self.counted = 0
+        self.keys = Counter[bytes]()
 
     async def take(self, batch: Sequence[Delivery]) -> None:
         """Examine messages."""
@@ -252,6 +258,9 @@ class _Survey:
             await self._routing.foresee(batch)
         for delivery in batch:
             self.examined += 1
+            if delivery.position is None and delivery.id is None and self.counted < _COUNTED:
+                self.counted += 1
+                self.keys[key_of(delivery)] += 1
             if self._deletes:
                 if self._selection.takes(delivery) and not self._is_full():
                     self.moving += 1

@@ -1,6 +1,6 @@
 """Which messages move, and where each goes: the same for the plan that tells it and for the run that does it."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -94,9 +94,9 @@ class Routing:
         self._ways: dict[Address, Way | str] = {}
         self._only_way: Way | None = None
 
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+    def begin_pass(self, done: Mapping[bytes, int]) -> None:
         """See `Choice.begin_pass`."""
-        self._selection.begin_pass(done, given_up)
+        self._selection.begin_pass(done)
 
     @property
     def missing(self) -> int | None:

@@ -99,7 +99,7 @@ class _Run:
         try:
             async with self._returns.watched():
                 # A canary that is resumed takes its first steps anew, with further messages.
-                await standing.load()
+                await standing.load(self._passes.awaits_return)
                 for step in (*self._plan.canary, None):
                     await self._round(step)
                     if self._stopped.is_set():

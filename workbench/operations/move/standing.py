@@ -12,11 +12,14 @@ from workbench.operations.journal.journal import Journal
 from workbench.operations.journal.journal_thread import JournalThread
 from workbench.operations.journal.operation import EntryState, State, now
 from workbench.operations.move.choice import Choice
+from workbench.operations.move.copies import key_of
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.plan import Plan
 
 _REASONS: Final = 100
 """Reasons for staying that are told apart."""
+_WITH_TARGET: Final = (EntryState.CONFIRMED, EntryState.SETTLED)
+"""The states of what its target has confirmed."""
 _BEAT: Final = 0.1
 """Seconds between two times that somebody is told."""
 
@@ -52,6 +55,8 @@ class Standing:
         self._reasons: Counter[str] = Counter()
         self._left: Counter[str] = Counter()
         self._open: dict[bytes, deque[tuple[int, int]]] = {}
+        self._untaken: dict[bytes, float] = {}
+        self._is_counted = plan.counted >= plan.depth
         self._settled: list[int] = []
         self.sequence = 0
         """The number of the next message."""
@@ -62,8 +67,8 @@ class Standing:
         """Messages that came back; None: nobody watches."""
         self.let_go = 0
         """Messages that the source had let go when it was last gone through from its beginning."""
-        self.given_up: set[bytes] = set()
-        """What those are found by that their targets did not take: they are not tried again."""
+        self.given_up: set[int] = set()
+        """The numbers of those that their targets did not take since it goes on: they are not tried again."""
         self.last_settled = 0.0
         """When the source last let go of something, by the monotonic clock; 0: never."""
         self.begin_round(None)
@@ -97,38 +102,95 @@ class Standing:
 
     # What the source may still have.
 
-    async def load(self) -> None:
-        """Begin a pass: find in the journal how far it is, and what the source may still have."""
+    async def load(self, lost: bool) -> None:
+        """Begin a pass: find in the journal how far it is, and what the source may still have.
+
+        Args:
+            lost: Whether a connection or a program was lost, and perhaps a broker with it: what the source let go just
+                before may be there again.
+        """
+        plan = self._plan
         await self.mark_done()
-        self._open = {}
+        self._open, self._untaken = {}, {}
         self._left.clear()
         self.sequence = await self._journal.do(Journal.next_sequence)
         if not self.sequence:
             self.taken = self.let_go = 0
-            self._choice.begin_pass({}, self.given_up)
+            self._choice.begin_pass({})
             return
-        done = await self._journal.do(Journal.keys) if self._plan.scope == "selected" else {}
-        self._choice.begin_pass(done, self.given_up)
+        entries = await self._journal.do(Journal.open_entries)
+        done = await self._journal.do(Journal.keys) if plan.scope == "selected" else Counter[bytes]()
+        done.update(key for sequence, key, _ in entries if sequence in self.given_up)
+        self._choice.begin_pass(done)
+        if not plan.removes and not plan.ledger:
+            # A log has nothing to let go, and what was confirmed is not read again.
+            self._settled = [sequence for sequence, _, state in entries if state == EntryState.CONFIRMED]
+            await self.mark_done()
         counts = await self._journal.do(Journal.counts)
         self.moved = self.let_go = counts.settled
-        for sequence, key, state in await self._journal.do(Journal.open_entries):
-            if state == EntryState.SETTLED and not self._plan.removes:
-                # A log never had to let go of it, and gives nothing back.
-                continue
-            self._open.setdefault(key, deque()).append((sequence, state))
+        for sequence, key, state in entries:
+            if self._may_be_there(state, lost):
+                self._open.setdefault(key, deque()).append((sequence, state))
         extra = sum(state < EntryState.SETTLED for _, state in self._open.get(b"", ()))
         self.taken = counts.done + counts.open - extra
+        if plan.removes:
+            await self._find_untaken()
+
+    def _may_be_there(self, state: int, lost: bool) -> bool:
+        """Whether the source may have what is that far, and gives it to whoever goes through it."""
+        match state:
+            case EntryState.FAILED:
+                return not self._plan.ledger
+            case EntryState.CONFIRMED:
+                return self._plan.removes or self._plan.ledger
+            case EntryState.SETTLED:
+                return self._plan.removes and lost
+        return True
+
+    async def _find_untaken(self) -> None:
+        """Find out of what was confirmed how many others like it in every byte the journal does not have yet. Those are
+        in the source for certain, so that whatever is found is one of them first, and not what was confirmed."""
+        alike, newcomers = self._plan.alike, await self._journal.do(Journal.newcomers)
+        moved = {key: some for key, some in self._open.items() if key and some[-1][1] in _WITH_TARGET}
+        if not moved or (self._is_counted and not alike and not newcomers):
+            return
+        taken = await self._journal.do(Journal.copies, moved)
+        doubtful: list[int] = []
+        for key, some in moved.items():
+            planned = alike.get(key.hex(), 1)
+            if self._is_counted:
+                self._untaken[key] = planned + newcomers[key] - taken[key]
+            else:
+                # Of what there is more than one of, there may be any number.
+                self._untaken[key] = math.inf if planned > 1 or taken[key] > 1 else newcomers[key]
+            if self._untaken[key] == math.inf or newcomers[key]:
+                doubtful += [sequence for sequence, state in some if state in _WITH_TARGET]
+        if doubtful:
+            await self._journal.do(Journal.mark_doubtful, doubtful)
+
+    async def meet(self, batch: Sequence[Delivery]) -> None:
+        """Note of messages that were just delivered which have come since the plan was made: the next time nothing
+        tells them from those that were there."""
+        if not self._is_counted and not self.is_full():
+            return
+        if new := Counter(key_of(each) for each in batch if each.redelivered is False):
+            await self._journal.do(Journal.note_newcomers, new)
 
     @property
-    def open_count(self) -> int:
-        """How many messages the source may still have."""
-        return sum(map(len, self._open.values()))
+    def perhaps_back(self) -> int:
+        """How many messages the source has let go, and may have again."""
+        return sum(state == EntryState.SETTLED for some in self._open.values() for _, state in some)
 
     def take_known(self, key: bytes, delivery: Delivery, from_queue: bool) -> tuple[int, int] | None:
         """The number and the state of a message that the journal has, which then is found; None: it is a new one."""
+        if from_queue and delivery.redelivered is False:
+            # What was never delivered is another one that happens to be the same. Next time it was delivered.
+            return None
         waiting = self._open.get(key)
-        if not waiting or (from_queue and delivery.redelivered is False):
-            # What was never delivered is another one that happens to be the same.
+        if not waiting:
+            return None
+        if waiting[0][1] in _WITH_TARGET and self._untaken.get(key, 0) > 0:
+            self._untaken[key] -= 1
             return None
         known = waiting.popleft()
         # Counted again when it is let go once more.
@@ -190,7 +252,12 @@ class Standing:
         missing = 0
         if state == "done":
             # All of the source was seen: what was confirmed and is not there was let go, what was in flight was taken.
-            gone = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.IN_FLIGHT]
+            gone = [
+                sequence
+                for some in self._open.values()
+                for sequence, at in some
+                if at == EntryState.IN_FLIGHT or (at == EntryState.FAILED and sequence not in self.given_up)
+            ]
             let_go = [sequence for some in self._open.values() for sequence, at in some if at == EntryState.CONFIRMED]
             await self._journal.do(Journal.mark, gone, EntryState.SETTLED if atomic else EntryState.GONE)
             await self._journal.do(Journal.mark_done, (), let_go, now())
@@ -225,7 +292,7 @@ class Standing:
     def is_missing(self) -> bool:
         """Whether the source was not seen to have, or to have let go of, something that the journal has, or that the
         plan has counted."""
-        unseen = any(at < EntryState.SETTLED for some in self._open.values() for _, at in some)
+        unseen = any(at != EntryState.SETTLED for some in self._open.values() for _, at in some)
         return unseen or self.taken + self._failed < self._plan.moving
 
 

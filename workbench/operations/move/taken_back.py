@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +75,7 @@ class TakenBack:
         event = delivery.event if entry is None else entry.message.event
         return unburdened(event, way.rules).event
 
-    def begin_pass(self, done: Mapping[bytes, int], given_up: Set[bytes]) -> None:
+    def begin_pass(self, done: Mapping[bytes, int]) -> None:
         """The copies are told by their stamps: which of them were taken back is in the journals."""
         self._done = None
 

@@ -46,7 +46,9 @@ class Window:
         self.outgoing: list[Outgoing] = []
         """What is published."""
         self.again: list[int] = []
-        """The numbers of those that are published once more."""
+        """The numbers of those that are published once more, and that their targets may have by now."""
+        self.retried: list[int] = []
+        """The numbers of those that are published once more, and that their targets did not take before."""
         self._size = 0
 
     def add(self, item: Item, delivery: Delivery, way: Way | Removal) -> None:
@@ -59,10 +61,10 @@ class Window:
         self.entries.append(entry)
         self._take(item, delivery)
 
-    def add_again(self, item: Item, delivery: Delivery) -> None:
-        """Take a message in that the journal has, and that was perhaps published before."""
+    def add_again(self, item: Item, delivery: Delivery, refused: bool) -> None:
+        """Take a message in that the journal has, and that was perhaps published before; or that its target refused."""
         assert item.sequence is not None
-        self.again.append(item.sequence)
+        (self.retried if refused else self.again).append(item.sequence)
         self._take(item, delivery)
 
     def _take(self, item: Item, delivery: Delivery) -> None:
@@ -71,7 +73,7 @@ class Window:
 
     def is_full(self, most: int) -> bool:
         """Whether they go on: there are `most` of them, or they are large."""
-        many = len(self.entries) + len(self.again) >= most or len(self.items) >= WINDOW
+        many = len(self.entries) + len(self.again) + len(self.retried) >= most or len(self.items) >= WINDOW
         return many or self._size >= WINDOW_BYTES
 
     def drop(self, lapsed: Set[int]) -> int:
@@ -79,8 +81,10 @@ class Window:
         anew. How many were not taken before."""
         gone = {each.sequence for each in self.items if each.claimed in lapsed or not each.key}
         fresh = sum(each.sequence in gone and each.key != b"" for each in self.entries)
+        fresh += sum(each in gone for each in self.retried)
         self.items = [each for each in self.items if each.claimed not in lapsed and each.key]
         self.entries = [each for each in self.entries if each.sequence not in gone]
         self.outgoing = [each for each in self.outgoing if each.sequence not in gone]
         self.again = [each for each in self.again if each not in gone]
+        self.retried = [each for each in self.retried if each not in gone]
         return fresh
