@@ -100,6 +100,11 @@ class Mailbox:
         if not size:
             self._end(b"")
 
+    def complete(self, properties: bytes, body: bytes) -> None:
+        """All of its content came."""
+        self._properties = properties
+        self._end(body)
+
     def fill(self, fragment: bytes) -> None:
         """A piece of its body came."""
         self._missing -= len(fragment)
@@ -129,6 +134,8 @@ class Mailbox:
 
 _METHOD, _HEADER, _BODY, _HEARTBEAT = 1, 2, 3, 8
 _END = 0xCE
+_SMALLEST: Final = 31
+"""Bytes of the frames of the smallest content that is not empty."""
 _DELIVER = 60 << 16 | 60
 _RETURN = 60 << 16 | 50
 _ACK = 60 << 16 | 80
@@ -211,6 +218,10 @@ class Slicer:
                                 data[place + 1 : place + 1 + data[place]],
                             )
                         )
+                        if end - stop >= _SMALLEST and (content := _content_at(data, stop, end, number)) is not None:
+                            properties, body, stop = content
+                            mailboxes[number].complete(properties, body)
+                            touched.add(number)
                 elif method in (_ACK, _NACK):
                     if number in mailboxes:
                         tag, bits = _answer(data, at + 11)
@@ -228,6 +239,20 @@ class Slicer:
             self._begun = [data[at:]]
             self._missing = (stop if end - at >= 8 else at + 8) - end
         return touched
+
+
+def _content_at(data: bytes, at: int, end: int, number: int) -> tuple[bytes, bytes, int] | None:
+    """The properties and the body of a message of a channel, and where they end, if they are here as a whole: as those
+    of most are, in two frames. None: each frame is looked at by itself."""
+    kind, channel, size = _frame(data, at)
+    middle = at + 8 + size
+    if kind != _HEADER or channel != number or end - middle < 8 or data[middle - 1] != _END:
+        return None
+    kind, channel, size = _frame(data, middle)
+    last = middle + 8 + size
+    if kind != _BODY or channel != number or last > end or data[last - 1] != _END or size != _size(data, at + 11)[0]:
+        return None
+    return data[at + 19 : middle - 1], data[middle + 7 : last - 1], last
 
 
 def _read_return(data: bytes, at: int) -> Returned:

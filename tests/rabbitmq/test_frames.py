@@ -23,7 +23,9 @@ messages = st.tuples(
 class Deliver:
     """A delivery as a broker writes it."""
 
-    def __init__(self, room: int, tag: int, redelivered: bool, exchange: bytes, key: bytes, body: bytes) -> None:
+    def __init__(
+        self, room: int, tag: int, redelivered: bool, exchange: bytes, key: bytes, body: bytes, channel: int = 7
+    ) -> None:
         self.arrival = (tag, redelivered, exchange, key, NO_PROPERTIES, body)
         method = b"".join(
             (
@@ -34,8 +36,8 @@ class Deliver:
                 bytes([len(key)]) + key,
             )
         )
-        head = struct.pack(">BHI", 1, 7, len(method)) + method + b"\xce"
-        self.data = head + b"".join(frames.content(7, NO_PROPERTIES, body, room + 8))
+        head = struct.pack(">BHI", 1, channel, len(method)) + method + b"\xce"
+        self.data = head + b"".join(frames.content(channel, NO_PROPERTIES, body, room + 8))
 
 
 def slicer() -> tuple[Slicer, Mailbox, list[bytes]]:
@@ -58,6 +60,31 @@ def test_messages_come_out_whole_wherever_the_bytes_are_cut(
         made.feed(data[begin:end])
     assert mailbox.arrivals == [delivery.arrival for delivery in deliveries]
     assert others == []
+
+
+@pytest.mark.parametrize("behind", [1, 2], ids=["the announcement", "the properties"])
+def test_frames_of_others_come_between_those_of_a_message(behind: int) -> None:
+    delivery = Deliver(100, 1, False, b"", b"key", b"body")
+    pieces = frames_of(delivery.data)
+    heartbeat = struct.pack(">BHI", 8, 0, 0) + b"\xce"
+    between = heartbeat + Deliver(100, 9, False, b"", b"", b"another", channel=8).data
+    data = b"".join([*pieces[:behind], between, *pieces[behind:]])
+    made, mailbox, others = slicer()
+    made.mailboxes[8] = Mailbox()
+    assert made.feed(data) == {7, 8}
+    assert mailbox.arrivals == [delivery.arrival]
+    assert [arrival[5] for arrival in made.mailboxes[8].arrivals] == [b"another"]
+    assert len(others) == 1
+
+
+def frames_of(data: bytes) -> list[bytes]:
+    """The frames, one by one."""
+    found = []
+    while data:
+        size = 8 + struct.unpack_from(">BHI", data)[2]
+        found.append(data[:size])
+        data = data[size:]
+    return found
 
 
 @given(st.integers(0, 2**64 - 1), st.booleans(), st.booleans())
