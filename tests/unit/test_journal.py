@@ -28,7 +28,7 @@ from workbench.model.errors import StoreError
 from workbench.model.event import Delivery, Event, Position
 from workbench.model.wire import Wire
 from workbench.operations.journal.journal import Journal
-from workbench.operations.journal.journal_file import Entry, journal_folder
+from workbench.operations.journal.journal_file import Entry, journal_folder, read_head, reading
 from workbench.operations.journal.journal_thread import JournalThread
 from workbench.operations.journal.operation import EntryState, Operation
 from workbench.operations.journal.records import find_journal, read_entries, read_record, records
@@ -231,6 +231,23 @@ def test_a_column_of_another_type_is_one_sentence(damage: str, what: str, value:
     else:
         with pytest.raises(StoreError, match=sentence):
             list(read_entries(path))
+
+
+@pytest.mark.parametrize("after", (lambda path: records(), lambda path: forget(path)), ids=("listed", "forgotten"))
+def test_what_is_forgotten_while_it_is_read_leaves_no_file_behind(after: Callable[[Path], object]) -> None:
+    path, other = journalled(), journalled("00000000000a")
+    with reading(path) as database:
+        assert read_head(database).id == operation().id
+        forget(path)
+        assert read_head(database).id == operation().id
+    path = journalled()
+    with reading(path) as database:
+        assert read_head(database).id == operation().id
+        # As far as it has come when its program dies.
+        path.unlink()
+    assert [*journal_folder().glob("*-wal")]
+    after(other)
+    assert not [*journal_folder().glob("*.journal-*")]
 
 
 def test_a_journal_of_a_newer_version_is_not_touched() -> None:

@@ -158,7 +158,8 @@ async def test_nothing_is_lost_whatever_is_alike_and_wherever_a_move_is_cut_shor
             ended = await resume(session, find_journal(plan.id))
     world.make_room()
     left = bodies(world.broker, "dead")
-    assert (ended.state, ended.failed) == ("done", 0)
+    # What was refused stays where others came and were moved in its place.
+    assert ended.state == "done" and ended.failed <= newcomers
     assert world.came <= world.arrived + left
     assert left.total() >= newcomers
     # Each time it was cut short, what was in flight may have been published.

@@ -69,6 +69,18 @@ def journal_folder() -> Path:
     return state_path("journal")
 
 
+def remove_left_files() -> None:
+    """Remove what SQLite has beside journals that are gone: whoever begins to read one while it is forgotten leaves it
+    behind.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for each in journal_folder().glob(f"*{SUFFIX}-*"):
+        if not each.with_name(each.name.rpartition("-")[0]).exists():
+            each.unlink(missing_ok=True)
+
+
 def size_of_files(prefix: str = "") -> int:
     """Bytes that files of journals take on the disk, whoever made them; only those whose names begin so."""
     size = 0

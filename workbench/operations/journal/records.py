@@ -17,6 +17,7 @@ from workbench.operations.journal.journal_file import (
     journal_folder,
     read_head,
     reading,
+    remove_left_files,
     select_entries,
     size_of_files,
 )
@@ -100,6 +101,8 @@ def all_records() -> tuple[list[Record], list[str]]:
             # It may be forgotten by now.
             if path.exists():
                 wrong.append(str(error))
+    with suppress(OSError):
+        remove_left_files()
     return sorted(found, key=lambda each: (-each.operation.begun, each.operation.id)), wrong
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from workbench.connecting.state_files import sync_folder
 from workbench.model.errors import StoreError
-from workbench.operations.journal.journal_file import lock_file, lock_path, size_of_files
+from workbench.operations.journal.journal_file import lock_file, lock_path, remove_left_files, size_of_files
 from workbench.operations.journal.records import all_records, records
 from workbench.session import PROCESS
 
@@ -29,9 +29,9 @@ def forget(path: Path) -> None:
 
 def _delete(path: Path) -> None:
     try:
+        path.unlink(missing_ok=True)
         # The write-ahead log holds messages too.
-        for each in (path, *path.parent.glob(f"{path.name}-*")):
-            each.unlink(missing_ok=True)
+        remove_left_files()
         lock_path(path).unlink(missing_ok=True)
         sync_folder(path.parent)
     except OSError as error:
