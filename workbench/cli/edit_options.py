@@ -57,7 +57,8 @@ def edit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--template",
             metavar="FILE|NAME",
-            help="Fill in a template for each message; it may use the message's key, body, headers and properties.",
+            help="Fill in a template for each message; it may use what the message has: {{ key }}, {{ body.id }},"
+            " {{ header.NAME }}, {{ property.NAME }}.",
         ),
         click.option(
             "--merge", metavar="JSON|@FILE", help='Change the bodies by a JSON Merge Patch: \'{"currency": "EUR"}\'.'
