@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pika
@@ -14,6 +14,7 @@ from tests.rabbitmq.conftest import DEADLINE, Rabbit, eventually
 from tests.rabbitmq.doing import bodies, browse, publish_all
 from tests.rabbitmq.moving import fill, go_on, held, move, persistent, plan, run
 from tests.rabbitmq.test_bytes import FIELDS, wire
+from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.errors import AccessRefused, Unsupported
 from workbench.model.event import Event
@@ -23,7 +24,7 @@ from workbench.operations.journal.records import find_journal, read_entries, rea
 from workbench.operations.move import moves, returns, windows
 from workbench.operations.move import run as running
 from workbench.operations.move.copies import REDRIVES, STAMP, stamp_of
-from workbench.operations.move.moves import carry_out
+from workbench.operations.move.moves import carry_out, plan_undo, undo
 from workbench.operations.move.outcome import Progress
 from workbench.operations.move.planning import Wanted, make_plan
 from workbench.operations.move.words import plan_lines
@@ -295,6 +296,46 @@ async def test_target_that_would_drop_its_oldest_is_refused_unless_forced(rabbit
         await run(rabbit, made)
     ended = await run(rabbit, made, force=True)
     assert (ended.moved, rabbit.ready(target)) == (20, 5)
+
+
+async def test_a_move_is_not_resumed_where_its_target_would_drop_its_oldest_now(rabbit: Rabbit) -> None:
+    source, target = rabbit.queue(), rabbit.queue()
+    await fill(rabbit, source, persistent(100))
+    stopped = asyncio.Event()
+    async with asyncio.timeout(DEADLINE), Session([rabbit.connection()]) as session:
+        made = await make_plan(session, Wanted(source, target=target, rate=50))
+        ended = await carry_out(session, made, lambda progress: stopped.set() if progress.moved else None, stopped)
+    assert ended.state == "stopped" and 0 < ended.moved < 99
+    # Policies do the same, but are told late.
+    rabbit.channel.queue_delete(target.name)
+    rabbit.channel.queue_declare(target.name, durable=True, arguments={"x-max-length": 1})
+    with pytest.raises(Unsupported, match="drops its oldest beyond 1 "):
+        await go_on(rabbit, made.id)
+    assert rabbit.ready(target) == 0
+    rabbit.channel.queue_delete(target.name)
+    rabbit.channel.queue_declare(target.name, durable=True)
+    before, ended = ended, await go_on(rabbit, made.id)
+    assert (ended.moved, rabbit.ready(target)) == (100, 100 - before.moved)
+
+
+@pytest.mark.parametrize("purpose", ["move", "delete"])
+async def test_nothing_is_taken_back_to_a_queue_that_would_drop_its_oldest_for_it(
+    rabbit: Rabbit, purpose: Literal["move", "delete"]
+) -> None:
+    source, target = rabbit.queue(x_max_length=10), rabbit.queue()
+    await fill(rabbit, source, persistent(10))
+    connection = msgspec.structs.replace(rabbit.connection(), level=Level.DESTROY)
+    async with asyncio.timeout(DEADLINE), Session([connection]) as session:
+        wanted = Wanted(source, purpose, target=target if purpose == "move" else None, limit=5)
+        made = await make_plan(session, wanted)
+        assert (await carry_out(session, made)).complete
+        await fill(rabbit, source, persistent(1, 10))
+        journal = find_journal(made.id)
+        with pytest.raises(Unsupported, match="drops its oldest beyond 10 "):
+            await plan_undo(session, journal)
+        assert rabbit.drain(source, 6) == bodies(persistent(6, 5))
+        [(_, ended)] = [each async for each in undo(session, journal, await plan_undo(session, journal))]
+    assert (ended.moved, ended.complete, rabbit.ready(source)) == (5, True, 5)
 
 
 async def test_source_that_its_user_may_not_read_is_refused_and_target_that_may_not_be_written_keeps_the_source(

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from workbench.connecting.level import Level
+from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
 from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported, unwrap_exception_group
 from workbench.model.event import Delivery
@@ -101,6 +102,7 @@ async def resume(
         await check_places(session, _plan_of(undone.operation))
     await permit(session, plan)
     await _check_same_log(session, plan)
+    await _check_room_left(session, plan, await asyncio.to_thread(settled_by_target, path))
     async with editor_of(session, plan.edit) as editor:
         with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
             messages = None
@@ -170,7 +172,9 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if not counts:
         raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
     if done.purpose == "delete":
-        return [_undo_plan(session, done, None, counts.total(), "restore")]
+        restored = _undo_plan(session, done, None, counts.total(), "restore")
+        await _check_room_left(session, restored)
+        return [restored]
     plans, kept = [], []
     for target, count in counts.items():
         assert target is not None
@@ -182,6 +186,8 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
             plans.append(_undo_plan(session, done, endpoint, count, "move" if done.removes else "withdraw"))
     if not plans:
         raise Unsupported(" ".join(kept))
+    if done.removes:
+        await _check_room_left(session, msgspec.structs.replace(plans[0], moving=sum(each.moving for each in plans)))
     plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
 
@@ -241,6 +247,35 @@ async def _check_same_log(session: Session, plan: Plan) -> None:
         raise changed(f"{source} was deleted, and made anew")
     if plan.ends and (behind := await _shrunk(session, plan)):
         raise changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
+
+
+async def _check_room_left(session: Session, plan: Plan, done: Mapping[Address | None, int] | None = None) -> None:
+    """Refuse to go on where a target would drop others to make room, as it is now.
+
+    Args:
+        session: Whose connections.
+        plan: What to go on with; an undo is never forced, though what it undoes may have been.
+        done: How many of its messages have moved, by target; None: none.
+
+    Raises:
+        Unsupported: It would.
+        WorkbenchError: A connection cannot be opened or listed.
+    """
+    done = done or {}
+    if plan.undoes:
+        # What was taken back is counted by the target, whatever its purpose.
+        left = {} if plan.target is None else {plan.target: plan.moving - sum(done.values())}
+    else:
+        left = {leg.address: leg.count - done.get(leg.address, 0) for leg in plan.legs}
+    targets = Targets(session)
+    await targets.find_all(left)
+    for address, count in left.items():
+        try:
+            target = await targets.find(address)
+        except ConnectorError:
+            # What would go there stays in its source, with the reason.
+            continue
+        check_room(target, max(count, 0), plan.is_forced and not plan.undoes, "or make room")
 
 
 async def permit(session: Session, plan: Plan) -> None:

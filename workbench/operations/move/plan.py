@@ -27,6 +27,8 @@ WATCH: Final = 10.0
 """Seconds that are waited after each step of a canary for messages that come back."""
 REDRIVES: Final = 5
 """How often a message is moved at most, as its header counts."""
+REDRIVES_FORCED: Final = 100_000
+"""The same where that is forced."""
 _FORM: Final = "event-workbench move plan 1"
 
 # A plan is read from a file that somebody else may have written: its id, for one, names the journal.
@@ -164,6 +166,11 @@ class Plan(msgspec.Struct, frozen=True):
         if self.purpose == "delete":
             return "delete"
         return "move" if self.removes else "copy"
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether targets are used though they may drop what they confirm, or a message was moved too often."""
+        return self.redrives >= REDRIVES_FORCED
 
     @property
     def title(self) -> str:

@@ -29,7 +29,7 @@ from workbench.operations.journal.operation import now, whoami
 from workbench.operations.journal.records import records, same_source, settled_before
 from workbench.operations.move.choice import Selection, Stay, Way
 from workbench.operations.move.copies import key_of, unburdened
-from workbench.operations.move.plan import REDRIVES, WATCH, Engine, Leg, Plan, Scope, Stays
+from workbench.operations.move.plan import REDRIVES, REDRIVES_FORCED, WATCH, Engine, Leg, Plan, Scope, Stays
 from workbench.operations.move.routing import Routing, editor_of
 from workbench.operations.move.targets import Target, Targets
 from workbench.session import Session
@@ -125,7 +125,7 @@ async def _make_plan(
     if not wanted.again and endpoint.family == "log":
         moved = await asyncio.to_thread(settled_before, identity, source, source_id)
     query = session.query(wanted.query) if wanted.query else None
-    limit = _REDRIVES_FORCED if wanted.force else REDRIVES
+    limit = REDRIVES_FORCED if wanted.force else REDRIVES
     selection = Selection(query, selected)
     targets = Targets(session)
     routing = Routing(session, source, wanted.target, targets, selection, moved, limit, editor)
@@ -225,9 +225,6 @@ def _check_transfer(wanted: Wanted, removes: bool, legs: Sequence[Leg], survey: 
     survey.warnings.append(
         "The broker moves them by itself: none is journalled or stamped, and the move cannot be undone."
     )
-
-
-_REDRIVES_FORCED: Final = 100_000
 
 
 class _Survey:
@@ -373,9 +370,15 @@ async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> s
     return audience(endpoint, sample.key, groups, route).sentence
 
 
-def check_room(target: Target, count: int, force: bool) -> list[str]:
+def check_room(target: Target, count: int, force: bool, instead: str = "make room, or force the move") -> list[str]:
     """Refuse a target that would confirm messages and then drop others to make room; what is to be said, if it is
     forced.
+
+    Args:
+        target: The target.
+        count: Messages that go there.
+        force: Whether it is used all the same.
+        instead: What can be done besides raising its limit.
 
     Raises:
         Unsupported: It would.
@@ -388,7 +391,7 @@ def check_room(target: Target, count: int, force: bool) -> list[str]:
         return []
     sentence = f"{endpoint.address} {rules.forgets}: what it confirms it may not keep."
     if not force:
-        raise Unsupported(f"{sentence} Raise its limit, make room, or force the move.")
+        raise Unsupported(f"{sentence} Raise its limit, {instead}.")
     return [sentence]
 
 
