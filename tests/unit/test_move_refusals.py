@@ -54,6 +54,13 @@ async def kept(session: Session, folder: Path, source: Address = DEAD, target: A
     return load_plan(folder / "plan.json")
 
 
+async def test_a_plan_keeps_nothing_of_its_messages_where_their_receivers_do_not_depend_on_them(
+    session: Session, tmp_path: Path
+) -> None:
+    plan = await kept(session, tmp_path)
+    assert [leg.sample for leg in plan.legs] == [None]
+
+
 def replace_queue(broker: Broker, name: str, kind: str) -> None:
     broker.delete(name)
     if kind == "topic":

@@ -55,7 +55,7 @@ async def dead(
 
     Reasons that differ in ids and numbers alone are one. Dead-letter endpoints are those that the broker links to
     others, and those that have a name as frameworks give them; `dead_letters` in the configuration adds names of your
-    own. Each group has the query that selects it, for `browse -w`.
+    own. --json also gives the query that selects each group, for `browse -w` and `move -w`.
     """
     need_connection(session, places)
     field = _field(session, by)

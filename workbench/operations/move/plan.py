@@ -48,7 +48,8 @@ class Leg(msgspec.Struct, frozen=True):
         identity: What its connection leads to.
         count: Messages that go there, of those that were examined.
         receivers: Who gets them there, a line.
-        sample: The key and the headers of one of them, by which it was asked who gets them; None: nobody was asked.
+        sample: The key and the headers of one of them, by which who gets them is asked again; None: it does not depend
+            on them.
         changes: What becomes of them there, a sentence each.
         removed: What they do not bring along, a sentence each.
         broker: What its broker calls itself; empty: it has not said.

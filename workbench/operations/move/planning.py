@@ -330,7 +330,9 @@ async def _leg(session: Session, endpoint: Endpoint, survey: _Survey) -> Leg:
     identity = session.broker_identity(address.connection)
     removed = tuple(survey.removed[address])
     broker = await session.broker_id(address.connection)
-    return Leg(address, endpoint.kind, identity, survey.ways[address], said, sample, changes, removed, broker)
+    # A plan may be shown to others: it keeps of a message what it has to ask with again.
+    kept = sample if endpoint.family == "routes" else None
+    return Leg(address, endpoint.kind, identity, survey.ways[address], said, kept, changes, removed, broker)
 
 
 def _sample_of(event: Event) -> Event:
