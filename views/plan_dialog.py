@@ -122,7 +122,9 @@ class PlanDialog(Dialog[Decision | None]):
 
     @property
     def _moving(self) -> int:
-        return sum(plan.moving for plan in self._plans or ())
+        plans = self._plans or ()
+        # What was undone already may have left second copies.
+        return sum(plan.moving for plan in plans) or sum(plan.second for plan in plans)
 
     def _say_wrong(self, sentence: str) -> None:
         error = self.query_one("#plan-error", Static)

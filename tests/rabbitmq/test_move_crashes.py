@@ -97,7 +97,8 @@ async def test_what_is_there_twice_after_a_crash_is_taken_back_once_and_both_cop
         await go_on_to_the_end(rabbit, undo)
     counts = read_record(path).counts
     assert (counts.done, counts.open, counts.gone) == (len(events), 0, 0)
-    assert counts.extra == extra or (step != "never" and counts.extra > extra)
+    # One that is found after a kill may be taken for the first.
+    assert counts.extra == extra or (step != "never" and counts.extra < extra)
     assert rabbit.ready(target) == 0
     named = [entry.message.event.body for entry in read_entries(path) if entry.twice]
     back = Counter(await held(rabbit, source))

@@ -72,7 +72,7 @@ def fail_at(
     patch.setattr(owner, method, awaited if iscoroutinefunction(original) else done)
 
 
-@pytest.fixture(params=range(20))
+@pytest.fixture(params=range(12))
 def chance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> random.Random:
     """A row of chances; windows are small, and nobody waits."""
     chance = random.Random(request.param)
@@ -184,3 +184,26 @@ async def test_all_that_is_deleted_is_in_the_journal_and_back_when_that_is_undon
     assert (ended.complete, ended.moved) == (True, world.came.total())
     left = bodies(world.broker, "dead")
     assert world.came <= left <= world.came + journalled(back.id, twice=True)
+
+
+async def test_an_undo_that_is_killed_removes_both_copies_and_counts_no_more_second_ones_than_there_were(
+    chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(chance, chance.choice([1, 3, 12]))
+    broker = world.broker
+    broker.delete("to")
+    broker.declare_queue("to")
+    async with world.open() as session:
+        plan = await make_plan(session, Wanted(DEAD, target=TO))
+        await carry_out(session, plan)
+        copies = broker.queues["to"].waiting()
+        second = chance.sample(copies, chance.randint(1, len(copies)))
+        for message in second:
+            broker.send("to", message.event)
+        path = find_journal(plan.id)
+        [back] = await plan_undo(session, path)
+        await killed(chance, monkeypatch, anext(undo(session, path, [back])))
+        ended = await resume(session, find_journal(back.id))
+    assert (ended.state, ended.moved, bodies(broker, "to")) == ("done", world.came.total(), Counter())
+    assert ended.extra <= len(second)
+    assert world.came <= bodies(broker, "dead") <= world.came + journalled(back.id, twice=True)

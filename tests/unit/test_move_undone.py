@@ -1,6 +1,7 @@
 """What was deleted is published again once, whoever undoes it how often; and what is resumed is what was begun."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from workbench.operations.move.moves import carry_out, plan_undo, resume, undo
 from workbench.operations.move.outcome import Ended
 from workbench.operations.move.plan import Plan
 from workbench.operations.move.planning import Wanted, make_plan
+from workbench.operations.move.words import plan_lines
 from workbench.session import Session
 
 DEAD = Address("m", "dead")
@@ -168,6 +170,35 @@ async def test_what_is_there_twice_is_taken_back_once_and_both_copies_go(broker:
     assert (again.moving, ended.moved, ended.extra) == (1, 1, 1)
     assert bodies(broker) == [left.event.body]
     assert not broker.queues["to"].waiting()
+
+
+async def test_a_second_copy_that_a_consumer_holds_is_named_and_taken_away_by_an_undo_when_it_is_back(
+    broker: Broker, session: Session
+) -> None:
+    broker.declare_queue("to")
+    plan = await make_plan(session, Wanted(DEAD, target=Address("m", "to")))
+    await carry_out(session, plan)
+    doubled(broker, "to")
+    path = find_journal(plan.id)
+    with closing(Journal.reopen(path)) as journal:
+        journal.mark_doubtful(range(3))
+        journal.end("done", 1, "3 moved.")
+    taker = broker.consume("to")
+    assert len(taker.take(limit=1)) == 1
+    plans = await plan_undo(session, path)
+    [(_, ended)] = await undone(session, path, plans)
+    assert any(each.text == "3 of the copies are maybe there twice: both go" for each in plan_lines(plans[0]))
+    said = "3 taken back, 0 failed, 2 second copies removed, up to 1 second copy not seen there in "
+    assert (ended.moved, ended.extra, ended.unseen) == (3, 2, 1)
+    assert ended.sentence.replace(" 0 returned,", "").startswith(said)
+    taker.close()
+    plans = await plan_undo(session, path)
+    assert [(each.moving, each.second) for each in plans] == [(0, 1)]
+    [(_, ended)] = await undone(session, path, plans)
+    assert (ended.complete, ended.moved, ended.extra, ended.unseen) == (True, 0, 1, 0)
+    assert not broker.queues["to"].waiting() and len(bodies(broker)) == 3
+    with pytest.raises(StoreError, match="was undone already"):
+        await plan_undo(session, path)
 
 
 async def test_of_a_copy_of_a_log_both_are_removed(broker: Broker, session: Session) -> None:

@@ -312,6 +312,7 @@ def _ended_record(id: str, ended: Ended) -> dict[str, object]:
         "returned": ended.returned,
         "twice": ended.twice,
         "extra": ended.extra,
+        "unseen": ended.unseen,
         "gone": ended.gone,
         "open": ended.open,
         "missing": ended.missing,

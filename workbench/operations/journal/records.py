@@ -161,17 +161,20 @@ def read_entries(path: Path, state: int | None = None, after: int = -1, most: in
         yield from select_entries(database, where, (after, most) if state is None else (after, most, state), "LIMIT ?2")
 
 
-def settled_by_target(path: Path) -> Counter[Address | None]:
-    """How many messages each target has for good; None: how many were deleted.
+def settled_by_target(path: Path) -> tuple[Counter[Address | None], Counter[Address | None]]:
+    """How many messages each target has for good, and how many of these it may have twice; None: how many were deleted.
 
     Raises:
         StoreError: The journal cannot be read.
     """
+    select = "SELECT target, count(*), sum(twice) FROM entry WHERE state = ? GROUP BY target"
+    settled: Counter[Address | None] = Counter()
+    twice: Counter[Address | None] = Counter()
     with reading(path) as database:
-        rows = database.execute(
-            "SELECT target, count(*) FROM entry WHERE state = ? GROUP BY target", (EntryState.SETTLED,)
-        ).fetchall()
-    return Counter({Address.parse(target) if target else None: count for target, count in rows})
+        for target, count, doubtful in database.execute(select, (EntryState.SETTLED,)):
+            address = Address.parse(target) if target else None
+            settled[address], twice[address] = count, doubtful
+    return settled, twice
 
 
 def find_entries(path: Path, sequences: Iterable[int]) -> dict[int, Entry]:

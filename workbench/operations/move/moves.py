@@ -102,7 +102,8 @@ async def resume(
         await check_places(session, _plan_of(undone.operation))
     await permit(session, plan)
     await _check_same_log(session, plan)
-    await _check_room_left(session, plan, await asyncio.to_thread(settled_by_target, path))
+    settled, _ = await asyncio.to_thread(settled_by_target, path)
+    await _check_room_left(session, plan, settled)
     async with editor_of(session, plan.edit) as editor:
         with closing(await asyncio.to_thread(Journal.reopen, path)) as journal:
             messages = None
@@ -163,27 +164,30 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if (open := next((each for each in before if each.state == "running" or each.can_go_on), None)) is not None:
         what = f"is being undone by operation {open.operation.id}, which is {open.state}"
         raise StoreError(f"Operation {operation.id} {what}: `workbench journal resume {open.operation.id}` goes on.")
-    counts = await asyncio.to_thread(settled_by_target, path)
+    counts, second = await asyncio.to_thread(settled_by_target, path)
     if not counts:
         raise Unsupported(f"Operation {operation.id} has moved nothing that could be taken back.")
     for each in before:
-        counts[None if done.purpose == "delete" else each.operation.source] -= each.counts.done
-    counts = +counts
-    if not counts:
+        target = None if done.purpose == "delete" else each.operation.source
+        counts[target] -= each.counts.done
+        second[target] -= each.counts.extra
+    counts, second = +counts, +second
+    if not counts and not (second and done.purpose == "move"):
         raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
     if done.purpose == "delete":
         restored = _undo_plan(session, done, None, counts.total(), "restore")
         await _check_room_left(session, restored)
         return [restored]
     plans, kept = [], []
-    for target, count in counts.items():
+    for target in dict.fromkeys((*counts, *second)):
         assert target is not None
         connector = await session.connector(target.connection)
         endpoint = await connector.endpoint(target)
         if Ability.REMOVE not in endpoint.abilities:
             kept.append(f"{target} keeps what was sent to it: {with_article(endpoint.kind)} gives nothing back.")
         else:
-            plans.append(_undo_plan(session, done, endpoint, count, "move" if done.removes else "withdraw"))
+            purpose: Purpose = "move" if done.removes else "withdraw"
+            plans.append(_undo_plan(session, done, endpoint, counts[target], purpose, second[target]))
     if not plans:
         raise Unsupported(" ".join(kept))
     if done.removes:
@@ -408,8 +412,10 @@ def _plan_of(operation: Operation) -> Plan:
         raise StoreError(f"The plan of operation {operation.id} cannot be read: {error}.") from error
 
 
-def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int, purpose: Purpose) -> Plan:
-    """The plan that takes back what went to one target."""
+def _undo_plan(
+    session: Session, done: Plan, target: Endpoint | None, count: int, purpose: Purpose, second: int = 0
+) -> Plan:
+    """The plan that takes back what went to one target, and what it may have of it twice."""
     from_there = done.source if target is None else target.address
     return msgspec.structs.replace(
         done,
@@ -446,4 +452,5 @@ def _undo_plan(session: Session, done: Plan, target: Endpoint | None, count: int
         preview=(),
         counted=0,
         alike={},
+        second=second,
     )

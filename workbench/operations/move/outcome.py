@@ -48,7 +48,9 @@ class Ended(msgspec.Struct, frozen=True):
         why: Why it did not come to its end, or what else is to be known of it, a sentence; may be empty.
         seconds: How long it took.
         by_broker: Whether the broker carried it out by itself: then it cannot be resumed.
-        extra: Second copies of what was taken back, which were removed too.
+        extra: Second copies of what was taken back, which were removed too: so many at least, where it was cut short.
+        unseen: Second copies that the target may have had, and that were not seen there.
+        cut_short: Whether it went on after a loss.
     """
 
     state: State
@@ -66,6 +68,8 @@ class Ended(msgspec.Struct, frozen=True):
     seconds: float
     by_broker: bool = False
     extra: int = 0
+    unseen: int = 0
+    cut_short: bool = False
 
     @property
     def can_go_on(self) -> bool:
@@ -90,7 +94,9 @@ class Ended(msgspec.Struct, frozen=True):
         if self.missing:
             parts.append(f"{self.missing:,} no longer there")
         if self.extra:
-            parts.append(f"{quantity(self.extra, 'second copy')} removed")
+            parts.append(f"{'at least ' * self.cut_short}{quantity(self.extra, 'second copy')} removed")
+        if self.unseen:
+            parts.append(f"up to {quantity(self.unseen, 'second copy')} not seen there")
         if self.twice:
             parts.append(f"{self.twice:,} maybe there twice")
         if self.gone:

@@ -206,7 +206,8 @@ class Pipeline:
         """Decide about a message; it goes on, or it stays."""
         standing = self._standing
         key = key_of(delivery)
-        known = standing.take_known(key, delivery, self._from_source and delivery.position is None)
+        from_queue = self._from_source and delivery.position is None
+        known = standing.take_known(key, delivery, from_queue)
         if known is not None and known[1] in (EntryState.CONFIRMED, EntryState.SETTLED):
             window.items.append(Item(key, claimed, known[0], confirmed=True))
             return
@@ -228,6 +229,9 @@ class Pipeline:
             if found.extra:
                 # Where it comes back it is told by its stamp again. By its key it could be taken for the first copy.
                 key = b""
+                if (before := standing.take_known(key, delivery, from_queue)) is not None:
+                    window.items.append(Item(key, claimed, before[0], confirmed=True))
+                    return
         else:
             if known is not None and found.event is not None:
                 # It is edited once: what may be there already must not differ from what is sent again.

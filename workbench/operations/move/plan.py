@@ -120,6 +120,7 @@ class Plan(msgspec.Struct, frozen=True):
         broker: What the source's broker calls itself; empty: it has not said.
         counted: How many of the messages were looked at for `alike`.
         alike: What messages are found by of which there were several, alike in every byte, with how many.
+        second: Of an undo, how many of the copies may be there twice.
     """
 
     id: Id
@@ -160,6 +161,7 @@ class Plan(msgspec.Struct, frozen=True):
     broker: str = ""
     counted: int = 0
     alike: dict[Key, Count] = {}
+    second: int = 0
 
     @property
     def verb(self) -> str:

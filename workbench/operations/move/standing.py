@@ -58,6 +58,7 @@ class Standing:
         self._untaken: dict[bytes, float] = {}
         self._is_counted = plan.counted >= plan.depth
         self._settled: list[int] = []
+        self._cut_short = False
         self.sequence = 0
         """The number of the next message."""
         self.taken = 0
@@ -114,6 +115,7 @@ class Standing:
         self._open, self._untaken = {}, {}
         self._left.clear()
         self.sequence = await self._journal.do(Journal.next_sequence)
+        self._cut_short = self._cut_short or (lost and self.sequence > 0)
         if not self.sequence:
             self.taken = self.let_go = 0
             self._choice.begin_pass({})
@@ -284,6 +286,8 @@ class Standing:
             why=why,
             seconds=time.monotonic() - self._start,
             extra=counts.extra,
+            unseen=max(plan.second - counts.extra, 0),
+            cut_short=self._cut_short,
         )
         await self._journal.do(Journal.end, state, now(), f"{ended.sentence}. {why}".rstrip())
         return ended

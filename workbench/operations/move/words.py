@@ -55,6 +55,8 @@ def _undo(plan: Plan) -> Iterator[Line]:
         case _:
             yield Line("from", f"{plan.source} ({plan.kind}): copies that are still there are taken out of it")
             yield Line("to", f"{plan.target}: the original of each is published there, as the journal has it")
+    if plan.second:
+        yield Line("", f"{plan.second:,} of the copies are maybe there twice: both go")
     if plan.purpose != "restore":
         yield Line("", "what consumers have taken in the meantime cannot be taken back", True)
     yield Line("safe", "each is journalled, published and confirmed before its copy goes")
