@@ -8,7 +8,7 @@ from typing import Final
 
 from workbench.model.endpoint import Ability
 from workbench.model.errors import ConnectorError, unwrap_exception_group
-from workbench.model.event import Delivery, Event
+from workbench.model.event import Delivery
 from workbench.operations.dead.originals import whole_events
 from workbench.operations.move.copies import stamp_of
 from workbench.operations.move.plan import Plan
@@ -29,8 +29,8 @@ class Returns:
         plan: What is carried out.
         standing: How far it is.
         stopped: Set to wait no longer.
-        begin: The number of the first message that was not taken before: of a queue, what came back before the
-            operation was resumed is still there, and says nothing of what is moved now.
+        begin: The number of the first message that is taken now: what a queue had back before the operation was resumed
+            is counted, and says nothing of those.
     """
 
     def __init__(
@@ -42,6 +42,8 @@ class Returns:
         self._standing = standing
         self._stopped = stopped
         self._unsure: list[Delivery] = []
+        self.recent = 0
+        """Messages that came back, of those that were taken now."""
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -83,7 +85,7 @@ class Returns:
                     counting.cancel()
 
     async def wait(self) -> bool:
-        """Wait after a step of a canary; whether any message came back meanwhile."""
+        """Wait after a step of a canary; whether any message came back that was taken now."""
         plan, standing = self._plan, self._standing
         standing.returned = standing.returned or 0
         until = time.monotonic() + plan.watch
@@ -91,20 +93,22 @@ class Returns:
         source = await connector.endpoint(plan.source)
         await standing.note(f"{standing.moved:,} {past_of(plan)}, and watched for {plan.watch:g} s")
         expected = plan.depth - standing.moved
-        while (left := until - time.monotonic()) > 0 and not standing.returned and not self._stopped.is_set():
+        while (left := until - time.monotonic()) > 0 and not self.recent and not self._stopped.is_set():
             standing.tell(f"watching for {left:.0f} s whether any comes back", force=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), min(left, _LOOK))
             if plan.removes and (depth := (await connector.refresh(source)).depth or 0) > expected:
                 # It has grown, by what came back or by others: it is looked at once for each time.
-                standing.returned, expected = await self._count_in_source(), depth
+                self.recent = 0
+                standing.returned, expected = await self._count_in_source(depth), depth
             if self._unsure:
                 standing.returned += await self._count_own(())
-        return bool(standing.returned)
+        return self.recent > 0
 
-    async def _count_in_source(self) -> int:
+    async def _count_in_source(self, depth: int) -> int:
         count = 0
-        async with self._session.browse(self._plan.source) as stream:
+        # What comes back is at the end.
+        async with self._session.browse(self._plan.source, limit=depth) as stream:
             async for batch in stream:
                 count += await self._count_own(batch)
         return count
@@ -115,8 +119,7 @@ class Returns:
         asked, self._unsure = [*self._unsure, *batch], []
         events = await whole_events(self._session, asked)
         self._unsure += [each for each, event in zip(asked, events, strict=True) if event is None][-_UNSURE:]
-        return sum(self._is_own(event) for event in events if event is not None)
-
-    def _is_own(self, event: Event) -> bool:
-        stamp = stamp_of(event)
-        return stamp is not None and stamp[0] == self._plan.id and stamp[1] >= self._begin
+        stamps = [stamp_of(event) for event in events if event is not None]
+        own = [stamp[1] for stamp in stamps if stamp is not None and stamp[0] == self._plan.id]
+        self.recent += sum(number >= self._begin for number in own)
+        return len(own)

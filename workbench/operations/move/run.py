@@ -110,9 +110,7 @@ class _Run:
                         break
                     if await self._returns.wait():
                         state = "stopped"
-                        why = (
-                            f"Stopped: {quantity(standing.returned or 0, 'message')} came back to {self._plan.source}."
-                        )
+                        why = f"Stopped: {quantity(self._returns.recent, 'message')} came back to {self._plan.source}."
                         break
                 await self._make_certain()
                 if self._stopped.is_set() and state == "done":
