@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -25,7 +25,7 @@ _COUNTED: Final = b"-count"
 _STAMP: Final = re.compile(r"([0-9a-f]{12})/([0-9]{1,18})")
 
 
-class Copy(NamedTuple):
+class Copy(msgspec.Struct, frozen=True, gc=False):
     """What is published.
 
     Attributes:
@@ -124,7 +124,7 @@ def key_of(delivery: Delivery) -> bytes:
 def fingerprint(event: Event) -> bytes:
     """Sixteen bytes that two messages share if they have the same key, body, properties and headers."""
     key, body, lasting = event.key, event.body, _lasting(event)
-    digest = blake2b(b"%b%b%b" % (_head(key), key or b"", _head(body)), digest_size=16)
+    digest = blake2b(b"".join((_head(key), key or b"", _head(body))), digest_size=16)
     # A body may be large: it is not copied.
     digest.update(body or b"")
     digest.update(_head(lasting) + lasting)

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from itertools import groupby
-from typing import NamedTuple, Self
+from typing import Self
+
+import msgspec
 
 from workbench.connecting.connector import Publisher, Transaction
 from workbench.model.address import Address
@@ -14,7 +16,7 @@ from workbench.model.receipt import Receipt
 from workbench.session import Session
 
 
-class Outgoing(NamedTuple):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message on its way out.
 
     Attributes:

@@ -1,7 +1,9 @@
 """Windows: messages that are journalled, published, confirmed and settled together."""
 
 from collections.abc import Set
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from workbench.model.event import Delivery
 from workbench.operations.journal.journal_file import Entry
@@ -19,7 +21,7 @@ IN_FLIGHT: Final = WINDOW * (WAITING + 2)
 """Messages that can be published and not yet confirmed: what a crash may publish a second time."""
 
 
-class Item(NamedTuple):
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A message on its way through.
 
     Attributes:
