@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 import msgspec
 
 from connectors.kafka.cluster import BEGINNING, END, Cluster, Partition, Topic, run_beside, run_both, run_together
-from connectors.kafka.configuration import describe_configs, largest
+from connectors.kafka.configuration import describe_configs, limits_of
 from connectors.kafka.settings import KNOWN, Settings
 from connectors.kafka.versions import SHARE_GROUPS, TRANSACTIONS
 from workbench.connecting.check import Step
@@ -206,7 +206,7 @@ class KafkaConnector:
     async def rules(self, address: Address) -> Rules:
         """What a topic can hold: no properties, headers without types, and events up to its `max.message.bytes`."""
         name = self._topic_of(address)
-        _, limit = await run_both(self._cluster.topic(name), largest(self._cluster, name))
+        _, (limit, keeps) = await run_both(self._cluster.topic(name), limits_of(self._cluster, name))
         return Rules(
             address,
             self.broker,
@@ -214,6 +214,7 @@ class KafkaConnector:
             properties=False,
             size=limit.bytes if limit else None,
             size_setting=limit.setting if limit else "",
+            keeps=keeps,
         )
 
     @asynccontextmanager

@@ -1,6 +1,7 @@
 """Moves from Kafka to Kafka by the core, seen from outside by a consumer that reads what is committed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -99,6 +100,41 @@ async def browsed(session: Session, address: Address) -> list[Delivery]:
     """Everything that is there."""
     async with session.browse(address) as stream:
         return [delivery async for batch in stream for delivery in batch]
+
+
+@pytest.mark.parametrize(
+    ("settings", "keeps"),
+    [
+        ({"retention_ms": "1800000"}, False),
+        ({"retention_ms": "1800000", "message_timestamp_type": "LogAppendTime"}, True),
+        ({"retention_ms": "1800000", "cleanup_policy": "compact"}, True),
+        ({"retention_ms": "-1"}, True),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+async def test_what_is_older_than_its_target_keeps_events_is_not_deleted_again(
+    session: Session,
+    connector: KafkaConnector,
+    kafka: KafkaAddress,
+    topic: MakeTopic,
+    settings: dict[str, str],
+    keeps: bool,
+) -> None:
+    source, target = await topic(1), await topic(1, **settings)
+    # Their times are more than an hour ago.
+    await publish(connector, source, [dead(number, "gone") for number in range(5)])
+    begun = time.time_ns() // 1_000_000
+    plan, ended = await move(session, source, target=target)
+    assert ended.complete
+    says = [what for what in plan.legs[0].removed if what.startswith("an event's own time stays behind")]
+    found = await seen_by_others(kafka, target, 5)
+    if keeps:
+        assert not says
+        if "message_timestamp_type" not in settings:
+            assert [each.timestamp for each in found] == [BASE + number for number in range(5)]
+    else:
+        assert len(says) == 1
+        assert all(each.timestamp >= begun for each in found)
 
 
 async def test_dead_letters_go_back_each_once_and_whole(

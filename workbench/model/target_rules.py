@@ -84,6 +84,8 @@ class Rules(msgspec.Struct, frozen=True):
         size: Bytes of an event at most, as the broker is set; None: not known.
         size_setting: What that setting is called.
         burdens: What a copy of an event that was sent before must not bring along.
+        keeps: Milliseconds for which it keeps an event, counted from the event's own time; None: from its arrival, for
+            ever, or not known.
         forgets: What it does with its oldest events when it is full, though it confirms the new ones; the end of a
             sentence without a full stop. Empty: nothing.
         forgets_beyond: Events that it holds before it does; None: not known in events.
@@ -108,6 +110,7 @@ class Rules(msgspec.Struct, frozen=True):
     size: int | None = None
     size_setting: str = ""
     burdens: tuple[Burden, ...] = ()
+    keeps: int | None = None
     forgets: str = ""
     forgets_beyond: int | None = None
 
