@@ -31,16 +31,21 @@ class Line(msgspec.Struct, frozen=True):
 
 def plan_lines(plan: Plan) -> list[Line]:
     """What a plan says, in the order in which it is read."""
+    # Names of endpoints are in most of them.
+    return [msgspec.structs.replace(each, text=visible(each.text)) for each in _lines(plan)]
+
+
+def _lines(plan: Plan) -> Iterator[Line]:
     if plan.undoes:
-        return [*_undo(plan), *(Line("note", each, True) for each in plan.warnings)]
-    return [
-        *_scope(plan),
-        *_targets(plan),
-        *_edits(plan),
-        *_stays(plan),
-        *(_how(plan) if plan.moving else ()),
-        *(Line("note", each, True) for each in plan.warnings),
-    ]
+        yield from _undo(plan)
+    else:
+        yield from _scope(plan)
+        yield from _targets(plan)
+        yield from _edits(plan)
+        yield from _stays(plan)
+        if plan.moving:
+            yield from _how(plan)
+    yield from (Line("note", each, True) for each in plan.warnings)
 
 
 def _undo(plan: Plan) -> Iterator[Line]:
