@@ -299,6 +299,24 @@ async def test_target_that_would_drop_its_oldest_is_refused_unless_forced(rabbit
     assert (ended.moved, rabbit.ready(target)) == (20, 5)
 
 
+async def test_exchange_that_hands_on_to_a_queue_that_would_drop_its_oldest_is_refused_unless_forced(
+    rabbit: Rabbit,
+) -> None:
+    source, exchange, roomy, small = rabbit.queue(), rabbit.exchange(), rabbit.queue(), rabbit.queue(x_max_length=15)
+    rabbit.bind(roomy, exchange, "#")
+    await fill(rabbit, source, persistent(20))
+    kept = await plan(rabbit, source, exchange)
+    rabbit.bind(small, exchange, "#")
+    with pytest.raises(Unsupported, match=f"{small} drops its oldest beyond 15 .* what it confirms it may not keep"):
+        await plan(rabbit, source, exchange)
+    with pytest.raises(Unsupported):
+        await run(rabbit, kept)
+    assert rabbit.ready(source) == 20
+    made = await plan(rabbit, source, exchange, force=True)
+    assert any("what it confirms it may not keep" in warning for warning in made.warnings)
+    assert (await plan(rabbit, source, exchange, limit=15)).moving == 15
+
+
 async def test_a_move_is_not_resumed_where_its_target_would_drop_its_oldest_now(rabbit: Rabbit) -> None:
     source, target = rabbit.queue(), rabbit.queue()
     await fill(rabbit, source, persistent(100))

@@ -235,7 +235,7 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
             receivers = await who_receives(session, target.endpoint, leg.sample)
             if receivers != leg.receivers:
                 raise changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
-        check_room(target, leg.count, force)
+        await check_room(session, targets, leg.address, leg.sample, leg.count, force)
 
 
 async def _check_same_log(session: Session, plan: Plan) -> None:
@@ -266,20 +266,21 @@ async def _check_room_left(session: Session, plan: Plan, done: Mapping[Address |
         WorkbenchError: A connection cannot be opened or listed.
     """
     done = done or {}
+    samples = {leg.address: leg.sample for leg in plan.legs}
     if plan.undoes:
         # What was taken back is counted by the target, whatever its purpose.
         left = {} if plan.target is None else {plan.target: plan.moving - sum(done.values())}
     else:
         left = {leg.address: leg.count - done.get(leg.address, 0) for leg in plan.legs}
-    targets = Targets(session)
+    targets, force = Targets(session), plan.is_forced and not plan.undoes
     await targets.find_all(left)
     for address, count in left.items():
         try:
-            target = await targets.find(address)
+            await targets.find(address)
         except ConnectorError:
             # What would go there stays in its source, with the reason.
             continue
-        check_room(target, max(count, 0), plan.is_forced and not plan.undoes, "or make room")
+        await check_room(session, targets, address, samples.get(address), max(count, 0), force, "or make room")
 
 
 async def permit(session: Session, plan: Plan) -> None:

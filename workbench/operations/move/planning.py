@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Final, Literal
 
@@ -152,8 +153,9 @@ async def _make_plan(
     legs, atomic = [], True
     for address, count in survey.ways.items():
         target = await targets.find(address)
-        legs.append(await _leg(session, target.endpoint, survey))
-        survey.warnings += check_room(target, count, wanted.force)
+        leg = await _leg(session, target.endpoint, survey)
+        legs.append(leg)
+        survey.warnings += await check_room(session, targets, address, leg.sample, count, wanted.force)
         atomic = atomic and _is_atomic(source, target.endpoint)
     removes = Ability.REMOVE in endpoint.abilities
     if wanted.engine == "broker":
@@ -372,29 +374,57 @@ async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> s
     return audience(endpoint, sample.key, groups, route).sentence
 
 
-def check_room(target: Target, count: int, force: bool, instead: str = "make room, or force the move") -> list[str]:
-    """Refuse a target that would confirm messages and then drop others to make room; what is to be said, if it is
-    forced.
+async def check_room(
+    session: Session,
+    targets: Targets,
+    address: Address,
+    sample: Event | None,
+    count: int,
+    force: bool,
+    instead: str = "make room, or force the move",
+) -> list[str]:
+    """Refuse a target that would confirm messages and then drop others to make room, or hand them on to one that would;
+    what is to be said, if it is forced.
 
     Args:
-        target: The target.
+        session: Whose connections.
+        targets: What is known of targets.
+        address: The target.
+        sample: A message that goes there, by which it is asked who gets it; None: it does not depend on any.
         count: Messages that go there.
         force: Whether it is used all the same.
         instead: What can be done besides raising its limit.
 
     Raises:
         Unsupported: It would.
+        ConnectorError: The target cannot be asked.
     """
+    target = await targets.find(address)
+    reached = [target]
+    if target.endpoint.family == "routes" and sample is not None:
+        connector = await session.connector(address.connection)
+        # Who gets it is said in the plan, also where that is not known.
+        with suppress(ConnectorError):
+            route = await connector.route(address, sample)
+            await targets.find_all(route.endpoints)
+            reached = [await targets.find(each) for each in route.endpoints]
+    said = [
+        f"{each.endpoint.address} {each.rules.forgets}: what it confirms it may not keep."
+        for each in reached
+        if _may_drop(each, count)
+    ]
+    if said and not force:
+        raise Unsupported(f"{said[0]} Raise its limit, {instead}.")
+    return said
+
+
+def _may_drop(target: Target, count: int) -> bool:
+    """Whether a target may drop others to make room for so many."""
     endpoint, rules = target
     if not rules.forgets:
-        return []
+        return False
     depth = endpoint.depth
-    if rules.forgets_beyond is not None and depth is not None and depth + count <= rules.forgets_beyond:
-        return []
-    sentence = f"{endpoint.address} {rules.forgets}: what it confirms it may not keep."
-    if not force:
-        raise Unsupported(f"{sentence} Raise its limit, {instead}.")
-    return [sentence]
+    return rules.forgets_beyond is None or depth is None or depth + count > rules.forgets_beyond
 
 
 def _sensitive(session: Session, edit: Edit) -> list[str]:
