@@ -337,6 +337,18 @@ async def test_a_move_is_not_resumed_where_its_target_would_drop_its_oldest_now(
     assert (ended.moved, rabbit.ready(target)) == (100, 100 - before.moved)
 
 
+async def test_what_might_drop_its_oldest_for_what_is_taken_back_is_said(rabbit: Rabbit) -> None:
+    source, target = rabbit.queue(x_max_length_bytes=1_000_000), rabbit.queue()
+    await fill(rabbit, source, persistent(10))
+    made = await plan(rabbit, source, target)
+    assert (await run(rabbit, made)).complete
+    async with asyncio.timeout(DEADLINE), Session([rabbit.connection()]) as session:
+        plans = await plan_undo(session, find_journal(made.id))
+        assert any("what it confirms it may not keep" in line.text for line in plan_lines(plans[0]))
+        [(_, ended)] = [each async for each in undo(session, find_journal(made.id), plans)]
+    assert (ended.complete, rabbit.ready(source)) == (True, 10)
+
+
 @pytest.mark.parametrize("purpose", ["move", "delete"])
 async def test_nothing_is_taken_back_to_a_queue_that_would_drop_its_oldest_for_it(
     rabbit: Rabbit, purpose: Literal["move", "delete"]

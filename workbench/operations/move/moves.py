@@ -176,8 +176,7 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
     if done.purpose == "delete":
         restored = _undo_plan(session, done, None, counts.total(), "restore")
-        await _check_room_left(session, restored)
-        return [restored]
+        return [msgspec.structs.replace(restored, warnings=tuple(await _check_room_left(session, restored)))]
     plans, kept = [], []
     for target in dict.fromkeys((*counts, *second)):
         assert target is not None
@@ -191,7 +190,8 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
     if not plans:
         raise Unsupported(" ".join(kept))
     if done.removes:
-        await _check_room_left(session, msgspec.structs.replace(plans[0], moving=sum(each.moving for each in plans)))
+        all_of_it = msgspec.structs.replace(plans[0], moving=sum(each.moving for each in plans))
+        kept += await _check_room_left(session, all_of_it)
     plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
 
@@ -253,8 +253,11 @@ async def _check_same_log(session: Session, plan: Plan) -> None:
         raise changed(f"{source} ends earlier now, in partition {behind}: it was made anew, or lost events")
 
 
-async def _check_room_left(session: Session, plan: Plan, done: Mapping[Address | None, int] | None = None) -> None:
-    """Refuse to go on where a target would drop others to make room, as it is now.
+async def _check_room_left(
+    session: Session, plan: Plan, done: Mapping[Address | None, int] | None = None
+) -> Sequence[str]:
+    """Refuse to go on where a target would certainly drop others to make room, as it is now; what is to be said where
+    one might.
 
     Args:
         session: Whose connections.
@@ -273,6 +276,7 @@ async def _check_room_left(session: Session, plan: Plan, done: Mapping[Address |
     else:
         left = {leg.address: leg.count - done.get(leg.address, 0) for leg in plan.legs}
     targets, force = Targets(session), plan.is_forced and not plan.undoes
+    said: list[str] = []
     await targets.find_all(left)
     for address, count in left.items():
         try:
@@ -280,7 +284,8 @@ async def _check_room_left(session: Session, plan: Plan, done: Mapping[Address |
         except ConnectorError:
             # What would go there stays in its source, with the reason.
             continue
-        await check_room(session, targets, address, samples.get(address), max(count, 0), force, "or make room")
+        said += await check_room(session, targets, address, samples.get(address), max(count, 0), force, certainly=True)
+    return said
 
 
 async def permit(session: Session, plan: Plan) -> None:

@@ -381,7 +381,7 @@ async def check_room(
     sample: Event | None,
     count: int,
     force: bool,
-    instead: str = "make room, or force the move",
+    certainly: bool = False,
 ) -> list[str]:
     """Refuse a target that would confirm messages and then drop others to make room, or hand them on to one that would;
     what is to be said, if it is forced.
@@ -393,7 +393,8 @@ async def check_room(
         sample: A message that goes there, by which it is asked who gets it; None: it does not depend on any.
         count: Messages that go there.
         force: Whether it is used all the same.
-        instead: What can be done besides raising its limit.
+        certainly: Whether it is used, too, where it only might drop some: its limit is not one of events, or not known.
+            What to go on with, or to take back, cannot be forced.
 
     Raises:
         Unsupported: It would.
@@ -413,8 +414,10 @@ async def check_room(
         for each in reached
         if _may_drop(each, count)
     ]
-    if said and not force:
-        raise Unsupported(f"{said[0]} Raise its limit, {instead}.")
+    if not force and said and (not certainly or any(_is_limited(each) and _may_drop(each, count) for each in reached)):
+        raise Unsupported(
+            f"{said[0]} Raise its limit, {'or make room' if certainly else 'make room, or force the move'}."
+        )
     return said
 
 
@@ -423,8 +426,12 @@ def _may_drop(target: Target, count: int) -> bool:
     endpoint, rules = target
     if not rules.forgets:
         return False
-    depth = endpoint.depth
-    return rules.forgets_beyond is None or depth is None or depth + count > rules.forgets_beyond
+    return rules.forgets_beyond is None or endpoint.depth is None or endpoint.depth + count > rules.forgets_beyond
+
+
+def _is_limited(target: Target) -> bool:
+    """Whether it is known what a target has, and beyond how much it drops."""
+    return target.rules.forgets_beyond is not None and target.endpoint.depth is not None
 
 
 def _sensitive(session: Session, edit: Edit) -> list[str]:
