@@ -74,6 +74,21 @@ def bind_another(broker: Broker) -> None:
     broker.bind("placed", "audit")
 
 
+async def test_a_plan_is_refused_when_a_queue_that_it_does_not_name_is_bound_in_place_of_another(
+    broker: Broker, session: Session, tmp_path: Path
+) -> None:
+    for number in range(7):
+        broker.declare_queue(f"queue {number}")
+    for number in range(6):
+        broker.bind("placed", f"queue {number}")
+    plan = await kept(session, tmp_path, target=PLACED)
+    broker.delete("queue 5")
+    broker.bind("placed", "queue 6")
+    with pytest.raises(Unsupported, match=r"hands on to others now: .* \(queue 5, queue 6 changed\)"):
+        await carry_out(session, plan)
+    assert broker.queues["dead"].depth == 3
+
+
 CHANGES: dict[str, tuple[Address, Callable[[Broker], object], str]] = {
     "the source is of another kind": (
         ORDERS,

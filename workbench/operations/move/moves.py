@@ -232,9 +232,11 @@ async def check_unchanged(session: Session, plan: Plan, targets: Targets, force:
         if kind != leg.kind:
             raise changed(f"{leg.address} is {with_article(kind)} now, and was {with_article(leg.kind)}")
         if target.endpoint.family == "routes" and leg.sample is not None:
-            receivers = await who_receives(session, target.endpoint, leg.sample)
-            if receivers != leg.receivers:
-                raise changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}")
+            receivers, reached = await who_receives(session, target.endpoint, leg.sample)
+            if receivers != leg.receivers or reached != leg.reached:
+                others = sorted(set(reached).symmetric_difference(leg.reached))
+                told = f" ({', '.join(others[:_TOLD])} changed)" if others else ""
+                raise changed(f"{leg.address} hands on to others now: {receivers}; it was: {leg.receivers}{told}")
         await check_room(session, targets, leg.address, leg.sample, leg.count, force)
 
 
@@ -346,6 +348,8 @@ def _operation(session: Session, plan: Plan) -> Operation:
     )
 
 
+_TOLD: Final = 4
+"""Receivers that are named which were added or taken away."""
 _ASK: Final = 0.3
 """Seconds between two questions how far a broker is."""
 

@@ -53,6 +53,7 @@ class Leg(msgspec.Struct, frozen=True):
         changes: What becomes of them there, a sentence each.
         removed: What they do not bring along, a sentence each.
         broker: What its broker calls itself; empty: it has not said.
+        reached: What an exchange hands them on to, by name.
     """
 
     address: Address
@@ -64,6 +65,7 @@ class Leg(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     broker: str = ""
+    reached: tuple[str, ...] = ()
 
 
 class Stays(msgspec.Struct, frozen=True):

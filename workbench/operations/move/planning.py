@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -327,14 +327,14 @@ def _is_atomic(source: Address, target: Endpoint) -> bool:
 async def _leg(session: Session, endpoint: Endpoint, survey: _Survey) -> Leg:
     address = endpoint.address
     sample = _sample_of(survey.first[address].event)
-    said = await who_receives(session, endpoint, sample)
+    said, reached = await who_receives(session, endpoint, sample)
     changes = survey.changes[address].sentences()
     identity = session.broker_identity(address.connection)
     removed = tuple(survey.removed[address])
     broker = await session.broker_id(address.connection)
     # A plan may be shown to others: it keeps of a message what it has to ask with again.
     kept = sample if endpoint.family == "routes" else None
-    return Leg(address, endpoint.kind, identity, survey.ways[address], said, kept, changes, removed, broker)
+    return Leg(address, endpoint.kind, identity, survey.ways[address], said, kept, changes, removed, broker, reached)
 
 
 def _sample_of(event: Event) -> Event:
@@ -353,8 +353,20 @@ def _fits(part: tuple[str, Value]) -> bool:
     return True
 
 
-async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> str:
-    """Who gets what is published to an endpoint, in a line.
+class Receivers(NamedTuple):
+    """Who gets what is published to an endpoint.
+
+    Attributes:
+        sentence: In a line.
+        reached: What an exchange hands it on to, by name.
+    """
+
+    sentence: str
+    reached: tuple[str, ...] = ()
+
+
+async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> Receivers:
+    """Who gets what is published to an endpoint.
 
     Args:
         session: Whose connections.
@@ -370,8 +382,9 @@ async def who_receives(session: Session, endpoint: Endpoint, sample: Event) -> s
         elif endpoint.family == "routes":
             route = await connector.route(endpoint.address, sample)
     except ConnectorError as error:
-        return f"who reads it is not known: {error}"
-    return audience(endpoint, sample.key, groups, route).sentence
+        return Receivers(f"who reads it is not known: {error}")
+    reached = () if route is None else tuple(sorted(each.name for each in route.endpoints))
+    return Receivers(audience(endpoint, sample.key, groups, route).sentence, reached)
 
 
 async def check_room(
