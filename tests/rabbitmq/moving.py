@@ -107,11 +107,12 @@ async def check(rabbit: Rabbit, id: str, source: Address, target: Address, event
     async with RabbitMQConnector(rabbit.connection()) as connector:
         arrived = Counter(bodies(await browse(connector, target)))
     left = Counter(await held(rabbit, source))
-    missing = {each.body for each in events} - set(arrived) - set(left)
-    assert not missing, f"{len(missing)} lost"
+    came = Counter(bodies(events))
+    missing = came - arrived - left
+    assert not missing, f"{missing.total()} lost"
     assert not left, f"{left.total()} left in the source"
-    named = {entry.message.event.body for entry in read_entries(find_journal(id)) if entry.twice}
-    twice = {body for body, count in arrived.items() if count > 1}
-    assert twice <= named, f"{len(twice - named)} are there twice and not named"
-    assert len(named) <= IN_FLIGHT
-    return len(twice)
+    named = Counter(entry.message.event.body for entry in read_entries(find_journal(id)) if entry.twice)
+    twice = arrived - came
+    assert set(twice) <= set(named), f"{len(set(twice) - set(named))} are there twice and not named"
+    assert named.total() <= IN_FLIGHT
+    return twice.total()

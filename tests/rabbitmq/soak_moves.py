@@ -36,7 +36,10 @@ MOMENT: Final = 0.6
 async def killed(rabbit: Rabbit, dice: random.Random, done: Counter[str]) -> None:
     """Kill a move and resume it."""
     kind = dice.choice(("classic", "quorum"))
-    source, target, events = rabbit.queue(kind), rabbit.queue(kind), persistent(MESSAGES)
+    # All differ, or many are alike in every byte.
+    differing = dice.choice((MESSAGES, 3, 1))
+    events = persistent(differing) * (MESSAGES // differing)
+    source, target = rabbit.queue(kind), rabbit.queue(kind)
     await fill(rabbit, source, events)
     step = dice.choice([*STEPS, *["never"] * len(STEPS)])
     times = 1 if "given back" in step or "the end" in step else dice.randint(1, MESSAGES // WINDOW)
