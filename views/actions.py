@@ -148,9 +148,9 @@ ACTIONS: Final = (
         "filter",
         "slash",
         "filter",
-        "Filter events by a query, or endpoints by name.",
-        ("events",),
-        ("endpoints", "events"),
+        "Filter events by a query, endpoints by name, or dead letters by a text.",
+        ("events", "dead_letters"),
+        ("endpoints", "events", "dead-letters"),
     ),
     Action(
         "search",

@@ -36,9 +36,11 @@ MOST: Final = 100_000
 """Dead letters of one endpoint that are read, the newest."""
 _LONGEST: Final = 500
 """Cells of a reason that are shown of the line at the cursor."""
+_FILTER: Final = 20
+"""Cells of what is filtered by in the frame."""
 _BEAT: Final = 0.3
 """Seconds between two drawings while dead letters are read."""
-_ACTIONS: Final = ("move", "delete_group", "read_queues", "group_by", "read_again")
+_ACTIONS: Final = ("move", "delete_group", "read_queues", "group_by", "filter", "read_again")
 
 
 class DeadLetters(WorkbenchScreen):
@@ -50,6 +52,7 @@ class DeadLetters(WorkbenchScreen):
         """Begin with nothing read."""
         super().__init__(host)
         self._by: str | None = None
+        self._filter = ""
         self._look = False
         self._groups = Groups()
         self._reading: Reading | None = None
@@ -157,7 +160,7 @@ class DeadLetters(WorkbenchScreen):
             return f"{self.host.operation.what} is running: one operation runs at a time."
         match self._line():
             case None:
-                return "There are no dead letters."
+                return self._nothing or "There are no dead letters."
             case Group() as group if self._groups.query_of(group) is None:
                 return "No query selects this group: open it with enter, and mark what is to be moved."
         return None
@@ -206,10 +209,38 @@ class DeadLetters(WorkbenchScreen):
         self._by = None if text == "reason" else text
         self._read_if_agreed()
 
+    def cannot_filter(self) -> str | None:
+        return None if self._filter or self._lines else "There are no dead letters."
+
+    def do_filter(self) -> None:
+        self.host.ask(
+            "Filter",
+            "A text in the reason or the type, or in where they come from or are.",
+            self._filter_by,
+            self._filter,
+            verb="filter",
+        )
+
+    def _filter_by(self, text: str) -> None:
+        self._filter = text
+        self._paint()
+
+    def _has_filter(self, *texts: str | None) -> bool:
+        """Whether what is filtered by is in one of these."""
+        wanted = self._filter.casefold()
+        return any(wanted in text.casefold() for text in texts if text is not None)
+
+    @property
+    def _nothing(self) -> str:
+        """Why nothing is in the list, where a filter is why; else empty."""
+        return f"Nothing here has {visible(self._filter, _LONGEST)!r}." if self._filter else ""
+
     def way_back(self) -> WayBack | None:
-        """Stop reading, or go back."""
+        """Stop reading, show all again, or go back."""
         if self._is_reading:
             return WayBack("stop reading", self._stop)
+        if self._filter:
+            return WayBack("show all", lambda: self._filter_by(""))
         return super().way_back()
 
     def _stop(self) -> None:
@@ -225,6 +256,18 @@ class DeadLetters(WorkbenchScreen):
         groups = list(self._groups)
         unread = [each for each in endpoints if each.address not in covered]
         is_there = bool(endpoints or groups)
+        all_lines = len(groups) + len(unread)
+        if self._filter:
+            groups = [
+                each
+                for each in groups
+                if self._has_filter(each.reason, each.text, each.type, each.origin, *map(str, each.places))
+            ]
+            unread = [
+                each
+                for each in unread
+                if self._has_filter(str(each.address), *(origin.name for origin in each.dead_letters_of))
+            ]
         self.query_one("#failed").display, self.query_one(Explanation).display = is_there, not is_there
         panel = self.query_one("#dead-letters", Panel)
         panel.set_class(not is_there, "explained")
@@ -235,10 +278,13 @@ class DeadLetters(WorkbenchScreen):
         head, lines = group_lines(groups, states, width, self._by or "reason", round(time.time() * 1000))
         self.query_one("#dead-head", Static).update(head)
         self._lines = [*groups, *unread]
-        self.query_one(Options).show(lines, "")
+        self.query_one(Options).show(lines, self._nothing)
         read, there = self._groups.counted, sum(each.depth or 0 for each in endpoints)
         verb = "reading… " if self._is_reading else ""
         panel.state = f"{verb}{read:,} of {max(there, read):,} read" if is_there else ""
+        if self._filter:
+            shown = len(self._lines)
+            panel.state = f"{shown:,} of {all_lines:,} with {visible(self._filter, _FILTER)!r}, {panel.state}"
         if self._is_outdated:
             panel.note = f"read before the last move: {self.key_of('read_again')} reads again"
             self._tell_detail()

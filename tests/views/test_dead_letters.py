@@ -70,6 +70,43 @@ async def test_an_endpoint_that_was_not_read_opens_with_its_price() -> None:
         await driver.shows("b browse")
 
 
+async def test_groups_are_filtered_by_a_text_until_escape() -> None:
+    async with on_the_shop((140, 40)) as driver:
+        await read_all(driver)
+        every = sum("✖ " in line for line in driver.lines)
+        await driver.press("/")
+        await driver.shows("A text in the reason or the type")
+        await driver.press("=BILLING", "enter")
+        await driver.shows(f"2 of {every} with 'BILLING', 62 of 62 read")
+        shown = [line for line in driver.lines if "✖ " in line]
+        assert len(shown) == 2
+        assert all("billing" in line for line in shown)
+        # What is done is done to the line that is seen.
+        await driver.press("G")
+        await driver.shows("in rabbit/error 3")
+        await driver.press("enter")
+        await driver.until(lambda: isinstance(driver.app.screen, Events))
+        await driver.shows("Response status code")
+        await driver.press("escape", "d")
+        await driver.shows("2 of")
+        await driver.press("escape")
+        await driver.hides("with 'BILLING'")
+        assert sum("✖ " in line for line in driver.lines) == every
+        await driver.press("/", "=no such text", "enter")
+        await driver.shows(f"0 of {every} with 'no such text'", "Nothing here has 'no such text'.")
+        await driver.press("m")
+        await driver.shows("! Nothing here has 'no such text'.")
+
+
+async def test_endpoints_that_were_not_read_are_filtered_too() -> None:
+    async with on_the_shop((140, 40)) as driver:
+        await driver.press("3")
+        await driver.shows("16 of 62 read", "rabbit/error, not read")
+        await driver.press("/", "=reservations", "enter")
+        await driver.shows("rabbit/orders.dead, not read")
+        await driver.hides("rabbit/error, not read")
+
+
 async def test_groups_by_a_field_and_back() -> None:
     async with on_the_shop((140, 40)) as driver:
         await driver.press("3")
