@@ -107,6 +107,16 @@ def test_a_replay_that_waits_holds_nothing_and_stops_quietly(
         assert channel.queue_declare(source.queue, passive=True).method.message_count == COUNT
 
 
+def test_events_older_than_their_topic_keeps_any_are_told_of(kafka: KafkaAddress, tmp_path: Path) -> None:
+    address = asyncio.run(make_topic(kafka.bootstrap, retention_ms="1800000"))
+    moments = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago)) for ago in (3_600, 60))
+    lines = tmp_path / "lines.ndjson"
+    lines.write_text("".join(f'{{"body":"b","time":"{moment}"}}\n' for moment in moments))
+    done = run("workbench", "replay", "-c", f"k={kafka.url}", str(lines), f"k/{address.name}", "--speed", "1000000")
+    assert done.code == 0, done.err
+    assert f"k/{address.name} keeps events for 30 m 0 s by their own times: older ones may soon be deleted." in done.err
+
+
 def test_a_queue_says_what_the_look_costs_before(
     rabbitmq_4: RabbitMQAddress, channel: pika.adapters.blocking_connection.BlockingChannel
 ) -> None:

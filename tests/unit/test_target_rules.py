@@ -1,7 +1,9 @@
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from workbench.model.address import Address
 from workbench.model.content import Content, Value
 from workbench.model.endpoint import Ability, Endpoint, Family
 from workbench.model.errors import FormatError
-from workbench.model.event import Event
+from workbench.model.event import Event, TimestampType
 from workbench.model.receipt import Receipt
 from workbench.model.target_rules import Change, Changes, Rules
 from workbench.model.wire import Wire, encode
@@ -43,6 +45,16 @@ def changes(rules: Rules, event: Event) -> tuple[str, ...]:
     found = Changes()
     found.add(finding.changes)
     return found.sentences()
+
+
+@pytest.mark.parametrize(
+    ("age", "type", "told"), [(3_700, "create", True), (3_500, "create", False), (3_700, "append", False)]
+)
+def test_what_is_older_than_it_would_be_kept_is_told(age: int, type: TimestampType, told: bool) -> None:
+    topic = msgspec.structs.replace(TOPIC, keeps=3_600_000)
+    event = Event(None, b"", timestamp=int(time.time() - age) * 1000, timestamp_type=type)
+    sentence = "k/t keeps events for 1 h 0 m by their own times: older ones may soon be deleted."
+    assert changes(topic, event) == ((sentence,) if told else ())
 
 
 @pytest.mark.parametrize(

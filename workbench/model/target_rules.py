@@ -4,6 +4,7 @@ An event that cannot be held is refused with the rule that it breaks; what an en
 is said. Publishing asks them, and so does whatever else sends an event to where it has not been.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
@@ -15,6 +16,7 @@ from workbench.model.content import Content, Value
 from workbench.model.errors import FormatError
 from workbench.model.event import Event
 from workbench.model.wire import ENCODINGS, encode, manifest, sent_as_is
+from workbench.model.wording import time_span
 
 HeaderType = Literal["decimal", "array", "table"]
 
@@ -158,6 +160,15 @@ class Rules(msgspec.Struct, frozen=True):
             yield Change(f"{self.address} keeps no times: that of an event's arrival takes their place.")
         elif self._coarse(event):
             yield Change(f"{self.broker} keeps times in seconds: their milliseconds are left out.")
+        if self.keeps is not None and self.is_outlived_by(event):
+            kept = time_span(self.keeps / 1000)
+            yield Change(f"{self.address} keeps events for {kept} by their own times: older ones may soon be deleted.")
+
+    def is_outlived_by(self, event: Event) -> bool:
+        """Whether an event is older than it would be kept, by a time that travels with it."""
+        if self.keeps is None or event.timestamp is None or event.timestamp_type != "create":
+            return False
+        return event.timestamp < time.time() * 1000 - self.keeps
 
     def _is_simple(self, event: Event) -> bool:
         """Whether it is seen at once, as of most events, that properties and headers can be held as they are.

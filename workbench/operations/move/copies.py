@@ -11,7 +11,6 @@ from workbench.model import wire
 from workbench.model.errors import FormatError
 from workbench.model.event import Delivery, Event
 from workbench.model.target_rules import Rules
-from workbench.operations.journal.operation import now
 
 STAMP: Final = "workbench-move"
 """The header of each copy that says which operation made it: `ID/SEQUENCE`."""
@@ -65,7 +64,7 @@ def unburdened(event: Event, rules: Rules) -> Copy:
         FormatError: Its headers cannot be read.
     """
     removed = []
-    if rules.keeps is not None and _is_past(event, rules.keeps):
+    if rules.is_outlived_by(event):
         event = msgspec.structs.replace(event, timestamp=None)
         kept = f"is longer ago than {rules.address} keeps events, which would delete this one again"
         removed.append(("an event's own time", kept))
@@ -99,11 +98,6 @@ def stamp_of(event: Event) -> tuple[str, int] | None:
     found = next((_text(value) for name, value in reversed(headers) if name == STAMP), None)
     stamp = _STAMP.fullmatch(found) if found is not None else None
     return (stamp[1], int(stamp[2])) if stamp else None
-
-
-def _is_past(event: Event, keeps: int) -> bool:
-    """Whether an event is older than events are kept, in milliseconds, by a time that travels with it."""
-    return event.timestamp is not None and event.timestamp_type == "create" and event.timestamp < now() - keeps
 
 
 def redrives(event: Event) -> int:

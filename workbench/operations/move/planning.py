@@ -294,7 +294,7 @@ class _Survey:
         self.moving += 1
         self.ways[at] = self.ways.get(at, 0) + 1
         self.first.setdefault(at, delivery)
-        self.changes.setdefault(at, Changes()).add(way.rules.examine(way.event or delivery.event).changes)
+        self.changes.setdefault(at, Changes()).add(way.rules.examine(copy.event).changes)
         removed = self.removed.setdefault(at, {})
         for what, why in copy.removed:
             removed[f"{what} stays behind: it {why}."] = None
