@@ -369,6 +369,20 @@ async def test_nothing_is_taken_back_to_a_queue_that_would_drop_its_oldest_for_i
     assert (ended.moved, ended.complete, rabbit.ready(source)) == (5, True, 5)
 
 
+@pytest.mark.parametrize("purpose", ["move", "delete"])
+async def test_keys_that_are_lost_in_taking_back_are_said(rabbit: Rabbit, purpose: Literal["move", "delete"]) -> None:
+    source, target, exchange = rabbit.queue(), rabbit.queue(), rabbit.exchange()
+    rabbit.bind(source, exchange, "#")
+    rabbit.publish(exchange, b"0", key="order.placed")
+    connection = msgspec.structs.replace(rabbit.connection(), level=Level.DESTROY)
+    async with asyncio.timeout(DEADLINE), Session([connection]) as session:
+        made = await make_plan(session, Wanted(source, purpose, target=target if purpose == "move" else None))
+        assert (await carry_out(session, made)).complete
+        plans = await plan_undo(session, find_journal(made.id))
+    said = [line.text for line in plan_lines(plans[0])]
+    assert f"{source} keeps no keys: its own name takes their place." in said
+
+
 async def test_source_that_its_user_may_not_read_is_refused_and_target_that_may_not_be_written_keeps_the_source(
     rabbit: Rabbit,
 ) -> None:

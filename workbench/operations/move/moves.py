@@ -14,9 +14,17 @@ import msgspec
 from workbench.connecting.level import Level
 from workbench.model.address import Address
 from workbench.model.endpoint import Ability, Endpoint
-from workbench.model.errors import ConnectorError, EndpointNotFound, StoreError, Unsupported, unwrap_exception_group
+from workbench.model.errors import (
+    ConnectorError,
+    EndpointNotFound,
+    FormatError,
+    StoreError,
+    Unsupported,
+    unwrap_exception_group,
+)
 from workbench.model.event import Delivery
 from workbench.model.start import FromEnd
+from workbench.model.target_rules import Changes
 from workbench.model.transfer import TransferState
 from workbench.model.wording import with_article
 from workbench.operations.edit.edit import Edit
@@ -26,6 +34,7 @@ from workbench.operations.journal.journal_file import check_not_begun
 from workbench.operations.journal.operation import Kind, Operation, State, now, whoami
 from workbench.operations.journal.records import (
     find_journal,
+    read_entries,
     read_record,
     settled_before,
     settled_by_target,
@@ -33,6 +42,7 @@ from workbench.operations.journal.records import (
 )
 from workbench.operations.journal.retention import keep_within
 from workbench.operations.move.choice import Choice, Deletion, Selection
+from workbench.operations.move.copies import unburdened
 from workbench.operations.move.outcome import Ended, Progress
 from workbench.operations.move.places import changed, check_places
 from workbench.operations.move.plan import Plan, Purpose
@@ -176,7 +186,8 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise StoreError(f"Operation {operation.id} was undone already, by operation {before[0].operation.id}.")
     if done.purpose == "delete":
         restored = _undo_plan(session, done, None, counts.total(), "restore")
-        return [msgspec.structs.replace(restored, warnings=tuple(await _check_room_left(session, restored)))]
+        said = [*await _changes_again(session, path, done.source), *await _check_room_left(session, restored)]
+        return [msgspec.structs.replace(restored, warnings=tuple(said))]
     plans, kept = [], []
     for target in dict.fromkeys((*counts, *second)):
         assert target is not None
@@ -191,9 +202,25 @@ async def plan_undo(session: Session, path: Path) -> list[Plan]:
         raise Unsupported(" ".join(kept))
     if done.removes:
         all_of_it = msgspec.structs.replace(plans[0], moving=sum(each.moving for each in plans))
+        kept += await _changes_again(session, path, done.source)
         kept += await _check_room_left(session, all_of_it)
     plans[0] = msgspec.structs.replace(plans[0], warnings=tuple(kept))
     return plans
+
+
+async def _changes_again(session: Session, path: Path, source: Address) -> Sequence[str]:
+    """What becomes of the messages of a journal where they are published again to what they came from, as far as the
+    first of them show it, a sentence each."""
+    try:
+        rules = await (await session.connector(source.connection)).rules(source)
+    except ConnectorError:
+        # Whoever publishes there is told.
+        return ()
+    changes = Changes()
+    for entry in await asyncio.to_thread(lambda: [*read_entries(path, most=_FIRST)]):
+        with suppress(FormatError):
+            changes.add(rules.examine(unburdened(entry.message.event, rules).event).changes)
+    return changes.sentences()
 
 
 async def check_unchanged(session: Session, plan: Plan, targets: Targets, force: bool = False) -> None:
@@ -348,6 +375,8 @@ def _operation(session: Session, plan: Plan) -> Operation:
     )
 
 
+_FIRST: Final = 100
+"""Messages that are looked at for what changes about all of them."""
 _TOLD: Final = 4
 """Receivers that are named which were added or taken away."""
 _ASK: Final = 0.3
