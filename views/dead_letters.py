@@ -225,10 +225,15 @@ class DeadLetters(WorkbenchScreen):
         self._filter = text
         self._paint()
 
-    def _has_filter(self, *texts: str | None) -> bool:
-        """Whether what is filtered by is in one of these."""
+    def _passes(self, line: Group | Endpoint) -> bool:
+        """Whether what is filtered by is in one of its texts."""
+        texts: tuple[str, ...]
+        if isinstance(line, Group):
+            texts = (line.reason, line.text or "", line.type, line.origin, *map(str, line.places))
+        else:
+            texts = (str(line.address), *(origin.name for origin in line.dead_letters_of))
         wanted = self._filter.casefold()
-        return any(wanted in text.casefold() for text in texts if text is not None)
+        return any(wanted in text.casefold() for text in texts)
 
     @property
     def _nothing(self) -> str:
@@ -257,17 +262,7 @@ class DeadLetters(WorkbenchScreen):
         unread = [each for each in endpoints if each.address not in covered]
         is_there = bool(endpoints or groups)
         all_lines = len(groups) + len(unread)
-        if self._filter:
-            groups = [
-                each
-                for each in groups
-                if self._has_filter(each.reason, each.text, each.type, each.origin, *map(str, each.places))
-            ]
-            unread = [
-                each
-                for each in unread
-                if self._has_filter(str(each.address), *(origin.name for origin in each.dead_letters_of))
-            ]
+        groups, unread = [*filter(self._passes, groups)], [*filter(self._passes, unread)]
         self.query_one("#failed").display, self.query_one(Explanation).display = is_there, not is_there
         panel = self.query_one("#dead-letters", Panel)
         panel.set_class(not is_there, "explained")
@@ -282,7 +277,7 @@ class DeadLetters(WorkbenchScreen):
         read, there = self._groups.counted, sum(each.depth or 0 for each in endpoints)
         verb = "reading… " if self._is_reading else ""
         panel.state = f"{verb}{read:,} of {max(there, read):,} read" if is_there else ""
-        if self._filter:
+        if is_there and self._filter:
             shown = len(self._lines)
             panel.state = f"{shown:,} of {all_lines:,} with {visible(self._filter, _FILTER)!r}, {panel.state}"
         if self._is_outdated:

@@ -137,11 +137,9 @@ def properties_of(event: Event) -> bytes:
         FormatError: RabbitMQ could not read it, and would close the connection with all that is on its way.
     """
     if event.wire is not None and event.wire.encoding == "amqp-0-9-1":
-        data = event.wire.data
+        data, types = event.wire.data, manifest(event.wire).types
         # The exponent of what is not finite is all ones.
-        may_be_infinite = not _MAY_BE_INFINITE.isdisjoint(manifest(event.wire).types) and (
-            b"\x7f" in data or b"\xff" in data
-        )
+        may_be_infinite = not types.isdisjoint(_MAY_BE_INFINITE) and (b"\x7f" in data or b"\xff" in data)
         if may_be_infinite and not all(_is_finite(value) for _, value in event.headers):
             raise FormatError("a header holds a number that is not finite, which RabbitMQ cannot take")
         return data

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
-from workbench.connecting.config import Connection, Secret
+from workbench.connecting.config import Connection, Secret, password_in_url
 from workbench.connecting.logins import Login
 from workbench.connecting.tls import OPTIONS, tls_context, tls_files
 from workbench.model.errors import ConfigError
@@ -76,9 +76,7 @@ class Access(msgspec.Struct, frozen=True):
             tls=tls if secure else None,
             management=tuple(f"{parts.scheme}://{place}{parts.path.rstrip('/')}" for place in _places(parts)),
             management_user=unquote(parts.username) if parts.username else user,
-            management_password=Secret(unquote(parts.password), hidden=parts.password != parts.username)
-            if parts.password
-            else password,
+            management_password=password_in_url(parts.password, parts.username) if parts.password else password,
             management_tls=tls if parts.scheme == "https" else None,
             heartbeat=int(heartbeat),
         )

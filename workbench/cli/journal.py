@@ -129,7 +129,7 @@ async def undo(session: Session, id: str, yes: bool, form: Format | None) -> int
     plans = await moves.plan_undo(session, path)
     for plan in plans:
         for line in plan_lines(plan):
-            say(f"{line.label:>8}  {line.text}")
+            say(str(line))
     if (code := await declined("Take them back?", yes)) is not None:
         return code
 

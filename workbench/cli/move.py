@@ -230,7 +230,7 @@ def _print_plan(plan: Plan, form: Format | None) -> None:
         write_json(json_line(_plan_record(plan)))
         return
     for line in plan_lines(plan):
-        write(f"{line.label:>8}  {line.text}\n".encode())
+        write(f"{line}\n".encode())
 
 
 async def _run(session: Session, plan: Plan, dry_run: bool, yes: bool, form: Format | None, force: bool) -> int:

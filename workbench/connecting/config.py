@@ -210,7 +210,7 @@ class Connection(msgspec.Struct, frozen=True):
             scheme=scheme[1],
             hosts=hosts,
             user=unquote(user) if at else None,
-            password=Secret(unquote(password), hidden=password != user) if colon else None,
+            password=password_in_url(password, user) if colon else None,
             path=unquote(parts.path[1:]) if parts.path else None,
             scope=options.pop("scope", "") or "*",
             beat=BEAT if beat is None else seconds_of(beat),
@@ -271,13 +271,18 @@ def is_on_this_machine(url: str) -> bool:
     )
 
 
+def password_in_url(password: str, user: str | None) -> Secret:
+    """The password of a URL, both as they are written there."""
+    return Secret(unquote(password), hidden=password != user)
+
+
 def _remember_login(option: str) -> None:
     """Keep the password of a login in an option out of all that is said."""
     _, slashes, rest = option.partition("://")
     login, at, _ = rest.rpartition("@")
     user, _, password = login.partition(":")
     if slashes and at and password:
-        Secret(unquote(password), hidden=password != user)
+        password_in_url(password, user)
 
 
 def _host_text(host: str, port: int | None) -> str:

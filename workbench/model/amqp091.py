@@ -56,11 +56,7 @@ class Amqp091:
         names = []
         types = 0
         try:
-            flags, offset = _flags(data)
-            if flags & _CONTENT_TYPE:
-                offset += 1 + data[offset]
-            if flags & _CONTENT_ENCODING:
-                offset += 1 + data[offset]
+            flags, offset = _before_headers(data)
             if flags & _HEADERS:
                 end = offset + 4 + _uint32(data, offset)[0]
                 offset += 4
@@ -134,11 +130,7 @@ class Amqp091:
     def with_last(self, data: bytes, entries: Sequence[bytes]) -> bytes:
         """The same bytes with further headers; what its own hold is not looked at."""
         try:
-            flags, begin = _flags(data)
-            if flags & _CONTENT_TYPE:
-                begin += 1 + data[begin]
-            if flags & _CONTENT_ENCODING:
-                begin += 1 + data[begin]
+            flags, begin = _before_headers(data)
             own = _uint32(data, begin)[0] if flags & _HEADERS else 0
         except (struct.error, IndexError) as error:
             raise _format_error(error) from None
@@ -236,6 +228,16 @@ def _flags(data: bytes) -> tuple[int, int]:
         if word & ~1:
             raise FormatError("These AMQP properties cannot be read: there are more than AMQP 0-9-1 has.")
         offset, more = offset + 2, word & 1
+    return flags, offset
+
+
+def _before_headers(data: bytes) -> tuple[int, int]:
+    """The property flags, and where the header table begins, or would."""
+    flags, offset = _flags(data)
+    if flags & _CONTENT_TYPE:
+        offset += 1 + data[offset]
+    if flags & _CONTENT_ENCODING:
+        offset += 1 + data[offset]
     return flags, offset
 
 

@@ -28,6 +28,9 @@ class Line(msgspec.Struct, frozen=True):
     text: str
     warns: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.label:>8}  {self.text}"
+
 
 def plan_lines(plan: Plan) -> list[Line]:
     """What a plan says, in the order in which it is read."""
